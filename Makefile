@@ -1,0 +1,34 @@
+# People and CI use the same commands. `make demo` and `make test` need nothing but Python >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test check bench constraints clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,peers]'
+	touch $@
+
+demo: install
+	$(BIN)/cropmap demo
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/cropmap bench all
+
+constraints: install
+	@{ echo '# Every version that `make install` puts into .venv; written by `make constraints`.'; \
+	   $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
+
+clean:
+	rm -rf .venv .cropmap build *.egg-info

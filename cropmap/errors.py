@@ -1,0 +1,110 @@
+"""The one error tree. Foreign errors are translated into it at the edge, with `raise ... from`.
+
+CropmapError                    the run failed; exit code 1
+├── InputError                  bad input or configuration; exit code 2, one line: what, where, how to mend
+│   ├── ConfigurationError      agency file, settings, command line
+│   ├── DeclarationFileError    a declarations file that cannot be read at all
+│   ├── CatalogError            a STAC catalogue that cannot be reached or is none
+│   ├── RegionFileError         a NUTS file without the regions asked for
+│   └── ObservationFileError    parcel statistics from elsewhere that do not fit the contract
+├── SceneError                  one acquisition that cannot be used; it is quarantined and the season goes on
+├── ModelError                  training, export or inference cannot go on
+│   ├── ParityError             the ONNX file does not predict what torch predicts; refused
+│   └── ArtifactError           an artifact that does not fit its manifest or the input
+├── DatabaseError
+│   ├── DatabaseUnavailableError
+│   └── MigrationError
+└── PartialFailureError         some units failed; what succeeded is kept, the others are named
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cropmap.schemas import QuarantineReason
+
+
+class CropmapError(Exception):
+    """An error a person can act on: `what` went wrong, `where`, and how to `mend` it."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what, self.where, self.mend = what, where, mend
+        super().__init__(what, where, mend)
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{line}. {self.mend}" if self.mend else line
+
+
+class InputError(CropmapError):
+    exit_code = 2
+
+
+class ConfigurationError(InputError):
+    pass
+
+
+class DeclarationFileError(InputError):
+    pass
+
+
+class CatalogError(InputError):
+    pass
+
+
+class RegionFileError(InputError):
+    pass
+
+
+class ObservationFileError(InputError):
+    pass
+
+
+class SceneError(CropmapError):
+    """One acquisition (or one file of it) that cannot be used; `reason` is stored and counted."""
+
+    def __init__(self, what: str, *, reason: QuarantineReason, where: str = "", mend: str = "") -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_scene_error, (self.what, self.reason, self.where, self.mend))
+
+
+def _scene_error(what: str, reason: QuarantineReason, where: str, mend: str) -> SceneError:
+    return SceneError(what, reason=reason, where=where, mend=mend)
+
+
+class ModelError(CropmapError):
+    pass
+
+
+class ParityError(ModelError):
+    pass
+
+
+class ArtifactError(ModelError):
+    pass
+
+
+class DatabaseError(CropmapError):
+    pass
+
+
+class DatabaseUnavailableError(DatabaseError):
+    pass
+
+
+class MigrationError(DatabaseError):
+    pass
+
+
+class PartialFailureError(CropmapError):
+    """Some units of work failed; everything that succeeded is kept."""
+
+    def __init__(self, failed: Mapping[str, str], *, of: int, unit: str, mend: str = "") -> None:
+        self.failed = dict(failed)
+        names = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items()))
+        super().__init__(f"{len(self.failed)} of {of} {unit} failed: {names}", mend=mend)

@@ -1,0 +1,101 @@
+"""A legend maps a national crop code to a model class and to its Eurostat crop.
+
+Tables stand beside this file as CSV, or anywhere an agency keeps its own: columns `crop_code, crop_name, crop,
+eurostat_code, inseparable_group`. A code with an empty `crop` is known but not mapped (its parcels are declared
+area, and `not_assessable`); a code that is not listed at all is unknown (its row is rejected and counted).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from cropmap.errors import ConfigurationError
+from cropmap.provenance import content_hash
+
+COLUMNS: Final = ("crop_code", "crop_name", "crop", "eurostat_code", "inseparable_group")
+FOLDER: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    crop_code: str
+    """national code, text: leading zeros count"""
+    crop_name: str
+    crop: str | None
+    """model class, None where the code is known but not mapped"""
+    eurostat_code: str | None
+    """Eurostat crop item (code list CROPS), None where it is no statistical crop"""
+    inseparable_group: str
+    """classes in one group are never held against each other; the class itself where the table says nothing"""
+
+
+@dataclass(frozen=True)
+class Legend:
+    name: str
+    entries: tuple[LegendEntry, ...]
+    hash: str
+
+    @classmethod
+    def read(cls, reference: str, *, base: Path | None = None) -> Legend:
+        """Opens a built-in legend by name (`fr_breizhcrops13`) or a CSV file (relative paths resolve at `base`)."""
+        path = FOLDER / f"{reference}.csv"
+        if not path.is_file():
+            path = (base or Path()) / reference
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.csv")))
+            raise ConfigurationError(
+                f"no legend of this name and no such file: {path}",
+                where="legend",
+                mend=f"Built in are: {known}",
+            )
+        text = path.read_text(encoding="utf-8-sig")
+        rows = csv.DictReader(text.splitlines())
+        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        if missing:
+            raise ConfigurationError(f"missing columns {sorted(missing)}", where=str(path), mend=f"Needed: {COLUMNS}")
+        return cls(path.stem, _entries(rows, where=str(path)), content_hash(text))
+
+    @cached_property
+    def by_code(self) -> dict[str, LegendEntry]:
+        return {entry.crop_code: entry for entry in self.entries}
+
+    @cached_property
+    def crops(self) -> tuple[str, ...]:
+        """Model classes, sorted."""
+        return tuple(sorted({entry.crop for entry in self.entries if entry.crop}))
+
+    def crop_of(self, crop_code: str) -> str | None:
+        entry = self.by_code.get(crop_code)
+        return entry.crop if entry else None
+
+    def group_of(self, crop: str) -> str:
+        return next((e.inseparable_group for e in self.entries if e.crop == crop), crop)
+
+    def eurostat_codes_of(self, crop: str) -> tuple[str, ...]:
+        """Eurostat items of a class, sorted; several where the class cannot tell uses apart (grain, silage maize)."""
+        return tuple(sorted({e.eurostat_code for e in self.entries if e.crop == crop and e.eurostat_code}))
+
+
+def _entries(rows: Iterable[dict[str, str]], *, where: str) -> tuple[LegendEntry, ...]:
+    entries: dict[str, LegendEntry] = {}
+    for number, row in enumerate(rows, start=2):
+        code = (row["crop_code"] or "").strip()
+        if not code or code in entries:
+            raise ConfigurationError(
+                f"line {number}: crop_code {code!r} is {'twice in the table' if code else 'empty'}",
+                where=where,
+            )
+        crop = row["crop"].strip() or None
+        entries[code] = LegendEntry(
+            crop_code=code,
+            crop_name=row["crop_name"].strip(),
+            crop=crop,
+            eurostat_code=row["eurostat_code"].strip() or None,
+            inseparable_group=row["inseparable_group"].strip() or (crop or ""),
+        )
+    return tuple(entries.values())

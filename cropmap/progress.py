@@ -1,0 +1,88 @@
+"""Progress on stderr for anything that takes more than two seconds: a bar with rate and time left for a person,
+a line now and then for a log file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Item = TypeVar("Item")
+LOG_EVERY_SECONDS: Final = 20.0
+
+_console = Console(stderr=True)
+_log = logging.getLogger(__name__)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        unit = task.fields.get("unit", "")
+        return Text(f"{speed:,.0f} {unit}/s" if speed and speed >= 10 else f"{speed or 0:.1f} {unit}/s")
+
+
+def bar() -> Progress:
+    """A progress display on stderr; silent where stderr is no terminal (`Counter` logs there instead)."""
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
+        TimeElapsedColumn(), TimeRemainingColumn(), console=_console, transient=False,
+        disable=not _console.is_terminal,
+    )  # fmt: skip
+
+
+class Counter:
+    """Counts finished units: `with Counter("observe", total=142, unit="acquisitions") as counter: counter.add(1)`.
+
+    Safe to call from several threads.
+    """
+
+    def __init__(self, description: str, *, total: int, unit: str) -> None:
+        self.description, self.total, self.unit = description, total, unit
+        self._progress = bar()
+        self._done = 0.0
+        self._started = self._logged = 0.0
+
+    def __enter__(self) -> Counter:
+        self._progress.start()
+        self._task = self._progress.add_task(self.description, total=self.total, unit=self.unit)
+        self._started = self._logged = time.monotonic()
+        return self
+
+    def add(self, amount: float = 1, *, description: str | None = None) -> None:
+        self._progress.update(self._task, advance=amount, description=description or self.description)
+        self._done += amount
+        now = time.monotonic()
+        if self._progress.disable and now - self._logged > LOG_EVERY_SECONDS:
+            self._logged = now
+            rate = self._done / (now - self._started)
+            left = (self.total - self._done) / rate if rate else float("nan")
+            _log.info(
+                "%s: %d of %d %s, %.1f/s, %.0f s left",
+                description or self.description, self._done, self.total, self.unit, rate, left,
+            )  # fmt: skip
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def track(items: Iterable[Item], description: str, *, total: int, unit: str) -> Iterator[Item]:
+    """Yields the items and shows how many are done, at what rate, and how long it will take."""
+    with Counter(description, total=total, unit=unit) as counter:
+        for item in items:
+            yield item
+            counter.add()

@@ -1,0 +1,44 @@
+"""What a result was made from: content hashes and the version of the code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cropmap
+
+
+def content_hash(*parts: str | bytes, length: int = 16) -> str:
+    """SHA-256 over the parts, each preceded by its length so that no two splits collide; `length` hex digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()[:length]
+
+
+def value_hash(value: Any, *, length: int = 16) -> str:
+    """Hash of a JSON-like value, independent of key order; dates and paths count as their text."""
+    return content_hash(json.dumps(value, sort_keys=True, default=str, ensure_ascii=False), length=length)
+
+
+def file_hash(path: Path, *, length: int = 16) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:length]
+
+
+def files_hash(paths: Iterable[Path], *, length: int = 16) -> str:
+    return content_hash(*(part for path in sorted(paths) for part in (path.name, path.read_bytes())), length=length)
+
+
+@cache
+def code_version() -> str:
+    """Version and digest of the rules (every module of `cropmap`): results of one code version can be compared."""
+    root = Path(cropmap.__file__).parent
+    rules = (p for p in root.rglob("*.py") if not {"cli", "bench", "simulation"} & set(p.relative_to(root).parts))
+    return f"{cropmap.__version__}+{files_hash(rules, length=8)}"

@@ -1,0 +1,155 @@
+"""The shared vocabulary: bands, closed word lists, and the columns of every table that rooms hand to each other.
+
+Nothing here computes. A column list is a contract: the room that writes a table and the room that reads it
+import the same name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import pyarrow as pa
+
+BANDS: Final = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+"""The ten bands of the model input, in the order of the feature axis."""
+
+RESOLUTION_M: Final = {
+    "B02": 10, "B03": 10, "B04": 10, "B08": 10,
+    "B05": 20, "B06": 20, "B07": 20, "B8A": 20, "B11": 20, "B12": 20,
+    "SCL": 20,
+}  # fmt: skip
+"""Native resolution in metres (ESA S2 Products Specification Document)."""
+
+BANDS_10M: Final = tuple(b for b in BANDS if RESOLUTION_M[b] == 10)
+BANDS_20M: Final = tuple(b for b in BANDS if RESOLUTION_M[b] == 20)
+
+SCL_CLEAR: Final = (4, 5, 6, 7)
+"""Scene classes that count as clear: vegetation, bare soil, water, unclassified (S2 L2A ATBD)."""
+
+REFLECTANCE_SCALE: Final = 10_000
+"""Stored observations are int16 reflectance x 10 000."""
+REFLECTANCE_NODATA: Final = -32_768
+
+EPSG_WGS84: Final = 4326
+"""Geometries at rest."""
+EPSG_EQUAL_AREA: Final = 3035
+"""ETRS89-LAEA: every area in hectares is computed here."""
+
+
+class RejectReason(StrEnum):
+    """Why a row of a declarations file was not accepted."""
+
+    MISSING_PARCEL_ID = "MISSING_PARCEL_ID"
+    DUPLICATE_PARCEL_ID = "DUPLICATE_PARCEL_ID"
+    MISSING_CODE = "MISSING_CODE"
+    UNKNOWN_CODE = "UNKNOWN_CODE"
+    EMPTY_GEOMETRY = "EMPTY_GEOMETRY"
+    INVALID_GEOMETRY = "INVALID_GEOMETRY"
+    DUPLICATE_GEOMETRY = "DUPLICATE_GEOMETRY"
+    AREA_CONTRADICTS_GEOMETRY = "AREA_CONTRADICTS_GEOMETRY"
+    OUTSIDE_REGIONS = "OUTSIDE_REGIONS"
+
+
+class QuarantineReason(StrEnum):
+    """Why an acquisition was set aside."""
+
+    UNREADABLE_FILE = "UNREADABLE_FILE"
+    MISSING_BAND = "MISSING_BAND"
+    WRONG_CRS = "WRONG_CRS"
+    WRONG_GRID = "WRONG_GRID"
+    OFFSET_UNKNOWN = "OFFSET_UNKNOWN"
+    OFFSET_CONTRADICTED = "OFFSET_CONTRADICTED"
+    INCOMPLETE_METADATA = "INCOMPLETE_METADATA"
+    SUPERSEDED = "SUPERSEDED"
+    """the same tile and datatake exists under a higher processing baseline"""
+    DUPLICATE = "DUPLICATE"
+
+
+class AcquisitionStatus(StrEnum):
+    FOUND = "found"
+    OBSERVED = "observed"
+    QUARANTINED = "quarantined"
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    CONFORM = "conform"
+    INCONCLUSIVE = "inconclusive"
+    MISMATCH = "mismatch"
+    NOT_ASSESSABLE = "not_assessable"
+
+
+class Reason(StrEnum):
+    """Why a declaration has its verdict. The first five are gates, in this order; the first that fires wins."""
+
+    NO_GEOMETRY = "NO_GEOMETRY"
+    TOO_SMALL = "TOO_SMALL"
+    TOO_FEW_OBSERVATIONS = "TOO_FEW_OBSERVATIONS"
+    CROP_NOT_IN_LEGEND = "CROP_NOT_IN_LEGEND"
+    CLASS_TOO_RARE = "CLASS_TOO_RARE"
+    NO_RELIABLE_EVIDENCE = "NO_RELIABLE_EVIDENCE"
+    """a guard refused the list, or this class's part of it"""
+    DECLARED_CROP_SUPPORTED = "DECLARED_CROP_SUPPORTED"
+    OTHER_CROP_SUPPORTED = "OTHER_CROP_SUPPORTED"
+    LOOK_ALIKE_CROPS = "LOOK_ALIKE_CROPS"
+    WEAK_EVIDENCE = "WEAK_EVIDENCE"
+
+
+class Basis(StrEnum):
+    """How a published area came about."""
+
+    REGISTER = "register"
+    MODEL_ASSISTED = "model_assisted"
+    SYNTHETIC = "synthetic"
+
+
+class Architecture(StrEnum):
+    LSTM = "lstm"
+    TRANSFORMER = "transformer"
+
+
+OBSERVATION_SCHEMA: Final = pa.schema(
+    [
+        pa.field("parcel_id", pa.string(), nullable=False),
+        pa.field("clear_pixels", pa.float32(), nullable=False),  # sum of coverage fractions, 10 m grid
+        pa.field("total_pixels", pa.float32(), nullable=False),
+        *(pa.field(band, pa.int16(), nullable=False) for band in BANDS),
+    ]
+)
+"""One file per tile x acquisition, rows sorted by parcel_id, one row per parcel that the acquisition covers.
+
+A band is the mean reflectance x 10 000 over the clear pixels of the parcel, REFLECTANCE_NODATA where none is.
+File metadata: item_id, datetime, tile, processing_baseline, offset, scale, parcel_set, observation_version.
+"""
+
+DECLARATION_COLUMNS: Final = (
+    "parcel_id", "crop_code", "holding_id", "declared_area_ha", "area_ha", "row_number", "repaired", "geometry",
+)  # fmt: skip
+"""Accepted declarations (GeoDataFrame, EPSG:4326). holding_id None where the file has none; declared_area_ha NaN."""
+
+REJECTION_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "reason", "detail")
+
+PREDICTION_COLUMNS: Final = (
+    "parcel_id", "crop", "probability", "second_crop", "second_probability",
+    "n_observations", "last_observation", "scored_by",
+)  # fmt: skip
+"""`crop` is a class name of the legend, None where the parcel has no usable observation; last_observation a date;
+scored_by "fold 2" (a model that never saw the parcel) or "mean of 4 folds" (undeclared parcels)."""
+
+ASSESSMENT_COLUMNS: Final = (
+    "parcel_id", "declared_code", "declared_crop", "predicted_crop", "declared_probability",
+    "right_probability", "verdict", "reason", "priority",
+)  # fmt: skip
+
+STATISTIC_COLUMNS: Final = (
+    "nuts_id", "level", "crop", "strucpro", "concept", "basis",
+    "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv",
+    "n_parcels", "n_holdings", "obs_flag", "conf_status",
+)  # fmt: skip
+"""Confidential cells keep their row with conf_status "C" and every figure empty, n_parcels and n_holdings too."""

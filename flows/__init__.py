@@ -1,0 +1,1 @@
+"""Thin Prefect flows over `cropmap.stages`; the only package that imports prefect."""

@@ -1,0 +1,1 @@
+"""REST API over what is published; reads the database, writes nothing."""
