@@ -1,0 +1,42 @@
+"""What every test shares: no network beyond this machine, the real inputs where they are at hand, a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pytest_socket import disable_socket, socket_allow_hosts
+
+from cropmap.store import Store
+
+# Before anything imports them: both would otherwise try to report home.
+os.environ.update(
+    DO_NOT_TRACK="1",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    MPLBACKEND="agg",
+)
+
+pytest_plugins = ["tests.database_fixtures"]
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> None:
+    """Only this machine: the embedded database's unix socket and servers on loopback."""
+    disable_socket(allow_unix_socket=True)
+    socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real inputs; their licences keep them out of the repository."""
+    folder = Path(os.environ.get("CROPMAP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real inputs are not at {folder}; set CROPMAP_TEST_DATA to the folder that holds them")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
