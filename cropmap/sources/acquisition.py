@@ -1,0 +1,93 @@
+"""One Sentinel-2 acquisition as the rest of the house sees it: where each band lies and what its numbers mean.
+
+The catalogue reader and the SAFE reader both end here; whoever reads pixels starts here and asks no metadata again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from cropmap.schemas import QuarantineReason
+
+Bbox = tuple[float, float, float, float]
+"""west, south, east, north in degrees, EPSG:4326"""
+
+
+@dataclass(frozen=True)
+class BandAsset:
+    band: str
+    """a name of `schemas.BANDS`, or SCL"""
+    href: str
+    """absolute path or URL, as rasterio opens it"""
+    scale: float
+    """reflectance = DN * scale + offset; 1 for SCL"""
+    offset: float
+    """reflectance, effective for the pixels as they are stored: 0 where the provider has applied it; 0 for SCL"""
+    nodata: int
+    """DN without a measurement; never scaled"""
+    resolution_m: int
+    """pixel size of this file in metres"""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    item_id: str
+    """the provider's identifier, unique in its collection"""
+    collection: str
+    tile: str
+    """MGRS tile without the leading T: 32UPU"""
+    sensed_at: datetime
+    """UTC, aware"""
+    platform: str | None
+    """sentinel-2a, None where the item does not say"""
+    relative_orbit: int | None
+    processing_baseline: str | None
+    """two digits, dot, two digits: 05.00; None where the item does not say"""
+    datatake: str
+    """what tells one sensing from another: two items of one tile and datatake show the same photons"""
+    cloud_cover: float | None
+    """percent of the tile, 0 to 100"""
+    epsg: int
+    """of the tile's grid"""
+    bbox: Bbox
+    footprint_wkt: str
+    """data footprint, EPSG:4326; the bbox as polygon where the item has no geometry"""
+    assets: Mapping[str, BandAsset] = field(hash=False)
+    """by band: every name of `schemas.BANDS`, and SCL"""
+
+    @property
+    def day(self) -> date:
+        """UTC day of sensing."""
+        return self.sensed_at.date()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, for a jsonb column or `json.dumps`."""
+        return {**asdict(self), "sensed_at": self.sensed_at.isoformat(), "bbox": list(self.bbox)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Acquisition:
+        """The inverse of `to_json`, exactly."""
+        west, south, east, north = record["bbox"]
+        return cls(
+            **{
+                **record,
+                "sensed_at": datetime.fromisoformat(record["sensed_at"]),
+                "bbox": (west, south, east, north),
+                "assets": {band: BandAsset(**asset) for band, asset in record["assets"].items()},
+            }
+        )
+
+
+@dataclass(frozen=True)
+class UnusableItem:
+    """An item of the catalogue that was set aside; stored and counted."""
+
+    item_id: str
+    tile: str | None
+    sensed_at: datetime | None
+    reason: QuarantineReason
+    detail: str
+    """one line: what is wrong, with the asset or field it concerns"""
