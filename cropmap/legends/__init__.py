@@ -42,14 +42,14 @@ class Legend:
 
     @classmethod
     def read(cls, reference: str, *, base: Path | None = None) -> Legend:
-        """Opens a built-in legend by name (`fr_breizhcrops13`) or a CSV file (relative paths resolve at `base`)."""
-        path = FOLDER / f"{reference}.csv"
+        """Opens a CSV file (relative paths resolve at `base`), else the built-in legend of this name or file name."""
+        path = (base or Path()) / reference
         if not path.is_file():
-            path = (base or Path()) / reference
+            path = FOLDER / f"{Path(reference).stem}.csv"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.csv")))
             raise ConfigurationError(
-                f"no legend of this name and no such file: {path}",
+                f"{reference} is no built-in legend and no file in {base or Path()}",
                 where="legend",
                 mend=f"Built in are: {known}",
             )

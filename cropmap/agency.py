@@ -1,0 +1,219 @@
+"""The agency file: everything that one paying agency or statistical office decides about its seasons.
+
+Unknown keys are errors. Every key is described on its field; `docs/agency-file.md` is written from these texts.
+Relative paths resolve against the data folder (`--data`, `CROPMAP_DATA`) when one is given, else against the
+folder of the agency file; `{season}` in a path or a window stands for the campaign year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from cropmap.errors import ConfigurationError
+from cropmap.legends import Legend
+from cropmap.provenance import value_hash
+from cropmap.schemas import Architecture
+from cropmap.seasons import Season
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RegionsSection(Section):
+    nuts_version: Literal[2016, 2021, 2024] = Field(description="edition of the NUTS classification")
+    boundaries: str = Field(description="GISCO file with NUTS_ID and LEVL_CODE (GPKG, GeoJSON, Parquet)")
+    codes: list[str] = Field(min_length=1, description="NUTS codes of any level; the season covers every NUTS-3 below")
+
+
+class AcquisitionsSection(Section):
+    catalog: str = Field(description="STAC catalogue: a catalog.json on disk or the URL of a STAC API")
+    collection: str = Field("sentinel-2-l2a", description="STAC collection of Sentinel-2 L2A items")
+    window: tuple[str, str] = Field(
+        ("{season}-01-01", "{season}-12-31"),
+        description="first and last day of the acquisitions; {season}, {previous} and {next} stand for years",
+    )
+
+
+class DeclarationsSection(Section):
+    path: str = Field(description="declarations: any vector file GDAL reads, GeoParquet, or CSV with WKT")
+    profile: Literal["generic"] = Field("generic", description="how the file is laid out; generic reads `columns`")
+    columns: dict[Literal["parcel_id", "crop_code", "holding_id", "area"], str] = Field(
+        description="our name: the file's column; parcel_id and crop_code are needed, holding_id and area are optional"
+    )
+    layer: str | None = Field(None, description="layer of a file with several")
+    crs: str | None = Field(None, description="coordinate system where the file does not say, such as EPSG:2154")
+    area_unit: Literal["ha", "m2"] = Field("ha", description="unit of the declared area")
+    wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV file")
+
+    @field_validator("columns")
+    @classmethod
+    def _needed(cls, columns: dict[str, str]) -> dict[str, str]:
+        if missing := {"parcel_id", "crop_code"} - set(columns):
+            raise ValueError(f"needs {' and '.join(sorted(missing))}")
+        return columns
+
+
+class ObservationsSection(Section):
+    inner_buffer_10m_m: float = Field(10, ge=0, description="metres cut off the parcel's edge for the 10 m bands")
+    inner_buffer_20m_m: float = Field(20, ge=0, description="metres cut off the parcel's edge for the 20 m bands")
+    min_clear_fraction: float = Field(
+        0.5, ge=0, le=1, description="an observation counts when this share of the parcel's pixels is clear"
+    )
+
+
+class FoldsSection(Section):
+    by: Literal["region", "block", "file", "random"] = Field(
+        "region",
+        description="who judges whom: NUTS-3 regions, spatial blocks, or a file (parcel_id, fold); always grouped by "
+        "holding. `random` leaks between neighbours: for comparison only, and reports say so",
+    )
+    file: str | None = Field(None, description="CSV with parcel_id and fold, for `by: file`")
+    n: int = Field(5, ge=2, le=50, description="number of folds, for `by: block` and `by: random`")
+    block_size_m: float = Field(2_000, gt=0, description="edge of a spatial block, for `by: block`")
+    neighbour_distance_m: float = Field(
+        200, ge=0, description="parcels this near to a judged parcel do not train its model (region and block folds)"
+    )
+
+
+class ModelSection(Section):
+    architecture: Architecture = Field(
+        Architecture.TRANSFORMER, description="the network whose predictions are published"
+    )
+    networks: list[Architecture] = Field(
+        [Architecture.LSTM, Architecture.TRANSFORMER],
+        min_length=1,
+        description="the networks that a season trains and compares",
+    )
+    folds: FoldsSection = FoldsSection()
+    max_epochs: int = Field(60, ge=1, description="upper limit; training stops early when it no longer gains")
+    min_steps: int = Field(600, ge=0, description="optimiser steps before early stopping may act (few parcels)")
+    seed: int = Field(0, ge=0, description="seed of every random choice; the same seed gives the same bits")
+
+
+class AssessmentSection(Section):
+    false_alarm_rate: Share = Field(0.10, description="target share of rightly declared parcels among the mismatches")
+    min_pixels: float = Field(3, ge=0, description="10 m pixels inside the buffer, below: TOO_SMALL")
+    min_observations: int = Field(5, ge=1, description="clear observations, below: TOO_FEW_OBSERVATIONS")
+    min_class_parcels: int = Field(10, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE")
+
+
+class StatisticsSection(Section):
+    min_holdings: int = Field(4, ge=1, description="a cell with fewer holdings is confidential")
+    dominance: tuple[int, Share] = Field(
+        (2, 0.85), description="(n, k): a cell is confidential when its n largest holdings exceed the share k"
+    )
+
+
+class ScheduleSection(Section):
+    observe: Cron | None = Field(None, description="cron: take in new acquisitions and declarations")
+    predict: Cron | None = Field(None, description="cron: predict, assess, aggregate and publish")
+    retrain: Cron | None = Field(None, description="cron: train the networks anew")
+    timezone: str = Field("UTC", description="time zone of the cron lines")
+
+
+class Agency(Section):
+    """One agency file. `Agency.read(path, data=...)` is the way in."""
+
+    agency: Name = Field(description="short name, lower case: part of every key")
+    simulated: bool = Field(False, description="true where the inputs are simulated; shown with every result")
+    regions: RegionsSection
+    acquisitions: AcquisitionsSection
+    declarations: DeclarationsSection
+    observations: ObservationsSection = ObservationsSection()
+    legend: str = Field(description="built-in legend name, or a CSV file")
+    model: ModelSection = ModelSection()
+    assessment: AssessmentSection = AssessmentSection()
+    statistics: StatisticsSection = StatisticsSection()
+    schedule: ScheduleSection = ScheduleSection()
+
+    _file: Path = PrivateAttr(default=Path("agency.yaml"))
+    _data: Path | None = PrivateAttr(default=None)
+
+    @classmethod
+    def read(cls, path: Path, *, data: Path | None = None) -> Agency:
+        """Reads and checks an agency file. Raises ConfigurationError with one line: what, where, how to mend."""
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"is not YAML ({' '.join(str(error).split())})", where=str(path)) from error
+        if data is not None and not data.is_dir():
+            raise ConfigurationError(f"data folder {data} does not exist", where="--data / CROPMAP_DATA")
+        try:
+            agency = cls.model_validate(document)
+        except ValidationError as error:
+            raise ConfigurationError(_first_problem(error), where=str(path), mend=_hint(error)) from error
+        agency._file, agency._data = path.absolute(), data
+        return agency
+
+    @property
+    def file(self) -> Path:
+        return self._file
+
+    @property
+    def data(self) -> Path | None:
+        return self._data
+
+    def resolve(self, reference: str, *, season: int) -> str:
+        """A path as text, absolute; URLs stay as they are."""
+        reference = reference.replace("{season}", str(season))
+        if "://" in reference:
+            return reference
+        return str((self._data or self._file.parent) / reference)
+
+    def season(self, year: int) -> Season:
+        return Season.from_window(year, self.acquisitions.window)
+
+    def read_legend(self) -> Legend:
+        """The legend: built in, in the data folder, or beside the agency file."""
+        in_data = (self._data or self._file.parent) / self.legend
+        return Legend.read(self.legend, base=self._data if self._data and in_data.is_file() else self._file.parent)
+
+    def decisions_hash(self) -> str:
+        """Hash of everything in the file that can change a result; the schedule cannot."""
+        return value_hash(self.model_dump(mode="json", exclude={"schedule"}))
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "the file"
+        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        problems.append(f"{key}: {message}")
+    return "; ".join(problems)
+
+
+def _hint(error: ValidationError) -> str:
+    if not any(item["type"] == "extra_forbidden" for item in error.errors()):
+        return ""
+    return "Every key is listed by `cropmap agency-keys` and in docs/agency-file.md"
+
+
+def documented_keys(model: type[BaseModel] = Agency, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """(key, default, description) of every key, in the order of the file."""
+    for name, field in model.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from documented_keys(kind, f"{prefix}{name}.")
+        else:
+            default = "needed" if field.is_required() else _shown(field.default)
+            yield f"{prefix}{name}", default, field.description or ""
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(str(v) for v in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

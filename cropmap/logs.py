@@ -1,0 +1,28 @@
+"""Logging: human lines on stderr, the full record in `logs/cropmap.log` of the home."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+
+def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
+    """Messages of `cropmap` go to stderr, everything at INFO and above also to the log file (5 x 5 MB)."""
+    logger = logging.getLogger("cropmap")
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    shown = RichHandler(console=Console(stderr=True), show_path=False, markup=False, log_time_format="%H:%M:%S")
+    shown.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.addHandler(shown)
+    if home is not None:
+        folder = home / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(folder / "cropmap.log", maxBytes=5_000_000, backupCount=5)
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logger.addHandler(file)

@@ -1,0 +1,77 @@
+"""Settings of one installation, from the environment; what an agency decides stands in its agency file.
+
+Secrets (the database URL) come from the environment only and are never logged: `Settings.shown()` masks them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cropmap.errors import ConfigurationError
+from cropmap.store import Store
+
+PREFIX: Final = "CROPMAP_"
+
+QUIET: Final = {
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MPLBACKEND": "agg",
+}
+"""Set before prefect, mlflow or matplotlib are imported: nothing reports home, nothing opens a window."""
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    home: Path = Field(
+        Path(".cropmap"), description="everything local: embedded database, store, logs, Prefect's files"
+    )
+    store: str = Field("", description="object store: a folder or s3://bucket/prefix; default: `store` in the home")
+    database_url: SecretStr = Field(
+        SecretStr(""), description="libpq URL of a PostgreSQL server; default: the embedded one in the home"
+    )
+    data: Path | None = Field(None, description="folder that relative paths of agency files start from")
+    pg_bin: Path | None = Field(None, description="folder with other PostgreSQL binaries for the embedded server")
+    threads: int = Field(
+        os.cpu_count() or 1, ge=1, description="threads for decoding, training and inference on this machine"
+    )
+
+    @classmethod
+    def load(cls, *, home: Path | None = None) -> Settings:
+        """Settings from the environment; `home` from the command line wins. Raises ConfigurationError."""
+        try:
+            return cls() if home is None else cls(home=home)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else PREFIX
+            raise ConfigurationError(problem["msg"], where=name) from error
+
+    @property
+    def home_path(self) -> Path:
+        path = self.home.absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def open_store(self) -> Store:
+        return Store(self.store or self.home_path / "store")
+
+    def shown(self) -> dict[str, str]:
+        return {
+            PREFIX + name.upper(): "***" if isinstance(value, SecretStr) and value.get_secret_value() else str(value)
+            for name, value in self
+        }
+
+
+def keep_quiet(home: Path) -> None:
+    """Switches off every report home, and keeps Prefect's own files in our home unless told otherwise."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "cropmap")
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true")
