@@ -1,0 +1,75 @@
+"""Series, labels and folds together: everything that training and cross-fitting need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropmap.dataset.folds import Folds
+from cropmap.dataset.series import Series
+from cropmap.errors import ModelError
+from cropmap.provenance import content_hash
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """N parcels, K classes; arrays stand in the order of `series.parcel_ids`."""
+
+    series: Series
+    label: NDArray[np.int16]
+    """(N,) position in `crops`, -1 where a parcel has no label"""
+    crops: tuple[str, ...]
+    """(K,) class names"""
+    folds: Folds
+
+    def __post_init__(self) -> None:
+        assert len(self.series) == len(self.label) == len(self.folds.fold), "one label and one fold per parcel"
+        assert int(self.label.max(initial=UNLABELLED)) < len(self.crops), "a label outside the classes"
+
+    @cached_property
+    def hash(self) -> str:
+        """Digest of all that a trained model depends on, except its configuration and seed."""
+        return content_hash(
+            self.series.hash, self.label.tobytes(), "\n".join(self.crops), self.folds.made_by,
+            "\n".join(self.folds.names), self.folds.fold.tobytes(), self.folds.excluded.tobytes(),
+        )  # fmt: skip
+
+    @cached_property
+    def judged(self) -> NDArray[np.bool_]:
+        """(N,) parcels with a label, a fold and at least one observation: those that accuracy is measured on."""
+        return (self.label >= 0) & (self.folds.fold >= 0) & (self.series.lengths > 0)
+
+
+@dataclass(frozen=True)
+class Labels:
+    label: NDArray[np.int16]
+    """(N,) position in `crops`, -1 where there is none"""
+    crops: tuple[str, ...]
+    """classes that are frequent enough, sorted"""
+    too_rare: dict[str, int]
+    """classes that were left out, with their number of parcels"""
+
+
+def label_parcels(crop: Sequence[str | None], *, min_class_parcels: int) -> Labels:
+    """Numbers the classes; one with fewer than `min_class_parcels` parcels is left out, by name.
+
+    Raises ModelError where fewer than two classes remain.
+    """
+    text = np.array([name or "" for name in crop], dtype=np.str_)
+    names, counts = np.unique(text[text != ""], return_counts=True)
+    kept = names[counts >= min_class_parcels]
+    if len(kept) < 2:
+        raise ModelError(
+            f"{len(kept)} class(es) have {min_class_parcels} or more labelled parcels",
+            mend="A model needs two: lower model.min_class_parcels, or give more declarations",
+        )
+    position = np.searchsorted(kept, text).clip(max=len(kept) - 1)
+    label = np.where(kept[position] == text, position, UNLABELLED).astype(np.int16)
+    rare = {str(name): int(n) for name, n in zip(names, counts, strict=True) if n < min_class_parcels}
+    return Labels(label, tuple(kept.tolist()), rare)

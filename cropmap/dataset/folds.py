@@ -1,0 +1,202 @@
+"""Spatial folds: who judges whom.
+
+Every labelled parcel belongs to one fold and is scored by the model of that fold. That model was trained on the
+other folds only, minus every parcel of a holding that the fold contains, minus every parcel within
+`neighbour_distance_m` (centroid to centroid, EPSG:3035) of a parcel that it judges. This holds however the folds
+were made, so no declaration is judged by a model that saw it, its holding or its neighbours.
+
+Leave-one-region-out and blocks follow Roberts et al. 2017, Ecography 40:913.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from cropmap.errors import ConfigurationError
+
+FoldMaker = Literal["region", "block", "file", "random"]
+
+NOT_JUDGED: Final = -1
+BLOCK_M: Final = 10_000.0
+"""Default block side: autocorrelation of crop series fades within a few kilometres."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """N parcels, K folds."""
+
+    made_by: FoldMaker
+    fold: NDArray[np.int16]
+    """(N,) 0..K-1, -1 where a parcel is not judged (unlabelled, or without a region)"""
+    names: tuple[str, ...]
+    """(K,) what a report calls each fold"""
+    excluded: NDArray[np.bool_]
+    """(K, N) parcels that fold k's model must not be trained on although they lie outside the fold"""
+
+    @property
+    def is_spatial(self) -> bool:
+        """False for a random split: its accuracy says nothing about a place that was not seen."""
+        return self.made_by != "random"
+
+    @cached_property
+    def count(self) -> int:
+        return len(self.names)
+
+    def training_mask(self, k: int) -> NDArray[np.bool_]:
+        """(N,) parcels that fold k's model may learn from."""
+        mask: NDArray[np.bool_] = (self.fold >= 0) & (self.fold != k) & ~self.excluded[k]
+        return mask
+
+
+def by_region(
+    nuts_id: Sequence[str | None],
+    *,
+    labelled: NDArray[np.bool_],
+    holding_id: Sequence[str | None] | None = None,
+    xy: NDArray[np.float64] | None = None,
+    neighbour_distance_m: float = 0.0,
+) -> Folds:
+    """Leave one NUTS region out. Raises ConfigurationError where labelled parcels lie in fewer than two regions."""
+    regions = np.array([region or "" for region in nuts_id], dtype=np.str_)
+    judged = labelled & (regions != "")
+    names, inverse = np.unique(regions[judged], return_inverse=True)
+    if len(names) < 2:
+        raise ConfigurationError(
+            f"labelled parcels lie in {len(names)} region(s): {names.tolist()}", where="model.folds",
+            mend="Use `folds: {by: block}`",
+        )  # fmt: skip
+    fold = np.full(len(regions), NOT_JUDGED, np.int16)
+    fold[judged] = inverse
+    return _separate("region", fold, tuple(names.tolist()), holding_id, xy, neighbour_distance_m)
+
+
+def by_block(
+    xy: NDArray[np.float64],
+    *,
+    label: NDArray[np.int16],
+    count: int = 5,
+    block_m: float = BLOCK_M,
+    holding_id: Sequence[str | None] | None = None,
+    neighbour_distance_m: float = 0.0,
+) -> Folds:
+    """Square blocks of side `block_m` on centroids `xy` (N, 2; EPSG:3035), dealt to `count` folds so that each
+    gets its share of every class. Fewer folds where there are fewer blocks; ConfigurationError below two.
+    """
+    blocks, block = np.unique(np.floor(xy / block_m).astype(np.int64), axis=0, return_inverse=True)
+    dealt = _deal(_class_counts(block.ravel(), label, groups=len(blocks)), count)
+    used = np.unique(dealt[dealt >= 0])
+    if len(used) < 2:
+        raise ConfigurationError(
+            f"labelled parcels lie in {len(used)} block(s) of {block_m:g} m", where="model.folds.block_m",
+            mend="Choose a smaller block",
+        )  # fmt: skip
+    fold = np.where(label >= 0, dealt[block.ravel()], NOT_JUDGED).astype(np.int16)
+    names = tuple(f"block fold {k}" for k in range(len(used)))
+    return _separate("block", fold, names, holding_id, xy, neighbour_distance_m)
+
+
+def from_file(
+    assigned: Mapping[str, str | int],
+    *,
+    parcel_ids: Sequence[str] | NDArray[np.str_],
+    labelled: NDArray[np.bool_],
+    holding_id: Sequence[str | None] | None = None,
+    xy: NDArray[np.float64] | None = None,
+    neighbour_distance_m: float = 0.0,
+) -> Folds:
+    """Folds that somebody wrote down (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
+    text = np.array([str(assigned.get(str(parcel), "")) for parcel in parcel_ids], dtype=np.str_)
+    judged = labelled & (text != "")
+    names, inverse = np.unique(text[judged], return_inverse=True)
+    if len(names) < 2:
+        raise ConfigurationError(
+            f"the folds file puts labelled parcels into {len(names)} fold(s)", where="model.folds.file",
+            mend="It needs two or more folds, and the parcel_id of the declarations",
+        )  # fmt: skip
+    fold = np.full(len(text), NOT_JUDGED, np.int16)
+    fold[judged] = inverse
+    return _separate("file", fold, tuple(names.tolist()), holding_id, xy, neighbour_distance_m)
+
+
+def at_random(
+    *,
+    label: NDArray[np.int16],
+    count: int = 5,
+    seed: int,
+    holding_id: Sequence[str | None] | None = None,
+) -> Folds:
+    """Holdings dealt at random. For measuring what a random split pretends, never for publishing: neighbours stand
+    on both sides, `is_spatial` is False and reports say so.
+    """
+    holding = _holding_codes(holding_id, len(label))
+    groups = int(holding.max(initial=-1)) + 1
+    order = np.random.default_rng(seed).permutation(groups)
+    dealt = np.empty(groups, np.int16)
+    dealt[order] = _deal(_class_counts(holding, label, groups=groups)[order], count)
+    fold = np.where(label >= 0, dealt[holding], NOT_JUDGED).astype(np.int16)
+    names = tuple(f"random fold {k}" for k in range(int(fold.max(initial=NOT_JUDGED)) + 1))
+    if len(names) < 2:
+        raise ConfigurationError("labelled parcels belong to fewer than two holdings", where="model.folds")
+    return _separate("random", fold, names, holding_id, None, 0.0)
+
+
+def _separate(
+    made_by: FoldMaker,
+    fold: NDArray[np.int16],
+    names: tuple[str, ...],
+    holding_id: Sequence[str | None] | None,
+    xy: NDArray[np.float64] | None,
+    neighbour_distance_m: float,
+) -> Folds:
+    holding = _holding_codes(holding_id, len(fold))
+    excluded = np.zeros((len(names), len(fold)), bool)
+    for k in range(len(names)):
+        judged = fold == k
+        excluded[k] = np.isin(holding, holding[judged]) & ~judged
+        if xy is not None and neighbour_distance_m > 0:
+            distance, _ = cKDTree(xy[judged]).query(xy, distance_upper_bound=neighbour_distance_m * (1 + 1e-9))
+            excluded[k] |= np.isfinite(distance) & ~judged
+    return Folds(made_by, fold, names, excluded)
+
+
+def _holding_codes(holding_id: Sequence[str | None] | None, count: int) -> NDArray[np.int64]:
+    """(N,) one number per holding; a parcel whose holding is not known is a holding of its own."""
+    if holding_id is None:
+        return np.arange(count)
+    known = np.array([holding or "" for holding in holding_id], dtype=np.str_)
+    _, codes = np.unique(known, return_inverse=True)
+    codes = codes.astype(np.int64)
+    alone = np.flatnonzero(known == "")
+    codes[alone] = codes.max(initial=0) + 1 + np.arange(len(alone))
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+
+
+def _class_counts(group: NDArray[np.int64], label: NDArray[np.int16], *, groups: int) -> NDArray[np.int64]:
+    """(groups, classes) labelled parcels of each class in each group."""
+    counts = np.zeros((groups, int(label.max(initial=-1)) + 1), np.int64)
+    np.add.at(counts, (group[label >= 0], label[label >= 0]), 1)
+    return counts
+
+
+def _deal(counts: NDArray[np.int64], folds: int) -> NDArray[np.int16]:
+    """Deals groups (G, K classes) to folds, largest group first, each to where the class shares stay most even.
+
+    Returns (G,) fold of each group, -1 for a group without labelled parcels; folds that are used count from 0.
+    """
+    share = counts / np.maximum(counts.sum(axis=0), 1)  # rare classes weigh as much as frequent ones
+    held = np.zeros((folds, counts.shape[1]))
+    dealt = np.full(len(counts), NOT_JUDGED, np.int16)
+    for group in np.argsort(-counts.sum(axis=1), kind="stable"):
+        if counts[group].sum() == 0:
+            break
+        fold = int(np.argmin((held * share[group]).sum(axis=1) + 1e-6 * held.sum(axis=1)))
+        held[fold] += share[group]
+        dealt[group] = fold
+    return dealt
