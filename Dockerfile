@@ -1,0 +1,53 @@
+# One image for the API, the Prefect server, the Prefect worker and the command line; a second target adds MLflow's UI.
+#   docker build --tag cropmap:0.1.0 .
+#   docker build --tag cropmap-mlflow:0.1.0 --target mlflow .
+ARG PYTHON=python:3.11-slim-bookworm
+
+FROM ${PYTHON} AS build
+# constraints.txt pins torch; this index carries the builds without CUDA, several GB smaller
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/cropmap
+ENV PATH=/opt/cropmap/bin:$PATH
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md ./
+COPY cropmap cropmap
+COPY flows flows
+COPY serving serving
+RUN pip install --extra-index-url ${TORCH_INDEX} --constraint constraints.txt .
+
+FROM build AS build-mlflow
+RUN pip install --extra-index-url ${TORCH_INDEX} --constraint constraints.txt '.[mlflow-ui]'
+
+FROM ${PYTHON} AS runtime
+# rasterio's wheel brings GDAL but not expat
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libexpat1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 cropmap \
+    && useradd --uid 10001 --gid cropmap --no-create-home --home-dir /var/lib/cropmap --shell /usr/sbin/nologin cropmap \
+    && install --directory --owner cropmap --group cropmap /var/lib/cropmap /var/lib/cropmap/store /var/lib/mlflow
+ENV PATH=/opt/cropmap/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    CROPMAP_HOME=/var/lib/cropmap \
+    CROPMAP_HOST=0.0.0.0 \
+    DO_NOT_TRACK=1 \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    PREFECT_SERVER_ANALYTICS_ENABLED=false
+USER 10001:10001
+WORKDIR /var/lib/cropmap
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+ENTRYPOINT ["cropmap"]
+CMD ["serve"]
+
+FROM runtime AS mlflow
+COPY --from=build-mlflow /opt/cropmap /opt/cropmap
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
+ENTRYPOINT ["mlflow"]
+CMD ["server"]
+
+FROM runtime AS cropmap
+COPY --from=build /opt/cropmap /opt/cropmap
