@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -92,8 +93,9 @@ class Store:
         with self.writing(name) as sink:
             pq.write_table(table, sink, compression="zstd")
 
-    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        return pq.read_table(self.location(name), columns=columns, filesystem=self._fs)
+    def read_table(self, name: str, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
+        """`rows` keeps the rows where it is true; row groups whose statistics rule it out are not decoded."""
+        return pq.read_table(self.location(name), columns=columns, filters=rows, filesystem=self._fs)
 
     def read_schema(self, name: str) -> pa.Schema:
         return pq.read_schema(self.location(name), filesystem=self._fs)
