@@ -1,1 +1,65 @@
-"""The embedded database for tests: one cluster a session, a fresh migrated database a test."""
+"""The embedded database for tests: one cluster a session (and worker), a fresh migrated database a test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from cropmap.database import embedded, migrations
+from cropmap.database.connection import Connection, at_database, connect
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """A running cluster whose database `cropmap` is migrated and stays as it is: the template of every test."""
+    # not pytest's own folder: when root runs the tests, the server's unprivileged user must be able to enter;
+    # and short, because a socket's path is limited
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        url = embedded.ensure_running(folder / "home")
+        with connect(url) as connection:
+            migrations.upgrade(connection)
+            # nothing here outlives the session: spare the disk
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+    finally:
+        embedded.remove(folder / "home")
+        shutil.rmtree(folder)
+
+
+def _fresh(cluster_url: str, *, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with connect(at_database(cluster_url, "postgres")) as connection:
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        yield at_database(cluster_url, name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(cluster_url: str) -> Iterator[str]:
+    """libpq URL of a fresh database with every migration applied; dropped after the test."""
+    yield from _fresh(cluster_url, template="cropmap")
+
+
+@pytest.fixture
+def empty_database_url(cluster_url: str) -> Iterator[str]:
+    """libpq URL of a fresh database without any table."""
+    yield from _fresh(cluster_url, template="template0")
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    with connect(database_url) as opened:
+        yield opened

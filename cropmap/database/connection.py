@@ -1,0 +1,120 @@
+"""Connections to PostgreSQL, and the one place where psycopg's errors become ours.
+
+Connections are in autocommit mode: a reader holds no transaction open while it computes, and every writer of this
+room opens exactly one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
+
+Connection = psycopg.Connection[Any]
+Pool = ConnectionPool[Connection]
+
+CONNECT_SECONDS: Final = 10
+GONE: Final = ("08", "57P")
+"""SQLSTATE classes of a server that cannot be reached, or is going away"""
+MEND: Final = {
+    "42P01": "Run `cropmap db upgrade`",
+    "42703": "Run `cropmap db upgrade`",
+    "42501": "Ask the database's owner for the role cropmap_writer (or cropmap_reader for the public views)",
+    "53100": "Free space on the database's disk",
+}
+
+
+def check_url(url: str) -> str:
+    """Returns the URL; raises ConfigurationError when it is no PostgreSQL URL."""
+    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            "not a PostgreSQL URL", where="CROPMAP_DATABASE_URL", mend="Write postgresql://user@host:5432/database"
+        )
+    return url
+
+
+def redact(url: str) -> str:
+    """The URL without its password, for logs and messages."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}{':***' if ':' in user else ''}{at}{host}"
+    query = "&".join(
+        "password=***" if item.lower().startswith("password=") else item for item in parts.query.split("&") if item
+    )
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
+
+
+def at_database(url: str, name: str) -> str:
+    """The same server and user, another database."""
+    return urlunsplit(urlsplit(check_url(url))._replace(path="/" + quote(name, safe="")))
+
+
+def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
+    """The same database for SQLAlchemy: MLflow (psycopg) and a Prefect server (asyncpg)."""
+    # by hand: urlunsplit writes an empty network location differently for schemes that it does not know
+    return f"postgresql+{driver}://{check_url(url).partition('://')[2]}"
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Translates psycopg's errors; usable around a block and, as `@database_errors()`, on a function.
+
+    Raises DatabaseUnavailableError when the server cannot be reached or went away, DatabaseError for the rest.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        state = error.sqlstate or ""
+        lines = (error.diag.message_primary or str(error)).strip().splitlines()
+        message = "; ".join(line.strip() for line in lines[:2]) or type(error).__name__
+        away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        if state.startswith(GONE) or (away and not state):
+            raise DatabaseUnavailableError(
+                f"the database does not answer ({message})",
+                mend="Start it (or let `cropmap doctor` look), then run the same command again; nothing half is kept",
+            ) from error
+        place = error.diag.table_name or "database"
+        raise DatabaseError(message, where=place, mend=MEND.get(state, "")) from error
+
+
+@database_errors()
+def connect(url: str) -> Connection:
+    """An autocommit connection; use it in a `with` block. Raises DatabaseUnavailableError."""
+    return psycopg.connect(
+        check_url(url), autocommit=True, **_timeout(url), application_name="cropmap", options=_OPTIONS
+    )
+
+
+@database_errors()
+def open_pool(url: str, *, max_size: int, wait_seconds: float = 5.0) -> Pool:
+    """A pool for serving; close it when the application ends. It opens even while the database is away."""
+    return ConnectionPool(
+        check_url(url),
+        min_size=1,
+        max_size=max_size,
+        timeout=wait_seconds,
+        check=ConnectionPool.check_connection,
+        kwargs={"autocommit": True, **_timeout(url), "application_name": "cropmap api", "options": _OPTIONS},
+        open=True,
+    )
+
+
+@contextmanager
+def borrow(pool: Pool) -> Iterator[Connection]:
+    """A connection of the pool for the length of a block. Raises DatabaseUnavailableError."""
+    with database_errors(), pool.connection() as connection:
+        yield connection
+
+
+# the same text for the same moment, whatever the server's or the session's time zone is
+_OPTIONS: Final = "-c timezone=UTC -c client_min_messages=warning"
+
+
+def _timeout(url: str) -> dict[str, Any]:
+    return {} if "connect_timeout" in parse_qs(urlsplit(url).query) else {"connect_timeout": CONNECT_SECONDS}

@@ -1,0 +1,122 @@
+"""Forward-only migrations: the numbered SQL files beside this module, each applied once, in order.
+
+What was applied stands in `schema_migration` with its checksum. An applied file never changes; a correction is a
+file with the next number. One transaction and one advisory lock: two processes cannot race, half an upgrade
+cannot be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from psycopg.errors import Diagnostic
+
+from cropmap.database.connection import Connection, database_errors
+from cropmap.errors import MigrationError
+
+log = logging.getLogger(__name__)
+
+FOLDER: Final = Path(__file__).parent
+LOCK: Final = 0x63726F70  # "crop": one number for everybody who migrates this database
+FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
+
+
+@dataclass(frozen=True)
+class Migration:
+    number: int
+    name: str
+    """the file's name without its ending: 0001_tables"""
+    checksum: str
+    """SHA-256 of the file, hexadecimal"""
+    applied_at: datetime | None
+    """None while it is open"""
+
+
+@database_errors()
+def status(connection: Connection, folder: Path = FOLDER) -> list[Migration]:
+    """Every migration of this version of the code, in order.
+
+    Raises MigrationError when an applied file has changed, or the database is newer than the code.
+    """
+    applied = _applied(connection)
+    files = _files(folder)
+    _refuse_unknown(applied, files)
+    return [_compare(path, number, applied.get(number)) for number, path in files.items()]
+
+
+@database_errors()
+def upgrade(connection: Connection, folder: Path = FOLDER) -> list[str]:
+    """Applies what is open and returns the names; all of it or, on an error, nothing.
+
+    Raises MigrationError as `status` does, DatabaseError when the user may not create tables.
+    """
+    connection.add_notice_handler(_log_notice)
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL,"
+                " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            done = [step.name for step in status(connection, folder) if _apply(connection, folder, step)]
+            if connection.execute("SELECT to_regproc('install_maps')").fetchone() != (None,):
+                connection.execute("SELECT install_maps()")
+    finally:
+        connection.remove_notice_handler(_log_notice)
+    return done
+
+
+def _apply(connection: Connection, folder: Path, step: Migration) -> bool:
+    if step.applied_at is not None:
+        return False
+    connection.execute((folder / f"{step.name}.sql").read_bytes())
+    connection.execute(
+        "INSERT INTO schema_migration (number, name, checksum) VALUES (%s, %s, %s)",
+        (step.number, step.name, step.checksum),
+    )
+    log.info("applied migration %s", step.name)
+    return True
+
+
+def _files(folder: Path) -> dict[int, Path]:
+    found = {int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))}
+    assert list(found) == list(range(1, len(found) + 1)), f"migrations are not numbered 1, 2, 3 …: {list(found)}"
+    return found
+
+
+def _applied(connection: Connection) -> dict[int, tuple[Any, ...]]:
+    if connection.execute("SELECT to_regclass('schema_migration')").fetchone() == (None,):
+        return {}
+    rows = connection.execute("SELECT number, name, checksum, applied_at FROM schema_migration").fetchall()
+    return {row[0]: row for row in rows}
+
+
+def _refuse_unknown(applied: dict[int, tuple[Any, ...]], files: dict[int, Path]) -> None:
+    unknown = sorted(applied[number][1] for number in applied.keys() - files.keys())
+    if unknown:
+        raise MigrationError(
+            f"the database is newer than this version of cropmap (it has {', '.join(unknown)})",
+            where="schema_migration",
+            mend="Install the version of cropmap that upgraded it, or a later one",
+        )
+
+
+def _compare(path: Path, number: int, row: tuple[Any, ...] | None) -> Migration:
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    if row is not None and row[2] != checksum:
+        raise MigrationError(
+            f"{path.name} is not the file that was applied on {row[3]:%Y-%m-%d}",
+            where="schema_migration",
+            mend="Restore the file; write the change as a migration with the next number",
+        )
+    return Migration(number, path.stem, checksum, row[3] if row else None)
+
+
+def _log_notice(notice: Diagnostic) -> None:
+    log.warning("database: %s", notice.message_primary)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from cropmap import schemas
+from cropmap.database import migrations
+from cropmap.database.connection import Connection, connect
+from cropmap.errors import MigrationError
+
+VIEWS = {
+    "crop_prediction": "agency season parcel_id nuts_id area_ha crop probability second_crop second_probability"
+    " n_observations last_observation scored_by model_version run_id",
+    "crop_assessment": "agency season parcel_id holding_id nuts_id area_ha declared_code declared_crop predicted_crop"
+    " declared_probability verdict reason priority run_id",
+    "crop_statistic": "agency season as_of nuts_version nuts_id level crop strucpro concept basis declared_ha mapped_ha"
+    " estimate_ha se_ha ci95_low_ha ci95_high_ha cv n_parcels n_holdings obs_flag conf_status run_id",
+    "rejected_declaration": "agency season source_file row_number parcel_id reason detail",
+    "run_log": "run_id agency season as_of status started_at finished_at code_version model_version n_acquisitions"
+    " n_parcels detail",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy = tmp_path / "migrations"
+    shutil.copytree(migrations.FOLDER, copy)
+    return copy
+
+
+def test_upgrade_applies_every_file_in_order_and_only_once(empty_database_url: str) -> None:
+    with connect(empty_database_url) as connection:
+        assert all(step.applied_at is None for step in migrations.status(connection))
+        first = migrations.upgrade(connection)
+        assert first == ["0001_tables", "0002_public_views", "0003_roles", "0004_maps"]
+        before = migrations.status(connection)
+        assert migrations.upgrade(connection) == []
+        assert migrations.status(connection) == before
+
+
+def test_changed_file_is_refused(connection: Connection, folder: Path) -> None:
+    with (folder / "0002_public_views.sql").open("a") as file:
+        file.write("-- later thought\n")
+    with pytest.raises(MigrationError, match=r"0002_public_views\.sql is not the file that was applied"):
+        migrations.upgrade(connection, folder)
+
+
+def test_newer_database_is_refused(connection: Connection, folder: Path) -> None:
+    (folder / "0005_next.sql").write_text("CREATE TABLE next_thing (id integer);")
+    assert migrations.upgrade(connection, folder) == ["0005_next"]
+    with pytest.raises(MigrationError, match=r"newer than this version of cropmap [(]it has 0005_next"):
+        migrations.status(connection)
+
+
+def test_failing_migration_leaves_nothing(connection: Connection, folder: Path) -> None:
+    (folder / "0005_good.sql").write_text("CREATE TABLE good (id integer);")
+    (folder / "0006_bad.sql").write_text("CREATE TABLE bad (id nonsense);")
+    with pytest.raises(Exception, match="nonsense"):
+        migrations.upgrade(connection, folder)
+    assert connection.execute("SELECT to_regclass('good')").fetchone() == (None,)
+    assert migrations.status(connection)
+
+
+def test_two_processes_do_not_race(empty_database_url: str) -> None:
+    results: list[list[str]] = []
+
+    def run() -> None:
+        with connect(empty_database_url) as connection:
+            results.append(migrations.upgrade(connection))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, results)) == [0, 0, 4]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_public_views_have_the_columns_of_the_contract(connection: Connection, view: str) -> None:
+    rows = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s ORDER BY ordinal_position", (view,)
+    ).fetchall()
+    assert [row[0] for row in rows] == VIEWS[view].split()
+
+
+@pytest.mark.parametrize(
+    ("constraint", "words"),
+    [
+        ("rejection_reason", schemas.RejectReason),
+        ("acquisition_status", schemas.AcquisitionStatus),
+        ("acquisition_reason", schemas.QuarantineReason),
+        ("run_status", schemas.RunStatus),
+        ("assessment_verdict", schemas.Verdict),
+        ("assessment_reason", schemas.Reason),
+        ("statistic_basis", schemas.Basis),
+    ],
+)
+def test_closed_words_are_those_of_the_vocabulary(
+    connection: Connection, constraint: str, words: type[StrEnum]
+) -> None:
+    row = connection.execute(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", (constraint,)
+    ).fetchone()
+    assert row is not None
+    assert set(re.findall(r"'(\w+)'", row[0])) == {str(word) for word in words}
+
+
+def test_reader_sees_the_public_views_and_nothing_else(connection: Connection) -> None:
+    rows = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'p')"
+        " AND has_table_privilege('cropmap_reader', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')"
+    ).fetchall()
+    assert {row[0] for row in rows} == set(VIEWS)
+    connection.execute("SET ROLE cropmap_reader")
+    for view in VIEWS:
+        assert connection.execute(f"SELECT count(*) FROM {view}").fetchone() == (0,)  # noqa: S608  names above
+    with pytest.raises(Exception, match="permission denied for table assessment"):
+        connection.execute("SELECT * FROM assessment")
+
+
+def test_writer_cannot_change_products_or_keys(connection: Connection) -> None:
+    connection.execute("SET ROLE cropmap_writer")
+    for statement in (
+        "UPDATE prediction SET crop = 'maize'", "DELETE FROM statistic", "TRUNCATE published",
+        "INSERT INTO api_key VALUES ('me', 'x', now())", "DROP TABLE review",
+    ):  # fmt: skip
+        with pytest.raises(Exception, match=r"permission denied|must be owner"):
+            connection.execute(statement.encode())
