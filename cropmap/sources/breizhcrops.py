@@ -1,0 +1,86 @@
+"""Parcel series in the raw BreizhCrops layout: a folder with one CSV per parcel, as Earth Engine exported them.
+
+Columns are resolved by name (the files order them alphabetically: B1, B10, B11, B12, B2, …). Values are top-of-
+atmosphere means x 10 000 (L1C). Layout: Russwurm, Pelletier, Zollner, Lefèvre, Körner (2020), BreizhCrops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+from cropmap.errors import ObservationFileError
+
+RAW_BANDS: Final = {
+    "B1": "B01", "B2": "B02", "B3": "B03", "B4": "B04", "B5": "B05", "B6": "B06", "B7": "B07",
+    "B8": "B08", "B8A": "B8A", "B9": "B09", "B10": "B10", "B11": "B11", "B12": "B12",
+}  # fmt: skip
+RAW_SCALE: Final = 1e-4
+QA60_OPAQUE: Final = 1 << 10
+QA60_CIRRUS: Final = 1 << 11
+TEXT_COLUMNS: Final = ("doa", "label", "id")
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("parcel_id", pa.string(), nullable=False),
+        pa.field("day", pa.date32(), nullable=False),
+        pa.field("product_id", pa.string(), nullable=False),
+        *(pa.field(band, pa.float32()) for band in RAW_BANDS.values()),
+        pa.field("opaque_cloud", pa.bool_(), nullable=False),
+        pa.field("cirrus", pa.bool_(), nullable=False),
+        pa.field("qa60", pa.float32(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+    ]
+)
+"""Reflectance 0-1. `qa60` is the parcel's mean of Earth Engine's bit field; the two flags are its bits where the
+whole parcel agrees, and both are set where the mean is mixed, so that doubt counts as cloud."""
+
+
+def read_breizhcrops_raw(folder: Path) -> pa.Table:
+    """All parcels of a folder, sorted by parcel_id and day; a product that is listed twice stays once.
+
+    Raises ObservationFileError when the folder has no CSV, or one lacks a column or holds something else.
+    """
+    tables = list(_tables(folder))
+    if not tables:
+        raise ObservationFileError("no CSV file", where=str(folder), mend="Name the folder with one CSV per parcel")
+    frame = pd.concat(tables, ignore_index=True).drop_duplicates(["parcel_id", "product_id"])
+    frame = frame.sort_values(["parcel_id", "day", "product_id"], ignore_index=True)
+    return pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+
+
+def _tables(folder: Path) -> Iterator[pd.DataFrame]:
+    for path in sorted(folder.glob("*.csv")):
+        yield _table(path)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        raw = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str) | {0: str})
+        qa60 = raw["QA60"].astype("float32")
+        columns = {
+            "parcel_id": raw["id"],
+            "day": pd.to_datetime(raw["doa"], format="%Y-%m-%d").dt.date,
+            "product_id": raw.iloc[:, 0].astype(str),
+            **{name: (raw[band] * RAW_SCALE).astype("float32") for band, name in RAW_BANDS.items()},
+            "opaque_cloud": _flag(qa60, QA60_OPAQUE),
+            "cirrus": _flag(qa60, QA60_CIRRUS),
+            "qa60": qa60,
+            "label": raw["label"],
+        }
+    except KeyError as error:
+        raise ObservationFileError(
+            f"no column {error.args[0]!r}", where=str(path), mend=f"Needed: {', '.join((*RAW_BANDS, 'QA60'))}"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise ObservationFileError(f"cannot be read ({error})", where=str(path)) from error
+    return pd.DataFrame(columns)
+
+
+def _flag(qa60: pd.Series[float], bit: int) -> pd.Series[bool]:
+    pure = qa60.isin((0, QA60_OPAQUE, QA60_CIRRUS, QA60_OPAQUE | QA60_CIRRUS))
+    return ~pure | (qa60.fillna(0).astype(int) & bit > 0)

@@ -1,0 +1,121 @@
+"""NUTS regions: a GISCO boundary file in, the regions of an agency and the region of each parcel out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from cropmap.errors import RegionFileError
+from cropmap.schemas import EPSG_EQUAL_AREA
+
+NUTS_VERSIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
+ASSIGNED_LEVEL: Final = 3
+YEAR: Final = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
+
+
+@dataclass(frozen=True)
+class Regions:
+    table: gpd.GeoDataFrame
+    """nuts_id, level (0 to 3), name, geometry (EPSG:3035), sorted by nuts_id: the level 3 regions below the codes
+    asked for, and those of their parents that the file has"""
+    nuts_version: int
+
+    @property
+    def assignable(self) -> gpd.GeoDataFrame:
+        """The level 3 regions."""
+        return self.table[self.table["level"] == ASSIGNED_LEVEL]
+
+
+def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regions:
+    """Reads a file in GISCO's layout (NUTS_ID, LEVL_CODE, NAME_LATN or NUTS_NAME) as GeoPackage, GeoJSON, Shapefile
+    or GeoParquet.
+
+    Raises RegionFileError: unreadable, another NUTS version by its name, or without one of `codes`.
+    """
+    frame, name = _read(path)
+    _check_version(f"{name} {path.stem}", nuts_version, where=str(path))
+    table = _table(frame, where=str(path))
+    chosen = {code: [n for n in _level_3(table) if n.startswith(code)] for code in codes}
+    for code in (code for code, found in chosen.items() if not found):
+        near = difflib.get_close_matches(code, table["nuts_id"].tolist(), n=5, cutoff=0.5)
+        raise RegionFileError(
+            f"no level 3 region in {code!r}", where=str(path), mend=f"Near codes: {', '.join(near) or 'none'}"
+        )
+    wanted = {n[:length] for found in chosen.values() for n in found for length in range(2, len(n) + 1)}
+    return Regions(table[table["nuts_id"].isin(wanted)].reset_index(drop=True), nuts_version)
+
+
+def assign_regions(declarations: gpd.GeoDataFrame, regions: Regions) -> pd.Series[Any]:
+    """NUTS 3 code per parcel by largest overlap (ties: the first code); None where a parcel touches no region.
+
+    `declarations` may be in any CRS; the result has its index.
+    """
+    shapes = declarations.geometry.to_crs(EPSG_EQUAL_AREA).to_numpy()
+    assigned = np.full(len(shapes), None, dtype=object)
+    shared = np.zeros(len(shapes))
+    tree = shapely.STRtree(shapes)
+    for code, region in zip(regions.assignable["nuts_id"], regions.assignable.geometry, strict=True):
+        shapely.prepare(region)
+        near = np.sort(tree.query(region, predicate="intersects"))
+        inside = shapely.contains_properly(region, shapes[near])
+        assigned[near[inside]], shared[near[inside]] = code, np.inf
+        edge = near[~inside]
+        overlap = shapely.area(shapely.intersection(shapes[edge], region))
+        larger = overlap > shared[edge]
+        assigned[edge[larger]], shared[edge[larger]] = code, overlap[larger]
+    return pd.Series(assigned, index=declarations.index, name="nuts_id", dtype=object)
+
+
+def _read(path: Path) -> tuple[gpd.GeoDataFrame, str]:
+    if not path.exists():
+        raise RegionFileError("no such file", where=str(path), mend="Check regions.boundaries")
+    try:
+        if path.suffix.lower() in (".parquet", ".geoparquet"):
+            return gpd.read_parquet(path), ""
+        layer = str(pyogrio.list_layers(path)[0][0])
+        return pyogrio.read_dataframe(path, layer=layer), layer
+    except (DataSourceError, DataLayerError, pa.ArrowException, ValueError, IndexError) as error:
+        raise RegionFileError(
+            f"cannot be read ({' '.join(str(error).split())[:200]})", where=str(path), mend="Check regions.boundaries"
+        ) from error
+
+
+def _check_version(names: str, nuts_version: int, *, where: str) -> None:
+    years = {int(year) for year in YEAR.findall(names)} & set(NUTS_VERSIONS)
+    if years and nuts_version not in years:
+        raise RegionFileError(
+            f"the file is named after NUTS {max(years)}, not {nuts_version}",
+            where=where,
+            mend="Set regions.nuts_version",
+        )
+
+
+def _table(frame: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
+    name = next((column for column in ("NAME_LATN", "NUTS_NAME") if column in frame), None)
+    missing = [column for column in ("NUTS_ID", "LEVL_CODE") if column not in frame]
+    if missing or name is None or frame.crs is None:
+        what = f"no column {', '.join(missing or ['NAME_LATN or NUTS_NAME'])}" if missing or not name else "no CRS"
+        raise RegionFileError(what, where=where, mend="Use a NUTS_RG file of GISCO")
+    regions = {
+        "nuts_id": frame["NUTS_ID"].astype(str),
+        "level": frame["LEVL_CODE"].astype(int),
+        "name": frame[name].astype(str),
+    }
+    table = gpd.GeoDataFrame(regions, geometry=frame.geometry.to_crs(EPSG_EQUAL_AREA))
+    return table.sort_values("nuts_id", ignore_index=True)
+
+
+def _level_3(table: gpd.GeoDataFrame) -> list[str]:
+    return list(table.loc[table["level"] == ASSIGNED_LEVEL, "nuts_id"])
