@@ -1,0 +1,127 @@
+"""Observation files in the store: one per tile and acquisition, rows sorted by parcel, read back in one table.
+
+    observations/<agency>/<season>/<tile>/<item_id>.parquet
+
+A file is either wholly there or absent, and the same acquisition written twice leaves one copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cropmap.observations.coverage import TileCoverage
+from cropmap.observations.extract import OBSERVATION_VERSION
+from cropmap.schemas import OBSERVATION_SCHEMA
+from cropmap.sources.acquisition import Acquisition
+from cropmap.store import Store
+
+ROW_GROUP: Final = 16_384
+"""rows; sorted by parcel, so that reading a few thousand parcels skips most of a large tile"""
+
+_TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+_TIME: Final = pa.timestamp("us", tz="UTC")
+
+OBSERVATION_TABLE_SCHEMA: Final = pa.schema(
+    [
+        pa.field("parcel_id", _TEXT),
+        pa.field("sensed_at", _TIME),
+        pa.field("tile", _TEXT),
+        pa.field("item_id", _TEXT),
+        *(field for field in OBSERVATION_SCHEMA if field.name != "parcel_id"),
+    ]
+)
+"""What `read_observations` returns: OBSERVATION_SCHEMA, and which acquisition each row is of."""
+
+
+def observation_name(agency: str, season_year: int, tile: str, item_id: str) -> str:
+    return f"observations/{agency}/{season_year}/{tile}/{item_id}.parquet"
+
+
+def is_observed(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> bool:
+    """Whether the file is there, made of this item under this baseline, of these parcels and by these rules."""
+    if not store.exists(name):
+        return False
+    kept = _metadata(store, name)
+    return kept == {
+        **kept,
+        "item_id": acquisition.item_id,
+        "processing_baseline": acquisition.processing_baseline or "",
+        "parcel_set": coverage.parcel_set,
+        "observation_version": OBSERVATION_VERSION,
+    }
+
+
+def write_observation(store: Store, name: str, table: pa.Table) -> None:
+    """Writes the table of one acquisition (OBSERVATION_SCHEMA with the metadata of `observe`), atomically."""
+    assert table.schema.equals(OBSERVATION_SCHEMA), table.schema
+    with store.writing(name) as sink:
+        pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def iter_observations(
+    store: Store, names: Sequence[str], *, parcel_ids: Sequence[str] | None = None, clear_only: bool = False
+) -> Iterator[pa.Table]:
+    """One table of OBSERVATION_TABLE_SCHEMA per file, in the order of `names`; never more than one is in memory.
+
+    With `parcel_ids` the rows of these parcels alone; with `clear_only` none where the whole parcel was clouded.
+    All tables share one dictionary of parcels, the given ones in their sorted order, so that they concatenate.
+    """
+    known = pa.array(sorted(set(parcel_ids)) if parcel_ids is not None else [], pa.string())
+    for name in names:
+        table = _read(store, name, known if parcel_ids is not None else None)
+        if clear_only:
+            table = table.filter(pc.greater(table["clear_pixels"], 0))
+        ids = table["parcel_id"].combine_chunks()
+        if parcel_ids is None:
+            known = pa.concat_arrays([known, ids.filter(pc.invert(pc.is_in(ids, known)))])
+        yield _with_acquisition(table, pc.index_in(ids, known), known, _metadata(store, name))
+
+
+def read_observations(
+    store: Store, names: Sequence[str], *, parcel_ids: Sequence[str] | None = None, clear_only: bool = False
+) -> pa.Table:
+    """The observations of many files as one table of OBSERVATION_TABLE_SCHEMA, file by file, then by parcel.
+
+    A row takes 48 bytes. Bound the memory by asking for some thousand parcels at a time: the files are sorted by
+    parcel and the rest of each file is skipped, not decoded.
+    """
+    tables = list(iter_observations(store, names, parcel_ids=parcel_ids, clear_only=clear_only))
+    if not tables:
+        return OBSERVATION_TABLE_SCHEMA.empty_table()
+    return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
+    if parcel_ids is None:
+        return store.read_table(name)
+    if not len(parcel_ids):
+        return OBSERVATION_SCHEMA.empty_table()
+    first, last = parcel_ids[0], parcel_ids[-1]
+    between = (pc.field("parcel_id") >= first) & (pc.field("parcel_id") <= last)
+    table = store.read_table(name, rows=between)
+    return table.filter(pc.is_in(table["parcel_id"], parcel_ids))
+
+
+def _with_acquisition(table: pa.Table, codes: pa.Array, parcels: pa.Array, metadata: dict[str, str]) -> pa.Table:
+    """Puts the acquisition beside each row; `codes` are the rows' positions in the dictionary `parcels`."""
+    sensed_at = pa.scalar(datetime.fromisoformat(metadata["datetime"]), _TIME)
+    same = pa.array([0] * len(table), pa.int32())
+    columns = {
+        "parcel_id": pa.DictionaryArray.from_arrays(codes, parcels),
+        "sensed_at": pa.repeat(sensed_at, len(table)),
+        "tile": pa.DictionaryArray.from_arrays(same, [metadata["tile"]]),
+        "item_id": pa.DictionaryArray.from_arrays(same, [metadata["item_id"]]),
+    }
+    rest = {name: table[name] for name in OBSERVATION_TABLE_SCHEMA.names if name not in columns}
+    return pa.table({**columns, **rest}, schema=OBSERVATION_TABLE_SCHEMA)
+
+
+def _metadata(store: Store, name: str) -> dict[str, str]:
+    stored = store.read_schema(name).metadata or {}
+    return {key.decode(): value.decode() for key, value in stored.items() if key != b"ARROW:schema"}

@@ -1,0 +1,117 @@
+"""The only module that touches rasterio: the grid of a file, and one window of its first band.
+
+Every failure of a file becomes a SceneError that names it. Values are never scaled here, and files never written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from cropmap.errors import SceneError
+from cropmap.observations.grids import Grid, Window
+from cropmap.schemas import QuarantineReason
+
+GDAL_OPTIONS: Final = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.TIF,.tiff,.jp2,.xml",  # no probes for side-car files
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_HTTP_VERSION": "2",
+    "GDAL_HTTP_MAX_RETRY": "10",  # object stores answer 503 and 429 under load
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",  # the header of a COG in the first request
+    "VSI_CACHE": "TRUE",
+    "VSI_CACHE_SIZE": "5000000",
+    "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
+}
+ALIGNMENT_TOLERANCE: Final = 1e-3
+"""pixels; catalogues and files write origins with rounding, half a millimetre is none"""
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def read_grid(href: str) -> Grid:
+    """Grid of a file, from its header. Raises SceneError (UNREADABLE_FILE, MISSING_BAND, WRONG_CRS, WRONG_GRID)."""
+    with rasterio.Env(**GDAL_OPTIONS):
+        try:
+            with rasterio.open(href) as source:
+                return _grid(source, href)
+        except RasterioError as error:
+            raise _unreadable(error, href) from error
+
+
+def read_window(href: str, grid: Grid, window: Window) -> Array:
+    """Digital numbers of one window, in the file's own integer type, (height, width); each block is decoded once.
+
+    Raises SceneError: MISSING_BAND where a local file does not exist, UNREADABLE_FILE where it is truncated or holds
+    no integers, WRONG_CRS and WRONG_GRID where it does not lie on `grid`.
+    """
+    with rasterio.Env(**GDAL_OPTIONS):
+        try:
+            with rasterio.open(href) as source:
+                _check_grid(_grid(source, href), grid, href)
+                if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
+                    raise SceneError(
+                        f"holds {source.dtypes[0]}, not digital numbers",
+                        reason=QuarantineReason.UNREADABLE_FILE, where=href,
+                    )  # fmt: skip
+                if not window.size:
+                    return np.empty((0, 0), source.dtypes[0])
+                part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
+                values: Array = source.read(1, window=part)
+                return values
+        except RasterioError as error:
+            raise _unreadable(error, href) from error
+
+
+def _grid(source: rasterio.DatasetReader, href: str) -> Grid:
+    epsg = _epsg(source.crs)
+    if epsg is None:
+        raise SceneError(
+            "has no coordinate reference system with an EPSG code", reason=QuarantineReason.WRONG_CRS, where=href
+        )
+    transform = tuple(float(c) for c in source.transform[:6])
+    if transform[1] or transform[3] or transform[0] <= 0 or transform[4] >= 0:
+        raise SceneError(f"is not north-up: transform {transform}", reason=QuarantineReason.WRONG_GRID, where=href)
+    a, b, c, d, e, f = transform
+    return Grid(epsg=epsg, transform=(a, b, c, d, e, f), width=source.width, height=source.height)
+
+
+def _epsg(crs: CRS | None) -> int | None:
+    return crs.to_epsg() if crs else None
+
+
+def _check_grid(found: Grid, expected: Grid, href: str) -> None:
+    if found.epsg != expected.epsg:
+        raise SceneError(
+            f"is in EPSG:{found.epsg}, the tile in EPSG:{expected.epsg}",
+            reason=QuarantineReason.WRONG_CRS, where=href,
+        )  # fmt: skip
+    shift = np.abs(np.subtract(found.transform, expected.transform)).max() / expected.transform[0]
+    if (found.width, found.height) != (expected.width, expected.height) or shift > ALIGNMENT_TOLERANCE:
+        raise SceneError(
+            f"has {found.width} x {found.height} pixels from {found.transform}, "
+            f"the tile {expected.width} x {expected.height} from {expected.transform}",
+            reason=QuarantineReason.WRONG_GRID, where=href,
+        )  # fmt: skip
+
+
+def _unreadable(error: RasterioError, href: str) -> SceneError:
+    path = href.removeprefix("file://")
+    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+        return SceneError("the file does not exist", reason=QuarantineReason.MISSING_BAND, where=href)
+    return SceneError(f"cannot be read ({_one_line(error)})", reason=QuarantineReason.UNREADABLE_FILE, where=href)
+
+
+def _one_line(error: BaseException) -> str:
+    """The innermost message: rasterio says "Read failed. See previous exception for details."."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())

@@ -1,0 +1,77 @@
+"""The grids of a tile, and which tile a parcel is observed in: tiles overlap by 10 km, and a parcel counted twice
+would weigh twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from cropmap.errors import SceneError
+from cropmap.observations.grids import Grid
+from cropmap.observations.raster import read_grid
+from cropmap.schemas import QuarantineReason
+from cropmap.sources.acquisition import Acquisition
+
+PROBED: Final = 3
+"""acquisitions whose headers are read to learn a tile's grid, so that one broken file does not decide it"""
+
+
+def tile_grids(acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
+    """The grids of a tile by resolution in metres, 10 and 20: what most of its first readable acquisitions have.
+
+    Raises SceneError where no acquisition has a readable pair of grids.
+    """
+    found: list[tuple[Grid, Grid]] = []
+    failure = SceneError("no acquisition", reason=QuarantineReason.WRONG_GRID)
+    for acquisition in acquisitions:
+        try:
+            found.append(_grids(acquisition))
+        except SceneError as error:
+            failure = error
+        if len(found) == PROBED:
+            break
+    if not found:
+        raise failure
+    fine, coarse = Counter(found).most_common(1)[0][0]
+    return {10: fine, 20: coarse}
+
+
+def _grids(acquisition: Acquisition) -> tuple[Grid, Grid]:
+    fine, coarse = (read_grid(acquisition.assets[band].href) for band in ("B02", "B05"))
+    if fine.epsg != acquisition.epsg or not fine.halves(coarse):
+        raise SceneError(
+            f"its grids {fine} and {coarse} are not the 10 m and the 20 m grid of EPSG:{acquisition.epsg}",
+            reason=QuarantineReason.WRONG_GRID, where=acquisition.item_id,
+        )  # fmt: skip
+    return fine, coarse
+
+
+def home_tiles(parcels: gpd.GeoDataFrame, grids: Mapping[str, Grid]) -> pd.Series:
+    """Tile whose edge is farthest from the parcel, among the tiles that hold all of the parcel; None without one.
+
+    Parameters: `parcels` with a geometry in any coordinate reference system, `grids` by tile. The distance is that
+    of the parcel's bounding box to the edge, in the tile's own metres. Ties go to the first tile by name.
+    Returns a Series of tile names aligned to the index of `parcels`.
+    """
+    margins = {tile: _margin(parcels.geometry, grids[tile]) for tile in sorted(grids)}
+    if not margins or parcels.empty:
+        return pd.Series(None, index=parcels.index, dtype=object, name="tile")
+    table = np.column_stack(list(margins.values()))
+    names = np.array([*margins], dtype=object)
+    best = np.argmax(table, axis=1)
+    home = np.where(table.max(axis=1) >= 0, names[best], None)
+    return pd.Series(home, index=parcels.index, dtype=object, name="tile")
+
+
+def _margin(geometry: gpd.GeoSeries, grid: Grid) -> np.ndarray:
+    """Metres between the parcel's bounding box and the tile's edge; negative where it sticks out or is no place."""
+    box = geometry.to_crs(epsg=grid.epsg).bounds.to_numpy()
+    xmin, ymin, xmax, ymax = grid.bounds
+    sides = np.column_stack([box[:, 0] - xmin, box[:, 1] - ymin, xmax - box[:, 2], ymax - box[:, 3]])
+    margin: np.ndarray = np.where(np.isfinite(sides).all(axis=1), sides.min(axis=1), -np.inf)
+    return margin
