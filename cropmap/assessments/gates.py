@@ -1,0 +1,53 @@
+"""Which declarations can be assessed at all. In: facts per parcel. Out: a reason code, or "" where none fires.
+
+A parcel that fails a gate is `not_assessable`, with the first reason in the order of `schemas.Reason`; it is never
+silently conform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cropmap.schemas import Reason
+
+OPEN = ""
+"""no gate fired"""
+
+
+def first_gate(
+    parcels: pd.DataFrame,
+    *,
+    modelled: Collection[str],
+    min_pixels: float,
+    min_observations: int,
+    min_class_parcels: int,
+) -> NDArray[np.object_]:
+    """Reason of the first gate that fires per row of `parcels`, "" where none does.
+
+    `parcels` has `has_geometry` (bool), `pixels` (effective 10 m pixels after the inner buffer; NaN where unknown),
+    `n_observations` (0 where never seen), `crop` (class of the declared code, None where the legend maps it to none).
+    A class is too rare with fewer than `min_class_parcels` declared parcels that pass the gates before it, or where
+    the model does not know it (`modelled`).
+    """
+    crop = parcels["crop"]
+    seen = (
+        parcels["has_geometry"].to_numpy(bool)
+        & ~(parcels["pixels"].to_numpy(float) < min_pixels)
+        & (parcels["n_observations"].to_numpy(int) >= min_observations)
+    )
+    counts = crop[seen].value_counts()
+    declared = crop.map(counts).fillna(0).to_numpy(float)
+    fires = {
+        Reason.NO_GEOMETRY: ~parcels["has_geometry"].to_numpy(bool),
+        Reason.TOO_SMALL: parcels["pixels"].to_numpy(float) < min_pixels,
+        Reason.TOO_FEW_OBSERVATIONS: parcels["n_observations"].to_numpy(int) < min_observations,
+        Reason.CROP_NOT_IN_LEGEND: crop.isna().to_numpy(),
+        Reason.CLASS_TOO_RARE: (declared < min_class_parcels) | ~crop.isin(list(modelled)).to_numpy(),
+    }
+    reasons = np.array([str(reason) for reason in fires], dtype=object)
+    first = np.select(list(fires.values()), list(range(len(reasons))), default=-1)
+    return np.where(first >= 0, reasons[first], OPEN)

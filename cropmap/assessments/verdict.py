@@ -1,0 +1,75 @@
+"""From P(right) to verdicts. Pure functions on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropmap.assessments.channel import Channel, Floats
+from cropmap.schemas import Reason, Verdict
+
+CONFORM_RIGHT: Final = 0.95
+"""P(right) from which a declaration can be conform: the rate of right declarations that controls find (95-98 %)"""
+CONFORM_PROBABILITY: Final = 0.3
+"""probability of the declared crop that supports it although another crop is likelier"""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One row per assessable declaration; K classes are groups of crops that are never held against each other."""
+
+    clean: Floats
+    """q [N, K]"""
+    declared: NDArray[np.intp]
+    """[N]"""
+    right: Floats
+    """P(right) [N]"""
+
+    @property
+    def declared_probability(self) -> Floats:
+        return self.clean[np.arange(len(self.declared)), self.declared]
+
+    @property
+    def competitor(self) -> NDArray[np.intp]:
+        """[N]: the likeliest class besides the declared one."""
+        others = self.clean.copy()
+        others[np.arange(len(self.declared)), self.declared] = -1
+        likeliest: NDArray[np.intp] = others.argmax(axis=1)
+        return likeliest
+
+
+def largest_list(right: Floats, *, target: float, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[N]: the largest set of `candidates` whose mean P(right) is at most `target`; ties keep the order of rows."""
+    order = np.flatnonzero(candidates)
+    order = order[np.argsort(right[order], kind="stable")]
+    mean = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    flagged = np.zeros(len(right), dtype=bool)
+    flagged[order[: np.searchsorted(mean, target, side="right")]] = True
+    return flagged
+
+
+def verdicts(
+    evidence: Evidence, channel: Channel, flagged: NDArray[np.bool_], *, unreliable: NDArray[np.bool_], useless: bool
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """(verdict, reason) per row.
+
+    Flags in `unreliable` rows are withdrawn (a guard refused them). With `useless` evidence nothing is conform either.
+    """
+    supported = (evidence.right >= CONFORM_RIGHT) & (
+        (evidence.clean.argmax(axis=1) == evidence.declared) | (evidence.declared_probability >= CONFORM_PROBABILITY)
+    )
+    alike = ~channel.identifiable[evidence.competitor, evidence.declared]
+    withdrawn = (flagged & unreliable) | useless
+    reason = np.select(
+        [withdrawn, flagged, supported, alike],
+        [Reason.NO_RELIABLE_EVIDENCE, Reason.OTHER_CROP_SUPPORTED, Reason.DECLARED_CROP_SUPPORTED,
+         Reason.LOOK_ALIKE_CROPS],
+        default=Reason.WEAK_EVIDENCE,
+    ).astype(object)  # fmt: skip
+    verdict = np.full(len(reason), str(Verdict.INCONCLUSIVE), dtype=object)
+    verdict[reason == Reason.OTHER_CROP_SUPPORTED] = str(Verdict.MISMATCH)
+    verdict[reason == Reason.DECLARED_CROP_SUPPORTED] = str(Verdict.CONFORM)
+    return verdict, reason
