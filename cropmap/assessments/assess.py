@@ -27,7 +27,7 @@ SENSITIVITY_TAILS: Final = (0.0, 0.001, 0.005)
 """η of the sensitivity band"""
 MIN_PIXELS: Final = 3.0
 MIN_OBSERVATIONS: Final = 5
-MIN_CLASS_PARCELS: Final = 30
+MIN_CLASS_PARCELS: Final = 10
 SUSPECT_RIGHT: Final = 0.5
 MAX_SUSPECT_SHARE: Final = 0.2
 """a class of which more would be dropped from training is left whole: it was not learnt, it is not wrong"""
