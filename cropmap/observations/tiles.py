@@ -20,6 +20,9 @@ from cropmap.sources.acquisition import Acquisition
 PROBED: Final = 3
 """acquisitions whose headers are read to learn a tile's grid, so that one broken file does not decide it"""
 
+EDGE_TOLERANCE_M: Final = 1.0
+"""a parcel digitised along the edge of a tile sticks out by what re-projection rounds; the inner buffer is 10 m"""
+
 
 def tile_grids(acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
     """The grids of a tile by resolution in metres, 10 and 20: what most of its first readable acquisitions have.
@@ -60,11 +63,11 @@ def home_tiles(parcels: gpd.GeoDataFrame, grids: Mapping[str, Grid]) -> pd.Serie
     """
     margins = {tile: _margin(parcels.geometry, grids[tile]) for tile in sorted(grids)}
     if not margins or parcels.empty:
-        return pd.Series(None, index=parcels.index, dtype=object, name="tile")
+        return pd.Series([None] * len(parcels), index=parcels.index, dtype=object, name="tile")
     table = np.column_stack(list(margins.values()))
     names = np.array([*margins], dtype=object)
     best = np.argmax(table, axis=1)
-    home = np.where(table.max(axis=1) >= 0, names[best], None)
+    home = np.where(table.max(axis=1) >= -EDGE_TOLERANCE_M, names[best], None)
     return pd.Series(home, index=parcels.index, dtype=object, name="tile")
 
 

@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import shapely
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 
 from cropmap.schemas import BANDS, RESOLUTION_M
 from cropmap.sources.acquisition import Acquisition, BandAsset
@@ -28,7 +28,7 @@ def write_raster(
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(
         path, "w", driver="COG", dtype=values.dtype, count=1, height=values.shape[0], width=values.shape[1],
-        crs=f"EPSG:{epsg}", transform=from_origin(west, north, pixel_m, pixel_m), nodata=0, compress=compress,
+        crs=f"EPSG:{epsg}", transform=Affine(pixel_m, 0, west, 0, -pixel_m, north), nodata=0, compress=compress,
         blocksize=blocksize, overviews="NONE",
     ) as sink:  # fmt: skip
         sink.write(values, 1)
