@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench constraints clean
+.PHONY: install demo test check docs bench constraints clean
 
 install: .venv/installed
 
@@ -22,6 +22,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install
+	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
+	$(BIN)/cropmap settings --markdown > docs/settings.md
 
 bench: install
 	$(BIN)/cropmap bench all

@@ -47,8 +47,9 @@ class AcquisitionsSection(Section):
 class DeclarationsSection(Section):
     path: str = Field(description="declarations: any vector file GDAL reads, GeoParquet, or CSV with WKT")
     profile: Literal["generic"] = Field("generic", description="how the file is laid out; generic reads `columns`")
-    columns: dict[Literal["parcel_id", "crop_code", "holding_id", "area"], str] = Field(
-        description="our name: the file's column; parcel_id and crop_code are needed, holding_id and area are optional"
+    columns: dict[str, str] = Field(
+        description="our name: the file's column; parcel_id and crop_code are needed, holding_id and area are "
+        "optional; `a+b` joins two columns"
     )
     layer: str | None = Field(None, description="layer of a file with several")
     crs: str | None = Field(None, description="coordinate system where the file does not say, such as EPSG:2154")
@@ -60,6 +61,8 @@ class DeclarationsSection(Section):
     def _needed(cls, columns: dict[str, str]) -> dict[str, str]:
         if missing := {"parcel_id", "crop_code"} - set(columns):
             raise ValueError(f"needs {' and '.join(sorted(missing))}")
+        if unknown := set(columns) - {"parcel_id", "crop_code", "holding_id", "area"}:
+            raise ValueError(f"{', '.join(sorted(unknown))} is none of parcel_id, crop_code, holding_id, area")
         return columns
 
 
@@ -95,8 +98,10 @@ class ModelSection(Section):
         description="the networks that a season trains and compares",
     )
     folds: FoldsSection = FoldsSection()
-    max_epochs: int = Field(60, ge=1, description="upper limit; training stops early when it no longer gains")
-    min_steps: int = Field(600, ge=0, description="optimiser steps before early stopping may act (few parcels)")
+    epochs: int = Field(
+        30, ge=1, description="passes over the training parcels; training stops early when it no longer gains"
+    )
+    min_steps: int = Field(600, ge=0, description="optimiser steps at least: few parcels need more passes")
     seed: int = Field(0, ge=0, description="seed of every random choice; the same seed gives the same bits")
 
 

@@ -6,6 +6,7 @@ Secrets (the database URL) come from the environment only and are never logged: 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,11 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(None, description="folder that relative paths of agency files start from")
     pg_bin: Path | None = Field(None, description="folder with other PostgreSQL binaries for the embedded server")
+    mlflow_tracking_uri: str = Field(
+        "",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server or database (MLFLOW_TRACKING_URI); default: a database beside ours",
+    )
     threads: int = Field(
         os.cpu_count() or 1, ge=1, description="threads for decoding, training and inference on this machine"
     )
@@ -63,8 +69,8 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         return {
-            PREFIX + name.upper(): "***" if isinstance(value, SecretStr) and value.get_secret_value() else str(value)
-            for name, value in self
+            variable: "***" if isinstance(value, SecretStr) and value.get_secret_value() else str(value)
+            for (variable, _), (_, value) in zip(documented_settings(), self, strict=True)
         }
 
 
@@ -75,3 +81,9 @@ def keep_quiet(home: Path) -> None:
     os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "cropmap")
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true")
+
+
+def documented_settings() -> Iterator[tuple[str, str]]:
+    """(environment variable, meaning) of every setting."""
+    for name, field in Settings.model_fields.items():
+        yield str(field.validation_alias or PREFIX + name.upper()), field.description or ""

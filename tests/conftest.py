@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pytest_socket import disable_socket, socket_allow_hosts
+from pytest_socket import socket_allow_hosts
 
 from cropmap.store import Store
 
@@ -24,8 +24,7 @@ pytest_plugins = ["tests.database_fixtures"]
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     """Only this machine: the embedded database's unix socket and servers on loopback."""
-    disable_socket(allow_unix_socket=True)
-    socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
+    socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 
 
 @pytest.fixture(scope="session")

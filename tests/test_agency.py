@@ -1,0 +1,107 @@
+"""The agency file: what it accepts, what it refuses, and that every key is documented and read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cropmap.agency import Agency, documented_keys
+from cropmap.errors import ConfigurationError
+from cropmap.schemas import Architecture
+
+MINIMAL = """\
+agency: bretagne
+regions: {nuts_version: 2024, boundaries: nuts.geojson, codes: [FRH0]}
+acquisitions: {catalog: scenes/catalog.json}
+declarations: {path: "declarations_{season}.gpkg", columns: {parcel_id: id_parcel, crop_code: code_cultu}}
+legend: fr_breizhcrops13
+"""
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def agency_file(tmp_path: Path) -> Path:
+    path = tmp_path / "bretagne.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_what_the_file_leaves_open_has_a_default(agency_file: Path) -> None:
+    agency = Agency.read(agency_file)
+    assert agency.model.architecture is Architecture.TRANSFORMER
+    assert agency.model.networks == [Architecture.LSTM, Architecture.TRANSFORMER]
+    assert agency.season(2018).start.isoformat() == "2018-01-01"
+
+
+def test_paths_start_from_the_file_or_from_the_data_folder(agency_file: Path, tmp_path: Path) -> None:
+    path = "declarations_{season}.gpkg"
+    assert Agency.read(agency_file).resolve(path, season=2018) == str(tmp_path / "declarations_2018.gpkg")
+    data = tmp_path / "data"
+    data.mkdir()
+    assert Agency.read(agency_file, data=data).resolve(path, season=2018) == str(data / "declarations_2018.gpkg")
+    url = "https://stac.example/v1"
+    assert Agency.read(agency_file, data=data).resolve(url, season=2018) == url
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("legend:", "legnd: x\nlegend:", "legnd: unknown key"),
+        ("agency: bretagne", "agency: Bretagne Ouest", "agency"),
+        ("[FRH0]", "[]", "regions.codes"),
+        ("nuts_version: 2024", "nuts_version: 2023", "regions.nuts_version"),
+        ("crop_code: code_cultu", "holding_id: h", "declarations.columns"),
+        ("legend: fr_breizhcrops13", "", "legend"),
+        ("legend: fr_breizhcrops13", "legend: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_key_and_file(agency_file: Path, old: str, new: str, said: str) -> None:
+    agency_file.write_text(MINIMAL.replace(old, new))
+    with pytest.raises(ConfigurationError) as caught:
+        Agency.read(agency_file)
+    line = str(caught.value)
+    assert said in line
+    assert agency_file.name in line
+    assert "\n" not in line
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_file_and_a_missing_data_folder_are_named(agency_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
+        Agency.read(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigurationError, match="nodata"):
+        Agency.read(agency_file, data=tmp_path / "nodata")
+
+
+def test_a_window_that_is_no_window_is_refused(agency_file: Path) -> None:
+    agency_file.write_text(
+        MINIMAL.replace("catalog.json}", 'catalog.json, window: ["{season}-12-31", "{season}-01-01"]}')
+    )
+    with pytest.raises(ConfigurationError, match=r"acquisitions\.window"):
+        Agency.read(agency_file).season(2018)
+
+
+def test_the_schedule_is_no_part_of_a_results_identity(agency_file: Path) -> None:
+    before = Agency.read(agency_file).decisions_hash()
+    agency_file.write_text(MINIMAL + 'schedule: {observe: "0 6 * * *"}\n')
+    assert Agency.read(agency_file).decisions_hash() == before
+    agency_file.write_text(MINIMAL + "assessment: {false_alarm_rate: 0.2}\n")
+    assert Agency.read(agency_file).decisions_hash() != before
+
+
+def test_every_key_has_a_meaning_and_stands_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "agency-file.md").read_text()
+    for key, _, meaning in documented_keys():
+        assert meaning, key
+        assert f"`{key}`" in page, f"docs/agency-file.md lacks {key}; run `make docs`"
+
+
+def test_every_key_is_read_by_code() -> None:
+    code = "\n".join(
+        p.read_text() for room in ("cropmap", "flows") for p in (ROOT / room).rglob("*.py") if p.name != "agency.py"
+    ) + "\n".join(re.findall(r"self\.[a-z_.]+", (ROOT / "cropmap" / "agency.py").read_text()))
+    for key, _, _ in documented_keys():
+        name = key.rsplit(".", 1)[-1]
+        assert re.search(rf"\b{name}\b", code), f"nothing reads {key}"
