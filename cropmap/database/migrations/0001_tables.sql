@@ -145,7 +145,7 @@ CREATE TABLE assessment (
     PRIMARY KEY (run_id, parcel_id)
 );
 CREATE INDEX assessment_priority
-    ON assessment (run_id, verdict, (coalesce(priority, '-Infinity')) DESC, parcel_id);
+    ON assessment (run_id, verdict, (-coalesce(priority, '-Infinity')), parcel_id);
 
 CREATE TABLE statistic (
     run_id      text NOT NULL REFERENCES run,

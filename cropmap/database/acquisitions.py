@@ -1,0 +1,144 @@
+"""The ledger of acquisitions: what was found, what is observed, what was set aside and why. A run resumes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from cropmap.database.connection import Connection, database_errors
+from cropmap.database.runs import ensure_season
+from cropmap.errors import DatabaseError
+from cropmap.schemas import AcquisitionStatus, QuarantineReason
+from cropmap.sources.acquisition import Acquisition, UnusableItem
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    item_id: str
+    tile: str | None
+    """None only for an item that was never usable"""
+    sensed_at: datetime | None
+    """None only for an item that was never usable"""
+    processing_baseline: str | None
+    status: str
+    """an AcquisitionStatus"""
+    object_name: str | None
+    """the observation file, once observed"""
+    n_parcels: int | None
+    reason: str | None
+    """a QuarantineReason, while quarantined"""
+    detail: str | None
+    document: dict[str, Any] | None
+
+    @property
+    def acquisition(self) -> Acquisition:
+        assert self.document is not None, f"{self.item_id} was never usable"
+        return Acquisition.from_json(self.document)
+
+
+COLUMNS: Final = ", ".join(LedgerEntry.__dataclass_fields__)
+
+RECORD: Final = """
+INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, processing_baseline, document, status)
+VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, %(processing_baseline)s, %(document)s, 'found')
+ON CONFLICT (agency, season, item_id) DO UPDATE
+SET tile = excluded.tile, sensed_at = excluded.sensed_at, processing_baseline = excluded.processing_baseline,
+    document = excluded.document, status = 'found', object_name = NULL, n_parcels = NULL, reason = NULL, detail = NULL
+WHERE acquisition.document IS DISTINCT FROM excluded.document
+   OR acquisition.reason IN ('SUPERSEDED', 'DUPLICATE')
+"""
+OBSERVED: Final = """
+UPDATE acquisition
+SET status = 'observed', object_name = %(object_name)s, n_parcels = %(n_parcels)s, reason = NULL, detail = NULL
+WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s)
+"""
+QUARANTINED: Final = """
+INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, reason, detail)
+VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'quarantined', %(reason)s, %(detail)s)
+ON CONFLICT (agency, season, item_id) DO UPDATE
+SET status = 'quarantined', reason = excluded.reason, detail = excluded.detail, object_name = NULL, n_parcels = NULL
+WHERE (acquisition.reason, acquisition.detail) IS DISTINCT FROM (excluded.reason, excluded.detail)
+"""
+
+
+@database_errors()
+def record_found(
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    acquisitions: Iterable[Acquisition],
+    unusable: Iterable[UnusableItem] = (),
+) -> None:
+    """Enters what one search of the catalogue found, and what it set aside.
+
+    An acquisition that is known keeps its state, unless its metadata changed (another baseline, another file) or it
+    is no longer superseded: then it is found anew. An item that is listed twice stays usable.
+    """
+    key = {"agency": agency, "season": season}
+    rows = [
+        {
+            **key, "item_id": a.item_id, "tile": a.tile, "sensed_at": a.sensed_at,
+            "processing_baseline": a.processing_baseline, "document": Jsonb(a.to_json()),
+        }
+        for a in acquisitions
+    ]  # fmt: skip
+    usable = {row["item_id"] for row in rows}
+    aside = [{**key, **asdict(item), "reason": str(item.reason)} for item in unusable if item.item_id not in usable]
+    with connection.transaction(), connection.cursor() as cursor:
+        ensure_season(connection, agency=agency, season=season)
+        cursor.executemany(RECORD, rows)
+        cursor.executemany(QUARANTINED, aside)
+
+
+@database_errors()
+def mark_observed(
+    connection: Connection, *, agency: str, season: int, item_id: str, object_name: str, n_parcels: int
+) -> None:
+    """Notes the observation file of an acquisition. Raises DatabaseError when the ledger does not know it."""
+    key = {"agency": agency, "season": season, "item_id": item_id}
+    done = connection.execute(OBSERVED, key | {"object_name": object_name, "n_parcels": n_parcels})
+    if done.rowcount == 0:
+        raise DatabaseError(f"acquisition {item_id} is not in the ledger", where=f"{agency} {season}")
+
+
+@database_errors()
+def mark_quarantined(
+    connection: Connection, *, agency: str, season: int, item_id: str, reason: QuarantineReason, detail: str
+) -> None:
+    """Sets an acquisition aside, with the reason and one line of detail."""
+    values = {"agency": agency, "season": season, "item_id": item_id, "reason": str(reason), "detail": detail}
+    with connection.transaction():
+        ensure_season(connection, agency=agency, season=season)
+        connection.execute(QUARANTINED, {**values, "tile": None, "sensed_at": None})
+
+
+@database_errors()
+def read_acquisitions(
+    connection: Connection, *, agency: str, season: int, status: AcquisitionStatus | None = None
+) -> list[LedgerEntry]:
+    """The season's ledger by sensing time and item; items without a time come last."""
+    with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM acquisition WHERE agency = %s AND season = %s"  # noqa: S608  our own field names
+            ' AND (%s::text IS NULL OR status = %s) ORDER BY sensed_at NULLS LAST, item_id COLLATE "C"',
+            (agency, season, status, status),
+        ).fetchall()
+
+
+@database_errors()
+def read_acquisition(connection: Connection, *, agency: str, season: int, item_id: str) -> LedgerEntry:
+    """One entry. Raises DatabaseError when the ledger does not know it."""
+    with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
+        entry = cursor.execute(
+            f"SELECT {COLUMNS} FROM acquisition WHERE agency = %s AND season = %s AND item_id = %s",  # noqa: S608
+            (agency, season, item_id),
+        ).fetchone()
+    if entry is None:
+        raise DatabaseError(f"acquisition {item_id} is not in the ledger", where=f"{agency} {season}")
+    return entry

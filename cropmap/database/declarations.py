@@ -1,0 +1,209 @@
+"""The register: parcels and their declarations, versioned, and what was rejected, counted.
+
+A declaration is valid from the moment it was loaded until another load changed it or no longer held it. Loading the
+same rows again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from cropmap.database.connection import Connection, database_errors
+from cropmap.database.copying import ColumnType, copy_frame
+from cropmap.database.runs import ensure_season
+from cropmap.errors import InputError
+from cropmap.provenance import content_hash
+from cropmap.schemas import EPSG_WGS84
+
+INCOMING: Final[dict[str, ColumnType]] = {
+    "parcel_id": "text", "crop_code": "text", "holding_id": "text", "declared_area_ha": "float8", "area_ha": "float8",
+    "row_number": "int4", "repaired": "bool", "nuts_id": "text", "home_tile": "text", "wkb": "bytea",
+    "west": "float8", "south": "float8", "east": "float8", "north": "float8", "content_hash": "text",
+}  # fmt: skip
+CLAIM: Final = ("crop_code", "holding_id", "declared_area_ha", "area_ha", "repaired")
+"""what makes a new version when it changes, beside the geometry; a row that only moved in the file is the same"""
+REJECTION_KEY: Final[dict[str, ColumnType]] = {"agency": "text", "season": "int4", "source_file": "text"}
+REJECTED: Final[dict[str, ColumnType]] = {
+    "row_number": "int4", "parcel_id": "text", "reason": "text", "detail": "text",
+}  # fmt: skip
+READ: Final[dict[str, Any]] = {
+    "parcel_id": object, "crop_code": object, "holding_id": object, "declared_area_ha": "float64", "area_ha": "float64",
+    "row_number": "Int64", "repaired": "bool", "version": "int64", "nuts_id": object, "home_tile": object,
+}  # fmt: skip
+
+CREATE_INCOMING: Final = """
+CREATE TEMPORARY TABLE incoming (
+    parcel_id text PRIMARY KEY, crop_code text, holding_id text, declared_area_ha float8, area_ha float8,
+    row_number int4, repaired bool, nuts_id text, home_tile text, wkb bytea,
+    west float8, south float8, east float8, north float8, content_hash text
+) ON COMMIT DROP
+"""
+KEEP_OLD_GEOMETRY: Final = """
+UPDATE declaration d SET wkb = p.wkb FROM parcel p JOIN incoming i USING (parcel_id)
+WHERE p.agency = %(agency)s AND p.season = %(season)s AND p.wkb <> i.wkb
+  AND (d.agency, d.season, d.parcel_id) = (p.agency, p.season, p.parcel_id) AND d.wkb IS NULL
+"""
+WRITE_PARCELS: Final = """
+INSERT INTO parcel (agency, season, parcel_id, wkb, box, nuts_id, home_tile)
+SELECT %(agency)s, %(season)s, parcel_id, wkb, box(point(west, south), point(east, north)), nuts_id, home_tile
+FROM incoming
+ON CONFLICT (agency, season, parcel_id) DO UPDATE
+SET wkb = excluded.wkb, box = excluded.box, nuts_id = excluded.nuts_id,
+    home_tile = coalesce(excluded.home_tile, parcel.home_tile)
+WHERE parcel.wkb <> excluded.wkb OR parcel.nuts_id IS DISTINCT FROM excluded.nuts_id
+   OR parcel.home_tile IS DISTINCT FROM coalesce(excluded.home_tile, parcel.home_tile)
+"""
+CLOSE: Final = """
+UPDATE declaration d SET valid_to = %(loaded_at)s
+WHERE agency = %(agency)s AND season = %(season)s AND valid_to IS NULL AND NOT EXISTS (
+    SELECT FROM incoming i WHERE i.parcel_id = d.parcel_id AND i.content_hash = d.content_hash)
+RETURNING EXISTS (SELECT FROM incoming i WHERE i.parcel_id = d.parcel_id)
+"""
+OPEN: Final = """
+INSERT INTO declaration (agency, season, parcel_id, version, valid_from, crop_code, holding_id, declared_area_ha,
+                         area_ha, row_number, repaired, content_hash, source_file, source_hash)
+SELECT %(agency)s, %(season)s, i.parcel_id, coalesce(before.version, 0) + 1, %(loaded_at)s, i.crop_code, i.holding_id,
+       i.declared_area_ha, i.area_ha, i.row_number, i.repaired, i.content_hash, %(source_file)s, %(source_hash)s
+FROM incoming i
+LEFT JOIN (SELECT parcel_id, max(version) AS version, bool_or(valid_to IS NULL) AS current
+           FROM declaration WHERE agency = %(agency)s AND season = %(season)s GROUP BY parcel_id) before
+    USING (parcel_id)
+WHERE before.current IS NOT TRUE
+"""
+LATER_LOAD: Final = """
+SELECT latest FROM (
+    SELECT max(greatest(valid_from, valid_to)) AS latest FROM declaration
+    WHERE agency = %(agency)s AND season = %(season)s) stored
+WHERE latest >= %(loaded_at)s AND EXISTS (
+    SELECT FROM incoming i
+    FULL JOIN (SELECT parcel_id, content_hash, version FROM declaration
+               WHERE agency = %(agency)s AND season = %(season)s AND valid_to IS NULL) d
+        USING (parcel_id, content_hash)
+    WHERE i.crop_code IS NULL OR d.version IS NULL)
+"""
+SELECT_VALID: Final = """
+SELECT d.parcel_id, d.crop_code, d.holding_id, d.declared_area_ha, d.area_ha, d.row_number, d.repaired, d.version,
+       p.nuts_id, p.home_tile, coalesce(d.wkb, p.wkb)
+FROM declaration d JOIN parcel p USING (agency, season, parcel_id)
+WHERE agency = %(agency)s AND season = %(season)s
+  AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN d.valid_to IS NULL
+           ELSE d.valid_from <= %(as_of)s AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s) END
+ORDER BY d.parcel_id COLLATE "C"
+"""
+
+
+@database_errors()
+def store_declarations(
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    accepted: gpd.GeoDataFrame,
+    rejected: pd.DataFrame,
+    source_file: str,
+    source_hash: str,
+    loaded_at: datetime,
+) -> dict[str, int]:
+    """Stores a whole register in one transaction: `accepted` is everything that is declared in the season.
+
+    `accepted`: DECLARATION_COLUMNS in EPSG:4326, nuts_id, and home_tile where it is known. `rejected`:
+    REJECTION_COLUMNS; they replace the rejections of the same source file. Returns how many declarations are
+    accepted, and of these new, changed and unchanged; how many were closed because the file no longer has them; and
+    how many rows were rejected. Raises InputError when a later load is stored already.
+    """
+    key = {"agency": agency, "season": season, "loaded_at": loaded_at}
+    source = {"source_file": source_file, "source_hash": source_hash}
+    with connection.transaction():
+        ensure_season(connection, agency=agency, season=season)
+        connection.execute("SELECT FROM season WHERE agency = %(agency)s AND season = %(season)s FOR UPDATE", key)
+        _copy_incoming(connection, accepted)
+        _refuse_earlier(connection, key, source_file)
+        connection.execute(KEEP_OLD_GEOMETRY, key)
+        connection.execute(WRITE_PARCELS, key)
+        replaced = [row[0] for row in connection.execute(CLOSE, key)]
+        opened = connection.execute(OPEN, key | source).rowcount
+        _replace_rejections(connection, rejected, agency=agency, season=season, source_file=source_file)
+    changed = sum(replaced)
+    return {
+        "accepted": len(accepted), "new": opened - changed, "changed": changed, "unchanged": len(accepted) - opened,
+        "closed": len(replaced) - changed, "rejected": len(rejected),
+    }  # fmt: skip
+
+
+@database_errors()
+def set_home_tiles(connection: Connection, *, agency: str, season: int, home_tiles: Mapping[str, str | None]) -> int:
+    """Notes the home tile of each parcel (missing: outside every tile); returns how many rows changed."""
+    tiles = [None if pd.isna(tile) else str(tile) for tile in home_tiles.values()]
+    return connection.execute(
+        "UPDATE parcel SET home_tile = t.tile FROM unnest(%s::text[], %s::text[]) AS t (parcel_id, tile)"
+        " WHERE agency = %s AND season = %s AND parcel.parcel_id = t.parcel_id"
+        " AND parcel.home_tile IS DISTINCT FROM t.tile",
+        (list(home_tiles), tiles, agency, season),
+    ).rowcount
+
+
+@database_errors()
+def read_declarations(
+    connection: Connection, *, agency: str, season: int, as_of: datetime | None = None
+) -> gpd.GeoDataFrame:
+    """The register as it stands, or as it stood at `as_of`, sorted by parcel_id; geometry in EPSG:4326.
+
+    Text columns hold None where there is nothing. What belongs to the parcel (nuts_id, home_tile) is as of now.
+    """
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(SELECT_VALID, {"agency": agency, "season": season, "as_of": as_of}).fetchall()
+    columns = list(zip(*rows, strict=True)) or [()] * (len(READ) + 1)
+    data = {name: pd.Series(values, dtype=READ[name]) for name, values in zip(READ, columns, strict=False)}
+    geometry = shapely.from_wkb(np.array(columns[-1], dtype=object))
+    return gpd.GeoDataFrame(data, geometry=geometry, crs=EPSG_WGS84)
+
+
+def _copy_incoming(connection: Connection, accepted: gpd.GeoDataFrame) -> None:
+    wkb = shapely.to_wkb(accepted.geometry.to_numpy(), output_dimension=2, byte_order=1)
+    bounds = shapely.bounds(accepted.geometry.to_numpy()).reshape(-1, 4)
+    frame = pd.DataFrame(accepted.drop(columns=accepted.geometry.name)).assign(
+        wkb=wkb, west=bounds[:, 0], south=bounds[:, 1], east=bounds[:, 2], north=bounds[:, 3]
+    )
+    if "home_tile" not in frame:
+        frame["home_tile"] = None
+    claims = zip(*(frame[name].where(frame[name].notna(), "").astype(str) for name in CLAIM), wkb, strict=True)
+    frame["content_hash"] = [content_hash(*claim) for claim in claims]
+    connection.execute("DROP TABLE IF EXISTS pg_temp.incoming")
+    connection.execute(CREATE_INCOMING)
+    copy_frame(connection, "incoming", INCOMING, frame)
+    connection.execute("ANALYZE incoming")
+
+
+def _refuse_earlier(connection: Connection, key: Mapping[str, Any], source_file: str) -> None:
+    later = connection.execute(LATER_LOAD, key).fetchone()
+    if later is not None:
+        raise InputError(
+            f"declarations loaded at {later[0].isoformat()} are stored already; this load says {key['loaded_at']}",
+            where=source_file,
+            mend="Load files in the order of their time",
+        )
+
+
+def _replace_rejections(
+    connection: Connection, rejected: pd.DataFrame, *, agency: str, season: int, source_file: str
+) -> None:
+    stored = connection.execute(
+        "SELECT row_number, parcel_id, reason, detail FROM rejection"
+        " WHERE agency = %s AND season = %s AND source_file = %s",
+        (agency, season, source_file),
+    ).fetchall()
+    rows = [tuple(None if pd.isna(v) else v for v in row) for row in rejected[list(REJECTED)].itertuples(index=False)]
+    if sorted(stored, key=repr) == sorted(rows, key=repr):
+        return
+    connection.execute(
+        "DELETE FROM rejection WHERE agency = %s AND season = %s AND source_file = %s", (agency, season, source_file)
+    )
+    frame = rejected.assign(agency=agency, season=season, source_file=source_file)
+    copy_frame(connection, "rejection", REJECTION_KEY | REJECTED, frame)

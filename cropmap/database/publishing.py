@@ -1,0 +1,108 @@
+"""Publication: one transaction writes a run's rows by COPY and moves the pointer that readers follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+from psycopg.types.json import Jsonb
+
+from cropmap.database.connection import Connection, database_errors
+from cropmap.database.copying import ColumnType, copy_frame
+from cropmap.errors import DatabaseError
+from cropmap.schemas import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_COLUMNS
+
+TYPES: Final[dict[str, ColumnType]] = {
+    "probability": "float8", "second_probability": "float8", "n_observations": "int4", "last_observation": "date",
+    "declared_probability": "float8", "right_probability": "float8", "priority": "float8",
+    "level": "int4", "n_parcels": "int4", "n_holdings": "int4", "area_ha": "float8",
+    "declared_ha": "float8", "mapped_ha": "float8", "estimate_ha": "float8", "se_ha": "float8",
+    "ci95_low_ha": "float8", "ci95_high_ha": "float8", "cv": "float8",
+}  # fmt: skip
+"""every other column is text"""
+
+
+@database_errors()
+def publish(
+    connection: Connection,
+    *,
+    run_id: str,
+    agency: str,
+    season: int,
+    parcels: pd.DataFrame,
+    predictions: pd.DataFrame,
+    assessments: pd.DataFrame,
+    statistics: pd.DataFrame,
+    model_version: str,
+    published_at: datetime,
+    nuts_version: int | None = None,
+    n_acquisitions: int | None = None,
+    report: Mapping[str, Any] | None = None,
+) -> bool:
+    """Publishes a begun run; returns False where its rows are published already (they are never written again).
+
+    `parcels` (parcel_id, holding_id, nuts_id, area_ha) gives every product row what it needs to stand for itself;
+    predictions, assessments and statistics have the columns of `schemas`. Whatever fails, nothing is published and
+    readers keep the season that they had. Raises DatabaseError for a run that was not begun, a row that breaks a
+    constraint or a parcel that is not in `parcels`.
+    """
+    if not len(predictions):
+        raise DatabaseError("a run without predictions is not published", where=run_id)
+    about = parcels[["parcel_id", "holding_id", "nuts_id", "area_ha"]]
+    with connection.transaction():
+        is_new = not _lock_run(connection, run_id, agency, season)
+        if is_new:
+            _copy(
+                connection, "prediction", run_id, PREDICTION_COLUMNS, _joined(predictions, about), "nuts_id", "area_ha"
+            )
+            _copy(
+                connection, "assessment", run_id, ASSESSMENT_COLUMNS, _joined(assessments, about),
+                "holding_id", "nuts_id", "area_ha",
+            )  # fmt: skip
+            _copy(connection, "statistic", run_id, STATISTIC_COLUMNS, statistics)
+            connection.execute(
+                "UPDATE run SET status = 'published', finished_at = %(published_at)s, model_version = %(model_version)s,"
+                " nuts_version = %(nuts_version)s, n_acquisitions = coalesce(%(n_acquisitions)s, n_acquisitions),"
+                " n_parcels = %(n_parcels)s, report = %(report)s WHERE run_id = %(run_id)s",
+                {
+                    "run_id": run_id, "published_at": published_at, "model_version": model_version,
+                    "nuts_version": nuts_version, "n_acquisitions": n_acquisitions, "n_parcels": len(predictions),
+                    "report": None if report is None else Jsonb(dict(report)),
+                },
+            )  # fmt: skip
+        _point_at(connection, run_id, agency, season, published_at)
+    return is_new
+
+
+def _lock_run(connection: Connection, run_id: str, agency: str, season: int) -> bool:
+    """Holds the run until the transaction ends; True when it is published already."""
+    row = connection.execute(
+        "SELECT status FROM run WHERE (run_id, agency, season) = (%s, %s, %s) FOR UPDATE", (run_id, agency, season)
+    ).fetchone()
+    if row is None:
+        raise DatabaseError(f"run {run_id} was not begun", where=f"{agency} {season}")
+    return bool(row[0] == "published")
+
+
+def _joined(rows: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+    joined = rows.merge(about, on="parcel_id", how="left", validate="one_to_one")
+    lost = joined.loc[joined["area_ha"].isna(), "parcel_id"]
+    if len(lost):
+        raise DatabaseError(f"{len(lost)} parcels are not in the register, {lost.iloc[0]!r} among them")
+    return joined
+
+
+def _copy(connection: Connection, table: str, run_id: str, columns: tuple[str, ...], frame: pd.DataFrame) -> None:
+    types = {name: TYPES.get(name, "text") for name in columns}
+    copy_frame(connection, table, types, frame, run_id=run_id)
+
+
+def _point_at(connection: Connection, run_id: str, agency: str, season: int, published_at: datetime) -> None:
+    connection.execute(
+        "INSERT INTO published (agency, season, run_id, published_at) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (agency, season) DO UPDATE"
+        " SET run_id = excluded.run_id, published_at = excluded.published_at WHERE published.run_id <> excluded.run_id",
+        (agency, season, run_id, published_at),
+    )

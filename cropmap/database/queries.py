@@ -1,0 +1,239 @@
+"""What readers ask: serving, exports and reports. Every value is a parameter; no text of a caller becomes SQL.
+
+Without `run_id` the answer is what is published; with it, that run's rows, published or replaced since.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from cropmap.database.connection import Connection, database_errors
+from cropmap.errors import InputError
+from cropmap.schemas import EPSG_WGS84
+
+Row = dict[str, Any]
+
+RUNS: Final = "SELECT r.* FROM published JOIN run r USING (agency, season, run_id)"
+ONE_RUN: Final = "SELECT r.* FROM run r WHERE run_id = %(run_id)s"
+
+STATISTICS: Final = """
+SELECT agency, season, r.as_of, r.nuts_version, s.nuts_id, s.level, s.crop, s.strucpro, s.concept, s.basis,
+       s.declared_ha, s.mapped_ha, s.estimate_ha, s.se_ha, s.ci95_low_ha, s.ci95_high_ha, s.cv,
+       s.n_parcels, s.n_holdings, s.obs_flag, s.conf_status, run_id
+FROM ({runs}) r JOIN statistic s USING (run_id)
+WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "C", s.strucpro, s.concept
+"""
+PREDICTIONS: Final = """
+SELECT agency, season, p.parcel_id, p.nuts_id, p.area_ha, p.crop, p.probability, p.second_crop, p.second_probability,
+       p.n_observations, p.last_observation, p.scored_by, r.model_version, run_id
+FROM ({runs}) r JOIN prediction p USING (run_id)
+WHERE {filters} ORDER BY agency, season, p.parcel_id COLLATE "C"
+"""
+ASSESSMENTS: Final = """
+SELECT agency, season, a.parcel_id, a.holding_id, a.nuts_id, a.area_ha, a.declared_code, a.declared_crop,
+       a.predicted_crop, a.declared_probability, a.right_probability, a.verdict, a.reason, a.priority, run_id
+FROM ({runs}) r JOIN assessment a USING (run_id)
+WHERE {filters} ORDER BY -coalesce(a.priority, '-Infinity'), a.parcel_id LIMIT %(limit)s
+"""
+PARCEL: Final = """
+SELECT p.agency, p.season, s.simulated, p.parcel_id, p.home_tile, coalesce(y.nuts_id, p.nuts_id) AS nuts_id,
+       coalesce(y.area_ha, d.area_ha) AS area_ha, r.run_id, p.wkb, to_jsonb(d) AS declaration,
+       to_jsonb(y) || jsonb_build_object('model_version', r.model_version) AS prediction, to_jsonb(a) AS assessment
+FROM parcel p
+JOIN season s USING (agency, season)
+LEFT JOIN ({runs}) r USING (agency, season)
+LEFT JOIN declaration d ON (d.agency, d.season, d.parcel_id) = (p.agency, p.season, p.parcel_id) AND d.valid_to IS NULL
+LEFT JOIN prediction y ON (y.run_id, y.parcel_id) = (r.run_id, p.parcel_id)
+LEFT JOIN assessment a ON (a.run_id, a.parcel_id) = (r.run_id, p.parcel_id)
+WHERE (p.agency, p.season, p.parcel_id) = (%(agency)s, %(season)s, %(parcel_id)s)
+"""
+HIDDEN: Final = {"run_id", "parcel_id", "agency", "season", "wkb", "content_hash", "valid_to"}
+"""columns of the joined rows that say nothing of their own"""
+
+
+@dataclass(frozen=True)
+class Page:
+    items: list[Row]
+    next: str | None
+    """where the next page begins (`after`); None after the last"""
+
+
+@database_errors()
+def published_seasons(connection: Connection, *, agency: str | None = None) -> list[Row]:
+    """agency, season, simulated, as_of, published_at, model_version, run_id of all that is published."""
+    return _rows(
+        connection,
+        "SELECT agency, season, s.simulated, r.as_of, p.published_at, r.model_version, run_id"
+        " FROM published p JOIN run r USING (agency, season, run_id) JOIN season s USING (agency, season)"
+        " WHERE %(agency)s::text IS NULL OR agency = %(agency)s ORDER BY agency, season",
+        {"agency": agency},
+    )
+
+
+@database_errors()
+def statistics(
+    connection: Connection,
+    *,
+    agency: str | None = None,
+    season: int | None = None,
+    run_id: str | None = None,
+    nuts_id: str | None = None,
+    level: int | None = None,
+    crop: str | None = None,
+) -> list[Row]:
+    """Rows as of view `crop_statistic`; `nuts_id` is a region with all below it."""
+    filters: dict[LiteralString, Any] = {
+        "agency = %(agency)s": agency,
+        "season = %(season)s": season,
+        "starts_with(s.nuts_id, %(nuts_id)s)": nuts_id,
+        "s.level = %(level)s": level,
+        "s.crop = %(crop)s": crop,
+    }
+    values = {"agency": agency, "season": season, "nuts_id": nuts_id, "level": level, "crop": crop}
+    return _rows(connection, _compose(STATISTICS, run_id, filters), values | {"run_id": run_id})
+
+
+@database_errors()
+def predictions(connection: Connection, *, agency: str, season: int, run_id: str | None = None) -> list[Row]:
+    """Rows as of view `crop_prediction`, sorted by parcel_id."""
+    filters: dict[LiteralString, Any] = {"agency = %(agency)s": agency, "season = %(season)s": season}
+    values = {"agency": agency, "season": season, "run_id": run_id}
+    return _rows(connection, _compose(PREDICTIONS, run_id, filters), values)
+
+
+@database_errors()
+def assessments(
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    run_id: str | None = None,
+    verdicts: Sequence[str] = (),
+    nuts_id: str | None = None,
+    declared_crop: str | None = None,
+    holding_id: str | None = None,
+    after: str | None = None,
+    limit: int | None = 100,
+) -> Page:
+    """Assessments, the most urgent first (priority descending, then parcel_id); no priority comes last.
+
+    `after` is the `next` of the page before: it stays with that page's run, also when another is published
+    meanwhile. `limit` None gives all at once. Raises InputError for an `after` that no page gave out.
+    """
+    position = _position(after) if after else None
+    run_id = position["run"] if position else run_id
+    filters: dict[LiteralString, Any] = {
+        "agency = %(agency)s": agency,
+        "season = %(season)s": season,
+        "a.verdict = ANY(%(verdicts)s)": list(verdicts) or None,
+        "starts_with(a.nuts_id, %(nuts_id)s)": nuts_id,
+        "a.declared_crop = %(declared_crop)s": declared_crop,
+        "a.holding_id = %(holding_id)s": holding_id,
+        "(-coalesce(a.priority, '-Infinity'), a.parcel_id) > (-%(priority)s::float8, %(parcel_id)s)": position,
+    }
+    values = {
+        "agency": agency, "season": season, "run_id": run_id, "verdicts": list(verdicts), "nuts_id": nuts_id,
+        "declared_crop": declared_crop, "holding_id": holding_id, "limit": None if limit is None else limit + 1,
+        "priority": position and position["priority"], "parcel_id": position and position["parcel_id"],
+    }  # fmt: skip
+    rows = _rows(connection, _compose(ASSESSMENTS, run_id, filters), values)
+    if limit is None or len(rows) <= limit:
+        return Page(rows, None)
+    return Page(rows[:limit], _token(rows[limit - 1]))
+
+
+@database_errors()
+def parcel(
+    connection: Connection, *, agency: str, season: int, parcel_id: str, run_id: str | None = None
+) -> Row | None:
+    """One parcel with its current `declaration`, and `prediction` and `assessment` of the run, each None where there
+    is none; `geometry` as GeoJSON in EPSG:4326. None where the register does not know the parcel."""
+    values = {"agency": agency, "season": season, "parcel_id": parcel_id, "run_id": run_id}
+    rows = _rows(connection, _compose(PARCEL, run_id, {}), values)
+    if not rows:
+        return None
+    row = rows[0]
+    row["geometry"] = shapely.geometry.mapping(shapely.from_wkb(row.pop("wkb")))
+    for name in ("declaration", "prediction", "assessment"):
+        row[name] = row[name] and {k: v for k, v in row[name].items() if k not in HIDDEN}
+    return row
+
+
+@database_errors()
+def parcels_in_box(
+    connection: Connection, *, agency: str, season: int, bbox: tuple[float, float, float, float], limit: int
+) -> gpd.GeoDataFrame:
+    """parcel_id, crop, verdict (as published) and geometry of parcels that touch the box (west, south, east, north in
+    EPSG:4326), at most `limit`: found by bounding box in the index, then tested exactly."""
+    rows = _rows(
+        connection,
+        "SELECT p.parcel_id, y.crop, a.verdict, p.wkb FROM parcel p"
+        " LEFT JOIN published USING (agency, season) LEFT JOIN prediction y USING (run_id, parcel_id)"
+        " LEFT JOIN assessment a USING (run_id, parcel_id) WHERE agency = %(agency)s AND season = %(season)s"
+        " AND p.box && box(point(%(west)s, %(south)s), point(%(east)s, %(north)s))"
+        ' ORDER BY p.parcel_id COLLATE "C"',
+        {"agency": agency, "season": season, **dict(zip(("west", "south", "east", "north"), bbox, strict=True))},
+    )
+    shapes = shapely.from_wkb(np.array([row.pop("wkb") for row in rows], dtype=object))
+    touching = np.flatnonzero(shapely.intersects(shapes, shapely.box(*bbox)))[:limit]
+    columns = {name: [rows[i][name] for i in touching] for name in ("parcel_id", "crop", "verdict")}
+    return gpd.GeoDataFrame(columns, geometry=shapes[touching], crs=EPSG_WGS84)
+
+
+@database_errors()
+def run_log(
+    connection: Connection, *, agency: str | None = None, season: int | None = None, limit: int = 100
+) -> list[Row]:
+    """Rows of view `run_log`, the latest start first."""
+    return _rows(
+        connection,
+        "SELECT * FROM run_log WHERE (%(agency)s::text IS NULL OR agency = %(agency)s)"
+        " AND (%(season)s::int IS NULL OR season = %(season)s) ORDER BY started_at DESC, run_id LIMIT %(limit)s",
+        {"agency": agency, "season": season, "limit": limit},
+    )
+
+
+@database_errors()
+def rejections(connection: Connection, *, agency: str, season: int) -> list[Row]:
+    """Rows of view `rejected_declaration`."""
+    return _rows(
+        connection,
+        "SELECT * FROM rejected_declaration WHERE agency = %(agency)s AND season = %(season)s"
+        " ORDER BY source_file, row_number, reason",
+        {"agency": agency, "season": season},
+    )
+
+
+def _rows(connection: Connection, statement: LiteralString | sql.Composed, values: Row) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, values).fetchall()
+
+
+def _compose(statement: LiteralString, run_id: str | None, filters: dict[LiteralString, Any]) -> sql.Composed:
+    """The statement with the source of runs, and with those filters whose value is given."""
+    wanted = [sql.SQL(text) for text, value in filters.items() if value is not None] or [sql.SQL("true")]
+    runs = sql.SQL(RUNS if run_id is None else ONE_RUN)
+    return sql.SQL(statement).format(runs=runs, filters=sql.SQL(" AND ").join(wanted))
+
+
+def _token(row: Row) -> str:
+    priority = "-Infinity" if row["priority"] is None else row["priority"]
+    return base64.urlsafe_b64encode(json.dumps([row["run_id"], priority, row["parcel_id"]]).encode()).decode()
+
+
+def _position(token: str) -> Row:
+    try:
+        run, priority, parcel_id = json.loads(base64.urlsafe_b64decode(token.encode()))
+        return {"run": str(run), "priority": float(priority), "parcel_id": str(parcel_id)}
+    except (ValueError, TypeError) as error:
+        raise InputError("not the mark of a page", where="after", mend="Give back `next` of the page before") from error
