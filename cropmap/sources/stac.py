@@ -33,7 +33,9 @@ BACKOFF_S: Final = 0.5
 """waits 0, 1, 2, 4, 8 s: a busy API is back within seconds"""
 PAGE_SIZE: Final = 100
 
-UNREADABLE: Final = (pystac.STACError, OSError, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE: Final = (
+    pystac.STACError, pystac.STACTypeError, pystac.RequiredPropertyMissing, OSError, ValueError, KeyError, TypeError, AttributeError,
+)  # fmt: skip
 """what pystac lets through for a document that is missing, no JSON, or JSON of something else"""
 
 

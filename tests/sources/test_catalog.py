@@ -1,0 +1,271 @@
+"""Which acquisitions a season has, and why the others are set aside."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cropmap.errors import CatalogError
+from cropmap.schemas import BANDS, QuarantineReason
+from cropmap.seasons import Season
+from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalog import CatalogSearch, find_acquisitions
+from tests.data.make_sources_catalog import COLLECTION, COPERNICUS, PLANETARY, make_item, stac_api, write_catalog
+
+SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
+BRITTANY = (-5.2, 47.2, -1.0, 48.9)
+
+
+def search(folder: Path, *items: dict[str, Any] | str, **changes: Any) -> CatalogSearch:
+    catalog = write_catalog(folder, items)
+    return find_acquisitions(str(catalog), **{"collection": COLLECTION, "bbox": BRITTANY, "season": SEASON} | changes)
+
+
+def reasons(found: CatalogSearch) -> dict[str, QuarantineReason]:
+    return {item.item_id: item.reason for item in found.unusable}
+
+
+def test_an_item_becomes_an_acquisition(tmp_path: Path) -> None:
+    found = search(tmp_path, make_item(**{"sat:relative_orbit": 94}))
+    (acquisition,) = found.acquisitions
+    assert found.unusable == ()
+    assert acquisition.sensed_at == datetime(2018, 6, 7, 11, 6, 21, tzinfo=UTC)
+    assert acquisition.day == date(2018, 6, 7)
+    assert (acquisition.tile, acquisition.epsg, acquisition.relative_orbit) == ("30UVU", 32630, 94)
+    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0)
+    assert acquisition.cloud_cover == 12.5
+    assert set(acquisition.assets) == {*BANDS, "SCL"}
+    swir = acquisition.assets["B12"]
+    assert swir.href == str(tmp_path / "S2A_30UVU_20180607_0_L2A" / "B12.tif")
+    assert (swir.scale, swir.offset, swir.nodata, swir.resolution_m) == (0.0001, 0.0, 0, 20)
+    assert acquisition.assets["B08"].resolution_m == 10
+    assert (acquisition.assets["SCL"].scale, acquisition.assets["SCL"].offset) == (1.0, 0.0)
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    (acquisition,) = search(tmp_path, make_item()).acquisitions
+    assert Acquisition.from_json(json.loads(json.dumps(acquisition.to_json()))) == acquisition
+
+
+@pytest.mark.parametrize(
+    ("changes", "offset"),
+    [
+        pytest.param({"baseline": "05.00", "offset": -0.1}, -0.1, id="stated by the band"),
+        pytest.param({"baseline": "02.06", "offset": None}, 0.0, id="absent, and the baseline has none"),
+        pytest.param(
+            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": True}, 0.0,
+            id="stated, but the provider has applied it",
+        ),
+        pytest.param(
+            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": False}, -0.1,
+            id="stated, and not applied",
+        ),
+        pytest.param(
+            {"baseline": "02.06", "moment": "2018-12-31T23:59:59Z", "offset": None}, 0.0, id="the season's last second",
+        ),
+    ],
+)  # fmt: skip
+def test_offset_comes_from_the_item(tmp_path: Path, changes: dict[str, Any], offset: float) -> None:
+    (acquisition,) = search(tmp_path, make_item(**changes)).acquisitions
+    assert {acquisition.assets[band].offset for band in BANDS} == {offset}
+    assert acquisition.assets["SCL"].offset == 0.0
+
+
+@pytest.mark.parametrize("baseline", ["04.00", "05.11", None])
+def test_an_offset_that_nobody_states_is_unknown(tmp_path: Path, baseline: str | None) -> None:
+    found = search(tmp_path, make_item(baseline=baseline, offset=None))
+    assert found.acquisitions == ()
+    assert reasons(found) == {"S2A_30UVU_20180607_0_L2A": QuarantineReason.OFFSET_UNKNOWN}
+    assert found.unusable[0].tile == "30UVU"
+
+
+def test_copernicus_items(tmp_path: Path) -> None:
+    """STAC 1.1: raster fields on the asset, proj:code, grid:code, processing:version, no s2: fields."""
+    item_id = "S2A_MSIL2A_20180607T110621_N0500_R137_T30UVU_20230806T120000"
+    item = make_item(
+        item_id, provider=COPERNICUS, tile="30UVU", baseline=None, raster={},
+        **{"s2:mgrs_tile": None, "proj:epsg": None, "proj:code": "EPSG:32630", "grid:code": "MGRS-30UVU",
+           "processing:version": "05.00"},
+    )  # fmt: skip
+    for key, asset in item["assets"].items():
+        del asset["raster:bands"]
+        if not key.startswith("SCL"):
+            asset |= {"raster:scale": 0.0001, "raster:offset": -0.1, "bands": [{"name": key[:3]}], "nodata": 0}
+    (acquisition,) = search(tmp_path, item).acquisitions
+    assert (acquisition.tile, acquisition.epsg, acquisition.processing_baseline) == ("30UVU", 32630, "05.00")
+    assert (acquisition.relative_orbit, acquisition.datatake) == (137, "S2A_20180607T110621")
+    assert (acquisition.assets["B8A"].scale, acquisition.assets["B8A"].offset) == (0.0001, -0.1)
+
+
+def test_planetary_computer_items(tmp_path: Path) -> None:
+    """No raster:bands at all: fine before 04.00, unknown from then on."""
+    old, young = (
+        make_item(
+            f"S2A_MSIL2A_{day}T110621_R137_T30UVU_{day}T150000", provider=PLANETARY, baseline=baseline, raster={},
+            moment=f"2018-06-{day[-2:]}T11:06:21Z",
+        )
+        for day, baseline in (("20180607", "02.12"), ("20180617", "04.00"))
+    )  # fmt: skip
+    found = search(tmp_path, old, young)
+    assert [acquisition.item_id for acquisition in found.acquisitions] == [old["id"]]
+    assert reasons(found) == {young["id"]: QuarantineReason.OFFSET_UNKNOWN}
+
+
+def test_the_highest_baseline_of_a_sensing_wins(tmp_path: Path) -> None:
+    sensing = {"s2:datatake_id": "GS2A_20180607T110621_015450_N02.06"}
+    again = {"s2:datatake_id": "GS2A_20180607T110621_015450_N05.00"}
+    found = search(
+        tmp_path,
+        make_item("first", **sensing),
+        make_item("reprocessed", baseline="05.00", offset=-0.1, **again),
+        make_item("other tile", tile="30UWU", **sensing),
+    )
+    assert [acquisition.item_id for acquisition in found.acquisitions] == ["other tile", "reprocessed"]
+    assert reasons(found) == {"first": QuarantineReason.SUPERSEDED}
+    assert found.unusable[0].detail == "reprocessed shows the same sensing under baseline 05.00"
+
+
+def test_duplicates_are_counted(tmp_path: Path) -> None:
+    found = search(tmp_path, make_item("a"), make_item("a"), make_item("b"))
+    assert [acquisition.item_id for acquisition in found.acquisitions] == ["b"], "a and b show the same sensing"
+    assert Counter(item.reason for item in found.unusable) == {QuarantineReason.DUPLICATE: 2}
+
+
+def test_two_datastrips_show_different_parts_of_a_tile(tmp_path: Path) -> None:
+    north, south = (
+        make_item(name, **{"s2:datastrip_id": f"S2A_OPER_MSI_L2A_DS_MPS__20180607T150000_S{start}_N02.06"})
+        for name, start in (("north", "20180607T110621"), ("south", "20180607T110715"))
+    )
+    assert len(search(tmp_path, north, south).acquisitions) == 2
+
+
+def test_outside_window_or_box_is_not_listed(tmp_path: Path) -> None:
+    found = search(
+        tmp_path,
+        make_item("early", moment="2017-12-31T23:59:59Z"),
+        make_item("late", moment="2019-01-01T00:00:00Z"),
+        make_item("east", bbox=(7.0, 48.0, 8.0, 49.0)),
+        make_item("in"),
+    )
+    assert [acquisition.item_id for acquisition in found.acquisitions] == ["in"]
+    assert found.unusable == ()
+
+
+def test_each_defect_has_its_reason(tmp_path: Path) -> None:
+    no_nir = make_item("no nir")
+    del no_nir["assets"]["nir"]
+    no_nir["properties"]["datetime"] = "2018-07-01T11:06:21Z"
+    found = search(
+        tmp_path,
+        no_nir,
+        make_item("no tile", **{"s2:mgrs_tile": None}),
+        make_item("crs is text", **{"proj:epsg": None, "proj:code": "EPSG:banana"}),
+        make_item("neighbour zone", **{"proj:epsg": 32631}),
+        make_item("no crs", **{"proj:epsg": None}),
+        make_item("orbit is text", **{"sat:relative_orbit": "descending"}),
+        "{ half an item",
+    )
+    assert found.acquisitions == ()
+    *_, broken = sorted(found.unusable, key=lambda item: item.item_id.startswith("/"))
+    assert broken.item_id == str(tmp_path / "item6.json")
+    assert reasons(found) == {
+        "no nir": QuarantineReason.MISSING_BAND,
+        "no tile": QuarantineReason.INCOMPLETE_METADATA,
+        "crs is text": QuarantineReason.WRONG_CRS,
+        "neighbour zone": QuarantineReason.WRONG_CRS,
+        "no crs": QuarantineReason.INCOMPLETE_METADATA,
+        "orbit is text": QuarantineReason.INCOMPLETE_METADATA,
+        broken.item_id: QuarantineReason.INCOMPLETE_METADATA,
+    }
+    assert "no asset for band B08 (looked for nir, B08_10m, B08)" in [item.detail for item in found.unusable]
+
+
+def test_an_api_is_searched_page_by_page_and_a_busy_one_asked_again() -> None:
+    items = [
+        make_item(
+            f"S2A_30UVU_201806{day:02d}_0_L2A", moment=f"2018-06-{day:02d}T11:06:21Z", folder="https://example.org"
+        )
+        for day in (27, 7, 17)
+    ]
+    with stac_api(items, page_size=2, busy_answers=1) as (url, searches):
+        found = find_acquisitions(url, collection=COLLECTION, bbox=BRITTANY, season=SEASON)
+    assert [acquisition.day.day for acquisition in found.acquisitions] == [7, 17, 27]
+    assert found.acquisitions[0].assets["B02"].href == "https://example.org/S2A_30UVU_20180607_0_L2A/B02.tif"
+    assert len(searches) == 3, "one refused, two pages"
+    assert searches[0]["collections"] == [COLLECTION]
+    assert searches[0]["bbox"] == list(BRITTANY)
+    assert searches[0]["datetime"].startswith("2018-01-01T00:00:00Z/2018-12-31T23:59:59")
+
+
+def test_an_api_without_the_collection_says_what_it_has() -> None:
+    with stac_api([], page_size=2, busy_answers=0) as (url, _), pytest.raises(CatalogError, match="It has: sentinel-2"):
+        find_acquisitions(url, collection="landsat", bbox=BRITTANY, season=SEASON)
+
+
+def test_an_unreachable_api_is_one_line() -> None:
+    with pytest.raises(CatalogError, match="cannot be reached") as caught:
+        find_acquisitions("http://127.0.0.1:9/", collection=COLLECTION, bbox=BRITTANY, season=SEASON)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("not json", "this is no STAC catalogue"),
+        ("[]", "this is no STAC catalogue"),
+        ('{"type": "FeatureCollection", "features": []}', "this is no STAC catalogue"),
+        (json.dumps(make_item()), "this is no STAC catalogue"),
+    ],
+)
+def test_a_file_that_is_no_catalogue(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "catalog.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(CatalogError, match=message) as caught:
+        find_acquisitions(str(path), collection=COLLECTION, bbox=BRITTANY, season=SEASON)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_url_and_a_folder_open_the_same_catalogue(tmp_path: Path) -> None:
+    catalog = write_catalog(tmp_path / "with space", [make_item()])
+    by_path, by_url, by_folder = (
+        find_acquisitions(reference, collection=COLLECTION, bbox=BRITTANY, season=SEASON)
+        for reference in (str(catalog), catalog.as_uri(), str(catalog.parent))
+    )
+    assert by_path == by_url == by_folder
+    assert len(by_path.acquisitions) == 1
+
+
+@pytest.mark.shared_data
+def test_bavaria(shared_data: Path) -> None:
+    found = find_acquisitions(
+        str(shared_data / "bavaria/scenes/catalog.json"), collection=COLLECTION, bbox=(11.6, 48.36, 11.67, 48.4),
+        season=SEASON,
+    )  # fmt: skip
+    assert found.unusable == ()
+    assert len(found.acquisitions) == 142
+    assert Counter(acquisition.assets["B11"].offset for acquisition in found.acquisitions) == {0.0: 69, -0.1: 73}
+    assert {(acquisition.tile, acquisition.epsg) for acquisition in found.acquisitions} == {("32UPU", 32632)}
+
+
+@pytest.mark.shared_data
+def test_flanders(shared_data: Path) -> None:
+    season = Season(2018, date(2017, 8, 1), date(2018, 12, 31))
+    found = find_acquisitions(
+        str(shared_data / "flanders/scenes/catalog.json"), collection=COLLECTION, bbox=(3.0, 50.8, 3.1, 50.9),
+        season=season,
+    )  # fmt: skip
+    assert found.unusable == ()
+    assert len(found.acquisitions) == 118
+    assert [acquisition.day.isoformat() for acquisition in found.acquisitions][:: len(found.acquisitions) - 1] == [
+        "2017-08-04",
+        "2018-11-27",
+    ]
