@@ -86,7 +86,7 @@ def _rows(raw: RawRows, parts: Mapping[str, list[str]], hectares_per_unit: float
     """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
     shapes, repaired, hopeless = outlines.repair(raw.geometry)
     text = {role: _joined(raw.attributes, names) for role, names in parts.items()}
-    nothing = pd.Series(None, index=raw.attributes.index, dtype=object)
+    nothing = pd.Series([None] * len(raw.attributes), dtype=object)
     return pd.DataFrame(
         {
             "parcel_id": text["parcel_id"],

@@ -64,7 +64,8 @@ def transform(shapes: Shapes, source: pyproj.CRS, epsg: int) -> Shapes:
 
 def area_ha(shapes: Shapes, source: pyproj.CRS) -> Areas:
     """Hectares on the equal-area grid (EPSG:3035); NaN without a shape or where coordinates do not fit their CRS."""
-    areas: Areas = shapely.area(transform(shapes, source, EPSG_EQUAL_AREA)) / 10_000
+    with np.errstate(invalid="ignore"):
+        areas: Areas = shapely.area(transform(shapes, source, EPSG_EQUAL_AREA)) / 10_000
     areas[~np.isfinite(areas)] = np.nan
     return areas
 

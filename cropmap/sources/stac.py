@@ -34,7 +34,8 @@ BACKOFF_S: Final = 0.5
 PAGE_SIZE: Final = 100
 
 UNREADABLE: Final = (
-    pystac.STACError, pystac.STACTypeError, pystac.RequiredPropertyMissing, OSError, ValueError, KeyError, TypeError, AttributeError,
+    pystac.STACError, pystac.STACTypeError, pystac.RequiredPropertyMissing,
+    OSError, ValueError, KeyError, TypeError, AttributeError,
 )  # fmt: skip
 """what pystac lets through for a document that is missing, no JSON, or JSON of something else"""
 

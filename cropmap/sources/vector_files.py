@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pyogrio
 import pyproj
@@ -33,6 +34,8 @@ FEATURE_ID: Final = "fid"
 CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".geoparquet")
 VECTOR_SUFFIXES: Final = (".gpkg", ".shp", ".geojson", ".json", ".gml", ".fgb", ".gdb", ".kml", ".sqlite")
+CSV_BLOCK_BYTES: Final = 1 << 26
+"""larger than any row: an outline of a million vertices is 40 MB"""
 WKT_NAMES: Final = ("wkt", "geometry", "geom", "the_geom")
 
 Shapes = np.ndarray[Any, np.dtype[np.object_]]
@@ -91,25 +94,31 @@ def _read_csv(path: Path, columns: Sequence[str], wkt_column: str | None) -> _Re
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
-            delimiter = max(";,\t|", key=header.count)
-            names = next(csv.reader([header], delimiter=delimiter), [])
-            wkt = wkt_column or next((name for name in names if name.strip().lower() in WKT_NAMES), None)
-            if wkt is None:
-                raise DeclarationFileError(
-                    "no column holds the geometry", where=str(path), mend="Set declarations.wkt_column"
-                )
-            _check_columns(path, [*columns, wkt], names)
-            table = pd.read_csv(
-                file, names=names, delimiter=delimiter, usecols=[*columns, wkt], dtype=object, keep_default_na=False
+        delimiter = max(";,\t|", key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        wkt = wkt_column or next((name for name in names if name.strip().lower() in WKT_NAMES), None)
+        if wkt is None:
+            raise DeclarationFileError(
+                "no column holds the geometry", where=str(path), mend="Set declarations.wkt_column"
             )
-    except (UnicodeDecodeError, pd.errors.ParserError, csv.Error) as error:
+        _check_columns(path, [*columns, wkt], names)
+        table = pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=list(dict.fromkeys([*columns, wkt])), column_types=dict.fromkeys(names, pa.string())
+            ),
+        )
+    except (UnicodeDecodeError, pa.ArrowException, csv.Error) as error:
         raise DeclarationFileError(
-            f"cannot be read as CSV ({_one_line(error)})", where=str(path), mend="Save it as UTF-8 with one header line"
+            f"cannot be read as CSV ({_one_line(error)})",
+            where=str(path),
+            mend="Save it as UTF-8, one header line, fields that hold the delimiter in quotes",
         ) from error
-    text = np.array([value.strip() for value in table[wkt]], dtype=object)
+    text = _text(table.column(wkt))
     geometry = shapely.from_wkt(text, on_invalid="ignore")
-    stripped = {name: [value.strip() or None for value in table[name]] for name in columns}
-    return pd.DataFrame(stripped, dtype=object), geometry, text != "", None
+    return _attributes(table, columns), geometry, np.array([value is not None for value in text], dtype=bool), None
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> _Read:
