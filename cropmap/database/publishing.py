@@ -23,6 +23,19 @@ TYPES: Final[dict[str, ColumnType]] = {
 }  # fmt: skip
 """every other column is text"""
 
+FINISH: Final = """
+UPDATE run
+SET status = 'published', finished_at = %(published_at)s, model_version = %(model_version)s,
+    nuts_version = %(nuts_version)s, n_acquisitions = coalesce(%(n_acquisitions)s, n_acquisitions),
+    n_parcels = %(n_parcels)s, report = %(report)s
+WHERE run_id = %(run_id)s
+"""
+POINT: Final = """
+INSERT INTO published (agency, season, run_id, published_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (agency, season) DO UPDATE SET run_id = excluded.run_id, published_at = excluded.published_at
+WHERE published.run_id <> excluded.run_id
+"""
+
 
 @database_errors()
 def publish(
@@ -54,25 +67,20 @@ def publish(
     with connection.transaction():
         is_new = not _lock_run(connection, run_id, agency, season)
         if is_new:
-            _copy(
-                connection, "prediction", run_id, PREDICTION_COLUMNS, _joined(predictions, about), "nuts_id", "area_ha"
-            )
-            _copy(
-                connection, "assessment", run_id, ASSESSMENT_COLUMNS, _joined(assessments, about),
-                "holding_id", "nuts_id", "area_ha",
-            )  # fmt: skip
+            place = ("nuts_id", "area_ha")
+            _copy(connection, "prediction", run_id, (*PREDICTION_COLUMNS, *place), _joined(predictions, about))
+            columns = (*ASSESSMENT_COLUMNS, "holding_id", *place)
+            _copy(connection, "assessment", run_id, columns, _joined(assessments, about))
             _copy(connection, "statistic", run_id, STATISTIC_COLUMNS, statistics)
             connection.execute(
-                "UPDATE run SET status = 'published', finished_at = %(published_at)s, model_version = %(model_version)s,"
-                " nuts_version = %(nuts_version)s, n_acquisitions = coalesce(%(n_acquisitions)s, n_acquisitions),"
-                " n_parcels = %(n_parcels)s, report = %(report)s WHERE run_id = %(run_id)s",
+                FINISH,
                 {
                     "run_id": run_id, "published_at": published_at, "model_version": model_version,
                     "nuts_version": nuts_version, "n_acquisitions": n_acquisitions, "n_parcels": len(predictions),
                     "report": None if report is None else Jsonb(dict(report)),
                 },
             )  # fmt: skip
-        _point_at(connection, run_id, agency, season, published_at)
+        connection.execute(POINT, (agency, season, run_id, published_at))
     return is_new
 
 
@@ -95,14 +103,4 @@ def _joined(rows: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copy(connection: Connection, table: str, run_id: str, columns: tuple[str, ...], frame: pd.DataFrame) -> None:
-    types = {name: TYPES.get(name, "text") for name in columns}
-    copy_frame(connection, table, types, frame, run_id=run_id)
-
-
-def _point_at(connection: Connection, run_id: str, agency: str, season: int, published_at: datetime) -> None:
-    connection.execute(
-        "INSERT INTO published (agency, season, run_id, published_at) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (agency, season) DO UPDATE"
-        " SET run_id = excluded.run_id, published_at = excluded.published_at WHERE published.run_id <> excluded.run_id",
-        (agency, season, run_id, published_at),
-    )
+    copy_frame(connection, table, {name: TYPES.get(name, "text") for name in columns}, frame, run_id=run_id)

@@ -62,7 +62,8 @@ def ensure_season(
         )
         connection.execute(
             "UPDATE season SET simulated = coalesce(%(simulated)s, simulated),"
-            " document = coalesce(%(document)s, document) WHERE agency = %(agency)s AND season = %(season)s AND (simulated, document) IS DISTINCT FROM"
+            " document = coalesce(%(document)s, document)"
+            " WHERE agency = %(agency)s AND season = %(season)s AND (simulated, document) IS DISTINCT FROM"
             " (coalesce(%(simulated)s, simulated), coalesce(%(document)s, document))",
             values,
         )

@@ -1,0 +1,127 @@
+"""A small season, written out by hand: three parcels with awkward identifiers, two products."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import geopandas as gpd
+import pandas as pd
+from shapely import box
+
+from cropmap.database.connection import Connection
+from cropmap.database.declarations import store_declarations
+from cropmap.database.publishing import publish
+from cropmap.database.runs import begin_run
+from cropmap.schemas import Basis, Reason, RejectReason, Verdict
+
+KEY: Final[dict[str, Any]] = {"agency": "bretagne", "season": 2018}
+LOADED: Final = datetime(2018, 6, 1, 8, tzinfo=UTC)
+PUBLISHED: Final = datetime(2018, 11, 5, 12, tzinfo=UTC)
+AWKWARD: Final = "x'); DROP TABLE parcel; --"
+PARCELS: Final = ["007", "7", AWKWARD]
+
+
+def accepted() -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(
+        {
+            "parcel_id": PARCELS,
+            "crop_code": ["056", "56", "BTH"],
+            "holding_id": ["0001", None, 'O"Neil\\n'],
+            "declared_area_ha": [1.5, float("nan"), 0.25],
+            "area_ha": [1.4, 2.0, 0.25],
+            "row_number": [2, 3, 5],
+            "repaired": [False, True, False],
+            "nuts_id": ["FRH01", "FRH02", "FRH02"],
+        },
+        geometry=[box(-2.0, 48.0, -1.9, 48.3), box(-1.0, 47.0, -0.9, 47.1), box(3.0, 49.0, 3.1, 49.2)],
+        crs=4326,
+    )
+
+
+def rejected() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "source_file": ["a.gpkg", "a.gpkg"],
+            "row_number": [4, 6],
+            "parcel_id": ["0042", None],
+            "reason": [RejectReason.UNKNOWN_CODE, RejectReason.MISSING_PARCEL_ID],
+            "detail": ["code 'ZZZ' is not in the legend", ""],
+        }
+    )
+
+
+def load(connection: Connection, frame: gpd.GeoDataFrame | None = None, at: datetime = LOADED) -> dict[str, int]:
+    return store_declarations(
+        connection, **KEY, accepted=accepted() if frame is None else frame, rejected=rejected(),
+        source_file="a.gpkg", source_hash="abc", loaded_at=at,
+    )  # fmt: skip
+
+
+def predictions(crop: str = "wheat") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "parcel_id": PARCELS,
+            "crop": [crop, "maize", None],
+            "probability": [0.75, 0.5, float("nan")],
+            "second_crop": ["maize", crop, None],
+            "second_probability": [0.125, 0.25, float("nan")],
+            "n_observations": [12, 3, 0],
+            "last_observation": [date(2018, 9, 30), date(2018, 8, 1), None],
+            "scored_by": ["fold 2", "mean of 4 folds", None],
+        }
+    )
+
+
+def assessments() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "parcel_id": PARCELS,
+            "declared_code": ["056", "56", "BTH"],
+            "declared_crop": ["maize", "maize", None],
+            "predicted_crop": ["wheat", "maize", None],
+            "declared_probability": [0.125, 0.5, float("nan")],
+            "right_probability": [0.25, 0.875, float("nan")],
+            "verdict": [Verdict.MISMATCH, Verdict.CONFORM, Verdict.NOT_ASSESSABLE],
+            "reason": [Reason.OTHER_CROP_SUPPORTED, Reason.DECLARED_CROP_SUPPORTED, Reason.TOO_SMALL],
+            "priority": [1.05, 0.25, float("nan")],
+        }
+    )
+
+
+def statistics() -> pd.DataFrame:
+    figures = {
+        "declared_ha": [1.5, None], "mapped_ha": [1.25, None], "estimate_ha": [1.375, None], "se_ha": [0.5, None],
+        "ci95_low_ha": [0.375, None], "ci95_high_ha": [2.5, None], "cv": [0.36, None],
+        "n_parcels": [5.0, None], "n_holdings": [4.0, None],
+    }  # fmt: skip
+    words = {
+        "nuts_id": ["FRH01", "FRH02"], "level": [3, 3], "crop": ["maize", "maize"], "strucpro": ["AR", "AR"],
+        "concept": ["main", "main"], "basis": [Basis.MODEL_ASSISTED, Basis.SYNTHETIC],
+    }  # fmt: skip
+    return pd.DataFrame({**words, **figures, "obs_flag": ["e", None], "conf_status": [None, "C"]})
+
+
+def begin(connection: Connection, run_id: str) -> None:
+    begin_run(
+        connection, run_id=run_id, **KEY, as_of=date(2018, 10, 31), code_version="0.1.0+abc",
+        started_at=datetime(2018, 11, 5, 10, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def publish_run(connection: Connection, run_id: str = "run-1", **changes: Any) -> bool:
+    parts = {
+        "parcels": accepted(), "predictions": predictions(), "assessments": assessments(), "statistics": statistics(),
+    } | changes  # fmt: skip
+    return publish(
+        connection, run_id=run_id, **KEY, **parts, model_version="lstm-1", published_at=PUBLISHED, nuts_version=2024,
+        n_acquisitions=70, report={"estimated_rate": 0.1},
+    )  # fmt: skip
+
+
+def everything(connection: Connection, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the tables with its physical place: a row that was rewritten shows."""
+    return {
+        table: connection.execute(f"SELECT ctid::text, xmin::text, * FROM {table} ORDER BY ctid").fetchall()  # noqa: S608
+        for table in tables
+    }

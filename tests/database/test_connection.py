@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from cropmap.database import embedded, queries
+from cropmap.database.connection import (
+    Connection,
+    at_database,
+    borrow,
+    check_url,
+    connect,
+    open_pool,
+    redact,
+    sqlalchemy_url,
+)
+from cropmap.database.declarations import read_declarations
+from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
+from tests.database.seasons import KEY, begin, load, predictions, publish_run
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:s3:cret@db:5432/crop", "postgresql://me:***@db:5432/crop"),
+        ("postgresql://me@/crop?host=/run/x&password=s3cret", "postgresql://me@/crop?host=/run/x&password=***"),
+        ("postgresql://db/crop", "postgresql://db/crop"),
+    ],
+)
+def test_redacted(url: str, shown: str) -> None:
+    assert redact(url) == shown
+
+
+def test_urls_of_the_same_server() -> None:
+    assert at_database("postgresql://me@/crop?host=/run/x", "ml flow") == "postgresql://me@/ml%20flow?host=/run/x"
+    assert sqlalchemy_url("postgres://me@/crop?host=/run/x") == "postgresql+psycopg://me@/crop?host=/run/x"
+    assert sqlalchemy_url("postgresql://db/crop", driver="asyncpg") == "postgresql+asyncpg://db/crop"
+
+
+@pytest.mark.parametrize("url", ["mysql://db/crop", "dbname=crop", ""])
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="CROPMAP_DATABASE_URL: not a PostgreSQL URL"):
+        check_url(url)
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="does not answer") as caught:
+        connect(f"postgresql://me:s3cret@/crop?host={tmp_path}")
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_tables_that_are_not_there(empty_database_url: str) -> None:
+    with connect(empty_database_url) as connection, pytest.raises(DatabaseError, match="Run `cropmap db upgrade`"):
+        read_declarations(connection, **KEY)
+
+
+def test_database_gone_in_the_middle_of_a_run(database_url: str, connection: Connection) -> None:
+    load(connection)
+    begin(connection, "run-1")
+    with connect(database_url) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                      " AND datname = current_database()")  # fmt: skip
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        publish_run(connection)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DatabaseUnavailableError):
+        publish_run(connection)
+    with connect(database_url) as again:
+        assert queries.published_seasons(again) == []
+        assert publish_run(again)
+
+
+def test_kill_9_while_publishing_keeps_the_season_before(tmp_path: Path, database_url: str) -> None:
+    with connect(database_url) as connection:
+        load(connection)
+        begin(connection, "run-1")
+        publish_run(connection)
+        begin(connection, "run-2")
+        child = os.fork()
+        if child == 0:  # pragma: no cover  dies inside the transaction, after the first COPY
+            with connect(database_url) as own, own.transaction():
+                publish_run(own, "run-2", predictions=predictions("rapeseed"))
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert [row["run_id"] for row in queries.published_seasons(connection)] == ["run-1"]
+        assert queries.predictions(connection, **KEY, run_id="run-2") == []
+        assert publish_run(connection, "run-2", predictions=predictions("rapeseed"))
+        assert [row["crop"] for row in queries.predictions(connection, **KEY)] == ["rapeseed", "maize", None]
+
+
+def test_pool_serves_again_when_the_database_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
+    folder.chmod(0o711)
+    caplog.set_level(logging.CRITICAL, logger="psycopg.pool")
+    try:
+        url = embedded.ensure_running(folder / "home")
+        pool = open_pool(url, max_size=2, wait_seconds=1.0)
+        with borrow(pool) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        embedded.stop(folder / "home")
+        with pytest.raises(DatabaseUnavailableError), borrow(pool):
+            pass
+        embedded.ensure_running(folder / "home")
+        pool.check()
+        with borrow(pool) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        pool.close()
+    finally:
+        embedded.remove(folder / "home")
+        shutil.rmtree(folder)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+
+from cropmap.database import binaries, embedded
+from cropmap.database.binaries import Account
+from cropmap.database.connection import connect
+from cropmap.errors import ConfigurationError, DatabaseUnavailableError
+
+BEFORE = "CREATE TABLE IF NOT EXISTS kept (n integer)"
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder / "home"
+    for path in folder.iterdir():
+        embedded.remove(path)
+    shutil.rmtree(folder)
+
+
+def postmaster(home: Path) -> int:
+    return int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def insert(url: str, number: int) -> None:
+    with connect(url) as connection:
+        connection.execute(BEFORE)
+        connection.execute("INSERT INTO kept VALUES (%s)", (number,))
+
+
+def kept(url: str) -> list[int]:
+    with connect(url) as connection:
+        return [row[0] for row in connection.execute("SELECT n FROM kept ORDER BY n")]
+
+
+def test_started_twice_it_is_the_same_server(home: Path) -> None:
+    url = embedded.ensure_running(home)
+    first = postmaster(home)
+    assert embedded.ensure_running(home) == url
+    assert postmaster(home) == first
+    assert embedded.stop(home)
+    assert not embedded.stop(home)
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        connect(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_committed_rows_survive_kill_9_of_the_server(home: Path) -> None:
+    url = embedded.ensure_running(home)
+    for number in (1, 2):
+        insert(url, number)
+        os.kill(postmaster(home), signal.SIGKILL)
+        assert embedded.ensure_running(home) == url
+    assert kept(url) == [1, 2]
+
+
+def test_many_processes_start_one_server(home: Path) -> None:
+    program = (
+        "import sys, pathlib; from cropmap.database import embedded; "
+        "print(embedded.ensure_running(pathlib.Path(sys.argv[1])))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(home)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    time.sleep(0.6)
+    started[0].kill()  # perhaps while it makes the cluster
+    answers = {process.communicate(timeout=60)[0].strip() for process in started[1:]}
+    assert answers == {embedded.ensure_running(home)}
+
+
+def test_nobody_else_can_enter_and_the_url_holds_no_secret(home: Path) -> None:
+    url = embedded.ensure_running(home)
+    password = (home / "postgres.pgpass").read_text().strip().rpartition(":")[2]
+    assert password not in url
+    for path in ("postgres.pgpass", "postgres", "postgres/data", "postgres/socket"):
+        assert stat.S_IMODE((home / path).stat().st_mode) & 0o077 == 0
+    with pytest.raises(psycopg.OperationalError, match=r"no password supplied|password authentication failed"):
+        psycopg.connect(url.replace("postgres.pgpass", "nothing"))
+    with connect(url) as connection:
+        settings = connection.execute(
+            "SELECT current_setting('listen_addresses'), current_setting('data_checksums'),"
+            " current_setting('unix_socket_permissions')"
+        ).fetchone()
+    assert settings == ("", "on", "0700")
+
+
+def test_databases_beside_ours(home: Path) -> None:
+    url = embedded.ensure_running(home)
+    mlflow = embedded.create_database(url, "mlflow")
+    assert embedded.create_database(url, "mlflow") == mlflow
+    assert "/mlflow?" in mlflow
+    engine = create_engine(embedded.sqlalchemy_url(mlflow))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT current_database()")).scalar() == "mlflow"
+    engine.dispose()
+
+
+def test_a_moved_home_works_running_or_stopped(home: Path) -> None:
+    insert(embedded.ensure_running(home), 1)
+    running = home.rename(home.with_name("moved"))
+    insert(embedded.ensure_running(running), 2)
+    embedded.stop(running)
+    stopped = running.rename(home.with_name("again"))
+    assert kept(embedded.ensure_running(stopped)) == [1, 2]
+
+
+def test_a_path_too_long_for_a_socket(home: Path) -> None:
+    long = home / ("x" * 100)
+    url = embedded.ensure_running(long)
+    insert(url, 7)
+    socket = Path(url.partition("host=")[2].partition("&")[0])
+    assert len(str(socket)) < 60
+    shutil.rmtree(socket)  # as a cleaner of temporary folders would
+    assert kept(embedded.ensure_running(long)) == [7]
+    embedded.remove(long)
+    assert not socket.exists()
+
+
+def test_what_is_lost_is_said(home: Path) -> None:
+    embedded.ensure_running(home)
+    embedded.stop(home)
+    (home / "postgres.pgpass").unlink()
+    with pytest.raises(DatabaseUnavailableError, match="password file is gone"):
+        embedded.ensure_running(home)
+    (home / "postgres" / "data" / "PG_VERSION").write_text("12\n")
+    (home / "postgres.pgpass").write_text("*:*:*:cropmap:x\n")
+    with pytest.raises(DatabaseUnavailableError, match=r"data are of PostgreSQL 12, the programs of 18"):
+        embedded.ensure_running(home)
+
+
+def test_other_binaries_must_be_there(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="CROPMAP_PG_BIN: no pg_ctl in"):
+        embedded.ensure_running(home, pg_bin=tmp_path)
+
+
+def test_a_number_given_to_another_process_is_not_taken_for_the_server(home: Path) -> None:
+    url = embedded.ensure_running(home)
+    insert(url, 1)
+    embedded.stop(home)
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        (home / "postgres" / "data" / "postmaster.pid").write_text(f"{bystander.pid}\n{home}\n0\n5432\n/tmp\n\n1 2\n")
+        assert not embedded.stop(home)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+    assert kept(embedded.ensure_running(home)) == [1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+class TestAsRoot:
+    def test_the_server_is_unprivileged(self, home: Path) -> None:
+        embedded.ensure_running(home)
+        assert (home / "postgres").stat().st_uid == Account.for_server().uid != 0
+        assert Path(f"/proc/{postmaster(home)}").stat().st_uid == Account.for_server().uid
+
+    def test_a_home_out_of_reach_keeps_its_cluster_elsewhere_and_says_so(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        place = home.with_name("reachable")
+        monkeypatch.setattr(binaries, "REACHABLE", place)
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        with caplog.at_level(logging.WARNING):
+            url = embedded.ensure_running(closed)
+        assert f"is kept in {place}" in caplog.text
+        insert(url, 3)
+        embedded.stop(closed)
+        moved = closed.rename(tmp_path / "moved")
+        assert kept(embedded.ensure_running(moved)) == [3]
+        folder = Path((moved / "postgres.location").read_text().strip())
+        embedded.remove(moved)
+        assert not folder.exists()
+        folder.mkdir()
+        (moved / "postgres.location").write_text(f"{folder}/gone\n")
+        with pytest.raises(DatabaseUnavailableError, match="is gone"):
+            embedded.ensure_running(moved)
+        shutil.rmtree(place)
+
+    def test_programs_out_of_reach_are_copied_aside(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account, place = Account.for_server(), home.with_name("aside")
+        monkeypatch.setattr(binaries, "REACHABLE", place)
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        original = binaries.find_binaries(None, Account(0, 0)).parents[1]
+        for folder in (original, original.with_name(f"{original.name}.libs")):
+            (closed / folder.name).symlink_to(folder)
+        monkeypatch.syspath_prepend(str(closed))
+        found = binaries.find_binaries(None, account)
+        assert found.is_relative_to(place)
+        assert binaries.major_version(found, account) == "18"
+        assert binaries.find_binaries(None, account) == found
+        shutil.rmtree(place)
+
+
+def test_threads_that_ask_at_once_get_one_server(home: Path) -> None:
+    urls: list[str] = []
+    threads = [threading.Thread(target=lambda: urls.append(embedded.ensure_running(home))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(urls) == 4
+    assert len(set(urls)) == 1
