@@ -31,6 +31,13 @@ def read_safe(
     Raises SceneError: MISSING_BAND names the file that is expected, INCOMPLETE_METADATA the field or file,
     OFFSET_UNKNOWN a baseline that needs an offset and does not give it.
     """
+    try:
+        return _acquisition(path, bands, resolutions)
+    except ValueError as error:
+        raise _incomplete(path, f"a field of the metadata is no number ({error})") from error
+
+
+def _acquisition(path: Path, bands: Sequence[str], resolutions: Sequence[int] | None) -> Acquisition:
     product = _parse(path / PRODUCT_METADATA, path)
     listed = [Path(f"{element.text}.jp2") for element in product.iter("IMAGE_FILE")]
     if not listed:
