@@ -118,7 +118,12 @@ def _read_csv(path: Path, columns: Sequence[str], wkt_column: str | None) -> _Re
         ) from error
     text = _text(table.column(wkt))
     geometry = shapely.from_wkt(text, on_invalid="ignore")
-    return _attributes(table, columns), geometry, np.array([value is not None for value in text], dtype=bool), None
+    return (
+        _attributes(path, table, columns),
+        geometry,
+        np.array([value is not None for value in text], dtype=bool),
+        None,
+    )
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> _Read:
@@ -134,7 +139,7 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> _Read:
             mend="Write it with geometry metadata",
         ) from error
     shapes = np.asarray(geometry.array, dtype=object)
-    return _attributes(table, columns), shapes, ~shapely.is_missing(shapes), geometry.crs
+    return _attributes(path, table, columns), shapes, ~shapely.is_missing(shapes), geometry.crs
 
 
 def _geometry_column(path: Path) -> tuple[str, ...]:
@@ -162,7 +167,7 @@ def _read_gdal(path: Path, columns: Sequence[str], layer: str | None) -> _Read:
         table = table.rename_columns({identifier: FEATURE_ID})
     wkb = table.column(_geometry_name(meta)).to_numpy(zero_copy_only=False)
     present = np.array([value is not None for value in wkb], dtype=bool)
-    return _attributes(table, columns), shapely.from_wkb(wkb, on_invalid="ignore"), present, meta["crs"]
+    return _attributes(path, table, columns), shapely.from_wkb(wkb, on_invalid="ignore"), present, meta["crs"]
 
 
 def _geometry_name(meta: Mapping[str, Any]) -> str:
@@ -207,8 +212,13 @@ def _check_columns(path: Path, columns: Sequence[str], existing: Sequence[str]) 
     )
 
 
-def _attributes(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame({name: _text(table.column(name)) for name in columns}, dtype=object)
+def _attributes(path: Path, table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        return pd.DataFrame({name: _text(table.column(name)) for name in columns}, dtype=object)
+    except pa.ArrowException as error:
+        raise DeclarationFileError(
+            f"a column holds neither text nor numbers ({_one_line(error)})", where=str(path), mend="Map other columns"
+        ) from error
 
 
 def _text(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.object_]]:

@@ -15,7 +15,15 @@ from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import CatalogSearch, find_acquisitions
-from tests.data.make_sources_catalog import COLLECTION, COPERNICUS, PLANETARY, make_item, stac_api, write_catalog
+from tests.data.make_sources_catalog import (
+    COLLECTION,
+    COPERNICUS,
+    PLANETARY,
+    file_server,
+    make_item,
+    stac_api,
+    write_catalog,
+)
 
 SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
 BRITTANY = (-5.2, 47.2, -1.0, 48.9)
@@ -242,6 +250,14 @@ def test_a_file_url_and_a_folder_open_the_same_catalogue(tmp_path: Path) -> None
     )
     assert by_path == by_url == by_folder
     assert len(by_path.acquisitions) == 1
+
+
+def test_a_static_catalogue_behind_a_web_server(tmp_path: Path) -> None:
+    write_catalog(tmp_path, [make_item("a"), make_item("b", moment="2018-06-17T11:06:21Z")])
+    with file_server(tmp_path) as url:
+        found = find_acquisitions(f"{url}catalog.json", collection=COLLECTION, bbox=BRITTANY, season=SEASON)
+        assert [acquisition.item_id for acquisition in found.acquisitions] == ["a", "b"]
+        assert found.acquisitions[1].assets["B02"].href == f"{url}b/B02.tif"
 
 
 @pytest.mark.shared_data
