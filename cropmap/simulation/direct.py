@@ -1,25 +1,150 @@
 """Parcel observations without painted scenes, for scale: the same phenology, passes and sky as the scenes.
 
-Out: observation files in the layout of `observations`, declarations as GeoParquet, and the truth apart. One
-acquisition is in memory at a time.
+Out: observation files in the layout of `observations`, declarations as GeoParquet, regions, and the truth apart. One
+acquisition is in memory at a time. Fields are rectangles, and a cloud covers a whole field or none of it but for some.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import shapely
 
-from cropmap.schemas import BANDS
-from cropmap.simulation import phenology
-from cropmap.simulation.landscape import Landscape
-from cropmap.simulation.passes import TILES, Pass
+from cropmap.observations.extract import OBSERVATION_VERSION
+from cropmap.observations.files import observation_name, write_observation
+from cropmap.progress import Counter
+from cropmap.provenance import value_hash
+from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, REFLECTANCE_SCALE
+from cropmap.simulation import phenology, register
+from cropmap.simulation.folder import check_arguments, claim, finish
+from cropmap.simulation.landscape import Landscape, lay_out
+from cropmap.simulation.passes import OFFSET, TILES, Pass, passes
 from cropmap.simulation.phenology import Array, Stand
+from cropmap.simulation.population import Population, settle
 from cropmap.simulation.randomness import stream
+from cropmap.simulation.scenes import SCALE, Scene, write_whole
 from cropmap.simulation.sky import sky, through
+from cropmap.store import Store
+
+FINEST_SKY_M: Final = 20.0
+WIDEST_SKY: Final = 500
+"""Cells across the landscape: a larger landscape has a coarser sky."""
+
+
+@dataclass(frozen=True)
+class DirectSummary:
+    declarations: str
+    boundaries: str
+    truth: str
+    """what really grows; no stage reads it"""
+    season: int
+    parcels: int
+    holdings: int
+    wrong_declarations: int
+    acquisitions: int
+    """observation files in the store"""
+    label: str = "simulation"
+
+
+def simulate_observations(
+    store: Store, out: Path, *, agency: str, season: int = 2018, parcels: int = 500_000, seed: int,
+    wrong_share: float = 0.03, dates: int = 40,
+) -> DirectSummary:  # fmt: skip
+    """Writes observations/<agency>/<season>/… into `store`, and declarations.parquet, nuts.geojson, truth/ into `out`.
+
+    Equal arguments give equal files; a killed run goes on with the acquisitions that are missing. Raises
+    ConfigurationError for arguments out of range, and for a folder that holds something else.
+    """
+    arguments = {"agency": agency, "parcels": parcels, "seed": seed, "season": season, "wrong_share": wrong_share,
+                 "dates": dates, "store": store.root}  # fmt: skip
+    check_arguments(parcels=parcels, seed=seed, season=season, wrong_share=wrong_share)
+    plan = passes(season=season, dates=dates, seed=seed)
+    figures = claim(out, arguments)
+    if figures is None:
+        land = lay_out(parcels=parcels, seed=seed, irregular=False)
+        population = settle(land.region, seed=seed, wrong_share=wrong_share)
+        _write_register(out, land, population, seed=seed)
+        prefix, parcel_set = observation_name(agency, season, "{tile}", "{item_id}"), value_hash(arguments)
+        written = _write_observations(store, prefix, parcel_set, land, population, plan, seed=seed)
+        figures = {
+            "parcels": parcels,
+            "holdings": int(population.holding.max()) + 1,
+            "wrong_declarations": int(population.wrong.sum()),
+            "acquisitions": written,
+        }
+        finish(out, arguments, figures)
+    return DirectSummary(
+        declarations=str(out / "declarations.parquet"), boundaries=str(out / "nuts.geojson"),
+        truth=str(out / "truth" / "truth.parquet"), season=season, **figures,
+    )  # fmt: skip
+
+
+def _write_register(out: Path, land: Landscape, population: Population, *, seed: int) -> None:
+    table = register.parcel_table(land, population, seed=seed)
+    register.write_parquet(out / "declarations.parquet", register.declaration_table(table))
+    register.write_parquet(out / "truth" / "truth.parquet", register.truth_table(table))
+    register.write_vector(out / "nuts.geojson", register.region_table(land), layer="nuts")
+    write_whole(out / "README.txt", register.README.encode())
+
+
+def _write_observations(
+    store: Store, name: str, parcel_set: str, land: Landscape, population: Population, plan: tuple[Pass, ...],
+    *, seed: int,
+) -> int:  # fmt: skip
+    """One file per tile and pass; `name` has places for tile and item_id. Returns the number of files."""
+    stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
+    ids = np.array([f"{number:07d}" for number in range(1, len(land.fields) + 1)], object)
+    wanted = {}
+    for one in plan:
+        for tile in one.tiles:
+            scene = Scene(one, tile, one.baseline)
+            file = name.format(tile=tile, item_id=scene.item_id)
+            if not _is_written(store, file, parcel_set):
+                wanted[one.number, tile] = scene, file
+    with Counter("simulate", total=len(wanted), unit="acquisitions") as counter:
+        for look in looks(land, stand, plan, seed=seed, only=set(wanted)):
+            scene, file = wanted[look.one.number, look.tile]
+            write_observation(store, file, observation_table(look, scene, ids, parcel_set=parcel_set))
+            counter.add()
+    return sum(len(one.tiles) for one in plan)
+
+
+def _is_written(store: Store, file: str, parcel_set: str) -> bool:
+    return store.exists(file) and (store.read_schema(file).metadata or {}).get(b"parcel_set") == parcel_set.encode()
+
+
+def observation_table(look: Look, scene: Scene, ids: npt.NDArray[np.object_], *, parcel_set: str) -> pa.Table:
+    """OBSERVATION_SCHEMA with the metadata that `observe` writes; `ids` by position of the parcel."""
+    hidden = np.isnan(look.reflectance)
+    numbers = np.rint(np.where(hidden, 0, look.reflectance) * REFLECTANCE_SCALE)
+    values = np.where(hidden, REFLECTANCE_NODATA, numbers).astype(np.int16)
+    metadata = {
+        "item_id": scene.item_id,
+        "datetime": look.one.sensed_at.isoformat(),
+        "tile": look.tile,
+        "processing_baseline": scene.baseline,
+        "offset": json.dumps(dict.fromkeys(BANDS, OFFSET[scene.baseline])),
+        "scale": json.dumps(dict.fromkeys(BANDS, SCALE)),
+        "parcel_set": parcel_set,
+        "observation_version": OBSERVATION_VERSION,
+        "simulation": "true",
+    }
+    return pa.table(
+        [
+            pa.array(ids[look.parcels], pa.string()),
+            pa.array(look.clear_pixels),
+            pa.array(look.total_pixels),
+            *(pa.array(np.ascontiguousarray(column)) for column in values.T),
+        ],
+        schema=OBSERVATION_SCHEMA.with_metadata(metadata),
+    )
 
 
 @dataclass(frozen=True)
@@ -36,46 +161,66 @@ class Look:
     """(n, BANDS), NaN where no pixel is clear"""
 
 
-def looks(land: Landscape, stand: Stand, plan: tuple[Pass, ...], *, seed: int) -> Iterator[Look]:
-    """Every pass over every tile, in time; a parcel belongs to one home tile, the west or the east one."""
-    middle = (land.bounds[0] + land.bounds[2]) / 2
-    east = land.xy[:, 0] > middle
-    pixels = np.maximum(shapely.area(shapely.buffer(land.fields, -10.0, join_style="mitre")) / 100, 0)
-    pixel_m = max(20.0, (land.bounds[2] - land.bounds[0]) / 1500)
-    row, column = _cells(land, pixel_m)
-    shape = (int((land.bounds[3] - land.bounds[1]) / pixel_m) + 2, int((land.bounds[2] - land.bounds[0]) / pixel_m) + 2)
+@dataclass(frozen=True)
+class _Home:
+    """The parcels of one tile."""
+
+    parcels: npt.NDArray[np.int64]
+    stand: Stand
+    pixels: Array
+    row: npt.NDArray[np.int64]
+    """of the sky"""
+    column: npt.NDArray[np.int64]
+
+
+def looks(
+    land: Landscape, stand: Stand, plan: tuple[Pass, ...], *, seed: int, only: set[tuple[int, str]] | None = None
+) -> Iterator[Look]:
+    """Every pass over every tile in time, or `only` some (number of the pass, tile).
+
+    A parcel has one home tile, the west or the east one.
+    """
+    pixel_m = max(FINEST_SKY_M, (land.bounds[2] - land.bounds[0]) / WIDEST_SKY)
+    shape = int((land.bounds[3] - land.bounds[1]) / pixel_m) + 2, int((land.bounds[2] - land.bounds[0]) / pixel_m) + 2
+    homes = _homes(land, stand, pixel_m)
     for one in plan:
-        over = sky(one, shape=shape, pixel_m=pixel_m, seed=seed)
-        for tile in one.tiles:
-            here = np.flatnonzero(east if tile == TILES[1] else ~east)
-            if not len(here):
-                continue
-            cells = row[here], column[here]
+        tiles = [tile for tile in one.tiles if only is None or (one.number, tile) in only]
+        if not tiles:
+            continue
+        above = sky(one, shape=shape, pixel_m=pixel_m, seed=seed)
+        for tile in tiles:
+            home = homes[tile]
+            cells = home.row, home.column
             rng = stream(seed, "look", one.number, tile)
-            yield _look(one, tile, here, _subset(stand, here), pixels[here].astype(np.float32),
-                        over.opacity[cells], over.shadow[cells], over.seen[cells] > 0, rng)  # fmt: skip
+            yield _look(one, tile, home, above.opacity[cells], above.shadow[cells], above.seen[cells] > 0, rng)
 
 
-def _cells(land: Landscape, pixel_m: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    left, _, _, top = land.bounds
-    return ((top - land.xy[:, 1]) / pixel_m).astype(int), ((land.xy[:, 0] - left) / pixel_m).astype(int)
-
-
-def _subset(stand: Stand, here: npt.NDArray[np.int64]) -> Stand:
-    return Stand(**{name: values[here] for name, values in vars(stand).items()})
+def _homes(land: Landscape, stand: Stand, pixel_m: float) -> dict[str, _Home]:
+    left, _, right, top = land.bounds
+    east = land.xy[:, 0] > (left + right) / 2
+    inner = shapely.area(shapely.buffer(land.fields, -10.0, join_style="mitre")) / 100
+    homes = {}
+    for tile, mask in zip(TILES, (~east, east), strict=True):
+        here = np.flatnonzero(mask)
+        part = Stand(**{name: values[here] for name, values in vars(stand).items()})
+        row, column = (
+            ((top - land.xy[here, 1]) / pixel_m).astype(int),
+            ((land.xy[here, 0] - left) / pixel_m).astype(int),
+        )
+        homes[tile] = _Home(here, part, inner[here].astype(np.float32), row, column)
+    return homes
 
 
 def _look(
-    one: Pass, tile: str, here: npt.NDArray[np.int64], stand: Stand, pixels: Array,
-    opacity: Array, shadow: Array, hidden: npt.NDArray[np.bool_], rng: np.random.Generator,
+    one: Pass, tile: str, home: _Home, opacity: Array, shadow: Array, hidden: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
 ) -> Look:  # fmt: skip
-    surface = phenology.reflectance(stand, one.day_of_year, wetness=one.wetness)
+    surface = phenology.reflectance(home.stand, one.day_of_year, wetness=one.wetness)
     # the mean of n pixels, and what a field's own unevenness leaves of it
-    spread = 0.004 + 0.012 / np.sqrt(np.maximum(pixels, 1))
-    surface += rng.standard_normal(surface.shape, dtype=np.float32) * spread[:, None].astype(np.float32)
+    spread = (0.004 + 0.012 / np.sqrt(np.maximum(home.pixels, 1)))[:, None]
+    surface += rng.standard_normal(surface.shape, dtype=np.float32) * spread.astype(np.float32)
     shown = through(surface, one, opacity[:, None], shadow[:, None], band=slice(None))
-    part = np.where(rng.random(len(here)) < 0.12, rng.random(len(here)), 1.0)  # a cloud's edge crosses some fields
-    clear = np.where(hidden, 0.0, pixels * part).astype(np.float32)
+    part = np.where(rng.random(len(surface)) < 0.12, rng.random(len(surface)), 1.0)  # a cloud's edge crosses some
+    clear = np.where(hidden, 0.0, home.pixels * part).astype(np.float32)
     shown[clear <= 0] = np.nan
-    assert shown.shape == (len(here), len(BANDS))
-    return Look(one, tile, here, clear, pixels, shown)
+    return Look(one, tile, home.parcels, clear, home.pixels, shown)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from rasterio.features import rasterize
-from rasterio.transform import Affine, from_origin
+from rasterio.transform import Affine
 from scipy import ndimage
 
 from cropmap.schemas import BANDS, RESOLUTION_M
@@ -83,15 +83,15 @@ def canvas(land: Landscape, *, seed: int) -> Canvas:
         *zip(land.fields, range(1, n + 1), strict=True),
     ]
     double = rasterize(
-        shapes, out_shape=(2 * height, 2 * width), transform=from_origin(west, north, 5, 5), dtype="int32"
+        shapes, out_shape=(2 * height, 2 * width), transform=Affine(5, 0, west, 0, -5, north), dtype="int32"
     )
     quarters = double.reshape(height, 2, width, 2).transpose(0, 2, 1, 3).reshape(height, width, 4)
-    label = rasterize(shapes, out_shape=(height, width), transform=from_origin(west, north, 10, 10), dtype="int32")
+    label = rasterize(shapes, out_shape=(height, width), transform=Affine(10, 0, west, 0, -10, north), dtype="int32")
     own = (quarters == label[..., None]).mean(axis=2, dtype=np.float32)
     rough = stream(seed, "unevenness").standard_normal((height, width), dtype=np.float32)
     uneven = ndimage.gaussian_filter(rough, 3.0)
     return Canvas(
-        transform=from_origin(west, north, 10, 10),
+        transform=Affine(10, 0, west, 0, -10, north),
         label=np.where(label == 0, n, label - 1).astype(np.int32),  # what nobody drew is hedge and wood
         own=np.where(label == 0, np.float32(1), own),
         uneven=uneven / uneven.std(),

@@ -50,7 +50,7 @@ def _holdings(region: npt.NDArray[np.int16], rng: np.random.Generator) -> npt.ND
     """Runs of 2 to 15 neighbouring parcels."""
     begins = np.zeros(len(region), bool)
     for first, count in zip(*_runs(region), strict=True):
-        ends = np.cumsum(rng.integers(2, 16, count // 2 + 1))
+        ends = np.cumsum(rng.integers(2, 15, count // 2 + 1))
         starts = np.concatenate([[0], ends[ends <= count - 2]])
         begins[first + starts] = True
     return np.asarray(np.cumsum(begins) - 1, np.int32)

@@ -81,8 +81,9 @@ class Frame:
 
     def grid(self, resolution: int) -> tuple[Affine, int, int]:
         """Transform, height and width at 10 or 20 m."""
-        times = resolution // 10
-        return self.transform * Affine.scale(times), self.height // times, self.width // times
+        times, origin = resolution // 10, (self.transform.c, self.transform.f)
+        transform = Affine(resolution, 0, origin[0], 0, -resolution, origin[1])
+        return transform, self.height // times, self.width // times
 
     @property
     def bbox(self) -> tuple[float, float, float, float]:

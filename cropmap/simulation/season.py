@@ -6,21 +6,20 @@ for again with the same arguments; other arguments are refused, so that no folde
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from rasterio.transform import Affine
 
-from cropmap.errors import ConfigurationError
 from cropmap.progress import Counter
 from cropmap.schemas import RESOLUTION_M
 from cropmap.simulation import painting, phenology, register
-from cropmap.simulation.landscape import CENTRE, lay_out
+from cropmap.simulation.folder import check_arguments, claim, finish
+from cropmap.simulation.landscape import CENTRE, Landscape, lay_out
 from cropmap.simulation.passes import OLD_BASELINE, TILES, Pass, passes
 from cropmap.simulation.population import Population, settle
 from cropmap.simulation.randomness import stream
@@ -32,15 +31,10 @@ from cropmap.simulation.scenes import (
     stored,
     write_catalog,
     write_item,
-    write_json,
     write_raster,
     write_whole,
 )
 
-MARKER: Final = "simulation.json"
-VERSION: Final = 1
-"""Raised whenever the same arguments would give other files."""
-LEAST_PARCELS: Final = 16
 THREADS: Final = 2
 OVERLAP_M: Final = 800.0
 """Least width of the strip that both tiles see: wider than any field."""
@@ -72,8 +66,17 @@ def simulate_season(
     arguments = {"parcels": parcels, "seed": seed, "season": season, "wrong_share": wrong_share, "dates": dates}
     check_arguments(parcels=parcels, seed=seed, season=season, wrong_share=wrong_share)
     plan = passes(season=season, dates=dates, seed=seed)
-    if (finished := claim(out, arguments)) is not None:
-        return SimulationSummary(**finished)
+    figures = claim(out, arguments)
+    if figures is None:
+        figures = _simulate(out, plan, parcels=parcels, seed=seed, wrong_share=wrong_share)
+        finish(out, arguments, figures)
+    return SimulationSummary(
+        agency_file=str(out / "agency.yaml"), truth=str(out / "truth" / "truth.parquet"), season=season, **figures
+    )
+
+
+def _simulate(out: Path, plan: tuple[Pass, ...], *, parcels: int, seed: int, wrong_share: float) -> dict[str, int]:
+    """Writes everything but the marker; the figures of the summary."""
     land = lay_out(parcels=parcels, seed=seed)
     population = settle(land.region, seed=seed, wrong_share=wrong_share)
     scenes = _write_scenes(out / "scenes", land, population, plan, seed=seed)
@@ -83,74 +86,15 @@ def simulate_season(
     register.write_parquet(out / "truth" / "truth.parquet", register.truth_table(table))
     write_whole(out / "README.txt", register.README.encode())
     write_whole(out / "agency.yaml", register.agency_file(declarations="declarations.gpkg").encode())
-    summary = SimulationSummary(
-        agency_file=str(out / "agency.yaml"),
-        truth=str(out / "truth" / "truth.parquet"),
-        season=season,
-        parcels=parcels,
-        holdings=int(population.holding.max()) + 1,
-        wrong_declarations=int(population.wrong.sum()),
-        scenes=scenes,
-    )
-    finish(out, arguments, asdict(summary))
-    return summary
+    return {
+        "parcels": parcels,
+        "holdings": int(population.holding.max()) + 1,
+        "wrong_declarations": int(population.wrong.sum()),
+        "scenes": scenes,
+    }
 
 
-def check_arguments(*, parcels: int, seed: int, season: int, wrong_share: float) -> None:
-    """Raises ConfigurationError with the option at fault."""
-    checks = (
-        (parcels >= LEAST_PARCELS, "--parcels", parcels, f"Ask for {LEAST_PARCELS} or more"),
-        (seed >= 0, "--seed", seed, "Give a whole number from 0"),
-        (2015 <= season <= 2100, "--season", season, "Sentinel-2 flies since 2015"),
-        (0 <= wrong_share <= 0.5, "--wrong-share", wrong_share, "Give a share between 0 and 0.5"),
-    )
-    for holds, option, value, mend in checks:
-        if not holds:
-            raise ConfigurationError(f"{value} is out of range", where=option, mend=mend)
-
-
-def claim(out: Path, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """Takes a folder for these arguments; the summary of the simulation that is finished there, None to begin or go on.
-
-    Raises ConfigurationError where the folder holds anything else.
-    """
-    marker, wanted = out / MARKER, {**arguments, "version": VERSION}
-    if marker.is_file():
-        kept = _read_marker(marker)
-        if kept.get("arguments") != wanted:
-            raise ConfigurationError(
-                f"holds another simulation ({kept.get('arguments')})", where=str(out),
-                mend="Give an empty folder, or the same arguments",
-            )  # fmt: skip
-        return _moved(kept.get("summary"), out)
-    if out.exists() and (not out.is_dir() or any(p.name != f".writing-{MARKER}" for p in out.iterdir())):
-        raise ConfigurationError("is not an empty folder", where=str(out), mend="Give a folder of its own with --out")
-    write_json(marker, {"simulation": True, "arguments": wanted, "summary": None})
-    return None
-
-
-def _read_marker(marker: Path) -> dict[str, Any]:
-    try:
-        kept = json.loads(marker.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot be read ({error})", where=str(marker), mend="Give an empty folder") from error
-    return kept if isinstance(kept, dict) else {}
-
-
-def _moved(summary: dict[str, Any] | None, out: Path) -> dict[str, Any] | None:
-    """The kept summary with the paths of where the folder is now."""
-    if summary is None:
-        return None
-    return {**summary, "agency_file": str(out / "agency.yaml"), "truth": str(out / "truth" / "truth.parquet")}
-
-
-def finish(out: Path, arguments: dict[str, Any], summary: dict[str, Any]) -> None:
-    for leftover in out.rglob(".writing-*"):
-        leftover.unlink()
-    write_json(out / MARKER, {"simulation": True, "arguments": {**arguments, "version": VERSION}, "summary": summary})
-
-
-def _write_scenes(folder: Path, land: Any, population: Population, plan: tuple[Pass, ...], *, seed: int) -> int:
+def _write_scenes(folder: Path, land: Landscape, population: Population, plan: tuple[Pass, ...], *, seed: int) -> int:
     """Paints pass after pass; a pass whose items are all there is not painted again. Returns the number of items."""
     ground = painting.canvas(land, seed=seed)
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
@@ -181,13 +125,13 @@ def _scenes_of(one: Pass) -> list[Scene]:
 def _frames(ground: painting.Canvas) -> dict[str, tuple[Frame, slice]]:
     """Grid of each tile's window and its columns of the canvas: west and east halves with a strip in common."""
     height, width = ground.shape
-    left = ground.transform.c
+    left, top = ground.transform.c, ground.transform.f
     middle = round((CENTRE[0] - left) / 10)
     strip = max(OVERLAP_M / 10, 0.15 * width) / 2
     first, last = 2 * round((middle - strip) / 2), 2 * round((middle + strip) / 2)
     columns = {TILES[0]: slice(0, min(last, width)), TILES[1]: slice(max(first, 0), width)}
     return {
-        tile: (Frame(ground.transform * Affine.translation(part.start, 0), height, part.stop - part.start), part)
+        tile: (Frame(Affine(10, 0, left + 10 * part.start, 0, -10, top), height, part.stop - part.start), part)
         for tile, part in columns.items()
     }
 
