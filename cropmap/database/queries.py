@@ -234,6 +234,13 @@ def _token(row: Row) -> str:
 def _position(token: str) -> Row:
     try:
         run, priority, parcel_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-        return {"run": str(run), "priority": float(priority), "parcel_id": str(parcel_id)}
+        return {"run": _text(run), "priority": float(priority), "parcel_id": _text(parcel_id)}
     except (ValueError, TypeError) as error:
         raise InputError("not the mark of a page", where="after", mend="Give back `next` of the page before") from error
+
+
+def _text(value: object) -> str:
+    """Raises ValueError for a NUL, which no text of PostgreSQL holds."""
+    if "\x00" in (text := str(value)):
+        raise ValueError("NUL in a text")
+    return text
