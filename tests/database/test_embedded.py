@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -22,17 +23,31 @@ from cropmap.database.binaries import Account
 from cropmap.database.connection import connect
 from cropmap.errors import ConfigurationError, DatabaseUnavailableError
 
-BEFORE = "CREATE TABLE IF NOT EXISTS kept (n integer)"
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A short path that the server's user can enter; every cluster in it is gone in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        for path in folder.iterdir():
+            embedded.remove(path)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """One home for the tests that leave a working cluster behind."""
+    with private_folder() as folder:
+        yield folder / "home"
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
-    yield folder / "home"
-    for path in folder.iterdir():
-        embedded.remove(path)
-    shutil.rmtree(folder)
+def own_home() -> Iterator[Path]:
+    with private_folder() as folder:
+        yield folder / "home"
 
 
 def postmaster(home: Path) -> int:
@@ -41,8 +56,13 @@ def postmaster(home: Path) -> int:
 
 def insert(url: str, number: int) -> None:
     with connect(url) as connection:
-        connection.execute(BEFORE)
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (n integer)")
         connection.execute("INSERT INTO kept VALUES (%s)", (number,))
+
+
+def clear(url: str) -> None:
+    with connect(url) as connection:
+        connection.execute("DROP TABLE IF EXISTS kept")
 
 
 def kept(url: str) -> list[int]:
@@ -64,6 +84,7 @@ def test_started_twice_it_is_the_same_server(home: Path) -> None:
 
 def test_committed_rows_survive_kill_9_of_the_server(home: Path) -> None:
     url = embedded.ensure_running(home)
+    clear(url)
     for number in (1, 2):
         insert(url, number)
         os.kill(postmaster(home), signal.SIGKILL)
@@ -71,19 +92,20 @@ def test_committed_rows_survive_kill_9_of_the_server(home: Path) -> None:
     assert kept(url) == [1, 2]
 
 
-def test_many_processes_start_one_server(home: Path) -> None:
+def test_many_processes_start_one_server(own_home: Path) -> None:
     program = (
         "import sys, pathlib; from cropmap.database import embedded; "
         "print(embedded.ensure_running(pathlib.Path(sys.argv[1])))"
     )
     started = [
-        subprocess.Popen([sys.executable, "-c", program, str(home)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", program, str(own_home)], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
     time.sleep(0.6)
     started[0].kill()  # perhaps while it makes the cluster
+    started[0].communicate()
     answers = {process.communicate(timeout=60)[0].strip() for process in started[1:]}
-    assert answers == {embedded.ensure_running(home)}
+    assert answers == {embedded.ensure_running(own_home)}
 
 
 def test_nobody_else_can_enter_and_the_url_holds_no_secret(home: Path) -> None:
@@ -113,17 +135,17 @@ def test_databases_beside_ours(home: Path) -> None:
     engine.dispose()
 
 
-def test_a_moved_home_works_running_or_stopped(home: Path) -> None:
-    insert(embedded.ensure_running(home), 1)
-    running = home.rename(home.with_name("moved"))
+def test_a_moved_home_works_running_or_stopped(own_home: Path) -> None:
+    insert(embedded.ensure_running(own_home), 1)
+    running = own_home.rename(own_home.with_name("moved"))
     insert(embedded.ensure_running(running), 2)
     embedded.stop(running)
-    stopped = running.rename(home.with_name("again"))
+    stopped = running.rename(own_home.with_name("again"))
     assert kept(embedded.ensure_running(stopped)) == [1, 2]
 
 
-def test_a_path_too_long_for_a_socket(home: Path) -> None:
-    long = home / ("x" * 100)
+def test_a_path_too_long_for_a_socket(own_home: Path) -> None:
+    long = own_home / ("x" * 100)
     url = embedded.ensure_running(long)
     insert(url, 7)
     socket = Path(url.partition("host=")[2].partition("&")[0])
@@ -134,16 +156,16 @@ def test_a_path_too_long_for_a_socket(home: Path) -> None:
     assert not socket.exists()
 
 
-def test_what_is_lost_is_said(home: Path) -> None:
-    embedded.ensure_running(home)
-    embedded.stop(home)
-    (home / "postgres.pgpass").unlink()
+def test_what_is_lost_is_said(own_home: Path) -> None:
+    embedded.ensure_running(own_home)
+    embedded.stop(own_home)
+    (own_home / "postgres.pgpass").unlink()
     with pytest.raises(DatabaseUnavailableError, match="password file is gone"):
-        embedded.ensure_running(home)
-    (home / "postgres" / "data" / "PG_VERSION").write_text("12\n")
-    (home / "postgres.pgpass").write_text("*:*:*:cropmap:x\n")
+        embedded.ensure_running(own_home)
+    (own_home / "postgres" / "data" / "PG_VERSION").write_text("12\n")
+    (own_home / "postgres.pgpass").write_text("*:*:*:cropmap:x\n")
     with pytest.raises(DatabaseUnavailableError, match=r"data are of PostgreSQL 12, the programs of 18"):
-        embedded.ensure_running(home)
+        embedded.ensure_running(own_home)
 
 
 def test_other_binaries_must_be_there(home: Path, tmp_path: Path) -> None:
@@ -153,6 +175,7 @@ def test_other_binaries_must_be_there(home: Path, tmp_path: Path) -> None:
 
 def test_a_number_given_to_another_process_is_not_taken_for_the_server(home: Path) -> None:
     url = embedded.ensure_running(home)
+    clear(url)
     insert(url, 1)
     embedded.stop(home)
     bystander = subprocess.Popen(["sleep", "60"])
@@ -174,9 +197,9 @@ class TestAsRoot:
         assert Path(f"/proc/{postmaster(home)}").stat().st_uid == Account.for_server().uid
 
     def test_a_home_out_of_reach_keeps_its_cluster_elsewhere_and_says_so(
-        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        place = home.with_name("reachable")
+        place = own_home.with_name("reachable")
         monkeypatch.setattr(binaries, "REACHABLE", place)
         closed = tmp_path / "closed"
         closed.mkdir(mode=0o700)
@@ -197,9 +220,9 @@ class TestAsRoot:
         shutil.rmtree(place)
 
     def test_programs_out_of_reach_are_copied_aside(
-        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        account, place = Account.for_server(), home.with_name("aside")
+        account, place = Account.for_server(), own_home.with_name("aside")
         monkeypatch.setattr(binaries, "REACHABLE", place)
         closed = tmp_path / "closed"
         closed.mkdir(mode=0o700)
