@@ -1,0 +1,71 @@
+"""The documentation page at /docs, written from the OpenAPI document on this machine: no script, no outside address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+Schema = dict[str, Any]
+
+_templates = Environment(
+    loader=PackageLoader("serving"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+)
+
+
+def install(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        """What can be asked of this API."""
+        return HTMLResponse(render(app.openapi()))
+
+
+def render(document: Schema) -> str:
+    """The page for an OpenAPI document."""
+    schemas = document["components"]["schemas"]
+    return _templates.get_template("docs.html").render(
+        info=document["info"],
+        operations=list(_operations(document)),
+        schemas={name: list(_fields(schema)) for name, schema in schemas.items() if "properties" in schema},
+        about={name: schema.get("description", "") for name, schema in schemas.items()},
+    )
+
+
+def _operations(document: Schema) -> Iterator[Schema]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            success = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+            yield {
+                "method": method.upper(),
+                "path": path,
+                "id": operation["operationId"],
+                "summary": operation.get("summary", ""),
+                "description": operation.get("description", ""),
+                "keyed": bool(operation.get("security")),
+                "parameters": [{**it, "type": type_name(it["schema"])} for it in operation.get("parameters", [])],
+                "answer": type_name(success),
+                "statuses": [(code, response["description"]) for code, response in operation["responses"].items()],
+            }
+
+
+def _fields(schema: Schema) -> Iterator[Schema]:
+    for name, field in schema["properties"].items():
+        yield {"name": name, "type": type_name(field), "description": field.get("description", "")}
+
+
+def type_name(schema: Schema) -> str:
+    """A JSON schema in a few words: `number or null`, `list of Statistic`, `"conform" | "mismatch"`."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(type_name(part) for part in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(f'"{value}"' for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {type_name(schema.get('items', {}))}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {type_name(schema['additionalProperties'])}"
+    return str(schema.get("format") or schema.get("type") or "any value")

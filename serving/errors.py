@@ -1,0 +1,102 @@
+"""From an error to an HTTP answer: one table, and one form (`application/problem+json`, RFC 9457).
+
+A client's mistake is answered with what, where and how to mend. A failure on our side is logged in full and answered
+with its kind alone: messages of the database or the store may name hosts, roles and paths.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from cropmap.errors import CropmapError, DatabaseUnavailableError, InputError
+
+log = logging.getLogger("cropmap.serving")
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class NotFoundError(InputError):
+    """Nothing is published under this name."""
+
+
+class KeyRefusedError(InputError):
+    """The request carries no API key, or one that is not known."""
+
+
+class NotAcceptableError(InputError):
+    """The request asks for a form that is not offered."""
+
+
+class ObservationsUnavailableError(CropmapError):
+    """The store does not give out observations that the database knows of."""
+
+
+STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
+    KeyRefusedError: HTTPStatus.UNAUTHORIZED,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
+    RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InputError: HTTPStatus.BAD_REQUEST,
+    DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ObservationsUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    CropmapError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The nearest class in an error's own ancestry decides."""
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    title: str = Field(description="the HTTP status in words", examples=["Not Found"])
+    status: int = Field(description="the HTTP status", examples=[404])
+    detail: str = Field(description="what, where, and how to mend it; empty for a failure on the server's side")
+    instance: str = Field(description="path of the request", examples=["/parcels/bretagne/2018/BZ0001"])
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def answer(request: Request, error: Exception) -> JSONResponse:
+    """Answers a request whose handling raised `error`."""
+    if isinstance(error, HTTPException):
+        return _problem(request, HTTPStatus(error.status_code), error.detail, headers=error.headers)
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _problem(request, status, "")
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        away = "the store" if isinstance(error, ObservationsUnavailableError) else "the database"
+        return _problem(request, status, f"{away} does not answer; try again later", headers={"Retry-After": "10"})
+    challenge = {"WWW-Authenticate": "ApiKey"} if status is HTTPStatus.UNAUTHORIZED else None
+    return _problem(request, status, _detail(error), headers=challenge)
+
+
+def install(app: FastAPI) -> None:
+    for kind in (*STATUS, HTTPException):
+        app.add_exception_handler(kind, answer)
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, RequestValidationError):
+        # the input itself is left out: it may be long, and it is the client's own
+        return "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
+    return str(error)
+
+
+def _problem(
+    request: Request, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    problem = Problem(title=status.phrase, status=status, detail=detail, instance=request.url.path)
+    return JSONResponse(problem.model_dump(), status, dict(headers or {}), MEDIA_TYPE)

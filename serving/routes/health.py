@@ -1,0 +1,35 @@
+"""GET /health: whether the API can answer questions. The only route without a key."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from cropmap.database import migrations, queries
+from cropmap.database.connection import borrow
+from cropmap.errors import DatabaseUnavailableError
+from serving.answers import Health, PublishedSeason
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health", responses={503: {"model": Health, "description": "the database is away"}})
+def health(request: Request, response: Response) -> Health:
+    """Asks the database, and answers 503 while it is away or its tables are not up to date."""
+    try:
+        with borrow(request.app.state.pool) as connection:
+            if any(step.applied_at is None for step in migrations.status(connection)):
+                response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+                return Health(status="unavailable", database="up", migrations="open", newest_season=None)
+            seasons = queries.published_seasons(connection)
+    except DatabaseUnavailableError:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        return Health(status="unavailable", database="down", migrations="unknown", newest_season=None)
+    newest = max(seasons, key=lambda season: season["published_at"], default=None)
+    return Health(
+        status="ok",
+        database="up",
+        migrations="up to date",
+        newest_season=PublishedSeason.model_validate(newest) if newest else None,
+    )

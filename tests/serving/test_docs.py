@@ -1,0 +1,125 @@
+"""The documentation page reads the OpenAPI document, and the OpenAPI document is one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.openapi.models import OpenAPI
+from jsonschema import Draft202012Validator
+
+from serving.app import create_app
+from serving.docs import render, type_name
+from serving.settings import ServingSettings
+from tests.serving.conftest import running
+
+API_MD = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[httpx.Client]:
+    """A client of an API whose database is away: documentation needs none."""
+    with running(create_app(ServingSettings(database_url="postgresql://nobody@127.0.0.1:1/none"))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def document(closed: httpx.Client) -> dict[str, Any]:
+    return closed.get("/openapi.json").json()  # type: ignore[no-any-return]
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return {value["$ref"]} if "$ref" in value else set().union(*map(references, value.values()))
+    return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+
+def test_openapi_document_is_valid(document: dict[str, Any]) -> None:
+    OpenAPI.model_validate(document)
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+    assert references(document) <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+def test_every_route_but_health_asks_for_a_key(document: dict[str, Any]) -> None:
+    open_routes = [path for path, methods in document["paths"].items() if "security" not in methods["get"]]
+    assert open_routes == ["/health"]
+    assert document["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "X-API-Key"
+
+
+def test_every_parameter_and_route_is_described(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        assert methods["get"]["description"], path
+        assert all(parameter.get("description") for parameter in methods["get"].get("parameters", [])), path
+
+
+def test_docs_page_loads_nothing_from_anywhere(closed: httpx.Client) -> None:
+    page = closed.get("/docs")
+    loaded: list[str] = []
+
+    class Collector(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            assert tag not in {"script", "iframe", "img", "link", "object", "embed"}
+            loaded.extend(value or "" for name, value in attrs if name in {"src", "href", "action", "srcset"})
+
+    Collector().feed(page.text)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert loaded
+    assert all(address.startswith("#") or address == "openapi.json" for address in loaded)
+    assert not re.search(r"https?:|//|@import|url\(", page.text)
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_docs_page_shows_every_route(closed: httpx.Client, document: dict[str, Any]) -> None:
+    page = closed.get("/docs").text
+    for path, methods in document["paths"].items():
+        assert f"<code>{path}</code>" in page
+        assert f'id="{methods["get"]["operationId"]}"' in page
+
+
+def test_docs_page_escapes() -> None:
+    operation = {"operationId": "x", "description": "a < b <script>", "responses": {"200": {"description": "ok"}}}
+    document = {
+        "info": {"title": "t", "version": "1", "description": ""},
+        "paths": {"/x": {"get": operation}},
+        "components": {"schemas": {}},
+    }
+    assert "a &lt; b &lt;script&gt;" in render(document)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"$ref": "#/components/schemas/Run"}, "Run"),
+        ({"type": "array", "items": {"type": "integer"}}, "list of integer"),
+        ({"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}, "date or null"),
+        ({"enum": ["json", "csv"]}, '"json" | "csv"'),
+        ({"type": "object", "additionalProperties": {"type": "number"}}, "object of number"),
+        ({}, "any value"),
+    ],
+)
+def test_type_in_words(schema: dict[str, Any], words: str) -> None:
+    assert type_name(schema) == words
+
+
+def test_api_page_has_every_route(document: dict[str, Any]) -> None:
+    assert set(re.findall(r"^## GET (\S+)$", API_MD.read_text(), re.MULTILINE)) == set(document["paths"])
+
+
+def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None:
+    """Each call is made against the season of these tests, and gives the answer that is printed below it."""
+    sections = API_MD.read_text().split("\n## GET ")[1:]
+    for section in sections:
+        call = re.search(r'^curl .*"\$API(.*)"$', section, re.MULTILINE)
+        shown = re.search(r"^```json\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+        assert call, section
+        assert shown, section
+        assert ("X-API-Key: $KEY" in call[0]) == (call[1] != "/health")
+        assert api.get(call[1]).json() == json.loads(shown[1]), call[0]
