@@ -30,7 +30,6 @@ RUN apt-get update \
 ENV PATH=/opt/cropmap/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     CROPMAP_HOME=/var/lib/cropmap \
-    CROPMAP_HOST=0.0.0.0 \
     DO_NOT_TRACK=1 \
     MLFLOW_DISABLE_TELEMETRY=true \
     PREFECT_SERVER_ANALYTICS_ENABLED=false
@@ -40,7 +39,7 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 ENTRYPOINT ["cropmap"]
-CMD ["serve"]
+CMD ["serve", "--host", "0.0.0.0"]
 
 FROM runtime AS mlflow
 COPY --from=build-mlflow /opt/cropmap /opt/cropmap

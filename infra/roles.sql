@@ -1,32 +1,38 @@
 -- Roles of a PostgreSQL server that several people and programs share; run once by a superuser, harmless when repeated:
---   CROPMAP_OWNER_PASSWORD=… CROPMAP_WRITER_PASSWORD=… CROPMAP_READER_PASSWORD=… \
+--   CROPMAP_OWNER_PASSWORD=… CROPMAP_WORKER_PASSWORD=… CROPMAP_API_PASSWORD=… \
 --   PREFECT_DATABASE_PASSWORD=… MLFLOW_DATABASE_PASSWORD=… psql --file infra/roles.sql
 --
--- cropmap_owner   owns the tables and runs `cropmap db upgrade`
--- cropmap_writer  season runs: adds, changes and removes rows, cannot alter a table
--- cropmap_reader  the API and people with SQL: reads, changes nothing
+-- cropmap_owner   owns the tables and runs `cropmap db upgrade`, which grants to the two groups:
+-- cropmap_writer    season runs: what they may write, table by table
+-- cropmap_reader    people with SQL: the public views; GRANT cropmap_reader TO somebody
+-- cropmap_worker  signs in for season runs; one of cropmap_writer
+-- cropmap_api     signs in for the API; reads, and can change nothing
 -- prefect, mlflow own a database each and can connect to no other
 \set ON_ERROR_STOP on
 \getenv owner_password CROPMAP_OWNER_PASSWORD
-\getenv writer_password CROPMAP_WRITER_PASSWORD
-\getenv reader_password CROPMAP_READER_PASSWORD
+\getenv worker_password CROPMAP_WORKER_PASSWORD
+\getenv api_password CROPMAP_API_PASSWORD
 \getenv prefect_password PREFECT_DATABASE_PASSWORD
 \getenv mlflow_password MLFLOW_DATABASE_PASSWORD
 
-SELECT format('CREATE ROLE %I LOGIN', name)
-FROM unnest(ARRAY['cropmap_owner', 'cropmap_writer', 'cropmap_reader', 'prefect', 'mlflow']) AS name
+SELECT format('CREATE ROLE %I NOLOGIN', name)
+FROM unnest(ARRAY[
+    'cropmap_owner', 'cropmap_writer', 'cropmap_reader', 'cropmap_worker', 'cropmap_api', 'prefect', 'mlflow'
+]) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
 
-ALTER ROLE cropmap_owner PASSWORD :'owner_password' NOSUPERUSER NOCREATEDB NOCREATEROLE;
-ALTER ROLE cropmap_writer PASSWORD :'writer_password' NOSUPERUSER NOCREATEDB NOCREATEROLE;
-ALTER ROLE cropmap_reader PASSWORD :'reader_password' NOSUPERUSER NOCREATEDB NOCREATEROLE;
-ALTER ROLE prefect PASSWORD :'prefect_password' NOSUPERUSER NOCREATEDB NOCREATEROLE;
-ALTER ROLE mlflow PASSWORD :'mlflow_password' NOSUPERUSER NOCREATEDB NOCREATEROLE;
+ALTER ROLE cropmap_owner LOGIN PASSWORD :'owner_password';
+ALTER ROLE cropmap_worker LOGIN PASSWORD :'worker_password';
+ALTER ROLE cropmap_api LOGIN PASSWORD :'api_password';
+ALTER ROLE prefect LOGIN PASSWORD :'prefect_password';
+ALTER ROLE mlflow LOGIN PASSWORD :'mlflow_password';
+GRANT cropmap_writer TO cropmap_worker;
+GRANT cropmap_reader TO cropmap_api;
 
--- no question to the API may hold the server for long, and none may write
-ALTER ROLE cropmap_reader SET default_transaction_read_only = on;
-ALTER ROLE cropmap_reader SET statement_timeout = '30s';
+-- no question to the API may hold the server for long
+ALTER ROLE cropmap_api SET default_transaction_read_only = on;
+ALTER ROLE cropmap_api SET statement_timeout = '30s';
 
 SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8''', name, owner)
 FROM (VALUES ('cropmap', 'cropmap_owner'), ('prefect', 'prefect'), ('mlflow', 'mlflow')) AS wanted (name, owner)
@@ -34,6 +40,7 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)
 \gexec
 
 REVOKE CONNECT, TEMPORARY ON DATABASE cropmap, prefect, mlflow FROM PUBLIC;
+-- bulk loads pass through temporary tables
 GRANT CONNECT, TEMPORARY ON DATABASE cropmap TO cropmap_writer;
 GRANT CONNECT ON DATABASE cropmap TO cropmap_reader;
 
@@ -42,9 +49,5 @@ GRANT CONNECT ON DATABASE cropmap TO cropmap_reader;
 SELECT 'CREATE EXTENSION IF NOT EXISTS postgis' FROM pg_available_extensions WHERE name = 'postgis'
 \gexec
 GRANT USAGE, CREATE ON SCHEMA public TO cropmap_owner;
-GRANT USAGE ON SCHEMA public TO cropmap_writer, cropmap_reader;
-
--- for everything that the owner's migrations make from here on
-ALTER DEFAULT PRIVILEGES FOR ROLE cropmap_owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO cropmap_writer;
-ALTER DEFAULT PRIVILEGES FOR ROLE cropmap_owner GRANT USAGE ON SEQUENCES TO cropmap_writer;
-ALTER DEFAULT PRIVILEGES FOR ROLE cropmap_owner GRANT SELECT ON TABLES TO cropmap_reader;
+-- beyond the public views the API shows a parcel's geometry and checks keys against their hashes
+ALTER DEFAULT PRIVILEGES FOR ROLE cropmap_owner GRANT SELECT ON TABLES TO cropmap_api;

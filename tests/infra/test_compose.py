@@ -114,8 +114,8 @@ def test_each_program_signs_in_with_its_own_role(services: dict[str, dict[str, A
     }
     assert roles == {
         "migrate": "cropmap_owner",
-        "worker": "cropmap_writer",
-        "api": "cropmap_reader",
+        "worker": "cropmap_worker",
+        "api": "cropmap_api",
         "prefect": "prefect",
         "mlflow": "mlflow",
     }
