@@ -4,6 +4,10 @@ In: totals per cell (region × verdict) and a reviewed sample with known inclusi
 and degrees of freedom per region or any union of regions. One shrink factor ω per cell for all crops, so that crops
 still add up to the region; a floor of pseudo-reviews, so that no standard error is zero because no error was seen.
 
+Beside the prior variance τ² of the recipe, which is the calibration error of all parcels together, stands the chance
+part Σ a² q (1-q): what each parcel turns out to be. In regions of 5,000 parcels and more it is small against τ²; in
+regions of some hundred it is most of the error, and without it intervals covered 69 % instead of 95 % (test_areas).
+
 Axes: R regions, V verdicts, J columns (crops that partition the area, then sums of crops), H reviewed strata.
 """
 
@@ -37,6 +41,8 @@ class CellTotals:
     """Z = Σ a q [R, V, J], ha"""
     variance: Floats
     """V0 = Σ a q (1-q) [R, V, J]"""
+    chance: Floats
+    """Σ a² q (1-q) [R, V, J]; zero to follow the recipe to the letter"""
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,9 @@ class Corrected:
     sampling_df: Floats
     """Σ_h V_Dh² / (n*_h - 1 + n₀) [R, V, J]"""
     prior: Floats
-    """τ² [R, V, J]"""
+    """τ² [R, V, J], one error for all regions"""
+    chance: Floats
+    """[R, V, J], independent between regions"""
 
 
 @dataclass(frozen=True)
@@ -122,14 +130,15 @@ def correct(
     np.add.at(sampling, place, variance)
     np.add.at(sampling_df, place, variance**2 / (effective - 1 + FLOOR_REVIEWS)[:, None])
     prior = overconfidence[:, None] * cells.area[..., None] * cells.variance / prior_size
-    trust = prior[..., :crops].sum(axis=2)
+    chance = overconfidence[:, None] * cells.chance
+    trust = (prior + chance)[..., :crops].sum(axis=2)
     doubt = sampling[..., :crops].sum(axis=2)
     reviewed = np.zeros(cells.area.shape, dtype=bool)
     reviewed[place] = True
     omega = np.where(reviewed, trust / np.where(trust + doubt > 0, trust + doubt, 1), 0)
     if design_based is not None:
         omega = np.where(reviewed & design_based[:, None], 1, omega)
-    return Corrected(cells.synthetic, omega, correction, sampling, sampling_df, prior)
+    return Corrected(cells.synthetic, omega, correction, sampling, sampling_df, prior, chance)
 
 
 def merge_unreviewed(strata: ReviewedStrata, reviews: Reviews) -> tuple[ReviewedStrata, Reviews]:
@@ -176,8 +185,8 @@ def _stratum_estimates(strata: ReviewedStrata, reviews: Reviews) -> tuple[Floats
 
 
 def add_up(corrected: Corrected, parent: Integers, *, parents: int) -> AreaEstimate:
-    """Areas of unions of regions: region r belongs to `parent[r]`. Areas and sampling variances add; the prior part
-    is one model's error and counts as fully correlated between regions within a verdict."""
+    """Areas of unions of regions: region r belongs to `parent[r]`. Areas, sampling and chance variances add; the prior
+    part is one model's error and counts as fully correlated between regions within a verdict."""
     omega = corrected.omega[..., None]
 
     def over(values: Floats) -> Floats:
@@ -186,9 +195,9 @@ def add_up(corrected: Corrected, parent: Integers, *, parents: int) -> AreaEstim
         return out
 
     area = over((corrected.synthetic + omega * corrected.correction).sum(axis=1))
-    sampling = over((omega**2 * corrected.sampling).sum(axis=1))
+    independent = over((omega**2 * corrected.sampling + (1 - omega) ** 2 * corrected.chance).sum(axis=1))
     prior = over((1 - omega) * np.sqrt(corrected.prior)) ** 2  # (parents, V, J)
-    variance = sampling + prior.sum(axis=1)
+    variance = independent + prior.sum(axis=1)
     spread = over((omega**4 * corrected.sampling_df).sum(axis=1)) + (prior**2).sum(axis=1) / PRIOR_DF
     df = np.divide(variance**2, spread, out=np.full_like(variance, PRIOR_DF), where=spread > 0)
     return AreaEstimate(area, variance, df)

@@ -65,7 +65,7 @@ def _population(golden: Any) -> tuple[CellTotals, ReviewedStrata, Reviews]:
         posterior=np.array([_with_group(row["q"], groups) for row in sample]),
     )
     strata = ReviewedStrata(region, verdict, strata_area, strata_variance)
-    return CellTotals(area, synthetic, variance), strata, reviews
+    return CellTotals(area, synthetic, variance, np.zeros_like(variance)), strata, reviews
 
 
 @pytest.mark.parametrize(

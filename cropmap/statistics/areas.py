@@ -1,0 +1,142 @@
+"""Crop areas per NUTS region: declared, mapped and estimated, with standard error, interval and confidentiality.
+
+In: parcels with their declarations and regions, out-of-fold probabilities, the legend, reviews if there are any.
+Out: `Estimated`: one row per region (NUTS-3 and all parents) and published crop, and a report. Crops that partition
+the area add up to the region and children to parents; sums such as `C1500+G3000` stand beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cropmap.errors import InputError
+from cropmap.legends import Legend
+from cropmap.statistics.confidentiality import CONFIDENTIAL, DOMINANCE, MIN_HOLDINGS, MIN_HOLDINGS_NUTS3, STATEMENT
+from cropmap.statistics.contributors import Contributors
+from cropmap.statistics.crops import Columns, columns
+from cropmap.statistics.difference import OVERCONFIDENT, PRIOR_SIZE, Corrected, Reviews, correct, overconfidence
+from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population
+from cropmap.statistics.posterior import DECLARATION_ERROR, Floats, Integers
+from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
+from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
+
+
+@dataclass(frozen=True)
+class Estimated:
+    table: pd.DataFrame
+    """STATISTIC_COLUMNS, by level, region and crop"""
+    report: dict[str, Any]
+    """JSON-like: reviews, φ per verdict, raking check, ν, ε, what was left out, how far it may be published"""
+
+
+def estimate_areas(
+    parcels: pd.DataFrame,
+    predictions: Probabilities,
+    legend: Legend,
+    *,
+    reviews: pd.DataFrame | None = None,
+    regions: Sequence[str] = (),
+    min_holdings: int = MIN_HOLDINGS,
+    min_holdings_nuts3: int = MIN_HOLDINGS_NUTS3,
+    dominance: tuple[int, float] = DOMINANCE,
+    prior_size: float = PRIOR_SIZE,
+) -> Estimated:
+    """Areas of every region that holds a parcel, of `regions` (NUTS-3 codes) besides, and of all their parents.
+
+    `parcels`: parcel_id, nuts_id (NUTS-3), area_ha (EPSG:3035), crop_code, holding_id; undeclared parcels have no
+    crop_code. `reviews`: parcel_id, found_code, inclusion_probability; rows without a found_code were not visited.
+    At NUTS-3 a cell needs max(min_holdings, min_holdings_nuts3) holdings. Raises InputError.
+    """
+    visited = _visited(reviews)
+    cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
+    people = population(parcels, predictions, legend, cols, regions=regions)
+    position, truth, inclusion = _found(visited, people, cols)
+    sums = totals(people, np.asarray(predictions.probabilities), cols, reviewed=position)
+    crops = len(cols.crops)
+    phi = overconfidence(
+        truth[:, :crops], sums.reviewed_posterior[:, :crops], sums.reviewed_verdict, verdicts=len(VERDICTS)
+    )
+    corrected = correct(
+        sums.cells,
+        sums.strata,
+        Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior),
+        overconfidence=np.where(phi > OVERCONFIDENT, phi, 1.0),
+        crops=crops,
+        design_based=~sums.raked,
+        prior_size=prior_size,
+    )
+    figures = Nuts3Figures(
+        nuts3=people.nuts3,
+        columns=cols,
+        sums=sums,
+        corrected=corrected,
+        area=benchmarked(corrected, cols),
+        contributors=Contributors.of(people, sums, cols),
+        forecast=not (people.column != NONE).any(),
+    )
+    needed = dict.fromkeys(range(3), min_holdings) | {3: max(min_holdings, min_holdings_nuts3)}
+    table = pd.concat(
+        [level_rows(figures, level=level, min_holdings=n, dominance=dominance) for level, n in needed.items()],
+        ignore_index=True,
+    )
+    report = _report(parcels, people, sums, corrected, phi) | {
+        "reviews": len(position),
+        "reviews_outside": len(visited) - len(position),
+        "prior_size": prior_size,
+        "declaration_error": DECLARATION_ERROR,
+        "sums_published": list(cols.names[crops:]),
+        "forecast": figures.forecast,
+        "confidentiality": STATEMENT,
+        "confidential_cells": int((table["conf_status"] == CONFIDENTIAL).sum()),
+        "cells": len(table),
+    }
+    return Estimated(table, report)
+
+
+def _visited(reviews: pd.DataFrame | None) -> pd.DataFrame:
+    if reviews is None:
+        return pd.DataFrame({"parcel_id": [], "found_code": [], "inclusion_probability": []}, dtype=object)
+    return reviews[reviews["found_code"].notna()]
+
+
+def _found(visited: pd.DataFrame, people: Population, cols: Columns) -> tuple[Integers, Floats, Floats]:
+    """(position in the population, y [n, J + S], π), by position; reviews of parcels outside it are left out."""
+    repeated = visited["parcel_id"][visited["parcel_id"].duplicated()]
+    if len(repeated):
+        raise InputError(f"parcel {repeated.iloc[0]} is reviewed twice", where="reviews", mend="Keep one row of it")
+    inclusion = visited["inclusion_probability"].to_numpy(float)
+    if not ((inclusion > 0) & (inclusion <= 1)).all():
+        raise InputError("an inclusion probability is not in (0, 1]", where="reviews", mend="Keep the sample's column")
+    position = pd.Index(people.parcel_id).get_indexer(pd.Index(visited["parcel_id"]))
+    order = np.argsort(position, kind="stable")
+    order = order[position[order] != NONE]
+    truth = np.zeros((len(order), len(cols.crops)))
+    columns_found = [cols.of_code[code] for code in visited["found_code"].to_numpy(object)[order]]
+    truth[np.arange(len(order)), columns_found] = 1
+    return position[order], cols.with_sums(truth), inclusion[order]
+
+
+def _report(
+    parcels: pd.DataFrame, people: Population, sums: Totals, corrected: Corrected, phi: Floats
+) -> dict[str, Any]:
+    area = sums.cells.area
+    unseen = people.row == NONE
+    return {
+        "parcels": len(people.area),
+        "parcels_outside_regions": int(parcels["nuts_id"].isna().sum()),
+        "parcels_without_prediction": int(unseen.sum()),
+        "area_without_prediction_ha": float(people.area[unseen].sum()),
+        "parcels_without_holding": int(parcels["holding_id"].isna().sum()),
+        "area_by_verdict_ha": dict(zip(VERDICTS, area.sum(axis=0).tolist(), strict=True)),
+        "area_in_reviewed_cells": float((area * (corrected.omega > 0)).sum() / max(area.sum(), 1e-12)),
+        "overconfidence": dict(zip(VERDICTS, phi.tolist(), strict=True)),
+        "overconfident": [name for name, value in zip(VERDICTS, phi, strict=True) if value > OVERCONFIDENT],
+        "raking_tolerance": RAKING_TOLERANCE,
+        "largest_raking_gap": float(sums.raking_gap.max(initial=0.0)),
+        "regions_not_raked": [people.nuts3[region] for region in np.flatnonzero(~sums.raked)],
+    }

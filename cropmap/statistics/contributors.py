@@ -1,0 +1,86 @@
+"""Who contributes to which published cell: parcels and holdings by region and crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropmap.statistics.confidentiality import Contributions, sensitive
+from cropmap.statistics.crops import Columns
+from cropmap.statistics.population import NONE, Population
+from cropmap.statistics.posterior import Floats, Integers
+from cropmap.statistics.totals import Totals
+
+
+@dataclass(frozen=True)
+class Contributors:
+    """Cells are region * (J + S) + column."""
+
+    cells: int
+    parcels: Integers
+    """[cells] parcels by assigned crop: declared, else the likeliest"""
+    assigned: Contributions
+    declared: Contributions
+    mapped: Contributions
+
+    @classmethod
+    def of(cls, people: Population, sums: Totals, cols: Columns) -> Contributors:
+        everyone = np.arange(len(people.area))
+        known = np.flatnonzero(people.column != NONE)
+        cells = len(people.nuts3) * len(cols.names)
+        cell, which = _cells(people.region, sums.assigned, cols)
+        return (
+            cls(
+                cells=cells,
+                parcels=np.bincount(cell, minlength=cells),
+                assigned=Contributions.of(cell, people.holding[which], people.area[which]),
+                declared=_contributions(people, known, people.column[known], people.area[known], cols),
+                mapped=_contributions(people, *sums.mapped_parts, cols),
+            )
+            if len(everyone)
+            else cls._nobody(cells)
+        )
+
+    @classmethod
+    def _nobody(cls, cells: int) -> Contributors:
+        none = Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
+        return cls(cells, np.zeros(cells, dtype=np.intp), none, none, none)
+
+    def above(self, parent: Integers, *, parents: int) -> Contributors:
+        """The same one or more levels up; a holding in two regions counts once."""
+        width = self.cells // max(len(parent), 1)
+        target = (parent[:, None] * width + np.arange(width)).ravel()
+        parcels = np.bincount(target, weights=self.parcels, minlength=parents * width).astype(np.intp)
+        moved = (
+            Contributions.of(target[part.cell], part.holding, part.area)
+            for part in (self.assigned, self.declared, self.mapped)
+        )
+        return Contributors(parents * width, parcels, *moved)
+
+    def sensitive(self, *, min_holdings: int, dominance: tuple[int, float]) -> NDArray[np.bool_]:
+        """Where the assigned, declared or mapped figure is sensitive: the three approximate each other, so all are
+        hidden together."""
+        mask = np.zeros(self.cells, dtype=bool)
+        for part in (self.assigned, self.declared, self.mapped):
+            mask |= sensitive(part, cells=self.cells, min_holdings=min_holdings, dominance=dominance)
+        return mask
+
+
+def _contributions(
+    people: Population, parcel: Integers, column: Integers, area: Floats, cols: Columns
+) -> Contributions:
+    cell, which = _cells(people.region[parcel], column, cols)
+    return Contributions.of(cell, people.holding[parcel[which]], area[which])
+
+
+def _cells(region: Integers, column: Integers, cols: Columns) -> tuple[Integers, Integers]:
+    """(cell, which row it comes from): every row in its own cell and in those of the sums it belongs to."""
+    width = len(cols.names)
+    cells, rows = [region * width + column], [np.arange(len(column))]
+    for offset, members in enumerate(cols.sums):
+        inside = np.flatnonzero(np.isin(column, members))
+        cells.append(region[inside] * width + len(cols.crops) + offset)
+        rows.append(inside)
+    return np.concatenate(cells), np.concatenate(rows)

@@ -1,0 +1,133 @@
+"""The season's parcels as arrays, sorted by NUTS-3 region. Joins, checks, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cropmap.errors import InputError
+from cropmap.legends import Legend
+from cropmap.statistics.crops import Columns
+from cropmap.statistics.posterior import Floats, Integers
+
+NONE: Final = -1
+NUTS3_LENGTH: Final = 5
+
+
+class Probabilities(Protocol):
+    """What is needed of a prediction: out-of-fold class probabilities, one row per parcel."""
+
+    @property
+    def parcel_ids(self) -> Sequence[str] | NDArray[Any]: ...
+    @property
+    def crops(self) -> Sequence[str]: ...
+    @property
+    def probabilities(self) -> NDArray[Any]:
+        """[N, K]; NaN rows where a parcel was never observed"""
+        ...
+
+
+@dataclass(frozen=True)
+class Population:
+    """Parcels sorted by region; -1 stands for none."""
+
+    nuts3: tuple[str, ...]
+    """R region codes, sorted"""
+    starts: Integers
+    """[R + 1]: the parcels of region r are starts[r] : starts[r + 1]"""
+    parcel_id: NDArray[np.object_]
+    region: Integers
+    area: Floats
+    """ha"""
+    holding: Integers
+    """a parcel without a holding is a holding of its own"""
+    column: Integers
+    """declared crop as a published column"""
+    declared: Integers
+    """declared crop as a model class, whether or not the parcel was scored"""
+    row: Integers
+    """row of the probabilities"""
+
+    def span(self, region: int) -> slice:
+        return slice(int(self.starts[region]), int(self.starts[region + 1]))
+
+
+def declared_codes(parcels: pd.DataFrame) -> set[str]:
+    return set(parcels["crop_code"].dropna().astype(str))
+
+
+def population(
+    parcels: pd.DataFrame, predictions: Probabilities, legend: Legend, columns: Columns, *, regions: Sequence[str]
+) -> Population:
+    """Joins parcels (parcel_id, nuts_id, area_ha, crop_code, holding_id) to predictions; parcels outside every region
+    are left out. `regions` are NUTS-3 codes that exist even where they hold no parcel. Raises InputError."""
+    inside = parcels[parcels["nuts_id"].notna()]
+    nuts3 = sorted(set(inside["nuts_id"]) | set(regions))
+    if wrong := [code for code in nuts3 if len(code) != NUTS3_LENGTH]:
+        raise InputError(f"{wrong[0]!r} is not a NUTS-3 code", where="nuts_id", mend="Assign parcels to NUTS-3 regions")
+    if not np.isfinite(inside["area_ha"].to_numpy(float)).all():
+        raise InputError("a parcel has no area", where="area_ha", mend="Reject it when declarations are read")
+    region = pd.Index(nuts3).get_indexer(pd.Index(inside["nuts_id"]))
+    order = np.lexsort((inside["parcel_id"].to_numpy(str), region))
+    inside, region = inside.iloc[order], region[order]
+    codes = inside["crop_code"].where(inside["crop_code"].notna(), None)
+    classes = {name: index for index, name in enumerate(predictions.crops)}
+    class_of_code = {code: classes.get(legend.crop_of(code) or "", NONE) for code in columns.of_code}
+    return Population(
+        nuts3=tuple(nuts3),
+        starts=np.searchsorted(region, np.arange(len(nuts3) + 1)),
+        parcel_id=inside["parcel_id"].to_numpy(object),
+        region=region,
+        area=inside["area_ha"].to_numpy(float),
+        holding=_holdings(inside["holding_id"]),
+        column=np.array([columns.of_code.get(code, NONE) for code in codes], dtype=np.intp),
+        declared=np.array([class_of_code.get(code, NONE) for code in codes], dtype=np.intp),
+        row=_scored_rows(inside["parcel_id"], predictions),
+    )
+
+
+def _holdings(holding_id: pd.Series[Any]) -> Integers:
+    codes, names = pd.factorize(holding_id)
+    alone = codes == NONE
+    codes[alone] = len(names) + np.arange(alone.sum())
+    return codes.astype(np.intp)
+
+
+def _scored_rows(parcel_id: pd.Series[Any], predictions: Probabilities) -> Integers:
+    row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(parcel_id))
+    observed = np.append(np.isfinite(predictions.probabilities).all(axis=1), [False])
+    return np.where(observed[row], row, NONE)
+
+
+def ancestors(nuts3: Sequence[str], *, level: int) -> tuple[tuple[str, ...], Integers]:
+    """Codes of a NUTS level (0-3), sorted, and for each NUTS-3 region the index of its own."""
+    codes = [code[: level + 2] for code in nuts3]
+    names = sorted(set(codes))
+    index = {name: position for position, name in enumerate(names)}
+    return tuple(names), np.array([index[code] for code in codes], dtype=np.intp)
+
+
+def use_shares(people: Population, columns: Columns) -> Floats:
+    """[R, K, J]: how a class is split into columns, by declared area in the region, else in the smallest parent that
+    declared the class, else anywhere, else evenly. Rows of a class sum to 1."""
+    classes, width = columns.links.shape
+    known = people.declared != NONE
+    flat = (people.region * classes + people.declared) * width + people.column
+    size = len(people.nuts3) * classes * width
+    area = np.bincount(flat[known], weights=people.area[known], minlength=size)
+    area = area.reshape(len(people.nuts3), classes, width).astype(float)
+    share = np.full_like(area, np.nan)
+    for level in (3, 2, 1, 0, -2):  # -2: everything together
+        names, parent = ancestors(people.nuts3, level=level)
+        total = np.zeros((len(names), classes, width))
+        np.add.at(total, parent, area)
+        whole = total.sum(axis=2, keepdims=True)
+        wider = np.divide(total, whole, out=np.full_like(total, np.nan), where=whole > 0)[parent]
+        share = np.where(np.isnan(share), wider, share)
+    evenly = columns.links / columns.links.sum(axis=1, keepdims=True)
+    return np.where(np.isnan(share), evenly, share)

@@ -1,0 +1,115 @@
+"""The rows of the published table, one NUTS level at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cropmap.schemas import STATISTIC_COLUMNS, Basis
+from cropmap.statistics.confidentiality import suppress
+from cropmap.statistics.contributors import Contributors
+from cropmap.statistics.crops import Columns, concept, strucpro
+from cropmap.statistics.difference import AreaEstimate, Corrected, add_up, benchmark
+from cropmap.statistics.population import ancestors
+from cropmap.statistics.posterior import Floats, Integers
+from cropmap.statistics.totals import Totals
+
+UNRELIABLE_CV: Final = 0.25
+SYNTHETIC_SHARE: Final = 0.2
+"""a region of which a larger share lies in cells without a review is `synthetic`"""
+
+
+@dataclass(frozen=True)
+class Nuts3Figures:
+    """Everything that is known per NUTS-3 region and is added up from there."""
+
+    nuts3: tuple[str, ...]
+    columns: Columns
+    sums: Totals
+    corrected: Corrected
+    area: Floats
+    """estimate [R, J + S], ha, without negatives"""
+    contributors: Contributors
+    forecast: bool
+
+
+def benchmarked(corrected: Corrected, cols: Columns) -> Floats:
+    """Estimates [R, J + S] per NUTS-3 region without negatives; crops still add up to the region."""
+    crops = len(cols.crops)
+    regions = len(corrected.omega)
+    estimate = add_up(corrected, np.arange(regions), parents=regions)
+    total = corrected.synthetic[..., :crops].sum(axis=(1, 2))
+    return cols.with_sums(benchmark(estimate.area[:, :crops], estimate.variance[:, :crops], total))
+
+
+def level_rows(figures: Nuts3Figures, *, level: int, min_holdings: int, dominance: tuple[int, float]) -> pd.DataFrame:
+    """STATISTIC_COLUMNS for every region of a level and every published crop, confidential cells emptied."""
+    names, parent = ancestors(figures.nuts3, level=level)
+    crops = figures.columns.names
+    upper = add_up(figures.corrected, parent, parents=len(names))
+    estimate = AreaEstimate(over(figures.area, parent, len(names)), upper.variance, upper.df)
+    limit = over(figures.sums.cells.area.sum(axis=1), parent, len(names))
+    low, high = estimate.interval(limit[:, None])
+    cv = np.divide(estimate.se, estimate.area, out=np.full_like(low, np.nan), where=estimate.area > 0)
+    declared = over(figures.sums.declared, parent, len(names))
+    basis = _basis(figures, parent, estimate.area, declared)
+    unraked = over((~figures.sums.raked).astype(float), parent, len(names)) > 0
+    contributors = figures.contributors.above(parent, parents=len(names))
+    table = pd.DataFrame({
+        "nuts_id": np.repeat(np.array(names, dtype=object), len(crops)),
+        "level": level,
+        "crop": _across(crops, len(names)),
+        "strucpro": _across([strucpro(crop) for crop in crops], len(names)),
+        "concept": _across([concept(crop) for crop in crops], len(names)),
+        "basis": basis.ravel(),
+        "declared_ha": declared.ravel(),
+        "mapped_ha": over(figures.sums.mapped, parent, len(names)).ravel(),
+        "estimate_ha": estimate.area.ravel(),
+        "se_ha": estimate.se.ravel(),
+        "ci95_low_ha": low.ravel(),
+        "ci95_high_ha": high.ravel(),
+        "cv": cv.ravel(),
+        "n_parcels": pd.array(contributors.parcels, dtype="Int64"),
+        "n_holdings": pd.array(contributors.assigned.holdings(contributors.cells), dtype="Int64"),
+        "obs_flag": pd.Series(_flags(cv, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
+    })  # fmt: skip
+    hidden = suppress(table, contributors.sensitive(min_holdings=min_holdings, dominance=dominance))
+    return hidden[list(STATISTIC_COLUMNS)].sort_values(["nuts_id", "crop"], kind="stable", ignore_index=True)
+
+
+def over(values: Floats, parent: Integers, parents: int) -> Floats:
+    """Adds rows [R, ...] up to their parents."""
+    out = np.zeros((parents, *values.shape[1:]))
+    np.add.at(out, parent, values)
+    return out
+
+
+def _across(values: list[str] | tuple[str, ...], times: int) -> NDArray[np.object_]:
+    return np.tile(np.array(values, dtype=object), times)
+
+
+def _basis(figures: Nuts3Figures, parent: Integers, estimate: Floats, declared: Floats) -> NDArray[np.object_]:
+    """`register` where the estimate is the declared area; else by how much of the region was reviewed."""
+    area = figures.sums.cells.area
+    unreviewed = over((area * (figures.corrected.omega == 0)).sum(axis=1), parent, len(declared))
+    whole = over(area.sum(axis=1), parent, len(declared))
+    synthetic = unreviewed >= np.maximum(SYNTHETIC_SHARE * whole, np.finfo(float).tiny)
+    model = np.where(synthetic, str(Basis.SYNTHETIC), str(Basis.MODEL_ASSISTED)).astype(object)
+    same = (declared > 0) & np.isclose(estimate, declared, rtol=1e-12, atol=0)
+    return np.where(same, str(Basis.REGISTER), model[:, None])
+
+
+def _flags(
+    cv: Floats, basis: NDArray[np.object_], unraked: NDArray[np.bool_], *, forecast: bool
+) -> NDArray[np.object_]:
+    """OBS_FLAG: f forecast; u low reliability (CV above 25 %, or probabilities that miss the declared counts);
+    e estimated; none on a register figure."""
+    flag = np.full(cv.shape, "f" if forecast else "e", dtype=object)
+    if not forecast:
+        flag[basis == Basis.REGISTER] = None
+        flag[(cv > UNRELIABLE_CV) | unraked[:, None]] = "u"
+    return flag
