@@ -171,8 +171,8 @@ def running(app: FastAPI, *, key: str | None = None) -> Iterator[httpx.Client]:
         thread.join()
 
 
-def fill(database_url: str, store: Store) -> str:
-    """Season bretagne 2018, published, and a failed run of season 2019; returns an API key."""
+def fill(database_url: str, store: Store) -> None:
+    """Season bretagne 2018, published, and a failed run of season 2019."""
     with connect(database_url) as connection:
         ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
         declare(connection)
@@ -186,7 +186,6 @@ def fill(database_url: str, store: Store) -> str:
         fail_run(
             connection, run_id="run-2", detail="30UVU: unreadable", finished_at=datetime(2019, 7, 1, 1, tzinfo=UTC)
         )
-        return keys.create_key(connection, "desk")
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,9 @@ class Desk:
 
 
 def open_desk(database_url: str, store: Store) -> Iterator[Desk]:
-    key = fill(database_url, store)
+    fill(database_url, store)
+    with connect(database_url) as connection:
+        key = keys.create_key(connection, "desk")
     app = create_app(ServingSettings(database_url=database_url, store=store.root, pool_size=2))
     with running(app, key=key) as client:
         yield Desk(client, key, database_url, store)

@@ -1,0 +1,151 @@
+"""Each program can do its work with its own role, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from cropmap.database import embedded, keys, migrations
+from cropmap.database.binaries import Account, find_binaries
+from cropmap.database.connection import Connection, at_database, connect, database_errors
+from cropmap.errors import DatabaseError
+from cropmap.store import Store
+from serving.app import create_app
+from serving.settings import ServingSettings
+from tests.serving.conftest import fill, running
+
+ROLES = Path(__file__).parents[2] / "infra" / "roles.sql"
+PASSWORDS = {
+    "CROPMAP_OWNER_PASSWORD": "owner",
+    "CROPMAP_WORKER_PASSWORD": "worker's",
+    "CROPMAP_API_PASSWORD": "api",
+    "PREFECT_DATABASE_PASSWORD": "prefect",
+    "MLFLOW_DATABASE_PASSWORD": "mlflow",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """URL of a superuser on a server of its own: roles belong to a whole cluster."""
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        url = at_database(embedded.ensure_running(folder / "home"), "postgres")
+        with connect(url) as connection:
+            connection.execute("DROP DATABASE cropmap")
+        for _ in range(2):  # harmless when repeated
+            run_roles(url)
+        yield url
+    finally:
+        embedded.remove(folder / "home")
+        shutil.rmtree(folder)
+
+
+def run_roles(url: str) -> None:
+    psql = find_binaries(None, Account.for_server()) / "psql"
+    command = [psql, "--no-psqlrc", "--quiet", "--file", ROLES, url]
+    done = subprocess.run(command, env={"PATH": os.defpath, **PASSWORDS}, capture_output=True, text=True, check=False)
+    assert (done.returncode, "ERROR" in done.stderr) == (0, False), done.stderr
+
+
+@database_errors()
+def run(connection: Connection, statement: str) -> None:
+    connection.execute(statement)
+
+
+def sign_in(server: str, role: str, password: str, database: str = "cropmap") -> str:
+    """URL of a role that proves who it is; the server asks for passwords also on its socket."""
+    query = server.partition("?")[2].partition("&passfile")[0]
+    return f"postgresql://{role}:{quote(password, safe='')}@/{database}?{query}"
+
+
+@pytest.fixture(scope="module")
+def owner(server: str) -> str:
+    url = sign_in(server, "cropmap_owner", "owner")
+    with connect(url) as connection:
+        assert migrations.upgrade(connection)
+        assert migrations.upgrade(connection) == []
+    return url
+
+
+@pytest.fixture(scope="module")
+def worker(server: str, owner: str) -> str:
+    return sign_in(server, "cropmap_worker", "worker's")
+
+
+@pytest.fixture(scope="module")
+def season(owner: str, worker: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Store]:
+    """A season that the worker's role alone has declared, observed and published; and the key that the owner made."""
+    store = Store(tmp_path_factory.mktemp("roles") / "store")
+    fill(worker, store)
+    with connect(owner) as connection:
+        return keys.create_key(connection, "desk"), store
+
+
+def test_the_api_answers_with_its_own_role(server: str, season: tuple[str, Store]) -> None:
+    key, store = season
+    app = create_app(ServingSettings(database_url=sign_in(server, "cropmap_api", "api"), store=store.root))
+    with running(app, key=key) as client:
+        paths = ["/health", "/seasons", "/statistics", "/assessments?agency=bretagne&season=2018", "/runs"]
+        answers = {path: client.get(path) for path in [*paths, "/parcels/bretagne/2018/007?geometry=true"]}
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, httpx.codes.OK)
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("cropmap_api", "DELETE FROM assessment"),
+        ("cropmap_api", "SET default_transaction_read_only = off; DELETE FROM published"),
+        ("cropmap_api", "CREATE TABLE mine (x int)"),
+        ("cropmap_api", "CREATE TEMPORARY TABLE mine (x int)"),
+        ("cropmap_worker", "DELETE FROM assessment"),
+        ("cropmap_worker", "UPDATE statistic SET estimate_ha = 1"),
+        ("cropmap_worker", "ALTER TABLE parcel ADD COLUMN mine int"),
+        ("cropmap_worker", "INSERT INTO api_key VALUES ('mine', 'hash', now())"),
+        ("cropmap_worker", "CREATE TABLE mine (x int)"),
+    ],
+)
+def test_what_a_role_must_not_do(server: str, season: tuple[str, Store], role: str, statement: str) -> None:
+    password = {"cropmap_api": "api", "cropmap_worker": "worker's"}[role]
+    with (
+        connect(sign_in(server, role, password)) as connection,
+        pytest.raises(DatabaseError, match=r"denied|read-only|must be owner"),
+    ):
+        run(connection, statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "password", "database"),
+    [
+        ("prefect", "prefect", "cropmap"),
+        ("mlflow", "mlflow", "prefect"),
+        ("cropmap_worker", "worker's", "mlflow"),
+        ("cropmap_api", "wrong", "cropmap"),
+        ("cropmap_reader", "", "cropmap"),
+    ],
+)
+def test_where_a_role_must_not_go(server: str, owner: str, role: str, password: str, database: str) -> None:
+    with pytest.raises(DatabaseError):
+        connect(sign_in(server, role, password, database))
+
+
+@pytest.mark.parametrize("role", ["prefect", "mlflow"])
+def test_prefect_and_mlflow_own_a_database_each(server: str, role: str) -> None:
+    with connect(sign_in(server, role, role, role)) as connection:
+        connection.execute("CREATE TABLE mine (x int)")
+
+
+def test_a_person_with_sql_sees_the_public_views_alone(server: str, season: tuple[str, Store]) -> None:
+    with connect(at_database(server, "cropmap")) as connection:
+        connection.execute("SET ROLE cropmap_reader")
+        assert connection.execute("SELECT count(*) FROM crop_assessment").fetchone() == (7,)
+        with pytest.raises(DatabaseError, match="denied"):
+            run(connection, "SELECT * FROM api_key")
