@@ -34,20 +34,24 @@ class Batch:
     def inputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         return self.reflectance, self.day_of_year, self.valid
 
+    def keep(self, kept: NDArray[np.bool_]) -> Batch:
+        """The batch without some observations (`kept` (B, T)); the others move up and leave no hole."""
+        valid = self.valid & kept
+        order = np.argsort(~valid, axis=1, kind="stable")[:, : max(int(valid.sum(axis=1).max(initial=0)), 1)]
+        valid = np.take_along_axis(valid, order, axis=1)
+        reflectance = np.take_along_axis(self.reflectance, order[..., None], axis=1)
+        day_of_year = np.take_along_axis(self.day_of_year, order, axis=1)
+        reflectance[~valid] = 0
+        day_of_year[~valid] = 0
+        return Batch(reflectance, day_of_year, valid)
 
-def pad(series: Series, index: NDArray[np.intp], *, keep: NDArray[np.bool_] | None = None) -> Batch:
-    """The parcels at `index` as one padded batch. `keep` (M,) leaves single observations out."""
+
+def pad(series: Series, index: NDArray[np.intp]) -> Batch:
+    """The parcels at `index` as one padded batch."""
     lengths = series.lengths[index]
     rows = series.offsets[:-1][index][:, None] + np.arange(max(int(lengths.max(initial=0)), 1))  # (B, T)
     valid = np.arange(rows.shape[1]) < lengths[:, None]
     rows[~valid] = 0
-    if keep is not None and len(keep):
-        valid &= keep[rows]
-        order = np.argsort(~valid, axis=1, kind="stable")  # what is left moves to the front, in time order
-        width = max(int(valid.sum(axis=1).max(initial=0)), 1)
-        rows = np.take_along_axis(rows, order, axis=1)[:, :width]
-        valid = np.take_along_axis(valid, order, axis=1)[:, :width]
-        rows[~valid] = 0
     reflectance = np.zeros((*rows.shape, len(series.bands) + 1), np.float32)
     day_of_year = np.zeros(rows.shape, np.float32)
     if len(series.day_of_year):

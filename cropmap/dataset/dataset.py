@@ -38,6 +38,7 @@ class Dataset:
         return content_hash(
             self.series.hash, self.label.tobytes(), "\n".join(self.crops), self.folds.made_by,
             "\n".join(self.folds.names), self.folds.fold.tobytes(), self.folds.excluded.tobytes(),
+            self.folds.holding.tobytes(),
         )  # fmt: skip
 
     @cached_property

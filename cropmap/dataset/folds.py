@@ -39,6 +39,8 @@ class Folds:
     """(K,) what a report calls each fold"""
     excluded: NDArray[np.bool_]
     """(K, N) parcels that fold k's model must not be trained on although they lie outside the fold"""
+    holding: NDArray[np.int64]
+    """(N,) a number per holding, so that what must not be torn apart can be kept together"""
 
     @property
     def is_spatial(self) -> bool:
@@ -163,7 +165,7 @@ def _separate(
         if xy is not None and neighbour_distance_m > 0:
             distance, _ = cKDTree(xy[judged]).query(xy, distance_upper_bound=neighbour_distance_m * (1 + 1e-9))
             excluded[k] |= np.isfinite(distance) & ~judged
-    return Folds(made_by, fold, names, excluded)
+    return Folds(made_by, fold, names, excluded, holding)
 
 
 def _holding_codes(holding_id: Sequence[str | None] | None, count: int) -> NDArray[np.int64]:

@@ -35,9 +35,11 @@ def test_a_batch_is_padded_at_the_end_with_clear_fraction_as_last_channel() -> N
 
 
 def test_observations_that_are_left_out_leave_no_hole() -> None:
-    batch = pad(SERIES, np.array([0, 2]), keep=np.array([0, 1, 1, 0, 1], bool))
+    batch = pad(SERIES, np.array([0, 2])).keep(np.array([[0, 1, 1], [1, 0, 1]], bool))
     assert batch.valid.tolist() == [[True, False], [True, True]]
     assert batch.day_of_year.tolist() == [[10, 0], [20, 370]]
+    np.testing.assert_array_equal(batch.reflectance[1, 1], np.array([9, 10, 0.5], np.float32))
+    assert not batch.reflectance[0, 1].any()
 
 
 def test_a_batch_of_empty_series_still_has_one_step() -> None:
