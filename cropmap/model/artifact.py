@@ -1,0 +1,111 @@
+"""An artifact: K ONNX files, one per fold, and a manifest that says what they are and what they are worth.
+
+`artifacts/<id>/fold-0.onnx … manifest.json` in the store. The id is a digest of all of it; the manifest is written
+last, so an artifact is either whole or absent. Needs neither torch nor mlflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from cropmap.errors import ArtifactError
+from cropmap.model.calibration import Calibration
+from cropmap.provenance import content_hash, value_hash
+from cropmap.store import Store
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    architecture: str
+    crops: tuple[str, ...]
+    """classes in the order of the logits"""
+    bands: tuple[str, ...]
+    """bands in the order of the input's last axis; clear_fraction follows them"""
+    min_clear_fraction: float
+    """the clear share below which observations were left out in training, and have to be in prediction"""
+    calibration: Calibration
+    folds_made_by: str
+    """region, block, file or random"""
+    fold_names: tuple[str, ...]
+    dataset_hash: str
+    config: Mapping[str, Any]
+    """the TrainingConfig"""
+    seed: int
+    code_version: str
+    evaluation: Mapping[str, Any]
+    """out-of-fold scores (Evaluation)"""
+    parity: tuple[float, ...]
+    """per file: largest difference of a probability between torch and ONNX Runtime"""
+    files: Mapping[str, str]
+    """name -> SHA-256 digest, in the order of the folds"""
+    about: Mapping[str, str]
+    """what the caller wants to be remembered: agency, season"""
+
+    @property
+    def artifact_id(self) -> str:
+        return value_hash(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Manifest:
+        values = {key: value for key, value in document.items() if key not in ("format", "artifact_id")}
+        for key in ("crops", "bands", "fold_names", "parity"):
+            values[key] = tuple(values[key])
+        fitted = values["calibration"]
+        values["calibration"] = Calibration(fitted["temperature"], tuple(fitted["bias"]))
+        return cls(**values)
+
+
+def file_digest(data: bytes) -> str:
+    return content_hash(data, length=64)
+
+
+def manifest_name(artifact_id: str) -> str:
+    return f"artifacts/{artifact_id}/manifest.json"
+
+
+def write_artifact(store: Store, manifest: Manifest, files: Mapping[str, bytes]) -> str:
+    """Keeps the files and then the manifest; returns the artifact's id. Writing it twice leaves one copy."""
+    assert {name: file_digest(data) for name, data in files.items()} == dict(manifest.files)
+    artifact_id = manifest.artifact_id
+    if not store.exists(manifest_name(artifact_id)):
+        for name, data in files.items():
+            store.write_bytes(f"artifacts/{artifact_id}/{name}", data)
+        document = {"artifact_id": artifact_id, **manifest.to_json()}
+        store.write_bytes(manifest_name(artifact_id), json.dumps(document, indent=1, ensure_ascii=False).encode())
+    return artifact_id
+
+
+def read_manifest(store: Store, artifact_id: str) -> Manifest:
+    """Raises ArtifactError where there is none, or where it is not what its id says."""
+    name = manifest_name(artifact_id)
+    if not store.exists(name):
+        raise ArtifactError("no such artifact", where=name, mend="Train a model first, or look at the store's address")
+    try:
+        document = json.loads(store.read_bytes(name))
+        if document.get("format") != FORMAT:
+            raise ArtifactError(f"format {document.get('format')}, this code reads {FORMAT}", where=name)
+        manifest = Manifest.from_json(document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"manifest cannot be read ({error!r})", where=name, mend="Train again") from error
+    if manifest.artifact_id != artifact_id:
+        raise ArtifactError("manifest was changed after it was written", where=name, mend="Train again")
+    return manifest
+
+
+def read_file(store: Store, artifact_id: str, manifest: Manifest, name: str) -> bytes:
+    """One ONNX file. Raises ArtifactError where it is missing or its digest is not the manifest's."""
+    where = f"artifacts/{artifact_id}/{name}"
+    if not store.exists(where):
+        raise ArtifactError("file is missing", where=where, mend="Train again")
+    data = store.read_bytes(where)
+    if file_digest(data) != manifest.files[name]:
+        raise ArtifactError("file does not have the digest of the manifest", where=where, mend="Train again")
+    return data

@@ -1,0 +1,72 @@
+"""Temperature and class bias, fitted on out-of-fold logits: probabilities that mean what they say.
+
+calibrated logits = logits / T + b (vector scaling with one temperature; Guo et al. 2017, arXiv:1706.04599).
+The bias also takes back a logit adjustment, so that probabilities follow the class shares of the training data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+BIAS_PENALTY: Final = 1.0
+"""Squared bias counts like this many parcels' loss: a class of five parcels cannot pull its bias far."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    temperature: float
+    bias: tuple[float, ...]
+    """(K,)"""
+
+    def apply(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, K) calibrated logits; their softmax is the probability."""
+        bias = np.array(self.bias, np.float32)
+        return (logits / np.float32(self.temperature) + bias).astype(np.float32)
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, K), rows sum to 1."""
+        shares: NDArray[np.float32] = softmax(self.apply(logits).astype(np.float64), axis=1).astype(np.float32)
+        return shares
+
+
+def fit_calibration(logits: NDArray[np.float32], label: NDArray[np.int16]) -> Calibration:
+    """Least negative log likelihood over parcels with logits (n, K, finite) and a label (n,)."""
+    assert len(logits) == len(label) > 0, "calibration needs judged parcels"
+    count, classes = logits.shape
+    scores = logits.astype(np.float64)
+    truth = np.eye(classes)[label]
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        sharpness, bias = np.exp(parameters[0]), parameters[1:]
+        log_p = log_softmax(scores * sharpness + bias, axis=1)
+        residual = np.exp(log_p) - truth  # (n, K) gradient of the loss with respect to the calibrated logits
+        value = -(truth * log_p).sum() + BIAS_PENALTY * (bias**2).sum() / 2
+        slope = np.concatenate([[(residual * scores).sum() * sharpness], residual.sum(axis=0) + BIAS_PENALTY * bias])
+        return value / count, slope / count
+
+    limits = [(-4.0, 4.0)] + [(-10.0, 10.0)] * classes  # a separable toy problem would otherwise go to infinity
+    best = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=limits).x
+    return Calibration(float(np.exp(-best[0])), tuple(float(b) for b in best[1:]))
+
+
+def calibrate_across(
+    logits: NDArray[np.float32], label: NDArray[np.int16], fold: NDArray[np.int16]
+) -> NDArray[np.float32]:
+    """(n, K) probabilities of which each fold's were calibrated on the other folds: what calibration is worth on
+    parcels it was not fitted to."""
+    out = np.empty_like(logits)
+    for k in np.unique(fold):
+        here = fold == k
+        others = (
+            fit_calibration(logits[~here], label[~here])
+            if (~here).any()
+            else Calibration(1.0, (0.0,) * logits.shape[1])
+        )
+        out[here] = others.probabilities(logits[here])
+    return out

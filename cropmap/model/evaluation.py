@@ -1,0 +1,162 @@
+"""How good predictions are, from labels and probabilities of parcels that the models never saw."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cropmap.errors import ModelError
+
+ECE_BINS: Final = 15
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    crop: str
+    precision: float
+    """share of the parcels called this crop that are; 0 where none was called so"""
+    recall: float
+    """share of this crop's parcels that were found"""
+    f1: float
+    support: int
+    """parcels of this crop"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    n: int
+    oa: float
+    """overall accuracy"""
+    kappa: float
+    """Cohen 1960: agreement beyond what the margins give by chance"""
+    macro_f1: float
+    """mean F1 of the classes that have parcels"""
+    ece: float
+    """expected calibration error of the top class, 15 equal bins (Guo et al. 2017)"""
+    brier: float
+    """mean squared error of the probability vector, 0-2 (Brier 1950)"""
+    per_class: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """rows: declared (true) class, columns: predicted class"""
+    per_fold: dict[str, float]
+    """overall accuracy of each fold, by its name"""
+    crops: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def metrics(self) -> dict[str, float]:
+        """The figures that a run is remembered by."""
+        whole = {"n": float(self.n), "oa": self.oa, "kappa": self.kappa, "macro_f1": self.macro_f1}
+        folds = {f"oa/{name}": value for name, value in self.per_fold.items()}
+        classes = {f"f1/{score.crop}": score.f1 for score in self.per_class if score.support}
+        return {**whole, "ece": self.ece, "brier": self.brier, **folds, **classes}
+
+
+def evaluate(
+    label: NDArray[np.int16],
+    probabilities: NDArray[np.float32],
+    crops: tuple[str, ...],
+    *,
+    fold: NDArray[np.int16] | None = None,
+    fold_names: tuple[str, ...] = (),
+) -> Evaluation:
+    """Scores of n labelled parcels: label (n,), probabilities (n, K), and their folds.
+
+    Raises ModelError where there is nothing to score or a probability is no number: a missing metric is no metric.
+    """
+    if not len(label) or not np.isfinite(probabilities).all():
+        raise ModelError(f"{len(label)} judged parcels, {int((~np.isfinite(probabilities)).sum())} without probability")
+    predicted = probabilities.argmax(axis=1)
+    matrix = confusion_matrix(label, predicted, len(crops))
+    per_class = _per_class(matrix, crops)
+    right = predicted == label
+    return Evaluation(
+        n=len(label),
+        oa=float(right.mean()),
+        kappa=_kappa(matrix),
+        macro_f1=float(np.mean([score.f1 for score in per_class if score.support])),
+        ece=_ece(probabilities.max(axis=1), right),
+        brier=float(((probabilities - np.eye(len(crops))[label]) ** 2).sum(axis=1).mean()),
+        per_class=per_class,
+        confusion=tuple(tuple(int(n) for n in row) for row in matrix),
+        per_fold=_per_fold(right, fold, fold_names),
+        crops=crops,
+    )
+
+
+def confusion_matrix(label: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """(K, K) counts, rows true, columns predicted."""
+    return np.bincount(label.astype(np.int64) * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def _per_class(matrix: NDArray[np.int64], crops: tuple[str, ...]) -> tuple[ClassScore, ...]:
+    found, called, support = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    return tuple(
+        ClassScore(
+            crop=crop,
+            precision=float(found[i] / max(called[i], 1)),
+            recall=float(found[i] / max(support[i], 1)),
+            f1=float(2 * found[i] / max(called[i] + support[i], 1)),
+            support=int(support[i]),
+        )
+        for i, crop in enumerate(crops)
+    )
+
+
+def _per_fold(
+    right: NDArray[np.bool_], fold: NDArray[np.int16] | None, fold_names: tuple[str, ...]
+) -> dict[str, float]:
+    if fold is None:
+        return {}
+    return {name: float(right[fold == k].mean()) for k, name in enumerate(fold_names) if (fold == k).any()}
+
+
+def _kappa(matrix: NDArray[np.int64]) -> float:
+    n = matrix.sum()
+    observed = np.trace(matrix) / n
+    by_chance = float((matrix.sum(axis=0) * matrix.sum(axis=1)).sum() / n**2)
+    return float((observed - by_chance) / (1 - by_chance)) if by_chance < 1 else 0.0
+
+
+def _ece(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+    bins = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    gap = np.bincount(bins, weights=confidence - right, minlength=ECE_BINS)
+    return float(np.abs(gap).sum() / len(right))
+
+
+def confusion_picture(evaluation: Evaluation, *, title: str) -> bytes:
+    """PNG: each row's shares as colour, counts as text."""
+    matrix = np.array(evaluation.confusion)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = 2.6 + 0.52 * len(matrix)
+    figure = Figure(figsize=(size + 0.6, size), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="YlGnBu", vmin=0, vmax=1)
+    axes.set_xticks(range(len(matrix)), evaluation.crops, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(matrix)), [f"{s.crop}  ({s.support})" for s in evaluation.per_class])
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("declared (parcels)")
+    axes.set_title(
+        f"{title}\nn {evaluation.n}   OA {evaluation.oa:.3f}   κ {evaluation.kappa:.3f}   "
+        f"macro F1 {evaluation.macro_f1:.3f}", fontsize=10,
+    )  # fmt: skip
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        colour = "white" if share[row, column] > 0.55 else "#24323d"
+        axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", fontsize=7.5, color=colour)
+    axes.set_xticks(np.arange(len(matrix)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(matrix)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, shrink=0.7, label="share of declared class")
+    sink = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(sink, format="png")
+    return sink.getvalue()
