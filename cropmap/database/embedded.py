@@ -134,21 +134,21 @@ def stop(home: Path) -> bool:
     if not home.is_dir():
         return False
     with _locked(home):
-        cluster = _locate(home, None, create=False)
-        return _stop(cluster)
+        return _stop(_locate(home, None, create=False))
 
 
 def remove(home: Path) -> None:
     """Stops the home's server and deletes its data for good."""
     home = home.absolute()
-    stop(home)
-    if home.is_dir():
-        with _locked(home):
-            cluster = _locate(home, None, create=False)
-            for folder in (cluster.socket, cluster.folder):
-                shutil.rmtree(folder, ignore_errors=True)
-            for name in ("postgres.location", "postgres.pgpass"):
-                (home / name).unlink(missing_ok=True)
+    if not home.is_dir():
+        return
+    with _locked(home):
+        cluster = _locate(home, None, create=False)
+        _stop(cluster, mode="immediate")
+        for folder in (cluster.socket, cluster.folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in ("postgres.location", "postgres.pgpass"):
+            (home / name).unlink(missing_ok=True)
 
 
 @database_errors()
@@ -332,10 +332,10 @@ def _prepare_socket(cluster: _Cluster) -> None:
     cluster.account.own(settings, 0o600)
 
 
-def _stop(cluster: _Cluster) -> bool:
+def _stop(cluster: _Cluster, *, mode: str = "fast") -> bool:
     if not cluster.lives():
         return False
-    done = cluster.run("pg_ctl", "stop", "-m", "fast", "-w", "-t", "60", "-s")
+    done = cluster.run("pg_ctl", "stop", "-m", mode, "-w", "-t", "60", "-s")
     if cluster.lives():
         raise DatabaseUnavailableError(
             f"the database server does not stop ({_last_line(done.output)})", where=str(cluster.folder)

@@ -132,3 +132,14 @@ def test_writer_cannot_change_products_or_keys(connection: Connection) -> None:
     ):  # fmt: skip
         with pytest.raises(Exception, match=r"permission denied|must be owner"):
             connection.execute(statement.encode())
+
+
+def test_an_owner_who_is_no_superuser_can_upgrade(empty_database_url: str) -> None:
+    with connect(empty_database_url) as connection:
+        connection.execute("CREATE ROLE plain_owner; GRANT ALL ON SCHEMA public TO plain_owner")
+        connection.execute("SET ROLE plain_owner")
+        try:
+            assert len(migrations.upgrade(connection)) == 4
+            assert connection.execute("SELECT count(*) FROM run_log").fetchone() == (0,)
+        finally:
+            connection.execute("RESET ROLE; DROP OWNED BY plain_owner; DROP ROLE plain_owner")
