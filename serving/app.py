@@ -25,13 +25,16 @@ from serving.logs import Sparse
 from serving.routes import assessments, health, parcels, runs, seasons, statistics
 from serving.settings import ServingSettings
 
-Responses = dict[int | str, dict[str, Any]]
-
 DESCRIPTION: Final = (
     "Crop classes of parcels, assessments of declarations and crop areas of NUTS regions, as published last for each "
     "agency and season. A verdict decides nothing: it ranks what a person should look at."
 )
 KEYED: Final = (seasons.router, statistics.router, assessments.router, parcels.router, runs.router)
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": errors.Problem, "description": "the API key is missing or not known"},
+    422: {"model": errors.Problem, "description": "a parameter is wrong"},
+    503: {"model": errors.Problem, "description": "the database or the store does not answer"},
+}
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -76,10 +79,8 @@ def create_app(settings: ServingSettings) -> FastAPI:
     errors.install(app)
     docs.install(app)
     app.include_router(health.router)
-    refused: Responses = {401: {"model": errors.Problem, "description": "the API key is missing or not known"}}
-    unavailable: Responses = {503: {"model": errors.Problem, "description": "the database is away"}}
     for router in KEYED:
-        app.include_router(router, dependencies=[Depends(require_key)], responses={**refused, **unavailable})
+        app.include_router(router, dependencies=[Depends(require_key)], responses=PROBLEMS)
     _keep_log_readable()
     return app
 

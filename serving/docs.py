@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup, escape
 
 Schema = dict[str, Any]
 
 _templates = Environment(
-    loader=PackageLoader("serving"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+    loader=PackageLoader("serving", ""), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
 )
+
+
+def marked(text: str) -> Markup:
+    """Escaped text in which `words in backticks` are code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped before
+
+
+_templates.filters["marked"] = marked
 
 
 def install(app: FastAPI) -> None:
@@ -42,11 +52,14 @@ def _operations(document: Schema) -> Iterator[Schema]:
                 "method": method.upper(),
                 "path": path,
                 "id": operation["operationId"],
-                "summary": operation.get("summary", ""),
                 "description": operation.get("description", ""),
                 "keyed": bool(operation.get("security")),
-                "parameters": [{**it, "type": type_name(it["schema"])} for it in operation.get("parameters", [])],
+                "parameters": [
+                    {**it, "type": type_name(it["schema"]).removesuffix(" or null")}
+                    for it in operation.get("parameters", [])
+                ],
                 "answer": type_name(success),
+                "schema": type_name(success).rpartition(" ")[2],
                 "statuses": [(code, response["description"]) for code, response in operation["responses"].items()],
             }
 

@@ -15,13 +15,16 @@ from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE, Acquis
 from cropmap.store import Store
 from serving.access import Reader
 from serving.answers import Observation, Parcel
-from serving.errors import NotFoundError, ObservationsUnavailableError
+from serving.errors import NotFoundError, ObservationsUnavailableError, Problem
 from serving.names import AgencyPath, ParcelPath, SeasonPath
 
 router = APIRouter(tags=["parcels"])
 
 
-@router.get("/parcels/{agency}/{season}/{parcel_id:path}", responses={404: {"description": "no such parcel"}})
+@router.get(
+    "/parcels/{agency}/{season}/{parcel_id:path}",
+    responses={404: {"model": Problem, "description": "no such parcel is published"}},
+)
 def parcel(
     request: Request,
     connection: Reader,

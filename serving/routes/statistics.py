@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from cropmap.database import queries
 from serving.access import Reader
 from serving.answers import Statistic
+from serving.errors import Problem
 from serving.names import AgencyQuery, CropQuery, LevelQuery, NutsQuery, SeasonQuery
 from serving.tables import Form, to_csv, wanted_form
 
@@ -19,7 +20,10 @@ router = APIRouter(tags=["statistics"])
 @router.get(
     "/statistics",
     response_model=list[Statistic],
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        406: {"model": Problem, "description": "neither JSON nor CSV is accepted"},
+    },
 )
 def statistics(
     connection: Reader,

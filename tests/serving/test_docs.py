@@ -15,7 +15,7 @@ from fastapi.openapi.models import OpenAPI
 from jsonschema import Draft202012Validator
 
 from serving.app import create_app
-from serving.docs import render, type_name
+from serving.docs import marked, render, type_name
 from serving.settings import ServingSettings
 from tests.serving.conftest import running
 
@@ -52,6 +52,14 @@ def test_every_route_but_health_asks_for_a_key(document: dict[str, Any]) -> None
     open_routes = [path for path, methods in document["paths"].items() if "security" not in methods["get"]]
     assert open_routes == ["/health"]
     assert document["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "X-API-Key"
+
+
+def test_every_refusal_is_documented_as_a_problem(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for status, response in methods["get"]["responses"].items():
+            if status != "200" and path != "/health":
+                (content,) = response["content"].values()
+                assert content["schema"]["$ref"].endswith("/Problem"), (path, status)
 
 
 def test_every_parameter_and_route_is_described(document: dict[str, Any]) -> None:
@@ -92,6 +100,10 @@ def test_docs_page_escapes() -> None:
         "components": {"schemas": {}},
     }
     assert "a &lt; b &lt;script&gt;" in render(document)
+
+
+def test_backticks_are_code_and_nothing_else_is_markup() -> None:
+    assert marked("see `/seasons` & <b>") == "see <code>/seasons</code> &amp; &lt;b&gt;"
 
 
 @pytest.mark.parametrize(
