@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -11,7 +12,7 @@ from cropmap.schemas import OBSERVATION_SCHEMA, REFLECTANCE_NODATA
 from cropmap.simulation.direct import DirectSummary, simulate_observations
 from cropmap.store import Store
 
-ARGUMENTS = {"agency": "scale", "parcels": 60, "seed": 3, "dates": 6}
+ARGUMENTS: Final[dict[str, Any]] = {"agency": "scale", "parcels": 60, "seed": 3, "dates": 6}
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -23,7 +24,7 @@ from cropmap.simulation.randomness import stream
 from cropmap.simulation.season import SimulationSummary, simulate_season
 from cropmap.sources.catalog import find_acquisitions
 
-ARGUMENTS = {"parcels": 40, "seed": 7, "dates": 5}
+ARGUMENTS: Final[dict[str, Any]] = {"parcels": 40, "seed": 7, "dates": 5}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -136,7 +137,7 @@ def test_the_season_finds_its_acquisitions(folder: Path) -> None:
 
 
 def test_grids_lie_on_the_tiles_grid_and_overlap(folder: Path) -> None:
-    spans = {}
+    spans: dict[str, set[tuple[float, ...]]] = {}
     for tile in ("30UVU", "30UWU"):
         item = next((folder / "scenes" / "sentinel-2-l2a").glob(f"*{tile}*"))
         for band in (*BANDS, "SCL"):
