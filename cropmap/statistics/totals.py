@@ -74,7 +74,9 @@ def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *,
         parts.append((span.start + local.mapped[0], local.mapped[1], local.mapped[2]))
         here = reviewed[(reviewed >= span.start) & (reviewed < span.stop)] - span.start
         if len(here):
-            sampled.append(_strata(local, here, crops=len(columns.crops)))
+            crops, seen = len(columns.crops), (region, np.unique(local.verdict[here]))
+            cells.variance[seen] = _never_impossible(cells.variance[seen], cells.area[seen], crops=crops)
+            sampled.append(_strata(local, here, crops=crops))
     parcel, column, area = (np.concatenate(part) for part in zip(*parts, strict=True)) if parts else _no_parts()
     strata, stratum, q, verdict = _joined(sampled, people, reviewed, width)
     return Totals(
@@ -198,11 +200,19 @@ def _strata(
     area, variance = np.zeros(len(names)), np.zeros((len(names), local.variance.shape[1]))
     np.add.at(area, stratum, local.area)
     np.add.at(variance, stratum, local.area[:, None] * local.variance)
+    variance = _never_impossible(variance, area, crops=crops)
     verdict = names // crops
     kept = np.isin(verdict, local.verdict[here])
     position = np.cumsum(kept) - 1
     mine = position[stratum[here]]
     return verdict[kept], here, area[kept], variance[kept], mine, local.verdict[here], local.posterior[here]
+
+
+def _never_impossible(variance: Floats, area: Floats, *, crops: int) -> Floats:
+    """V0 [., J + S] of reviewed cells and strata: a review may find a crop that no posterior allowed (q = 0), and then
+    its variance is that of a wrong declaration, not zero."""
+    surprise = DECLARATION_ERROR / crops * area[:, None]
+    return np.where(variance > SMALLEST * area[:, None], variance, surprise)
 
 
 def _joined(
