@@ -21,6 +21,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # mlflow reads it whe
 from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 RUN_KEY: Final = "cropmap.run_key"
 ARTIFACT_ID: Final = "cropmap.artifact_id"
@@ -134,9 +135,9 @@ def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str) -> Ru
 def _translated(tracking_uri: str) -> Iterator[None]:
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise ModelError(
-            f"MLflow refused ({error.message.splitlines()[0]})", where=_without_password(tracking_uri),
+            f"MLflow cannot go on ({str(error).splitlines()[0]})", where=_without_password(tracking_uri),
             mend="Check MLFLOW_TRACKING_URI",
         ) from error  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,11 +52,17 @@ class Predictions:
         best = np.take_along_axis(self.probabilities, order, axis=1)
         names = np.array(self.crops, dtype=object)[order]
         names[~seen] = None
-        columns = (
-            self.parcel_ids.astype(object), names[:, 0], best[:, 0], names[:, 1], best[:, 1],
-            self.n_observations, list(self.last_observation), list(self.scored_by),
+        columns: tuple[Any, ...] = (
+            self.parcel_ids.tolist(), names[:, 0].tolist(), best[:, 0], names[:, 1].tolist(), best[:, 1],
+            self.n_observations, self.last_observation, self.scored_by,
         )  # fmt: skip
-        return pd.DataFrame(dict(zip(PREDICTION_COLUMNS, columns, strict=True)))
+        # dtype object keeps None apart from NaN
+        return pd.DataFrame(
+            {
+                name: column if isinstance(column, np.ndarray) else pd.Series(column, dtype=object)
+                for name, column in zip(PREDICTION_COLUMNS, columns, strict=True)
+            }
+        )
 
     def write(self, store: Store, name: str) -> None:
         """Keeps the predictions as one Parquet object."""

@@ -1,0 +1,81 @@
+"""MLflow on a real database: what a retry finds, resumes and leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from cropmap.errors import ModelError
+from cropmap.model.tracking import promote, register_version, track_training, version_called
+
+pytestmark = [
+    # alembic and sqlalchemy inside mlflow; none of it is ours to mend
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder: Path = tmp_path_factory.mktemp("mlflow")
+    return f"sqlite:///{folder / 'mlflow.db'}", (folder / "files").as_uri()
+
+
+def track(tracking: tuple[str, str], run_key: str, *, oa: float = 0.8) -> str:
+    return track_training(
+        tracking[0], experiment="bretagne", run_key=run_key, params={"width": 64, "seed": 1},
+        history={"fold-0": [{"step": 1, "train_loss": 2.0}, {"step": 2, "train_loss": 1.5}]},
+        metrics={"oa": oa, "f1/maize": 0.7}, files={"confusion.png": b"picture"},
+        tags={"cropmap.dataset_hash": "abc", "cropmap.code_version": "0.1.0+x"}, artifact_root=tracking[1],
+    )  # fmt: skip
+
+
+def test_a_retry_finds_its_run_and_changes_nothing(tracking: tuple[str, str]) -> None:
+    run_id = track(tracking, "key-1")
+    assert track(tracking, "key-1", oa=0.1) == run_id
+    assert track(tracking, "key-2") != run_id
+    client = MlflowClient(tracking[0])
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"width": "64", "seed": "1"}
+    assert run.data.metrics == {"fold-0/train_loss": 1.5, "oa": 0.8, "f1/maize": 0.7}
+    assert run.data.tags["cropmap.dataset_hash"] == "abc"
+    assert [(m.step, m.value) for m in client.get_metric_history(run_id, "fold-0/train_loss")] == [(1, 2.0), (2, 1.5)]
+    assert [file.path for file in client.list_artifacts(run_id)] == ["confusion.png"]
+
+
+def test_a_run_that_was_cut_off_is_resumed(tracking: tuple[str, str]) -> None:
+    client = MlflowClient(tracking[0])
+    experiment = client.get_experiment_by_name("bretagne")
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment("bretagne", tracking[1])
+    begun = client.create_run(experiment_id, tags={"cropmap.run_key": "key-3"}).info.run_id
+    client.log_metric(begun, "fold-0/train_loss", 2.0, timestamp=0, step=1)
+    assert track(tracking, "key-3") == begun
+    assert [m.step for m in client.get_metric_history(begun, "fold-0/train_loss")] == [1, 2]
+    assert client.get_run(begun).info.status == "FINISHED"
+
+
+def test_an_artifact_has_one_version_and_the_champion_is_named(tracking: tuple[str, str]) -> None:
+    name = "cropmap-bretagne-lstm"
+    assert version_called(tracking[0], name=name, alias="champion") is None
+    run_id = track(tracking, "key-4")
+    first = register_version(tracking[0], name=name, run_id=run_id, artifact_id="a1")
+    assert register_version(tracking[0], name=name, run_id=run_id, artifact_id="a1") == first
+    promote(tracking[0], first)
+    second = register_version(tracking[0], name=name, run_id=run_id, artifact_id="a2")
+    assert (first.version, second.version) == ("1", "2")
+    champion = version_called(tracking[0], name=name, alias="champion")
+    challenger = version_called(tracking[0], name=name, alias="challenger")
+    assert champion is not None
+    assert challenger is not None
+    assert (champion.artifact_id, challenger.artifact_id) == ("a1", "a2")
+
+
+def test_a_store_that_cannot_be_used_is_one_line_without_the_password() -> None:
+    with pytest.raises(ModelError) as caught:
+        track(("postgresql+nothing://user:secret@nowhere/db", ""), "key")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
