@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import logging.handlers
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.logging import RichHandler
+
+FILE_ONLY: Final = "record"
+"""Loggers of this name write tracebacks, which belong into the file and not before a person."""
 
 
 def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
     """Messages of `cropmap` go to stderr, everything at INFO and above also to the log file (5 x 5 MB)."""
     logger = logging.getLogger("cropmap")
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
     shown = RichHandler(console=Console(stderr=True), show_path=False, markup=False, log_time_format="%H:%M:%S")
     shown.setLevel(logging.DEBUG if verbose else logging.INFO)
+    shown.addFilter(lambda record: not record.name.endswith(FILE_ONLY))
     logger.addHandler(shown)
     if home is not None:
         folder = home / "logs"

@@ -23,6 +23,10 @@ QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MPLBACKEND": "agg",
+    # a run without a server starts a temporary one: on a busy machine that takes longer than Prefect's 20 s
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    # a flow's errors reach the person as our one line; Prefect's tracebacks stay in its own log
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
 """Set before prefect, mlflow or matplotlib are imported: nothing reports home, nothing opens a window."""
 

@@ -41,6 +41,16 @@ class LedgerEntry:
         return Acquisition.from_json(self.document)
 
 
+@dataclass(frozen=True)
+class ImportedObject:
+    """Observations of one moment that another system made: a file of the store without an acquisition of ours."""
+
+    item_id: str
+    tile: str
+    sensed_at: datetime
+    object_name: str
+
+
 COLUMNS: Final = ", ".join(LedgerEntry.__dataclass_fields__)
 
 RECORD: Final = """
@@ -56,6 +66,11 @@ OBSERVED: Final = """
 UPDATE acquisition
 SET status = 'observed', object_name = %(object_name)s, n_parcels = %(n_parcels)s, reason = NULL, detail = NULL
 WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s)
+"""
+IMPORTED: Final = """
+INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, object_name)
+VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'observed', %(object_name)s)
+ON CONFLICT (agency, season, item_id) DO NOTHING
 """
 QUARANTINED: Final = """
 INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, reason, detail)
@@ -94,6 +109,15 @@ def record_found(
         ensure_season(connection, agency=agency, season=season)
         cursor.executemany(RECORD, rows)
         cursor.executemany(QUARANTINED, aside)
+
+
+@database_errors()
+def record_imported(connection: Connection, *, agency: str, season: int, objects: Iterable[ImportedObject]) -> None:
+    """Enters observations made elsewhere as observed; the same objects again change nothing."""
+    rows = [{"agency": agency, "season": season, **asdict(one)} for one in objects]
+    with connection.transaction(), connection.cursor() as cursor:
+        ensure_season(connection, agency=agency, season=season)
+        cursor.executemany(IMPORTED, rows)
 
 
 @database_errors()

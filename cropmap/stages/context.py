@@ -1,0 +1,120 @@
+"""What every step of a season needs: the agency's decisions, the season, and where things are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from cropmap.agency import Agency
+from cropmap.database import embedded, migrations
+from cropmap.database.connection import Connection, connect, sqlalchemy_url
+from cropmap.errors import MigrationError
+from cropmap.schemas import Architecture
+from cropmap.seasons import Season
+from cropmap.settings import Settings
+from cropmap.store import Store
+
+MLFLOW_DATABASE: Final = "mlflow"
+
+
+@dataclass(frozen=True)
+class SeasonContext:
+    agency: Agency
+    season: Season
+    """cut at `as_of`"""
+    as_of: date | None
+    """None: everything in the window counts"""
+    architecture: Architecture
+    """the network whose predictions are published"""
+    store: Store
+    database_url: str = field(repr=False)
+    mlflow_uri: str = field(repr=False)
+    mlflow_artifacts: str
+    threads: int
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        agency_file: Path,
+        *,
+        season: int,
+        as_of: date | None = None,
+        data: Path | None = None,
+        architecture: Architecture | None = None,
+    ) -> SeasonContext:
+        """Reads the agency file, opens store and database. Raises ConfigurationError or DatabaseUnavailableError."""
+        agency = Agency.read(agency_file, data=data or settings.data)
+        url = ready_database(settings)
+        return cls(
+            agency=agency,
+            season=agency.season(season).until(as_of),
+            as_of=as_of,
+            architecture=architecture or agency.model.architecture,
+            store=settings.open_store(),
+            database_url=url,
+            mlflow_uri=settings.mlflow_tracking_uri or _embedded_mlflow(url),
+            mlflow_artifacts=str(settings.home_path / "mlflow"),
+            threads=settings.threads,
+        )
+
+    def connect(self) -> Connection:
+        """An autocommit connection, for a `with` block."""
+        return connect(self.database_url)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The natural key of everything this season writes."""
+        return {"agency": self.agency.agency, "season": self.season.year}
+
+    @property
+    def networks(self) -> tuple[Architecture, ...]:
+        """What is trained: the file's list, and always the network that is published."""
+        return tuple(dict.fromkeys([*self.agency.model.networks, self.architecture]))
+
+
+def database_url(settings: Settings) -> str:
+    """The server of CROPMAP_DATABASE_URL, else the embedded one, started when it is not running."""
+    return settings.database_url.get_secret_value() or embedded.ensure_running(
+        settings.home_path, pg_bin=settings.pg_bin
+    )
+
+
+def ready_database(settings: Settings) -> str:
+    """URL of a database with every migration applied.
+
+    An empty or embedded database is brought up to date at once. A server that others share is left as it is:
+    there MigrationError asks the owner for `cropmap db upgrade`.
+    """
+    url = database_url(settings)
+    with connect(url) as connection:
+        steps = migrations.status(connection)
+        pending = [step.name for step in steps if step.applied_at is None]
+        if not pending:
+            return url
+        if settings.database_url.get_secret_value() and len(pending) < len(steps):
+            raise MigrationError(f"the database lacks {', '.join(pending)}", mend="Its owner runs `cropmap db upgrade`")
+        migrations.upgrade(connection)
+    return url
+
+
+def migration_status(settings: Settings) -> dict[str, Any]:
+    with connect(database_url(settings)) as connection:
+        return {step.name: str(step.applied_at or "open") for step in migrations.status(connection)}
+
+
+def upgrade_database(settings: Settings) -> dict[str, Any]:
+    with connect(database_url(settings)) as connection:
+        applied = migrations.upgrade(connection)
+    return {"applied": applied or "nothing was open"}
+
+
+def stop_embedded(settings: Settings) -> None:
+    embedded.stop(settings.home_path)
+
+
+def _embedded_mlflow(url: str) -> str:
+    """MLflow's own database in the same cluster."""
+    return sqlalchemy_url(embedded.create_database(url, MLFLOW_DATABASE))

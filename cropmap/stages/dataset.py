@@ -1,0 +1,172 @@
+"""From the database and the observation files to what a network learns from; built once per process and state."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cropmap.database import acquisitions as ledger
+from cropmap.database import declarations as register
+from cropmap.dataset import folds as folding
+from cropmap.dataset.dataset import Dataset, label_parcels
+from cropmap.dataset.folds import Folds
+from cropmap.dataset.series import Series, build_series
+from cropmap.errors import ConfigurationError, InputError, ModelError
+from cropmap.legends import Legend
+from cropmap.observations.files import read_observations
+from cropmap.provenance import content_hash
+from cropmap.schemas import BANDS, EPSG_EQUAL_AREA, AcquisitionStatus
+from cropmap.stages.context import SeasonContext
+
+MIN_CLASSES: Final = 2
+
+
+@dataclass(frozen=True)
+class SeasonData:
+    """One season as it stands: parcels, their series, and the dataset where there is something to learn."""
+
+    parcels: gpd.GeoDataFrame
+    """accepted declarations, sorted by parcel_id: DECLARATION_COLUMNS, nuts_id, home_tile, pixels, crop"""
+    series: Series
+    legend: Legend
+    dataset: Dataset | None
+    """None where fewer than two crops have enough parcels: then nothing is trained and nothing is assessed"""
+    too_rare: dict[str, int]
+    state: str
+    """hash of the declarations and the acquisitions that went in"""
+    last_acquisition: str
+    """ISO date of the last observed acquisition"""
+    n_acquisitions: int
+
+    @cached_property
+    def hash(self) -> str:
+        return self.dataset.hash if self.dataset else content_hash("no dataset", self.series.hash)
+
+
+_lock = threading.Lock()
+_latest: dict[str, SeasonData] = {}
+
+
+def season_data(context: SeasonContext) -> SeasonData:
+    """The season's data as they stand in database and store. Raises InputError where ingestion is still to come."""
+    with context.connect() as connection:
+        parcels = register.read_declarations(connection, **context.key)
+        observed = ledger.read_acquisitions(connection, **context.key, status=AcquisitionStatus.OBSERVED)
+    observed = [a for a in observed if a.sensed_at and a.sensed_at.date() <= context.season.end]
+    if parcels.empty or not observed:
+        missing = "declarations" if parcels.empty else "observed acquisitions"
+        raise InputError(
+            f"season {context.season.year} of {context.agency.agency} has no {missing}",
+            mend="Run `cropmap observe` (or `cropmap season run`) first",
+        )
+    state = _state(context, parcels, [a.item_id for a in observed])
+    with _lock:
+        if state not in _latest:
+            _latest.clear()
+            _latest[state] = _build(context, parcels, observed, state)
+        return _latest[state]
+
+
+def _state(context: SeasonContext, parcels: gpd.GeoDataFrame, items: list[str]) -> str:
+    rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].astype(str)
+    return content_hash(
+        context.store.root, context.agency.decisions_hash(), context.agency.read_legend().hash,
+        str(context.season), *items, *rows.agg("|".join, axis=1), *parcels.geometry.to_wkb(),
+    )  # fmt: skip
+
+
+def _build(context: SeasonContext, parcels: gpd.GeoDataFrame, observed: list[Any], state: str) -> SeasonData:
+    legend = context.agency.read_legend()
+    table = read_observations(context.store, [a.object_name for a in observed])
+    pixels = (
+        table.select(["parcel_id", "total_pixels"])
+        .group_by("parcel_id")
+        .aggregate([("total_pixels", "max")])
+        .to_pandas()
+    )
+    series = build_series(
+        table, parcel_ids=parcels["parcel_id"].tolist(), season=context.season,
+        min_clear_fraction=context.agency.observations.min_clear_fraction, bands=BANDS,
+    )  # fmt: skip
+    parcels = parcels.assign(
+        crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),
+        pixels=parcels["parcel_id"].map(pixels.set_index("parcel_id")["total_pixels_max"]).fillna(0.0).to_numpy(),
+    )
+    dataset, too_rare = _dataset(context, parcels, series)
+    return SeasonData(
+        parcels, series, legend, dataset, too_rare, state,
+        last_acquisition=max(a.sensed_at for a in observed).date().isoformat(), n_acquisitions=len(observed),
+    )  # fmt: skip
+
+
+def _dataset(
+    context: SeasonContext, parcels: gpd.GeoDataFrame, series: Series
+) -> tuple[Dataset | None, dict[str, int]]:
+    usable = (series.lengths > 0) & (parcels["pixels"].to_numpy() >= context.agency.assessment.min_pixels)
+    crops = [crop if use else None for crop, use in zip(parcels["crop"], usable, strict=True)]
+    counts = pd.Series(crops, dtype=object).value_counts()
+    if (counts >= context.agency.assessment.min_class_parcels).sum() < MIN_CLASSES:
+        return None, {str(crop): int(n) for crop, n in counts.items()}
+    labels = label_parcels(crops, min_class_parcels=context.agency.assessment.min_class_parcels)
+    folds = make_folds(context, parcels, labels.label)
+    return Dataset(series, labels.label, labels.crops, folds), labels.too_rare
+
+
+def make_folds(context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray[np.int16]) -> Folds:
+    """The folds of the agency file. Raises ConfigurationError where they cannot be made."""
+    section = context.agency.model.folds
+    centroid = parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
+    xy = np.column_stack([centroid.x, centroid.y])
+    holding: list[str | None] = [h if isinstance(h, str) else None for h in parcels["holding_id"]]
+    labelled = label >= 0
+    if section.by == "region":
+        return folding.by_region(
+            parcels["nuts_id"].tolist(), labelled=labelled, holding_id=holding, xy=xy,
+            neighbour_distance_m=section.neighbour_distance_m,
+        )  # fmt: skip
+    if section.by == "block":
+        return folding.by_block(
+            xy, label=label, count=section.n, block_m=section.block_size_m, holding_id=holding,
+            neighbour_distance_m=section.neighbour_distance_m,
+        )  # fmt: skip
+    if section.by == "random":
+        return folding.at_random(label=label, count=section.n, seed=context.agency.model.seed, holding_id=holding)
+    assigned = read_folds(Path(context.agency.resolve(section.file or "", season=context.season.year)))
+    return folding.from_file(assigned, parcel_ids=parcels["parcel_id"].tolist(), labelled=labelled, holding_id=holding)
+
+
+def read_folds(path: Path) -> dict[str, str]:
+    """parcel_id -> fold of a CSV file; both are text."""
+    return read_pairs(path, key="parcel_id", value="fold", where="model.folds.file")
+
+
+def read_pairs(path: Path, *, key: str, value: str, where: str) -> dict[str, str]:
+    """Two columns of a CSV file as text. Raises ConfigurationError where the file or a column is missing."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            missing = {key, value} - set(rows.fieldnames or ())
+            if missing:
+                raise ConfigurationError(f"{path} has no column {' and '.join(sorted(missing))}", where=where)
+            return {row[key].strip(): row[value].strip() for row in rows}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error})", where=where) from error
+
+
+def needed_dataset(data: SeasonData) -> Dataset:
+    """The dataset, or ModelError that says why there is none."""
+    if data.dataset is None:
+        raise ModelError(
+            f"fewer than {MIN_CLASSES} crops have enough parcels to learn from: {data.too_rare}",
+            mend="Lower assessment.min_class_parcels, or give more declarations",
+        )
+    return data.dataset

@@ -1,0 +1,70 @@
+"""Is this installation able to work? One line per check; a check that fails says how to mend it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, Final
+
+from cropmap.database import migrations
+from cropmap.database.connection import at_database, connect, redact, sqlalchemy_url
+from cropmap.errors import CropmapError
+from cropmap.provenance import code_version
+from cropmap.settings import Settings
+from cropmap.stages.context import MLFLOW_DATABASE, ready_database
+
+PINNED: Final = {
+    "torch": "2.13.0", "prefect": "3.8", "fastapi": "0.1", "sqlalchemy": "2.0", "mlflow-skinny": "3.17",
+    "onnxruntime": "1.", "rasterio": "1.4", "exactextract": "0.3",
+}  # fmt: skip
+"""Versions known to work together; others fail silently (see pyproject.toml)."""
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """Runs every check; a value that starts with FAILED is one that must be mended."""
+    checks: dict[str, Callable[[], str]] = {
+        "packages": _packages,
+        "store": lambda: _store(settings),
+        "database": lambda: _database(settings),
+        "mlflow": lambda: _mlflow(settings),
+    }
+    return {
+        "cropmap": code_version(),
+        "python": sys.version.split()[0],
+        "home": str(settings.home_path),
+        **{name: _outcome(check) for name, check in checks.items()},
+    }
+
+
+def _outcome(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except (CropmapError, OSError) as error:
+        return f"FAILED: {error}"
+
+
+def _packages() -> str:
+    found = {name: metadata.version(name) for name in PINNED}
+    wrong = [f"{name} {version}" for name, version in found.items() if not version.startswith(PINNED[name])]
+    return f"FAILED: {', '.join(wrong)}. Install with constraints.txt" if wrong else f"{len(found)} as tested"
+
+
+def _store(settings: Settings) -> str:
+    store = settings.open_store()
+    store.write_bytes(".doctor", b"ok")
+    store.remove(".doctor")
+    return f"{store.root} can be written"
+
+
+def _database(settings: Settings) -> str:
+    url = ready_database(settings)
+    with connect(url) as connection:
+        version = connection.info.server_version // 10_000
+        applied = len(migrations.status(connection))
+    return f"{redact(url)} PostgreSQL {version}, {applied} migrations applied"
+
+
+def _mlflow(settings: Settings) -> str:
+    own = redact(sqlalchemy_url(at_database(ready_database(settings), MLFLOW_DATABASE)))
+    return settings.mlflow_tracking_uri or own

@@ -1,0 +1,214 @@
+"""Ingestion: declarations into the database, acquisitions from the catalogue, one observation file per acquisition."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from cropmap.database import acquisitions as ledger
+from cropmap.database import declarations as register
+from cropmap.database.runs import ensure_season
+from cropmap.errors import CatalogError, DeclarationFileError, SceneError
+from cropmap.observations import extract, files, tiles
+from cropmap.observations.coverage import TileCoverage, tile_coverage
+from cropmap.observations.grids import Grid
+from cropmap.observations.raster import read_grid
+from cropmap.schemas import REJECTION_COLUMNS, AcquisitionStatus, QuarantineReason, RejectReason
+from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.declarations import read_declarations
+from cropmap.sources.regions import assign_regions, read_regions
+from cropmap.stages.context import SeasonContext
+
+GRID_VOTES: Final = 5
+"""files asked for a tile's grid: one file in a wrong projection cannot decide it"""
+
+log = logging.getLogger(__name__)
+_coverages: dict[tuple[str, str, str], TileCoverage] = {}
+
+
+def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[str, Any]:
+    """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
+
+    The same file again changes nothing. Returns the counts, by reason for the rejections.
+    """
+    agency, section = context.agency, context.agency.declarations
+    path = Path(agency.resolve(section.path, season=context.season.year))
+    read = read_declarations(
+        path, columns=section.columns, legend=agency.read_legend(), layer=section.layer, crs=section.crs,
+        area_unit=section.area_unit, wkt_column=section.wkt_column,
+    )  # fmt: skip
+    regions = read_regions(
+        Path(agency.resolve(agency.regions.boundaries, season=context.season.year)),
+        nuts_version=agency.regions.nuts_version,
+        codes=agency.regions.codes,
+    )
+    accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
+    inside = accepted["nuts_id"].notna()
+    outside = accepted.loc[~inside, ["row_number", "parcel_id"]].assign(
+        source_file=path.name,
+        reason=str(RejectReason.OUTSIDE_REGIONS),
+        detail=f"outside {', '.join(agency.regions.codes)}",
+    )
+    rejected = pd.concat([read.rejected, outside[list(REJECTION_COLUMNS)]], ignore_index=True)
+    if not inside.any():
+        reasons = rejected["reason"].value_counts().to_dict()
+        raise DeclarationFileError(
+            f"no declaration could be accepted ({reasons or 'the file has no rows'})", where=str(path)
+        )
+    with context.connect() as connection:
+        ensure_season(connection, **context.key, simulated=agency.simulated, document=agency.model_dump(mode="json"))
+        counts = register.store_declarations(
+            connection, **context.key, accepted=accepted[inside], rejected=rejected,
+            source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
+        )  # fmt: skip
+    return {"rows": read.row_count, **counts}
+
+
+def search_catalog(context: SeasonContext) -> dict[str, Any]:
+    """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile."""
+    with context.connect() as connection:
+        parcels = register.read_declarations(connection, **context.key)
+    west, south, east, north = (float(edge) for edge in parcels.total_bounds)
+    section = context.agency.acquisitions
+    found = find_acquisitions(
+        context.agency.resolve(section.catalog, season=context.season.year),
+        collection=section.collection, bbox=(west, south, east, north), season=context.season,
+    )  # fmt: skip
+    if not found.acquisitions:
+        raise CatalogError(
+            f"no usable acquisition from {context.season.start} to {context.season.end} over the parcels",
+            where=section.catalog, mend="Check acquisitions.collection and acquisitions.window",
+        )  # fmt: skip
+    grids = {tile: tile_grids(context, tile, found.acquisitions)[10] for tile in {a.tile for a in found.acquisitions}}
+    home = tiles.home_tiles(parcels, grids)
+    with context.connect() as connection:
+        ledger.record_found(connection, **context.key, acquisitions=found.acquisitions, unusable=found.unusable)
+        register.set_home_tiles(
+            connection, **context.key, home_tiles=dict(zip(parcels["parcel_id"], home, strict=True))
+        )
+    return {
+        "found": len(found.acquisitions),
+        "unusable": len(found.unusable),
+        "parcels outside all tiles": int(home.isna().sum()),
+    }
+
+
+def season_tiles(context: SeasonContext) -> list[str]:
+    """Tiles that are home to a parcel."""
+    with context.connect() as connection:
+        home = register.read_declarations(connection, **context.key)["home_tile"]
+    return sorted(home.dropna().unique())
+
+
+def cover_tile(context: SeasonContext, tile: str) -> str:
+    """Computes (or finds in the store) which pixels the tile's parcels cover. Returns the name of the parcel set."""
+    with context.connect() as connection:
+        parcels = register.read_declarations(connection, **context.key)
+    section = context.agency.observations
+    coverage = tile_coverage(
+        context.store, parcels.loc[parcels["home_tile"] == tile, ["parcel_id", "geometry"]],
+        tile=tile, grids=tile_grids(context, tile, ()),
+        inner_buffer_10m_m=section.inner_buffer_10m_m, inner_buffer_20m_m=section.inner_buffer_20m_m,
+    )  # fmt: skip
+    _coverages[context.store.root, tile, coverage.parcel_set] = coverage
+    return coverage.parcel_set
+
+
+def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str]) -> dict[str, str]:
+    """item_id -> tile of every acquisition without an observation of the tile's parcels as they are now.
+
+    One that was quarantined because a file could not be read is tried again: it may have been the network.
+    """
+    with context.connect() as connection:
+        known = ledger.read_acquisitions(connection, **context.key)
+    pending = {}
+    for entry in known:
+        if entry.tile is None or entry.tile not in parcel_sets:
+            continue
+        if entry.sensed_at is None or entry.sensed_at.date() > context.season.end:
+            continue
+        if entry.status == AcquisitionStatus.QUARANTINED:
+            due = entry.reason == QuarantineReason.UNREADABLE_FILE
+        else:
+            coverage = _coverage(context, entry.tile, parcel_sets[entry.tile])
+            done = files.is_observed(context.store, _name(context, entry.acquisition), entry.acquisition, coverage)
+            due = not done or entry.status != AcquisitionStatus.OBSERVED
+        if due:
+            pending[entry.item_id] = entry.tile
+    return pending
+
+
+def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -> str:
+    """Observes one acquisition, or quarantines it with its reason. Returns the status it ends in."""
+    with context.connect() as connection:
+        acquisition = ledger.read_acquisition(connection, **context.key, item_id=item_id).acquisition
+    coverage = _coverage(context, acquisition.tile, parcel_set)
+    name = _name(context, acquisition)
+    try:
+        if not files.is_observed(context.store, name, acquisition, coverage):
+            files.write_observation(context.store, name, extract.observe(acquisition, coverage, threads=1))
+    except SceneError as error:
+        log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
+        with context.connect() as connection:
+            ledger.mark_quarantined(connection, **context.key, item_id=item_id, reason=error.reason, detail=str(error))
+        return AcquisitionStatus.QUARANTINED
+    with context.connect() as connection:
+        ledger.mark_observed(
+            connection, **context.key, item_id=item_id, object_name=name, n_parcels=len(coverage.parcel_ids)
+        )
+    return AcquisitionStatus.OBSERVED
+
+
+def acquisition_counts(context: SeasonContext) -> dict[str, int]:
+    """Acquisitions by status, and the quarantined ones by reason."""
+    with context.connect() as connection:
+        known = ledger.read_acquisitions(connection, **context.key)
+    counts = Counter(str(entry.status) for entry in known)
+    counts.update(f"{entry.status}: {entry.reason}" for entry in known if entry.reason)
+    return dict(sorted(counts.items()))
+
+
+def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
+    """The 10 m and 20 m grid of a tile: what most of its first readable files say, kept so that it never changes."""
+    name = f"grids/{context.agency.agency}/{context.season.year}/{tile}.json"
+    if context.store.exists(name):
+        kept = json.loads(context.store.read_bytes(name))
+        return {int(resolution): Grid(**{**g, "transform": tuple(g["transform"])}) for resolution, g in kept.items()}
+    grids = {resolution: _usual_grid(tile, acquisitions, band) for resolution, band in ((10, "B02"), (20, "SCL"))}
+    context.store.write_bytes(name, json.dumps({r: asdict(grid) for r, grid in grids.items()}).encode())
+    return grids
+
+
+def _usual_grid(tile: str, acquisitions: Sequence[Acquisition], band: str) -> Grid:
+    seen: Counter[Grid] = Counter()
+    problem: SceneError | None = None
+    for acquisition in (a for a in acquisitions if a.tile == tile):
+        try:
+            seen[read_grid(acquisition.assets[band].href)] += 1
+        except SceneError as error:
+            problem = error
+        if seen.total() == GRID_VOTES:
+            break
+    if not seen:
+        raise CatalogError(f"no acquisition of tile {tile} has a readable {band} ({problem})", where="acquisitions")
+    return seen.most_common(1)[0][0]
+
+
+def _coverage(context: SeasonContext, tile: str, parcel_set: str) -> TileCoverage:
+    """The tile's coverage, in memory between the acquisitions of one run; another process finds it in the store."""
+    if (context.store.root, tile, parcel_set) not in _coverages:
+        cover_tile(context, tile)
+    return _coverages[context.store.root, tile, parcel_set]
+
+
+def _name(context: SeasonContext, acquisition: Acquisition) -> str:
+    return files.observation_name(context.agency.agency, context.season.year, acquisition.tile, acquisition.item_id)

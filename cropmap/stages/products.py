@@ -1,0 +1,186 @@
+"""From a trained artifact to published rows: predict, assess, aggregate, publish.
+
+Each step leaves its result as objects of the run in the store; publishing copies them into the database in one
+transaction. A run's id is the hash of everything that can change its rows, so the same work has the same id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cropmap.assessments import assess as assess_declarations
+from cropmap.database import publishing, queries, runs
+from cropmap.errors import InputError
+from cropmap.predictions.predict import load_artifact
+from cropmap.predictions.predict import predict as score
+from cropmap.predictions.predictions import Predictions
+from cropmap.provenance import code_version, content_hash
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import SeasonData, season_data
+from cropmap.stages.training import current_model, training_key
+from cropmap.statistics import estimate_areas
+
+log = logging.getLogger(__name__)
+
+UNTRAINED: Final = "no model"
+SHOWN_ROWS: Final = 12
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    run_id: str
+    as_of: date
+    """explicit, else the day of the last observed acquisition"""
+    training_key: str
+    """of the model that predicts; empty where nothing could be trained"""
+
+    def name(self, what: str) -> str:
+        return f"runs/{self.run_id}/{what}"
+
+
+def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
+    """What is about to be published: the current model, or with `retrain` the one that training will give.
+
+    Raises InputError where nothing was trained yet.
+    """
+    data = season_data(context)
+    key = training_key(context, data, context.architecture)
+    if key and not retrain:
+        model = current_model(context, context.architecture)
+        if model is None:
+            raise InputError(
+                f"no {context.architecture} is trained", mend="Run `cropmap train` (or `season run`) first"
+            )
+        key = model.training_key
+    as_of = context.as_of or date.fromisoformat(data.last_acquisition)
+    digest = content_hash(data.state, str(as_of), context.architecture, key, code_version(), length=12)
+    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, key)
+
+
+def is_published(context: SeasonContext, plan: RunPlan) -> bool:
+    """Whether readers see this very run already."""
+    with context.connect() as connection:
+        rows = queries.published_seasons(connection, agency=context.agency.agency)
+    return any(row["run_id"] == plan.run_id for row in rows)
+
+
+@contextmanager
+def logged_run(context: SeasonContext, plan: RunPlan, *, clock: Callable[[], datetime]) -> Iterator[None]:
+    """The run stands in the run log while the block works, and as failed, with the reason, when the block raises."""
+    with context.connect() as connection:
+        runs.begin_run(
+            connection, run_id=plan.run_id, **context.key, as_of=plan.as_of, code_version=code_version(),
+            started_at=clock(),
+        )  # fmt: skip
+    try:
+        yield
+    except Exception as error:
+        try:
+            with context.connect() as connection:
+                runs.fail_run(connection, run_id=plan.run_id, detail=str(error), finished_at=clock())
+        except Exception as second:  # the first error is the one to report, whatever else is broken
+            log.warning("the failure could not be entered in the run log: %s", second)
+        raise
+    with context.connect() as connection:
+        runs.finish_run(connection, run_id=plan.run_id, finished_at=clock())
+
+
+def predict(context: SeasonContext, plan: RunPlan) -> dict[str, Any]:
+    """Scores every parcel by the model that never saw it. Returns counts."""
+    name = plan.name("predictions.parquet")
+    if not context.store.exists(name):
+        _predictions(context, plan, season_data(context)).write(context.store, name)
+    predictions = Predictions.read(context.store, name)
+    scored = int((predictions.n_observations > 0).sum())
+    return {"parcels": len(predictions), "scored": scored if predictions.crops else 0}
+
+
+def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Predictions:
+    series = data.series
+    if data.dataset is None:
+        return Predictions(
+            parcel_ids=series.parcel_ids, crops=(), logits=np.empty((len(series), 0), np.float32),
+            scored_by=[UNTRAINED] * len(series), n_observations=series.lengths.astype(np.int32),
+            last_observation=series.last_days(),
+        )  # fmt: skip
+    model = current_model(context, context.architecture)
+    assert model is not None, "a run with a dataset is planned after training"
+    assert model.training_key == plan.training_key, "the model was replaced while the run was under way"
+    artifact = load_artifact(context.store, model.artifact_id)
+    return score(artifact, series, fold=data.dataset.folds.fold, threads=context.threads)
+
+
+def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
+    """Assesses every declaration. Returns the number of declarations by verdict and reason."""
+    data, section = season_data(context), context.agency.assessment
+    if not context.store.exists(plan.name("assessments.json")):
+        assessed = assess_declarations(
+            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
+            Predictions.read(context.store, plan.name("predictions.parquet")),
+            data.legend, false_alarm_rate=section.false_alarm_rate, seed=context.agency.model.seed,
+            min_pixels=section.min_pixels, min_observations=section.min_observations,
+            min_class_parcels=section.min_class_parcels,
+        )  # fmt: skip
+        _write(context, plan, "assessments", assessed.table, assessed.report)
+    table = context.store.read_table(plan.name("assessments.parquet"), columns=["verdict", "reason"]).to_pandas()
+    counts = table.value_counts().reset_index(name="declarations")
+    return [{str(key): value for key, value in row.items()} for row in counts.to_dict("records")]
+
+
+def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
+    """Estimates crop areas per region. Returns the largest rows."""
+    data, section = season_data(context), context.agency.statistics
+    if not context.store.exists(plan.name("statistics.json")):
+        estimated = estimate_areas(
+            data.parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]],
+            Predictions.read(context.store, plan.name("predictions.parquet")),
+            data.legend, min_holdings=section.min_holdings, dominance=section.dominance,
+        )  # fmt: skip
+        _write(context, plan, "statistics", estimated.table, estimated.report)
+    table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
+    shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]
+    largest = table[table["level"] == table["level"].max()].nlargest(SHOWN_ROWS, "estimate_ha")[shown].round(1)
+    return [{str(key): value for key, value in row.items()} for row in largest.to_dict("records")]
+
+
+def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) -> dict[str, Any]:
+    """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing."""
+    data, store = season_data(context), context.store
+    predictions = Predictions.read(store, plan.name("predictions.parquet"))
+    report = {what: json.loads(store.read_bytes(plan.name(f"{what}.json"))) for what in ("assessments", "statistics")}
+    model = current_model(context, context.architecture) if predictions.crops else None
+    model_version = f"{context.architecture}-{model.artifact_id}" if model else UNTRAINED
+    tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
+    with context.connect() as connection:
+        publishing.publish(
+            connection, run_id=plan.run_id, **context.key, parcels=pd.DataFrame(data.parcels.drop(columns="geometry")),
+            predictions=predictions.table(), assessments=tables["assessments"], statistics=tables["statistics"],
+            model_version=model_version, published_at=published_at, nuts_version=context.agency.regions.nuts_version,
+            n_acquisitions=data.n_acquisitions, report=report,
+        )  # fmt: skip
+    return {
+        "run_id": plan.run_id,
+        "as_of": plan.as_of,
+        "model": model_version,
+        "verdicts": report["assessments"]["verdicts"],
+        "reliability": report["assessments"]["reliability"],
+        "estimated_false_alarms": report["assessments"]["estimated_rate"],
+        "statistics": len(tables["statistics"]),
+    }
+
+
+def _write(context: SeasonContext, plan: RunPlan, what: str, table: pd.DataFrame, report: dict[str, Any]) -> None:
+    """The table, then the report: whoever finds the report finds the table."""
+    context.store.write_table(plan.name(f"{what}.parquet"), pa.Table.from_pandas(table, preserve_index=False))
+    text = json.dumps(report, default=lambda value: value.item(), ensure_ascii=False, allow_nan=False)
+    context.store.write_bytes(plan.name(f"{what}.json"), text.encode())

@@ -1,0 +1,31 @@
+"""How a season stands: what is in, what is trained, what is published."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from cropmap.database import declarations as register
+from cropmap.database import queries
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.ingest import acquisition_counts
+from cropmap.stages.training import current_model
+
+
+def season_status(context: SeasonContext) -> dict[str, Any]:
+    """Counts and identifiers; reads only."""
+    with context.connect() as connection:
+        parcels = register.read_declarations(connection, **context.key)
+        runs = queries.run_log(connection, **context.key)
+        published = queries.published_seasons(connection, agency=context.agency.agency)
+    models = {str(a): current_model(context, a) for a in context.networks}
+    return {
+        **context.key,
+        "simulated": context.agency.simulated,
+        "declarations": len(parcels),
+        "home_tiles": dict(sorted(Counter(tile or "none" for tile in parcels["home_tile"]).items())),
+        "acquisitions": acquisition_counts(context),
+        "models": {name: model.artifact_id if model else None for name, model in models.items()},
+        "runs": dict(Counter(str(run["status"]) for run in runs)),
+        "published": next((row["run_id"] for row in published if row["season"] == context.season.year), None),
+    }

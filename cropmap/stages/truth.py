@@ -1,0 +1,24 @@
+"""Verdicts held against a simulation's planted truth. The pipeline itself never reads the truth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cropmap.assessments.evaluation import against_truth
+from cropmap.database import queries
+from cropmap.stages.context import SeasonContext
+
+
+def check_against_truth(context: SeasonContext, truth: Path) -> dict[str, Any]:
+    """Precision and recall of the published mismatches."""
+    with context.connect() as connection:
+        published = pd.DataFrame(queries.assessments(connection, **context.key, limit=None).items)
+    known = pd.read_parquet(truth, columns=["parcel_id", "true_crop"])
+    check = against_truth(
+        published, dict(zip(known["parcel_id"], known["true_crop"], strict=True)), context.agency.read_legend()
+    )
+    return asdict(check)
