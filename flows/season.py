@@ -1,0 +1,25 @@
+"""A whole season: ingest, retrain, predict."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+
+from cropmap.stages.products import logged_run, plan_run
+from flows.ingest import ingest
+from flows.predict import predict
+from flows.request import SeasonRequest
+from flows.retrain import retrain
+
+
+@flow(name="season", flow_run_name="season {request.label}")
+def season(request: SeasonRequest) -> dict[str, Any]:
+    """Run again after anything, a kill -9 too: what is finished is found and not done twice."""
+    ingested = ingest(request)
+    context = request.open()
+    plan = plan_run(context, retrain=True)
+    with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
+        networks = retrain(request)
+    return {"ingest": ingested, "networks": networks, **predict(request)}
