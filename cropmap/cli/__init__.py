@@ -1,0 +1,59 @@
+"""The one program, `cropmap`: answers on stdout, progress and logs on stderr.
+
+Exit 0 done; 1 the run failed and the units are named; 2 bad input or configuration, one line, never a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final
+
+import click
+import typer
+
+from cropmap.cli import agencies, bench, database, demo, evaluate, exports, inputs, seasons, serve
+from cropmap.errors import CropmapError
+from cropmap.logs import FILE_ONLY
+
+app: Final = typer.Typer(
+    name="cropmap",
+    help="Seasonal crop mapping: Sentinel-2 and CAP declarations in; parcel predictions, assessments of every "
+    "declaration and NUTS crop statistics out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (demo, seasons, inputs, evaluate, exports, agencies, serve, database, bench):
+    room.register(app)
+
+INTERRUPTED: Final = 130
+
+
+def main() -> None:
+    """Console script; turns every error into one line and an exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    try:
+        result = app(args=arguments, standalone_mode=False, prog_name="cropmap")
+    except CropmapError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # a defect of ours: the record goes to the log file, one line to the person
+        logging.getLogger(f"cropmap.{FILE_ONLY}").exception("unexpected error")
+        print(
+            f"error: unexpected {type(error).__name__}: {error}. The record is in logs/cropmap.log of the home",
+            file=sys.stderr,
+        )
+        return 1
+    return result if isinstance(result, int) else 0

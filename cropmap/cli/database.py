@@ -1,0 +1,58 @@
+"""`cropmap db url | status | upgrade`, `cropmap doctor`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from cropmap.cli.options import AsJson, Home, prepare, say
+
+db: Final = typer.Typer(no_args_is_help=True, help="The database: where it is, its migrations.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(db, name="db")
+    app.command()(doctor)
+
+
+@db.command()
+def url(home: Home = None) -> None:
+    """Print the URL of the database (starts the embedded server when there is no other)."""
+    from cropmap.stages.context import database_url
+
+    print(database_url(prepare(home)))
+
+
+@db.command()
+def status(home: Home = None, as_json: AsJson = False) -> None:
+    """Show which migrations are applied."""
+    from cropmap.stages.context import migration_status
+
+    say(migration_status(prepare(home)), as_json=as_json)
+
+
+@db.command()
+def upgrade(home: Home = None, as_json: AsJson = False) -> None:
+    """Apply the migrations that are still open; needs the database's owner."""
+    from cropmap.stages.context import upgrade_database
+
+    say(upgrade_database(prepare(home)), as_json=as_json)
+
+
+@db.command()
+def stop(home: Home = None) -> None:
+    """Stop the embedded server of this home; nothing is lost, the next command starts it again."""
+    from cropmap.stages.context import stop_embedded
+
+    stop_embedded(prepare(home))
+
+
+def doctor(home: Home = None, as_json: AsJson = False) -> None:
+    """Check this installation: packages, settings, store, database."""
+    from cropmap.stages.doctor import examine
+
+    findings = examine(prepare(home))
+    say(findings, as_json=as_json)
+    if any(str(value).startswith("FAILED") for value in findings.values()):
+        raise typer.Exit(1)

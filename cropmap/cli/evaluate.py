@@ -1,0 +1,66 @@
+"""`cropmap evaluate`: out-of-fold accuracy, of an agency's season or of any parcel series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cropmap.cli.options import AsJson, AsOf, Data, Home, Model, Out, open_season, prepare, say, table
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(evaluate)
+
+
+def evaluate(
+    agency: Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="the agency file")] = None,
+    season: Annotated[int | None, typer.Option("--season", help="campaign year")] = None,
+    folds: Annotated[Path | None, typer.Option("--folds", help="CSV: parcel_id, fold")] = None,
+    model: Model = None,
+    observations: Annotated[
+        Path | None, typer.Option("--observations", help="tidy Parquet of parcel series, no agency needed")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option("--labels", help="CSV: parcel_id, crop_code")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    out: Out = None,
+    as_of: AsOf = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+) -> None:
+    """Out-of-fold accuracy: every parcel is scored by a model that saw neither it nor its holding nor its
+    neighbours. Without --model all networks are evaluated; --out writes the probabilities (Parquet)."""
+    if observations is not None:
+        if labels is None or folds is None:
+            raise typer.BadParameter("--observations needs --labels and --folds")
+        settings = prepare(home, verbose=verbose)
+        from cropmap.stages.evaluation import evaluate_table
+
+        answer = evaluate_table(
+            settings, observations, labels=labels, folds=folds, architecture=model, seed=seed, out=out
+        )
+    elif agency is None or season is None:
+        raise typer.BadParameter("give AGENCY.yaml and --season, or --observations, --labels and --folds")
+    else:
+        context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model, verbose=verbose)
+        from cropmap.stages.evaluation import evaluate_season
+
+        answer = evaluate_season(context, folds=folds, architecture=model, out=out)
+    if as_json:
+        say(answer, as_json=True)
+    else:
+        show(answer)
+
+
+def show(answer: dict[str, Any]) -> None:
+    """One line per network, then precision, recall and F1 by class."""
+    columns = ["network", "n", "oa", "kappa", "macro_f1", "ece"]
+    networks = answer["networks"]
+    table([{"network": name, **metrics} for name, metrics in networks.items()], columns)
+    for name, metrics in networks.items():
+        print(f"\n{name}")
+        rows = [{"crop": crop, **values} for crop, values in metrics["per_class"].items()]
+        table(rows, ["crop", "n", "precision", "recall", "f1"])

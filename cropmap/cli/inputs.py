@@ -1,0 +1,84 @@
+"""`cropmap simulate`, `cropmap declarations load`, `cropmap observations export | import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cropmap.cli.options import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
+
+declarations: Final = typer.Typer(no_args_is_help=True, help="Declarations of an agency.")
+observations: Final = typer.Typer(no_args_is_help=True, help="Parcel observations, out of the store and into it.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(simulate)
+    app.add_typer(declarations, name="declarations")
+    app.add_typer(observations, name="observations")
+
+
+def simulate(
+    out: Annotated[Path, typer.Option("--out", help="folder to write into")],
+    parcels: Annotated[int, typer.Option("--parcels", min=40, help="number of declared parcels")] = 2_500,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="the same seed gives the same season")] = 0,
+    season: Annotated[int, typer.Option("--season", help="campaign year")] = 2018,
+    wrong_share: Annotated[
+        float, typer.Option("--wrong-share", min=0, max=0.5, help="share of planted wrong declarations")
+    ] = 0.03,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Simulate the inputs of a season in Brittany: scenes (STAC + COG), declarations, NUTS; the truth apart."""
+    prepare(home)
+    from dataclasses import asdict
+
+    from cropmap.simulation.season import simulate_season
+
+    summary = simulate_season(out, parcels=parcels, seed=seed, season=season, wrong_share=wrong_share)
+    say(asdict(summary), as_json=as_json)
+
+
+@declarations.command("load")
+def load(agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Load the declarations file: accepted rows, and rejected ones with their reasons."""
+    from datetime import UTC, datetime
+
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.ingest import load_declarations
+
+    say(load_declarations(context, loaded_at=datetime.now(UTC)), as_json=as_json)
+
+
+@observations.command("export")
+def export(
+    agency: AgencyFile,
+    season: SeasonYear,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write")],
+    as_of: AsOf = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write all observations as one tidy table: parcel_id, datetime, clear_fraction, n_pixels, reflectance 0-1."""
+    context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
+    from cropmap.stages.exchange import export_observations
+
+    say({"rows": export_observations(context, out), "file": str(out)}, as_json=as_json)
+
+
+@observations.command("import")
+def import_(
+    agency: AgencyFile,
+    season: SeasonYear,
+    source: Annotated[Path, typer.Argument(metavar="F.parquet", help="tidy parcel statistics made elsewhere")],
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in parcel statistics that another system made; the season goes on from there without scenes."""
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.exchange import import_observations
+
+    say(import_observations(context, source), as_json=as_json)

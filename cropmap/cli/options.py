@@ -1,0 +1,117 @@
+"""Options that commands share, and how an answer is printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cropmap.schemas import Architecture
+
+if TYPE_CHECKING:
+    from cropmap.settings import Settings
+    from cropmap.stages.context import SeasonContext
+
+AgencyFile = Annotated[Path, typer.Argument(metavar="AGENCY.yaml", help="the agency file")]
+SeasonYear = Annotated[int, typer.Option("--season", help="campaign year, such as 2018")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="use only what was acquired until this day"),
+]
+Model = Annotated[Architecture | None, typer.Option("--model", help="network to publish; default: the agency file's")]
+Home = Annotated[Path | None, typer.Option("--home", help="everything local lives here [default: ./.cropmap]")]
+Data = Annotated[Path | None, typer.Option("--data", help="folder that relative paths of the agency file start from")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="say more on stderr")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="write to this file instead of stdout")]
+
+
+def prepare(home: Path | None, *, verbose: bool = False) -> Settings:
+    """Settings, logging, and nothing that reports home; every command that does work begins here."""
+    from cropmap.logs import set_up_logging
+    from cropmap.settings import Settings, keep_quiet
+
+    settings = Settings.load(home=home)
+    keep_quiet(settings.home_path)
+    set_up_logging(settings.home_path, verbose=verbose)
+    return settings
+
+
+def open_season(
+    agency: Path,
+    *,
+    season: int,
+    home: Path | None,
+    data: Path | None,
+    as_of: datetime | None = None,
+    model: Architecture | None = None,
+    verbose: bool = False,
+) -> SeasonContext:
+    from cropmap.stages.context import SeasonContext
+
+    settings = prepare(home, verbose=verbose)
+    return SeasonContext.open(
+        settings,
+        agency,
+        season=season,
+        as_of=as_of.date() if as_of else None,
+        data=data,
+        architecture=model,
+    )
+
+
+def say(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """The answer of a command on stdout: aligned lines for a person, one JSON document for a program."""
+    if as_json:
+        print(json.dumps(answer, default=_plain, ensure_ascii=False, indent=2, allow_nan=False))
+        return
+    width = max((len(key) for key in answer), default=0)
+    for key, value in answer.items():
+        print(f"{key.replace('_', ' '):<{width}}  {_short(value)}")
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Rows as an aligned text table on stdout; numbers to the right."""
+    cells = [[_short(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(column), *(len(line[i]) for line in cells), 0) for i, column in enumerate(columns)]
+    right = [all(isinstance(row.get(c), int | float | None) for row in rows) for c in columns]
+    for line in [list(columns), *cells]:
+        parts = (text.rjust(w) if r else text.ljust(w) for text, w, r in zip(line, widths, right, strict=True))
+        print("  ".join(parts).rstrip())
+
+
+def write_out(data: bytes, out: Path | None) -> None:
+    """To a file (whole or not at all) or to stdout."""
+    if out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    from cropmap.store import Store
+
+    target = out.absolute()
+    Store(target.parent).write_bytes(target.name, data)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_short(v) for v in value)
+    return str(value)

@@ -1,0 +1,146 @@
+"""`cropmap season run | status` and the same stages one by one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import typer
+
+from cropmap.cli.options import (
+    AgencyFile,
+    AsJson,
+    AsOf,
+    Data,
+    Home,
+    Model,
+    SeasonYear,
+    Verbose,
+    open_season,
+    prepare,
+    say,
+)
+
+season: Final = typer.Typer(no_args_is_help=True, help="A whole season: run it, look at it.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(season, name="season")
+    for command in (observe, train, predict, assess, aggregate, publish):
+        app.command()(command)
+
+
+@season.command("run")
+def run(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None,
+    data: Data = None, home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Ingest, retrain, predict, assess, aggregate and publish. Safe to run again after anything."""
+    prepare(home, verbose=verbose)
+    from flows.season import season as flow
+
+    summary = flow(_request(agency, season, as_of, model, data, home))
+    say(summary if as_json else _readable(summary), as_json=as_json)
+
+
+@season.command("status")
+def status(
+    agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False
+) -> None:
+    """Show what is in: declarations, acquisitions by state, models, runs, what is published."""
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.status import season_status
+
+    say(season_status(context), as_json=as_json)
+
+
+def observe(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, data: Data = None, home: Home = None,
+    as_json: AsJson = False, verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Take in declarations and new acquisitions: one observation file per acquisition."""
+    prepare(home, verbose=verbose)
+    from flows.ingest import ingest
+
+    say(ingest(_request(agency, season, as_of, None, data, home)), as_json=as_json)
+
+
+def train(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
+    home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Train the networks on every fold, calibrate, export to ONNX, check parity, register."""
+    prepare(home, verbose=verbose)
+    from flows.retrain import retrain
+
+    say(retrain(_request(agency, season, as_of, model, data, home)), as_json=as_json)
+
+
+def _stage(name: str, agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any, as_json: bool) -> None:
+    from datetime import UTC, datetime
+
+    context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model)
+    from cropmap.stages import products
+
+    plan = products.plan_run(context)
+    with products.logged_run(context, plan, clock=lambda: datetime.now(UTC)):
+        if name == "publish":
+            answer = products.publish(context, plan, published_at=datetime.now(UTC))
+        else:
+            answer = {"run_id": plan.run_id, name: getattr(products, name)(context, plan)}
+    say(answer, as_json=as_json)
+
+
+def predict(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
+    home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Score every parcel with the trained artifact (ONNX Runtime)."""
+    _stage("predict", agency, season, as_of, model, data, home, as_json)
+
+
+def assess(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
+    home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Assess every declaration: gates, probability that it is right, verdict, reason, priority."""
+    _stage("assess", agency, season, as_of, model, data, home, as_json)
+
+
+def aggregate(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
+    home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Estimate crop areas per NUTS region with their uncertainty."""
+    _stage("aggregate", agency, season, as_of, model, data, home, as_json)
+
+
+def publish(
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
+    home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Write the run's rows and move the published pointer, in one transaction."""
+    _stage("publish", agency, season, as_of, model, data, home, as_json)
+
+
+def _request(agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any) -> Any:
+    from flows.request import SeasonRequest
+
+    return SeasonRequest(
+        agency_file=agency.absolute(),
+        season=season,
+        as_of=as_of.date() if as_of else None,
+        model=model,
+        data=data.absolute() if data else None,
+        home=home.absolute() if home else None,
+    )
+
+
+def _readable(summary: dict[str, Any]) -> dict[str, Any]:
+    """The season's answer for a person: one line per stage."""
+    flat: dict[str, Any] = {}
+    for part, value in summary.items():
+        if part in {"ingest", "networks"}:
+            flat.update({f"{name}": inner for name, inner in value.items()})
+        else:
+            flat[part] = value
+    return flat

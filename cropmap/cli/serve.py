@@ -1,0 +1,63 @@
+"""`cropmap serve`, `cropmap api-key`, `cropmap schedule`: what runs for others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say
+
+keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+    app.command()(schedule)
+    app.add_typer(keys, name="api-key")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
+    home: Home = None,
+) -> None:
+    """Serve the REST API over what is published (docs at /docs); every route but /health needs an API key."""
+    settings = prepare(home)
+    import uvicorn
+
+    from cropmap.stages.context import ready_database
+    from serving.app import create_app
+    from serving.settings import ServingSettings
+
+    url = ready_database(settings)
+    app = create_app(ServingSettings(database_url=url, store=settings.open_store().root, host=host, port=port))
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+@keys.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="who will use it")], home: Home = None, as_json: AsJson = False
+) -> None:
+    """Make a key and print it once; only its hash is kept."""
+    settings = prepare(home)
+    from cropmap.database.connection import connect
+    from cropmap.database.keys import create_key
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        say({"name": name, "key": create_key(connection, name)}, as_json=as_json)
+
+
+def schedule(
+    agency: AgencyFile,
+    pool: Annotated[str, typer.Option("--pool", help="Prefect work pool; made when it is missing")] = "cropmap",
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create or update this agency's deployments on the Prefect server of PREFECT_API_URL."""
+    prepare(home)
+    from flows.deployments import schedule as deploy
+
+    say(deploy(agency.absolute(), pool=pool, data=data, home=home), as_json=as_json)
