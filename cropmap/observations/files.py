@@ -70,17 +70,19 @@ def iter_observations(
     """One table of OBSERVATION_TABLE_SCHEMA per file, in the order of `names`; never more than one is in memory.
 
     With `parcel_ids` the rows of these parcels alone; with `clear_only` none where the whole parcel was clouded.
-    All tables share one dictionary of parcels, the given ones in their sorted order, so that they concatenate.
+    The dictionary of parcels holds the given ones in their sorted order; else it grows from table to table, and what
+    it held keeps its place.
     """
     known = pa.array(sorted(set(parcel_ids)) if parcel_ids is not None else [], pa.string())
     for name in names:
         table = _read(store, name, known if parcel_ids is not None else None)
-        if clear_only:
-            table = table.filter(pc.greater(table["clear_pixels"], 0))
         ids = table["parcel_id"].combine_chunks()
-        if parcel_ids is None:
-            known = pa.concat_arrays([known, ids.filter(pc.invert(pc.is_in(ids, known)))])
-        yield _with_acquisition(table, pc.index_in(ids, known), known, _metadata(store, name))
+        codes = pc.index_in(ids, known)
+        if codes.null_count:
+            known = pa.concat_arrays([known, ids.filter(pc.is_null(codes))])
+            codes = pc.index_in(ids, known)
+        observed = _with_acquisition(table, codes, known, _metadata(store, name))
+        yield observed.filter(pc.greater(observed["clear_pixels"], 0)) if clear_only else observed
 
 
 def read_observations(
@@ -94,7 +96,17 @@ def read_observations(
     tables = list(iter_observations(store, names, parcel_ids=parcel_ids, clear_only=clear_only))
     if not tables:
         return OBSERVATION_TABLE_SCHEMA.empty_table()
-    return pa.concat_tables(tables).unify_dictionaries()
+    parcels = tables[-1]["parcel_id"].chunk(0).dictionary  # the fullest: the codes of all tables point into it
+    column = tables[0].schema.get_field_index("parcel_id")
+    shared = [
+        table.set_column(
+            column,
+            table.schema.field(column),
+            pa.DictionaryArray.from_arrays(table["parcel_id"].combine_chunks().indices, parcels),
+        )
+        for table in tables
+    ]
+    return pa.concat_tables(shared).unify_dictionaries()
 
 
 def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
