@@ -125,7 +125,7 @@ VARIETIES: Final = (
             catch_after=0.5),
     Variety("AVP", "other cereals", 0.1, "oats", (Cycle(112, 184, 214, 0.86),), catch_before=0.35, catch_after=0.4),
     Variety("SRS", "other cereals", 0.15, "buckwheat", (Cycle(176, 245, 262, 0.85),), catch_before=0.5),
-    Variety("PPH", "permanent meadows", 1.0, "pasture", sward=Sward(0.61, 0.82, 1.3, 0.40, 149, 0.28), date_spread=12,
+    Variety("PPH", "permanent meadows", 1.0, "pasture", sward=Sward(0.62, 0.81, 1.2, 0.38, 150, 0.29), date_spread=12,
             cover_spread=0.10),
     Variety("PPR", "protein crops", 0.45, "legume", (Cycle(106, 172, 194, 0.85),), catch_before=0.35, catch_after=0.4),
     Variety("FVL", "protein crops", 0.35, "legume", (Cycle(100, 186, 220, 0.88),), catch_before=0.3, catch_after=0.3),

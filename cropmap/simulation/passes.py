@@ -68,13 +68,14 @@ def passes(*, season: int, dates: int, seed: int) -> tuple[Pass, ...]:
                                  mend=f"Ask for 2 to {MOST_DATES}")  # fmt: skip
     rng = stream(seed, "passes")
     shared = round(dates * 0.6)
-    days = [
-        (day, orbit)
-        for orbit in ORBITS
-        for day in _days(orbit, shared if orbit == SHARED_ORBIT else dates - shared, rng)
-    ]
+    days = []
+    for orbit in ORBITS:
+        chosen = _days(orbit, shared if orbit == SHARED_ORBIT else dates - shared, rng)
+        # an orbit's weather is dealt, not drawn, so that no seed gives a year without a clear sky
+        luck = (rng.permutation(len(chosen)) + rng.random(len(chosen))) / max(len(chosen), 1)
+        days += [(day, orbit, weather) for day, weather in zip(chosen, luck.tolist(), strict=True)]
     days.sort()
-    return tuple(_pass(number, season, day, orbit, len(days), seed) for number, (day, orbit) in enumerate(days))
+    return tuple(_pass(number, season, *day, len(days), seed) for number, day in enumerate(days))
 
 
 def _days(orbit: int, number: int, rng: np.random.Generator) -> list[int]:
@@ -83,7 +84,7 @@ def _days(orbit: int, number: int, rng: np.random.Generator) -> list[int]:
     return sorted(rng.choice(every, size=number, replace=False).tolist())
 
 
-def _pass(number: int, season: int, day: int, orbit: int, of: int, seed: int) -> Pass:
+def _pass(number: int, season: int, day: int, orbit: int, weather: float, of: int, seed: int) -> Pass:
     rng = stream(seed, "pass", number)
     tiles, time = ORBITS[orbit]
     sensed_at = datetime.fromisoformat(f"{season}-01-01T{time}").replace(tzinfo=UTC) + timedelta(days=day)
@@ -99,17 +100,16 @@ def _pass(number: int, season: int, day: int, orbit: int, of: int, seed: int) ->
         tiles=tiles,
         baseline=NEW_BASELINE if new or twice else OLD_BASELINE,
         reprocessed_tile=tiles[0] if twice else None,
-        cloud_share=_cloud_share(day, rng),
+        cloud_share=_cloud_share(day, weather, rng),
         wetness=float(np.clip(rng.beta(2, 3) + 0.3 * np.cos(2 * np.pi * day / 365), 0, 1)),
         gain=np.exp(rng.normal(0, 0.015) + rng.normal(0, 0.01, len(BANDS))).astype(np.float32),
         haze=(abs(rng.normal(0, 0.007)) * (_WAVELENGTH_NM / 492) ** -1.8).astype(np.float32),
     )
 
 
-def _cloud_share(day: int, rng: np.random.Generator) -> float:
-    """Mostly clear or mostly cloudy, cloudier in winter."""
+def _cloud_share(day: int, weather: float, rng: np.random.Generator) -> float:
+    """Mostly clear or mostly cloudy, cloudier in winter; `weather` 0–1, low is overcast."""
     winter = 0.5 + 0.5 * np.cos(2 * np.pi * (day - 10) / 365)
-    overcast = rng.random() < 0.26 + 0.22 * winter
-    if overcast:
+    if weather < 0.25 + 0.22 * winter:
         return float(rng.uniform(0.9, 1.0))
     return float(rng.beta(0.55, 1.4))

@@ -11,7 +11,7 @@ from cropmap.simulation.season import SimulationSummary, simulate_season
 
 @pytest.fixture(scope="session")
 def season(tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
-    return simulate_season(tmp_path_factory.mktemp("simulated") / "season", parcels=40, seed=7, dates=5)
+    return simulate_season(tmp_path_factory.mktemp("simulated") / "season", parcels=40, seed=11, dates=5)
 
 
 @pytest.fixture(scope="session")
