@@ -19,12 +19,12 @@ STORED_LIMIT: Final = 32_767
 """int16; a reflectance beyond +-3.2767 is clipped to it. The brightest cloud tops measured reach 1.7."""
 
 DARK_REFLECTANCE: Final = -0.02
-DARK_SHARE: Final = 0.25
+DARK_SHARE: Final = 0.10
 DARK_MIN_PIXELS: Final = 50.0
 """When an offset is contradicted. Over clear farmland blue and red lie between 0.003 and 0.2 (Bavaria 2018, 15,859
-parcel dates: 0.1 % quantile 0.009, none negative; over-corrected haze reaches about -0.01). An offset of -0.1 that
-was already applied brings them to -0.1 ... 0.1: below -0.02 lie 60-90 % of the parcels on three dates out of four,
-at most none with the right offset. A quarter of at least 50 pixels decides."""
+parcel dates: 0.1 % quantile 0.009, none negative; over-corrected haze reaches about -0.01), so with the right offset
+nothing lies below -0.02. Applied twice, an offset of -0.1 brings most of it there. The rest of the scenes are under
+snow or haze that the scene classification missed, where no pixel can tell. At least 50 pixels must be seen."""
 
 
 def clear_cells(scene_classes: Array, cells: Array, clear: Collection[int]) -> Array:
