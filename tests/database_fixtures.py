@@ -54,6 +54,12 @@ def database_url(cluster_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def fresh_database(cluster_url: str) -> Iterator[str]:
+    """A second one, for tests that compare two."""
+    yield from _fresh(cluster_url, template="cropmap")
+
+
+@pytest.fixture
 def empty_database_url(cluster_url: str) -> Iterator[str]:
     """libpq URL of a fresh database without any table."""
     yield from _fresh(cluster_url, template="template0")

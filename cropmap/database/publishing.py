@@ -72,6 +72,7 @@ def publish(
             columns = (*ASSESSMENT_COLUMNS, "holding_id", *place)
             _copy(connection, "assessment", run_id, columns, _joined(assessments, about))
             _copy(connection, "statistic", run_id, STATISTIC_COLUMNS, statistics)
+            connection.execute("ANALYZE prediction, assessment, statistic")  # readers come at once
             connection.execute(
                 FINISH,
                 {

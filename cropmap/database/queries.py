@@ -135,14 +135,17 @@ def assessments(
     filters: dict[LiteralString, Any] = {
         "agency = %(agency)s": agency,
         "season = %(season)s": season,
-        "a.verdict = ANY(%(verdicts)s)": list(verdicts) or None,
+        # one verdict is an equality: then the index gives the page in its order, without a sort
+        "a.verdict = %(verdict)s": verdicts[0] if len(verdicts) == 1 else None,
+        "a.verdict = ANY(%(verdicts)s)": list(verdicts) if len(verdicts) > 1 else None,
         "starts_with(a.nuts_id, %(nuts_id)s)": nuts_id,
         "a.declared_crop = %(declared_crop)s": declared_crop,
         "a.holding_id = %(holding_id)s": holding_id,
         "(-coalesce(a.priority, '-Infinity'), a.parcel_id) > (-%(priority)s::float8, %(parcel_id)s)": position,
     }
     values = {
-        "agency": agency, "season": season, "run_id": run_id, "verdicts": list(verdicts), "nuts_id": nuts_id,
+        "agency": agency, "season": season, "run_id": run_id, "verdicts": list(verdicts),
+        "verdict": verdicts[0] if verdicts else None, "nuts_id": nuts_id,
         "declared_crop": declared_crop, "holding_id": holding_id, "limit": None if limit is None else limit + 1,
         "priority": position and position["priority"], "parcel_id": position and position["parcel_id"],
     }  # fmt: skip

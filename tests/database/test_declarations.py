@@ -106,3 +106,9 @@ def test_home_tiles_survive_a_reload(connection: Connection) -> None:
     assert set_home_tiles(connection, **KEY, home_tiles=tiles) == 0
     load(connection, at=LATER)
     assert read_declarations(connection, **KEY)["home_tile"].tolist() == ["30UVU", "30UWU", None]
+
+
+def test_the_planner_knows_a_fresh_load(connection: Connection) -> None:
+    load(connection)
+    counts = connection.execute("SELECT reltuples FROM pg_class WHERE relname IN ('parcel', 'declaration')").fetchall()
+    assert counts == [(3.0,), (3.0,)]
