@@ -1,0 +1,94 @@
+"""One small simulated season and one Prefect server for all tests of flows; a home and a database for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+from psycopg import sql
+from pytest_socket import socket_allow_hosts
+
+from cropmap.database.connection import connect
+from cropmap.simulation.season import simulate_season
+from cropmap.stages.context import SeasonContext
+from flows.request import SeasonRequest
+
+YEAR = 2018
+LIGHT = {"networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 40}
+"""few steps: these tests are about what is written, not about what is learnt"""
+
+
+@pytest.fixture(scope="session")
+def prefect_url() -> Iterator[str]:
+    """A real Prefect server on this machine."""
+    socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+    os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
+    with prefect_test_harness(server_startup_timeout=180):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def simulated_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """220 parcels, two tiles, 10 dates; the agency file asks for little training."""
+    folder = tmp_path_factory.mktemp("simulated") / "season"
+    simulate_season(folder, parcels=220, seed=3, season=YEAR, dates=10)
+    change_agency(folder, model={**LIGHT, "folds": {"by": "region", "neighbour_distance_m": 0}})
+    return folder
+
+
+@pytest.fixture
+def inputs(simulated_inputs: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break; scenes are linked, so replace a file and never write into it."""
+    shutil.copytree(simulated_inputs, tmp_path / "inputs", copy_function=os.link)
+    return tmp_path / "inputs"
+
+
+def change_agency(folder: Path, **sections: Any) -> Path:
+    """Writes new sections into the agency file of a folder."""
+    path = folder / "agency.yaml"
+    document = {**yaml.safe_load(path.read_text()), **sections}
+    path.unlink()
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@dataclass(frozen=True)
+class Season:
+    """A season in its own home and database."""
+
+    request: SeasonRequest
+    database_url: str
+
+    def open(self) -> SeasonContext:
+        return self.request.open()
+
+    def rows(self, table: str, *, without: tuple[str, ...] = ()) -> list[str]:
+        """Every row of a table as JSON text, sorted; `without` leaves columns out."""
+        with connect(self.database_url) as connection:
+            statement = sql.SQL("SELECT (to_jsonb(t) - %s::text[])::text FROM {} t").format(sql.Identifier(table))
+            found = connection.execute(statement, (list(without),))
+            return sorted(row[0] for row in found)
+
+    def observation_files(self) -> dict[str, bytes]:
+        store = self.open().store
+        return {name: store.read_bytes(name) for name in store.names("observations")}
+
+
+@pytest.fixture
+def season(
+    inputs: Path, tmp_path: Path, database_url: str, prefect_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Season:
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("CROPMAP_THREADS", "1")
+    monkeypatch.delenv("CROPMAP_DATA", raising=False)
+    request = SeasonRequest(agency_file=inputs / "agency.yaml", season=YEAR, home=tmp_path / "home")
+    return Season(request, database_url)

@@ -1,0 +1,114 @@
+"""A whole season through real Prefect: what it leaves, what a second run changes, and what a broken part does."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from cropmap.errors import CatalogError, CropmapError, PartialFailureError
+from cropmap.schemas import RunStatus
+from cropmap.stages import ingest as stage
+from cropmap.stages.products import plan_run
+from flows.ingest import ingest
+from flows.predict import predict
+from flows.season import season as season_flow
+from tests.flows.conftest import YEAR, Season, change_agency
+
+TABLES = ("parcel", "declaration", "rejection", "acquisition", "prediction", "assessment", "statistic", "published")
+
+
+def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(season: Season) -> None:
+    summary = season_flow(season.request)
+
+    assert summary["ingest"]["declarations"]["accepted"] == 220
+    assert summary["networks"]["lstm"]["parity"] <= 1e-4
+    declared = {json.loads(row)["parcel_id"] for row in season.rows("declaration")}
+    assert {json.loads(row)["parcel_id"] for row in season.rows("crop_prediction")} == declared
+    assert {json.loads(row)["parcel_id"] for row in season.rows("crop_assessment")} == declared
+    assert {json.loads(row)["level"] for row in season.rows("crop_statistic")} == {0, 1, 2, 3}
+
+    before = {table: season.rows(table) for table in TABLES}
+    files = {
+        p: p.stat().st_mtime_ns for p in (season.request.home or Path()).joinpath("store").rglob("*") if p.is_file()
+    }
+    season_flow(season.request)
+    assert {table: season.rows(table) for table in TABLES} == before
+    assert {p: p.stat().st_mtime_ns for p in files} == files, "a finished unit was done again"
+    runs = [json.loads(row) for row in season.rows("run")]
+    assert [run["status"] for run in runs] == [RunStatus.PUBLISHED]
+
+
+def test_a_broken_scene_is_set_aside_and_the_season_goes_on(season: Season, inputs: Path) -> None:
+    broken = sorted(inputs.rglob("B04.tif"))[2]
+    whole = broken.read_bytes()
+    broken.unlink()
+    broken.write_bytes(whole[: len(whole) // 2])
+
+    counts = ingest(season.request)["acquisitions"]
+
+    assert counts["quarantined: UNREADABLE_FILE"] == 1
+    entry = next(row for row in map(json.loads, season.rows("acquisition")) if row["reason"] == "UNREADABLE_FILE")
+    assert entry["item_id"] == broken.parent.name
+    assert "B04.tif" in entry["detail"]
+    assert len(season.observation_files()) == counts["observed"]
+
+    broken.write_bytes(whole)
+    assert "quarantined: UNREADABLE_FILE" not in ingest(season.request)["acquisitions"]
+
+
+def test_a_unit_that_fails_is_named_and_the_others_are_kept(season: Season) -> None:
+    context = season.open()
+    # a folder where the observation file should be: the disk refuses this one unit
+    ingest_once = stage.load_declarations(context, loaded_at=datetime(2018, 5, 15, tzinfo=UTC))
+    assert ingest_once["accepted"] == 220
+    stage.search_catalog(context)
+    with context.connect() as connection:
+        entries = stage.ledger.read_acquisitions(connection, **context.key, status=stage.AcquisitionStatus.FOUND)
+    victim = entries[0].acquisition
+    obstacle = context.store.local_path(stage._name(context, victim))
+    obstacle.mkdir(parents=True)
+    (obstacle / "in the way").touch()
+
+    with pytest.raises(PartialFailureError) as caught:
+        ingest(season.request)
+
+    assert list(caught.value.failed) == [victim.item_id]
+    assert len(season.observation_files()) - 1 == len(entries) - 1
+    (obstacle / "in the way").unlink()
+    obstacle.rmdir()
+    assert ingest(season.request)["acquisitions"]["observed"] == len(entries)
+
+
+def test_a_catalogue_that_is_not_there_is_one_line(season: Season, inputs: Path) -> None:
+    change_agency(inputs, acquisitions={"catalog": "nowhere/catalog.json", "collection": "sentinel-2-l2a"})
+    with pytest.raises(CatalogError) as caught:
+        ingest(season.request)
+    assert "\n" not in str(caught.value)
+
+
+def test_as_of_uses_only_what_was_acquired_by_then(season: Season) -> None:
+    early = season.request.model_copy(update={"as_of": date(YEAR, 6, 1)})
+    ingest(early)
+    days = [json.loads(row)["sensed_at"][:10] for row in season.rows("acquisition")]
+    assert days
+    assert max(days) <= "2018-06-01"
+    assert plan_run(early.open(), retrain=True).as_of == date(YEAR, 6, 1)
+
+
+def test_prediction_without_a_trained_model_says_what_to_do(season: Season) -> None:
+    ingest(season.request)
+    with pytest.raises(CropmapError, match="cropmap train"):
+        predict(season.request)
+
+
+def test_too_few_parcels_of_every_crop_end_in_register_statistics(season: Season, inputs: Path) -> None:
+    change_agency(inputs, assessment={"min_class_parcels": 10_000})
+    summary = season_flow(season.request)
+    assert summary["networks"] == {}
+    assessed = [json.loads(row) for row in season.rows("crop_assessment")]
+    assert {row["verdict"] for row in assessed} == {"not_assessable"}
+    assert "CLASS_TOO_RARE" in {row["reason"] for row in assessed}
+    assert all(row["mapped_ha"] in (0, None) for row in map(json.loads, season.rows("crop_statistic")))
