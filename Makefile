@@ -28,7 +28,8 @@ docs: install
 	$(BIN)/cropmap settings --markdown > docs/settings.md
 
 bench: install
-	$(BIN)/cropmap bench all
+	$(BIN)/cropmap bench observe
+	$(BIN)/cropmap bench predict
 
 constraints: install
 	@{ echo '# Every version that `make install` puts into .venv; written by `make constraints`.'; \

@@ -1,42 +1,51 @@
-"""`cropmap bench NAME`: speed as a ratio against the floor and against peers, measured in one run."""
+"""`cropmap bench NAME`: speed as a ratio against the floor and peers, accuracy beside a peer; one run each."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from cropmap.cli.options import AsJson, Home, prepare, say, table
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, prepare, say, table
 
-NAMES = ("observe", "predict", "all")
+bench: Final = typer.Typer(
+    no_args_is_help=True, help="Measure this machine and the models; peers come with `pip install 'cropmap[peers]'`."
+)
+Quick = Annotated[bool, typer.Option("--quick", help="a small size, to see that it works")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(bench)
+    app.add_typer(bench, name="bench")
 
 
-def bench(
-    name: Annotated[str, typer.Argument(help="observe | predict | all")],
-    quick: Annotated[bool, typer.Option("--quick", help="a small size, to see that it works")] = False,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure this machine. Peers come with `pip install 'cropmap[peers]'`."""
-    if name not in NAMES:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}")
+@bench.command("observe")
+def observe(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+    """Parcel means from pixels: against bare decoding, exactextract and rasterstats, on one whole tile."""
     prepare(home)
-    results: dict[str, list[dict[str, Any]]] = {}
-    if name in {"observe", "all"}:
-        from cropmap.bench import observe
+    from cropmap.bench.observe import measure
 
-        results["observe"] = observe.measure(quick=quick)
-    if name in {"predict", "all"}:
-        from cropmap.bench import predict
+    _print(measure(quick=quick), as_json=as_json)
 
-        results["predict"] = predict.measure(quick=quick)
-    if as_json:
-        say(results, as_json=True)
-        return
-    for title, rows in results.items():
-        print(title)
-        table(rows, list(rows[0]))
+
+@bench.command("predict")
+def predict(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+    """Parcels per second: ONNX Runtime against torch eager, both networks."""
+    prepare(home)
+    from cropmap.bench.predict import measure
+
+    _print(measure(quick=quick), as_json=as_json)
+
+
+@bench.command("accuracy")
+def accuracy(
+    agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False
+) -> None:
+    """Out-of-fold accuracy of both networks and a random forest on the same parcels and folds."""
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.bench.accuracy import measure
+
+    _print(measure(context), as_json=as_json)
+
+
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))
