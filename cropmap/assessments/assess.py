@@ -163,10 +163,11 @@ def _prepare(
     unseen = np.full((1, len(crops)), np.nan)  # row -1: parcels that were never scored
     logits = np.concatenate([np.asarray(predictions.logits, dtype=float).reshape(-1, len(crops)), unseen])[row]
     scored = np.isfinite(logits).all(axis=1)
-    table["n_observations"] = np.where(scored, np.append(predictions.n_observations, 0)[row], 0)
+    trained = bool(scored.any())  # a season with too few parcels of every crop has no model, and says so by its gate
+    table["n_observations"] = np.where(scored | (not trained), np.append(predictions.n_observations, 0)[row], 0)
     gate = first_gate(
         table,
-        modelled=crops,
+        modelled=crops if trained else [],
         min_pixels=min_pixels,
         min_observations=max(min_observations, 1),
         min_class_parcels=min_class_parcels,

@@ -47,7 +47,7 @@ class Predictions:
 
     def table(self) -> pd.DataFrame:
         """PREDICTION_COLUMNS: the best and second class of each parcel; empty where it has no observation."""
-        seen = self.n_observations > 0
+        seen = np.isfinite(self.logits).all(axis=1)
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :2]
         best = np.take_along_axis(self.probabilities, order, axis=1)
         names = np.array(self.crops, dtype=object)[order]

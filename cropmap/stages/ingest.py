@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -20,16 +20,12 @@ from cropmap.errors import CatalogError, DeclarationFileError, SceneError
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.coverage import TileCoverage, tile_coverage
 from cropmap.observations.grids import Grid
-from cropmap.observations.raster import read_grid
 from cropmap.schemas import REJECTION_COLUMNS, AcquisitionStatus, QuarantineReason, RejectReason
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import find_acquisitions
 from cropmap.sources.declarations import read_declarations
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.context import SeasonContext
-
-GRID_VOTES: Final = 5
-"""files asked for a tile's grid: one file in a wrong projection cannot decide it"""
 
 log = logging.getLogger(__name__)
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
@@ -183,24 +179,12 @@ def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisi
     if context.store.exists(name):
         kept = json.loads(context.store.read_bytes(name))
         return {int(resolution): Grid(**{**g, "transform": tuple(g["transform"])}) for resolution, g in kept.items()}
-    grids = {resolution: _usual_grid(tile, acquisitions, band) for resolution, band in ((10, "B02"), (20, "SCL"))}
+    try:
+        grids = tiles.tile_grids([a for a in acquisitions if a.tile == tile])
+    except SceneError as error:
+        raise CatalogError(f"no acquisition of tile {tile} can be read ({error})", where="acquisitions") from error
     context.store.write_bytes(name, json.dumps({r: asdict(grid) for r, grid in grids.items()}).encode())
     return grids
-
-
-def _usual_grid(tile: str, acquisitions: Sequence[Acquisition], band: str) -> Grid:
-    seen: Counter[Grid] = Counter()
-    problem: SceneError | None = None
-    for acquisition in (a for a in acquisitions if a.tile == tile):
-        try:
-            seen[read_grid(acquisition.assets[band].href)] += 1
-        except SceneError as error:
-            problem = error
-        if seen.total() == GRID_VOTES:
-            break
-    if not seen:
-        raise CatalogError(f"no acquisition of tile {tile} has a readable {band} ({problem})", where="acquisitions")
-    return seen.most_common(1)[0][0]
 
 
 def _coverage(context: SeasonContext, tile: str, parcel_set: str) -> TileCoverage:

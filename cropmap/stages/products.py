@@ -101,15 +101,15 @@ def predict(context: SeasonContext, plan: RunPlan) -> dict[str, Any]:
     if not context.store.exists(name):
         _predictions(context, plan, season_data(context)).write(context.store, name)
     predictions = Predictions.read(context.store, name)
-    scored = int((predictions.n_observations > 0).sum())
-    return {"parcels": len(predictions), "scored": scored if predictions.crops else 0}
+    return {"parcels": len(predictions), "scored": int(np.isfinite(predictions.logits).all(axis=1).sum())}
 
 
 def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Predictions:
     series = data.series
     if data.dataset is None:
         return Predictions(
-            parcel_ids=series.parcel_ids, crops=(), logits=np.empty((len(series), 0), np.float32),
+            parcel_ids=series.parcel_ids, crops=data.legend.crops,
+            logits=np.full((len(series), len(data.legend.crops)), np.nan, np.float32),
             scored_by=[UNTRAINED] * len(series), n_observations=series.lengths.astype(np.int32),
             last_observation=series.last_days(),
         )  # fmt: skip
@@ -158,7 +158,7 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
     data, store = season_data(context), context.store
     predictions = Predictions.read(store, plan.name("predictions.parquet"))
     report = {what: json.loads(store.read_bytes(plan.name(f"{what}.json"))) for what in ("assessments", "statistics")}
-    model = current_model(context, context.architecture) if predictions.crops else None
+    model = current_model(context, context.architecture) if data.dataset else None
     model_version = f"{context.architecture}-{model.artifact_id}" if model else UNTRAINED
     tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
     with context.connect() as connection:
