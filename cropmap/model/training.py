@@ -44,12 +44,12 @@ class TrainingConfig:
     bidirectional: bool = False
     """LSTM only: read the season both ways (a third slower in both training and prediction)"""
 
-    epochs: int = 30
+    epochs: int = 15
     min_steps: int = 600
     """few parcels need more passes: at least this many optimiser steps"""
     max_steps: int = 20_000
     """many parcels need fewer passes"""
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 2e-3
     """peak of the schedule: linear warm-up, then cosine to zero"""
     warmup_share: float = 0.1
@@ -59,8 +59,8 @@ class TrainingConfig:
     logit_adjustment: float = 0.0
     """tau of Menon et al. 2021 (arXiv:2007.07314): 1 trains for balanced accuracy, 0 leaves the class shares alone"""
 
-    drop_rate: float = 0.3
-    """augmentation: each parcel loses a random share of its dates, up to this one"""
+    drop_rate: float = 0.5
+    """augmentation: the parcels of a batch lose a random share of their dates, up to this one"""
     shift_days: float = 5.0
     """augmentation: standard deviation of a shift of the whole calendar (earlier and later springs)"""
     cloud_rate: float = 0.02
@@ -251,8 +251,7 @@ def _endless(
 def _augmented(series: Series, rows: NDArray[np.intp], config: TrainingConfig, random: np.random.Generator) -> Batch:
     batch = pad(series, rows)
     if config.drop_rate:
-        rate = random.uniform(0, config.drop_rate, (len(rows), 1))
-        keep = random.random(batch.valid.shape) >= rate
+        keep = random.random(batch.valid.shape) >= random.uniform(0, config.drop_rate)
         keep[:, 0] |= ~(keep & batch.valid).any(axis=1)  # never the last one
         batch = batch.keep(keep)
     if config.shift_days:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from cropmap.dataset.dataset import Dataset
+from cropmap.dataset.series import Series
 from cropmap.errors import ModelError
 from cropmap.model.calibration import Calibration, calibrate_across, fit_calibration
 from cropmap.model.crossfit import cross_fit, fold_name
-from cropmap.model.fitting import evaluate_out_of_fold
+from cropmap.model.fitting import evaluate_out_of_fold, random_split_gap
 from cropmap.model.training import train
 from cropmap.schemas import Architecture
 from cropmap.store import Store
@@ -75,6 +76,24 @@ def test_folds_trained_side_by_side_are_the_same_bits(store: Store, dataset: Dat
     for k in range(3):
         store.remove(fold_name(dataset, k, config, seed=1))
     np.testing.assert_array_equal(alone.logits, cross_fit(store, dataset, config, seed=1, workers=2).logits)
+
+
+def test_a_random_split_pretends_to_be_better_where_places_differ(store: Store, dataset: Dataset) -> None:
+    # each region grows its own crop-to-phenology table: nothing learnt elsewhere helps
+    turned = (dataset.label + dataset.folds.fold) % 3
+    local = replace(dataset, label=turned.astype(np.int16), series=_with_region_mark(dataset))
+    gap = random_split_gap(store, local, tiny(Architecture.TRANSFORMER, min_steps=120), seed=1, workers=1)
+    assert gap.spatial.n == gap.at_random.n == 89
+    assert gap.oa > 0.2
+    assert gap.oa == gap.at_random.oa - gap.spatial.oa
+
+
+def _with_region_mark(dataset: Dataset) -> Series:
+    """The red band brighter by region, so that a network can know where a parcel lies."""
+    mark = np.repeat(dataset.folds.fold, dataset.series.lengths).astype(np.float32)
+    reflectance = dataset.series.reflectance.copy()
+    reflectance[:, 0] += np.float32(0.3) * mark
+    return replace(dataset.series, reflectance=reflectance)
 
 
 def test_suspects_are_not_learnt_from_but_still_scored(store: Store, dataset: Dataset) -> None:
