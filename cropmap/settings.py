@@ -87,7 +87,7 @@ def keep_quiet(home: Path) -> None:
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true")
 
 
-def documented_settings() -> Iterator[tuple[str, str]]:
+def documented_settings(model: type[BaseSettings] = Settings) -> Iterator[tuple[str, str]]:
     """(environment variable, meaning) of every setting."""
-    for name, field in Settings.model_fields.items():
+    for name, field in model.model_fields.items():
         yield str(field.validation_alias or PREFIX + name.upper()), field.description or ""

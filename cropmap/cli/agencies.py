@@ -22,7 +22,8 @@ This page is written by `make docs` from `cropmap/agency.py`.
 SETTINGS_PAGE = """# Settings of an installation
 
 Environment variables; secrets come from nowhere else and are never shown or logged. `cropmap settings` prints the
-values in force. This page is written by `make docs` from `cropmap/settings.py`.
+values in force. This page is written by `make docs` from `cropmap/settings.py` and
+`serving/settings.py`.
 
 """
 
@@ -45,7 +46,10 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
     from cropmap.settings import Settings, documented_settings
 
     if markdown:
-        rows = [{"variable": name, "meaning": text} for name, text in documented_settings()]
+        from serving.settings import ServingSettings
+
+        found = {**dict(documented_settings(ServingSettings)), **dict(documented_settings())}
+        rows = [{"variable": name, "meaning": text} for name, text in found.items()]
         _print(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
     else:
         say(Settings.load(home=home).shown(), as_json=as_json)

@@ -18,8 +18,8 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
+    host: Annotated[str | None, typer.Option(help="address to listen on [default: CROPMAP_HOST or 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on [default: CROPMAP_PORT or 8000]")] = None,
     home: Home = None,
 ) -> None:
     """Serve the REST API over what is published (docs at /docs); every route but /health needs an API key."""
@@ -30,9 +30,9 @@ def serve(
     from serving.app import create_app
     from serving.settings import ServingSettings
 
-    url = ready_database(settings)
-    app = create_app(ServingSettings(database_url=url, store=settings.open_store().root, host=host, port=port))
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    asked = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+    serving = ServingSettings.load(database_url=ready_database(settings), store=settings.open_store().root, **asked)
+    uvicorn.run(create_app(serving), host=serving.host, port=serving.port, log_level="warning")
 
 
 @keys.command("create")
