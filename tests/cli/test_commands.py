@@ -1,0 +1,142 @@
+"""The command line as a person meets it: exit codes, one-line errors, answers on stdout."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cropmap.cli import run
+from cropmap.simulation.season import simulate_season
+
+ROOT = Path(__file__).parents[2]
+CROPMAP = Path(sys.executable).with_name("cropmap")
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    simulate_season(tmp_path / "inputs", parcels=60, seed=1, dates=2)
+    return tmp_path / "inputs"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
+    monkeypatch.delenv("CROPMAP_DATA", raising=False)
+
+
+def _fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Exit code 2, nothing on stdout, and one line on stderr, which is returned."""
+    code = run(list(arguments))
+    out, err = capsys.readouterr()
+    assert code == 2, err
+    assert out == ""
+    line = err.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    assert "Traceback" not in err
+    return line
+
+
+def test_help_is_fast_and_names_every_command_of_the_readme() -> None:
+    started = time.monotonic()
+    said = subprocess.run([CROPMAP, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "torch" not in _imported_by_help()
+    assert time.monotonic() - started < 30  # a hang, not a speed: speed is what _imported_by_help is about
+    for command in re.findall(r"^\s*cropmap ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE):
+        assert command in said
+
+
+def _imported_by_help() -> set[str]:
+    script = "import sys; from cropmap.cli import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr
+    return {name for name in ("torch", "mlflow", "prefect", "rasterio", "geopandas") if f" {name} " in said}
+
+
+def test_light_commands_import_no_heavy_package() -> None:
+    assert _imported_by_help() == set()
+
+
+def test_declarations_load_answers_with_counts(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["declarations", "load", str(inputs / "agency.yaml"), "--season", "2018", "--json"]
+    assert run(arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["rows"], answer["accepted"], answer["rejected"]) == (60, 60, 0)
+    assert run(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["unchanged"] == 60
+
+
+def test_an_unknown_key_is_named(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = inputs / "agency.yaml"
+    path.write_text(path.read_text() + "colour: blue\n")
+    line = _fails(capsys, "declarations", "load", str(path), "--season", "2018")
+    assert "colour: unknown key" in line
+
+
+def test_an_empty_declarations_file_is_said_to_be_empty(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (inputs / "none.csv").write_text("parcel_id,crop_code,wkt\n")
+    path = inputs / "agency.yaml"
+    path.write_text(re.sub(r"path: .*", "path: none.csv\n  wkt_column: wkt\n  crs: EPSG:4326", path.read_text()))
+    path.write_text(re.sub(r"columns: .*", "columns: {parcel_id: parcel_id, crop_code: crop_code}", path.read_text()))
+    line = _fails(capsys, "declarations", "load", str(path), "--season", "2018")
+    assert "none.csv" in line
+
+
+def test_a_stage_before_its_time_says_which_comes_first(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = _fails(capsys, "predict", str(inputs / "agency.yaml"), "--season", "2018")
+    assert "cropmap observe" in line
+
+
+def test_what_is_not_published_cannot_be_exported(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not published" in _fails(capsys, "flags", "export", "--agency", "nobody", "--season", "2018")
+    assert "nothing is published" in _fails(capsys, "stats", "export", "--nuts", "FRH0", "--season", "2018")
+
+
+def test_a_database_that_is_away_is_one_line(
+    inputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", "postgresql://somebody:topsecret@127.0.0.1:9/cropmap")
+    code = run(["declarations", "load", str(inputs / "agency.yaml"), "--season", "2018"])
+    err = capsys.readouterr().err
+    assert code == 1
+    assert "does not answer" in err
+    assert "topsecret" not in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("CROPMAP_THREADS", "none"), ("CROPMAP_DATABASE_URL", "mysql://x"), ("CROPMAP_STORE", "gopher://x")],
+)
+def test_a_bad_setting_is_named(
+    variable: str, value: str, inputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert variable in _fails(capsys, "declarations", "load", str(inputs / "agency.yaml"), "--season", "2018")
+
+
+def test_secrets_are_masked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", "postgresql://somebody:topsecret@db/cropmap")
+    assert run(["settings"]) == 0
+    out = capsys.readouterr().out
+    assert "topsecret" not in out
+    assert "***" in out
+
+
+def test_the_database_commands(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+    assert run(["db", "url"]) == 0
+    assert capsys.readouterr().out.strip() == database_url
+    assert run(["db", "status", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) >= {"0001_tables", "0002_public_views"}
+    assert run(["db", "upgrade"]) == 0
+
+
+def test_the_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    assert "FAILED" not in capsys.readouterr().out
