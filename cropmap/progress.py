@@ -72,7 +72,7 @@ class Counter:
             rate = self._done / (now - self._started)
             left = (self.total - self._done) / rate if rate else float("nan")
             _log.info(
-                "%s: %d of %d %s, %.1f/s, %.0f s left",
+                "%s: %d of %d %s, %.2g/s, %.0f s left",
                 description or self.description, self._done, self.total, self.unit, rate, left,
             )  # fmt: skip
 

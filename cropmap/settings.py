@@ -21,6 +21,7 @@ PREFIX: Final = "CROPMAP_"
 QUIET: Final = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MPLBACKEND": "agg",
     # a run without a server starts a temporary one: on a busy machine that takes longer than Prefect's 20 s
