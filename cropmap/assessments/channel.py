@@ -38,6 +38,8 @@ MAX_WRONG: Final = 0.3
 """cap on the off-diagonal mass of a row"""
 LOOK_ALIKE_SHARE: Final = 0.05
 """a pair is identifiable while at most this share of the declared class looks like the other one"""
+HANDFUL: Final = 3.0
+"""parcels of a pair that chance alone may bring"""
 BIAS_PENALTY: Final = 1e-4
 MIN_BACKGROUND: Final = 1e-6
 
@@ -162,14 +164,18 @@ def _identifiable(clean: Floats, declared: NDArray[np.intp], counts: Floats, bac
 
 
 def _background(joint: Floats, identifiable: NDArray[np.bool_]) -> float:
-    """m: pooled rate over identifiable pairs, without those above three times their weighted median."""
+    """m: pooled rate over identifiable pairs, without those above three times their weighted median.
+
+    A pair with a handful of parcels is no outlier: in a small season most pairs expect less than one, their median
+    is zero, and leaving out every pair that has any would let m fall to nothing.
+    """
     totals = np.broadcast_to(joint.sum(axis=1, keepdims=True), joint.shape)
     pairs = identifiable & ~np.eye(len(joint), dtype=bool) & (totals > 0)
     if not pairs.any():
         return MIN_BACKGROUND
     count, total = joint[pairs], totals[pairs]
     rate = count / total
-    ordinary = rate <= 3 * _weighted_median(rate, total)
+    ordinary = (rate <= 3 * _weighted_median(rate, total)) | (count <= HANDFUL)
     return max(float(count[ordinary].sum() / total[ordinary].sum()), MIN_BACKGROUND)
 
 
