@@ -107,6 +107,13 @@ class ModelSection(Section):
 
 class AssessmentSection(Section):
     false_alarm_rate: Share = Field(0.10, description="target share of rightly declared parcels among the mismatches")
+    clean_up_rounds: int = Field(
+        2,
+        ge=0,
+        le=3,
+        description="how often the published network is trained again without the declarations that look wrong; they "
+        "are still scored. A network that learnt wrong labels hides them",
+    )
     min_pixels: float = Field(3, ge=0, description="10 m pixels inside the buffer, below: TOO_SMALL")
     min_observations: int = Field(5, ge=1, description="clear observations, below: TOO_FEW_OBSERVATIONS")
     min_class_parcels: int = Field(10, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE")

@@ -55,7 +55,8 @@ class TrainingConfig:
     warmup_share: float = 0.1
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    label_smoothing: float = 0.05
+    label_smoothing: float = 0.0
+    """a smoothed label puts a floor under every probability, and below it wrong declarations cannot be told apart"""
     logit_adjustment: float = 0.0
     """tau of Menon et al. 2021 (arXiv:2007.07314): 1 trains for balanced accuracy, 0 leaves the class shares alone"""
 

@@ -77,7 +77,7 @@ def season_data(context: SeasonContext) -> SeasonData:
 
 
 def _state(context: SeasonContext, parcels: gpd.GeoDataFrame, items: list[str]) -> str:
-    rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].astype(str)
+    rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
     return content_hash(
         context.store.root, context.agency.decisions_hash(), context.agency.read_legend().hash,
         str(context.season), *items, *rows.agg("|".join, axis=1), *parcels.geometry.to_wkb(),

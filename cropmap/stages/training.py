@@ -6,7 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cropmap.model.fitting import Fitted, fit_model
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cropmap.assessments import suspects
+from cropmap.model.fitting import Fitted, evaluate_out_of_fold, fit_model
 from cropmap.model.training import TrainingConfig
 from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
@@ -35,8 +40,8 @@ def training_key(context: SeasonContext, data: SeasonData, architecture: Archite
     """What the model of this season is made of; empty where there is nothing to learn."""
     if data.dataset is None:
         return ""
-    config = training_config(context, architecture)
-    return content_hash(data.dataset.hash, config.hash, str(context.agency.model.seed), code_version())
+    config, rounds = training_config(context, architecture), _clean_up_rounds(context, architecture)
+    return content_hash(data.dataset.hash, config.hash, str(context.agency.model.seed), str(rounds), code_version())
 
 
 def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
@@ -63,15 +68,61 @@ def train_network(context: SeasonContext, architecture: Architecture) -> dict[st
     key = training_key(context, data, architecture)
     known = current_model(context, architecture)
     if known is None or known.training_key != key:
+        left_out = _suspects(context, data, architecture)
         fitted = fit_model(
             context.store, dataset, training_config(context, architecture), seed=context.agency.model.seed,
-            min_clear_fraction=context.agency.observations.min_clear_fraction,
-            about={"agency": context.agency.agency, "season": str(context.season.year)}, workers=context.threads,
+            min_clear_fraction=context.agency.observations.min_clear_fraction, suspects=left_out,
+            about={
+                "agency": context.agency.agency, "season": str(context.season.year),
+                "left_out_of_training": str(int(left_out.sum())),
+            },
+            workers=context.threads,
         )  # fmt: skip
         known = TrainedModel(fitted.artifact_id, key, context.season.year, _metrics(fitted))
         _remember(context, architecture, fitted, key)
         context.store.write_bytes(_pointer(context, architecture), json.dumps(asdict(known)).encode())
     return {**known.metrics, "artifact": known.artifact_id}
+
+
+@dataclass(frozen=True)
+class _OutOfFoldScores:
+    """What `assessments` needs to know of a training."""
+
+    parcel_ids: NDArray[np.str_]
+    crops: tuple[str, ...]
+    logits: NDArray[np.float32]
+    n_observations: NDArray[np.int64]
+
+
+def _suspects(context: SeasonContext, data: SeasonData, architecture: Architecture) -> NDArray[np.bool_]:
+    """(N,) declarations that look wrong to models that never saw them: kept out of training, still scored.
+
+    A network that was trained on wrong labels learns a floor under P(declared) that hides them; each round of
+    training without them lowers it.
+    """
+    dataset, section = needed_dataset(data), context.agency.assessment
+    left_out = np.zeros(len(dataset.label), bool)
+    for _ in range(_clean_up_rounds(context, architecture)):
+        out = evaluate_out_of_fold(
+            context.store, dataset, training_config(context, architecture), seed=context.agency.model.seed,
+            suspects=left_out, workers=context.threads,
+        )  # fmt: skip
+        series = dataset.series
+        found = suspects(
+            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
+            _OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
+            data.legend, seed=context.agency.model.seed, min_pixels=section.min_pixels,
+            min_observations=section.min_observations, min_class_parcels=section.min_class_parcels,
+        )  # fmt: skip
+        if not found:
+            break
+        left_out = np.isin(series.parcel_ids, sorted(found))
+    return left_out
+
+
+def _clean_up_rounds(context: SeasonContext, architecture: Architecture) -> int:
+    """Only the network that is published assesses declarations; the others are there for comparison."""
+    return context.agency.assessment.clean_up_rounds if architecture == context.architecture else 0
 
 
 def _pointer(context: SeasonContext, architecture: Architecture) -> str:
