@@ -26,6 +26,7 @@ QUIET: Final = {
     "MPLBACKEND": "agg",
     # a run without a server starts a temporary one: on a busy machine that takes longer than Prefect's 20 s
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # a flow's errors reach the person as our one line; Prefect's tracebacks stay in its own log
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
