@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
@@ -37,12 +37,19 @@ def measure(*, quick: bool = False) -> list[dict[str, Any]]:
     return run(parcels=300, repeats=1) if quick else run()
 
 
-def run(*, parcels: int = 4_000, repeats: int = 5, thread_count: int = 2, seed: int = 1) -> list[dict[str, Any]]:
+def run(
+    *,
+    architectures: Sequence[Architecture] = tuple(Architecture),
+    parcels: int = 4_000,
+    repeats: int = 5,
+    thread_count: int = 2,
+    seed: int = 1,
+) -> list[dict[str, Any]]:
     """Rows of a table: parcels per second of both, their ratio and the largest difference of a logit."""
     series = make_series(parcels, seed=seed)
     index = np.arange(parcels)
     rows = []
-    for architecture in Architecture:
+    for architecture in architectures:
         network, data = make_network(series, architecture, seed=seed)
         session = open_session(data)
         ways: dict[str, Callable[[], NDArray[np.float32]]] = {

