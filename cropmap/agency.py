@@ -99,7 +99,7 @@ class ModelSection(Section):
     )
     folds: FoldsSection = FoldsSection()
     epochs: int = Field(
-        30, ge=1, description="passes over the training parcels; training stops early when it no longer gains"
+        25, ge=1, description="passes over the training parcels; training stops early when it no longer gains"
     )
     min_steps: int = Field(600, ge=0, description="optimiser steps at least: few parcels need more passes")
     seed: int = Field(0, ge=0, description="seed of every random choice; the same seed gives the same bits")
