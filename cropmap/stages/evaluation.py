@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import from_file
 from cropmap.dataset.series import build_tidy_series, calendar_season
-from cropmap.errors import ObservationFileError
+from cropmap.errors import InputError, ModelError, ObservationFileError
 from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold
 from cropmap.model.training import TrainingConfig
 from cropmap.schemas import Architecture
@@ -62,7 +62,13 @@ def evaluate_table(
         table, parcel_ids=parcel_ids, season=calendar_season(table, where=str(observations)),
         min_clear_fraction=MIN_CLEAR_FRACTION, where=str(observations),
     )  # fmt: skip
-    known = label_parcels([crop_of[p] for p in parcel_ids], min_class_parcels=MIN_CLASS_PARCELS)
+    try:
+        known = label_parcels([crop_of[p] for p in parcel_ids], min_class_parcels=MIN_CLASS_PARCELS)
+    except ModelError as error:
+        raise InputError(
+            f"{len(parcel_ids)} parcels stand in both files: {error.what}", where="--labels and --folds",
+            mend="Check that both name the same parcels",
+        ) from error  # fmt: skip
     judged = from_file(fold_of, parcel_ids=parcel_ids, labelled=known.label >= 0)
     dataset = Dataset(series, known.label, known.crops, judged)
     configs = {a: TrainingConfig(architecture=a) for a in ([architecture] if architecture else list(Architecture))}

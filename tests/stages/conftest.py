@@ -1,0 +1,66 @@
+"""A tiny season whose stages are called one by one, without Prefect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cropmap.settings import Settings
+from cropmap.simulation.season import simulate_season
+from cropmap.stages import ingest, products
+from cropmap.stages.context import SeasonContext
+
+YEAR = 2018
+NOON = datetime(2018, 5, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def tiny_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "inputs"
+    simulate_season(folder, parcels=60, seed=4, season=YEAR, dates=4)
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("CROPMAP_THREADS", "1")
+    monkeypatch.delenv("CROPMAP_DATA", raising=False)
+
+
+def open_context(inputs: Path, tmp_path: Path, **changes: object) -> SeasonContext:
+    """The season of `inputs` with changed sections of its agency file."""
+    document = {**yaml.safe_load((inputs / "agency.yaml").read_text()), **changes}
+    path = tmp_path / f"{document['agency']}.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return SeasonContext.open(Settings.load(), path, season=YEAR, data=inputs)
+
+
+def observe_everything(context: SeasonContext) -> None:
+    ingest.load_declarations(context, loaded_at=NOON)
+    ingest.search_catalog(context)
+    sets = {tile: ingest.cover_tile(context, tile) for tile in ingest.season_tiles(context)}
+    for item, tile in ingest.pending_acquisitions(context, sets).items():
+        ingest.observe_acquisition(context, item, sets[tile])
+
+
+def publish_without_model(context: SeasonContext) -> None:
+    plan = products.plan_run(context)
+    with products.logged_run(context, plan, clock=lambda: NOON):
+        products.predict(context, plan)
+        products.assess(context, plan)
+        products.aggregate(context, plan)
+        products.publish(context, plan, published_at=NOON)
+
+
+@pytest.fixture
+def observed(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
+    """Ingested, with too few parcels of every crop to train on."""
+    context = open_context(tiny_inputs, tmp_path, assessment={"min_class_parcels": 1_000})
+    observe_everything(context)
+    return context

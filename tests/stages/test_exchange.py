@@ -1,0 +1,84 @@
+"""Files out and in: observations, assessments, statistics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cropmap.database.runs import read_run
+from cropmap.errors import InputError
+from cropmap.settings import Settings
+from cropmap.stages import ingest, products
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import season_data
+from cropmap.stages.exchange import export_flags, export_observations, export_statistics, import_observations
+from tests.stages.conftest import NOON, YEAR, open_context, publish_without_model
+
+
+def test_exported_observations_start_another_agencys_season(
+    observed: SeasonContext, tiny_inputs: Path, tmp_path: Path
+) -> None:
+    tidy = tmp_path / "tidy.parquet"
+    assert export_observations(observed, tidy) == pq.read_metadata(tidy).num_rows
+
+    other = open_context(tiny_inputs, tmp_path, agency="other", assessment={"min_class_parcels": 1_000})
+    ingest.load_declarations(other, loaded_at=NOON)
+    assert import_observations(other, tidy)["dates"] > 1
+    assert import_observations(other, tidy)["dates"] > 1  # the same file again
+
+    ours, theirs = season_data(observed).series, season_data(other).series
+    assert theirs.parcel_ids.tolist() == ours.parcel_ids.tolist()
+    assert theirs.day_of_year.tolist() == ours.day_of_year.tolist()
+    np.testing.assert_allclose(theirs.reflectance, ours.reflectance, atol=1e-4, equal_nan=True)
+
+
+def test_published_rows_leave_in_every_format(observed: SeasonContext, tmp_path: Path) -> None:
+    publish_without_model(observed)
+    settings, agency = Settings.load(), observed.agency.agency
+    verdicts = ["not_assessable"]
+
+    lines = export_flags(settings, agency=agency, season=YEAR, verdicts=verdicts, format_="csv").decode()
+    rows = list(csv.DictReader(io.StringIO(lines)))
+    assert len(rows) == 60
+    assert rows[0]["parcel_id"].startswith("0")
+    outlines = tmp_path / "flags.gpkg"
+    outlines.write_bytes(export_flags(settings, agency=agency, season=YEAR, verdicts=verdicts, format_="gpkg"))
+    shapes = gpd.read_file(outlines)
+    assert set(shapes["parcel_id"]) == {row["parcel_id"] for row in rows}
+    assert shapes.geometry.is_valid.all()
+    table = pq.read_table(
+        io.BytesIO(export_flags(settings, agency=agency, season=YEAR, verdicts=verdicts, format_="parquet"))
+    )
+    assert len(table) == 60
+
+    statistics = json.loads(export_statistics(settings, agency=None, season=YEAR, nuts="FRH0", format_="json"))
+    assert {row["nuts_id"][:4] for row in statistics} == {"FRH0"}
+    assert all(row["estimate_ha"] is None for row in statistics if row["conf_status"] == "C")
+    assert any(row["conf_status"] == "C" for row in statistics)
+
+
+def test_nothing_published_is_said(observed: SeasonContext) -> None:
+    with pytest.raises(InputError, match="not published"):
+        export_flags(Settings.load(), agency="nobody", season=YEAR, verdicts=["mismatch"], format_="csv")
+
+
+def test_a_step_that_fails_is_in_the_run_log_and_publishes_nothing(observed: SeasonContext) -> None:
+    plan = products.plan_run(observed)
+    with pytest.raises(FileNotFoundError), products.logged_run(observed, plan, clock=lambda: NOON):
+        products.assess(observed, plan)  # before anything was predicted
+    with observed.connect() as connection:
+        run = read_run(connection, plan.run_id)
+    assert run is not None
+    assert run.status == "failed"
+    assert run.detail
+    assert not products.is_published(observed, plan)
+
+    publish_without_model(observed)
+    assert products.is_published(observed, plan)
