@@ -53,7 +53,7 @@ class SeasonData:
 
 
 _lock = threading.Lock()
-_latest: dict[str, SeasonData] = {}
+_latest: dict[tuple[str, str], SeasonData] = {}
 
 
 def season_data(context: SeasonContext) -> SeasonData:
@@ -70,16 +70,17 @@ def season_data(context: SeasonContext) -> SeasonData:
         )
     state = _state(context, parcels, [a.item_id for a in observed])
     with _lock:
-        if state not in _latest:
+        key = context.store.root, state
+        if key not in _latest:
             _latest.clear()
-            _latest[state] = _build(context, parcels, observed, state)
-        return _latest[state]
+            _latest[key] = _build(context, parcels, observed, state)
+        return _latest[key]
 
 
 def _state(context: SeasonContext, parcels: gpd.GeoDataFrame, items: list[str]) -> str:
     rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
     return content_hash(
-        context.store.root, context.agency.decisions_hash(), context.agency.read_legend().hash,
+        context.agency.decisions_hash(), context.agency.read_legend().hash,
         str(context.season), *items, *rows.agg("|".join, axis=1), *parcels.geometry.to_wkb(),
     )  # fmt: skip
 
