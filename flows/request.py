@@ -37,4 +37,6 @@ class SeasonRequest(BaseModel):
 
     @property
     def label(self) -> str:
-        return f"{self.agency_file.stem} {self.season or 'this year'}"
+        file = self.agency_file
+        name = file.parent.name if file.stem == "agency" else file.stem
+        return f"{name} {self.season or 'this year'}"
