@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -27,6 +27,9 @@ def simulate(
     wrong_share: Annotated[
         float, typer.Option("--wrong-share", min=0, max=0.5, help="share of planted wrong declarations")
     ] = 0.03,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="for scale: parcel observations in OUT/store instead of painted scenes")
+    ] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -34,9 +37,18 @@ def simulate(
     prepare(home)
     from dataclasses import asdict
 
-    from cropmap.simulation.season import simulate_season
+    if direct:
+        from cropmap.simulation.direct import simulate_observations
+        from cropmap.store import Store
 
-    summary = simulate_season(out, parcels=parcels, seed=seed, season=season, wrong_share=wrong_share)
+        summary: Any = simulate_observations(
+            Store(out.absolute() / "store"), out / "inputs", agency="simulated-bretagne", season=season,
+            parcels=parcels, seed=seed, wrong_share=wrong_share,
+        )  # fmt: skip
+    else:
+        from cropmap.simulation.season import simulate_season
+
+        summary = simulate_season(out, parcels=parcels, seed=seed, season=season, wrong_share=wrong_share)
     say(asdict(summary), as_json=as_json)
 
 

@@ -73,6 +73,15 @@ def test_declarations_load_answers_with_counts(inputs: Path, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)["unchanged"] == 60
 
 
+def test_a_simulation_without_scenes_leaves_observations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "direct"
+    assert run(["simulate", "--direct", "--out", str(out), "--parcels", "60", "--seed", "2", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    files = list((out / "store" / "observations").rglob("*.parquet"))
+    assert len(files) == answer["acquisitions"] > 0
+    assert (out / "inputs" / "declarations.parquet").is_file()
+
+
 def test_an_unknown_key_is_named(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = inputs / "agency.yaml"
     path.write_text(path.read_text() + "colour: blue\n")
