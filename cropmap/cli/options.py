@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -68,7 +69,7 @@ def open_season(
 def say(answer: Mapping[str, Any], *, as_json: bool) -> None:
     """The answer of a command on stdout: aligned lines for a person, one JSON document for a program."""
     if as_json:
-        print(json.dumps(answer, default=_plain, ensure_ascii=False, indent=2, allow_nan=False))
+        print(json.dumps(_finite(answer), default=_plain, ensure_ascii=False, indent=2, allow_nan=False))
         return
     width = max((len(key) for key in answer), default=0)
     for key, value in answer.items():
@@ -97,6 +98,17 @@ def write_out(data: bytes, out: Path | None) -> None:
     Store(target.parent).write_bytes(target.name, data)
 
 
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: a figure that does not exist, such as the precision of an empty list, is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
@@ -109,7 +121,7 @@ def _short(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:,.3f}"
+        return f"{value:,.3f}" if math.isfinite(value) else "-"
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):

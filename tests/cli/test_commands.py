@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.cli import run
+from cropmap.cli.options import say
 from cropmap.simulation.season import simulate_season
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +130,13 @@ def test_a_bad_setting_is_named(
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert variable in _fails(capsys, "declarations", "load", str(inputs / "agency.yaml"), "--season", "2018")
+
+
+def test_a_figure_that_does_not_exist_is_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    say({"check": {"precision": float("nan"), "recall": [0.5, float("inf")]}}, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"check": {"precision": None, "recall": [0.5, None]}}
+    say({"precision": float("nan")}, as_json=False)
+    assert capsys.readouterr().out.split() == ["precision", "-"]
 
 
 def test_secrets_are_masked(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
