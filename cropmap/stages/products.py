@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cropmap.assessments import assess as assess_declarations
-from cropmap.database import publishing, queries, runs
+from cropmap.database import publishing, runs
 from cropmap.errors import InputError
 from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
@@ -65,13 +65,6 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
     digest = content_hash(data.state, str(as_of), context.architecture, key, code_version(), length=12)
     return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, key)
-
-
-def is_published(context: SeasonContext, plan: RunPlan) -> bool:
-    """Whether readers see this very run already."""
-    with context.connect() as connection:
-        rows = queries.published_seasons(connection, agency=context.agency.agency)
-    return any(row["run_id"] == plan.run_id for row in rows)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from cropmap.database.queries import published_seasons
 from cropmap.database.runs import read_run
 from cropmap.errors import InputError
 from cropmap.settings import Settings
@@ -78,7 +79,9 @@ def test_a_step_that_fails_is_in_the_run_log_and_publishes_nothing(observed: Sea
     assert run is not None
     assert run.status == "failed"
     assert run.detail
-    assert not products.is_published(observed, plan)
+    with observed.connect() as connection:
+        assert not published_seasons(connection)
 
     publish_without_model(observed)
-    assert products.is_published(observed, plan)
+    with observed.connect() as connection:
+        assert [row["run_id"] for row in published_seasons(connection)] == [plan.run_id]
