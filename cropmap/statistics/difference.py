@@ -6,7 +6,8 @@ still add up to the region; a floor of pseudo-reviews, so that no standard error
 
 Beside the prior variance τ² of the recipe, which is the calibration error of all parcels together, stands the chance
 part Σ a² q (1-q): what each parcel turns out to be. In regions of 5,000 parcels and more it is small against τ²; in
-regions of some hundred it is most of the error, and without it intervals covered 69 % instead of 95 % (test_areas).
+regions of some hundred it is most of the error, and without it 83 of 120 intervals held the
+truth, with it over 90 % do (test_areas).
 
 Axes: R regions, V verdicts, J columns (crops that partition the area, then sums of crops), H reviewed strata.
 """
