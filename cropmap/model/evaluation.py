@@ -29,6 +29,17 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
+class ReliabilityBin:
+    """Parcels whose best probability lies in one of the equal bins."""
+
+    n: int
+    confidence: float
+    """their mean best probability"""
+    accuracy: float
+    """share of them whose best class is right"""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     n: int
     oa: float
@@ -46,6 +57,10 @@ class Evaluation:
     """rows: declared (true) class, columns: predicted class"""
     per_fold: dict[str, float]
     """overall accuracy of each fold, by its name"""
+    per_fold_macro_f1: dict[str, float]
+    """mean F1 of the classes that have parcels in the fold"""
+    reliability: tuple[ReliabilityBin, ...]
+    """bins that hold parcels, from unsure to sure"""
     crops: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -55,6 +70,7 @@ class Evaluation:
         """The figures that a run is remembered by."""
         whole = {"n": float(self.n), "oa": self.oa, "kappa": self.kappa, "macro_f1": self.macro_f1}
         folds = {f"oa/{name}": value for name, value in self.per_fold.items()}
+        folds |= {f"macro_f1/{name}": value for name, value in self.per_fold_macro_f1.items()}
         classes = {f"f1/{score.crop}": score.f1 for score in self.per_class if score.support}
         return {**whole, "ece": self.ece, "brier": self.brier, **folds, **classes}
 
@@ -77,16 +93,23 @@ def evaluate(
     matrix = confusion_matrix(label, predicted, len(crops))
     per_class = _per_class(matrix, crops)
     right = predicted == label
+    parts = {} if fold is None else {name: fold == k for k, name in enumerate(fold_names) if (fold == k).any()}
+    bins = _reliability(probabilities.max(axis=1), right)
     return Evaluation(
         n=len(label),
         oa=float(right.mean()),
         kappa=_kappa(matrix),
-        macro_f1=float(np.mean([score.f1 for score in per_class if score.support])),
-        ece=_ece(probabilities.max(axis=1), right),
+        macro_f1=_macro_f1(per_class),
+        ece=sum(b.n * abs(b.confidence - b.accuracy) for b in bins) / len(label),
         brier=float(((probabilities - np.eye(len(crops))[label]) ** 2).sum(axis=1).mean()),
         per_class=per_class,
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
-        per_fold=_per_fold(right, fold, fold_names),
+        per_fold={name: float(right[here].mean()) for name, here in parts.items()},
+        per_fold_macro_f1={
+            name: _macro_f1(_per_class(confusion_matrix(label[here], predicted[here], len(crops)), crops))
+            for name, here in parts.items()
+        },
+        reliability=bins,
         crops=crops,
     )
 
@@ -110,12 +133,8 @@ def _per_class(matrix: NDArray[np.int64], crops: tuple[str, ...]) -> tuple[Class
     )
 
 
-def _per_fold(
-    right: NDArray[np.bool_], fold: NDArray[np.int16] | None, fold_names: tuple[str, ...]
-) -> dict[str, float]:
-    if fold is None:
-        return {}
-    return {name: float(right[fold == k].mean()) for k, name in enumerate(fold_names) if (fold == k).any()}
+def _macro_f1(per_class: tuple[ClassScore, ...]) -> float:
+    return float(np.mean([score.f1 for score in per_class if score.support]))
 
 
 def _kappa(matrix: NDArray[np.int64]) -> float:
@@ -125,10 +144,14 @@ def _kappa(matrix: NDArray[np.int64]) -> float:
     return float((observed - by_chance) / (1 - by_chance)) if by_chance < 1 else 0.0
 
 
-def _ece(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    bins = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-    gap = np.bincount(bins, weights=confidence - right, minlength=ECE_BINS)
-    return float(np.abs(gap).sum() / len(right))
+def _reliability(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    position = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    count = np.bincount(position, minlength=ECE_BINS)
+    sure = np.bincount(position, weights=confidence, minlength=ECE_BINS)
+    found = np.bincount(position, weights=right, minlength=ECE_BINS)
+    return tuple(
+        ReliabilityBin(int(n), float(s / n), float(f / n)) for n, s, f in zip(count, sure, found, strict=True) if n
+    )
 
 
 def confusion_picture(evaluation: Evaluation, *, title: str) -> bytes:
@@ -156,6 +179,35 @@ def confusion_picture(evaluation: Evaluation, *, title: str) -> bytes:
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.7, label="share of declared class")
+    return _png(figure)
+
+
+def reliability_picture(evaluation: Evaluation, *, title: str) -> bytes:
+    """PNG: how often the best class is right against how sure it was, and below it the parcels of each bin."""
+    bins = evaluation.reliability
+    confidence, accuracy = [b.confidence for b in bins], [b.accuracy for b in bins]
+    figure = Figure(figsize=(5.2, 5.8), dpi=120, layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    axes.plot([0, 1], [0, 1], color="#9aa5ad", linewidth=1, linestyle="--", label="says what it is worth")
+    axes.vlines(confidence, confidence, accuracy, color="#c8553d", linewidth=3, alpha=0.5, label="gap")
+    axes.plot(confidence, accuracy, marker="o", color="#1f6f8b", label="out-of-fold")
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("share that is right")
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.set_title(f"{title}\nn {evaluation.n}   ECE {evaluation.ece:.3f}   Brier {evaluation.brier:.3f}", fontsize=10)
+    below.bar(confidence, [b.n for b in bins], width=0.8 / ECE_BINS, color="#1f6f8b")
+    for b in bins:
+        below.annotate(f"{b.n:,}", (b.confidence, b.n), ha="center", va="bottom", fontsize=6.5, color="#24323d")
+    below.set_xlim(0, 1.02)
+    below.margins(y=0.25)
+    below.set_xlabel("probability of the best class")
+    below.set_ylabel("parcels")
+    for part in (axes, below):
+        part.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     sink = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(sink, format="png")

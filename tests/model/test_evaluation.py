@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cropmap.errors import ModelError
-from cropmap.model.evaluation import confusion_picture, evaluate
+from cropmap.model.evaluation import ReliabilityBin, confusion_picture, evaluate, reliability_picture
 
 CROPS = ("maize", "rape", "wheat", "hops")
 LABEL = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2], np.int16)
@@ -23,6 +23,9 @@ def test_scores_follow_from_the_confusion_matrix_by_hand() -> None:
     assert [s.recall for s in scores.per_class] == [0.75, 0.5, 0.75, 0.0]
     assert scores.macro_f1 == pytest.approx((0.75 + 0.5 + 0.75) / 3)  # no hops parcel, so no F1 of hops
     assert scores.per_fold == {"west": 0.75, "east": pytest.approx(4 / 6)}
+    # west: 3 of 4 maize found, nothing else called maize; east: rape 1 of 2 found, 2 called; wheat 3 of 4, 3 called
+    assert scores.per_fold_macro_f1 == {"west": pytest.approx(6 / 7), "east": pytest.approx((0.5 + 6 / 7) / 2)}
+    assert scores.metrics()["macro_f1/west"] == pytest.approx(6 / 7)
     # always .7 sure and .7 right; seven rows .09 + 3 * .01, three rows .49 + .81 + 2 * .01
     assert scores.ece == pytest.approx(0, abs=1e-6)
     assert scores.brier == pytest.approx((7 * 0.12 + 3 * 1.32) / 10)
@@ -36,6 +39,21 @@ def test_precision_and_recall_are_not_swapped() -> None:
         (1, pytest.approx(1 / 3)), (pytest.approx(1 / 3), 1),
     ]  # fmt: skip
     assert scores.ece == pytest.approx(0.5)
+
+
+def test_reliability_holds_confidence_against_accuracy_bin_by_bin() -> None:
+    best = np.array([0.9, 0.6, 0.92, 0.62], np.float32)
+    right = np.array([True, True, True, False])
+    label = np.zeros(4, np.int16)
+    first = np.where(right, best, 1 - best)
+    scores = evaluate(label, np.column_stack([first, 1 - first]), ("a", "b"))
+    assert scores.reliability == (
+        ReliabilityBin(2, pytest.approx(0.61), 0.5), ReliabilityBin(2, pytest.approx(0.91), 1.0),
+    )  # fmt: skip
+    assert scores.ece == pytest.approx((2 * 0.11 + 2 * 0.09) / 4)
+    png = reliability_picture(scores, title="lstm")
+    assert png.startswith(b"\x89PNG")
+    assert len(png) > 5_000
 
 
 def test_a_missing_probability_is_not_passed_over() -> None:

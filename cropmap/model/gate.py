@@ -1,0 +1,212 @@
+"""Which model may predict: pure decisions, challenger against champion on the same folds.
+
+In: the figures of both on one season's folds, and what a season asks of a model. Out: a decision with its reason.
+Nothing is read or written here. Whatever is missing refuses: the gate fails closed.
+
+A champion of another season, or of fewer acquisitions, has no out-of-fold figures on this season's folds; it is scored
+there by the rule that predicts with it too (`honest_folds`): fold by *name*, because its model of a region never saw
+that region. Where that does not hold the champion has no honest score here, neither for the gate nor for a
+publication. Four things can stand between a model and a season (`obstacle`):
+
+- other bands, another legend: the agency decided something new; a person confirms it with `cropmap models promote`;
+- other folds (blocks are dealt anew from new data), later data (a season as of a day, or one of the past, must not use
+  what was acquired afterwards): the challenger is refused as champion all the same, but it is the only model that can
+  judge these parcels without having seen them, so the season goes on with it and says so.
+
+What the names of folds do not cover: between seasons a holding may have moved from one region to another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropmap.dataset.dataset import Dataset
+from cropmap.model.artifact import Manifest
+from cropmap.model.evaluation import Evaluation
+from cropmap.model.export import TOLERANCE
+
+NOISE_FACTOR: Final = 2.0
+"""a gain counts when its mean over folds exceeds this many standard errors of the paired differences: with four folds
+that do not differ a metric passes by chance once in fourteen times"""
+MIN_FOLDS_UP: Final = 2
+"""and when this many folds, and more than half of all, gain: one region alone does not decide"""
+
+
+class GateReason(StrEnum):
+    """Why a model became champion, or did not."""
+
+    FIRST_MODEL = "FIRST_MODEL"
+    GAIN = "GAIN"
+    BY_HAND = "BY_HAND"
+    MISSING_METRIC = "MISSING_METRIC"
+    PARITY = "PARITY"
+    OTHER_BANDS = "OTHER_BANDS"
+    OTHER_LEGEND = "OTHER_LEGEND"
+    OTHER_FOLDS = "OTHER_FOLDS"
+    LATER_DATA = "LATER_DATA"
+    """the champion has seen acquisitions that this season does not have yet"""
+    WORSE = "WORSE"
+    NO_GAIN = "NO_GAIN"
+    ROLLED_BACK = "ROLLED_BACK"
+
+
+OUT_OF_REACH: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA})
+"""obstacles that data bring about: the season goes on with its own model, which does not become champion"""
+
+
+@dataclass(frozen=True)
+class Decision:
+    promoted: bool
+    reason: GateReason
+    detail: str
+    """one line for a person: the figures, or what does not fit"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a model is on the folds of a season; NaN and empty where a figure is missing."""
+
+    oa: float
+    macro_f1: float
+    fold_oa: Mapping[str, float]
+    """overall accuracy by the fold's name"""
+    fold_macro_f1: Mapping[str, float]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Score:
+        return cls(evaluation.oa, evaluation.macro_f1, evaluation.per_fold, evaluation.per_fold_macro_f1)
+
+    @property
+    def is_complete(self) -> bool:
+        figures = [self.oa, self.macro_f1, *self.fold_oa.values(), *self.fold_macro_f1.values()]
+        folds = set(self.fold_oa)
+        return bool(folds) and folds == set(self.fold_macro_f1) and all(map(math.isfinite, figures))
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion, as the season of the challenger sees it."""
+
+    obstacle: GateReason | None
+    """what stands between it and this season"""
+    score: Score | None
+    """on the challenger's folds; None where there is an obstacle"""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a season asks of a model that is to predict there."""
+
+    bands: tuple[str, ...]
+    legend: str
+    """hash of the legend's classes"""
+    last_day: str
+    """ISO day; a model that has seen a later acquisition knows too much"""
+    folds: str
+    """the rule that gives a place its fold, the same from one data state to the next; empty where there is none"""
+    dataset: Dataset
+
+
+def obstacle(manifest: Manifest, ground: Ground) -> GateReason | None:
+    """What stands between a model and a season; None where it can predict there honestly."""
+    about = manifest.about
+    if manifest.bands != ground.bands:
+        return GateReason.OTHER_BANDS
+    if about.get("legend") != ground.legend:
+        return GateReason.OTHER_LEGEND
+    if about.get("last_acquisition", "unknown") > ground.last_day:  # letters sort after digits: unknown is too late
+        return GateReason.LATER_DATA
+    return GateReason.OTHER_FOLDS if honest_folds(manifest, ground) is None else None
+
+
+def honest_folds(manifest: Manifest, ground: Ground) -> NDArray[np.int16] | None:
+    """(N,) which of the model's folds scores each parcel without having seen it; -1 where none of them has.
+
+    None where that cannot be known: the folds were dealt from other data, or by another rule.
+    """
+    folds = ground.dataset.folds
+    if manifest.dataset_hash == ground.dataset.hash:
+        return folds.fold
+    if not ground.folds or manifest.about.get("folds") != ground.folds:
+        return None
+    number = {name: k for k, name in enumerate(manifest.fold_names)}
+    # a place that is no fold of the model had no labelled parcel when it was trained
+    return np.array([*(number.get(name, -1) for name in folds.names), -1], np.int16)[folds.fold]
+
+
+def flaw(score: Score, parity: Sequence[float]) -> GateReason | None:
+    """What rules a model out whatever it is compared with."""
+    if not score.is_complete:
+        return GateReason.MISSING_METRIC
+    if not parity or not all(gap <= TOLERANCE for gap in parity):  # NaN is no parity either
+        return GateReason.PARITY
+    return None
+
+
+def decide(challenger: Score, *, parity: Sequence[float], rival: Rival | None) -> Decision:
+    """The gate. Promoted only if neither macro-F1 nor OA falls and one rises beyond the fold-to-fold noise.
+
+    rival: None where the agency has no champion of this network yet.
+    """
+    if found := flaw(challenger, parity):
+        return Decision(False, found, "the challenger itself does not pass its checks")
+    if rival is None:
+        return Decision(True, GateReason.FIRST_MODEL, "there was no champion")
+    if rival.obstacle is not None:
+        return Decision(False, rival.obstacle, "the champion cannot be scored on the parcels of this season")
+    if rival.score is None or not rival.score.is_complete:
+        return Decision(False, GateReason.MISSING_METRIC, "the champion has no figures on these folds")
+    champion = rival.score
+    if set(champion.fold_oa) != set(challenger.fold_oa):
+        return Decision(False, GateReason.OTHER_FOLDS, "the champion was scored on other folds")
+    detail = (
+        f"{_change('OA', champion.oa, challenger.oa)}, {_change('macro-F1', champion.macro_f1, challenger.macro_f1)}"
+    )
+    if challenger.oa < champion.oa or challenger.macro_f1 < champion.macro_f1:
+        return Decision(False, GateReason.WORSE, detail)
+    gains = {
+        "OA": fold_gain(champion.fold_oa, challenger.fold_oa),
+        "macro-F1": fold_gain(champion.fold_macro_f1, challenger.fold_macro_f1),
+    }
+    detail = "; ".join([detail, *(f"{name} by fold {gain}" for name, gain in gains.items())])
+    risen = any(gain.beyond_noise for gain in gains.values())
+    return Decision(risen, GateReason.GAIN if risen else GateReason.NO_GAIN, detail)
+
+
+@dataclass(frozen=True)
+class FoldGain:
+    """A figure of the challenger minus the champion's, over the folds of both."""
+
+    mean: float
+    standard_error: float
+    """of the mean of the paired differences; infinite with a single fold"""
+    up: int
+    """folds that gained"""
+    folds: int
+
+    @property
+    def beyond_noise(self) -> bool:
+        several = self.up >= MIN_FOLDS_UP and 2 * self.up > self.folds
+        return several and self.mean > NOISE_FACTOR * self.standard_error
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} ± {self.standard_error:.4f}, {self.up} of {self.folds} up"
+
+
+def fold_gain(champion: Mapping[str, float], challenger: Mapping[str, float]) -> FoldGain:
+    """Paired by the fold's name; both have the same folds."""
+    differences = np.array([challenger[name] - champion[name] for name in sorted(champion)])
+    count = len(differences)
+    error = float(differences.std(ddof=1) / math.sqrt(count)) if count > 1 else math.inf
+    return FoldGain(float(differences.mean()), error, int((differences > 0).sum()), count)
+
+
+def _change(name: str, before: float, after: float) -> str:
+    return f"{name} {before:.4f} -> {after:.4f}"
