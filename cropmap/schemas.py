@@ -51,6 +51,22 @@ class RejectReason(StrEnum):
     OUTSIDE_REGIONS = "OUTSIDE_REGIONS"
 
 
+class RowReject(StrEnum):
+    """Why a row of a table of parcel statistics made elsewhere was not used."""
+
+    MISSING_PARCEL_ID = "MISSING_PARCEL_ID"
+    MISSING_DATE = "MISSING_DATE"
+    OUTSIDE_SEASON = "OUTSIDE_SEASON"
+    UNKNOWN_PARCEL = "UNKNOWN_PARCEL"
+    """not declared in the season"""
+    NO_BAND_VALUE = "NO_BAND_VALUE"
+    """every band is empty although the row is not said to be cloudy"""
+    REFLECTANCE_OUT_OF_RANGE = "REFLECTANCE_OUT_OF_RANGE"
+    TOO_CLOUDY = "TOO_CLOUDY"
+    DUPLICATE_PARCEL_DATE = "DUPLICATE_PARCEL_DATE"
+    """the clearest row of the parcel and day is the one that counts"""
+
+
 class QuarantineReason(StrEnum):
     """Why an acquisition was set aside."""
 

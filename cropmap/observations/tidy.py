@@ -2,28 +2,33 @@
 
     parcel_id, datetime, clear_fraction, n_pixels, B02 ... B12 (reflectance 0-1, empty where nothing was clear)
 
-Statistics made elsewhere come in through the same table: any subset of bands, `cloud_fraction` instead of
-`clear_fraction`, both and `n_pixels` optional.
+Statistics made elsewhere come in through the same table, in any of the forms that `tables` reads; rows that cannot be
+used are counted by reason, and the others are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from cropmap.errors import ObservationFileError
 from cropmap.observations.extract import OBSERVATION_VERSION
 from cropmap.observations.files import iter_observations, observation_name, write_observation
+from cropmap.observations.spill import RECORD, DaySpill
+from cropmap.observations.tables import Layout, Rows, count_rejects, days, read_layout, read_rows
 from cropmap.observations.zonal import stored_reflectance
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, REFLECTANCE_SCALE
+from cropmap.progress import Counter
+from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowReject
+from cropmap.seasons import Season
 from cropmap.store import Store
 
 IMPORTED: Final = "imported"
@@ -32,11 +37,8 @@ IMPORTED: Final = "imported"
 UNKNOWN_PIXELS: Final = 100.0
 """a table without n_pixels counts every parcel as one hectare, so that no parcel is too small to be judged"""
 
-IN_MEMORY_ROWS: Final = 5_000_000
-"""up to here the whole table is held (about 0.4 GB), beyond it is read date by date"""
-
-MAX_MEDIAN_REFLECTANCE: Final = 2.0
-"""cloud tops reach 1.7; a larger median means digital numbers"""
+BATCH_ROWS: Final = 131_072
+"""rows that are decoded at a time"""
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
@@ -89,114 +91,130 @@ def _tidy(table: pa.Table) -> pa.Table:
     return pa.table(columns, schema=TIDY_SCHEMA)
 
 
-def import_tidy(store: Store, source: Path, *, agency: str, season_year: int) -> list[str]:
-    """Stores parcel statistics made elsewhere, one observation file per time of sensing; returns their names.
+@dataclass(frozen=True)
+class Imported:
+    """What became of a table made elsewhere."""
 
-    The same table again leaves the same files. Raises ObservationFileError where the file is no Parquet, lacks
-    parcel_id (as text: leading zeros), a date or every band, is not scaled to 0-1, or names a parcel twice at a time.
+    names: tuple[str, ...]
+    """the observation files, one per day"""
+    rows: int
+    rejected: dict[str, int]
+    """rows that were not used, by RowReject"""
+    numeric_ids: bool
+    """the table names its parcels by numbers: they were compared as text, and leading zeros are lost"""
+
+
+def import_tidy(store: Store, source: Path, *, agency: str, season: Season, parcel_ids: Sequence[str]) -> Imported:
+    """Stores parcel statistics made elsewhere, one observation file per day, of these parcels and this season.
+
+    The table is read batch by batch and may be larger than memory. The same table again leaves the same files. Raises
+    ObservationFileError where the file is no Parquet, lacks parcel_id, a date or every band, is not scaled to 0-1, or
+    holds no row that can be used; nothing is stored then.
     """
-    table = _open(source)
-    _check_columns(table.schema, source)
-    times = pc.unique(_times(table.to_table(columns=["datetime"])["datetime"], source))
+    file = _open(source)
+    layout = read_layout(file.schema_arrow, where=str(source), bands=BANDS)
+    known = pa.array(sorted(set(parcel_ids)), pa.string())
+    rejected: Tally[str] = Tally()
+    first_seen: dict[int, int] = {}
     names = []
-    for sensed_at in sorted(times.to_pylist()):
-        rows = table.to_table(filter=_at(table.schema, sensed_at))
-        observed = _observed(rows, sensed_at, source)
-        item_id = f"{sensed_at:%Y%m%dT%H%M%S}"
-        names.append(observation_name(agency, season_year, IMPORTED, item_id))
-        metadata = {
-            "item_id": item_id, "datetime": sensed_at.isoformat(), "tile": IMPORTED, "processing_baseline": "",
-            "offset": "{}", "scale": "{}", "parcel_set": "", "observation_version": OBSERVATION_VERSION,
-        }  # fmt: skip
-        write_observation(store, names[-1], observed.replace_schema_metadata(metadata))
-    return names
+    with DaySpill() as spill:
+        for rows in _batches(file, layout, source):
+            position = pc.fill_null(pc.index_in(rows.parcel_id, value_set=known), -1).to_numpy(zero_copy_only=False)
+            rows.set_aside(RowReject.OUTSIDE_SEASON, (rows.day < days(season.start)) | (rows.day > days(season.end)))
+            rows.set_aside(RowReject.UNKNOWN_PARCEL, position < 0)
+            rejected.update(count_rejects(rows.reject))
+            kept = rows.reject < 0
+            _note_first(first_seen, rows.day[kept], rows.time_us[kept])
+            spill.add(rows.day[kept], _records(rows, layout, position)[kept])
+        if not len(spill):
+            raise _nothing_usable(file.metadata.num_rows, rejected, layout, source)
+        for day, records in spill:
+            once = _once_per_parcel(records)
+            if again := len(records) - len(once):
+                rejected[RowReject.DUPLICATE_PARCEL_DATE] += again
+            sensed_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=first_seen[day])
+            names.append(_store_day(store, once, known, sensed_at, agency=agency, season=season))
+    return Imported(tuple(names), file.metadata.num_rows, dict(sorted(rejected.items())), layout.numeric_ids)
 
 
-def _open(source: Path) -> ds.Dataset:
+def _open(source: Path) -> pq.ParquetFile:
     try:
-        if pq.read_metadata(source).num_rows <= IN_MEMORY_ROWS:
-            return ds.dataset(pq.read_table(source))
-        return ds.dataset(source, format="parquet")
+        return pq.ParquetFile(source)
     except (OSError, pa.ArrowInvalid) as error:
         raise ObservationFileError(
             f"cannot be read as Parquet ({error})", where=str(source), mend="Write the table as one Parquet file"
         ) from error
 
 
-def _check_columns(schema: pa.Schema, source: Path) -> None:
-    if missing := [name for name in ("parcel_id", "datetime") if name not in schema.names]:
-        raise ObservationFileError(f"missing columns {missing}", where=str(source), mend=f"It has {schema.names}")
-    if not set(BANDS) & set(schema.names):
-        raise ObservationFileError("no band", where=str(source), mend=f"Name the columns like {list(BANDS)}")
-    kind = schema.field("parcel_id").type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise ObservationFileError(
-            f"parcel_id is {kind}, not text", where=str(source), mend="Numbers lose leading zeros: write it as text"
-        )
+def _batches(file: pq.ParquetFile, layout: Layout, source: Path) -> Iterator[Rows]:
+    with Counter("import", total=file.metadata.num_rows, unit="rows") as counter:
+        batches = file.iter_batches(BATCH_ROWS, columns=layout.columns)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ObservationFileError(f"is broken ({error})", where=str(source)) from error
+            if batch is None:
+                return
+            yield read_rows(batch, layout, where=str(source))
+            counter.add(len(batch))
 
 
-def _times(column: pa.ChunkedArray, source: Path) -> pa.ChunkedArray:
-    if column.null_count:
-        raise ObservationFileError(f"{column.null_count} rows without a datetime", where=str(source))
-    kind = column.type
-    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        raise ObservationFileError(
-            f"datetime is {kind}", where=str(source), mend="Write it as a date or a timestamp (UTC)"
-        )
-    return pc.cast(column, _TIME)
+def _records(rows: Rows, layout: Layout, position: Array) -> Array:
+    """(n,) of RECORD."""
+    records = np.zeros(len(position), RECORD)
+    records["parcel"] = position
+    records["clear_fraction"] = rows.clear_fraction
+    records["pixels"] = np.where(np.isfinite(rows.pixels), rows.pixels, UNKNOWN_PIXELS)
+    records["bands"] = REFLECTANCE_NODATA
+    stored = stored_reflectance(
+        np.where(np.isfinite(rows.reflectance), rows.reflectance, np.nan).astype(np.float64), scale=1.0, offset=0.0
+    )
+    for column, band in enumerate(layout.bands):
+        records["bands"][:, BANDS.index(band)] = stored[:, column]
+    return records
 
 
-def _at(schema: pa.Schema, sensed_at: datetime) -> pc.Expression:
-    kind = schema.field("datetime").type
-    return pc.field("datetime") == pc.scalar(pc.cast(pa.scalar(sensed_at, _TIME), kind))
+def _note_first(first_seen: dict[int, int], day: Array, time_us: Array) -> None:
+    """The earliest time of each day: what a file of several tiles is dated with."""
+    order = np.lexsort((time_us, day))
+    found, starts = np.unique(day[order], return_index=True)
+    for one, time in zip(found.tolist(), time_us[order][starts].tolist(), strict=True):
+        first_seen[one] = min(time, first_seen.get(one, time))
 
 
-def _observed(rows: pa.Table, sensed_at: datetime, source: Path) -> pa.Table:
-    rows = rows.set_column(
-        rows.schema.get_field_index("parcel_id"), "parcel_id", pc.cast(rows["parcel_id"], pa.string())
-    ).sort_by("parcel_id")
-    ids = rows["parcel_id"]
-    if ids.null_count or len(pc.unique(ids)) < len(ids):
-        raise ObservationFileError(f"a parcel is named twice or not at all at {sensed_at}", where=str(source))
-    total = _numbers(rows, "n_pixels", source, absent=UNKNOWN_PIXELS)
-    return pa.table(
+def _once_per_parcel(records: Array) -> Array:
+    """Sorted by parcel; of several rows of a parcel the clearest stays, of equally clear ones the first."""
+    records = records[np.lexsort((-records["clear_fraction"], records["parcel"]))]
+    once: Array = records[np.diff(records["parcel"], prepend=-1) != 0]
+    return once
+
+
+def _nothing_usable(rows: int, rejected: Tally[str], layout: Layout, source: Path) -> ObservationFileError:
+    hint = "Parcels are numbers here: leading zeros are lost, write them as text" if layout.numeric_ids else ""
+    return ObservationFileError(
+        f"none of {rows} rows can be used ({dict(rejected)})", where=str(source),
+        mend=hint or "The parcel_id is that of the season's declarations, the dates lie in its window",
+    )  # fmt: skip
+
+
+def _store_day(
+    store: Store, records: Array, known: pa.Array, sensed_at: datetime, *, agency: str, season: Season
+) -> str:
+    item_id = f"{sensed_at:%Y%m%d}"
+    name = observation_name(agency, season.year, IMPORTED, item_id)
+    table = pa.table(
         [
-            ids,
-            pa.array((_clear_fraction(rows, source) * total).astype(np.float32)),
-            pa.array(total.astype(np.float32)),
-            *(pa.array(_stored(_numbers(rows, band, source, absent=np.nan), source)) for band in BANDS),
+            known.take(pa.array(records["parcel"])),
+            pa.array(records["clear_fraction"] * records["pixels"]),
+            pa.array(records["pixels"]),
+            *(pa.array(np.ascontiguousarray(records["bands"][:, column])) for column in range(len(BANDS))),
         ],
         schema=OBSERVATION_SCHEMA,
     )
-
-
-def _clear_fraction(rows: pa.Table, source: Path) -> Array:
-    """1 where the table has no such column; a row with an empty fraction counts as cloudy."""
-    if "cloud_fraction" in rows.column_names and "clear_fraction" not in rows.column_names:
-        clear = 1 - _numbers(rows, "cloud_fraction", source, absent=0.0)
-    else:
-        clear = _numbers(rows, "clear_fraction", source, absent=1.0)
-    fraction: Array = np.clip(np.nan_to_num(clear, nan=0.0), 0.0, 1.0)
-    return fraction
-
-
-def _numbers(rows: pa.Table, name: str, source: Path, *, absent: float) -> Array:
-    """float64 (rows,), NaN for an empty value, `absent` where there is no such column."""
-    if name not in rows.column_names:
-        return np.full(len(rows), absent)
-    try:
-        numbers: Array = pc.fill_null(pc.cast(rows[name], pa.float64()), np.nan).to_numpy()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ObservationFileError(f"column {name} holds no numbers ({error})", where=str(source)) from error
-    return numbers
-
-
-def _stored(reflectance: Array, source: Path) -> Array:
-    seen = reflectance[np.isfinite(reflectance)]
-    if seen.size and np.median(seen) > MAX_MEDIAN_REFLECTANCE:
-        raise ObservationFileError(
-            f"the median of a band is {np.median(seen):.0f}", where=str(source),
-            mend="Reflectance is 0-1 here: divide by 10 000",
-        )  # fmt: skip
-    return stored_reflectance(np.where(np.isfinite(reflectance), reflectance, np.nan), scale=1.0, offset=0.0)
+    metadata = {
+        "item_id": item_id, "datetime": sensed_at.isoformat(), "tile": IMPORTED, "processing_baseline": "",
+        "offset": "{}", "scale": "{}", "parcel_set": "", "observation_version": OBSERVATION_VERSION,
+    }  # fmt: skip
+    write_observation(store, name, table.replace_schema_metadata(metadata))
+    return name

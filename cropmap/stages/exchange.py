@@ -23,6 +23,7 @@ from cropmap.stages.context import SeasonContext, ready_database
 
 Format = Literal["csv", "gpkg", "parquet", "json"]
 HECTARE_DIGITS: Final = 4
+NUMERIC_IDS: Final = "parcel_id is a number in this file: compared as text, leading zeros cannot be recovered"
 
 
 def export_observations(context: SeasonContext, out: Path) -> int:
@@ -40,11 +41,27 @@ def export_observations(context: SeasonContext, out: Path) -> int:
 
 
 def import_observations(context: SeasonContext, source: Path) -> dict[str, Any]:
-    """Takes in parcel statistics that another system made and enters them in the ledger as observed."""
-    names = import_tidy(context.store, source, agency=context.agency.agency, season_year=context.season.year)
+    """Takes in parcel statistics that another system made and enters them in the ledger as observed.
+
+    Rows that cannot be used are counted by reason; the others are kept.
+    """
     with context.connect() as connection:
-        ledger.record_imported(connection, **context.key, objects=_imported(context, names))
-    return {"dates": len(names), "file": str(source)}
+        parcels = register.read_declarations(connection, **context.key)
+    if parcels.empty:
+        raise InputError(
+            f"season {context.season.year} of {context.agency.agency} has no parcels",
+            mend="Run `cropmap declarations load` (or `carry-forward`) first: rows of other parcels are not taken",
+        )
+    taken = import_tidy(
+        context.store, source, agency=context.agency.agency, season=context.season,
+        parcel_ids=parcels["parcel_id"].tolist(),
+    )  # fmt: skip
+    with context.connect() as connection:
+        ledger.record_imported(connection, **context.key, objects=_imported(context, list(taken.names)))
+    rejected = sum(taken.rejected.values())
+    answer = {"file": str(source), "rows": taken.rows, "accepted": taken.rows - rejected, "rejected": taken.rejected}
+    note = {"note": NUMERIC_IDS} if taken.numeric_ids else {}
+    return {**answer, "dates": len(taken.names), **note}
 
 
 def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedObject]:
