@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow
 
-from cropmap.stages.products import logged_run, plan_run
+from cropmap.stages.products import give_way, logged_run, plan_run
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.request import SeasonRequest
@@ -22,4 +22,6 @@ def season(request: SeasonRequest) -> dict[str, Any]:
     plan = plan_run(context, retrain=True)
     with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
         networks = retrain(request)
+        decided = plan_run(context)
+    give_way(context, plan, to=decided, finished_at=datetime.now(UTC))
     return {"ingest": ingested, "networks": networks, **predict(request)}

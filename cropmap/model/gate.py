@@ -6,14 +6,14 @@ Nothing is read or written here. Whatever is missing refuses: the gate fails clo
 A champion of another season, or of fewer acquisitions, has no out-of-fold figures on this season's folds; it is scored
 there by the rule that predicts with it too (`honest_folds`): fold by *name*, because its model of a region never saw
 that region. Where that does not hold the champion has no honest score here, neither for the gate nor for a
-publication. Four things can stand between a model and a season (`obstacle`):
+publication. What can stand between a model and a season (`obstacle`):
 
 - other bands, another legend: the agency decided something new; a person confirms it with `cropmap models promote`;
 - other folds (blocks are dealt anew from new data), later data (a season as of a day, or one of the past, must not use
   what was acquired afterwards): the challenger is refused as champion all the same, but it is the only model that can
   judge these parcels without having seen them, so the season goes on with it and says so.
 
-What the names of folds do not cover: between seasons a holding may have moved from one region to another.
+What the names of folds do not cover: between seasons a holding may have taken land in another region.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class GateReason(StrEnum):
     OTHER_FOLDS = "OTHER_FOLDS"
     LATER_DATA = "LATER_DATA"
     """the champion has seen acquisitions that this season does not have yet"""
+    UNREADABLE = "UNREADABLE"
+    """the champion's artifact is missing, changed, or of another format"""
     WORSE = "WORSE"
     NO_GAIN = "NO_GAIN"
     ROLLED_BACK = "ROLLED_BACK"
@@ -82,6 +84,12 @@ class Score:
     @classmethod
     def of(cls, evaluation: Evaluation) -> Score:
         return cls(evaluation.oa, evaluation.macro_f1, evaluation.per_fold, evaluation.per_fold_macro_f1)
+
+    @classmethod
+    def read(cls, manifest: Manifest) -> Score:
+        """What an artifact says of itself: out-of-fold, on the folds that it was made on."""
+        said = manifest.evaluation
+        return cls(said["oa"], said["macro_f1"], said["per_fold"], said.get("per_fold_macro_f1", {}))
 
     @property
     def is_complete(self) -> bool:
@@ -119,7 +127,7 @@ def obstacle(manifest: Manifest, ground: Ground) -> GateReason | None:
     about = manifest.about
     if manifest.bands != ground.bands:
         return GateReason.OTHER_BANDS
-    if about.get("legend") != ground.legend:
+    if about.get("legend", ground.legend) != ground.legend:
         return GateReason.OTHER_LEGEND
     if about.get("last_acquisition", "unknown") > ground.last_day:  # letters sort after digits: unknown is too late
         return GateReason.LATER_DATA

@@ -20,14 +20,14 @@ import pyarrow as pa
 
 from cropmap.assessments import assess as assess_declarations
 from cropmap.database import publishing, runs
-from cropmap.errors import InputError
 from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version, content_hash
+from cropmap.stages.champion import judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
-from cropmap.stages.training import current_model, training_key
+from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
 
 log = logging.getLogger(__name__)
@@ -41,30 +41,27 @@ class RunPlan:
     run_id: str
     as_of: date
     """explicit, else the day of the last observed acquisition"""
-    training_key: str
-    """of the model that predicts; empty where nothing could be trained"""
+    artifact_id: str
+    """of the model that predicts; empty where nothing could be trained, or is still to be"""
 
     def name(self, what: str) -> str:
         return f"runs/{self.run_id}/{what}"
 
 
 def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
-    """What is about to be published: the current model, or with `retrain` the one that training will give.
+    """What is about to be published: by the model that may predict, or with `retrain` by the one that training will
+    give; where that training is done already the gate has said which of the two it is.
 
-    Raises InputError where nothing was trained yet.
+    Raises InputError where no model may predict.
     """
-    data = season_data(context)
-    key = training_key(context, data, context.architecture)
-    if key and not retrain:
-        model = current_model(context, context.architecture)
-        if model is None:
-            raise InputError(
-                f"no {context.architecture} is trained", mend="Run `cropmap train` (or `season run`) first"
-            )
-        key = model.training_key
+    data, architecture = season_data(context), context.architecture
+    key, artifact_id = training_key(context, data, architecture), ""
+    if key and not (retrain and trained_model(context, architecture, key) is None):
+        model = predicting_model(context, data, architecture, key=key)
+        key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
-    digest = content_hash(data.state, str(as_of), context.architecture, key, code_version(), length=12)
-    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, key)
+    digest = content_hash(data.state, str(as_of), architecture, key, code_version(), length=12)
+    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id)
 
 
 @contextmanager
@@ -88,6 +85,14 @@ def logged_run(context: SeasonContext, plan: RunPlan, *, clock: Callable[[], dat
         runs.finish_run(connection, run_id=plan.run_id, finished_at=clock())
 
 
+def give_way(context: SeasonContext, plan: RunPlan, *, to: RunPlan, finished_at: datetime) -> None:
+    """Notes in the run log that a run planned on a challenger is not to be: the gate kept another model."""
+    if plan.run_id != to.run_id:
+        with context.connect() as connection:
+            detail = f"the new model was not promoted; {to.run_id} is published with artifact {to.artifact_id}"
+            runs.fail_run(connection, run_id=plan.run_id, detail=detail, finished_at=finished_at)
+
+
 def predict(context: SeasonContext, plan: RunPlan) -> dict[str, Any]:
     """Scores every parcel by the model that never saw it. Returns counts."""
     name = plan.name("predictions.parquet")
@@ -106,11 +111,9 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
             scored_by=[UNTRAINED] * len(series), n_observations=series.lengths.astype(np.int32),
             last_observation=series.last_days(),
         )  # fmt: skip
-    model = current_model(context, context.architecture)
-    assert model is not None, "a run with a dataset is planned after training"
-    assert model.training_key == plan.training_key, "the model was replaced while the run was under way"
-    artifact = load_artifact(context.store, model.artifact_id)
-    return score(artifact, series, fold=data.dataset.folds.fold, threads=context.threads)
+    assert plan.artifact_id, "a run with a dataset is planned after training"
+    artifact = load_artifact(context.store, plan.artifact_id)
+    return score(artifact, series, fold=judging_folds(context, data, artifact), threads=context.threads)
 
 
 def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
@@ -151,8 +154,7 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
     data, store = season_data(context), context.store
     predictions = Predictions.read(store, plan.name("predictions.parquet"))
     report = {what: json.loads(store.read_bytes(plan.name(f"{what}.json"))) for what in ("assessments", "statistics")}
-    model = current_model(context, context.architecture) if data.dataset else None
-    model_version = f"{context.architecture}-{model.artifact_id}" if model else UNTRAINED
+    model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
     tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
     with context.connect() as connection:
         publishing.publish(

@@ -7,9 +7,9 @@ from typing import Any
 
 from cropmap.database import declarations as register
 from cropmap.database import queries
+from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.ingest import acquisition_counts
-from cropmap.stages.training import current_model
 
 
 def season_status(context: SeasonContext) -> dict[str, Any]:

@@ -1,9 +1,14 @@
-"""Training: every network of the season on every fold, one checked artifact each, remembered in MLflow."""
+"""Training: every network of the season on every fold, one checked artifact each, remembered in MLflow and held
+against the champion.
+
+Order of what is written, for a kill at any moment: folds, artifact, MLflow's run and version with the decision, the
+champion's pointer, the record of the training. What stands is found again by its key.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,24 +16,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments import suspects
+from cropmap.errors import ParityError
 from cropmap.model.fitting import Fitted, evaluate_out_of_fold, fit_model
+from cropmap.model.gate import Decision, GateReason, Score, decide
 from cropmap.model.training import TrainingConfig
 from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
+from cropmap.stages.champion import (
+    TrainedModel,
+    current_model,
+    folds_rule,
+    legend_key,
+    make_champion,
+    metrics_of,
+    model_name,
+    rival,
+    trained_model,
+    write_record,
+)
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """The artifact that predicts for an agency now."""
-
-    artifact_id: str
-    training_key: str
-    """hash of the data, the settings, the seed and the code that it was trained with"""
-    season: int
-    metrics: dict[str, Any]
-    """out-of-fold: n, oa, kappa, macro_f1, ece, brier, parity"""
 
 
 def training_config(context: SeasonContext, architecture: Architecture) -> TrainingConfig:
@@ -49,39 +56,61 @@ def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
     return () if season_data(context).dataset is None else context.networks
 
 
-def current_model(context: SeasonContext, architecture: Architecture) -> TrainedModel | None:
-    """What was trained last and passed its checks."""
-    name = _pointer(context, architecture)
-    if not context.store.exists(name):
-        return None
-    return TrainedModel(**json.loads(context.store.read_bytes(name)))
-
-
 def train_network(context: SeasonContext, architecture: Architecture) -> dict[str, Any]:
-    """Trains one network on every fold, exports and checks it, and makes it the one that predicts.
+    """Trains one network on every fold, exports and checks it, and makes it champion where the gate lets it.
 
-    A fold that is in the store is not trained again; a network whose key is that of the current model is left as it
-    is. Returns its out-of-fold metrics. Raises ParityError where ONNX and torch disagree: nothing changes then.
+    A fold that is in the store is not trained again; a training that went through the gate is left as it is. Returns
+    its out-of-fold metrics and the decision. Raises ParityError where ONNX and torch disagree: that is noted in
+    MLflow, and nothing else changes.
     """
     data = season_data(context)
-    dataset = needed_dataset(data)
     key = training_key(context, data, architecture)
-    known = current_model(context, architecture)
-    if known is None or known.training_key != key:
-        left_out = _suspects(context, data, architecture)
-        fitted = fit_model(
-            context.store, dataset, training_config(context, architecture), seed=context.agency.model.seed,
-            min_clear_fraction=context.agency.observations.min_clear_fraction, suspects=left_out,
-            about={
-                "agency": context.agency.agency, "season": str(context.season.year),
-                "left_out_of_training": str(int(left_out.sum())),
-            },
-            workers=context.threads,
+    known = trained_model(context, architecture, key)
+    if known is None:
+        fitted = _fit(context, data, architecture, key)
+        decision = _decide(context, data, architecture, fitted)
+        known = TrainedModel(
+            fitted.artifact_id, key, context.season.year, metrics_of(fitted.manifest), decision.promoted,
+            str(decision.reason), decision.detail,
         )  # fmt: skip
-        known = TrainedModel(fitted.artifact_id, key, context.season.year, _metrics(fitted))
-        _remember(context, architecture, fitted, key)
-        context.store.write_bytes(_pointer(context, architecture), json.dumps(asdict(known)).encode())
-    return {**known.metrics, "artifact": known.artifact_id}
+        _remember(context, architecture, fitted, known)
+        if known.promoted:
+            make_champion(context, architecture, known)
+        write_record(context, architecture, known)
+    return {
+        **known.metrics, "artifact": known.artifact_id, "gate": "promoted" if known.promoted else "refused",
+        "reason": known.reason,
+    }  # fmt: skip
+
+
+def _fit(context: SeasonContext, data: SeasonData, architecture: Architecture, key: str) -> Fitted:
+    left_out = _suspects(context, data, architecture)
+    try:
+        return fit_model(
+            context.store, needed_dataset(data), training_config(context, architecture),
+            seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
+            suspects=left_out, about=_about(context, data, left_out), workers=context.threads,
+        )  # fmt: skip
+    except ParityError as error:
+        _note_refusal(context, architecture, key, error)
+        raise
+
+
+def _about(context: SeasonContext, data: SeasonData, left_out: NDArray[np.bool_]) -> dict[str, str]:
+    """What the artifact says of itself to later seasons."""
+    return {
+        "agency": context.agency.agency, "season": str(context.season.year),
+        "left_out_of_training": str(int(left_out.sum())), "legend": legend_key(data.legend),
+        "last_acquisition": data.last_acquisition, "folds": folds_rule(context),
+    }  # fmt: skip
+
+
+def _decide(context: SeasonContext, data: SeasonData, architecture: Architecture, fitted: Fitted) -> Decision:
+    champion = current_model(context, architecture)
+    if champion is not None and champion.artifact_id == fitted.artifact_id:  # a try before this one came as far
+        return Decision(champion.promoted, GateReason(champion.reason), champion.detail)
+    score = Score.of(fitted.out_of_fold.evaluation)
+    return decide(score, parity=fitted.manifest.parity, rival=rival(context, data, architecture))
 
 
 @dataclass(frozen=True)
@@ -125,47 +154,64 @@ def _clean_up_rounds(context: SeasonContext, architecture: Architecture) -> int:
     return context.agency.assessment.clean_up_rounds if architecture == context.architecture else 0
 
 
-def _pointer(context: SeasonContext, architecture: Architecture) -> str:
-    return f"models/{context.agency.agency}/{architecture}.json"
+def _note_refusal(context: SeasonContext, architecture: Architecture, key: str, error: ParityError) -> None:
+    from cropmap.model import registry, tracking
+
+    tracking.track_failure(
+        context.mlflow_uri, experiment=_experiment(context), run_key=key,
+        tags={
+            **_tags(context, architecture), registry.PROMOTED: "false", registry.REASON: GateReason.PARITY,
+            registry.DETAIL: str(error),
+        },
+        artifact_root=f"file://{context.mlflow_artifacts}",
+    )  # fmt: skip
 
 
-def _metrics(fitted: Fitted) -> dict[str, Any]:
-    evaluation = fitted.out_of_fold.evaluation
-    return {
-        "n": evaluation.n, "oa": evaluation.oa, "kappa": evaluation.kappa, "macro_f1": evaluation.macro_f1,
-        "ece": evaluation.ece, "brier": evaluation.brier, "parity": max(fitted.manifest.parity),
-    }  # fmt: skip
+def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted, model: TrainedModel) -> None:
+    """MLflow: the run with its figures and pictures, the registered version, and what the gate said of it."""
+    from cropmap.model import registry, tracking
+    from cropmap.model.evaluation import confusion_picture, reliability_picture
 
-
-def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted, key: str) -> None:
-    """MLflow: the run with its figures and pictures, and the registered version."""
-    from cropmap.model import tracking
-    from cropmap.model.evaluation import confusion_picture
-
-    agency, year = context.agency.agency, context.season.year
     evaluation, manifest = fitted.out_of_fold.evaluation, fitted.manifest
     folds = zip(manifest.fold_names, fitted.out_of_fold.cross_fit.folds, strict=True)
-    title = f"{agency} {year} {architecture}: out-of-fold"
+    title = f"{context.agency.agency} {context.season.year} {architecture}: out-of-fold"
     run_id = tracking.track_training(
         context.mlflow_uri,
-        experiment=f"cropmap/{agency}",
-        run_key=key,
-        params={**manifest.config, "seed": manifest.seed, "folds": manifest.folds_made_by, "season": year},
+        experiment=_experiment(context),
+        run_key=model.training_key,
+        params={
+            **manifest.config, "seed": manifest.seed, "folds": manifest.folds_made_by, "season": context.season.year,
+        },
         history={name: fold.history for name, fold in folds},
-        metrics=evaluation.metrics(),
+        metrics={**evaluation.metrics(), "parity": max(manifest.parity)},
         files={
             "confusion.png": confusion_picture(evaluation, title=title),
+            "reliability.png": reliability_picture(evaluation, title=title),
             "manifest.json": json.dumps(manifest.to_json(), indent=1, ensure_ascii=False).encode(),
             **fitted.files,
         },
         tags={
-            "agency": agency, "season": str(year), "architecture": str(architecture), "data": manifest.dataset_hash,
-            "code": manifest.code_version, "artifact": fitted.artifact_id,
-            "simulated": str(context.agency.simulated).lower(),
+            **_tags(context, architecture), "data": manifest.dataset_hash, "code": manifest.code_version,
+            "artifact": fitted.artifact_id,
         },
         artifact_root=f"file://{context.mlflow_artifacts}",
     )  # fmt: skip
-    version = tracking.register_version(
-        context.mlflow_uri, name=f"cropmap-{agency}-{architecture}", run_id=run_id, artifact_id=fitted.artifact_id
+    version = registry.register_version(
+        context.mlflow_uri, name=model_name(context, architecture), run_id=run_id, artifact_id=fitted.artifact_id
     )
-    tracking.promote(context.mlflow_uri, version)
+    registry.note_decision(
+        context.mlflow_uri, version, promoted=model.promoted, reason=model.reason, detail=model.detail
+    )
+    if model.promoted:
+        registry.call_champion(context.mlflow_uri, version)
+
+
+def _experiment(context: SeasonContext) -> str:
+    return f"cropmap/{context.agency.agency}"
+
+
+def _tags(context: SeasonContext, architecture: Architecture) -> dict[str, str]:
+    return {
+        "agency": context.agency.agency, "season": str(context.season.year), "architecture": str(architecture),
+        "simulated": str(context.agency.simulated).lower(),
+    }  # fmt: skip

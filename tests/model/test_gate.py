@@ -153,8 +153,10 @@ def test_what_stands_between_a_model_and_a_season(season: Ground, reason: GateRe
 
 
 def test_a_model_that_says_nothing_of_itself_fits_nowhere() -> None:
-    assert obstacle(made_for(DATASET, about={}), ground()) == GateReason.OTHER_LEGEND
-    assert obstacle(made_for(DATASET, about={"legend": "L1"}), ground()) == GateReason.LATER_DATA
+    assert obstacle(made_for(DATASET, about={}), ground()) == GateReason.LATER_DATA
+    about = {"last_acquisition": "2018-08-30"}
+    other = ground(dataset=make_dataset(30, seed=8))
+    assert obstacle(made_for(DATASET, about=about), other) == GateReason.OTHER_FOLDS
 
 
 def test_folds_of_another_season_are_matched_by_name_never_by_number() -> None:

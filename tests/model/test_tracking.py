@@ -8,7 +8,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from cropmap.errors import ModelError
-from cropmap.model.tracking import promote, register_version, track_training, version_called
+from cropmap.model.registry import call_champion, list_versions, note_decision, register_version
+from cropmap.model.tracking import track_failure, track_training
 
 pytestmark = [
     # alembic and sqlalchemy inside mlflow; none of it is ours to mend
@@ -60,18 +61,55 @@ def test_a_run_that_was_cut_off_is_resumed(tracking: tuple[str, str]) -> None:
 
 def test_an_artifact_has_one_version_and_the_champion_is_named(tracking: tuple[str, str]) -> None:
     name = "cropmap-bretagne-lstm"
-    assert version_called(tracking[0], name=name, alias="champion") is None
-    run_id = track(tracking, "key-4")
+    assert list_versions(tracking[0], name=name) == ()
+    run_id, other = track(tracking, "key-4"), track(tracking, "key-5", oa=0.7)
     first = register_version(tracking[0], name=name, run_id=run_id, artifact_id="a1")
     assert register_version(tracking[0], name=name, run_id=run_id, artifact_id="a1") == first
-    promote(tracking[0], first)
-    second = register_version(tracking[0], name=name, run_id=run_id, artifact_id="a2")
-    assert (first.version, second.version) == ("1", "2")
-    champion = version_called(tracking[0], name=name, alias="champion")
-    challenger = version_called(tracking[0], name=name, alias="challenger")
-    assert champion is not None
-    assert challenger is not None
-    assert (champion.artifact_id, challenger.artifact_id) == ("a1", "a2")
+    call_champion(tracking[0], first)
+    note_decision(tracking[0], first, promoted=True, reason="FIRST_MODEL", detail="there was no champion")
+    second = register_version(tracking[0], name=name, run_id=other, artifact_id="a2")
+    third = register_version(tracking[0], name=name, run_id=other, artifact_id="a3")
+    note_decision(tracking[0], second, promoted=True, reason="GAIN", detail="by mistake")
+    note_decision(tracking[0], second, promoted=False, reason="NO_GAIN", detail="OA 0.8 -> 0.7")
+
+    versions = list_versions(tracking[0], name=name)
+
+    assert [v.registered for v in versions] == [first, second, third]
+    assert [v.registered.version for v in versions] == ["1", "2", "3"]
+    assert [v.registered.artifact_id for v in versions] == ["a1", "a2", "a3"]
+    assert [v.aliases for v in versions] == [("champion",), (), ("challenger",)]
+    said = [(v.promoted, v.reason, v.detail) for v in versions]
+    assert said[:2] == [(True, "FIRST_MODEL", "there was no champion"), (False, "NO_GAIN", "OA 0.8 -> 0.7")]
+    assert said[2] == (None, "", ""), "training was cut off before the gate"
+    assert [v.metrics["oa"] for v in versions] == [0.8, 0.7, 0.7]
+    assert [v.run_key for v in versions] == ["key-4", "key-5", "key-5"]
+    assert MlflowClient(tracking[0]).get_run(other).data.tags["cropmap.reason"] == "NO_GAIN"
+
+
+def test_a_training_that_failed_is_noted_and_tried_again(tracking: tuple[str, str]) -> None:
+    track_failure(
+        tracking[0], experiment="bretagne", run_key="key-6", tags={"cropmap.reason": "PARITY"},
+        artifact_root=tracking[1],
+    )  # fmt: skip
+    client = MlflowClient(tracking[0])
+    experiment = client.get_experiment_by_name("bretagne")
+    assert experiment is not None
+    failed = client.search_runs([experiment.experiment_id], "tags.`cropmap.run_key` = 'key-6'")[0]
+    assert (failed.info.status, failed.data.tags["cropmap.reason"]) == ("FAILED", "PARITY")
+    assert track(tracking, "key-6") == failed.info.run_id
+    assert client.get_run(failed.info.run_id).info.status == "FINISHED"
+
+
+def test_names_that_mlflow_does_not_take_are_written_in_its_letters(tracking: tuple[str, str]) -> None:
+    run_id = track_training(
+        tracking[0], experiment="bretagne", run_key="key-7", params={},
+        history={"north (1)": [{"step": 1, "train_loss": 2.0}]}, metrics={"f1/blé, tendre": 0.5}, files={}, tags={},
+        artifact_root=tracking[1],
+    )  # fmt: skip
+    assert MlflowClient(tracking[0]).get_run(run_id).data.metrics == {
+        "north _1_/train_loss": 2.0,
+        "f1/blé_ tendre": 0.5,
+    }
 
 
 def test_a_store_that_cannot_be_used_is_one_line_without_the_password() -> None:

@@ -1,0 +1,78 @@
+"""`cropmap models list | promote | rollback`: the versions of an agency's networks, and which of them predicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, open_season, say, table
+from cropmap.schemas import Architecture
+
+if TYPE_CHECKING:
+    from cropmap.stages.context import SeasonContext
+
+models: Final = typer.Typer(no_args_is_help=True, help="Versions of the networks: list, promote, go back.")
+
+Network = Annotated[Architecture, typer.Option("--model", help="the network")]
+COLUMNS: Final = (
+    "network", "version", "season", "oa", "macro_f1", "ece", "alias", "decision", "reason", "created", "artifact",
+)  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(models, name="models")
+
+
+@models.command("list")
+def list_versions(
+    agency: AgencyFile,
+    model: Annotated[Architecture | None, typer.Option("--model", help="one network; default: all")] = None,
+    data: Data = None, home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List every version: accuracy out of fold, champion or challenger, what the gate decided and why."""
+    context = _open(agency, data, home)
+    from cropmap.stages.models import list_models
+
+    answer = list_models(context, [model] if model else list(Architecture))
+    if as_json:
+        say(answer, as_json=True)
+    else:
+        table(answer["models"], COLUMNS)
+
+
+@models.command("promote")
+def promote(
+    agency: AgencyFile,
+    model: Network,
+    version: Annotated[int, typer.Option("--version", min=1, help="number of the version, from `models list`")],
+    reason: Annotated[str, typer.Option("--reason", help="why; kept with the version")] = "",
+    data: Data = None, home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Make a version the champion by hand. Bands, legend, figures and parity are checked all the same."""
+    context = _open(agency, data, home)
+    from cropmap.stages.models import promote_model
+
+    say(promote_model(context, model, version=str(version), reason=reason), as_json=as_json)
+
+
+@models.command("rollback")
+def rollback(
+    agency: AgencyFile,
+    model: Network,
+    reason: Annotated[str, typer.Option("--reason", help="why; kept with the version that goes")] = "",
+    data: Data = None, home: Home = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Make the champion before the present one champion again."""
+    context = _open(agency, data, home)
+    from cropmap.stages.models import roll_back
+
+    say(roll_back(context, model, reason=reason), as_json=as_json)
+
+
+def _open(agency: Path, data: Path | None, home: Path | None) -> SeasonContext:
+    """Models belong to no season; the context wants one, and any will do."""
+    from datetime import UTC, datetime
+
+    return open_season(agency, season=datetime.now(UTC).year, home=home, data=data)
