@@ -67,6 +67,20 @@ class RowReject(StrEnum):
     """the clearest row of the parcel and day is the one that counts"""
 
 
+class Exclusion(StrEnum):
+    """Why a parcel takes no part in an evaluation; the first that fits is counted."""
+
+    PARCEL_NOT_IN_TABLE = "PARCEL_NOT_IN_TABLE"
+    """labelled, but the observations do not know it"""
+    PARCEL_WITHOUT_LABEL = "PARCEL_WITHOUT_LABEL"
+    CROP_NOT_IN_LEGEND = "CROP_NOT_IN_LEGEND"
+    PARCEL_TOO_SMALL = "PARCEL_TOO_SMALL"
+    PARCEL_WITHOUT_FOLD = "PARCEL_WITHOUT_FOLD"
+    PARCEL_WITHOUT_OBSERVATION = "PARCEL_WITHOUT_OBSERVATION"
+    """every row of it is unusable"""
+    CLASS_TOO_RARE = "CLASS_TOO_RARE"
+
+
 class QuarantineReason(StrEnum):
     """Why an acquisition was set aside."""
 

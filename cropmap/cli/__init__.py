@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
+from typing import Any, Final
 
 import click
 import typer
@@ -28,6 +28,8 @@ for room in (demo, seasons, inputs, evaluate, models, exports, agencies, serve, 
     room.register(app)
 
 INTERRUPTED: Final = 130
+USAGE_ERRORS: Final[tuple[type[Any], ...]] = (click.ClickException, typer.BadParameter.__mro__[2])
+"""ClickException of click itself, and that of the copy of click which newer releases of typer carry."""
 
 
 def main() -> None:
@@ -41,10 +43,10 @@ def run(arguments: list[str]) -> int:
     except CropmapError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except click.ClickException as error:
+    except USAGE_ERRORS as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:

@@ -25,6 +25,10 @@ def evaluate(
     labels: Annotated[Path | None, typer.Option("--labels", help="CSV: parcel_id, crop_code")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     out: Out = None,
+    by_date: Annotated[
+        bool, typer.Option("--by-date", help="also on series cut at the end of each fortnight: how early is enough?")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="with --by-date: write the picture (PNG)")] = None,
     as_of: AsOf = None,
     data: Data = None,
     home: Home = None,
@@ -32,23 +36,28 @@ def evaluate(
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
     """Out-of-fold accuracy: every parcel is scored by a model that saw neither it nor its holding nor its
-    neighbours. Without --model all networks are evaluated; --out writes the probabilities (Parquet)."""
+    neighbours. Without --model all networks are evaluated; --out writes the probabilities (Parquet). What takes no
+    part is counted by reason."""
+    if plot is not None and not by_date:
+        raise typer.BadParameter("--plot draws the accuracy by date: give --by-date")
     if observations is not None:
         if labels is None or folds is None:
             raise typer.BadParameter("--observations needs --labels and --folds")
         settings = prepare(home, verbose=verbose)
-        from cropmap.stages.evaluation import evaluate_table
+        from cropmap.stages.evaluation import Wanted, evaluate_table
 
         answer = evaluate_table(
-            settings, observations, labels=labels, folds=folds, architecture=model, seed=seed, out=out
-        )
+            settings, observations, labels=labels, folds=folds, architecture=model, seed=seed,
+            wanted=Wanted(out=out, by_date=by_date, plot=plot),
+        )  # fmt: skip
     elif agency is None or season is None:
         raise typer.BadParameter("give AGENCY.yaml and --season, or --observations, --labels and --folds")
     else:
         context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model, verbose=verbose)
-        from cropmap.stages.evaluation import evaluate_season
+        from cropmap.stages.evaluation import Wanted, evaluate_season
 
-        answer = evaluate_season(context, folds=folds, architecture=model, out=out)
+        wanted = Wanted(out=out, by_date=by_date, plot=plot)
+        answer = evaluate_season(context, folds=folds, architecture=model, wanted=wanted)
     if as_json:
         say(answer, as_json=True)
     else:
@@ -56,7 +65,7 @@ def evaluate(
 
 
 def show(answer: dict[str, Any]) -> None:
-    """One line per network, then precision, recall and F1 by class."""
+    """One line per network, then precision, recall and F1 by class, then what was left out."""
     columns = ["network", "n", "oa", "kappa", "macro_f1", "ece"]
     networks = answer["networks"]
     table([{"network": name, **metrics} for name, metrics in networks.items()], columns)
@@ -64,3 +73,11 @@ def show(answer: dict[str, Any]) -> None:
         print(f"\n{name}")
         rows = [{"crop": crop, **values} for crop, values in metrics["per_class"].items()]
         table(rows, ["crop", "n", "precision", "recall", "f1"])
+    for name, rows in answer.get("by_date", {}).items():
+        print(f"\n{name}, by date")
+        table(rows, ["date", "n", "unseen", "observations", "oa", "kappa", "macro_f1", "ece"])
+    if answer["excluded"]:
+        print("\nexcluded")
+        table([{"reason": reason, "n": n} for reason, n in answer["excluded"].items()], ["reason", "n"])
+    for note in answer["notes"]:
+        print(f"note: {note}")

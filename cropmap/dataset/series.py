@@ -6,6 +6,7 @@ window); a parcel without any usable row stays in, with an empty series. Nothing
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,16 +19,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cropmap.errors import ObservationFileError
+from cropmap.observations.tables import S2_BANDS, count_rejects, days, floats, read_layout, read_rows
 from cropmap.provenance import content_hash
-from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowReject
 from cropmap.seasons import Season
-
-S2_BANDS: Final = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-"""Every Sentinel-2 band, in spectral order: the order of the feature axis of imported tables."""
-
-TIME_COLUMNS: Final = ("sensed_at", "datetime", "date", "day")
-MAX_MEDIAN_REFLECTANCE: Final = 2.0
-"""Cloud tops reach about 1.7; a larger median means that the table is not scaled to 0-1."""
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -78,6 +73,15 @@ class Series:
             self.clear_fraction[rows], self.bands, self.day_zero,
         )  # fmt: skip
 
+    def until(self, day: date) -> Series:
+        """The series as they were known on `day`; a parcel that was not seen by then stays, without observations."""
+        known = self.day_of_year <= (day - self.day_zero).days
+        before = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
+        return Series(
+            self.parcel_ids, before[self.offsets], self.day_of_year[known], self.reflectance[known],
+            self.clear_fraction[known], self.bands, self.day_zero,
+        )  # fmt: skip
+
     @cached_property
     def hash(self) -> str:
         """Digest of everything a model sees."""
@@ -101,17 +105,71 @@ def build_series(
     Dropped: rows of other parcels, outside the season's window, with less than `min_clear_fraction` of the parcel
     clear, or without any band. Of several rows of a parcel on one day (two orbits or tiles) the clearest stays.
     """
-    total = _floats(observations["total_pixels"])
-    clear = np.divide(_floats(observations["clear_pixels"]), total, out=np.zeros_like(total), where=total > 0)
+    total = floats(observations["total_pixels"])
+    clear = np.divide(floats(observations["clear_pixels"]), total, out=np.zeros_like(total), where=total > 0)
     stored = np.empty((len(observations), len(bands)), np.int16)
     for column, band in enumerate(bands):
         stored[:, column] = observations[band].to_numpy()
     reflectance = stored.astype(np.float32) / np.float32(REFLECTANCE_SCALE)
     reflectance[stored == REFLECTANCE_NODATA] = np.nan
     return _assemble(
-        observations, clear_fraction=np.clip(clear, 0, 1), reflectance=reflectance, bands=bands,
-        parcel_ids=parcel_ids, season=season, min_clear_fraction=min_clear_fraction, where="observations",
+        _texts(observations["parcel_id"]), day=_days(observations["sensed_at"]), clear_fraction=np.clip(clear, 0, 1),
+        reflectance=reflectance, bands=bands, parcel_ids=parcel_ids, season=season,
+        min_clear_fraction=min_clear_fraction,
+    )[0]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TidySeries:
+    """The series of a table made elsewhere, and what was left out."""
+
+    series: Series
+    excluded: dict[str, int]
+    """rows that were not used, by RowReject; rows of parcels that were not asked for are not among them"""
+    numeric_ids: bool
+    """the table names its parcels by numbers: compared as text, leading zeros are lost"""
+
+
+def read_tidy_series(
+    table: pa.Table,
+    *,
+    min_clear_fraction: float,
+    season: Season | None = None,
+    parcel_ids: Sequence[str] | NDArray[np.str_] | None = None,
+    bands: tuple[str, ...] | None = None,
+    where: str = "observations",
+) -> TidySeries:
+    """Series from a table made elsewhere: `parcel_id`, a date, bands as reflectance 0-1 (any subset), and
+    optionally `clear_fraction` or `cloud_fraction`; what names are understood stands in `observations.tables`.
+
+    `season` None takes the table's own (`calendar_season`), `parcel_ids` None every parcel of the table, `bands` None
+    every Sentinel-2 band that it has, in spectral order. Raises ObservationFileError where the table does not say
+    what is needed or no row can be used.
+    """
+    layout = read_layout(table.schema, where=where, bands=bands or S2_BANDS)
+    if missing := sorted(set(bands or ()) - set(layout.bands)):
+        raise ObservationFileError(f"missing columns {missing}", where=where, mend=f"It has {table.column_names}")
+    rows = read_rows(table.select(layout.columns), layout, where=where)
+    if not (usable := rows.reject < 0).any():
+        raise ObservationFileError(
+            f"none of {len(usable)} rows can be used ({dict(count_rejects(rows.reject))})", where=where,
+            mend="A row needs a parcel, a date and a band",
+        )  # fmt: skip
+    season = season or calendar_season(rows.day[usable])
+    rows.set_aside(RowReject.OUTSIDE_SEASON, (rows.day < days(season.start)) | (rows.day > days(season.end)))
+    rows.set_aside(RowReject.TOO_CLOUDY, rows.clear_fraction < min_clear_fraction)
+    kept = rows.reject < 0
+    if parcel_ids is None:
+        parcel_ids = pc.unique(rows.parcel_id).drop_null().to_pylist()
+    series, repeated = _assemble(
+        rows.parcel_id.filter(pa.array(kept)), day=rows.day[kept], clear_fraction=rows.clear_fraction[kept],
+        reflectance=rows.reflectance[kept], bands=tuple(layout.bands), parcel_ids=parcel_ids, season=season,
+        min_clear_fraction=min_clear_fraction,
     )  # fmt: skip
+    excluded: Counter[str] = count_rejects(rows.reject)
+    if repeated:
+        excluded[RowReject.DUPLICATE_PARCEL_DATE] = repeated
+    return TidySeries(series, dict(sorted(excluded.items())), layout.numeric_ids)
 
 
 def build_tidy_series(
@@ -123,80 +181,54 @@ def build_tidy_series(
     bands: tuple[str, ...] | None = None,
     where: str = "observations",
 ) -> Series:
-    """Series from a table made elsewhere: `parcel_id`, a date, bands as reflectance 0-1 (any subset), and
-    optionally `clear_fraction` or `cloud_fraction` (neither: everything counts as clear).
-
-    `parcel_ids` None takes every parcel of the table, `bands` None every Sentinel-2 band that it has.
-    Raises ObservationFileError where the table does not say what is needed.
-    """
-    bands = bands or tuple(band for band in S2_BANDS if band in table.column_names)
-    needed = {"parcel_id", *bands}
-    if missing := sorted(needed - set(table.column_names)):
-        raise ObservationFileError(f"missing columns {missing}", where=where, mend=f"It has {table.column_names}")
-    if not bands:
-        raise ObservationFileError("no Sentinel-2 band", where=where, mend=f"Name the columns like {list(BANDS)}")
-    try:
-        reflectance = np.column_stack([_floats(table[band]) for band in bands])
-        clear = _clear_fraction(table)
-    except pa.ArrowInvalid as error:
-        raise ObservationFileError(f"a band or fraction is no number ({error})", where=where) from error
-    finite = reflectance[np.isfinite(reflectance)]
-    if len(finite) and np.median(finite) > MAX_MEDIAN_REFLECTANCE:
-        raise ObservationFileError(
-            f"median reflectance is {np.median(finite):.0f}", where=where,
-            mend="Reflectance is 0-1 here: divide by 10 000",
-        )  # fmt: skip
-    if parcel_ids is None:
-        parcel_ids = pc.unique(_texts(table["parcel_id"])).drop_null().to_pylist()
-    return _assemble(
-        table, clear_fraction=clear, reflectance=reflectance, bands=bands, parcel_ids=parcel_ids,
-        season=season, min_clear_fraction=min_clear_fraction, where=where,
-    )  # fmt: skip
+    """The series alone of `read_tidy_series`."""
+    return read_tidy_series(
+        table, season=season, min_clear_fraction=min_clear_fraction, parcel_ids=parcel_ids, bands=bands, where=where
+    ).series
 
 
-def calendar_season(table: pa.Table, *, where: str = "observations") -> Season:
-    """The season of a table that does not say: the year that holds most rows, and a window over all of them."""
-    days = _days(table, where=where)
-    if not len(days):
-        raise ObservationFileError("no rows", where=where)
-    years, counts = np.unique(days.astype("datetime64[D]").astype("datetime64[Y]"), return_counts=True)
-    first, last = (_EPOCH + timedelta(days=int(day)) for day in (days.min(), days.max()))
-    return Season(int(str(years[np.argmax(counts)])), first, last)
+def calendar_season(day: NDArray[np.int64]) -> Season:
+    """The season of rows (days since 1970) that do not say: the year that holds most of them, and a window over all
+    of them from the year before to the year after; a stray date (1970) lies outside."""
+    years, counts = np.unique(day.astype("datetime64[D]").astype("datetime64[Y]"), return_counts=True)
+    year = int(str(years[np.argmax(counts)]))
+    first, last = (_EPOCH + timedelta(days=int(one)) for one in (day.min(), day.max()))
+    return Season(year, max(first, date(year - 1, 1, 1)), min(last, date(year + 1, 12, 31)))
 
 
 def _assemble(
-    table: pa.Table,
+    parcel_id: Any,
     *,
+    day: NDArray[np.int64],
     clear_fraction: NDArray[np.float32],
     reflectance: NDArray[np.float32],
     bands: tuple[str, ...],
     parcel_ids: Sequence[str] | NDArray[np.str_],
     season: Season,
     min_clear_fraction: float,
-    where: str,
-) -> Series:
+) -> tuple[Series, int]:
+    """The series, and how many rows were dropped because a clearer one of the same parcel and day stays."""
     ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
-    parcel = _positions(table["parcel_id"], ids)
-    days = _days(table, where=where)
-    first, last = ((day - _EPOCH).days for day in (season.start, season.end))
+    parcel = _positions(parcel_id, ids)
     keep = (
-        (parcel >= 0) & (days >= first) & (days <= last)
+        (parcel >= 0) & (day >= days(season.start)) & (day <= days(season.end))
         & (clear_fraction >= min_clear_fraction) & np.isfinite(reflectance).any(axis=1)
     )  # fmt: skip
     rows = np.flatnonzero(keep)
     # clearest first within a day; the order of the rows themselves decides the last ties
-    rows = rows[np.lexsort((-clear_fraction[rows], days[rows], parcel[rows]))]
-    repeated = (np.diff(parcel[rows], prepend=-1) == 0) & (np.diff(days[rows], prepend=-1) == 0)
+    rows = rows[np.lexsort((-clear_fraction[rows], day[rows], parcel[rows]))]
+    repeated = (np.diff(parcel[rows], prepend=-1) == 0) & (np.diff(day[rows], prepend=-1) == 0)
     rows = rows[~repeated]
-    return Series(
+    series = Series(
         parcel_ids=ids,
         offsets=np.concatenate([[0], np.cumsum(np.bincount(parcel[rows], minlength=len(ids)))]).astype(np.int64),
-        day_of_year=(days[rows] - (season.day_zero - _EPOCH).days).astype(np.int16),
+        day_of_year=(day[rows] - days(season.day_zero)).astype(np.int16),
         reflectance=np.ascontiguousarray(reflectance[rows], np.float32),
         clear_fraction=clear_fraction[rows].astype(np.float32),
         bands=bands,
         day_zero=season.day_zero,
     )
+    return series, int(repeated.sum())
 
 
 def _texts(column: Any) -> Any:
@@ -204,44 +236,14 @@ def _texts(column: Any) -> Any:
     return pc.cast(column, pa.string())
 
 
-def _floats(column: Any) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = pc.fill_null(pc.cast(column, pa.float32()), np.nan).to_numpy()
-    return values
+def _days(column: Any) -> NDArray[np.int64]:
+    """Days since 1970 (UTC) of the time of sensing, which every stored row has."""
+    values: NDArray[np.int64] = pc.cast(pc.cast(column, pa.date32(), safe=False), pa.int32()).to_numpy()
+    return values.astype(np.int64)
 
 
-def _positions(column: Any, ids: NDArray[np.str_]) -> NDArray[np.int64]:
+def _positions(parcel_id: Any, ids: NDArray[np.str_]) -> NDArray[np.int64]:
     """Position of each row's parcel in `ids`, -1 where it is none of them."""
-    found = pc.index_in(_texts(column), value_set=pa.array(ids.tolist(), pa.string()))
-    positions: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    found = pc.index_in(parcel_id, value_set=pa.array(ids.tolist(), pa.string()))
+    positions: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return positions
-
-
-def _clear_fraction(table: pa.Table) -> NDArray[np.float32]:
-    """1 where the table says nothing; a row with an empty fraction counts as cloudy."""
-    if "clear_fraction" in table.column_names:
-        clear = _floats(table["clear_fraction"])
-    elif "cloud_fraction" in table.column_names:
-        clear = 1 - _floats(table["cloud_fraction"])
-    else:
-        return np.ones(len(table), np.float32)
-    return np.clip(np.nan_to_num(clear, nan=0.0), 0, 1).astype(np.float32)
-
-
-def _days(table: pa.Table, *, where: str) -> NDArray[np.int64]:
-    """Days since 1970 (UTC) from the first time column there is."""
-    name = next((name for name in TIME_COLUMNS if name in table.column_names), None)
-    if name is None:
-        raise ObservationFileError("no date column", where=where, mend=f"Name it one of {list(TIME_COLUMNS)}")
-    column = table[name]
-    try:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            column = pc.cast(pc.utf8_slice_codeunits(column, 0, 10), pa.date32())
-        days = pc.cast(column, pa.date32(), safe=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ObservationFileError(
-            f"column {name} holds no dates ({error})", where=where, mend="Write ISO dates: 2018-05-31"
-        ) from error
-    if days.null_count:
-        raise ObservationFileError(f"{days.null_count} rows without a date in column {name}", where=where)
-    values: NDArray[np.int64] = pc.cast(days, pa.int32()).to_numpy().astype(np.int64)
-    return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +19,13 @@ from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
 from cropmap.dataset.series import Series, build_series
-from cropmap.errors import ConfigurationError, InputError, ModelError
+from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, EPSG_EQUAL_AREA, AcquisitionStatus
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.pairs import read_pairs
 
 MIN_CLASSES: Final = 2
 
@@ -141,26 +141,14 @@ def make_folds(context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray
         )  # fmt: skip
     if section.by == "random":
         return folding.at_random(label=label, count=section.n, seed=context.agency.model.seed, holding_id=holding)
-    assigned = read_folds(Path(context.agency.resolve(section.file or "", season=context.season.year)))
+    path = Path(context.agency.resolve(section.file or "", season=context.season.year))
+    assigned = read_folds(path)
     return folding.from_file(assigned, parcel_ids=parcels["parcel_id"].tolist(), labelled=labelled, holding_id=holding)
 
 
 def read_folds(path: Path) -> dict[str, str]:
     """parcel_id -> fold of a CSV file; both are text."""
-    return read_pairs(path, key="parcel_id", value="fold", where="model.folds.file")
-
-
-def read_pairs(path: Path, *, key: str, value: str, where: str) -> dict[str, str]:
-    """Two columns of a CSV file as text. Raises ConfigurationError where the file or a column is missing."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            missing = {key, value} - set(rows.fieldnames or ())
-            if missing:
-                raise ConfigurationError(f"{path} has no column {' and '.join(sorted(missing))}", where=where)
-            return {row[key].strip(): row[value].strip() for row in rows}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({error})", where=where) from error
+    return read_pairs(path, value="fold", where="model.folds.file")
 
 
 def needed_dataset(data: SeasonData) -> Dataset:

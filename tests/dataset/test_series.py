@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cropmap.dataset.series import Series, build_series, build_tidy_series, calendar_season
+from cropmap.dataset.series import Series, build_series, build_tidy_series, calendar_season, read_tidy_series
 from cropmap.errors import ObservationFileError
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.seasons import Season
@@ -113,8 +113,51 @@ def test_a_tidy_table_with_some_bands_becomes_a_series(fraction: str, days: list
 
 
 def test_the_season_of_a_table_is_the_year_of_most_rows() -> None:
-    table = pa.table({"parcel_id": ["a"] * 3, "date": ["2017-11-30", "2018-02-01", "2018-03-01"]})
-    assert calendar_season(table) == Season(2018, date(2017, 11, 30), date(2018, 3, 1))
+    days = np.array(["2017-11-30", "2018-02-01", "2018-03-01"], "datetime64[D]").astype(np.int64)
+    assert calendar_season(days) == Season(2018, date(2017, 11, 30), date(2018, 3, 1))
+    stray = np.append(days, 0)  # a date that somebody left at zero
+    assert calendar_season(stray) == Season(2018, date(2017, 1, 1), date(2018, 3, 1))
+
+
+def test_rows_of_a_tidy_table_that_are_not_used_are_counted() -> None:
+    rows = [
+        ("a", "2018-02-01", 1.0, 0.1),
+        ("a", "2018-02-01", 0.9, 0.2),
+        ("a", "2018-02-11", 0.4, 0.1),
+        ("a", "2018-02-21", 1.0, None),
+        ("a", "2018-03-01", 1.0, 2.5),
+        ("a", "1970-01-01", 1.0, 0.1),
+        ("a", None, 1.0, 0.1),
+        (None, "2018-02-01", 1.0, 0.1),
+        ("b", "2018-02-01", 1.0, None),
+        ("not asked for", "2018-02-01", 1.0, 0.1),
+    ]
+    names = ("parcel_id", "date", "clear_fraction", "B04")
+    table = pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
+    read = read_tidy_series(table, min_clear_fraction=0.5, parcel_ids=["a", "b"])
+    assert read.series.lengths.tolist() == [1, 0]
+    np.testing.assert_allclose(read.series.reflectance, [[0.1]])
+    assert read.excluded == {
+        "DUPLICATE_PARCEL_DATE": 1, "MISSING_DATE": 1, "MISSING_PARCEL_ID": 1, "NO_BAND_VALUE": 2,
+        "OUTSIDE_SEASON": 1, "REFLECTANCE_OUT_OF_RANGE": 1, "TOO_CLOUDY": 1,
+    }  # fmt: skip
+
+
+def test_bands_in_any_order_and_spelling_give_the_same_series() -> None:
+    one = pa.table({"parcel_id": ["a"], "date": ["2018-02-01"], "B02": [0.1], "B8A": [0.4], "B12": [0.2]})
+    other = pa.table({"b8a": [0.4], "B12_mean": [0.2], "date": ["2018-02-01"], "B2": [0.1], "parcel_id": ["a"]})
+    first, second = (build_tidy_series(table, season=SEASON, min_clear_fraction=0.5) for table in (one, other))
+    assert first.bands == ("B02", "B8A", "B12")
+    assert first.hash == second.hash
+
+
+def test_a_cut_at_a_day_is_what_would_have_been_built_then() -> None:
+    table = observations(*((p, f"2018-0{m}-11", 10, 100 * m) for m in (1, 2, 3) for p in ("x", "y")),
+                         ("late", "2018-03-12", 10, 7), ("autumn", "2017-11-01", 10, 8))  # fmt: skip
+    whole = built(table, "x", "y", "late", "autumn", "never")
+    for day in (date(2017, 10, 31), date(2018, 2, 11), date(2018, 3, 11), date(2018, 12, 31)):
+        assert whole.until(day).hash == built(table, "x", "y", "late", "autumn", "never", season=SEASON.until(day)).hash
+    assert whole.until(date(2018, 2, 11)).lengths.tolist() == [1, 0, 0, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -124,8 +167,11 @@ def test_the_season_of_a_table_is_the_year_of_most_rows() -> None:
         ({"parcel_id": ["a"], "date": ["2018-01-01"], "ndvi": [0.1]}, "no Sentinel-2 band"),
         ({"parcel_id": ["a"], "B04": [0.1]}, "no date column"),
         ({"parcel_id": ["a"], "date": ["May"], "B04": [0.1]}, "column date holds no dates"),
-        ({"parcel_id": ["a"], "date": pa.array([None], pa.string()), "B04": [0.1]}, "1 rows without a date"),
-        ({"parcel_id": ["a"], "date": ["2018-01-01"], "B04": [1200.0]}, "median reflectance is 1200"),
+        ({"parcel_id": ["a"], "date": pa.array([None], pa.string()), "B04": [0.1]}, "none of 1 rows can be used"),
+        (
+            {"parcel_id": ["a"], "date": ["2018-01-01"], "B04": [1200.0]},
+            "reflectance is 1200. Reflectance is 0-1 here",
+        ),
         ({"parcel_id": ["a"], "date": ["2018-01-01"], "B04": ["dark"]}, "a band or fraction is no number"),
     ],
 )
