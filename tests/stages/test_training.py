@@ -1,0 +1,263 @@
+"""Training and the gate on a real season: a network of one step until July, then one that has learnt the whole year.
+
+The figures of single trainings are not asserted: one that has hardly learnt is worse than one that has, that is all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from cropmap.errors import InputError
+from cropmap.model.artifact import read_manifest
+from cropmap.model.gate import Score
+from cropmap.model.registry import ModelVersion, list_versions
+from cropmap.predictions.predict import load_artifact
+from cropmap.schemas import Architecture
+from cropmap.settings import Settings
+from cropmap.simulation.season import simulate_season
+from cropmap.stages import champion, products
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.models import promote_model, roll_back
+from cropmap.stages.training import train_network, training_key
+from cropmap.store import Store
+from tests.database_fixtures import _fresh
+from tests.stages.conftest import YEAR, observe_everything
+
+pytestmark = [
+    # alembic and sqlalchemy inside mlflow; none of it is ours to mend
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+NETWORK = Architecture.LSTM
+JULY = date(YEAR, 7, 10)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A store and an MLflow database that a test may change."""
+
+    folder: Path
+    inputs: Path
+
+    def open(self, *, steps: int, as_of: date | None = None, folds: str = "region") -> SeasonContext:
+        document = yaml.safe_load((self.inputs / "agency.yaml").read_text())
+        document["assessment"] = {"min_class_parcels": 10, "clean_up_rounds": 0}
+        document["model"] = {
+            "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": steps,
+            "folds": {"by": folds, "neighbour_distance_m": 0, "n": 2},
+        }  # fmt: skip
+        path = self.folder / f"agency-{steps}-{folds}.yaml"
+        path.write_text(yaml.safe_dump(document))
+        context = SeasonContext.open(Settings.load(), path, season=YEAR, as_of=as_of, data=self.inputs)
+        mlflow = f"sqlite:///{self.folder / 'mlflow.db'}"
+        files = str(self.folder / "mlflow")
+        return replace(context, store=Store(self.folder / "store"), mlflow_uri=mlflow, mlflow_artifacts=files)
+
+    @property
+    def hardly(self) -> SeasonContext:
+        """One step on what was acquired until July."""
+        return self.open(steps=1, as_of=JULY)
+
+    @property
+    def learnt(self) -> SeasonContext:
+        """Enough steps on the whole season."""
+        return self.open(steps=120)
+
+    def copy(self, folder: Path) -> Home:
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Home(folder, self.inputs)
+
+    def versions(self) -> tuple[ModelVersion, ...]:
+        context = self.learnt
+        return list_versions(context.mlflow_uri, name=champion.model_name(context, NETWORK))
+
+
+@dataclass(frozen=True)
+class Trained:
+    home: Home
+    first: dict[str, Any]
+    second: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, cluster_url: str) -> Iterator[Trained]:
+    """Both trained, one after the other; no test changes this home."""
+    folder = tmp_path_factory.mktemp("trained")
+    simulate_season(folder / "inputs", parcels=160, seed=4, season=YEAR, dates=8)
+    (folder / "home").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROPMAP_HOME", str(folder / "home"))
+        patch.setenv("CROPMAP_THREADS", "1")
+        patch.delenv("CROPMAP_DATA", raising=False)
+        for url in _fresh(cluster_url, template="cropmap"):
+            patch.setenv("CROPMAP_DATABASE_URL", url)
+            home = Home(folder / "home", folder / "inputs")
+            observe_everything(home.learnt)
+            yield Trained(home, train_network(home.hardly, NETWORK), train_network(home.learnt, NETWORK))
+
+
+@pytest.fixture
+def home(trained: Trained, tmp_path: Path) -> Home:
+    """The same, to be changed."""
+    return trained.home.copy(tmp_path)
+
+
+def _champion(home: Home) -> str:
+    model = champion.current_model(home.learnt, NETWORK)
+    assert model is not None
+    return model.artifact_id
+
+
+def _key(context: SeasonContext) -> str:
+    return training_key(context, season_data(context), NETWORK)
+
+
+def test_a_better_model_of_more_acquisitions_takes_over(trained: Trained) -> None:
+    home, first, second = trained.home, trained.first, trained.second
+    assert (first["gate"], first["reason"]) == ("promoted", "FIRST_MODEL")
+    assert (second["gate"], second["reason"]) == ("promoted", "GAIN")
+    assert second["macro_f1"] > first["macro_f1"]
+    assert [m.artifact_id for m in champion.succession(home.learnt, NETWORK)] == [first["artifact"], second["artifact"]]
+    assert [(v.registered.artifact_id, v.aliases, v.promoted, v.reason) for v in home.versions()] == [
+        (first["artifact"], (), True, "FIRST_MODEL"),
+        (second["artifact"], ("challenger", "champion"), True, "GAIN"),
+    ]
+
+
+def test_a_run_in_mlflow_holds_everything_that_was_known(trained: Trained) -> None:
+    version = trained.home.versions()[1]
+    manifest = read_manifest(trained.home.learnt.store, version.registered.artifact_id)
+    client = MlflowClient(trained.home.learnt.mlflow_uri)
+    files = {file.path for file in client.list_artifacts(version.registered.run_id)}
+    assert {"confusion.png", "reliability.png", "manifest.json", "fold-0.onnx", "fold-3.onnx"} <= files
+    run = client.get_run(version.registered.run_id)
+    assert run.data.params["min_steps"] == "120"
+    assert run.data.tags["data"] == manifest.dataset_hash
+    assert run.data.tags["code"] == manifest.code_version
+    assert run.data.tags["artifact"] == version.registered.artifact_id
+    assert (run.data.tags["cropmap.promoted"], run.data.tags["cropmap.reason"]) == ("true", "GAIN")
+    assert "OA 0." in run.data.tags["cropmap.detail"]
+    for fold in manifest.fold_names:
+        assert run.data.metrics[f"oa/{fold}"] == manifest.evaluation["per_fold"][fold]
+        assert run.data.metrics[f"macro_f1/{fold}"] == manifest.evaluation["per_fold_macro_f1"][fold]
+        assert len(client.get_metric_history(run.info.run_id, f"{fold}/train_loss")) > 1
+
+
+def test_the_champion_is_scored_where_it_would_predict_by_models_that_never_saw_the_place(trained: Trained) -> None:
+    context = trained.home.learnt
+    data = season_data(context)
+    ground = champion.ground_of(context, data)
+    before = load_artifact(context.store, trained.first["artifact"])
+    found = champion.score_artifact(before, ground, threads=1)
+    # by hand: the older network of each region on that region, over all that is judged there
+    right = {}
+    for k, name in enumerate(before.manifest.fold_names):
+        here = np.flatnonzero(
+            ground.dataset.judged & (ground.dataset.folds.fold == ground.dataset.folds.names.index(name))
+        )
+        said = champion.predict(before, data.series.take(here), fold=np.full(len(here), k, np.int16))
+        crop = np.array(said.crops)[said.probabilities.argmax(axis=1)]
+        right[name] = crop == np.array(ground.dataset.crops)[ground.dataset.label[here]]
+    assert found.fold_oa == {name: pytest.approx(hits.mean()) for name, hits in right.items()}
+    assert found.oa == pytest.approx(np.concatenate(list(right.values())).mean())
+    assert len(found.fold_oa) == 4
+    now = load_artifact(context.store, trained.second["artifact"])
+    assert champion.score_artifact(now, ground, threads=1) == Score.read(now.manifest)
+
+
+def test_the_same_training_twice_changes_nothing(home: Home, trained: Trained) -> None:
+    before = {p: p.stat().st_mtime_ns for p in home.folder.joinpath("store").rglob("*") if p.is_file()}
+    assert train_network(home.learnt, NETWORK) == trained.second
+    assert train_network(home.hardly, NETWORK) == trained.first, "and no former champion comes back"
+    assert {p: p.stat().st_mtime_ns for p in home.folder.joinpath("store").rglob("*") if p.is_file()} == before
+    assert home.versions() == trained.home.versions()
+
+
+def test_a_worse_challenger_is_refused_and_the_champion_predicts(home: Home, trained: Trained) -> None:
+    worse = home.open(steps=2)
+    answer = train_network(worse, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "WORSE")
+    assert _champion(home) == trained.second["artifact"]
+    refused = home.versions()[2]
+    assert (refused.aliases, refused.promoted, refused.reason) == (("challenger",), False, "WORSE")
+
+    plan = products.plan_run(worse)
+    assert plan.artifact_id == trained.second["artifact"]
+    assert products.plan_run(worse, retrain=True) == plan, "a season that comes again is planned on what predicts"
+    assert products.predict(worse, plan)["scored"] == np.count_nonzero(season_data(worse).series.lengths)
+
+
+def test_a_season_as_of_a_day_is_not_judged_by_a_model_that_knows_what_came_after(home: Home, trained: Trained) -> None:
+    until_july = home.open(steps=2, as_of=JULY)
+    answer = train_network(until_july, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "LATER_DATA")
+    assert _champion(home) == trained.second["artifact"]
+    assert products.plan_run(until_july).artifact_id == answer["artifact"]
+    assert products.plan_run(home.hardly).artifact_id == trained.first["artifact"], "it was champion in its time"
+
+
+def test_folds_that_were_dealt_anew_leave_the_season_to_its_own_model(home: Home, trained: Trained) -> None:
+    blocks = home.open(steps=2, folds="block")
+    with pytest.raises(InputError, match=r"cannot judge this season: OTHER_FOLDS\. Run `cropmap train`"):
+        products.plan_run(blocks)
+    answer = train_network(blocks, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "OTHER_FOLDS")
+    assert _champion(home) == trained.second["artifact"]
+    plan = products.plan_run(blocks)
+    assert plan.artifact_id == answer["artifact"]
+    assert products.predict(blocks, plan)["parcels"] == len(needed_dataset(season_data(blocks)).label)
+
+
+@pytest.mark.parametrize("reached", ["registered in MLflow", "made champion"])
+def test_a_kill_between_the_steps_leaves_one_version_and_one_decision(
+    reached: str, home: Home, trained: Trained
+) -> None:
+    context = home.learnt
+    record = f"models/{context.agency.agency}/lstm/{_key(context)}.json"
+    assert context.store.exists(record)
+    context.store.remove(record)
+    if reached == "registered in MLflow":
+        champion.write_succession(context, NETWORK, champion.succession(context, NETWORK)[:1])
+        assert _champion(home) == trained.first["artifact"]
+
+    assert train_network(context, NETWORK) == trained.second
+    assert champion.succession(context, NETWORK) == champion.succession(trained.home.learnt, NETWORK)
+    assert [(v.registered, v.aliases, v.reason) for v in home.versions()] == [
+        (v.registered, v.aliases, v.reason) for v in trained.home.versions()
+    ]
+
+
+def test_after_a_rollback_the_former_champion_predicts_until_somebody_promotes(home: Home, trained: Trained) -> None:
+    context = home.learnt
+    before = products.plan_run(context)
+    assert roll_back(context, NETWORK, reason="maize is missing")["artifact"] == trained.first["artifact"]
+    assert train_network(context, NETWORK)["reason"] == "ROLLED_BACK", "training again does not bring it back"
+    after = products.plan_run(context)
+    assert after.artifact_id == trained.first["artifact"]
+    assert after.run_id != before.run_id
+
+    promote_model(context, NETWORK, version="2", reason="it was the clouds")
+    assert products.plan_run(context) == before
+
+
+def test_a_champion_that_cannot_be_read_refuses_and_asks_for_a_person(home: Home, trained: Trained) -> None:
+    context = home.open(steps=2)
+    context.store.remove(f"artifacts/{trained.second['artifact']}/manifest.json")
+    answer = train_network(context, NETWORK)
+    assert answer["reason"] == "UNREADABLE"
+    with pytest.raises(InputError, match=r"UNREADABLE.*cropmap models promote"):
+        products.plan_run(context)
+    promote_model(context, NETWORK, version="3", reason="the disk was lost")
+    assert products.plan_run(context).artifact_id == answer["artifact"]
