@@ -167,10 +167,11 @@ REJECTION_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "reason", 
 
 PREDICTION_COLUMNS: Final = (
     "parcel_id", "crop", "probability", "second_crop", "second_probability",
-    "n_observations", "last_observation", "scored_by",
+    "n_observations", "last_observation", "scored_by", "out_of_distribution",
 )  # fmt: skip
 """`crop` is a class name of the legend, None where the parcel has no usable observation; last_observation a date;
-scored_by "fold 2" (a model that never saw the parcel) or "mean of 4 folds" (undeclared parcels)."""
+scored_by "fold 2" (a model that never saw the parcel) or "mean of 4 folds" (undeclared parcels); out_of_distribution
+the share of training parcels that look more ordinary, 0-1, NaN where nothing was seen or nothing was trained."""
 
 ASSESSMENT_COLUMNS: Final = (
     "parcel_id", "declared_code", "declared_crop", "predicted_crop", "declared_probability",

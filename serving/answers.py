@@ -112,6 +112,10 @@ class ParcelPrediction(BaseModel):
     n_observations: int
     last_observation: date | None
     scored_by: str | None = Field(description="the fold whose model never saw this parcel", examples=["fold 2"])
+    out_of_distribution: float | None = Field(
+        description="share of the training parcels that look more ordinary than this one, 0 to 1: above 0.99 the "
+        "models have seen next to nothing like it"
+    )
     model_version: str | None
 
 

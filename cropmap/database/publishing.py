@@ -16,6 +16,7 @@ from cropmap.schemas import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_CO
 
 TYPES: Final[dict[str, ColumnType]] = {
     "probability": "float8", "second_probability": "float8", "n_observations": "int4", "last_observation": "date",
+    "out_of_distribution": "float8",
     "declared_probability": "float8", "right_probability": "float8", "priority": "float8",
     "level": "int4", "n_parcels": "int4", "n_holdings": "int4", "area_ha": "float8",
     "declared_ha": "float8", "mapped_ha": "float8", "estimate_ha": "float8", "se_ha": "float8",

@@ -35,7 +35,7 @@ WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "
 """
 PREDICTIONS: Final = """
 SELECT agency, season, p.parcel_id, p.nuts_id, p.area_ha, p.crop, p.probability, p.second_crop, p.second_probability,
-       p.n_observations, p.last_observation, p.scored_by, r.model_version, run_id
+       p.n_observations, p.last_observation, p.scored_by, p.out_of_distribution, r.model_version, run_id
 FROM ({runs}) r JOIN prediction p USING (run_id)
 WHERE {filters} ORDER BY agency, season, p.parcel_id COLLATE "C"
 """

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from cropmap.errors import ArtifactError
 from cropmap.model.calibration import Calibration
+from cropmap.model.strangeness import Familiar
 from cropmap.provenance import content_hash, value_hash
 from cropmap.store import Store
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""2: `familiar`"""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Manifest:
     min_clear_fraction: float
     """the clear share below which observations were left out in training, and have to be in prediction"""
     calibration: Calibration
+    familiar: Familiar
+    """what the training parcels look like, so that a parcel that looks otherwise can be told"""
     folds_made_by: str
     """region, block, file or random"""
     fold_names: tuple[str, ...]
@@ -60,6 +64,7 @@ class Manifest:
             values[key] = tuple(values[key])
         fitted = values["calibration"]
         values["calibration"] = Calibration(fitted["temperature"], tuple(fitted["bias"]))
+        values["familiar"] = Familiar.from_json(values["familiar"])
         return cls(**values)
 
 
@@ -91,7 +96,9 @@ def read_manifest(store: Store, artifact_id: str) -> Manifest:
     try:
         document = json.loads(store.read_bytes(name))
         if document.get("format") != FORMAT:
-            raise ArtifactError(f"format {document.get('format')}, this code reads {FORMAT}", where=name)
+            raise ArtifactError(
+                f"format {document.get('format')}, this code reads {FORMAT}", where=name, mend="Train again"
+            )
         manifest = Manifest.from_json(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"manifest cannot be read ({error!r})", where=name, mend="Train again") from error

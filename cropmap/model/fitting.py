@@ -16,6 +16,7 @@ from cropmap.model.calibration import Calibration, calibrate_across, fit_calibra
 from cropmap.model.crossfit import CrossFit, cross_fit
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.export import check_parity, export_network
+from cropmap.model.strangeness import learn_familiar
 from cropmap.model.training import TrainingConfig
 from cropmap.provenance import code_version
 from cropmap.store import Store
@@ -124,6 +125,7 @@ def fit_model(
         bands=dataset.series.bands,
         min_clear_fraction=min_clear_fraction,
         calibration=out.calibration,
+        familiar=learn_familiar(dataset),
         folds_made_by=dataset.folds.made_by,
         fold_names=dataset.folds.names,
         dataset_hash=dataset.hash,

@@ -18,6 +18,7 @@ from cropmap.dataset.batches import by_length, pad
 from cropmap.dataset.series import Series
 from cropmap.errors import ArtifactError
 from cropmap.model.artifact import Manifest, read_file, read_manifest
+from cropmap.model.strangeness import out_of_distribution
 from cropmap.predictions.predictions import Predictions
 from cropmap.progress import Counter
 from cropmap.store import Store
@@ -95,6 +96,7 @@ def predict(
         scored_by=[f"fold {k}" if k >= 0 else f"mean of {count} folds" for k in fold],
         n_observations=series.lengths.astype(np.int32),
         last_observation=series.last_days(),
+        out_of_distribution=out_of_distribution(series, manifest.familiar),
     )
 
 

@@ -35,6 +35,8 @@ class Predictions:
     """(N,) clear observations that went in"""
     last_observation: Sequence[date | None]
     """(N,) date of the latest of them"""
+    out_of_distribution: NDArray[np.float32]
+    """(N,) share of training parcels that look more ordinary, 0-1; NaN without observation or model"""
 
     def __len__(self) -> int:
         return len(self.parcel_ids)
@@ -54,7 +56,7 @@ class Predictions:
         names[~seen] = None
         columns: tuple[Any, ...] = (
             self.parcel_ids.tolist(), names[:, 0].tolist(), best[:, 0], names[:, 1].tolist(), best[:, 1],
-            self.n_observations, self.last_observation, self.scored_by,
+            self.n_observations, self.last_observation, self.scored_by, self.out_of_distribution,
         )  # fmt: skip
         # dtype object keeps None apart from NaN
         return pd.DataFrame(
@@ -72,6 +74,7 @@ class Predictions:
                 "n_observations": pa.array(self.n_observations, pa.int32()),
                 "last_observation": pa.array(self.last_observation, pa.date32()),
                 "scored_by": pa.array(list(self.scored_by), pa.string()),
+                "out_of_distribution": pa.array(self.out_of_distribution, pa.float32()),
                 "logits": pa.FixedSizeListArray.from_arrays(pa.array(self.logits.ravel()), len(self.crops)),
             },
             metadata={"crops": json.dumps(self.crops)},
@@ -90,4 +93,5 @@ class Predictions:
             scored_by=table["scored_by"].to_pylist(),
             n_observations=table["n_observations"].to_numpy(),
             last_observation=table["last_observation"].to_pylist(),
+            out_of_distribution=table["out_of_distribution"].to_numpy(),
         )

@@ -109,7 +109,7 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
             parcel_ids=series.parcel_ids, crops=data.legend.crops,
             logits=np.full((len(series), len(data.legend.crops)), np.nan, np.float32),
             scored_by=[UNTRAINED] * len(series), n_observations=series.lengths.astype(np.int32),
-            last_observation=series.last_days(),
+            last_observation=series.last_days(), out_of_distribution=np.full(len(series), np.nan, np.float32),
         )  # fmt: skip
     assert plan.artifact_id, "a run with a dataset is planned after training"
     artifact = load_artifact(context.store, plan.artifact_id)

@@ -69,6 +69,7 @@ def predictions(crop: str = "wheat") -> pd.DataFrame:
             "n_observations": [12, 3, 0],
             "last_observation": [date(2018, 9, 30), date(2018, 8, 1), None],
             "scored_by": ["fold 2", "mean of 4 folds", None],
+            "out_of_distribution": [0.5, 0.999, float("nan")],
         }
     )
 

@@ -15,7 +15,7 @@ from cropmap.errors import MigrationError
 
 VIEWS = {
     "crop_prediction": "agency season parcel_id nuts_id area_ha crop probability second_crop second_probability"
-    " n_observations last_observation scored_by model_version run_id",
+    " n_observations last_observation scored_by model_version run_id out_of_distribution",
     "crop_assessment": "agency season parcel_id holding_id nuts_id area_ha declared_code declared_crop predicted_crop"
     " declared_probability verdict reason priority run_id",
     "crop_statistic": "agency season as_of nuts_version nuts_id level crop strucpro concept basis declared_ha mapped_ha"
@@ -37,7 +37,7 @@ def test_upgrade_applies_every_file_in_order_and_only_once(empty_database_url: s
     with connect(empty_database_url) as connection:
         assert all(step.applied_at is None for step in migrations.status(connection))
         first = migrations.upgrade(connection)
-        assert first == ["0001_tables", "0002_public_views", "0003_roles", "0004_maps"]
+        assert first == ["0001_tables", "0002_public_views", "0003_roles", "0004_maps", "0005_out_of_distribution"]
         before = migrations.status(connection)
         assert migrations.upgrade(connection) == []
         assert migrations.status(connection) == before
@@ -51,15 +51,15 @@ def test_changed_file_is_refused(connection: Connection, folder: Path) -> None:
 
 
 def test_newer_database_is_refused(connection: Connection, folder: Path) -> None:
-    (folder / "0005_next.sql").write_text("CREATE TABLE next_thing (id integer);")
-    assert migrations.upgrade(connection, folder) == ["0005_next"]
-    with pytest.raises(MigrationError, match=r"newer than this version of cropmap [(]it has 0005_next"):
+    (folder / "0006_next.sql").write_text("CREATE TABLE next_thing (id integer);")
+    assert migrations.upgrade(connection, folder) == ["0006_next"]
+    with pytest.raises(MigrationError, match=r"newer than this version of cropmap [(]it has 0006_next"):
         migrations.status(connection)
 
 
 def test_failing_migration_leaves_nothing(connection: Connection, folder: Path) -> None:
-    (folder / "0005_good.sql").write_text("CREATE TABLE good (id integer);")
-    (folder / "0006_bad.sql").write_text("CREATE TABLE bad (id nonsense);")
+    (folder / "0006_good.sql").write_text("CREATE TABLE good (id integer);")
+    (folder / "0007_bad.sql").write_text("CREATE TABLE bad (id nonsense);")
     with pytest.raises(Exception, match="nonsense"):
         migrations.upgrade(connection, folder)
     assert connection.execute("SELECT to_regclass('good')").fetchone() == (None,)
@@ -78,7 +78,7 @@ def test_two_processes_do_not_race(empty_database_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, results)) == [0, 0, 4]
+    assert sorted(map(len, results)) == [0, 0, 5]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -139,7 +139,7 @@ def test_an_owner_who_is_no_superuser_can_upgrade(empty_database_url: str) -> No
         connection.execute("CREATE ROLE plain_owner; GRANT ALL ON SCHEMA public TO plain_owner")
         connection.execute("SET ROLE plain_owner")
         try:
-            assert len(migrations.upgrade(connection)) == 4
+            assert len(migrations.upgrade(connection)) == 5
             assert connection.execute("SELECT count(*) FROM run_log").fetchone() == (0,)
         finally:
             connection.execute("RESET ROLE; DROP OWNED BY plain_owner; DROP ROLE plain_owner")

@@ -36,10 +36,10 @@ def test_published_rows_are_what_the_views_show(season: Connection) -> None:
     assert publish_run(season)
     assert season.execute("SELECT * FROM crop_prediction ORDER BY parcel_id COLLATE \"C\"").fetchall() == [
         ("bretagne", 2018, "007", "FRH01", 1.4, "wheat", 0.75, "maize", 0.125, 12, date(2018, 9, 30), "fold 2",
-         "lstm-1", "run-1"),
+         "lstm-1", "run-1", 0.5),
         ("bretagne", 2018, "7", "FRH02", 2.0, "maize", 0.5, "wheat", 0.25, 3, date(2018, 8, 1), "mean of 4 folds",
-         "lstm-1", "run-1"),
-        ("bretagne", 2018, AWKWARD, "FRH02", 0.25, None, None, None, None, 0, None, None, "lstm-1", "run-1"),
+         "lstm-1", "run-1", 0.999),
+        ("bretagne", 2018, AWKWARD, "FRH02", 0.25, None, None, None, None, 0, None, None, "lstm-1", "run-1", None),
     ]  # fmt: skip
     assert season.execute("SELECT * FROM crop_assessment WHERE verdict = 'mismatch'").fetchall() == [
         ("bretagne", 2018, "007", "0001", "FRH01", 1.4, "056", "maize", "wheat", 0.125, "mismatch",

@@ -72,6 +72,7 @@ def test_parcel_with_all_that_is_known(season: Connection) -> None:
     assert (row["area_ha"], row["nuts_id"], row["run_id"], row["simulated"]) == (1.4, "FRH01", "run-1", True)
     assert row["declaration"]["crop_code"] == "056"
     assert row["prediction"]["last_observation"] == "2018-09-30"
+    assert row["prediction"]["out_of_distribution"] == 0.5
     assert row["prediction"]["model_version"] == "lstm-1"
     assert row["assessment"]["verdict"] == "mismatch"
     assert row["geometry"]["type"] == "Polygon"

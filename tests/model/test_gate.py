@@ -22,6 +22,7 @@ from cropmap.model.gate import (
     honest_folds,
     obstacle,
 )
+from cropmap.model.strangeness import Familiar
 from tests.model.problems import make_dataset
 
 FOLDS = ("FRH01", "FRH02", "FRH03", "FRH04")
@@ -117,7 +118,8 @@ RULE = "region, NUTS 2021, 200 m"
 def made_for(dataset: Dataset, **changes: object) -> Manifest:
     values: dict[str, object] = {
         "architecture": "lstm", "crops": dataset.crops, "bands": dataset.series.bands, "min_clear_fraction": 0.5,
-        "calibration": Calibration(1.0, (0.0,) * 3), "folds_made_by": "region", "fold_names": dataset.folds.names,
+        "calibration": Calibration(1.0, (0.0,) * 3),
+        "familiar": Familiar((), (), ()), "folds_made_by": "region", "fold_names": dataset.folds.names,
         "dataset_hash": dataset.hash, "config": {}, "seed": 1, "code_version": "x", "evaluation": {}, "parity": FINE,
         "files": {}, "about": {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE},
     }  # fmt: skip

@@ -57,6 +57,9 @@ def test_rows_sum_to_one_and_a_parcel_without_observation_is_empty(fitted: tuple
     seen = np.arange(60) != NO_OBSERVATION
     np.testing.assert_allclose(predictions.probabilities[seen].sum(axis=1), 1, atol=1e-6)
     assert np.isnan(predictions.probabilities[NO_OBSERVATION]).all()
+    strange = predictions.out_of_distribution
+    assert np.isnan(strange[NO_OBSERVATION])
+    assert 0 <= strange[seen].min() < 0.2 < 0.8 < strange[seen].max() <= 1
     table = predictions.table()
     assert tuple(table.columns) == PREDICTION_COLUMNS
     empty = table.iloc[NO_OBSERVATION]

@@ -91,7 +91,7 @@ def publish(connection: Connection, run_id: str = "run-1", *, published_at: date
         {
             "parcel_id": ids, "crop": pd.Series("corn", ids.index).where(seen, None), "probability": 0.75,
             "second_crop": "wheat", "second_probability": 0.125, "n_observations": 12,
-            "last_observation": date(2018, 10, 30), "scored_by": "fold 2",
+            "last_observation": date(2018, 10, 30), "scored_by": "fold 2", "out_of_distribution": 0.5,
         }
     )  # fmt: skip
     assessments = PARCELS.assign(
