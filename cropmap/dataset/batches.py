@@ -1,7 +1,8 @@
 """Ragged series in, padded batches out, without a Python loop over parcels.
 
 A batch keeps a parcel's observations first and its padding last, so that a recurrent network may stop at the
-last valid step. Padding is zero and never reaches a result.
+last valid step. Padding is zero and never reaches a result. Training and prediction pick the observations of a batch
+by the same `positions`.
 """
 
 from __future__ import annotations
@@ -34,33 +35,45 @@ class Batch:
     def inputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         return self.reflectance, self.day_of_year, self.valid
 
-    def keep(self, kept: NDArray[np.bool_]) -> Batch:
-        """The batch without some observations (`kept` (B, T)); the others move up and leave no hole."""
+
+@dataclass(frozen=True)
+class Positions:
+    """Which observations a batch is made of."""
+
+    row: NDArray[np.int64]
+    """(B, T) into the series' M observations; 0 where there is padding"""
+    valid: NDArray[np.bool_]
+    """(B, T) True first, then False"""
+
+    def keep(self, kept: NDArray[np.bool_]) -> Positions:
+        """Without some observations (`kept` (B, T)); the others move up and leave no hole."""
         valid = self.valid & kept
         order = np.argsort(~valid, axis=1, kind="stable")[:, : max(int(valid.sum(axis=1).max(initial=0)), 1)]
         valid = np.take_along_axis(valid, order, axis=1)
-        reflectance = np.take_along_axis(self.reflectance, order[..., None], axis=1)
-        day_of_year = np.take_along_axis(self.day_of_year, order, axis=1)
-        reflectance[~valid] = 0
-        day_of_year[~valid] = 0
-        return Batch(reflectance, day_of_year, valid)
+        return Positions(np.where(valid, np.take_along_axis(self.row, order, axis=1), 0), valid)
+
+
+def positions(series: Series, index: NDArray[np.intp]) -> Positions:
+    """The observations of the parcels at `index`, padded to the longest."""
+    lengths = series.lengths[index]
+    row = series.offsets[:-1][index][:, None] + np.arange(max(int(lengths.max(initial=0)), 1))  # (B, T)
+    valid = np.arange(row.shape[1]) < lengths[:, None]
+    row[~valid] = 0
+    return Positions(row, valid)
 
 
 def pad(series: Series, index: NDArray[np.intp]) -> Batch:
     """The parcels at `index` as one padded batch."""
-    lengths = series.lengths[index]
-    rows = series.offsets[:-1][index][:, None] + np.arange(max(int(lengths.max(initial=0)), 1))  # (B, T)
-    valid = np.arange(rows.shape[1]) < lengths[:, None]
-    rows[~valid] = 0
-    reflectance = np.zeros((*rows.shape, len(series.bands) + 1), np.float32)
-    day_of_year = np.zeros(rows.shape, np.float32)
+    picked = positions(series, index)
+    reflectance = np.zeros((*picked.row.shape, len(series.bands) + 1), np.float32)
+    day_of_year = np.zeros(picked.row.shape, np.float32)
     if len(series.day_of_year):
-        reflectance[..., :-1] = series.reflectance[rows]
-        reflectance[..., -1] = series.clear_fraction[rows]
-        day_of_year[:] = series.day_of_year[rows]
-        reflectance[~valid] = 0
-        day_of_year[~valid] = 0
-    return Batch(reflectance, day_of_year, valid)
+        reflectance[..., :-1] = series.reflectance[picked.row]
+        reflectance[..., -1] = series.clear_fraction[picked.row]
+        day_of_year[:] = series.day_of_year[picked.row]
+        reflectance[~picked.valid] = 0
+        day_of_year[~picked.valid] = 0
+    return Batch(reflectance, day_of_year, picked.valid)
 
 
 def by_length(lengths: NDArray[np.int64], *, batch_size: int) -> Iterator[NDArray[np.intp]]:
@@ -73,7 +86,7 @@ def by_length(lengths: NDArray[np.int64], *, batch_size: int) -> Iterator[NDArra
 
 def shuffled(
     lengths: NDArray[np.int64], index: NDArray[np.intp], *, batch_size: int, random: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
+) -> list[NDArray[np.intp]]:
     """One pass over `index` in random order, batches of similar length; never an empty batch."""
     order = random.permutation(index)
     run = batch_size * BUCKET_BATCHES
@@ -82,5 +95,4 @@ def shuffled(
         part = order[start : start + run]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-    for position in random.permutation(len(batches)):
-        yield batches[position]
+    return [batches[position] for position in random.permutation(len(batches))]

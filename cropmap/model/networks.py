@@ -74,7 +74,7 @@ class Pool(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.score = nn.Linear(width, heads)
+        self.score = nn.Linear(width, heads, bias=False)  # a constant changes no softmax
 
     def forward(self, steps: Tensor, valid: Tensor) -> Tensor:
         score = self.score(steps).masked_fill(~valid.unsqueeze(-1), MASKED)  # (B, T, H)

@@ -1,6 +1,7 @@
 """One training loop, to be read from top to bottom: a dataset and the parcels to learn from in, a network out.
 
-Deterministic on a CPU: the same dataset, configuration, seed and thread count give the same bits.
+Deterministic on a CPU: the same dataset, configuration, seed and thread count give the same bits, also when the
+training was killed on the way and goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -17,17 +18,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cropmap.dataset.batches import Batch, by_length, pad, shuffled
+from cropmap.dataset.batches import by_length, pad, shuffled
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.series import Series
 from cropmap.errors import ModelError
+from cropmap.model.augmentation import augmented
+from cropmap.model.checkpoints import Checkpoints, Progress
+from cropmap.model.distributed import add_gradients, share
 from cropmap.model.networks import Network, build_network
+from cropmap.model.ragged import on_device
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture
 
 INFERENCE_BATCH: Final = 512
-CLOUD_REFLECTANCE: Final = (0.3, 0.9)
-"""Range of the brightness of an injected cloud."""
+STANDARDISE_ROWS: Final = 1 << 20
+"""observations summed at a time: a mapped dataset is streamed"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,9 @@ class TrainingConfig:
     """augmentation: standard deviation of a shift of the whole calendar (earlier and later springs)"""
     cloud_rate: float = 0.02
     """augmentation: share of observations that get an undetected cloud"""
+    truncate_rate: float = 0.0
+    """augmentation: share of the parcels whose series ends on a random day, so that a season that is still under way
+    is a legal input"""
 
     validation_share: float = 0.1
     """part of the training parcels, whole holdings, that decides when to stop"""
@@ -98,50 +106,53 @@ def train(
     *,
     seed: int,
     device: str = "cpu",
+    checkpoints: Checkpoints | None = None,
     on_step: Callable[[float], None] = lambda _: None,
 ) -> Trained:
     """Trains on the labelled, observed parcels of `learn_from` (N,). `on_step` hears the share done, to count it.
 
+    Under torchrun every process trains on its share of each batch and holds the same network.
     Raises ModelError where fewer than two classes are left to learn.
     """
-    index = np.flatnonzero(learn_from & (dataset.label >= 0) & (dataset.series.lengths > 0))
-    if len(np.unique(dataset.label[index])) < 2:
-        raise ModelError(
-            f"{len(index)} parcels of fewer than two classes are left to train on",
-            mend="Use fewer or larger folds, a smaller neighbour distance, or more declarations",
-        )
-    random = np.random.default_rng(seed)
-    learn, check = _split(dataset, index, config, random)
+    learn, check = _split(dataset, learnable(dataset, learn_from), config, np.random.default_rng([seed, 0]))
     network = new_network(dataset.series.bands, len(dataset.crops), config, seed=seed)
     standardise(network, dataset.series, learn)
     network.to(device)
+    ragged = on_device(dataset.series, device)
     label = torch.from_numpy(dataset.label.astype(np.int64)).to(device)
-    log_prior = _log_prior(dataset.label[learn], len(dataset.crops)).to(device)
+    log_prior = log_class_shares(dataset.label[learn], len(dataset.crops)).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     per_epoch = math.ceil(len(learn) / config.batch_size)
     steps = min(max(config.epochs * per_epoch, config.min_steps), config.max_steps)
     every = max(steps // config.evaluations, 1)
+    progress = Progress.resume(checkpoints, network, optimiser, device)
+    on_step(progress.step / steps)
 
-    history: list[dict[str, float]] = []
-    best, best_state, since_best = math.inf, None, 0
     losses: list[Tensor] = []
-    batches = _endless(dataset.series, learn, config, random)
+    batches: list[NDArray[np.intp]] = []
     with seeded(seed):
-        for step in range(1, steps + 1):
-            rows = next(batches)
-            batch = _augmented(dataset.series, rows, config, random)
+        for step in range(progress.step + 1, steps + 1):
+            epoch, position = divmod(step - 1, per_epoch)
+            if position == 0 or not batches:
+                lengths, order = dataset.series.lengths, np.random.default_rng([seed, 1, epoch])
+                batches = shuffled(lengths, learn, batch_size=config.batch_size, random=order)
+            random = np.random.default_rng([seed, 2, step])  # the step's own: a resumed training repeats nothing
+            torch.manual_seed(int(random.integers(2**62)))
+            rows, weight = share(batches[position])
+            inputs = augmented(dataset.series, ragged, rows, config, random)
             for group in optimiser.param_groups:
                 group["lr"] = _learning_rate(step, steps, config)
             network.train()
             with _precision(device):
-                logits = network(*_tensors(batch, device))  # (B, K)
+                logits = network(*inputs)  # (B, K)
             loss = cross_entropy(
                 logits.float() + config.logit_adjustment * log_prior,
-                label[rows],
+                label[torch.from_numpy(rows).to(device)],
                 label_smoothing=config.label_smoothing,
             )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            add_gradients(network, weight)
             nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
             optimiser.step()
             losses.append(loss.detach())
@@ -155,20 +166,27 @@ def train(
             losses.clear()
             if not math.isfinite(row["train_loss"]):
                 raise ModelError(f"the loss is {row['train_loss']} at step {step}", mend="Lower the learning rate")
-            history.append(row)
-            if not len(check):
-                continue
-            row |= _validate(network, dataset, check, device)
-            since_best += 1
-            if row["validation_loss"] < best:
-                best, since_best = row["validation_loss"], 0
-                best_state = {name: value.clone() for name, value in network.state_dict().items()}
-            if since_best >= config.patience:
+            if len(check):
+                row |= _validate(network, dataset, check, device)
+            progress.note(row, network)
+            if progress.since_best >= config.patience:
                 on_step(1 - step / steps)
                 break
-    if best_state is not None:
-        network.load_state_dict(best_state)
-    return Trained(network.eval().cpu(), tuple(history), int(history[-1]["step"]), len(learn))
+            progress.save(checkpoints, network, optimiser)
+    if progress.best_state is not None:
+        network.load_state_dict(progress.best_state)
+    return Trained(network.eval().cpu(), tuple(progress.history), int(progress.history[-1]["step"]), len(learn))
+
+
+def learnable(dataset: Dataset, learn_from: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Positions of the parcels that can be learnt from. Raises ModelError where they are of fewer than two classes."""
+    index = np.flatnonzero(learn_from & (dataset.label >= 0) & (dataset.series.lengths > 0))
+    if len(np.unique(dataset.label[index])) < 2:
+        raise ModelError(
+            f"{len(index)} parcels of fewer than two classes are left to train on",
+            mend="Use fewer or larger folds, a smaller neighbour distance, or more declarations",
+        )
+    return index
 
 
 def new_network(bands: tuple[str, ...], classes: int, config: TrainingConfig, *, seed: int) -> Network:
@@ -184,12 +202,20 @@ def standardise(network: Network, series: Series, index: NDArray[np.intp]) -> No
     """Sets the input's mean and standard deviation from the observations of the training parcels alone."""
     owner = np.zeros(len(series), bool)
     owner[index] = True
-    rows = np.repeat(owner, series.lengths)
-    values = np.column_stack([series.reflectance[rows], series.clear_fraction[rows]]).astype(np.float64)
-    seen = np.isfinite(values)
-    count = np.maximum(seen.sum(axis=0), 1)
-    mean = np.where(seen, values, 0).sum(axis=0) / count
-    std = np.sqrt((np.where(seen, values - mean, 0) ** 2).sum(axis=0) / count)
+    used = np.repeat(owner, series.lengths)  # (M,)
+    channels = len(series.bands) + 1
+    count, mean, squares = (np.zeros(channels) for _ in range(3))
+    for start in range(0, len(used), STANDARDISE_ROWS):  # Chan et al. 1979: means and squares of parts add up
+        rows = slice(start, start + STANDARDISE_ROWS)
+        values = np.column_stack([series.reflectance[rows], series.clear_fraction[rows]])[used[rows]].astype(np.float64)
+        seen = np.isfinite(values)
+        n = seen.sum(axis=0)
+        part = np.where(seen, values, 0).sum(axis=0) / np.maximum(n, 1)
+        gap, total = part - mean, np.maximum(count + n, 1)
+        squares += (np.where(seen, values - part, 0) ** 2).sum(axis=0) + gap**2 * count * n / total
+        mean += gap * n / total
+        count += n
+    std = np.sqrt(squares / np.maximum(count, 1))
     network.inputs.mean.copy_(torch.from_numpy(mean))
     network.inputs.std.copy_(torch.from_numpy(np.maximum(std, 1e-3)))  # a constant channel, such as "all clear"
 
@@ -200,7 +226,8 @@ def logits_of(network: Network, series: Series, index: NDArray[np.intp], *, devi
     network.eval()
     out = np.empty((len(index), network.head.out.out_features), np.float32)
     for part in by_length(series.lengths[index], batch_size=INFERENCE_BATCH):
-        out[part] = network(*_tensors(pad(series, index[part]), device)).float().cpu().numpy()
+        inputs = (torch.from_numpy(array).to(device) for array in pad(series, index[part]).inputs)
+        out[part] = network(*inputs).float().cpu().numpy()
     return out
 
 
@@ -243,30 +270,6 @@ def _split(
     return index[~check], index[check]
 
 
-def _endless(
-    series: Series, index: NDArray[np.intp], config: TrainingConfig, random: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
-    while True:
-        yield from shuffled(series.lengths, index, batch_size=config.batch_size, random=random)
-
-
-def _augmented(series: Series, rows: NDArray[np.intp], config: TrainingConfig, random: np.random.Generator) -> Batch:
-    batch = pad(series, rows)
-    if config.drop_rate:
-        keep = random.random(batch.valid.shape) >= random.uniform(0, config.drop_rate)
-        keep[:, 0] |= ~(keep & batch.valid).any(axis=1)  # never the last one
-        batch = batch.keep(keep)
-    if config.shift_days:
-        batch.day_of_year[:] += random.normal(0, config.shift_days, (len(rows), 1))
-    if config.cloud_rate:
-        cloudy = random.random(batch.valid.shape) < config.cloud_rate
-        opacity = random.uniform(0.1, 0.6, (*cloudy.shape, 1)) * cloudy[..., None]
-        cloud = random.uniform(*CLOUD_REFLECTANCE, (*cloudy.shape, 1))
-        bands = batch.reflectance[..., :-1]
-        bands += (opacity * (cloud - bands)).astype(np.float32)
-    return batch
-
-
 def _learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
     warmup = max(int(steps * config.warmup_share), 1)
     if step <= warmup:
@@ -274,7 +277,7 @@ def _learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def _log_prior(label: NDArray[np.int16], classes: int) -> Tensor:
+def log_class_shares(label: NDArray[np.int16], classes: int) -> Tensor:
     """(K,) log class shares; one parcel is added to each, so that a class absent here stays finite."""
     count = np.bincount(label, minlength=classes) + 1.0
     return torch.from_numpy(np.log(count / count.sum()).astype(np.float32))
@@ -287,11 +290,6 @@ def _validate(network: Network, dataset: Dataset, check: NDArray[np.intp], devic
         "validation_loss": float(cross_entropy(logits, truth)),
         "validation_oa": float((logits.argmax(dim=1) == truth).float().mean()),
     }
-
-
-def _tensors(batch: Batch, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    reflectance, day_of_year, valid = (torch.from_numpy(part).to(device, non_blocking=True) for part in batch.inputs)
-    return reflectance, day_of_year, valid
 
 
 def _precision(device: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ import torch
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.series import Series
 from cropmap.errors import ModelError
+from cropmap.model import checkpoints
 from cropmap.model.calibration import Calibration, calibrate_across, fit_calibration
-from cropmap.model.crossfit import cross_fit, fold_name
+from cropmap.model.crossfit import cross_fit
 from cropmap.model.fitting import evaluate_out_of_fold, random_split_gap
+from cropmap.model.fold import BEGUN, fold_name, train_fold
+from cropmap.model.processes import train_together
 from cropmap.model.training import train
 from cropmap.schemas import Architecture
 from cropmap.store import Store
@@ -67,6 +71,59 @@ def test_a_killed_cross_fit_resumes_with_the_folds_that_are_missing(store: Store
     np.testing.assert_array_equal(whole.logits, resumed.logits)
     assert kept.stat().st_mtime_ns == written
     assert store.exists(lost)
+
+
+class Memory:
+    """Checkpoints that are kept at every evaluation, and a plug that is pulled at one of them."""
+
+    def __init__(self, pull_at: int) -> None:
+        self.kept: list[bytes] = []
+        self.pull_at = pull_at
+
+    def read(self) -> bytes | None:
+        return self.kept[-1] if self.kept else None
+
+    def write(self, state: bytes) -> None:
+        self.kept.append(state)
+        if len(self.kept) == self.pull_at:
+            raise KeyboardInterrupt
+
+
+@BOTH
+def test_a_training_killed_half_way_goes_on_to_the_same_bits(
+    architecture: Architecture, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    config = tiny(architecture, min_steps=20, evaluations=5, dropout=0.3, truncate_rate=0.5)
+    learn_from = dataset.folds.training_mask(0)
+    whole = train(dataset, learn_from, config, seed=1)
+    memory = Memory(pull_at=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, learn_from, config, seed=1, checkpoints=memory)
+    shares: list[float] = []
+    resumed = train(dataset, learn_from, config, seed=1, checkpoints=memory, on_step=shares.append)
+    assert shares[0] == pytest.approx(12 / 20)
+    assert resumed.history == whole.history
+    states = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_a_finished_fold_leaves_no_checkpoint(store: Store, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    config = tiny(Architecture.LSTM, min_steps=10)
+    cross_fit(store, dataset, config, seed=1, workers=1)
+    assert not [name for name in store.names("training") if name.endswith(BEGUN)]
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_network_that_one_does(store: Store, tmp_path: Path, dataset: Dataset) -> None:
+    config = tiny(Architecture.LSTM, min_steps=12, batch_size=16, drop_rate=0.0, shift_days=0.0, cloud_rate=0.0)
+    alone = train_fold(store, dataset, 0, config, seed=1)
+    other = Store(tmp_path / "together")
+    train_together(other, dataset, 0, config, 1, None, processes=2)
+    together = train_fold(other, dataset, 0, config, seed=1)
+    assert np.abs(alone.logits).max() > 0.1
+    np.testing.assert_allclose(together.logits, alone.logits, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -145,9 +202,9 @@ def test_logit_adjustment_finds_more_of_a_rare_class(dataset: Dataset) -> None:
 
 def test_calibration_takes_back_a_temperature_and_a_bias() -> None:
     random = np.random.default_rng(3)
-    honest = random.normal(0, 1.5, (20_000, 3)).astype(np.float32)
+    honest = random.normal(0, 1.5, (200_000, 3)).astype(np.float32)
     shares = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
-    label = (random.random((20_000, 1)) > shares.cumsum(axis=1)).sum(axis=1).astype(np.int16)
+    label = (random.random((200_000, 1)) > shares.cumsum(axis=1)).sum(axis=1).astype(np.int16)
     overconfident = ((honest - np.array([0.5, 0, -0.5], np.float32)) * 4).astype(np.float32)
     fitted = fit_calibration(overconfident, label)
     assert fitted.temperature == pytest.approx(4, rel=0.05)

@@ -1,0 +1,79 @@
+"""A dataset as a folder of plain arrays that are mapped, not read: training streams from them.
+
+Several processes that train on one dataset share its pages, and a dataset larger than memory can be trained on. The
+folder is named by the dataset's hash, and its facts are written last, so it is either whole or absent.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropmap.dataset.dataset import Dataset
+from cropmap.dataset.folds import Folds
+from cropmap.dataset.series import Series
+
+SERIES_ARRAYS: Final = ("parcel_ids", "offsets", "day_of_year", "reflectance", "clear_fraction")
+FOLD_ARRAYS: Final = ("fold", "excluded", "holding")
+
+
+def write_dataset(folder: Path, dataset: Dataset) -> Path:
+    """Writes the dataset below `folder` unless it is there; returns its own folder."""
+    target = folder / dataset.hash
+    if not target.is_dir():
+        partial = folder / f".writing-{uuid.uuid4().hex}"
+        partial.mkdir(parents=True)
+        try:
+            for name, array in _arrays(dataset).items():
+                np.save(partial / f"{name}.npy", array)
+            (partial / "facts.json").write_text(json.dumps(_facts(dataset)), encoding="utf-8")
+            try:
+                partial.replace(target)
+            except OSError:  # another process was first
+                if not target.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """The dataset of `write_dataset`; what a caller changes in its arrays is not written back."""
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    series = Series(
+        **{name: _open(folder, name) for name in SERIES_ARRAYS}, bands=tuple(facts["bands"]),
+        day_zero=date.fromisoformat(facts["day_zero"]),
+    )  # fmt: skip
+    folds = Folds(
+        made_by=facts["made_by"], names=tuple(facts["fold_names"]), **{n: _open(folder, n) for n in FOLD_ARRAYS}
+    )
+    return Dataset(series, _open(folder, "label"), tuple(facts["crops"]), folds)
+
+
+def _arrays(dataset: Dataset) -> dict[str, NDArray[Any]]:
+    series = {name: getattr(dataset.series, name) for name in SERIES_ARRAYS}
+    return {**series, "label": dataset.label, **{name: getattr(dataset.folds, name) for name in FOLD_ARRAYS}}
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "bands": dataset.series.bands, "day_zero": dataset.series.day_zero.isoformat(), "crops": dataset.crops,
+        "made_by": dataset.folds.made_by, "fold_names": dataset.folds.names,
+    }  # fmt: skip
+
+
+def _open(folder: Path, name: str) -> NDArray[Any]:
+    path = folder / f"{name}.npy"
+    try:
+        # copy on write: torch wants a writable array, and the file stays as it is
+        array: NDArray[Any] = np.load(path, mmap_mode="c")
+    except ValueError:  # an empty array cannot be mapped
+        array = np.load(path)
+    return array

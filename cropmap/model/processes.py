@@ -1,0 +1,102 @@
+"""Training on several processes: folds side by side on a CPU, one fold on all GPUs.
+
+The processes map one copy of the dataset from disk instead of each being sent its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cropmap.dataset.dataset import Dataset
+from cropmap.dataset.files import open_dataset, write_dataset
+from cropmap.model.fold import train_fold
+from cropmap.model.training import TrainingConfig
+from cropmap.progress import Counter
+from cropmap.store import Store
+
+
+@contextmanager
+def _on_disk(store: Store, dataset: Dataset) -> Iterator[Path]:
+    """The dataset as files that processes can map; beside the folds in a local store, else for the time being."""
+    if store.is_local:
+        yield write_dataset(store.local_path("datasets"), dataset)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield write_dataset(Path(folder), dataset)
+
+
+def train_apart(
+    store: Store, dataset: Dataset, config: TrainingConfig, missing: list[int], seed: int,
+    suspects: NDArray[np.bool_] | None, workers: int, counter: Counter,
+) -> None:  # fmt: skip
+    """One process per fold: each trains on one thread, which is faster than one fold on several threads."""
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        _on_disk(store, dataset) as folder,
+        ProcessPoolExecutor(min(workers, len(missing)), mp_context=spawn, initializer=_end_with_parent) as pool,
+    ):
+        jobs = [pool.submit(_train_one, store.root, folder, k, config, seed, suspects) for k in missing]
+        for job in as_completed(jobs):
+            job.result()
+            counter.add(1)
+
+
+def _train_one(
+    root: str, folder: Path, fold: int, config: TrainingConfig, seed: int, suspects: NDArray[np.bool_] | None,
+    device: str = "cpu",
+) -> None:  # fmt: skip
+    train_fold(Store(root), open_dataset(folder), fold, config, seed=seed, suspects=suspects, device=device)
+
+
+def train_together(
+    store: Store, dataset: Dataset, fold: int, config: TrainingConfig, seed: int,
+    suspects: NDArray[np.bool_] | None, *, processes: int,
+) -> None:  # fmt: skip
+    """One fold on several processes, each with a GPU of its own where there is one."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    with _on_disk(store, dataset) as folder, tempfile.TemporaryDirectory() as logs:
+        launch = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+            run_id=f"fold-{fold}", max_restarts=0, start_method="spawn", local_addr="localhost",
+            logs_specs=DefaultLogsSpecs(log_dir=logs),
+        )  # fmt: skip
+        elastic_launch(launch, _train_share)(store.root, folder, fold, config, seed, suspects)
+
+
+def _train_share(
+    root: str, folder: Path, fold: int, config: TrainingConfig, seed: int, suspects: NDArray[np.bool_] | None
+) -> None:
+    """What each process of `train_together` runs."""
+    on_gpu = torch.cuda.is_available()
+    torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        device = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu"
+        _train_one(root, folder, fold, config, seed, suspects, device)
+        torch.distributed.barrier()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """A killed parent leaves no training process behind."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
