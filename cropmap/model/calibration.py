@@ -1,7 +1,8 @@
 """Temperature and class bias, fitted on out-of-fold logits: probabilities that mean what they say.
 
 calibrated logits = logits / T + b (vector scaling with one temperature; Guo et al. 2017, arXiv:1706.04599).
-The bias also takes back a logit adjustment, so that probabilities follow the class shares of the training data.
+A logit adjustment is taken back by the bias that it implies, so that probabilities follow the class shares of the
+training data; the fitted bias departs from there.
 """
 
 from __future__ import annotations
@@ -37,16 +38,22 @@ class Calibration:
         return shares
 
 
-def fit_calibration(logits: NDArray[np.float32], label: NDArray[np.int16]) -> Calibration:
-    """Least negative log likelihood over parcels with logits (n, K, finite) and a label (n,)."""
+def fit_calibration(
+    logits: NDArray[np.float32], label: NDArray[np.int16], *, logit_adjustment: float = 0.0
+) -> Calibration:
+    """Least negative log likelihood over parcels with logits (n, K, finite) and a label (n,).
+
+    logit_adjustment: the tau that the network was trained with.
+    """
     assert len(logits) == len(label) > 0, "calibration needs judged parcels"
     count, classes = logits.shape
+    implied = logit_adjustment * np.log((np.bincount(label, minlength=classes) + 1) / (count + classes))
     scores = logits.astype(np.float64)
     truth = np.eye(classes)[label]
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         sharpness, bias = np.exp(parameters[0]), parameters[1:]
-        log_p = log_softmax(scores * sharpness + bias, axis=1)
+        log_p = log_softmax(scores * sharpness + implied + bias, axis=1)
         residual = np.exp(log_p) - truth  # (n, K) gradient of the loss with respect to the calibrated logits
         value = -(truth * log_p).sum() + BIAS_PENALTY * (bias**2).sum() / 2
         slope = np.concatenate([[(residual * scores).sum() * sharpness], residual.sum(axis=0) + BIAS_PENALTY * bias])
@@ -54,11 +61,11 @@ def fit_calibration(logits: NDArray[np.float32], label: NDArray[np.int16]) -> Ca
 
     limits = [(-4.0, 4.0)] + [(-10.0, 10.0)] * classes  # a separable toy problem would otherwise go to infinity
     best = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=limits).x
-    return Calibration(float(np.exp(-best[0])), tuple(float(b) for b in best[1:]))
+    return Calibration(float(np.exp(-best[0])), tuple(float(b) for b in implied + best[1:]))
 
 
 def calibrate_across(
-    logits: NDArray[np.float32], label: NDArray[np.int16], fold: NDArray[np.int16]
+    logits: NDArray[np.float32], label: NDArray[np.int16], fold: NDArray[np.int16], *, logit_adjustment: float = 0.0
 ) -> NDArray[np.float32]:
     """(n, K) probabilities of which each fold's were calibrated on the other folds: what calibration is worth on
     parcels it was not fitted to."""
@@ -66,7 +73,7 @@ def calibrate_across(
     for k in np.unique(fold):
         here = fold == k
         others = (
-            fit_calibration(logits[~here], label[~here])
+            fit_calibration(logits[~here], label[~here], logit_adjustment=logit_adjustment)
             if (~here).any()
             else Calibration(1.0, (0.0,) * logits.shape[1])
         )

@@ -61,11 +61,13 @@ def evaluate_out_of_fold(
         raise ModelError("no labelled parcel has an observation", mend="Look at the season's window and the clouds")
     label, fold = dataset.label[judged], dataset.folds.fold[judged]
     probabilities = np.full_like(fitted.logits, np.nan)
-    probabilities[judged] = calibrate_across(fitted.logits[judged], label, fold)
+    adjusted = config.logit_adjustment
+    probabilities[judged] = calibrate_across(fitted.logits[judged], label, fold, logit_adjustment=adjusted)
     evaluation = evaluate(
         label, probabilities[judged], dataset.crops, fold=fold, fold_names=dataset.folds.names,
     )  # fmt: skip
-    return OutOfFold(fitted, fit_calibration(fitted.logits[judged], label), probabilities, evaluation)
+    calibration = fit_calibration(fitted.logits[judged], label, logit_adjustment=adjusted)
+    return OutOfFold(fitted, calibration, probabilities, evaluation)
 
 
 @dataclass(frozen=True)
