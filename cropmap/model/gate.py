@@ -10,8 +10,9 @@ publication. What can stand between a model and a season (`obstacle`):
 
 - other bands, another legend: the agency decided something new; a person confirms it with `cropmap models promote`;
 - other folds (blocks are dealt anew from new data), later data (a season as of a day, or one of the past, must not use
-  what was acquired afterwards): the challenger is refused as champion all the same, but it is the only model that can
-  judge these parcels without having seen them, so the season goes on with it and says so.
+  what was acquired afterwards), an artifact that this code cannot read: the challenger is refused as champion all the
+  same, but it is the only model that can judge these parcels without having seen them, so the season goes on with it
+  and says so.
 
 What the names of folds do not cover: between seasons a holding may have taken land in another region.
 """
@@ -59,8 +60,8 @@ class GateReason(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
-OUT_OF_REACH: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA})
-"""obstacles that data bring about: the season goes on with its own model, which does not become champion"""
+OUT_OF_REACH: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA, GateReason.UNREADABLE})
+"""obstacles that nobody decided on: the season goes on with its own model, which does not become champion"""
 
 
 @dataclass(frozen=True)

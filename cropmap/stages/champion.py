@@ -148,8 +148,8 @@ def score_artifact(artifact: Artifact, ground: Ground, *, threads: int) -> Score
 
 
 def predicting_model(context: SeasonContext, data: SeasonData, architecture: Architecture, *, key: str) -> TrainedModel:
-    """The champion where it can judge this season; else the season's own model (of training `key`) where only the data
-    stand between the two.
+    """The champion where it can judge this season; else the season's own model (of training `key`) where nobody decided
+    on what stands between the two.
 
     Raises InputError where neither may predict.
     """

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
+import cropmap.legends
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
 from cropmap.model.gate import Score
@@ -51,14 +52,20 @@ class Home:
     folder: Path
     inputs: Path
 
-    def open(self, *, steps: int, as_of: date | None = None, folds: str = "region") -> SeasonContext:
+    def open(
+        self, *, steps: int, as_of: date | None = None, folds: str = "region", legend: str = ""
+    ) -> SeasonContext:  # fmt: skip
         document = yaml.safe_load((self.inputs / "agency.yaml").read_text())
         document["assessment"] = {"min_class_parcels": 10, "clean_up_rounds": 0}
         document["model"] = {
             "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": steps,
             "folds": {"by": folds, "neighbour_distance_m": 0, "n": 2},
         }  # fmt: skip
-        path = self.folder / f"agency-{steps}-{folds}.yaml"
+        if legend:
+            built_in = cropmap.legends.FOLDER / f"{Path(document['legend']).stem}.csv"
+            (self.folder / legend).write_text(f"{built_in.read_text().rstrip()}\n999,Spelt,spelt,C1100,\n")
+            document["legend"] = str(self.folder / legend)
+        path = self.folder / f"agency-{steps}-{folds}{legend}.yaml"
         path.write_text(yaml.safe_dump(document))
         context = SeasonContext.open(Settings.load(), path, season=YEAR, as_of=as_of, data=self.inputs)
         mlflow = f"sqlite:///{self.folder / 'mlflow.db'}"
@@ -252,12 +259,24 @@ def test_after_a_rollback_the_former_champion_predicts_until_somebody_promotes(h
     assert products.plan_run(context) == before
 
 
-def test_a_champion_that_cannot_be_read_refuses_and_asks_for_a_person(home: Home, trained: Trained) -> None:
+def test_a_champion_that_cannot_be_read_promotes_nobody_and_the_season_goes_on(home: Home, trained: Trained) -> None:
     context = home.open(steps=2)
     context.store.remove(f"artifacts/{trained.second['artifact']}/manifest.json")
-    answer = train_network(context, NETWORK)
-    assert answer["reason"] == "UNREADABLE"
-    with pytest.raises(InputError, match=r"UNREADABLE.*cropmap models promote"):
+    with pytest.raises(InputError, match="cannot judge this season: UNREADABLE"):
         products.plan_run(context)
-    promote_model(context, NETWORK, version="3", reason="the disk was lost")
+    answer = train_network(context, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "UNREADABLE")
+    assert _champion(home) == trained.second["artifact"]
+    assert products.plan_run(context).artifact_id == answer["artifact"]
+
+
+def test_another_legend_waits_for_a_person(home: Home, trained: Trained) -> None:
+    context = home.open(steps=2, legend="with-spelt.csv")
+    answer = train_network(context, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "OTHER_LEGEND")
+    with pytest.raises(InputError, match=r"does not fit: OTHER_LEGEND\..*cropmap models promote"):
+        products.plan_run(context)
+    with pytest.raises(InputError, match="OTHER_LEGEND"):
+        promote_model(context, NETWORK, version="2", reason="the former champion")
+    promote_model(context, NETWORK, version="3", reason="spelt is new")
     assert products.plan_run(context).artifact_id == answer["artifact"]
