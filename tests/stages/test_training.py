@@ -18,7 +18,8 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 import cropmap.legends
-from cropmap.errors import InputError
+from cropmap.database.runs import read_run
+from cropmap.errors import InputError, ParityError
 from cropmap.model.artifact import read_manifest
 from cropmap.model.gate import Score
 from cropmap.model.registry import ModelVersion, list_versions
@@ -33,7 +34,7 @@ from cropmap.stages.models import promote_model, roll_back
 from cropmap.stages.training import train_network, training_key
 from cropmap.store import Store
 from tests.database_fixtures import _fresh
-from tests.stages.conftest import YEAR, observe_everything
+from tests.stages.conftest import NOON, YEAR, observe_everything
 
 pytestmark = [
     # alembic and sqlalchemy inside mlflow; none of it is ours to mend
@@ -194,7 +195,9 @@ def test_the_same_training_twice_changes_nothing(home: Home, trained: Trained) -
 
 def test_a_worse_challenger_is_refused_and_the_champion_predicts(home: Home, trained: Trained) -> None:
     worse = home.open(steps=2)
-    answer = train_network(worse, NETWORK)
+    hoped_for = products.plan_run(worse, retrain=True)
+    with products.logged_run(worse, hoped_for, clock=lambda: NOON):
+        answer = train_network(worse, NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "WORSE")
     assert _champion(home) == trained.second["artifact"]
     refused = home.versions()[2]
@@ -202,6 +205,13 @@ def test_a_worse_challenger_is_refused_and_the_champion_predicts(home: Home, tra
 
     plan = products.plan_run(worse)
     assert plan.artifact_id == trained.second["artifact"]
+    assert plan.run_id != hoped_for.run_id
+    products.give_way(worse, hoped_for, to=plan, finished_at=NOON)
+    with worse.connect() as connection:
+        logged = read_run(connection, hoped_for.run_id)
+    assert logged is not None
+    assert logged.status == "failed"
+    assert f"{plan.run_id} is published" in (logged.detail or "")
     assert products.plan_run(worse, retrain=True) == plan, "a season that comes again is planned on what predicts"
     assert products.predict(worse, plan)["scored"] == np.count_nonzero(season_data(worse).series.lengths)
 
@@ -244,6 +254,23 @@ def test_a_kill_between_the_steps_leaves_one_version_and_one_decision(
     assert [(v.registered, v.aliases, v.reason) for v in home.versions()] == [
         (v.registered, v.aliases, v.reason) for v in trained.home.versions()
     ]
+
+
+def test_an_export_that_differs_from_torch_is_refused_and_noted(
+    home: Home, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = home.open(steps=2)
+    monkeypatch.setattr("cropmap.model.export.TOLERANCE", -1.0)  # no difference is small enough
+    with pytest.raises(ParityError, match="must not predict"):
+        train_network(context, NETWORK)
+    assert _champion(home) == trained.second["artifact"]
+    assert len(home.versions()) == 2
+    client = MlflowClient(context.mlflow_uri)
+    runs = client.search_runs(
+        [e.experiment_id for e in client.search_experiments()], f"tags.`cropmap.run_key` = '{_key(context)}'"
+    )
+    said = [(run.info.status, run.data.tags["cropmap.promoted"], run.data.tags["cropmap.reason"]) for run in runs]
+    assert said == [("FAILED", "false", "PARITY")]
 
 
 def test_after_a_rollback_the_former_champion_predicts_until_somebody_promotes(home: Home, trained: Trained) -> None:
