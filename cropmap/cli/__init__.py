@@ -12,7 +12,20 @@ from typing import Any, Final
 import click
 import typer
 
-from cropmap.cli import agencies, bench, database, demo, evaluate, exports, inputs, models, seasons, serve
+from cropmap.cli import (
+    agencies,
+    bench,
+    breizhcrops,
+    database,
+    demo,
+    drift,
+    evaluate,
+    exports,
+    inputs,
+    models,
+    seasons,
+    serve,
+)
 from cropmap.errors import CropmapError
 from cropmap.logs import FILE_ONLY
 
@@ -24,7 +37,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (demo, seasons, inputs, evaluate, models, exports, agencies, serve, database, bench):
+for room in (demo, seasons, inputs, evaluate, drift, breizhcrops, models, exports, agencies, serve, database, bench):
     room.register(app)
 
 INTERRUPTED: Final = 130
