@@ -163,6 +163,9 @@ DECLARATION_COLUMNS: Final = (
 )  # fmt: skip
 """Accepted declarations (GeoDataFrame, EPSG:4326). holding_id None where the file has none; declared_area_ha NaN."""
 
+CARRIED_FORWARD: Final = "(carried forward)"
+"""Crop code of an outline that stands in for a declaration which is still to come."""
+
 REJECTION_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "reason", "detail")
 
 PREDICTION_COLUMNS: Final = (

@@ -63,6 +63,30 @@ def load(agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home =
     say(load_declarations(context, loaded_at=datetime.now(UTC)), as_json=as_json)
 
 
+@declarations.command("carry-forward")
+def carry(
+    agency: AgencyFile,
+    season: SeasonYear,
+    from_season: Annotated[
+        int | None, typer.Option("--from", help="season to take the parcels from [default: the one before]")
+    ] = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a season before anything is declared: an earlier season's parcels, for the champion to predict.
+
+    Nothing is assessed and no area is estimated until the declarations file is there and takes their place.
+    """
+    from datetime import UTC, datetime
+
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.forecast import carry_forward
+
+    before = season - 1 if from_season is None else from_season
+    say(carry_forward(context, from_season=before, loaded_at=datetime.now(UTC)), as_json=as_json)
+
+
 @observations.command("export")
 def export(
     agency: AgencyFile,

@@ -26,6 +26,7 @@ from cropmap.sources.catalog import find_acquisitions
 from cropmap.sources.declarations import read_declarations
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.forecast import is_carried
 
 log = logging.getLogger(__name__)
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
@@ -34,10 +35,13 @@ _coverages: dict[tuple[str, str, str], TileCoverage] = {}
 def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[str, Any]:
     """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
 
-    The same file again changes nothing. Returns the counts, by reason for the rejections.
+    The same file again changes nothing. Returns the counts, by reason for the rejections. Where the file is still to
+    come and an earlier season's parcels were carried forward, they stay.
     """
     agency, section = context.agency, context.agency.declarations
     path = Path(agency.resolve(section.path, season=context.season.year))
+    if not path.exists() and (carried := _carried_forward(context)):
+        return {"carried_forward": carried}
     read = read_declarations(
         path, columns=section.columns, legend=agency.read_legend(), layer=section.layer, crs=section.crs,
         area_unit=section.area_unit, wkt_column=section.wkt_column,
@@ -67,6 +71,13 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
             source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
         )  # fmt: skip
     return {"rows": read.row_count, **counts}
+
+
+def _carried_forward(context: SeasonContext) -> int:
+    """How many of an earlier season's outlines stand in for declarations that are still to come."""
+    with context.connect() as connection:
+        known = register.read_declarations(connection, **context.key)
+    return len(known) if is_carried(known) else 0
 
 
 def search_catalog(context: SeasonContext) -> dict[str, Any]:

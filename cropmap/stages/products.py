@@ -27,6 +27,14 @@ from cropmap.provenance import code_version, content_hash
 from cropmap.stages.champion import judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
+from cropmap.stages.forecast import (
+    REPORT,
+    forecast,
+    forecasting_model,
+    is_carried,
+    no_assessments,
+    no_statistics,
+)
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
 
@@ -56,7 +64,10 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
     """
     data, architecture = season_data(context), context.architecture
     key, artifact_id = training_key(context, data, architecture), ""
-    if key and not (retrain and trained_model(context, architecture, key) is None):
+    if is_carried(data.parcels):
+        model = forecasting_model(context, data)
+        key, artifact_id = model.training_key, model.artifact_id
+    elif key and not (retrain and trained_model(context, architecture, key) is None):
         model = predicting_model(context, data, architecture, key=key)
         key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
@@ -104,6 +115,8 @@ def predict(context: SeasonContext, plan: RunPlan) -> dict[str, Any]:
 
 def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Predictions:
     series = data.series
+    if is_carried(data.parcels):
+        return forecast(context, data, plan.artifact_id)
     if data.dataset is None:
         return Predictions(
             parcel_ids=series.parcel_ids, crops=data.legend.crops,
@@ -117,8 +130,11 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
 
 
 def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
-    """Assesses every declaration. Returns the number of declarations by verdict and reason."""
+    """Assesses every declaration; a forecast has none. Returns the number of declarations by verdict and reason."""
     data, section = season_data(context), context.agency.assessment
+    if is_carried(data.parcels):
+        _write(context, plan, "assessments", no_assessments(), REPORT)
+        return []
     if not context.store.exists(plan.name("assessments.json")):
         assessed = assess_declarations(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
@@ -134,8 +150,11 @@ def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
 
 
 def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
-    """Estimates crop areas per region. Returns the largest rows."""
+    """Estimates crop areas per region; a forecast has none. Returns the largest rows."""
     data, section = season_data(context), context.agency.statistics
+    if is_carried(data.parcels):
+        _write(context, plan, "statistics", no_statistics(), REPORT)
+        return []
     if not context.store.exists(plan.name("statistics.json")):
         estimated = estimate_areas(
             data.parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]],

@@ -1,0 +1,47 @@
+"""`cropmap drift`: how far a season is from the one before."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cropmap.cli.options import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, say, table
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(drift)
+
+
+def drift(
+    agency: AgencyFile,
+    season: SeasonYear,
+    against: Annotated[
+        int | None, typer.Option("--against", help="season to compare with [default: the one before]")
+    ] = None,
+    as_of: AsOf = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a season with an earlier one: reflectance per band and month (PSI), predicted crops, confidence, and how
+    strange the parcels look. Below 0.1 stable, below 0.25 some shift, above it shifted."""
+    context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
+    from cropmap.stages.drift import season_drift
+
+    answer = season_drift(context, against=season - 1 if against is None else against)
+    if as_json:
+        say(answer, as_json=True)
+    else:
+        show(answer)
+
+
+def show(answer: dict[str, Any]) -> None:
+    """The verdict, the bands, and two tables per network."""
+    print(f"{answer['season']} against {answer['against']}, until {answer['until']}: {answer['verdict']}\n")
+    table(answer["inputs"], ["band", "psi", "worst_month", "worst_psi", "verdict"])
+    for name, network in answer["networks"].items():
+        print(f"\n{name}, trained on {network['trained_on']}: crops {network['crops_verdict']}")
+        table(network["crops"], ["crop", "before", "now"])
+        rows = [{"season": season, **figures} for season, figures in network["confidence"].items()]
+        table(rows, ["season", "parcels", "mean_probability", "unsure", "out_of_distribution"])

@@ -1,0 +1,101 @@
+"""A season before anything is declared: last season's outlines, and last season's champion.
+
+The outlines are carried forward as claims whose crop code is CARRIED_FORWARD, which no legend lists: nothing can be
+learnt from them, nothing is assessed and no area is estimated. The first declarations file takes their place as any
+later version of a register does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from cropmap.database import declarations as register
+from cropmap.database.runs import ensure_season
+from cropmap.errors import InputError
+from cropmap.model.artifact import read_manifest
+from cropmap.predictions.predict import load_artifact, predict
+from cropmap.predictions.predictions import Predictions
+from cropmap.schemas import ASSESSMENT_COLUMNS, CARRIED_FORWARD, REJECTION_COLUMNS, STATISTIC_COLUMNS
+from cropmap.stages.champion import TrainedModel, current_model, legend_key
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import SeasonData
+
+REPORT: Final[dict[str, Any]] = {
+    "forecast": True, "verdicts": {}, "reliability": "forecast: nothing is declared yet", "estimated_rate": None,
+}  # fmt: skip
+"""what a forecast's run says in place of the guards of assessments and statistics"""
+
+
+def carry_forward(context: SeasonContext, *, from_season: int, loaded_at: datetime) -> dict[str, Any]:
+    """Copies the parcels of an earlier season into this one. The same again changes nothing.
+
+    Raises InputError where that season has no parcels, or this one has declarations already.
+    """
+    if from_season >= context.season.year:
+        raise InputError(f"season {from_season} is not before {context.season.year}", where="--from")
+    agency = context.agency.agency
+    with context.connect() as connection:
+        known = register.read_declarations(connection, **context.key)
+        parcels = register.read_declarations(connection, agency=agency, season=from_season)
+        if len(known) and not is_carried(known):
+            raise InputError(f"season {context.season.year} of {agency} has declarations already", where="--season")
+        if parcels.empty:
+            raise InputError(f"season {from_season} of {agency} has no parcels to carry forward", where="--from")
+        ensure_season(
+            connection, **context.key, simulated=context.agency.simulated,
+            document=context.agency.model_dump(mode="json"),
+        )  # fmt: skip
+        counts = register.store_declarations(
+            connection, **context.key,
+            accepted=parcels.assign(crop_code=CARRIED_FORWARD, declared_area_ha=float("nan")),
+            rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)), source_file=f"season {from_season}",
+            source_hash="", loaded_at=loaded_at,
+        )  # fmt: skip
+    return {"carried_forward": counts["accepted"], "from": from_season, "new": counts["new"]}
+
+
+def is_carried(parcels: pd.DataFrame) -> bool:
+    """Whether these are outlines of an earlier season and no declarations."""
+    return bool(len(parcels)) and bool((parcels["crop_code"] == CARRIED_FORWARD).all())
+
+
+def forecasting_model(context: SeasonContext, data: SeasonData) -> TrainedModel:
+    """The champion. Raises InputError where there is none, or it was made for other bands, classes or a later time."""
+    champion = current_model(context, context.architecture)
+    if champion is None:
+        raise InputError(
+            f"no {context.architecture} is trained: a season without declarations needs a champion",
+            mend="Run an earlier season first",
+        )
+    manifest = read_manifest(context.store, champion.artifact_id)
+    fits = {
+        "bands": manifest.bands == data.series.bands,
+        "legend": manifest.about.get("legend") == legend_key(data.legend),
+        "time": manifest.about.get("last_acquisition", "unknown") < context.season.end.isoformat(),
+    }
+    if unfit := [name for name, fine in fits.items() if not fine]:
+        raise InputError(
+            f"the champion ({context.architecture}, {champion.season}) does not fit this season: {', '.join(unfit)}",
+            mend="`cropmap models list` shows the versions",
+        )
+    return champion
+
+
+def forecast(context: SeasonContext, data: SeasonData, artifact_id: str) -> Predictions:
+    """Every parcel by the mean of the champion's models: last season's folds say nothing about this season's crops."""
+    artifact = load_artifact(context.store, artifact_id)
+    said = predict(artifact, data.series, threads=context.threads)
+    season = artifact.manifest.about.get("season", "an earlier season")
+    return replace(said, scored_by=[f"forecast from {season}, {by}" for by in said.scored_by])
+
+
+def no_assessments() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(ASSESSMENT_COLUMNS))
+
+
+def no_statistics() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(STATISTIC_COLUMNS))
