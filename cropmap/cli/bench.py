@@ -36,6 +36,15 @@ def predict(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
     _print(measure(quick=quick), as_json=as_json)
 
 
+@bench.command("train")
+def train(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+    """Training: compatibility mode against the breizhcrops package, and the loader's share of a step."""
+    prepare(home)
+    from cropmap.bench.train import measure
+
+    _print(measure(quick=quick), as_json=as_json)
+
+
 @bench.command("accuracy")
 def accuracy(
     agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False
