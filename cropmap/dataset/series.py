@@ -158,13 +158,12 @@ def read_tidy_series(
     season = season or calendar_season(rows.day[usable])
     rows.set_aside(RowReject.OUTSIDE_SEASON, (rows.day < days(season.start)) | (rows.day > days(season.end)))
     rows.set_aside(RowReject.TOO_CLOUDY, rows.clear_fraction < min_clear_fraction)
-    kept = rows.reject < 0
     if parcel_ids is None:
         parcel_ids = pc.unique(rows.parcel_id).drop_null().to_pylist()
     series, repeated = _assemble(
-        rows.parcel_id.filter(pa.array(kept)), day=rows.day[kept], clear_fraction=rows.clear_fraction[kept],
-        reflectance=rows.reflectance[kept], bands=tuple(layout.bands), parcel_ids=parcel_ids, season=season,
-        min_clear_fraction=min_clear_fraction,
+        rows.parcel_id, day=rows.day, clear_fraction=rows.clear_fraction, reflectance=rows.reflectance,
+        bands=tuple(layout.bands), parcel_ids=parcel_ids, season=season, min_clear_fraction=min_clear_fraction,
+        usable=rows.reject < 0,
     )  # fmt: skip
     excluded: Counter[str] = count_rejects(rows.reject)
     if repeated:
@@ -206,6 +205,7 @@ def _assemble(
     parcel_ids: Sequence[str] | NDArray[np.str_],
     season: Season,
     min_clear_fraction: float,
+    usable: NDArray[np.bool_] | None = None,
 ) -> tuple[Series, int]:
     """The series, and how many rows were dropped because a clearer one of the same parcel and day stays."""
     ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
@@ -214,7 +214,7 @@ def _assemble(
         (parcel >= 0) & (day >= days(season.start)) & (day <= days(season.end))
         & (clear_fraction >= min_clear_fraction) & np.isfinite(reflectance).any(axis=1)
     )  # fmt: skip
-    rows = np.flatnonzero(keep)
+    rows = np.flatnonzero(keep if usable is None else keep & usable)
     # clearest first within a day; the order of the rows themselves decides the last ties
     rows = rows[np.lexsort((-clear_fraction[rows], day[rows], parcel[rows]))]
     repeated = (np.diff(parcel[rows], prepend=-1) == 0) & (np.diff(day[rows], prepend=-1) == 0)
