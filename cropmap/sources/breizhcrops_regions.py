@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cropmap.errors import ObservationFileError
-from cropmap.sources.breizhcrops import RAW_SCALE, read_breizhcrops_raw
+from cropmap.sources.breizhcrops import RAW_SCALE, read_breizhcrops_raw, read_breizhcrops_raw_l2a
 from cropmap.sources.breizhcrops_columns import BANDS_OF, DATE_NS, Columns, Level, clear_fraction, detect_columns
 from cropmap.sources.breizhcrops_index import IndexEntry, read_index
 
@@ -80,12 +80,8 @@ class RawRegion:
     order, has_dates = "by name", True
 
     def __init__(self, folder: Path, level: Level) -> None:
-        if level != "L1C":
-            raise ObservationFileError(
-                f"raw {level} exports are not read", where=str(folder), mend="Use the published h5 files of this level"
-            )
-        self.level = level
-        table = read_breizhcrops_raw(folder)
+        table = read_breizhcrops_raw(folder) if level == "L1C" else read_breizhcrops_raw_l2a(folder)
+        cloud = table["qa60" if level == "L1C" else "cloud_percent"]
         parcel = table["parcel_id"].to_numpy(zero_copy_only=False).astype(np.str_)
         names, first = np.unique(parcel, return_index=True)
         codes = table["label"].take(pa.array(first)).to_pylist()
@@ -93,7 +89,7 @@ class RawRegion:
         self._part = dict(zip(names.tolist(), np.split(np.arange(len(parcel)), first[1:]), strict=True))
         self._day = table["day"].to_numpy().astype("datetime64[D]").astype(np.int64)
         self._bands = np.column_stack([table[band].to_numpy() for band in BANDS_OF[level]])
-        self._clear = clear_fraction(table["qa60"].to_numpy(), level)
+        self._clear = clear_fraction(cloud.to_numpy(), level)
 
     def rows(self, entry: IndexEntry) -> Rows | str:
         part = self._part[entry.path]

@@ -135,15 +135,22 @@ def write_class_mapping(root: Path, classes: dict[str, str], name: str = "classm
     return root / name
 
 
-def write_raw(root: Path, region: str, *, year: int = 2017, classes: dict[str, str] = CLASSES_9) -> Path:
-    """One parcel per class as a raw export, one CSV each, bands in alphabetical order."""
-    folder = root / str(year) / "L1C" / region / "csv"
+def write_raw(
+    root: Path,
+    region: str,
+    *,
+    year: int = 2017,
+    level: Literal["L1C", "L2A"] = "L1C",
+    classes: dict[str, str] = CLASSES_9,
+) -> Path:
+    """One parcel per class as a raw export, one CSV each; the bands of L1C stand in alphabetical order."""
+    folder = root / str(year) / level / region / "csv"
     folder.mkdir(parents=True)
+    names = [name for name in columns_of(level, ALPHABETICAL, "last") if name != "doa"]
+    days = [date(year, 1, 3) + timedelta(days=7 * r) for r in range(30)]
     for k, code in enumerate(classes):
-        names = [*ALPHABETICAL, "QA10", "QA20", "QA60"]
         table = pd.DataFrame(make_array(k, 30, names, year=year), columns=names)
-        days = [date(year, 1, 3) + timedelta(days=7 * r) for r in range(30)]
-        table = table.assign(doa=days, label=code, id=f"{100 + k}")
+        table = table.assign(**{"doa": days, "label" if level == "L1C" else "code_cultu": code, "id": f"{100 + k}"})
         table.index = pd.Index([f"{day:%Y%m%d}T110621_T30UVU" for day in days])
         table.to_csv(folder / f"{100 + k}.csv")
     return folder

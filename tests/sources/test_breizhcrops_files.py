@@ -168,13 +168,14 @@ def test_l1c_files_are_not_taken_for_l2a(tmp_path: Path) -> None:
         read(tmp_path, level="L2A")
 
 
-def test_raw_exports_are_read_where_there_is_no_h5(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["L1C", "L2A"])
+def test_raw_exports_are_read_where_there_is_no_h5(level: Any, tmp_path: Path) -> None:
     write_class_mapping(tmp_path, CLASSES_9)
-    write_raw(tmp_path, "frh01")
-    make_breizhcrops(tmp_path, regions=["frh02"], parcels=9)
-    assert find_regions(tmp_path, year=2017, level="L1C") == ("frh01", "frh02")
-    assert find_regions(tmp_path, year=2018, level="L1C") == ()
-    data = read(tmp_path, "frh01", "frh02")
+    write_raw(tmp_path, "frh01", level=level)
+    make_breizhcrops(tmp_path, regions=["frh02"], parcels=9, level=level)
+    assert find_regions(tmp_path, year=2017, level=level) == ("frh01", "frh02")
+    assert find_regions(tmp_path, year=2018, level=level) == ()
+    data = read(tmp_path, "frh01", "frh02", level=level)
     raw, compiled = (slice(data.offsets[i], data.offsets[i] + 30) for i in (0, 9))
     assert data.label[:9].tolist() == data.label[9:].tolist() == list(range(9))
     np.testing.assert_array_equal(data.day[raw], data.day[compiled])
