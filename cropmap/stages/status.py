@@ -9,6 +9,7 @@ from cropmap.database import declarations as register
 from cropmap.database import queries
 from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.forecast import is_carried
 from cropmap.stages.ingest import acquisition_counts
 
 
@@ -22,7 +23,8 @@ def season_status(context: SeasonContext) -> dict[str, Any]:
     return {
         **context.key,
         "simulated": context.agency.simulated,
-        "declarations": len(parcels),
+        "declarations": 0 if is_carried(parcels) else len(parcels),
+        "carried_forward": len(parcels) if is_carried(parcels) else 0,
         "home_tiles": dict(sorted(Counter(tile or "none" for tile in parcels["home_tile"]).items())),
         "acquisitions": acquisition_counts(context),
         "models": {name: model.artifact_id if model else None for name, model in models.items()},

@@ -29,7 +29,9 @@ from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, make_c
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
 from cropmap.stages.drift import season_drift
+from cropmap.stages.evaluation import Wanted, evaluate_season
 from cropmap.stages.forecast import carry_forward
+from cropmap.stages.status import season_status
 from tests.database_fixtures import _fresh
 from tests.stages.conftest import NOON
 
@@ -74,7 +76,7 @@ def _prepared(folder: Path) -> Agency:
     document = yaml.safe_load(agency_file(declarations="declarations-{season}.parquet"))
     document["assessment"] = {"min_class_parcels": 10, "clean_up_rounds": 0}
     document["model"] = {
-        "networks": ["lstm"], "architecture": "lstm",
+        "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 20,
         "folds": {"by": "block", "n": 2, "neighbour_distance_m": 0},
     }  # fmt: skip
     (folder / "agency.yaml").write_text(yaml.safe_dump(document))
@@ -141,6 +143,8 @@ def test_last_seasons_champion_predicts_before_anything_is_declared(agency: Agen
     again = carry_forward(context, from_season=2018, loaded_at=NOON)
     assert again == {"carried_forward": PARCELS, "from": 2018, "new": 0}
     assert ingest.load_declarations(context, loaded_at=NOON) == {"carried_forward": PARCELS}
+    status = season_status(context)
+    assert (status["declarations"], status["carried_forward"]) == (0, PARCELS)
 
     answer = published(context)
     assert (answer["verdicts"], answer["statistics"]) == ({}, 0)
@@ -193,3 +197,21 @@ def test_a_season_is_carried_from_an_earlier_one_that_exists(agency: Agency) -> 
         carry_forward(context, from_season=2019, loaded_at=NOON)
     with pytest.raises(InputError, match=r"season 2016 of .* has no parcels"):
         carry_forward(context, from_season=2016, loaded_at=NOON)
+
+
+def test_every_declaration_is_evaluated_or_counted(agency: Agency, tmp_path: Path) -> None:
+    context, lstm = agency.open(2018), Architecture.LSTM
+    parcels = season_data(context).parcels
+    fold_of = {"FRH01": "west", "FRH02": "east", "FRH04": "east"}  # FRH03 is missing
+    rows = [f"{p};{fold_of[n]}" for p, n in zip(parcels["parcel_id"], parcels["nuts_id"], strict=True) if n in fold_of]
+    (tmp_path / "folds.csv").write_text("\n".join(["parcel_id;fold", *rows]))
+    whole = evaluate_season(context, folds=None, architecture=lstm, wanted=Wanted())
+    part = evaluate_season(context, folds=tmp_path / "folds.csv", architecture=lstm, wanted=Wanted(by_date=True))
+    for answer in (whole, part):
+        assert answer["networks"]["lstm"]["n"] + sum(answer["excluded"].values()) == PARCELS
+    assert "PARCEL_WITHOUT_FOLD" not in whole["excluded"]
+    without_fold = part["excluded"].pop("PARCEL_WITHOUT_FOLD")
+    assert 0 < without_fold <= (parcels["nuts_id"] == "FRH03").sum()
+    assert part["excluded"] == whole["excluded"]
+    last = part["by_date"]["lstm"][-1]
+    assert (last["n"], last["unseen"], last["oa"]) == (part["networks"]["lstm"]["n"], 0, part["networks"]["lstm"]["oa"])
