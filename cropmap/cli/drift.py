@@ -17,7 +17,7 @@ def drift(
     agency: AgencyFile,
     season: SeasonYear,
     against: Annotated[
-        int | None, typer.Option("--against", help="season to compare with [default: the one before]")
+        int | None, typer.Option("--against", help="season to compare with; default: the one before")
     ] = None,
     as_of: AsOf = None,
     data: Data = None,

@@ -68,7 +68,7 @@ def carry(
     agency: AgencyFile,
     season: SeasonYear,
     from_season: Annotated[
-        int | None, typer.Option("--from", help="season to take the parcels from [default: the one before]")
+        int | None, typer.Option("--from", help="season to take the parcels from; default: the one before")
     ] = None,
     data: Data = None,
     home: Home = None,
