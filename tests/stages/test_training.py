@@ -81,7 +81,7 @@ class Home:
     @property
     def learnt(self) -> SeasonContext:
         """Enough steps on the whole season."""
-        return self.open(steps=120)
+        return self.open(steps=150)
 
     def copy(self, folder: Path) -> Home:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
@@ -103,7 +103,7 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory, cluster_url: str) -> Iterator[Trained]:
     """Both trained, one after the other; no test changes this home."""
     folder = tmp_path_factory.mktemp("trained")
-    simulate_season(folder / "inputs", parcels=160, seed=4, season=YEAR, dates=8)
+    simulate_season(folder / "inputs", parcels=260, seed=4, season=YEAR, dates=14)
     (folder / "home").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROPMAP_HOME", str(folder / "home"))
@@ -151,7 +151,7 @@ def test_a_run_in_mlflow_holds_everything_that_was_known(trained: Trained) -> No
     files = {file.path for file in client.list_artifacts(version.registered.run_id)}
     assert {"confusion.png", "reliability.png", "manifest.json", "fold-0.onnx", "fold-3.onnx"} <= files
     run = client.get_run(version.registered.run_id)
-    assert run.data.params["min_steps"] == "120"
+    assert run.data.params["min_steps"] == "150"
     assert run.data.tags["data"] == manifest.dataset_hash
     assert run.data.tags["code"] == manifest.code_version
     assert run.data.tags["artifact"] == version.registered.artifact_id
