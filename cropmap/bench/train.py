@@ -27,9 +27,10 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
 from cropmap.dataset.series import Series
 from cropmap.model.augmentation import augmented
-from cropmap.model.compat import CompatConfig, make_optimiser, training_step
+from cropmap.model.compat import CompatConfig, make_optimiser
 from cropmap.model.compat_networks import build_compat
 from cropmap.model.compat_samples import Samples, batches, make_samples
+from cropmap.model.compat_step import stepping
 from cropmap.model.ragged import on_device
 from cropmap.model.training import TrainingConfig, threads, train
 from cropmap.schemas import Architecture
@@ -90,7 +91,8 @@ def compat_rows(
     index = np.arange(config.batch_size * batch_count)
     target = torch.from_numpy(label.astype(np.int64))
     torch.manual_seed(seed)
-    network = build_compat(config.architecture, samples.values.shape[1], CLASSES, seed=seed).train()
+    lanes = torch.get_num_threads()
+    network = build_compat(config.architecture, samples.values.shape[1], CLASSES, seed=seed, lanes=lanes).train()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's about the peer's layers
         models = {Architecture.LSTM: peer.models.LSTM, Architecture.TRANSFORMER: peer.models.TransformerModel}
@@ -98,10 +100,14 @@ def compat_rows(
     ready = [(x, target[part]) for x, part in loaded(samples, index, config, seed)]
     adam = torch.optim.Adam(other.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     optimiser = make_optimiser(network, config)
+
+    def our_loop() -> NDArray[np.float32]:
+        with stepping(network, optimiser, lanes=lanes) as step:
+            losses = [step(x, target[part]) for x, part in loaded(samples, index, config, seed)]
+        return torch.stack(losses).numpy()
+
     ways = {
-        "ours": lambda: np.array(
-            [training_step(network, optimiser, x, target[part]) for x, part in loaded(samples, index, config, seed)]
-        ),
+        "ours": our_loop,
         "peer": lambda: np.array([bare_step(other, adam, x, y) for x, y in ready]),
         "loader": lambda: np.array([len(part) for _, part in loaded(samples, index, config, seed)]),
     }

@@ -18,14 +18,13 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ModelError
 from cropmap.model import compat_networks, compat_samples
 from cropmap.model.compat_networks import CompatNetwork, build_compat
 from cropmap.model.compat_samples import Samples, batches, make_samples
+from cropmap.model.compat_step import stepping
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.training import choose_device, seeded
 from cropmap.progress import Counter
@@ -138,15 +137,6 @@ def compat_fold(
     return result
 
 
-def training_step(network: CompatNetwork, optimiser: torch.optim.Optimizer, x: Tensor, label: Tensor) -> Tensor:
-    """The loss of a batch, after one step down."""
-    optimiser.zero_grad(set_to_none=True)
-    loss = cross_entropy(network(x), label)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    return loss.detach()
-
-
 def make_optimiser(network: CompatNetwork, config: CompatConfig) -> torch.optim.Optimizer:
     return torch.optim.Adam(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
@@ -161,18 +151,20 @@ def _train(
     label = torch.from_numpy(dataset.label.astype(np.int64)).to(device)
     random, losses = np.random.default_rng([seed, 0]), []
     share = 1 / (config.epochs * math.ceil(len(learn) / config.batch_size))
+    lanes = torch.get_num_threads() if device.type == "cpu" else 1
     with seeded(seed):
-        network = build_compat(config.architecture, samples.values.shape[1], len(dataset.crops), seed=seed).to(device)
-        optimiser = make_optimiser(network, config)
+        bands, classes = samples.values.shape[1], len(dataset.crops)
+        network = build_compat(config.architecture, bands, classes, seed=seed, lanes=lanes).to(device)
         network.train()
-        for _ in range(config.epochs):
-            epoch = []
-            for x, part in batches(samples, learn, random, batch_size=config.batch_size, dates=config.dates):
-                epoch.append(training_step(network, optimiser, x, label[torch.from_numpy(part).to(device)]))
-                on_step(share)
-            losses.append(float(torch.stack(epoch).mean()))
-            if not math.isfinite(losses[-1]):
-                raise ModelError(f"the loss is {losses[-1]} after {len(losses)} epochs")
+        with stepping(network, make_optimiser(network, config), lanes=lanes) as step:
+            for _ in range(config.epochs):
+                epoch = []
+                for x, part in batches(samples, learn, random, batch_size=config.batch_size, dates=config.dates):
+                    epoch.append(step(x, label[torch.from_numpy(part).to(device)]))
+                    on_step(share)
+                losses.append(float(torch.stack(epoch).mean()))
+                if not math.isfinite(losses[-1]):
+                    raise ModelError(f"the loss is {losses[-1]} after {len(losses)} epochs")
     return network, np.array(losses), len(learn)
 
 

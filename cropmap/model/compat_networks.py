@@ -7,6 +7,9 @@ order of the published weights. They are here to be compared with, and are train
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 import numpy as np
@@ -22,10 +25,25 @@ SPARSE: Final = 0.1
 """below this rate it is quicker to draw which values are dropped than to draw for each value"""
 
 
+Randoms = Sequence[np.random.Generator]
+"""one for each thread, so that what is dropped does not depend on who comes first"""
+_lane: Final = ContextVar("lane", default=0)
+
+
+@contextmanager
+def in_lane(number: int) -> Iterator[None]:
+    """The calling thread draws from its own random numbers inside."""
+    token = _lane.set(number)
+    try:
+        yield
+    finally:
+        _lane.reset(token)
+
+
 class CompatLstm(nn.Module):
     """Four bidirectional layers of 128 without bias; the cell states that all of them end with are classified."""
 
-    def __init__(self, bands: int, classes: int, random: np.random.Generator) -> None:
+    def __init__(self, bands: int, classes: int, randoms: Randoms) -> None:
         super().__init__()
         width, layers = 128, 4
         self.norm_in, self.norm_cells = nn.LayerNorm(bands), nn.LayerNorm(2 * width * layers)
@@ -34,7 +52,7 @@ class CompatLstm(nn.Module):
             for below in range(layers)
         )
         self.out = nn.Linear(2 * width * layers, classes)
-        self.drop = Dropout(LSTM_DROPOUT, random)
+        self.drop = Dropout(LSTM_DROPOUT, randoms)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm_in(x)  # (B, T, C)
@@ -48,11 +66,11 @@ class CompatLstm(nn.Module):
 class CompatTransformer(nn.Module):
     """Five post-norm encoder layers over a linear embedding, no positions; the maximum over time is classified."""
 
-    def __init__(self, bands: int, classes: int, random: np.random.Generator) -> None:
+    def __init__(self, bands: int, classes: int, randoms: Randoms) -> None:
         super().__init__()
         width, layers, heads, inner = 64, 5, 2, 128
         self.embed = nn.Linear(bands, width)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner, random) for _ in range(layers))
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner, randoms) for _ in range(layers))
         for layer in self.layers[1:]:  # torch's encoder begins with copies of one layer
             layer.load_state_dict(self.layers[0].state_dict())
         self.norm = nn.LayerNorm(width)
@@ -68,7 +86,7 @@ class CompatTransformer(nn.Module):
 class EncoderLayer(nn.Module):
     """Vaswani et al. 2017: attention and two linear layers, each added to its input and normalised."""
 
-    def __init__(self, width: int, heads: int, inner: int, random: np.random.Generator) -> None:
+    def __init__(self, width: int, heads: int, inner: int, randoms: Randoms) -> None:
         super().__init__()
         self.heads = heads
         self.qkv_weight, self.qkv_bias = (
@@ -78,7 +96,7 @@ class EncoderLayer(nn.Module):
         self.out = nn.Linear(width, width)
         self.widen, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
         self.norm_attention, self.norm_forward = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.drop = Dropout(TRANSFORMER_DROPOUT, random)
+        self.drop = Dropout(TRANSFORMER_DROPOUT, randoms)
         nn.init.xavier_uniform_(self.qkv_weight)  # as torch's own attention begins
         nn.init.zeros_(self.out.bias)
 
@@ -99,32 +117,33 @@ class EncoderLayer(nn.Module):
 CompatNetwork = CompatLstm | CompatTransformer
 
 
-def build_compat(architecture: Architecture, bands: int, classes: int, *, seed: int) -> CompatNetwork:
-    """A network as published; `seed` is for what it drops, torch's own seed for its weights."""
+def build_compat(architecture: Architecture, bands: int, classes: int, *, seed: int, lanes: int = 1) -> CompatNetwork:
+    """A network as published, for `lanes` threads at once; `seed` is for what it drops, torch's own for its weights."""
     network = CompatLstm if architecture is Architecture.LSTM else CompatTransformer
-    return network(bands, classes, np.random.Generator(np.random.SFC64(seed)))
+    return network(bands, classes, [np.random.Generator(np.random.SFC64([seed, lane])) for lane in range(lanes)])
 
 
 class Dropout(nn.Module):
     """Dropout as everywhere, each value on its own. On a CPU torch draws one number per value on one core, which is
     a good part of a step of these small networks; here numpy draws fewer or smaller numbers."""
 
-    def __init__(self, rate: float, random: np.random.Generator) -> None:
+    def __init__(self, rate: float, randoms: Randoms) -> None:
         super().__init__()
-        self.rate, self.random = rate, random
+        self.rate, self.randoms = rate, randoms
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or x.device.type != "cpu":
             return dropout(x, self.rate, self.training)
+        random = self.randoms[_lane.get()]
         if self.rate < SPARSE:
-            return cast(Tensor, _Dropped.apply(x, self.dropped(x.numel()), 1 / (1 - self.rate)))  # type: ignore[no-untyped-call]
-        kept = self.random.integers(0, 1 << 16, x.numel(), np.uint16) >= round(self.rate * (1 << 16))
+            return cast(Tensor, _Dropped.apply(x, self.dropped(x.numel(), random), 1 / (1 - self.rate)))  # type: ignore[no-untyped-call]
+        kept = random.integers(0, 1 << 16, x.numel(), np.uint16) >= round(self.rate * (1 << 16))
         return x * torch.from_numpy(kept).view(x.shape).to(x.dtype).mul_(1 / (1 - self.rate))
 
-    def dropped(self, count: int) -> Tensor:
+    def dropped(self, count: int, random: np.random.Generator) -> Tensor:
         """Positions of the dropped among `count` values: the gaps between them are geometric."""
         expected = count * self.rate
-        gaps = self.random.geometric(self.rate, int(expected + 8 * math.sqrt(expected)) + 16)
+        gaps = random.geometric(self.rate, int(expected + 8 * math.sqrt(expected)) + 16)
         position = np.cumsum(gaps) - 1
         return torch.from_numpy(position[: np.searchsorted(position, count)])
 

@@ -14,6 +14,7 @@ from cropmap.errors import ModelError
 from cropmap.model.compat import CompatConfig, evaluate_compat
 from cropmap.model.compat_networks import Dropout, build_compat
 from cropmap.model.compat_samples import batches, make_samples, sample_steps
+from cropmap.model.compat_step import stepping
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset
@@ -70,7 +71,7 @@ def test_dates_are_a_random_subset_in_order_and_repeat_only_where_there_are_too_
 
 @pytest.mark.parametrize("rate", [0.02, 0.57])
 def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
-    drop = Dropout(rate, np.random.default_rng(1))
+    drop = Dropout(rate, [np.random.default_rng(1)])
     x = torch.ones(400, 500, requires_grad=True)
     out = drop(x)
     assert float((out == 0).float().mean()) == pytest.approx(rate, rel=0.05)
@@ -79,6 +80,21 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
     assert x.grad is not None
     assert torch.equal(x.grad, out)  # what was dropped has no gradient, what was kept has the scale
     assert torch.equal(drop.eval()(x), x)
+
+
+@BOTH
+def test_parts_of_a_batch_side_by_side_are_the_whole_batch(architecture: Architecture) -> None:
+    """Without dropout, one step of plain descent moves the weights alike, however the batch is split."""
+    x, label = torch.rand(5, 45, 3, generator=torch.manual_seed(1)), torch.tensor([0, 1, 1, 0, 1])
+    moved = []
+    for lanes in (1, 2, 7):  # the last has lanes without a part
+        torch.manual_seed(1)
+        network = build_compat(architecture, 3, 2, seed=1, lanes=lanes).eval()
+        with stepping(network, torch.optim.SGD(network.parameters(), lr=1.0), lanes=lanes) as step:
+            loss = step(x, label)
+        moved.append([loss, *network.state_dict().values()])
+    for other in moved[1:]:
+        torch.testing.assert_close(other, moved[0], rtol=1e-4, atol=1e-6)
 
 
 def test_rows_with_a_missing_band_are_dropped_unless_a_parcel_has_no_other(dataset: Dataset) -> None:
