@@ -30,6 +30,10 @@ PRIOR_ROWS: Final = 20
 """a part of the year counts this many rows of the whole year's mean beside its own"""
 MIN_VARIANCE: Final = 1e-6
 RANKS: Final = 201
+RANK_DIGITS: Final = 4
+"""more than 201 quantiles know, and fewer than the last bits of a sum that depend on a parcel's company"""
+PARCELS: Final = 20_000
+"""at a time, and at most to learn from: enough for every quantile, and little memory beside a season's series"""
 
 Array = NDArray[np.float64]
 
@@ -52,15 +56,16 @@ class Familiar:
 
 
 def learn_familiar(dataset: Dataset) -> Familiar:
-    """From the judged parcels, which are those that some fold was trained on."""
-    judged, fold = dataset.judged, dataset.folds.fold
+    """From the judged parcels, which are those that some fold was trained on; from evenly picked ones of very many."""
+    judged = np.flatnonzero(dataset.judged)
+    judged = judged[:: -(-len(judged) // PARCELS)]
+    series, fold = dataset.series.take(judged), dataset.folds.fold[judged]
     distances = np.full(len(fold), np.nan)
-    for k in np.unique(fold[judged]):
-        here = judged & (fold == k)
-        if (judged & ~here).any():
-            mean, covariance = _moments(dataset.series.take(np.flatnonzero(judged & ~here)))
-            distances[here] = _distances(dataset.series.take(np.flatnonzero(here)), mean, covariance)
-    mean, covariance = _moments(dataset.series.take(np.flatnonzero(judged)))
+    for k in np.unique(fold):
+        here, elsewhere = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        if len(elsewhere):
+            distances[here] = _distances(series.take(here), *_moments(series.take(elsewhere)))
+    mean, covariance = _moments(series)
     quantiles = np.quantile(distances[np.isfinite(distances)], np.linspace(0, 1, RANKS))
     return Familiar(_rounded(mean), _rounded(covariance), tuple(float(f"{q:.6g}") for q in quantiles))
 
@@ -68,9 +73,11 @@ def learn_familiar(dataset: Dataset) -> Familiar:
 def out_of_distribution(series: Series, familiar: Familiar) -> NDArray[np.float32]:
     """(N,) share of training parcels that look more ordinary than this one: uniform over parcels like them, 1 for one
     that is stranger than all of them; NaN where a parcel has no observation."""
-    distances = _distances(series, np.array(familiar.mean), np.array(familiar.covariance))
+    mean, covariance = np.array(familiar.mean), np.array(familiar.covariance)
+    parts = [np.arange(start, min(start + PARCELS, len(series))) for start in range(0, len(series), PARCELS)]
+    distances = np.concatenate([np.empty(0), *(_distances(series.take(part), mean, covariance) for part in parts)])
     rank = np.interp(distances, familiar.distances, np.linspace(0, 1, RANKS))
-    return np.where(np.isfinite(distances), rank, np.nan).astype(np.float32)
+    return np.where(np.isfinite(distances), rank.round(RANK_DIGITS), np.nan).astype(np.float32)
 
 
 def _moments(series: Series) -> tuple[Array, Array]:
@@ -92,24 +99,25 @@ def _distances(series: Series, mean: Array, covariance: Array) -> Array:
     them: their own distance, as much larger as there are fewer of them."""
     values = series.reflectance.astype(np.float64) - mean[_part_of_year(series)]
     squared = np.empty(len(values))
-    patterns, of = np.unique(np.isfinite(values), axis=0, return_inverse=True)
-    for number, seen in enumerate(patterns):
-        rows = np.flatnonzero(of.ravel() == number)
-        off = values[np.ix_(rows, seen)]
-        solved = np.linalg.solve(covariance[np.ix_(seen, seen)], off.T).T
-        squared[rows] = (off * solved).sum(axis=1) * len(seen) / max(seen.sum(), 1)
+    pattern = np.isfinite(values).astype(np.float64) @ 2.0 ** np.arange(values.shape[1])
+    for one in np.unique(pattern):
+        rows = np.flatnonzero(pattern == one)
+        seen = np.isfinite(values[rows[0]])
+        off = values[rows] if seen.all() else values[rows][:, seen]
+        whitened = off @ np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(seen, seen)]))
+        squared[rows] = (whitened**2).sum(axis=1) * len(seen) / max(seen.sum(), 1)
     return _medians(squared, series)
 
 
 def _medians(values: Array, series: Series) -> Array:
     """(N,) median of each parcel's values (M,), NaN where it has none."""
-    owner = np.repeat(np.arange(len(series)), series.lengths)
-    ordered = values[np.lexsort((values, owner))]
-    some = series.lengths > 0
-    start, length = series.offsets[:-1][some], series.lengths[some]
-    medians = np.full(len(series), np.nan)
-    medians[some] = (ordered[start + (length - 1) // 2] + ordered[start + length // 2]) / 2
-    return medians
+    length = series.lengths
+    ordered = np.full((len(series), max(int(length.max(initial=0)), 1)), np.inf)
+    ordered[np.arange(ordered.shape[1]) < length[:, None]] = values
+    ordered.sort(axis=1)
+    parcel, last = np.arange(len(series)), np.maximum(length - 1, 0)
+    medians = (ordered[parcel, last // 2] + ordered[parcel, (last + 1) // 2]) / 2
+    return np.where(length > 0, medians, np.nan)
 
 
 def _part_of_year(series: Series) -> NDArray[np.int64]:
