@@ -8,6 +8,7 @@ afterwards: the time does not depend on them.
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 import warnings
@@ -151,22 +152,24 @@ def own_loader_row(
         Dataset(series, label, crops, folds), learn, config, seed=seed,
         on_step=lambda _: heard.append(time.perf_counter()),
     )  # fmt: skip
-    step = (heard[-1] - heard[1]) / (len(heard) - 2)
-    spent = loader_seconds(series, config, steps=len(heard) - 2, seed=seed) / (len(heard) - 2)
+    step = statistics.median(np.diff(heard[1:]).tolist())  # the first is heard before the first step
+    spent = loader_seconds(series, config, steps=steps, seed=seed)
     how = f"{steps} steps of {config.batch_size} parcels, whole series of {series.lengths.mean():.0f} dates, augmented"
-    return share_row(f"our {architecture}", spent / step, how)
+    return share_row(f"our {architecture}", spent / step, f"{how}, medians")
 
 
 def loader_seconds(series: Series, config: TrainingConfig, *, steps: int, seed: int) -> float:
+    """Median seconds to gather and augment a batch, and its share of dealing the parcels out to batches."""
     ragged, random = on_device(series, "cpu"), np.random.default_rng(seed)
-    started, done = time.perf_counter(), 0
-    while done < steps:
-        for rows in shuffled(series.lengths, np.arange(len(series)), batch_size=config.batch_size, random=random):
-            augmented(series, ragged, rows, config, random)
-            done += 1
-            if done == steps:
-                break
-    return time.perf_counter() - started
+    started = time.perf_counter()
+    dealt = list(shuffled(series.lengths, np.arange(len(series)), batch_size=config.batch_size, random=random))
+    dealing = (time.perf_counter() - started) / len(dealt)
+    spent = []
+    for step in range(steps):
+        started = time.perf_counter()
+        augmented(series, ragged, dealt[step % len(dealt)], config, random)
+        spent.append(time.perf_counter() - started)
+    return dealing + statistics.median(spent)
 
 
 def share_row(what: str, share: float, how: str) -> dict[str, Any]:
