@@ -51,7 +51,7 @@ def cross_fit(
 
     `suspects` (N,) are kept out of every training set and are still scored.
     """
-    device = choose_device(device)
+    device, config = choose_device(device), config.on(dataset)
     count = dataset.folds.count
     if workers is None:
         workers = len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The two networks. Both map (reflectance[B, T, C'], day_of_year[B, T], valid[B, T]) to logits[B, K].
+"""The two networks: (reflectance[B, T, C'], day_of_year[B, T], valid[B, T]) to logits[B, K], one or several of a kind.
 
 C' = bands + 1: the bands as reflectance 0-1, NaN where one is missing, then clear_fraction. `valid` is True for a
 parcel's observations, which come first, and False for the padding behind them. Everything that the input needs
@@ -9,6 +9,7 @@ else. A parcel has the same logits alone and in a padded batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final, cast
 
 import torch
@@ -168,16 +169,47 @@ class Transformer(nn.Module):
         return cast(Tensor, self.head(self.pool(self.norm(x), valid)))
 
 
-Network = Lstm | Transformer
+class Network(nn.Module):
+    """Members of one architecture that begin with different weights and are trained side by side.
+
+    Their mean probability is steadier than any of them: rare classes depend least on the luck of one training
+    (Lakshminarayanan et al. 2017, arXiv:1612.01474).
+    """
+
+    def __init__(self, members: Sequence[Lstm | Transformer]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.classes = members[0].head.out.out_features
+
+    def standardise(self, mean: Tensor, std: Tensor) -> None:
+        """Sets what every member takes from its channels (C',) and divides them by."""
+        for member in self.members:
+            inputs = cast(Inputs, member.inputs)
+            inputs.mean.copy_(mean)
+            inputs.std.copy_(std)
+
+    def each(self, reflectance: Tensor, day_of_year: Tensor, valid: Tensor) -> list[Tensor]:
+        """The logits (B, K) of every member."""
+        return [member(reflectance, day_of_year, valid) for member in self.members]
+
+    def forward(self, reflectance: Tensor, day_of_year: Tensor, valid: Tensor) -> Tensor:
+        logits = self.each(reflectance, day_of_year, valid)
+        if len(logits) == 1:
+            return logits[0]
+        shares = torch.stack([torch.log_softmax(one, dim=-1) for one in logits])  # (M, B, K)
+        return torch.logsumexp(shares, dim=0) - math.log(len(logits))
 
 
 def build_network(
     architecture: Architecture, bands: tuple[str, ...], classes: int, *, width: int, layers: int, heads: int,
-    dropout: float, indices: bool, bidirectional: bool,
+    dropout: float, indices: bool, bidirectional: bool, members: int,
 ) -> Network:  # fmt: skip
-    if architecture is Architecture.LSTM:
-        return Lstm(
-            bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices,
-            bidirectional=bidirectional,
-        )  # fmt: skip
-    return Transformer(bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices)
+    def member() -> Lstm | Transformer:
+        if architecture is Architecture.LSTM:
+            return Lstm(
+                bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices,
+                bidirectional=bidirectional,
+            )  # fmt: skip
+        return Transformer(bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices)
+
+    return Network([member() for _ in range(members)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -48,6 +48,10 @@ class TrainingConfig:
     """give spectral indices to the network beside the bands"""
     bidirectional: bool = False
     """LSTM only: read the season both ways (a third slower in both training and prediction)"""
+    members: int = 3
+    """networks that are trained side by side and averaged"""
+    members_below: int = 20_000
+    """labelled parcels from which one network is enough: what averaging takes away is the luck of few parcels"""
 
     epochs: int = 25
     min_steps: int = 600
@@ -71,7 +75,7 @@ class TrainingConfig:
     """augmentation: standard deviation of a shift of the whole calendar (earlier and later springs)"""
     cloud_rate: float = 0.02
     """augmentation: share of observations that get an undetected cloud"""
-    truncate_rate: float = 0.0
+    truncate_rate: float = 0.3
     """augmentation: share of the parcels whose series ends on a random day, so that a season that is still under way
     is a legal input"""
 
@@ -88,6 +92,11 @@ class TrainingConfig:
     @property
     def hash(self) -> str:
         return value_hash(asdict(self))
+
+    def on(self, dataset: Dataset) -> TrainingConfig:
+        """The configuration as this dataset takes it: one network where there are many parcels."""
+        many = int((dataset.label >= 0).sum()) >= self.members_below
+        return replace(self, members=1 if many else self.members)
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def train(
     network.to(device)
     ragged = on_device(dataset.series, device)
     label = torch.from_numpy(dataset.label.astype(np.int64)).to(device)
-    log_prior = log_class_shares(dataset.label[learn], len(dataset.crops)).to(device)
+    adjustment = config.logit_adjustment * log_class_shares(dataset.label[learn], len(dataset.crops)).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     per_epoch = math.ceil(len(learn) / config.batch_size)
     steps = min(max(config.epochs * per_epoch, config.min_steps), config.max_steps)
@@ -144,16 +153,17 @@ def train(
                 group["lr"] = _learning_rate(step, steps, config)
             network.train()
             with _precision(device):
-                logits = network(*inputs)  # (B, K)
-            loss = cross_entropy(
-                logits.float() + config.logit_adjustment * log_prior,
-                label[torch.from_numpy(rows).to(device)],
-                label_smoothing=config.label_smoothing,
-            )
+                logits = network.each(*inputs)  # of every member (B, K)
+            target = label[torch.from_numpy(rows).to(device)]
+            smoothing = config.label_smoothing
+            loss = torch.stack(
+                [cross_entropy(one.float() + adjustment, target, label_smoothing=smoothing) for one in logits]
+            ).sum()  # the members share no weight: each has its own loss
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             add_gradients(network, weight)
-            nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            for member in network.members:
+                nn.utils.clip_grad_norm_(member.parameters(), config.clip_norm)
             optimiser.step()
             losses.append(loss.detach())
             on_step(1 / steps)
@@ -161,7 +171,7 @@ def train(
                 continue
             row = {
                 "step": float(step), "epoch": step / per_epoch, "learning_rate": _learning_rate(step, steps, config),
-                "train_loss": float(torch.stack(losses).mean()),
+                "train_loss": float(torch.stack(losses).mean()) / len(network.members),
             }  # fmt: skip
             losses.clear()
             if not math.isfinite(row["train_loss"]):
@@ -194,7 +204,7 @@ def new_network(bands: tuple[str, ...], classes: int, config: TrainingConfig, *,
     with seeded(seed):
         return build_network(
             config.architecture, bands, classes, width=config.width, layers=config.layers, heads=config.heads,
-            dropout=config.dropout, indices=config.indices, bidirectional=config.bidirectional,
+            dropout=config.dropout, indices=config.indices, bidirectional=config.bidirectional, members=config.members,
         )  # fmt: skip
 
 
@@ -216,15 +226,15 @@ def standardise(network: Network, series: Series, index: NDArray[np.intp]) -> No
         mean += gap * n / total
         count += n
     std = np.sqrt(squares / np.maximum(count, 1))
-    network.inputs.mean.copy_(torch.from_numpy(mean))
-    network.inputs.std.copy_(torch.from_numpy(np.maximum(std, 1e-3)))  # a constant channel, such as "all clear"
+    # at least 1e-3: a constant channel, such as "all clear"
+    network.standardise(torch.from_numpy(mean), torch.from_numpy(np.maximum(std, 1e-3)))
 
 
 @torch.inference_mode()
 def logits_of(network: Network, series: Series, index: NDArray[np.intp], *, device: str = "cpu") -> NDArray[np.float32]:
     """(len(index), K) logits of observed parcels, in torch, full precision."""
     network.eval()
-    out = np.empty((len(index), network.head.out.out_features), np.float32)
+    out = np.empty((len(index), network.classes), np.float32)
     for part in by_length(series.lengths[index], batch_size=INFERENCE_BATCH):
         inputs = (torch.from_numpy(array).to(device) for array in pad(series, index[part]).inputs)
         out[part] = network(*inputs).float().cpu().numpy()

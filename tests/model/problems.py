@@ -28,6 +28,7 @@ def tiny(architecture: Architecture, **changes: object) -> TrainingConfig:
         "batch_size": 16,
         "learning_rate": 1e-2,
         "dropout": 0.0,
+        "members": 1,
     }
     return TrainingConfig(architecture=architecture, **(values | changes))  # type: ignore[arg-type]
 

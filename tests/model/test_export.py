@@ -20,6 +20,7 @@ BANDS = DATASET.series.bands
 CONFIGS = {
     "lstm": tiny(Architecture.LSTM),
     "transformer": tiny(Architecture.TRANSFORMER),
+    "three transformers": tiny(Architecture.TRANSFORMER, members=3),
     "second lstm, both ways": tiny(Architecture.LSTM, width=24, bidirectional=True),
 }
 
@@ -70,9 +71,9 @@ def test_a_file_with_a_changed_weight_is_refused() -> None:
     changed = np.zeros(3, np.float32)
     changed[1] = 0.01
     with pytest.raises(ParityError, match=r"^fold-1\.onnx: probabilities differ from torch by .* must not predict$"):
-        check_parity(perturbed(data, "head.out.bias", changed), made, DATASET.series, where="fold-1.onnx")
+        check_parity(perturbed(data, "members.0.head.out.bias", changed), made, DATASET.series, where="fold-1.onnx")
     with pytest.raises(ParityError, match="by nan at batch x time"):
-        check_parity(perturbed(data, "head.out.bias", np.nan), made, DATASET.series)
+        check_parity(perturbed(data, "members.0.head.out.bias", np.nan), made, DATASET.series)
 
 
 def test_a_file_that_froze_an_axis_is_refused() -> None:

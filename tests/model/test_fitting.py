@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(architecture: Ar
         train(dataset, dataset.folds.training_mask(0), config, seed=seed).network.state_dict() for seed in (5, 5, 6)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["head.out.weight"], other["head.out.weight"])
+    assert not torch.equal(first["members.0.head.out.weight"], other["members.0.head.out.weight"])
 
 
 def test_training_leaves_the_random_numbers_of_others_alone(dataset: Dataset) -> None:
@@ -196,7 +196,7 @@ def test_logit_adjustment_finds_more_of_a_rare_class(dataset: Dataset) -> None:
         config = tiny(Architecture.LSTM, min_steps=40, logit_adjustment=tau)
         network = train(scarce, np.ones(len(rare), bool), config, seed=1).network
         with torch.inference_mode():
-            found.append(float(network.head.out.bias[0] - network.head.out.bias.mean()))
+            found.append(float(network.members[0].head.out.bias[0] - network.members[0].head.out.bias.mean()))
     assert found[1] > found[0]
 
 

@@ -66,7 +66,7 @@ def test_a_series_of_missing_bands_or_without_a_step_gives_finite_logits(
 
 def test_a_missing_band_counts_as_the_mean_of_training() -> None:
     made = network(Architecture.LSTM, False)
-    inputs = made.inputs
+    inputs = made.members[0].inputs
     row = torch.tensor([[[0.1, 0.4, 0.9]]])
     filled = row.clone()
     filled[..., 0] = inputs.mean[0]
@@ -84,10 +84,21 @@ def test_standardising_uses_the_given_parcels_only() -> None:
     standardise(made, DATASET.series, np.array([1]))
     rows = slice(*DATASET.series.offsets[1:3])
     values = DATASET.series.reflectance[rows].astype(np.float64)
-    np.testing.assert_allclose(made.inputs.mean[:2].numpy(), np.nanmean(values, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(made.inputs.std[:2].numpy(), np.nanstd(values, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(made.members[0].inputs.mean[:2].numpy(), np.nanmean(values, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(made.members[0].inputs.std[:2].numpy(), np.nanstd(values, axis=0), rtol=1e-4)
 
 
 def test_only_the_valid_prefix_is_turned_around() -> None:
     valid = torch.tensor([[True, True, True, False], [True, False, False, False]])
     assert reversed_prefix(valid).tolist() == [[2, 1, 0, 3], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("architecture", list(Architecture))
+def test_members_begin_apart_and_speak_with_their_mean_probability(architecture: Architecture) -> None:
+    made = new_network(DATASET.series.bands, 3, tiny(architecture, members=2), seed=1).eval()
+    inputs = tuple(torch.from_numpy(part) for part in pad(DATASET.series, np.array([0, 1, 2])).inputs)
+    with torch.inference_mode():
+        first, second = (torch.softmax(one, dim=1) for one in made.each(*inputs))
+        together = torch.softmax(made(*inputs), dim=1)
+    assert (first - second).abs().max() > 1e-3
+    torch.testing.assert_close(together, (first + second) / 2)
