@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, prepare, say, table
+from cropmap.schemas import Architecture
 
 bench: Final = typer.Typer(
     no_args_is_help=True, help="Measure this machine and the models; peers come with `pip install 'cropmap[peers]'`."
 )
+Parcels = Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")]
+Network = Annotated[Architecture, typer.Option("--model", help="the network")]
+Seed = Annotated[int, typer.Option("--seed", min=0)]
 Quick = Annotated[bool, typer.Option("--quick", help="a small size, to see that it works")]
 
 
@@ -54,6 +59,63 @@ def accuracy(
     from cropmap.bench.accuracy import measure
 
     _print(measure(context), as_json=as_json)
+
+
+@bench.command("ablation")
+def ablation(
+    folder: Annotated[
+        Path | None, typer.Option("--on", help="folder with observations.parquet, labels.csv and folds.csv")
+    ] = None,
+    parcels: Parcels = 2_500,
+    model: Network = Architecture.TRANSFORMER,
+    seed: Seed = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every answer to the seven challenges off / on: simulated Brittany, or a folder of real parcels."""
+    settings = prepare(home)
+    from cropmap.bench.ablation import measure
+    from cropmap.model.training import TrainingConfig
+
+    rows = measure(settings, folder=folder, parcels=parcels, config=TrainingConfig(architecture=model), seed=seed)
+    _print(rows, as_json=as_json)
+
+
+@bench.command("networks")
+def networks(
+    parcels: Parcels = 2_500,
+    compat_epochs: Annotated[
+        int | None, typer.Option("--compat-epochs", min=1, help="epochs of the published networks, instead of theirs")
+    ] = None,
+    seed: Seed = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Both networks beside the published BreizhCrops ones: simulated Brittany, one region left out in turn."""
+    settings = prepare(home)
+    from cropmap.bench.learning import measure_networks
+    from cropmap.model.training import TrainingConfig
+
+    config = TrainingConfig()
+    rows = measure_networks(settings, parcels=parcels, seed=seed, compat_epochs=compat_epochs, config=config)
+    _print(rows, as_json=as_json)
+
+
+@bench.command("noise")
+def noise(
+    parcels: Parcels = 2_500,
+    model: Network = Architecture.TRANSFORMER,
+    seed: Seed = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accuracy against the truth when 0, 3 and 10 % of the declarations are wrong: simulated Brittany."""
+    settings = prepare(home)
+    from cropmap.bench.learning import measure_noise
+    from cropmap.model.training import TrainingConfig
+
+    rows = measure_noise(settings, parcels=parcels, seed=seed, config=TrainingConfig(architecture=model))
+    _print(rows, as_json=as_json)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -88,12 +88,12 @@ def evaluate_table(
     wanted: Wanted,
 ) -> dict[str, Any]:
     """The same for parcel statistics in one Parquet file, labels (parcel_id, crop_code) and folds (parcel_id, fold)."""
-    judged = _read_table(observations, labels, folds)
+    judged = read_judged(observations, labels, folds)
     configs = {a: TrainingConfig(architecture=a) for a in ([architecture] if architecture else list(Architecture))}
     return _evaluate(settings.open_store(), judged, configs, seed, settings.threads, wanted)
 
 
-def _read_table(observations: Path, labels: Path, folds: Path) -> Judged:
+def read_judged(observations: Path, labels: Path, folds: Path) -> Judged:
     """Everything that is labelled stands in exactly one place: judged, or excluded for one reason."""
     crop_of = read_pairs(labels, value="crop_code", where="--labels")
     fold_of = read_pairs(folds, value="fold", where="--folds")
