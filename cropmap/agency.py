@@ -102,6 +102,12 @@ class ModelSection(Section):
         25, ge=1, description="passes over the training parcels; training stops early when it no longer gains"
     )
     min_steps: int = Field(600, ge=0, description="optimiser steps at least: few parcels need more passes")
+    members: int = Field(
+        3,
+        ge=1,
+        le=9,
+        description="networks of a kind that are trained side by side and averaged, below 20,000 labelled parcels",
+    )
     seed: int = Field(0, ge=0, description="seed of every random choice; the same seed gives the same bits")
 
 

@@ -7,18 +7,25 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cropmap
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def content_hash(*parts: str | bytes, length: int = 16) -> str:
-    """SHA-256 over the parts, each preceded by its length so that no two splits collide; `length` hex digits."""
+
+def content_hash(*parts: str | bytes | NDArray[Any], length: int = 16) -> str:
+    """SHA-256 over the parts, each preceded by its length so that no two splits collide; `length` hex digits.
+
+    A contiguous array is a part as it is, without a copy of its bytes.
+    """
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
+        size = len(data) if isinstance(data, bytes) else data.nbytes
+        digest.update(size.to_bytes(8, "big"))
+        digest.update(data if isinstance(data, bytes) else data.data)
     return digest.hexdigest()[:length]
 
 

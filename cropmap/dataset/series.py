@@ -87,8 +87,7 @@ class Series:
         """Digest of everything a model sees."""
         return content_hash(
             "\n".join(self.parcel_ids.tolist()), ",".join(self.bands), self.day_zero.isoformat(),
-            self.offsets.tobytes(), self.day_of_year.tobytes(), self.reflectance.tobytes(),
-            self.clear_fraction.tobytes(),
+            self.offsets, self.day_of_year, self.reflectance, self.clear_fraction,
         )  # fmt: skip
 
 

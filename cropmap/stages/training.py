@@ -8,7 +8,7 @@ champion's pointer, the record of the training. What stands is found again by it
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,9 @@ from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
 
 def training_config(context: SeasonContext, architecture: Architecture) -> TrainingConfig:
     section = context.agency.model
-    return TrainingConfig(architecture=architecture, epochs=section.epochs, min_steps=section.min_steps)
+    return TrainingConfig(
+        architecture=architecture, epochs=section.epochs, min_steps=section.min_steps, members=section.members
+    )
 
 
 def training_key(context: SeasonContext, data: SeasonData, architecture: Architecture) -> str:
@@ -131,10 +133,11 @@ def _suspects(context: SeasonContext, data: SeasonData, architecture: Architectu
     """
     dataset, section = needed_dataset(data), context.agency.assessment
     left_out = np.zeros(len(dataset.label), bool)
+    one_network = replace(training_config(context, architecture), members=1)  # their order is what counts here
     for _ in range(_clean_up_rounds(context, architecture)):
         out = evaluate_out_of_fold(
-            context.store, dataset, training_config(context, architecture), seed=context.agency.model.seed,
-            suspects=left_out, workers=context.threads,
+            context.store, dataset, one_network, seed=context.agency.model.seed, suspects=left_out,
+            workers=context.threads,
         )  # fmt: skip
         series = dataset.series
         found = suspects(
