@@ -50,6 +50,15 @@ def train(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> N
     _print(measure(quick=quick), as_json=as_json)
 
 
+@bench.command("memory")
+def memory(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+    """Memory and speed of training on 608,000 series that are mapped from disk."""
+    prepare(home)
+    from cropmap.bench.memory import measure
+
+    _print(measure(quick=quick), as_json=as_json)
+
+
 @bench.command("accuracy")
 def accuracy(
     agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False

@@ -15,3 +15,12 @@ def test_torch_and_onnx_runtime_give_the_same_logits_in_the_benchmark() -> None:
     assert 0 < float(row["largest logit difference"]) < 1e-5
     assert row["torch eager, parcels/s"] > 0
     assert row["ONNX Runtime, parcels/s"] > 0
+
+
+@pytest.mark.slow
+def test_the_whole_stage_predicts_what_inference_alone_does() -> None:
+    series = bench.make_series(40, seed=2)
+    _, data = bench.make_network(series, Architecture.LSTM, seed=2)
+    seconds = bench.stage_seconds(series, data, repeats=1, thread_count=1)
+    assert set(seconds) == {"infer", "read, infer, write"}
+    assert min(seconds.values()) > 0
