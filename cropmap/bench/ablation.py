@@ -56,7 +56,6 @@ def _at_random(dataset: Dataset, config: TrainingConfig) -> tuple[Dataset, Train
 
 OPTIONS: Final = (
     Option("imbalanced classes", "logit adjustment (tau 1)", False, _config(logit_adjustment=1.0)),
-    Option("imbalanced classes", "three networks averaged", False, _config(members=3)),
     Option("similar classes", "spectral indices", True, _config(indices=False)),
     Option("similar classes", "label smoothing (0.1)", False, _config(label_smoothing=0.1)),
     Option("clouds", "clear fraction given to the network", True, _without_clear_fraction),
@@ -71,12 +70,9 @@ OPTIONS: Final = (
 def measure(
     settings: Settings, *, folder: Path | None, parcels: int, config: TrainingConfig, seed: int
 ) -> list[dict[str, Any]]:
-    """Rows of the table; trained folds are kept, so that a table that was cut short goes on.
-
-    One network instead of the average of several is trained for every row but its own: it costs a third.
-    """
+    """Rows of the table; trained folds are kept, so that a table that was cut short goes on."""
     dataset = read_folder(folder) if folder else simulated_brittany(parcels=parcels, seed=seed).dataset
-    store, config = settings.open_store(), replace(config, members=1)
+    store = settings.open_store()
 
     def evaluated(other: Change | None) -> tuple[OutOfFold, Dataset]:
         changed, values = other(dataset, config) if other else (dataset, config)
@@ -84,7 +80,7 @@ def measure(
 
     whole, _ = evaluated(None)
     base = _figures(whole, dataset)
-    rows = [{"challenge": "", "option": f"{config.architecture}, defaults, one network", "": "", **base}]
+    rows = [{"challenge": "", "option": f"{config.architecture}, defaults", "": "", **base}]
     for option in OPTIONS:
         found = _figures(*evaluated(option.other))
         off, on = (found, base) if option.by_default else (base, found)

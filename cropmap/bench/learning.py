@@ -43,7 +43,7 @@ def measure_networks(
         config = replace(config, architecture=architecture)
         found = evaluate_out_of_fold(store, dataset, config, seed=seed, workers=settings.threads)
         early = score_by_date(dataset, found, days=(IN_SEASON,))[0]
-        gap = random_split_gap(store, dataset, replace(config, members=1), seed=seed, workers=settings.threads)
+        gap = random_split_gap(store, dataset, config, seed=seed, workers=settings.threads)
         more = {"OA by 15 June": _text(early.oa), "random - spatial OA": f"{gap.oa:+.3f}"}
         rows.append({"network": f"{architecture}", **_row(found.evaluation), **more})
     for architecture in Architecture:
@@ -59,7 +59,8 @@ def measure_noise(
 ) -> list[dict[str, Any]]:
     """Accuracy against what grows, for a growing share of wrong declarations: trained on all of them, and again
     without those that look wrong to networks that never saw them."""
-    store, rows, config = settings.open_store(), [], replace(config, members=1)
+    store = settings.open_store()
+    rows = []
     for share in WRONG_SHARES:
         season = simulated_brittany(parcels=parcels, seed=seed, wrong_share=share)
         left_out = np.zeros(parcels, bool)

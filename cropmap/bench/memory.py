@@ -84,7 +84,7 @@ def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> 
 def train_mapped(folder: Path, architecture: Architecture, steps: int) -> dict[str, float]:
     """Trains on a mapped dataset and says what it took; meant for a process of its own."""
     dataset = open_dataset(folder)
-    config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps).on(dataset)
+    config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps)
     heard: list[float] = []
     with threads(1):
         train(

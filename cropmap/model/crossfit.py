@@ -51,7 +51,7 @@ def cross_fit(
 
     `suspects` (N,) are kept out of every training set and are still scored.
     """
-    device, config = choose_device(device), config.on(dataset)
+    device = choose_device(device)
     count = dataset.folds.count
     if workers is None:
         workers = len(os.sched_getaffinity(0))

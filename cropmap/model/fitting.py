@@ -131,7 +131,7 @@ def fit_model(
         folds_made_by=dataset.folds.made_by,
         fold_names=dataset.folds.names,
         dataset_hash=dataset.hash,
-        config=asdict(out.cross_fit.config),
+        config=asdict(config),
         seed=seed,
         code_version=code_version(),
         evaluation=out.evaluation.to_json(),

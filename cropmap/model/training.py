@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -38,8 +38,8 @@ STANDARDISE_ROWS: Final = 1 << 20
 @dataclass(frozen=True)
 class TrainingConfig:
     architecture: Architecture = Architecture.TRANSFORMER
-    width: int = 64
-    """channels of the network"""
+    width: int = 128
+    """channels of the network; with 64 the LSTM forgets rare crops (3,851 real parcels: macro-F1 .70 instead of .73)"""
     layers: int = 2
     heads: int = 4
     """attention heads, of the Transformer's layers and of the pooling over time"""
@@ -48,10 +48,8 @@ class TrainingConfig:
     """give spectral indices to the network beside the bands"""
     bidirectional: bool = False
     """LSTM only: read the season both ways (a third slower in both training and prediction)"""
-    members: int = 3
+    members: int = 1
     """networks that are trained side by side and averaged"""
-    members_below: int = 20_000
-    """labelled parcels from which one network is enough: what averaging takes away is the luck of few parcels"""
 
     epochs: int = 25
     min_steps: int = 600
@@ -92,11 +90,6 @@ class TrainingConfig:
     @property
     def hash(self) -> str:
         return value_hash(asdict(self))
-
-    def on(self, dataset: Dataset) -> TrainingConfig:
-        """The configuration as this dataset takes it: one network where there are many parcels."""
-        many = int((dataset.label >= 0).sum()) >= self.members_below
-        return replace(self, members=1 if many else self.members)
 
 
 @dataclass(frozen=True)
