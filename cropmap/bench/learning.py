@@ -6,7 +6,7 @@ The simulation's difficulty was tuned, so these figures compare methods and say 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold, random_split_
 from cropmap.model.training import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
+from cropmap.stages.training import OutOfFoldScores
 
 IN_SEASON: Final = date(SEASON_YEAR, 6, 15)
 WRONG_SHARES: Final = (0.0, 0.03, 0.10)
@@ -86,14 +87,6 @@ def measure_noise(
     return rows
 
 
-@dataclass(frozen=True)
-class _Scores:
-    parcel_ids: NDArray[np.str_]
-    crops: tuple[str, ...]
-    logits: NDArray[np.float32]
-    n_observations: NDArray[np.int64]
-
-
 def _suspects(found: OutOfFold, dataset: Dataset, *, seed: int) -> NDArray[np.bool_]:
     legend, series = Legend.read(LEGEND), dataset.series
     code_of = {legend.crop_of(code): code for code in legend.by_code}
@@ -103,7 +96,7 @@ def _suspects(found: OutOfFold, dataset: Dataset, *, seed: int) -> NDArray[np.bo
             "crop_code": [code_of[dataset.crops[k]] if k >= 0 else None for k in dataset.label],
         }
     )  # fmt: skip
-    scores = _Scores(series.parcel_ids, dataset.crops, found.cross_fit.logits, series.lengths)
+    scores = OutOfFoldScores(series.parcel_ids, dataset.crops, found.cross_fit.logits, series.lengths)
     return np.isin(series.parcel_ids, sorted(suspects(parcels, scores, legend, seed=seed)))
 
 

@@ -116,7 +116,7 @@ def _decide(context: SeasonContext, data: SeasonData, architecture: Architecture
 
 
 @dataclass(frozen=True)
-class _OutOfFoldScores:
+class OutOfFoldScores:
     """What `assessments` needs to know of a training."""
 
     parcel_ids: NDArray[np.str_]
@@ -142,7 +142,7 @@ def _suspects(context: SeasonContext, data: SeasonData, architecture: Architectu
         series = dataset.series
         found = suspects(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
-            _OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
+            OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
             data.legend, seed=context.agency.model.seed, min_pixels=section.min_pixels,
             min_observations=section.min_observations, min_class_parcels=section.min_class_parcels,
         )  # fmt: skip
