@@ -41,6 +41,8 @@ from cropmap.store import Store
 
 CLASSES: Final = 13
 SEASON_YEAR: Final = 2018
+ACQUIRED: Final = np.arange(1, 366, 3, dtype=np.int16)
+"""Days with an acquisition of one of two overlapping orbits: an observation file each."""
 OBSERVATIONS: Final = (35, 95)
 """Clear observations per parcel: two satellites at 48° N, with and without orbit overlap; the mean is 65."""
 
@@ -201,7 +203,7 @@ def make_series(parcels: int, *, seed: int) -> Series:
     return Series(
         parcel_ids=np.array([f"P{i:07d}" for i in range(parcels)]),
         offsets=offsets,
-        day_of_year=np.concatenate([np.sort(random.integers(1, 366, n)) for n in lengths]).astype(np.int16),
+        day_of_year=np.concatenate([np.sort(random.choice(ACQUIRED, n, replace=False)) for n in lengths]),
         reflectance=random.uniform(0, 0.6, (count, len(BANDS))).astype(np.float32),
         clear_fraction=random.uniform(0.5, 1, count).astype(np.float32),
         bands=BANDS,

@@ -81,7 +81,7 @@ def iter_observations(
         if codes.null_count:
             known = pa.concat_arrays([known, ids.filter(pc.is_null(codes))])
             codes = pc.index_in(ids, known)
-        observed = _with_acquisition(table, codes, known, _metadata(store, name))
+        observed = _with_acquisition(table, codes, known, _decoded(table.schema.metadata) or _metadata(store, name))
         yield observed.filter(pc.greater(observed["clear_pixels"], 0)) if clear_only else observed
 
 
@@ -135,5 +135,8 @@ def _with_acquisition(table: pa.Table, codes: pa.Array, parcels: pa.Array, metad
 
 
 def _metadata(store: Store, name: str) -> dict[str, str]:
-    stored = store.read_schema(name).metadata or {}
-    return {key.decode(): value.decode() for key, value in stored.items() if key != b"ARROW:schema"}
+    return _decoded(store.read_schema(name).metadata)
+
+
+def _decoded(stored: dict[bytes, bytes] | None) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in (stored or {}).items() if key != b"ARROW:schema"}
