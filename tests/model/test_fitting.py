@@ -174,6 +174,16 @@ def test_validation_parcels_stop_a_training_that_gets_no_better(dataset: Dataset
     assert trained.n_training < (dataset.folds.training_mask(0) & (dataset.series.lengths > 0)).sum()
 
 
+def test_validation_takes_no_more_parcels_than_it_needs(dataset: Dataset) -> None:
+    config = tiny(
+        Architecture.LSTM, min_steps=5, validation_share=0.5, min_validation_parcels=2, max_validation_parcels=6
+    )
+    everyone = np.ones(len(dataset.label), bool)
+    trained = train(dataset, everyone, config, seed=1)
+    assert int((dataset.series.lengths > 0).sum()) - 6 <= trained.n_training < int((dataset.series.lengths > 0).sum())
+    assert "validation_loss" in trained.history[-1]
+
+
 def test_a_fold_without_two_classes_to_learn_is_refused(dataset: Dataset) -> None:
     one_class = replace(dataset, label=np.zeros_like(dataset.label))
     with pytest.raises(ModelError, match="fewer than two classes"):
