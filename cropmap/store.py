@@ -95,6 +95,9 @@ class Store:
 
     def read_table(self, name: str, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
         """`rows` keeps the rows where it is true; row groups whose statistics rule it out are not decoded."""
+        if rows is None:  # half the time of the general way, which is felt where a season has hundreds of small files
+            with self._fs.open_input_file(self.location(name)) as source:
+                return pq.ParquetFile(source).read(columns=columns)
         return pq.read_table(self.location(name), columns=columns, filters=rows, filesystem=self._fs)
 
     def read_schema(self, name: str) -> pa.Schema:

@@ -70,7 +70,7 @@ def write_random_dataset(folder: Path, parcels: int) -> None:
 
 def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> dict[str, Any]:
     command = [sys.executable, "-m", __name__, str(folder), str(architecture), str(steps)]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return {
         "network": str(architecture),
         "dataset": f"{parcels:,} series x {DATES} dates, {found['bytes'] / 2**30:.2f} GiB on disk",
@@ -84,7 +84,7 @@ def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> 
 def train_mapped(folder: Path, architecture: Architecture, steps: int) -> dict[str, float]:
     """Trains on a mapped dataset and says what it took; meant for a process of its own."""
     dataset = open_dataset(folder)
-    config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps)
+    config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps, patience=steps)
     heard: list[float] = []
     with threads(1):
         train(
