@@ -1,7 +1,7 @@
 """How much memory training takes on all of Brittany: 608,000 series of 70 dates, mapped from disk.
 
 The dataset is written in parts, as no machine of this size could hold it twice, and then trained on for some steps in
-a process of its own, whose peak is read. The values are random: memory and speed do not depend on them.
+a process of its own, whose peak is read. The values are random: memory does not depend on them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +31,7 @@ TARGET: Final = "<= 6 GiB"
 
 
 def measure(*, quick: bool = False) -> list[dict[str, Any]]:
-    """Rows: network, peak memory of the process, parcels per second."""
+    """Rows: network, peak memory of the process that trains."""
     parcels, steps = (2_000, 5) if quick else (PARCELS, 300)
     with tempfile.TemporaryDirectory(prefix="cropmap-bench-") as folder:
         write_random_dataset(Path(folder), parcels)
@@ -76,7 +75,6 @@ def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> 
         "dataset": f"{parcels:,} series x {DATES} dates, {found['bytes'] / 2**30:.2f} GiB on disk",
         "peak resident": f"{found['peak'] / 2**30:.2f} GiB",
         "target": TARGET,
-        "parcels/s": round(found["per_second"]),
         "how": f"{steps} steps, one thread, mapped pages counted",
     }
 
@@ -85,15 +83,10 @@ def train_mapped(folder: Path, architecture: Architecture, steps: int) -> dict[s
     """Trains on a mapped dataset and says what it took; meant for a process of its own."""
     dataset = open_dataset(folder)
     config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps, patience=steps)
-    heard: list[float] = []
     with threads(1):
-        train(
-            dataset, dataset.folds.training_mask(0), config, seed=0,
-            on_step=lambda _: heard.append(time.perf_counter()),
-        )  # fmt: skip
+        train(dataset, dataset.folds.training_mask(0), config, seed=0)
     return {
         "peak": float(_peak_bytes()),
-        "per_second": config.batch_size * (steps - 1) / (heard[steps] - heard[1]),
         "bytes": float(sum(file.stat().st_size for file in folder.iterdir())),
     }
 

@@ -52,7 +52,7 @@ def train(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> N
 
 @bench.command("memory")
 def memory(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """Memory and speed of training on 608,000 series that are mapped from disk."""
+    """Memory of training on 608,000 series that are mapped from disk."""
     prepare(home)
     from cropmap.bench.memory import measure
 
