@@ -112,18 +112,13 @@ def _spread(scores: Evaluation) -> float:
 
 
 def dropped_accuracy(found: OutOfFold, dataset: Dataset) -> float:
-    """Overall accuracy of the same networks when each series lacks DROPPED of its dates, the same ones always."""
-    series, random = dataset.series, np.random.default_rng(0)
-    kept = random.random(len(series.day_of_year)) >= DROPPED
-    owner = np.repeat(np.arange(len(series)), series.lengths)
-    thinned = replace(
-        series, offsets=np.concatenate([[0], np.cumsum(np.bincount(owner[kept], minlength=len(series)))]),
-        day_of_year=series.day_of_year[kept], reflectance=series.reflectance[kept],
-        clear_fraction=series.clear_fraction[kept],
-    )  # fmt: skip
+    """Overall accuracy of the same networks when each series lacks DROPPED of its dates, the same ones always;
+    parcels that lose all of them are not judged."""
+    random = np.random.default_rng(0)
+    thinned = dataset.series.keep(random.random(len(dataset.series.day_of_year)) >= DROPPED)
     right = []
     for k in range(dataset.folds.count):
-        index = np.flatnonzero(dataset.judged & (dataset.folds.fold == k))
+        index = np.flatnonzero(dataset.judged & (dataset.folds.fold == k) & (thinned.lengths > 0))
         logits = logits_of(found.cross_fit.network(k, dataset), thinned, index)
         right.append(logits.argmax(axis=1) == dataset.label[index])
     return float(np.concatenate(right).mean())

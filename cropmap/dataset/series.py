@@ -75,11 +75,14 @@ class Series:
 
     def until(self, day: date) -> Series:
         """The series as they were known on `day`; a parcel that was not seen by then stays, without observations."""
-        known = self.day_of_year <= (day - self.day_zero).days
-        before = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
+        return self.keep(self.day_of_year <= (day - self.day_zero).days)
+
+    def keep(self, kept: NDArray[np.bool_]) -> Series:
+        """The series with some of their observations (`kept` (M,)); a parcel that loses all of them stays."""
+        before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
         return Series(
-            self.parcel_ids, before[self.offsets], self.day_of_year[known], self.reflectance[known],
-            self.clear_fraction[known], self.bands, self.day_zero,
+            self.parcel_ids, before[self.offsets], self.day_of_year[kept], self.reflectance[kept],
+            self.clear_fraction[kept], self.bands, self.day_zero,
         )  # fmt: skip
 
     @cached_property

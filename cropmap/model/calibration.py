@@ -70,12 +70,21 @@ def calibrate_across(
     """(n, K) probabilities of which each fold's were calibrated on the other folds: what calibration is worth on
     parcels it was not fitted to."""
     out = np.empty_like(logits)
-    for k in np.unique(fold):
-        here = fold == k
-        others = (
-            fit_calibration(logits[~here], label[~here], logit_adjustment=logit_adjustment)
-            if (~here).any()
+    for k, elsewhere in calibrations_elsewhere(logits, label, fold, logit_adjustment=logit_adjustment).items():
+        out[fold == k] = elsewhere.probabilities(logits[fold == k])
+    return out
+
+
+def calibrations_elsewhere(
+    logits: NDArray[np.float32], label: NDArray[np.int16], fold: NDArray[np.int16], *, logit_adjustment: float = 0.0
+) -> dict[int, Calibration]:
+    """For every fold the calibration of all others; none at all where there is one fold."""
+    found = {}
+    for k in np.unique(fold).tolist():
+        others = fold != k
+        found[k] = (
+            fit_calibration(logits[others], label[others], logit_adjustment=logit_adjustment)
+            if others.any()
             else Calibration(1.0, (0.0,) * logits.shape[1])
         )
-        out[here] = others.probabilities(logits[here])
-    return out
+    return found

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.series import Series
-from cropmap.model.calibration import Calibration, fit_calibration
+from cropmap.model.calibration import calibrations_elsewhere
 from cropmap.model.evaluation import evaluate
 from cropmap.model.fitting import OutOfFold
 from cropmap.model.training import logits_of
@@ -66,15 +66,15 @@ def score_by_date(dataset: Dataset, out: OutOfFold, days: Sequence[date]) -> tup
     judged = np.flatnonzero(dataset.judged)
     fold, label = dataset.folds.fold[judged], dataset.label[judged]
     whole = out.cross_fit.logits[judged]
-    folds = [k for k in range(dataset.folds.count) if (fold == k).any()]
-    calibrations = {k: _calibration_elsewhere(whole, label, fold, k) for k in folds}
-    networks = {k: out.cross_fit.network(k, dataset) for k in folds}
+    adjusted = out.cross_fit.config.logit_adjustment
+    calibrations = calibrations_elsewhere(whole, label, fold, logit_adjustment=adjusted)
+    networks = {k: out.cross_fit.network(k, dataset) for k in calibrations}
     scores = []
     with Counter(f"by date {out.cross_fit.config.architecture}", total=len(days), unit="dates") as counter:
         for day in days:
             series = dataset.series.until(day)
             probabilities = np.full(whole.shape, np.nan, np.float32)
-            for k in folds:
+            for k in calibrations:
                 seen = np.flatnonzero((fold == k) & (series.lengths[judged] > 0))
                 logits = logits_of(networks[k], series, judged[seen])
                 probabilities[seen] = calibrations[k].probabilities(logits)
@@ -86,15 +86,6 @@ def score_by_date(dataset: Dataset, out: OutOfFold, days: Sequence[date]) -> tup
 def _fortnight_end(day: date) -> date:
     end = MID_MONTH if day.day <= MID_MONTH else calendar.monthrange(day.year, day.month)[1]
     return day.replace(day=end)
-
-
-def _calibration_elsewhere(
-    logits: NDArray[np.float32], label: NDArray[np.int16], fold: NDArray[np.int16], k: int
-) -> Calibration:
-    others = fold != k
-    if not others.any():
-        return Calibration(1.0, (0.0,) * logits.shape[1])
-    return fit_calibration(logits[others], label[others])
 
 
 def _score(
