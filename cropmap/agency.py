@@ -125,6 +125,17 @@ class AssessmentSection(Section):
     min_class_parcels: int = Field(10, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE")
 
 
+class ReviewSection(Section):
+    delta: Share = Field(
+        0.10,
+        description="risk of certifying a list that holds more rightly declared parcels than "
+        "`assessment.false_alarm_rate`; fixed for a sample when it is drawn",
+    )
+    list_share: Share = Field(
+        0.80, description="share of the reviews drawn from the mismatches; the others are a control of all the rest"
+    )
+
+
 class StatisticsSection(Section):
     min_holdings: int = Field(4, ge=1, description="a cell with fewer holdings is confidential")
     dominance: tuple[int, Share] = Field(
@@ -151,6 +162,7 @@ class Agency(Section):
     legend: str = Field(description="built-in legend name, or a CSV file")
     model: ModelSection = ModelSection()
     assessment: AssessmentSection = AssessmentSection()
+    review: ReviewSection = ReviewSection()
     statistics: StatisticsSection = StatisticsSection()
     schedule: ScheduleSection = ScheduleSection()
 
@@ -199,8 +211,8 @@ class Agency(Section):
         return Legend.read(self.legend, base=self._data if self._data and in_data.is_file() else self._file.parent)
 
     def decisions_hash(self) -> str:
-        """Hash of everything in the file that can change a result; the schedule cannot."""
-        return value_hash(self.model_dump(mode="json", exclude={"schedule"}))
+        """Hash of everything in the file that can change a result; the schedule and how reviews are drawn cannot."""
+        return value_hash(self.model_dump(mode="json", exclude={"schedule", "review"}))
 
 
 def _first_problem(error: ValidationError) -> str:

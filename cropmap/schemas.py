@@ -131,6 +131,54 @@ class Reason(StrEnum):
     WEAK_EVIDENCE = "WEAK_EVIDENCE"
 
 
+class ReviewPart(StrEnum):
+    """Where a parcel of a review sample was drawn from."""
+
+    LIST = "list"
+    """the published mismatches"""
+    CONTROL = "control"
+    """everything else that was assessed or could not be"""
+
+
+class Finding(StrEnum):
+    """What a person found of a declaration."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    CANNOT_TELL = "cannot_tell"
+
+
+class FindingReject(StrEnum):
+    """Why a row of a file of findings was not taken."""
+
+    MISSING_PARCEL_ID = "MISSING_PARCEL_ID"
+    UNKNOWN_PARCEL = "UNKNOWN_PARCEL"
+    """not declared in the season"""
+    NOT_IN_SAMPLE = "NOT_IN_SAMPLE"
+    OTHER_CAMPAIGN = "OTHER_CAMPAIGN"
+    """the row names a sample that was not drawn for this season"""
+    UNKNOWN_FINDING = "UNKNOWN_FINDING"
+    UNKNOWN_CODE = "UNKNOWN_CODE"
+    CONTRADICTORY = "CONTRADICTORY"
+    """the finding and the crop that was found exclude each other"""
+    UNREADABLE_DATE = "UNREADABLE_DATE"
+    DUPLICATE_PARCEL = "DUPLICATE_PARCEL"
+    """the same parcel again; where the rows differ, none of them is taken"""
+
+
+class CertificateReason(StrEnum):
+    """Why a list is certified, or is not."""
+
+    CERTIFIED = "CERTIFIED"
+    NO_LIST = "NO_LIST"
+    LIST_USED_BEFORE = "LIST_USED_BEFORE"
+    """another sample of the same list was reviewed first: a second try would spend the risk twice"""
+    SAMPLE_TOO_SMALL = "SAMPLE_TOO_SMALL"
+    TOO_FEW_REVIEWED = "TOO_FEW_REVIEWED"
+    """more reviews could still certify it"""
+    TOO_MANY_RIGHT = "TOO_MANY_RIGHT"
+
+
 class Basis(StrEnum):
     """How a published area came about."""
 
