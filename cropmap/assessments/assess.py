@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -76,17 +77,47 @@ class _Case:
 
 
 @dataclass(frozen=True)
-class _Judgement:
+class _Fit:
+    """What the declarations and scores say before anybody names a target."""
+
+    case: _Case
+    seed: int
     channel: Channel | None
+    """None where there is nothing to compare"""
     evidence: Evidence
+    skill: float
+    refusals: tuple[str, ...]
+    """reasons why no list can be made at all"""
+
+    @cached_property
+    def right_by_tail(self) -> dict[float, Floats]:
+        """P(right) [N] under each η of the sensitivity band."""
+        assert self.channel is not None
+        others = {
+            tail: fit_channel(self.case.logits, self.case.declared, seed=self.seed, tail=tail)
+            for tail in SENSITIVITY_TAILS if tail != TAIL
+        }  # fmt: skip
+        channels = {**others, TAIL: self.channel}
+        return {
+            tail: channels[tail].right_probability(channels[tail].clean(self.case.logits), self.case.declared)
+            for tail in SENSITIVITY_TAILS
+        }
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    fit: _Fit
     flagged: NDArray[np.bool_]
     """the list, as published when it is not refused"""
     withdrawn: NDArray[np.bool_]
     """flags of classes that a guard refused"""
     refused_classes: NDArray[np.bool_]
     counts: guards.TailCounts | None
-    skill: float
     refusals: list[str]
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.fit.evidence
 
     @property
     def unreliable(self) -> NDArray[np.bool_]:
@@ -110,11 +141,36 @@ def assess(
     `mismatch` is the largest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
     declarations and are left out. The same inputs and seed give the same bits.
     """
+    return assess_at(
+        parcels, predictions, legend, false_alarm_rates=(false_alarm_rate,), seed=seed, min_pixels=min_pixels,
+        min_observations=min_observations, min_class_parcels=min_class_parcels,
+    )[0]  # fmt: skip
+
+
+def assess_at(
+    parcels: pd.DataFrame,
+    predictions: Scores,
+    legend: Legend,
+    *,
+    false_alarm_rates: Sequence[float],
+    seed: int,
+    min_pixels: float = MIN_PIXELS,
+    min_observations: int = MIN_OBSERVATIONS,
+    min_class_parcels: int = MIN_CLASS_PARCELS,
+) -> list[Assessed]:
+    """`assess` at several targets, fitted once."""
     table, case, gate = _prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
-    judgement = _judge(case, target=false_alarm_rate, seed=seed)
+    fit = _fit(case, seed=seed)
+    return [_assessed(table.copy(), case, fit, gate, target=target) for target in false_alarm_rates]
+
+
+def _assessed(
+    table: pd.DataFrame, case: _Case, fit: _Fit, gate: NDArray[np.object_], *, target: float
+) -> Assessed:  # fmt: skip
+    judgement = _judge(case, fit, target=target)
     _write_evidence(table, case, judgement)
     _write_verdicts(table, case, judgement, gate)
-    report = _report(table, case, judgement, target=false_alarm_rate, seed=seed)
+    report = _report(table, case, judgement, target=target)
     return Assessed(table[list(ASSESSMENT_COLUMNS)], report)
 
 
@@ -186,18 +242,26 @@ def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Fl
     return np.column_stack([logsumexp(logits[:, member == group], axis=1) for group in range(groups)])
 
 
-def _judge(case: _Case, *, target: float, seed: int) -> _Judgement:
+def _fit(case: _Case, *, seed: int) -> _Fit:
     parcels, classes = case.logits.shape
-    nothing = np.zeros(parcels, dtype=bool)
     if classes < 2 or parcels == 0:
         evidence = Evidence(np.ones((parcels, classes)), case.declared, np.ones(parcels))
         reason = "no assessable parcel" if parcels == 0 else "a model with one class compares nothing"
-        return _Judgement(None, evidence, nothing, nothing, np.zeros(classes, dtype=bool), None, 0.0, [reason])
+        return _Fit(case, seed, None, evidence, 0.0, (reason,))
     channel = fit_channel(case.logits, case.declared, seed=seed)
     clean = channel.clean(case.logits)
     evidence = Evidence(clean, case.declared, channel.right_probability(clean, case.declared))
     skilled = guards.skill(channel, clean, case.declared)
     refusals = guards.population_refusals(parcels=parcels, skilled=skilled)
+    return _Fit(case, seed, channel, evidence, skilled, tuple(refusals))
+
+
+def _judge(case: _Case, fit: _Fit, *, target: float) -> _Judgement:
+    parcels, classes = case.logits.shape
+    nothing = np.zeros(parcels, dtype=bool)
+    channel, evidence, refusals = fit.channel, fit.evidence, list(fit.refusals)
+    if channel is None:
+        return _Judgement(fit, nothing, nothing, np.zeros(classes, dtype=bool), None, refusals)
     first = largest_list(evidence.right, target=target, candidates=~nothing)
     refused = guards.refused_classes(_tail(channel, evidence, first))
     kept = ~refused[case.declared]
@@ -205,7 +269,7 @@ def _judge(case: _Case, *, target: float, seed: int) -> _Judgement:
     counts = _tail(channel, evidence, flagged, without=refused)
     if guards.tail_refused(counts):
         refusals.append(f"observed / expected is {counts.ratio:.2f}, above {guards.MAX_OBSERVED_EXPECTED}")
-    return _Judgement(channel, evidence, flagged, first & ~kept, refused, counts, skilled, refusals)
+    return _Judgement(fit, flagged, first & ~kept, refused, counts, refusals)
 
 
 def _tail(
@@ -232,20 +296,20 @@ def _spread(values: Floats, rows: NDArray[np.intp], length: int) -> Floats:
 def _write_verdicts(table: pd.DataFrame, case: _Case, judgement: _Judgement, gate: NDArray[np.object_]) -> None:
     verdict = np.full(len(table), str(Verdict.NOT_ASSESSABLE), dtype=object)
     reason = gate.copy()
-    if judgement.channel is None:
+    if judgement.fit.channel is None:
         verdict[case.rows], reason[case.rows] = str(Verdict.INCONCLUSIVE), str(Reason.NO_RELIABLE_EVIDENCE)
     else:
         verdict[case.rows], reason[case.rows] = verdicts(
             judgement.evidence,
-            judgement.channel,
+            judgement.fit.channel,
             judgement.flagged | judgement.withdrawn,
             unreliable=judgement.unreliable,
-            useless=judgement.skill < guards.MIN_SKILL,
+            useless=judgement.fit.skill < guards.MIN_SKILL,
         )
     table["verdict"], table["reason"] = verdict, reason
 
 
-def _report(table: pd.DataFrame, case: _Case, judgement: _Judgement, *, target: float, seed: int) -> dict[str, Any]:
+def _report(table: pd.DataFrame, case: _Case, judgement: _Judgement, *, target: float) -> dict[str, Any]:
     refused = bool(judgement.refusals)
     flags = 0 if refused else int(judgement.flagged.sum())
     return {
@@ -253,7 +317,7 @@ def _report(table: pd.DataFrame, case: _Case, judgement: _Judgement, *, target: 
         "flags": flags,
         "estimated_rate": float(judgement.evidence.right[judgement.flagged].mean()) if flags else None,
         "assumption": ASSUMPTION.format(tail=TAIL),
-        "sensitivity": [] if refused else _sensitivity(case, judgement, target=target, seed=seed),
+        "sensitivity": [] if refused else _sensitivity(judgement, target=target),
         "reliability": guards.reliability(parcels=len(case.rows), flags=flags, refusals=judgement.refusals),
         "guards": _guards(case, judgement),
         "verdicts": table["verdict"].value_counts().sort_index().to_dict(),
@@ -262,13 +326,12 @@ def _report(table: pd.DataFrame, case: _Case, judgement: _Judgement, *, target: 
     }
 
 
-def _sensitivity(case: _Case, judgement: _Judgement, *, target: float, seed: int) -> list[dict[str, Any]]:
+def _sensitivity(judgement: _Judgement, *, target: float) -> list[dict[str, Any]]:
     """The published list's estimated rate, and how long the list would be, under other assumptions on η."""
     band = []
-    for tail in SENSITIVITY_TAILS:
-        channel = fit_channel(case.logits, case.declared, seed=seed, tail=tail) if tail != TAIL else judgement.channel
-        assert channel is not None
-        right = channel.right_probability(channel.clean(case.logits), case.declared)
+    if judgement.fit.channel is None:
+        return []
+    for tail, right in judgement.fit.right_by_tail.items():
         list_size = int(largest_list(right, target=target, candidates=~judgement.unreliable).sum())
         rate = float(right[judgement.flagged].mean()) if judgement.flagged.any() else None
         band.append({"tail": tail, "estimated_rate": rate, "list_size": list_size})
@@ -280,7 +343,7 @@ def _guards(case: _Case, judgement: _Judgement) -> dict[str, Any]:
     ratio = counts.ratio if counts is not None and counts.expected.sum() > 0 else None
     return {
         "assessable_parcels": len(case.rows),
-        "skill": judgement.skill,
+        "skill": judgement.fit.skill,
         "observed": float(counts.observed.sum()) if counts is not None else 0.0,
         "expected": float(counts.expected.sum()) if counts is not None else 0.0,
         "observed_expected": ratio,
@@ -291,7 +354,7 @@ def _guards(case: _Case, judgement: _Judgement) -> dict[str, Any]:
 
 
 def _look_alikes(case: _Case, judgement: _Judgement) -> list[dict[str, str]]:
-    if judgement.channel is None:
+    if judgement.fit.channel is None:
         return []
-    other, declared = np.nonzero(~judgement.channel.identifiable & (judgement.channel.shares > 0)[None, :])
+    other, declared = np.nonzero(~judgement.fit.channel.identifiable & (judgement.fit.channel.shares > 0)[None, :])
     return [{"declared": case.groups[k], "looks_like": case.groups[c]} for c, k in zip(other, declared, strict=True)]
