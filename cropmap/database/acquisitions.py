@@ -34,6 +34,8 @@ class LedgerEntry:
     """a QuarantineReason, while quarantined"""
     detail: str | None
     document: dict[str, Any] | None
+    parcel_set: str | None
+    """whose outlines were observed; None before that, and for observations that another system made"""
 
     @property
     def acquisition(self) -> Acquisition:
@@ -58,13 +60,15 @@ INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, processing_ba
 VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, %(processing_baseline)s, %(document)s, 'found')
 ON CONFLICT (agency, season, item_id) DO UPDATE
 SET tile = excluded.tile, sensed_at = excluded.sensed_at, processing_baseline = excluded.processing_baseline,
-    document = excluded.document, status = 'found', object_name = NULL, n_parcels = NULL, reason = NULL, detail = NULL
+    document = excluded.document, status = 'found', object_name = NULL, n_parcels = NULL, parcel_set = NULL,
+    reason = NULL, detail = NULL
 WHERE acquisition.document IS DISTINCT FROM excluded.document
    OR acquisition.reason IN ('SUPERSEDED', 'DUPLICATE')
 """
 OBSERVED: Final = """
 UPDATE acquisition
-SET status = 'observed', object_name = %(object_name)s, n_parcels = %(n_parcels)s, reason = NULL, detail = NULL
+SET status = 'observed', object_name = %(object_name)s, n_parcels = %(n_parcels)s, parcel_set = %(parcel_set)s,
+    reason = NULL, detail = NULL
 WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s)
 """
 IMPORTED: Final = """
@@ -76,7 +80,8 @@ QUARANTINED: Final = """
 INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, reason, detail)
 VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'quarantined', %(reason)s, %(detail)s)
 ON CONFLICT (agency, season, item_id) DO UPDATE
-SET status = 'quarantined', reason = excluded.reason, detail = excluded.detail, object_name = NULL, n_parcels = NULL
+SET status = 'quarantined', reason = excluded.reason, detail = excluded.detail, object_name = NULL, n_parcels = NULL,
+    parcel_set = NULL
 WHERE (acquisition.reason, acquisition.detail) IS DISTINCT FROM (excluded.reason, excluded.detail)
 """
 
@@ -122,11 +127,19 @@ def record_imported(connection: Connection, *, agency: str, season: int, objects
 
 @database_errors()
 def mark_observed(
-    connection: Connection, *, agency: str, season: int, item_id: str, object_name: str, n_parcels: int
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    item_id: str,
+    object_name: str,
+    n_parcels: int,
+    parcel_set: str | None = None,
 ) -> None:
     """Notes the observation file of an acquisition. Raises DatabaseError when the ledger does not know it."""
     key = {"agency": agency, "season": season, "item_id": item_id}
-    done = connection.execute(OBSERVED, key | {"object_name": object_name, "n_parcels": n_parcels})
+    about = {"object_name": object_name, "n_parcels": n_parcels, "parcel_set": parcel_set}
+    done = connection.execute(OBSERVED, key | about)
     if done.rowcount == 0:
         raise DatabaseError(f"acquisition {item_id} is not in the ledger", where=f"{agency} {season}")
 

@@ -14,6 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from psycopg.rows import dict_row
 
 from cropmap.database.connection import Connection, database_errors
 from cropmap.database.copying import ColumnType, copy_frame
@@ -45,52 +46,70 @@ CREATE TEMPORARY TABLE incoming (
     west float8, south float8, east float8, north float8, content_hash text
 ) ON COMMIT DROP
 """
-KEEP_OLD_GEOMETRY: Final = """
-UPDATE declaration d SET wkb = p.wkb FROM parcel p JOIN incoming i USING (parcel_id)
-WHERE p.agency = %(agency)s AND p.season = %(season)s AND p.wkb <> i.wkb
+AMEND: Final = """
+CREATE TEMPORARY TABLE amendment ON COMMIT DROP AS
+SELECT parcel_id, i.content_hash IS NOT NULL AS declared, d.version, coalesce(d.current, false) AS current,
+       i.crop_code IS DISTINCT FROM d.crop_code AS other_crop, i.wkb IS DISTINCT FROM p.wkb AS other_outline
+FROM incoming i
+FULL JOIN (SELECT parcel_id, max(version) AS version, bool_or(valid_to IS NULL) AS current,
+                  max(crop_code) FILTER (WHERE valid_to IS NULL) AS crop_code,
+                  max(content_hash) FILTER (WHERE valid_to IS NULL) AS content_hash
+           FROM declaration WHERE agency = %(agency)s AND season = %(season)s GROUP BY parcel_id) d USING (parcel_id)
+LEFT JOIN (SELECT parcel_id, wkb FROM parcel WHERE agency = %(agency)s AND season = %(season)s) p USING (parcel_id)
+WHERE i.content_hash IS DISTINCT FROM d.content_hash
+"""
+"""the declarations concerned: only they are written. `current` is false and `version` set for one withdrawn before"""
+COUNT: Final = """
+SELECT count(*) FILTER (WHERE declared AND version IS NULL) AS new,
+       count(*) FILTER (WHERE declared AND version IS NOT NULL AND NOT current) AS came_back,
+       count(*) FILTER (WHERE declared AND current) AS changed,
+       count(*) FILTER (WHERE declared AND current AND other_crop) AS changed_crop,
+       count(*) FILTER (WHERE declared AND current AND other_outline) AS changed_outline,
+       count(*) FILTER (WHERE current AND NOT declared) AS withdrawn,
+       count(*) FILTER (WHERE current AND NOT declared AND parcel_id = ANY(%(rejected)s)) AS withdrawn_as_rejected
+FROM amendment
+"""
+LATEST: Final = """
+SELECT max(greatest(valid_from, valid_to)) FROM declaration WHERE agency = %(agency)s AND season = %(season)s
+"""
+KEEP_OLD_PLACE: Final = """
+UPDATE declaration d SET wkb = p.wkb, nuts_id = p.nuts_id, home_tile = p.home_tile
+FROM amendment a JOIN parcel p USING (parcel_id)
+WHERE a.declared AND a.other_outline AND p.agency = %(agency)s AND p.season = %(season)s
   AND (d.agency, d.season, d.parcel_id) = (p.agency, p.season, p.parcel_id) AND d.wkb IS NULL
 """
 WRITE_PARCELS: Final = """
 INSERT INTO parcel (agency, season, parcel_id, wkb, box, nuts_id, home_tile)
-SELECT %(agency)s, %(season)s, parcel_id, wkb, box(point(west, south), point(east, north)), nuts_id, home_tile
-FROM incoming
+SELECT %(agency)s, %(season)s, parcel_id, i.wkb, box(point(west, south), point(east, north)), i.nuts_id, i.home_tile
+FROM incoming i
+LEFT JOIN (SELECT * FROM parcel WHERE agency = %(agency)s AND season = %(season)s) p USING (parcel_id)
+WHERE p.wkb IS DISTINCT FROM i.wkb OR p.nuts_id IS DISTINCT FROM i.nuts_id
+   OR p.home_tile IS DISTINCT FROM coalesce(i.home_tile, p.home_tile)
 ON CONFLICT (agency, season, parcel_id) DO UPDATE
 SET wkb = excluded.wkb, box = excluded.box, nuts_id = excluded.nuts_id,
     home_tile = coalesce(excluded.home_tile, parcel.home_tile)
-WHERE parcel.wkb <> excluded.wkb OR parcel.nuts_id IS DISTINCT FROM excluded.nuts_id
-   OR parcel.home_tile IS DISTINCT FROM coalesce(excluded.home_tile, parcel.home_tile)
 """
 CLOSE: Final = """
-UPDATE declaration d SET valid_to = %(loaded_at)s
-WHERE agency = %(agency)s AND season = %(season)s AND valid_to IS NULL AND NOT EXISTS (
-    SELECT FROM incoming i WHERE i.parcel_id = d.parcel_id AND i.content_hash = d.content_hash)
-RETURNING EXISTS (SELECT FROM incoming i WHERE i.parcel_id = d.parcel_id)
+UPDATE declaration d SET valid_to = %(loaded_at)s FROM amendment a
+WHERE (d.agency, d.season, d.parcel_id) = (%(agency)s, %(season)s, a.parcel_id) AND d.valid_to IS NULL
 """
 OPEN: Final = """
 INSERT INTO declaration (agency, season, parcel_id, version, valid_from, crop_code, holding_id, declared_area_ha,
                          area_ha, row_number, repaired, content_hash, source_file, source_hash)
-SELECT %(agency)s, %(season)s, i.parcel_id, coalesce(before.version, 0) + 1, %(loaded_at)s, i.crop_code, i.holding_id,
+SELECT %(agency)s, %(season)s, parcel_id, coalesce(a.version, 0) + 1, %(loaded_at)s, i.crop_code, i.holding_id,
        i.declared_area_ha, i.area_ha, i.row_number, i.repaired, i.content_hash, %(source_file)s, %(source_hash)s
-FROM incoming i
-LEFT JOIN (SELECT parcel_id, max(version) AS version, bool_or(valid_to IS NULL) AS current
-           FROM declaration WHERE agency = %(agency)s AND season = %(season)s GROUP BY parcel_id) before
-    USING (parcel_id)
-WHERE before.current IS NOT TRUE
+FROM incoming i JOIN amendment a USING (parcel_id)
 """
-LATER_LOAD: Final = """
-SELECT latest FROM (
-    SELECT max(greatest(valid_from, valid_to)) AS latest FROM declaration
-    WHERE agency = %(agency)s AND season = %(season)s) stored
-WHERE latest >= %(loaded_at)s AND EXISTS (
-    SELECT FROM incoming i
-    FULL JOIN (SELECT parcel_id, content_hash, version FROM declaration
-               WHERE agency = %(agency)s AND season = %(season)s AND valid_to IS NULL) d
-        USING (parcel_id, content_hash)
-    WHERE i.crop_code IS NULL OR d.version IS NULL)
+STOOD_OTHERWISE: Final = """
+SELECT coalesce(bool_or(valid_from <= %(at)s AND (valid_to IS NULL OR valid_to > %(at)s))
+            AND bool_or(valid_from > %(at)s OR valid_to > %(at)s), false)
+FROM declaration WHERE agency = %(agency)s AND season = %(season)s
 """
 SELECT_VALID: Final = """
 SELECT d.parcel_id, d.crop_code, d.holding_id, d.declared_area_ha, d.area_ha, d.row_number, d.repaired, d.version,
-       p.nuts_id, p.home_tile, coalesce(d.wkb, p.wkb)
+       CASE WHEN d.wkb IS NULL THEN p.nuts_id ELSE d.nuts_id END,
+       CASE WHEN d.wkb IS NULL THEN p.home_tile ELSE coalesce(d.home_tile, p.home_tile) END,
+       coalesce(d.wkb, p.wkb)
 FROM declaration d JOIN parcel p USING (agency, season, parcel_id)
 WHERE agency = %(agency)s AND season = %(season)s
   AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN d.valid_to IS NULL
@@ -114,30 +133,43 @@ def store_declarations(
     """Stores a whole register in one transaction: `accepted` is everything that is declared in the season.
 
     `accepted`: DECLARATION_COLUMNS in EPSG:4326, nuts_id, and home_tile where it is known. `rejected`:
-    REJECTION_COLUMNS; they replace the rejections of the same source file. Returns how many declarations are
-    accepted, and of these new, changed and unchanged; how many were closed because the file no longer has them; and
-    how many rows were rejected. Raises InputError when a later load is stored already.
+    REJECTION_COLUMNS; they replace the rejections of the same source file. Only declarations that differ are written.
+    Returns the counts: accepted, and of these new, came_back (withdrawn before), changed (of them changed_crop and
+    changed_outline, which may be both) and unchanged; withdrawn, because the file no longer has them or, as
+    withdrawn_as_rejected, has them no longer acceptable; and the rejected rows. Raises InputError when a later load
+    is stored already.
     """
     key = {"agency": agency, "season": season, "loaded_at": loaded_at}
-    source = {"source_file": source_file, "source_hash": source_hash}
     with connection.transaction():
         ensure_season(connection, agency=agency, season=season)
         connection.execute("SELECT FROM season WHERE agency = %(agency)s AND season = %(season)s FOR UPDATE", key)
         _copy_incoming(connection, accepted)
-        _refuse_earlier(connection, key, source_file)
-        connection.execute(KEEP_OLD_GEOMETRY, key)
-        connection.execute(WRITE_PARCELS, key)
-        replaced = [row[0] for row in connection.execute(CLOSE, key)]
-        opened = connection.execute(OPEN, key | source).rowcount
-        _replace_rejections(connection, rejected, agency=agency, season=season, source_file=source_file)
-        if opened or replaced:
+        connection.execute("DROP TABLE IF EXISTS pg_temp.amendment")
+        concerned = connection.execute(AMEND, key).rowcount
+        counts = _counts(connection, rejected)
+        if concerned:
+            _refuse_earlier(connection, key, source_file)
             # without statistics the planner joins 50,000 fresh rows by nested loops: minutes instead of a second
-            connection.execute("ANALYZE parcel, declaration")
-    changed = sum(replaced)
-    return {
-        "accepted": len(accepted), "new": opened - changed, "changed": changed, "unchanged": len(accepted) - opened,
-        "closed": len(replaced) - changed, "rejected": len(rejected),
-    }  # fmt: skip
+            connection.execute("ANALYZE amendment")
+            connection.execute(KEEP_OLD_PLACE, key)
+        written = connection.execute(WRITE_PARCELS, key).rowcount
+        if concerned:
+            connection.execute(CLOSE, key)
+            connection.execute(OPEN, key | {"source_file": source_file, "source_hash": source_hash})
+        _replace_rejections(connection, rejected, agency=agency, season=season, source_file=source_file)
+        if concerned or written:
+            connection.execute("ANALYZE parcel, declaration")  # for whoever reads next
+    unchanged = len(accepted) - counts["new"] - counts["came_back"] - counts["changed"]
+    return {"accepted": len(accepted), **counts, "unchanged": unchanged, "rejected": len(rejected)}
+
+
+def _counts(connection: Connection, rejected: pd.DataFrame) -> dict[str, int]:
+    """Of the declarations concerned, by what happened to them."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        ids = rejected["parcel_id"].dropna().astype(str).tolist()
+        counts = cursor.execute(COUNT, {"rejected": ids}).fetchone()
+    assert counts is not None, "an aggregate has one row"
+    return counts
 
 
 @database_errors()
@@ -158,7 +190,7 @@ def read_declarations(
 ) -> gpd.GeoDataFrame:
     """The register as it stands, or as it stood at `as_of`, sorted by parcel_id; geometry in EPSG:4326.
 
-    Text columns hold None where there is nothing. What belongs to the parcel (nuts_id, home_tile) is as of now.
+    Text columns hold None where there is nothing. nuts_id and home_tile are those of the version's outline.
     """
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(SELECT_VALID, {"agency": agency, "season": season, "as_of": as_of}).fetchall()
@@ -166,6 +198,14 @@ def read_declarations(
     data = {name: pd.Series(values, dtype=READ[name]) for name, values in zip(READ, columns, strict=False)}
     geometry = shapely.from_wkb(np.array(columns[-1], dtype=object))
     return gpd.GeoDataFrame(data, geometry=geometry, crs=EPSG_WGS84)
+
+
+@database_errors()
+def stood_otherwise(connection: Connection, *, agency: str, season: int, at: datetime) -> bool:
+    """Whether there was a register at that moment, and one that has been amended since."""
+    row = connection.execute(STOOD_OTHERWISE, {"agency": agency, "season": season, "at": at}).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return bool(row[0])
 
 
 def _copy_incoming(connection: Connection, accepted: gpd.GeoDataFrame) -> None:
@@ -185,10 +225,11 @@ def _copy_incoming(connection: Connection, accepted: gpd.GeoDataFrame) -> None:
 
 
 def _refuse_earlier(connection: Connection, key: Mapping[str, Any], source_file: str) -> None:
-    later = connection.execute(LATER_LOAD, key).fetchone()
-    if later is not None:
+    """A load that changes something must be later than everything stored: versions follow one another."""
+    latest = connection.execute(LATEST, key).fetchone()
+    if latest and latest[0] is not None and latest[0] >= key["loaded_at"]:
         raise InputError(
-            f"declarations loaded at {later[0].isoformat()} are stored already; this load says {key['loaded_at']}",
+            f"declarations loaded at {latest[0].isoformat()} are stored already; this load says {key['loaded_at']}",
             where=source_file,
             mend="Load files in the order of their time",
         )

@@ -6,17 +6,21 @@ import pytest
 from shapely import box
 
 from cropmap.database.connection import Connection
-from cropmap.database.declarations import read_declarations, set_home_tiles
+from cropmap.database.declarations import read_declarations, set_home_tiles, stood_otherwise
 from cropmap.errors import DatabaseError, InputError
 from tests.database.seasons import AWKWARD, KEY, LOADED, accepted, everything, load, rejected
 
 LATER = LOADED + timedelta(days=3)
 LAST = LOADED + timedelta(days=9)
+NOTHING = {
+    "accepted": 0, "new": 0, "came_back": 0, "changed": 0, "changed_crop": 0, "changed_outline": 0, "unchanged": 0,
+    "withdrawn": 0, "withdrawn_as_rejected": 0, "rejected": 0,
+}  # fmt: skip
 
 
 def test_what_is_stored_is_read_back(connection: Connection) -> None:
     counts = load(connection)
-    assert counts == {"accepted": 3, "new": 3, "changed": 0, "unchanged": 0, "closed": 0, "rejected": 2}
+    assert counts == NOTHING | {"accepted": 3, "new": 3, "rejected": 2}
     read = read_declarations(connection, **KEY)
     assert read["parcel_id"].tolist() == ["007", "7", AWKWARD]
     assert read["crop_code"].tolist() == ["056", "56", "BTH"]
@@ -41,7 +45,7 @@ def test_the_same_file_again_changes_nothing(connection: Connection) -> None:
     before = everything(connection, *tables)
     moved = accepted().assign(row_number=[9, 8, 7])
     counts = load(connection, moved, LATER)
-    assert counts == {"accepted": 3, "new": 0, "changed": 0, "unchanged": 3, "closed": 0, "rejected": 2}
+    assert counts == NOTHING | {"accepted": 3, "unchanged": 3, "rejected": 2}
     assert everything(connection, *tables) == before
 
 
@@ -51,7 +55,9 @@ def test_changed_vanished_and_returned_parcels(connection: Connection) -> None:
     later.loc[0, "crop_code"] = "057"
     later.loc[1, "geometry"] = box(-1.0, 47.0, -0.9, 47.2)
     counts = load(connection, later.iloc[:2], LATER)
-    assert counts == {"accepted": 2, "new": 0, "changed": 2, "unchanged": 0, "closed": 1, "rejected": 2}
+    assert counts == NOTHING | {
+        "accepted": 2, "changed": 2, "changed_crop": 1, "changed_outline": 1, "withdrawn": 1, "rejected": 2,
+    }  # fmt: skip
     now = read_declarations(connection, **KEY).set_index("parcel_id")
     assert now["version"].to_dict() == {"007": 2, "7": 2}
     assert now.loc["007", "crop_code"] == "057"
@@ -64,7 +70,7 @@ def test_changed_vanished_and_returned_parcels(connection: Connection) -> None:
     assert read_declarations(connection, **KEY, as_of=LOADED - timedelta(days=1)).empty
 
     counts = load(connection, later, LAST)
-    assert counts == {"accepted": 3, "new": 1, "changed": 0, "unchanged": 2, "closed": 0, "rejected": 2}
+    assert counts == NOTHING | {"accepted": 3, "came_back": 1, "unchanged": 2, "rejected": 2}
     assert read_declarations(connection, **KEY)["version"].tolist() == [2, 2, 2]
 
 
@@ -112,3 +118,83 @@ def test_the_planner_knows_a_fresh_load(connection: Connection) -> None:
     load(connection)
     counts = connection.execute("SELECT reltuples FROM pg_class WHERE relname IN ('parcel', 'declaration')").fetchall()
     assert counts == [(3.0,), (3.0,)]
+
+
+def test_only_the_declarations_concerned_are_written(connection: Connection) -> None:
+    load(connection)
+    before = {row[4]: row for row in everything(connection, "declaration")["declaration"]}
+    later = accepted()
+    later.loc[1, "crop_code"] = "ORH"
+    load(connection, later, LATER)
+    after = everything(connection, "declaration")["declaration"]
+    assert len(after) == 4
+    kept = {row[4]: row for row in after if row[4] != "7"}
+    assert kept == {parcel: row for parcel, row in before.items() if parcel != "7"}
+
+
+def test_one_declaration_may_change_crop_and_outline_at_once(connection: Connection) -> None:
+    load(connection)
+    later = accepted()
+    later.loc[0, ["crop_code", "geometry"]] = ["BTH", box(-2.0, 48.0, -1.8, 48.3)]
+    later.loc[1, "holding_id"] = "0009"
+    counts = load(connection, later, LATER)
+    assert (counts["changed"], counts["changed_crop"], counts["changed_outline"]) == (2, 1, 1)
+
+
+def test_a_row_that_is_no_longer_acceptable_is_not_the_same_as_a_withdrawn_one(connection: Connection) -> None:
+    load(connection)
+    broken = rejected().assign(parcel_id=["007", None])
+    from cropmap.database.declarations import store_declarations
+
+    counts = store_declarations(
+        connection, **KEY, accepted=accepted().iloc[[1]], rejected=broken, source_file="a.gpkg", source_hash="def",
+        loaded_at=LATER,
+    )  # fmt: skip
+    assert (counts["withdrawn"], counts["withdrawn_as_rejected"]) == (2, 1)
+
+
+def test_an_earlier_register_keeps_its_place(connection: Connection) -> None:
+    load(connection)
+    set_home_tiles(connection, **KEY, home_tiles={"007": "30UVU", "7": "30UWU", AWKWARD: "31UCQ"})
+    later = accepted()
+    later.loc[0, ["geometry", "nuts_id"]] = [box(-0.5, 47.0, -0.4, 47.1), "FRH02"]
+    load(connection, later, LATER)
+    set_home_tiles(connection, **KEY, home_tiles={"007": "30TXT"})
+    now = read_declarations(connection, **KEY)
+    then = read_declarations(connection, **KEY, as_of=LATER - timedelta(seconds=1))
+    assert now[["nuts_id", "home_tile"]].iloc[0].tolist() == ["FRH02", "30TXT"]
+    assert then[["nuts_id", "home_tile"]].iloc[0].tolist() == ["FRH01", "30UVU"]
+    assert then.geometry.iloc[0].bounds == (-2.0, 48.0, -1.9, 48.3)
+    assert then[["nuts_id", "home_tile"]].iloc[1].tolist() == ["FRH02", "30UWU"]
+
+
+def test_when_the_register_stood_otherwise(connection: Connection) -> None:
+    assert not stood_otherwise(connection, **KEY, at=LATER)
+    load(connection)
+    assert not stood_otherwise(connection, **KEY, at=LOADED - timedelta(days=1))  # there was none yet
+    assert not stood_otherwise(connection, **KEY, at=LOADED)
+    load(connection, accepted().iloc[:2], LATER)
+    assert stood_otherwise(connection, **KEY, at=LOADED)
+    assert not stood_otherwise(connection, **KEY, at=LOADED - timedelta(days=1))
+    assert not stood_otherwise(connection, **KEY, at=LATER)
+
+
+def test_the_log_names_every_change(connection: Connection) -> None:
+    load(connection)
+    later = accepted()
+    later.loc[0, "crop_code"] = "057"
+    later.loc[1, "geometry"] = box(-1.0, 47.0, -0.9, 47.2)
+    load(connection, later.iloc[:2], LATER)
+    both = later.copy()
+    both.loc[0, ["crop_code", "geometry"]] = ["058", box(-2.0, 48.0, -1.8, 48.3)]
+    both.loc[1, "holding_id"] = "0009"
+    load(connection, both, LAST)
+    rows = connection.execute(
+        "SELECT parcel_id, version, change, valid_to FROM declaration_log ORDER BY 1, 2"
+    ).fetchall()
+    assert [row[:3] for row in rows] == [
+        ("007", 1, "new"), ("007", 2, "crop changed"), ("007", 3, "crop and outline changed"),
+        ("7", 1, "new"), ("7", 2, "outline changed"), ("7", 3, "other changes"),
+        (AWKWARD, 1, "new"), (AWKWARD, 2, "came back"),
+    ]  # fmt: skip
+    assert [row[3] for row in rows if row[0] == AWKWARD] == [LATER, None]
