@@ -28,6 +28,7 @@ from scipy.special import softmax
 from cropmap.dataset.batches import pad
 from cropmap.dataset.series import Series
 from cropmap.errors import ModelError, ParityError
+from cropmap.model.merging import merged
 from cropmap.model.networks import Network, build_network
 from cropmap.model.training import TrainingConfig
 from cropmap.schemas import Architecture
@@ -45,7 +46,7 @@ def export_network(network: Network, bands: tuple[str, ...], config: TrainingCon
     sizes = (config.width, config.layers, config.heads, config.indices, config.bidirectional, len(network.members))
     model = onnx.ModelProto()
     model.ParseFromString(_graph(config.architecture, bands, network.classes, *sizes))
-    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    state = {name: value.numpy() for name, value in merged(network).state_dict().items()}
     _fill(model, state)
     _require_dynamic(model)
     return bytes(model.SerializeToString(deterministic=True))
@@ -86,7 +87,8 @@ def _graph(
     network = build_network(
         architecture, bands, classes, width=width, layers=layers, heads=heads, dropout=0.0, indices=indices,
         bidirectional=bidirectional, members=members,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
+    network = merged(network).eval()
     example = (torch.rand(3, 7, len(bands) + 1), torch.rand(3, 7), torch.ones(3, 7, dtype=torch.bool))
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time")
     with _quiet(), _fresh_lstm_dispatch():

@@ -114,9 +114,9 @@ class Lstm(nn.Module):
         x = self.inputs(reflectance, day_of_year)  # (B, T, width)
         steps, _ = self.onward(x)
         if self.backward_in_time is not None:
-            turn = reversed_prefix(valid).unsqueeze(-1).expand(-1, -1, x.shape[-1])
-            turned, _ = self.backward_in_time(torch.gather(x, 1, turn))
-            steps = torch.cat([steps, torch.gather(turned, 1, turn)], dim=-1)
+            turn = reversed_prefix(valid).unsqueeze(-1)
+            turned, _ = self.backward_in_time(torch.gather(x, 1, turn.expand(-1, -1, x.shape[-1])))
+            steps = torch.cat([steps, torch.gather(turned, 1, turn.expand(-1, -1, turned.shape[-1]))], dim=-1)
         return cast(Tensor, self.head(self.pool(steps, valid)))
 
 
