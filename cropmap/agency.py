@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from cropmap.errors import ConfigurationError
 from cropmap.legends import Legend
+from cropmap.legends.code_lists import read_code_list
+from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture
 from cropmap.seasons import Season
+from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -45,25 +48,48 @@ class AcquisitionsSection(Section):
 
 
 class DeclarationsSection(Section):
-    path: str = Field(description="declarations: any vector file GDAL reads, GeoParquet, or CSV with WKT")
-    profile: Literal["generic"] = Field("generic", description="how the file is laid out; generic reads `columns`")
-    columns: dict[str, str] = Field(
-        description="our name: the file's column; parcel_id and crop_code are needed, holding_id and area are "
-        "optional; `a+b` joins two columns"
+    path: str = Field(
+        description="declarations: any vector file GDAL reads, GeoParquet, or CSV with WKT; zip and 7z too"
     )
-    layer: str | None = Field(None, description="layer of a file with several")
+    profile: str = Field(
+        GENERIC,
+        description="how the file is laid out: a built-in profile (`docs/declarations.md`), your own YAML file, or "
+        "generic, which reads `columns`. The keys below that are given override the profile's",
+    )
+    columns: dict[str, str] = Field(
+        {},
+        description="our name: the file's column; parcel_id and crop_code (or crop_name) are needed, holding_id and "
+        "area are optional; `a+b` joins two columns, `fid` is the feature id or row number",
+    )
+    layer: str | None = Field(None, description="layer of a file with several; a pattern reads all that fit")
+    member: str | None = Field(None, description="file within an archive of several, name or pattern")
     crs: str | None = Field(None, description="coordinate system where the file does not say, such as EPSG:2154")
-    area_unit: Literal["ha", "m2"] = Field("ha", description="unit of the declared area")
+    encoding: str | None = Field(None, description="encoding of the text where the file does not say, such as CP1250")
+    area_unit: Literal["ha", "m2"] | None = Field(
+        None, description="unit of the declared area; ha where the profile does not say"
+    )
     wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV file")
+    exclude: dict[str, list[str | int | float | bool]] | None = Field(
+        None, description="column: values (patterns) of rows that are no crop; they are rejected as NOT_A_CROP"
+    )
+    codes: str | None = Field(
+        None, description="code list with HCAT3 codes (EuroCrops' columns), from which the legends hcat3… are made"
+    )
 
     @field_validator("columns")
     @classmethod
-    def _needed(cls, columns: dict[str, str]) -> dict[str, str]:
-        if missing := {"parcel_id", "crop_code"} - set(columns):
-            raise ValueError(f"needs {' and '.join(sorted(missing))}")
-        if unknown := set(columns) - {"parcel_id", "crop_code", "holding_id", "area"}:
-            raise ValueError(f"{', '.join(sorted(unknown))} is none of parcel_id, crop_code, holding_id, area")
+    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
+        if unknown := set(columns) - set(ROLES):
+            raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(ROLES)}")
         return columns
+
+    @model_validator(mode="after")
+    def _needed(self) -> Self:
+        if self.profile == GENERIC and not (
+            "parcel_id" in self.columns and {"crop_code", "crop_name"} & set(self.columns)
+        ):
+            raise ValueError("declarations.columns needs parcel_id and crop_code (or crop_name), or set a profile")
+        return self
 
 
 class ObservationsSection(Section):
@@ -159,7 +185,10 @@ class Agency(Section):
     acquisitions: AcquisitionsSection
     declarations: DeclarationsSection
     observations: ObservationsSection = ObservationsSection()
-    legend: str = Field(description="built-in legend name, or a CSV file")
+    legend: str = Field(
+        description="built-in legend name, a CSV file, or hcat3 (hcat3_level3 … hcat3_level6): classes by HCAT level "
+        "from declarations.codes"
+    )
     model: ModelSection = ModelSection()
     assessment: AssessmentSection = AssessmentSection()
     review: ReviewSection = ReviewSection()
@@ -206,9 +235,31 @@ class Agency(Section):
         return Season.from_window(year, self.acquisitions.window)
 
     def read_legend(self) -> Legend:
-        """The legend: built in, in the data folder, or beside the agency file."""
-        in_data = (self._data or self._file.parent) / self.legend
-        return Legend.read(self.legend, base=self._data if self._data and in_data.is_file() else self._file.parent)
+        """The legend: built in, made from the code list, in the data folder, or beside the agency file."""
+        if self.legend in LEVELS:
+            assert self.declarations.codes, "checked when the file was read"
+            codes = read_code_list(self._base(self.declarations.codes) / self.declarations.codes)
+            return hcat3_legend(codes, level=LEVELS[self.legend])
+        return Legend.read(self.legend, base=self._base(self.legend))
+
+    def read_profile(self) -> Profile:
+        """How the declarations file is laid out: the profile, overridden by the keys that are given."""
+        section = self.declarations
+        profile = Profile.read(section.profile, base=self._base(section.profile))
+        given = section.model_dump(exclude={"path", "profile", "codes"}, exclude_none=True, exclude_defaults=True)
+        return profile.overridden(given)
+
+    def _base(self, reference: str) -> Path:
+        """The data folder where it holds the file, else the folder of the agency file."""
+        return self._data if self._data and (self._data / reference).is_file() else self._file.parent
+
+    @model_validator(mode="after")
+    def _codes_for_their_legend(self) -> Self:
+        if self.legend in LEVELS and not self.declarations.codes:
+            raise ValueError(f"legend {self.legend} is made from a code list: set declarations.codes")
+        if self.declarations.codes and self.legend not in LEVELS:
+            raise ValueError(f"declarations.codes is read by the legends {', '.join(LEVELS)} alone")
+        return self
 
     def decisions_hash(self) -> str:
         """Hash of everything in the file that can change a result; the schedule and how reviews are drawn cannot."""

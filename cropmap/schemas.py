@@ -49,6 +49,8 @@ class RejectReason(StrEnum):
     DUPLICATE_GEOMETRY = "DUPLICATE_GEOMETRY"
     AREA_CONTRADICTS_GEOMETRY = "AREA_CONTRADICTS_GEOMETRY"
     OUTSIDE_REGIONS = "OUTSIDE_REGIONS"
+    NOT_A_CROP = "NOT_A_CROP"
+    """the profile leaves such rows out: landscape elements, overlays"""
 
 
 class RowReject(StrEnum):

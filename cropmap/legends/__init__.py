@@ -1,8 +1,9 @@
 """A legend maps a national crop code to a model class and to its Eurostat crop.
 
 Tables stand beside this file as CSV, or anywhere an agency keeps its own: columns `crop_code, crop_name, crop,
-eurostat_code, inseparable_group`. A code with an empty `crop` is known but not mapped (its parcels are declared
-area, and `not_assessable`); a code that is not listed at all is unknown (its row is rejected and counted).
+eurostat_code, inseparable_group`, and where the agency keeps them `hcat3_code, hcat3_name`. A code with an empty
+`crop` is known but not mapped (its parcels are declared area, and `not_assessable`); a code that is not listed at all
+is unknown (its row is rejected and counted). `cropmap.legends.hcat3` makes one from a country's code list.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ class LegendEntry:
     """Eurostat crop item (code list CROPS), None where it is no statistical crop"""
     inseparable_group: str
     """classes in one group are never held against each other; the class itself where the table says nothing"""
+    hcat3_code: str | None = None
+    """harmonised crop (HCAT3), ten digits; None where the table names none"""
+    hcat3_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,5 +101,7 @@ def _entries(rows: Iterable[dict[str, str]], *, where: str) -> tuple[LegendEntry
             crop=crop,
             eurostat_code=row["eurostat_code"].strip() or None,
             inseparable_group=row["inseparable_group"].strip() or (crop or ""),
+            hcat3_code=(row.get("hcat3_code") or "").strip() or None,
+            hcat3_name=(row.get("hcat3_name") or "").strip() or None,
         )
     return tuple(entries.values())

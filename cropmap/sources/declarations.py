@@ -5,10 +5,11 @@ A row is accepted, or it is rejected with one reason code; the two always add up
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -18,12 +19,14 @@ import shapely
 
 from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend
+from cropmap.legends.matching import blanks
 from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, REJECTION_COLUMNS, RejectReason
 from cropmap.sources import outlines
-from cropmap.sources.vector_files import RawRows, read_rows, source_hash
+from cropmap.sources.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
+from cropmap.sources.profiles import Profile, Values
+from cropmap.sources.vector_files import RawRows, read_rows, read_table, source_hash
+from cropmap.sources.vector_formats import FEATURE_ID
 
-REQUIRED_COLUMNS: Final = ("parcel_id", "crop_code")
-OPTIONAL_COLUMNS: Final = ("holding_id", "area")
 JOIN: Final = "+"
 """`blockid+skiftesbet`: two columns that identify a parcel together, joined by a hyphen."""
 HECTARES_PER_UNIT: Final = {"ha": 1.0, "m2": 1e-4}
@@ -32,67 +35,105 @@ HECTARES_PER_UNIT: Final = {"ha": 1.0, "m2": 1e-4}
 @dataclass(frozen=True)
 class Declarations:
     accepted: gpd.GeoDataFrame
-    """DECLARATION_COLUMNS, EPSG:4326, 2-D, sorted by parcel_id; parcel_id is unique"""
+    """DECLARATION_COLUMNS, EPSG:4326, 2-D, sorted by parcel_id; parcel_id is unique; crop_code as the legend has it"""
     rejected: pd.DataFrame
     """REJECTION_COLUMNS, sorted by row_number"""
     source_hash: str
     row_count: int
     """accepted + rejected"""
+    codes: CodeReport
+    """how codes were found, and those that were not, with rows and area"""
 
 
-def read_declarations(
-    path: Path,
-    *,
-    columns: Mapping[str, str],
-    legend: Legend,
-    layer: str | None = None,
-    crs: str | None = None,
-    area_unit: Literal["ha", "m2"] = "ha",
-    wkt_column: str | None = None,
-) -> Declarations:
-    """Reads any vector file of GDAL, GeoParquet, or CSV with a WKT column.
+def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declarations:
+    """Reads any vector file of GDAL, GeoParquet, or CSV with a WKT column, zipped or not, as the profile says.
 
-    `columns` names the file's columns for parcel_id and crop_code, and if it has them holding_id and area (declared);
-    `a+b` joins two columns. Row numbers count from 1 in the order of the file.
-
-    Raises DeclarationFileError when the file as a whole cannot be used.
+    Codes are looked up in the legend as `cropmap.legends.matching` does. Row numbers count from 1 in the order of the
+    file. Raises DeclarationFileError when the file as a whole cannot be used.
     """
-    parts = _column_parts(columns, where=str(path))
+    parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
-    raw = read_rows(path, names, layer=layer, crs=crs, wkt_column=wkt_column)
-    rows = _rows(raw, parts, HECTARES_PER_UNIT[area_unit])
-    _check(rows, raw, legend)
-    accepted = rows["reason"].isna()
+    raw = read_rows(
+        path, [*names, *profile.exclude], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
+        encoding=profile.encoding, member=profile.member,
+    )  # fmt: skip
+    text = _text(raw, parts, profile, path)
+    found = find_codes(text["crop_code"], text["crop_name"], legend)
+    rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit])
+    no_crop = _excluded(raw.attributes, profile.exclude)
+    _check(rows, raw, found, no_crop)
+    accepted, crops = rows["reason"].isna(), no_crop.isna()
     return Declarations(
         accepted=_accepted(rows[accepted], raw.crs),
         rejected=_rejected(rows[~accepted], path.name),
         source_hash=source_hash(path),
         row_count=len(rows),
-    )
+        codes=report(
+            text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
+            FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
+        ),
+    )  # fmt: skip
 
 
 def _column_parts(columns: Mapping[str, str], *, where: str) -> dict[str, list[str]]:
-    missing = [name for name in REQUIRED_COLUMNS if not columns.get(name)]
-    unknown = sorted(set(columns) - {*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS})
-    if missing or unknown:
-        what = f"declarations.columns lacks {', '.join(missing)}" if missing else f"no such column role: {unknown}"
+    """The file's columns of every role. Where nothing identifies a parcel, the row's number does."""
+    if not columns.get("crop_code") and not columns.get("crop_name"):
         raise DeclarationFileError(
-            what, where=where, mend=f"Roles: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}"
+            "declarations.columns lacks crop_code", where=where, mend="Name the column of the codes, or crop_name"
         )
-    return {role: [part.strip() for part in name.split(JOIN)] for role, name in columns.items() if name}
+    given = {"parcel_id": FEATURE_ID} | {role: name for role, name in columns.items() if name}
+    return {role: [part.strip() for part in name.split(JOIN)] for role, name in given.items()}
 
 
-def _rows(raw: RawRows, parts: Mapping[str, list[str]], hectares_per_unit: float) -> pd.DataFrame:
+def _text(raw: RawRows, parts: Mapping[str, list[str]], profile: Profile, path: Path) -> dict[str, pd.Series[Any]]:
+    """The text of every role; of None where the file has no such column."""
+    nothing = pd.Series([None] * len(raw.attributes), dtype=object)
+    text = dict.fromkeys(("crop_code", "crop_name", "holding_id", "area"), nothing)
+    text |= {role: _joined(raw.attributes, names) for role, names in parts.items()}
+    if profile.code_pattern:
+        code = text["crop_code"].astype("string").str.extract(profile.code_pattern, expand=False)
+        text["crop_code"] = code.astype(object).where(code.notna(), None)
+    if profile.translation:
+        text["crop_name"] = _translated(text["crop_name"], profile, path)
+    return text
+
+
+def _translated(names: pd.Series[Any], profile: Profile, path: Path) -> pd.Series[Any]:
+    """Names in the language of the code list; a name that the file does not translate stays."""
+    assert profile.translation
+    source, target = profile.translation.source, profile.translation.target
+    table = read_table(path, [source, target], layer=profile.translation.layer, member=profile.member).dropna()
+    known = {blanks(own).casefold(): other for own, other in zip(table[source], table[target], strict=True)}
+    distinct = {name: known.get(blanks(name).casefold(), name) for name in names.dropna().unique()}
+    return names.map(distinct).astype(object).where(names.notna(), None)
+
+
+def _excluded(attributes: pd.DataFrame, exclude: Mapping[str, Values]) -> pd.Series[Any]:
+    """`column value` of the rows that the profile says are no crop, None elsewhere."""
+    why = pd.Series([None] * len(attributes), dtype=object)
+    for column, values in exclude.items():
+        patterns = [str(value).lower() for value in values]
+        hit = [
+            text for text in attributes[column].dropna().unique()
+            if any(fnmatch.fnmatchcase(text.lower(), pattern) for pattern in patterns)
+        ]  # fmt: skip
+        fresh = attributes[column].isin(hit) & why.isna()
+        why[fresh] = f"{column} " + attributes.loc[fresh, column]
+    return why
+
+
+def _rows(
+    raw: RawRows, text: Mapping[str, pd.Series[Any]], found: FoundCodes, hectares_per_unit: float
+) -> pd.DataFrame:
     """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
     shapes, repaired, hopeless = outlines.repair(raw.geometry)
-    text = {role: _joined(raw.attributes, names) for role, names in parts.items()}
     nothing = pd.Series([None] * len(raw.attributes), dtype=object)
     return pd.DataFrame(
         {
             "parcel_id": text["parcel_id"],
-            "crop_code": text["crop_code"],
-            "holding_id": text.get("holding_id", nothing),
-            "declared_area_ha": _number(text.get("area", nothing)) * hectares_per_unit,
+            "crop_code": found.code,
+            "holding_id": text["holding_id"],
+            "declared_area_ha": _number(text["area"]) * hectares_per_unit,
             "area_ha": outlines.area_ha(shapes, raw.crs),
             "row_number": np.arange(1, len(nothing) + 1),
             "repaired": repaired,
@@ -119,17 +160,17 @@ def _number(text: pd.Series[Any]) -> pd.Series[float]:
     return pd.to_numeric(text.str.replace(",", ".") if text.notna().any() else text, errors="coerce").astype(float)
 
 
-def _check(rows: pd.DataFrame, raw: RawRows, legend: Legend) -> None:
+def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Series[Any]) -> None:
     """Fills `reason` and `detail`; the first reason that applies stays.
 
     Duplicates are looked for last, among rows that are otherwise good: the first of them is kept, so that a broken
     row never pushes out a good one.
     """
     no_shape = pd.Series(shapely.is_missing(raw.geometry) | shapely.is_empty(raw.geometry)) & ~rows["hopeless"]
+    _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
     _reject(rows, rows["parcel_id"].isna(), RejectReason.MISSING_PARCEL_ID, "")
-    _reject(rows, rows["crop_code"].isna(), RejectReason.MISSING_CODE, "")
-    unknown = ~rows["crop_code"].isin(legend.by_code.keys())
-    _reject(rows, unknown, RejectReason.UNKNOWN_CODE, "code " + rows["crop_code"] + f" is not in legend {legend.name}")
+    _reject(rows, found.found == MISSING, RejectReason.MISSING_CODE, "")
+    _reject(rows, found.code.isna(), RejectReason.UNKNOWN_CODE, found.detail)
     _reject(rows, no_shape, RejectReason.EMPTY_GEOMETRY, "")
     _reject(rows, rows["hopeless"], RejectReason.INVALID_GEOMETRY, _why_hopeless(rows, raw))
     _reject(rows, rows["area_ha"].isna(), RejectReason.INVALID_GEOMETRY, f"coordinates do not fit CRS {raw.crs.name}")

@@ -23,6 +23,7 @@ from cropmap.observations.grids import Grid
 from cropmap.schemas import REJECTION_COLUMNS, AcquisitionStatus, QuarantineReason, RejectReason
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.crop_codes import codes_answer
 from cropmap.sources.declarations import read_declarations
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.context import SeasonContext
@@ -38,14 +39,11 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
     The same file again changes nothing. Returns the counts, by reason for the rejections. Where the file is still to
     come and an earlier season's parcels were carried forward, they stay.
     """
-    agency, section = context.agency, context.agency.declarations
-    path = Path(agency.resolve(section.path, season=context.season.year))
+    agency = context.agency
+    path = Path(agency.resolve(agency.declarations.path, season=context.season.year))
     if not path.exists() and (carried := _carried_forward(context)):
         return {"carried_forward": carried}
-    read = read_declarations(
-        path, columns=section.columns, legend=agency.read_legend(), layer=section.layer, crs=section.crs,
-        area_unit=section.area_unit, wkt_column=section.wkt_column,
-    )  # fmt: skip
+    read = read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
     regions = read_regions(
         Path(agency.resolve(agency.regions.boundaries, season=context.season.year)),
         nuts_version=agency.regions.nuts_version,
@@ -70,7 +68,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
             connection, **context.key, accepted=accepted[inside], rejected=rejected,
             source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
         )  # fmt: skip
-    return {"rows": read.row_count, **counts}
+    return {"rows": read.row_count, **counts, **codes_answer(read.codes)}
 
 
 def _carried_forward(context: SeasonContext) -> int:

@@ -15,6 +15,7 @@ import shapely
 from cropmap.errors import DeclarationFileError
 from cropmap.schemas import DECLARATION_COLUMNS, REJECTION_COLUMNS, RejectReason
 from cropmap.sources.declarations import Declarations, read_declarations
+from cropmap.sources.profiles import Profile
 from cropmap.sources.vector_files import read_rows
 from tests.data.make_sources_declarations import bow_tie, make_frame, make_legend, spiked, square, write_csv
 
@@ -23,7 +24,9 @@ LEGEND = make_legend("056", "1200")
 
 
 def read(path: Path, **changes: Any) -> Declarations:
-    found = read_declarations(path, **{"columns": COLUMNS, "legend": LEGEND} | changes)
+    layout: dict[str, Any] = {"columns": COLUMNS} | changes
+    legend = layout.pop("legend", LEGEND)
+    found = read_declarations(path, legend=legend, profile=Profile(**layout))
     assert len(found.accepted) + len(found.rejected) == found.row_count
     assert tuple(found.accepted.columns) == DECLARATION_COLUMNS
     assert tuple(found.rejected.columns) == REJECTION_COLUMNS
@@ -104,7 +107,7 @@ def test_each_defect_has_its_reason(tmp_path: Path) -> None:
         (None, "056", square(1)),
         ("  ", "056", square(2)),
         ("no code", None, square(3)),
-        ("other code", "56", square(4)),
+        ("other code", "57", square(4)),
         ("no outline", "056", None),
         ("empty outline", "056", shapely.Polygon()),
         ("figure of eight", "056", bow_tie(5)),
@@ -124,7 +127,7 @@ def test_each_defect_has_its_reason(tmp_path: Path) -> None:
         12: "DUPLICATE_GEOMETRY",
     }  # fmt: skip
     details = dict(zip(found.rejected["row_number"], found.rejected["detail"], strict=True))
-    assert details[5] == "code 56 is not in legend test"
+    assert details[5] == "code 57 is not in legend test"
     assert details[8].startswith("Self-intersection")
     assert details[9] == "a LineString is no parcel"
     assert details[11] == "row 1 has this id"
@@ -327,13 +330,6 @@ def test_native_files_of_the_authorities(shared_data: Path) -> None:
     assert accepted["PT"][1] == {"MISSING_CODE": 19}
     assert accepted["SK"][1] == {"DUPLICATE_PARCEL_ID": 2}
     assert accepted["DE-BB"][1] == {"MISSING_CODE": 29, "DUPLICATE_PARCEL_ID": 6}
-
-
-@pytest.mark.shared_data
-def test_an_archive_gdal_cannot_open_is_one_line(shared_data: Path) -> None:
-    path = next((shared_data / "declarations/FR").glob("*.7z.001"))
-    with pytest.raises(DeclarationFileError, match=r"GDAL cannot read it.*Unpack it"):
-        read(path, columns={"parcel_id": "id_parcel", "crop_code": "code_cultu"})
 
 
 @pytest.mark.shared_data

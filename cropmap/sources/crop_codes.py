@@ -1,0 +1,111 @@
+"""What the crop codes and names of a file are called in a legend. In: one code and one name per row. Out: the
+legend's code per row, how it was found, and a report that counts and lists what was not. Pure.
+
+A code is looked up before its name. Only distinct pairs are looked up, so that the number of rows hardly matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from cropmap.legends import Legend
+from cropmap.legends.matching import Found, Match, Matcher, accents
+
+UNMAPPED_COLUMNS: Final = ("crop_code", "crop_name", "found", "rows", "area_ha")
+MISSING: Final = "missing"
+"""neither a code nor a name"""
+RENAMED_SHOWN: Final = 50
+
+
+@dataclass(frozen=True)
+class FoundCodes:
+    """One entry per row."""
+
+    code: pd.Series[Any]
+    """the legend's code, None where there is none"""
+    found: pd.Series[Any]
+    """a word of `Found`, the same after `name: ` where the name told it, or `missing`"""
+    detail: pd.Series[Any]
+    """why there is none; empty where there is one"""
+
+
+@dataclass(frozen=True)
+class CodeReport:
+    rows: dict[str, int]
+    """rows by how their code was found, most frequent first; rows that are no crop are not counted"""
+    harmonised: int
+    """rows with a harmonised crop (HCAT3)"""
+    unmapped: pd.DataFrame
+    """UNMAPPED_COLUMNS: a row per code and name that the legend does not know, the largest area first"""
+    renamed: tuple[tuple[str, str, str], ...]
+    """(code, name in the file, name in the legend) of codes found whose names differ: was the code given anew?"""
+
+
+def find_codes(codes: pd.Series[Any], names: pd.Series[Any], legend: Legend) -> FoundCodes:
+    """Looks up every distinct pair; None stands for a missing text."""
+    by_code = Matcher((entry.crop_code, entry.crop_code) for entry in legend.entries)
+    by_name = Matcher((entry.crop_name, entry.crop_code) for entry in legend.entries)
+    pairs = pd.MultiIndex.from_arrays([codes.fillna("").astype(str), names.fillna("").astype(str)])
+    numbers, distinct = pd.factorize(pairs)
+    found = [_find(code, name, by_code, by_name, legend.name) for code, name in distinct]
+    columns = [np.array([answer[i] for answer in found], dtype=object)[numbers] for i in range(3)]
+    return FoundCodes(*(pd.Series(column, index=codes.index, dtype=object) for column in columns))
+
+
+def _find(code: str, name: str, by_code: Matcher, by_name: Matcher, legend: str) -> tuple[str | None, str, str]:
+    if not code and not name:
+        return None, MISSING, ""
+    first = by_code.find(code) if code else Match(None, Found.UNKNOWN)
+    if first.code is not None:
+        return first.code, str(first.found), ""
+    second = by_name.find(name) if name else Match(None, Found.UNKNOWN)
+    if second.code is not None:
+        return second.code, f"name: {second.found}", ""
+    text = " ".join(
+        part for part in (f"code {code}" if code else "", f"name {name}" if name and not code else "") if part
+    )
+    fitting = first.candidates or second.candidates
+    if fitting:
+        return None, str(Found.AMBIGUOUS), f"{text} fits several of legend {legend}: {', '.join(fitting[:5])}"
+    return None, str(Found.UNKNOWN), f"{text} is not in legend {legend}"
+
+
+def report(
+    codes: pd.Series[Any], names: pd.Series[Any], area_ha: pd.Series[Any], found: FoundCodes, legend: Legend
+) -> CodeReport:
+    """The report on these rows; leave out those that are no crop."""
+    counts = found.found.value_counts()
+    known = found.code.map({entry.crop_code: entry.hcat3_code for entry in legend.entries})
+    missed = found.code.isna() & (found.found != MISSING)
+    table = pd.DataFrame({"crop_code": codes, "crop_name": names, "found": found.found, "area_ha": area_ha})[missed]
+    grouped = table.groupby(["crop_code", "crop_name", "found"], dropna=False, sort=False)["area_ha"]
+    unmapped = grouped.agg(rows="size", area_ha="sum").reset_index().sort_values(
+        ["area_ha", "rows"], ascending=False, ignore_index=True
+    )[list(UNMAPPED_COLUMNS)]  # fmt: skip
+    return CodeReport(
+        {str(way): int(rows) for way, rows in counts.items()}, int(known.notna().sum()),
+        unmapped.astype(object).where(unmapped.notna(), None), _renamed(codes, names, found, legend),
+    )  # fmt: skip
+
+
+def codes_answer(codes: CodeReport) -> dict[str, Any]:
+    """For the answer of a command: how codes were found, and every code that was not, with its rows and area."""
+    unmapped = [
+        {"code": row["crop_code"], "name": row["crop_name"], "why": row["found"], "rows": int(row["rows"]),
+         "area_ha": round(float(row["area_ha"]), 2)}
+        for row in codes.unmapped.to_dict("records")
+    ]  # fmt: skip
+    return {"codes_found": codes.rows, "unmapped_codes": unmapped}
+
+
+def _renamed(
+    codes: pd.Series[Any], names: pd.Series[Any], found: FoundCodes, legend: Legend
+) -> tuple[tuple[str, str, str], ...]:
+    by_its_code = codes.notna() & names.notna() & found.code.notna() & ~found.found.str.startswith("name")
+    pairs = pd.DataFrame({"code": found.code, "name": names})[by_its_code].drop_duplicates().itertuples(index=False)
+    called = [(code, name, legend.by_code[code].crop_name) for code, name in pairs]
+    return tuple(each for each in called if each[2] and accents(each[1]) != accents(each[2]))[:RENAMED_SHOWN]

@@ -1,0 +1,137 @@
+"""How the native file of an authority is laid out, as data: one small YAML file per source beside this module, or
+the agency's own. In: a profile's name or path, and the keys given in the agency file. Out: a checked Profile.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from cropmap.errors import ConfigurationError
+from cropmap.provenance import value_hash
+
+FOLDER: Final = Path(__file__).parent
+GENERIC: Final = "generic"
+ROLES: Final = ("parcel_id", "crop_code", "crop_name", "holding_id", "area")
+SUFFIXES: Final = (".yaml", ".yml")
+
+
+def _known_roles(columns: dict[str, str]) -> dict[str, str]:
+    if unknown := set(columns) - set(ROLES):
+        raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(ROLES)}")
+    return columns
+
+
+Columns = Annotated[dict[str, str], AfterValidator(_known_roles)]
+Values = list[str | int | float | bool]
+
+
+class Translation(BaseModel):
+    """A table in the same file that gives every crop name in another language, that of the code list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    layer: str = Field(description="name or pattern of the table")
+    source: str = Field(alias="from", description="its column with the names as declared")
+    target: str = Field(alias="to", description="its column with the names to look up")
+
+
+class Profile(BaseModel):
+    """One layout. Every key has a default: what a file says by itself need not be said again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = ""
+    name: str = GENERIC
+    files: list[str] = []
+    """patterns of the file's name, to recognise it; operators rename files, so that the columns count for more"""
+    member: str | None = None
+    """name or pattern of the file within an archive of several"""
+    layer: str | None = None
+    """name or pattern; all layers that fit are read"""
+    crs: str | None = None
+    """where the file does not say"""
+    encoding: str | None = None
+    """where the file says a wrong one, or none"""
+    columns: Columns = {}
+    """role -> column, `a+b` joins two; without parcel_id the feature id or row number stands for it"""
+    area_unit: Literal["ha", "m2"] = "ha"
+    wkt_column: str | None = None
+    code_pattern: str | None = None
+    """regular expression whose first group is the code, for columns that hold more than it (`110 - Winter wheat`)"""
+    exclude: dict[str, Values] = {}
+    """column -> values (patterns) of rows that are no crop: landscape elements, overlays"""
+    translation: Translation | None = None
+
+    @classmethod
+    def read(cls, reference: str, *, base: Path | None = None) -> Profile:
+        """A profile file (relative paths start at `base`), else the built-in one of this name."""
+        path = (base or Path()) / reference
+        if path.suffix.lower() not in SUFFIXES:
+            path = FOLDER / f"{reference}.yaml"
+        if reference == GENERIC:
+            return cls()
+        if not path.is_file():
+            raise ConfigurationError(
+                f"{reference} is no built-in profile and no file", where="declarations.profile",
+                mend=f"Built in are: {', '.join([GENERIC, *built_in()])}",
+            )  # fmt: skip
+        return _parse(path)
+
+    def overridden(self, given: Mapping[str, Any]) -> Profile:
+        """This profile with the keys that are given; columns are added role by role."""
+        columns = self.columns | dict(given.get("columns") or {})
+        return self.model_copy(update={**given, "columns": columns})
+
+    @property
+    def hash(self) -> str:
+        return value_hash(self.model_dump(mode="json", exclude={"title", "name", "files"}))
+
+    def named_columns(self) -> list[str]:
+        """Every column of the file that the profile reads."""
+        parts = [part.strip() for name in self.columns.values() for part in name.split("+")]
+        return list(dict.fromkeys([*parts, *self.exclude]))
+
+    def recognises(self, file_name: str, layer: str, columns: Sequence[str]) -> bool:
+        """Whether the layer has every column of the profile, and the file's or the layer's name fits."""
+        own = {column.casefold() for column in columns}
+        here = all(name.casefold() in own for name in self.named_columns() if name != "fid")
+        fits_file = any(fnmatch.fnmatch(file_name.lower(), pattern.lower()) for pattern in self.files)
+        fits_layer = bool(self.layer) and fnmatch.fnmatch(layer.lower(), (self.layer or "").lower())
+        return here and bool(self.columns) and (fits_file or fits_layer)
+
+
+def built_in() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def recognise(file_name: str, layer: str, columns: Sequence[str]) -> Profile | None:
+    """The built-in profile of this layer; None where none or several recognise it."""
+    found = [p for p in map(_built_in, built_in()) if p.recognises(file_name, layer, columns)]
+    return found[0] if len(found) == 1 else None
+
+
+@cache
+def _built_in(name: str) -> Profile:
+    return _parse(FOLDER / f"{name}.yaml")
+
+
+def _parse(path: Path) -> Profile:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Profile.model_validate({"name": path.stem, **document})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise ConfigurationError(f"is no profile ({' '.join(str(error).split())})", where=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigurationError(
+            f"{key}: {what}", where=str(path), mend="The keys are in docs/declarations.md"
+        ) from error
