@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,22 @@ class Coverage:
         """float32 (n,), sum of the coverage fractions."""
         return parcel_sums(self.fractions.astype(np.float64), self.starts).astype(np.float32)
 
+    def part(self, keep: Array) -> Coverage:
+        """The coverage of some parcels, `keep` bool (n,); its window is only as large as they need."""
+        counts = np.diff(self.starts)
+        kept = np.repeat(keep, counts)
+        row, col = np.divmod(self.cells[kept], max(self.window.width, 1))
+        window, cells = Window(0, 0, 0, 0), row
+        if row.size:
+            top, left = int(row.min()), int(col.min())
+            height, width = int(row.max()) - top + 1, int(col.max()) - left + 1
+            window = Window(self.window.row_off + top, self.window.col_off + left, height, width)
+            cells = ((row - top) * width + col - left).astype(np.intp)
+        return Coverage(
+            grid=self.grid, window=window, parcel_ids=self.parcel_ids[keep],
+            starts=np.concatenate([[0], np.cumsum(counts[keep])]), cells=cells, fractions=self.fractions[kept],
+        )  # fmt: skip
+
     @property
     def matrix(self) -> sparse.csr_array:
         """The same as a sparse matrix, float32 (n, window pixels)."""
@@ -85,6 +101,10 @@ class TileCoverage:
     @property
     def parcel_ids(self) -> Array:
         return self.fine.parcel_ids
+
+    def part(self, keep: Array) -> TileCoverage:
+        """The same of some parcels, `keep` bool (n,)."""
+        return replace(self, fine=self.fine.part(keep), coarse=self.coarse.part(keep))
 
     @cached_property
     def scene_window(self) -> Window:
@@ -182,10 +202,38 @@ def _covered_cells(polygons: Array, grid: Grid, window: Window) -> list[tuple[in
 
 def parcel_set_hash(parcels: gpd.GeoDataFrame) -> str:
     """Hash of the parcels' ids and outlines, whatever their order."""
+    return content_hash(*(part for pair in _outlines(parcels) for part in pair))
+
+
+def outline_hashes(parcels: gpd.GeoDataFrame) -> dict[str, str]:
+    """parcel_id -> hash of its outline."""
+    return {parcel: content_hash(wkb) for parcel, wkb in _outlines(parcels)}
+
+
+def _outlines(parcels: gpd.GeoDataFrame) -> list[tuple[str, bytes]]:
+    """(parcel_id, WKB in degrees), sorted by parcel_id."""
     parcels = parcels.sort_values("parcel_id")
     outlines = shapely.to_wkb(parcels.geometry.to_crs(epsg=4326).to_numpy())
-    pairs = zip(parcels["parcel_id"], outlines, strict=True)
-    return content_hash(*(part for pair in pairs for part in (str(pair[0]), pair[1] or b"")))
+    return [(str(parcel), wkb or b"") for parcel, wkb in zip(parcels["parcel_id"], outlines, strict=True)]
+
+
+def parcel_set_name(parcels: gpd.GeoDataFrame, *, inner_buffer_10m_m: float, inner_buffer_20m_m: float) -> str:
+    """What `tile_coverage` calls these parcels under these buffers."""
+    return _named(parcel_set_hash(parcels), inner_buffer_10m_m, inner_buffer_20m_m)
+
+
+def _named(outlines: str, inner_buffer_10m_m: float, inner_buffer_20m_m: float) -> str:
+    return content_hash(outlines, repr(float(inner_buffer_10m_m)), repr(float(inner_buffer_20m_m)))
+
+
+def read_outlines(store: Store, parcel_set: str) -> dict[str, str] | None:
+    """parcel_id -> outline hash of a parcel set that was covered before; None for one that is not known."""
+    name = _outlines_name(parcel_set)
+    return dict(json.loads(store.read_bytes(name))) if store.exists(name) else None
+
+
+def _outlines_name(parcel_set: str) -> str:
+    return f"parcel_sets/{parcel_set}.json"
 
 
 def tile_coverage(
@@ -201,12 +249,14 @@ def tile_coverage(
 
     Parameters: the parcels whose home this tile is; `grids` by resolution in metres, 10 and 20.
     """
-    outlines = parcel_set_hash(parcels)
-    buffers = {10: inner_buffer_10m_m, 20: inner_buffer_20m_m}
+    outlines, buffers = parcel_set_hash(parcels), {10: inner_buffer_10m_m, 20: inner_buffer_20m_m}
     fine, coarse = (
         _kept_coverage(store, parcels, grids[r], outlines=outlines, inner_buffer_m=buffers[r]) for r in (10, 20)
     )
-    parcel_set = content_hash(outlines, repr(float(inner_buffer_10m_m)), repr(float(inner_buffer_20m_m)))
+    parcel_set = _named(outlines, inner_buffer_10m_m, inner_buffer_20m_m)
+    if not store.exists(_outlines_name(parcel_set)):
+        kept = json.dumps(outline_hashes(parcels), ensure_ascii=False)
+        store.write_bytes(_outlines_name(parcel_set), kept.encode())
     return TileCoverage(tile=tile, parcel_set=parcel_set, fine=fine, coarse=coarse)
 
 

@@ -54,12 +54,14 @@ def observe(
     *,
     clear_classes: Collection[int] = SCL_CLEAR,
     threads: int = 2,
+    judge_offset: bool = True,
 ) -> pa.Table:
     """Statistics of every parcel of the tile in one acquisition: OBSERVATION_SCHEMA with its metadata.
 
     Rows are in the order of parcel_id, one for each parcel of the coverage, those without a clear pixel too. An
     acquisition without any clear pixel on a parcel gives rows of nodata, and its bands are not read. `threads` bands
-    are read at a time; each holds one band of the window in memory (240 MB for a whole tile at 10 m).
+    are read at a time; each holds one band of the window in memory (240 MB for a whole tile at 10 m). `judge_offset`
+    is False for a few parcels of an acquisition whose offset was judged by all of them: alone they may be water.
 
     Raises SceneError: MISSING_BAND, UNREADABLE_FILE, WRONG_CRS, WRONG_GRID, OFFSET_CONTRADICTED.
     """
@@ -69,7 +71,10 @@ def observe(
         )
     masked = _clear_pixels(acquisition, coverage, clear_classes)
     with ThreadPoolExecutor(threads) as pool:
-        columns = list(pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]]), BANDS))
+        judged = GUARDED_BANDS if judge_offset else ()
+        columns = list(
+            pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]], band in judged), BANDS)
+        )
     return pa.table(
         [
             pa.array(coverage.parcel_ids.tolist(), pa.string()),
@@ -77,7 +82,7 @@ def observe(
             pa.array(coverage.fine.total_pixels),
             *(pa.array(column) for column in columns),
         ],
-        schema=OBSERVATION_SCHEMA.with_metadata(_metadata(acquisition, coverage)),
+        schema=OBSERVATION_SCHEMA.with_metadata(observation_metadata(acquisition, coverage)),
     )
 
 
@@ -96,13 +101,13 @@ def _clear_pixels(
     return masked
 
 
-def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells) -> Array:
+def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells, judge_offset: bool) -> Array:
     """int16 (n,), stored reflectance of one band."""
     asset, coverage = acquisition.assets[band], masked.coverage
     if not masked.pixels.any():
         return np.full(len(coverage.parcel_ids), REFLECTANCE_NODATA, np.int16)
     values = read_window(asset.href, coverage.grid, coverage.window).ravel().take(coverage.cells)
-    if band in GUARDED_BANDS and zonal.offset_contradicted(
+    if judge_offset and zonal.offset_contradicted(
         values, masked.weights, scale=asset.scale, offset=asset.offset, nodata=asset.nodata
     ):
         raise SceneError(
@@ -114,7 +119,8 @@ def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells) -> Arr
     return zonal.stored_reflectance(mean, scale=asset.scale, offset=asset.offset)
 
 
-def _metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:
+def observation_metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:
+    """What an observation file says of itself: the item, how its numbers were scaled, and of which parcels they are."""
     assets = {band: acquisition.assets[band] for band in BANDS}
     return {
         "item_id": acquisition.item_id,

@@ -1,6 +1,7 @@
 """Observation files in the store: one per tile and acquisition, rows sorted by parcel, read back in one table.
 
     observations/<agency>/<season>/<tile>/<item_id>.parquet
+    observations/<agency>/<season>/<tile>/<parcel set>/<item_id>.parquet    of the register of an earlier day
 
 A file is either wholly there or absent, and the same acquisition written twice leaves one copy.
 """
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cropmap.observations.coverage import TileCoverage
-from cropmap.observations.extract import OBSERVATION_VERSION
+from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
 from cropmap.schemas import OBSERVATION_SCHEMA
 from cropmap.sources.acquisition import Acquisition
 from cropmap.store import Store
@@ -43,6 +44,12 @@ def observation_name(agency: str, season_year: int, tile: str, item_id: str) -> 
     return f"observations/{agency}/{season_year}/{tile}/{item_id}.parquet"
 
 
+def earlier_name(name: str, parcel_set: str) -> str:
+    """Of the same acquisition's observations of parcels as they were once, beside those as they are."""
+    folder, _, file = name.rpartition("/")
+    return f"{folder}/{parcel_set}/{file}"
+
+
 def is_observed(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> bool:
     """Whether the file is there, made of this item under this baseline, of these parcels and by these rules."""
     if not store.exists(name):
@@ -55,6 +62,18 @@ def is_observed(store: Store, name: str, acquisition: Acquisition, coverage: Til
         "parcel_set": coverage.parcel_set,
         "observation_version": OBSERVATION_VERSION,
     }
+
+
+def amendable(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> str | None:
+    """The parcel set of a file whose rows would be the same today: same item, baseline, scaling and rules.
+
+    None where there is no such file. Its parcels may be others than those of `coverage`.
+    """
+    if not store.exists(name):
+        return None
+    kept, wanted = _metadata(store, name), observation_metadata(acquisition, coverage)
+    same = all(kept.get(key) == value for key, value in wanted.items() if key != "parcel_set")
+    return kept.get("parcel_set") if same else None
 
 
 def write_observation(store: Store, name: str, table: pa.Table) -> None:

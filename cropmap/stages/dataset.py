@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.database import acquisitions as ledger
-from cropmap.database import declarations as register
 from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
@@ -26,6 +25,7 @@ from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, EPSG_EQUAL_AREA, AcquisitionStatus
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.pairs import read_pairs
+from cropmap.stages.parcels import observation_objects, season_parcels
 
 MIN_CLASSES: Final = 2
 
@@ -57,9 +57,12 @@ _latest: dict[tuple[str, str], SeasonData] = {}
 
 
 def season_data(context: SeasonContext) -> SeasonData:
-    """The season's data as they stand in database and store. Raises InputError where ingestion is still to come."""
+    """The season's data as they stand in database and store, or stood on the day of `as_of`.
+
+    Raises InputError where ingestion is still to come.
+    """
+    parcels = season_parcels(context)
     with context.connect() as connection:
-        parcels = register.read_declarations(connection, **context.key)
         observed = ledger.read_acquisitions(connection, **context.key, status=AcquisitionStatus.OBSERVED)
     observed = [a for a in observed if a.sensed_at and a.sensed_at.date() <= context.season.end]
     if parcels.empty or not observed:
@@ -68,12 +71,15 @@ def season_data(context: SeasonContext) -> SeasonData:
             f"season {context.season.year} of {context.agency.agency} has no {missing}",
             mend="Run `cropmap observe` (or `cropmap season run`) first",
         )
-    state = _state(context, parcels, [a.item_id for a in observed])
+    objects = observation_objects(context, parcels, observed)
+    state = _state(
+        context, parcels, [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
+    )
     with _lock:
         key = context.store.root, state
         if key not in _latest:
             _latest.clear()
-            _latest[key] = _build(context, parcels, observed, state)
+            _latest[key] = _build(context, parcels, observed, [one.name for one in objects], state)
         return _latest[key]
 
 
@@ -85,9 +91,11 @@ def _state(context: SeasonContext, parcels: gpd.GeoDataFrame, items: list[str]) 
     )  # fmt: skip
 
 
-def _build(context: SeasonContext, parcels: gpd.GeoDataFrame, observed: list[Any], state: str) -> SeasonData:
+def _build(
+    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: list[Any], names: list[str], state: str
+) -> SeasonData:
     legend = context.agency.read_legend()
-    table = read_observations(context.store, [a.object_name for a in observed])
+    table = read_observations(context.store, names)
     pixels = (
         table.select(["parcel_id", "total_pixels"])
         .group_by("parcel_id")

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
 from cropmap.errors import CatalogError, DeclarationFileError, SceneError
 from cropmap.observations import extract, files, tiles
-from cropmap.observations.coverage import TileCoverage, tile_coverage
+from cropmap.observations.amend import amended
+from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.grids import Grid
 from cropmap.schemas import REJECTION_COLUMNS, AcquisitionStatus, QuarantineReason, RejectReason
 from cropmap.sources.acquisition import Acquisition
@@ -28,6 +30,7 @@ from cropmap.sources.declarations import read_declarations
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
+from cropmap.stages.parcels import declared_until, season_parcels
 
 log = logging.getLogger(__name__)
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
@@ -79,9 +82,11 @@ def _carried_forward(context: SeasonContext) -> int:
 
 
 def search_catalog(context: SeasonContext) -> dict[str, Any]:
-    """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile."""
-    with context.connect() as connection:
-        parcels = register.read_declarations(connection, **context.key)
+    """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile.
+
+    Outlines of an earlier day keep the home tile that they had then.
+    """
+    parcels, earlier = season_parcels(context), declared_until(context) is not None
     west, south, east, north = (float(edge) for edge in parcels.total_bounds)
     section = context.agency.acquisitions
     found = find_acquisitions(
@@ -94,11 +99,12 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
             where=section.catalog, mend="Check acquisitions.collection and acquisitions.window",
         )  # fmt: skip
     grids = {tile: tile_grids(context, tile, found.acquisitions)[10] for tile in {a.tile for a in found.acquisitions}}
-    home = tiles.home_tiles(parcels, grids)
+    homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
+    home = tiles.home_tiles(homeless, grids)
     with context.connect() as connection:
         ledger.record_found(connection, **context.key, acquisitions=found.acquisitions, unusable=found.unusable)
         register.set_home_tiles(
-            connection, **context.key, home_tiles=dict(zip(parcels["parcel_id"], home, strict=True))
+            connection, **context.key, home_tiles=dict(zip(homeless["parcel_id"], home, strict=True))
         )
     return {
         "found": len(found.acquisitions),
@@ -109,15 +115,12 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
 
 def season_tiles(context: SeasonContext) -> list[str]:
     """Tiles that are home to a parcel."""
-    with context.connect() as connection:
-        home = register.read_declarations(connection, **context.key)["home_tile"]
-    return sorted(home.dropna().unique())
+    return sorted(season_parcels(context)["home_tile"].dropna().unique())
 
 
 def cover_tile(context: SeasonContext, tile: str) -> str:
     """Computes (or finds in the store) which pixels the tile's parcels cover. Returns the name of the parcel set."""
-    with context.connect() as connection:
-        parcels = register.read_declarations(connection, **context.key)
+    parcels = season_parcels(context)
     section = context.agency.observations
     coverage = tile_coverage(
         context.store, parcels.loc[parcels["home_tile"] == tile, ["parcel_id", "geometry"]],
@@ -135,7 +138,7 @@ def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str])
     """
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
-    pending = {}
+    pending, earlier = {}, declared_until(context) is not None
     for entry in known:
         if entry.tile is None or entry.tile not in parcel_sets:
             continue
@@ -145,7 +148,8 @@ def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str])
             due = entry.reason == QuarantineReason.UNREADABLE_FILE
         else:
             coverage = _coverage(context, entry.tile, parcel_sets[entry.tile])
-            done = files.is_observed(context.store, _name(context, entry.acquisition), entry.acquisition, coverage)
+            name = _name(context, entry, coverage, earlier=earlier)
+            done = files.is_observed(context.store, name, entry.acquisition, coverage)
             due = not done or entry.status != AcquisitionStatus.OBSERVED
         if due:
             pending[entry.item_id] = entry.tile
@@ -153,24 +157,42 @@ def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str])
 
 
 def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -> str:
-    """Observes one acquisition, or quarantines it with its reason. Returns the status it ends in."""
+    """Observes one acquisition, or quarantines it with its reason. Returns the status it ends in.
+
+    Where it was observed before the declarations were amended, only parcels without rows of their outline are read.
+    """
     with context.connect() as connection:
-        acquisition = ledger.read_acquisition(connection, **context.key, item_id=item_id).acquisition
-    coverage = _coverage(context, acquisition.tile, parcel_set)
-    name = _name(context, acquisition)
+        entry = ledger.read_acquisition(connection, **context.key, item_id=item_id)
+    coverage = _coverage(context, entry.acquisition.tile, parcel_set)
+    earlier = declared_until(context) is not None
+    name = _name(context, entry, coverage, earlier=earlier)
     try:
-        if not files.is_observed(context.store, name, acquisition, coverage):
-            files.write_observation(context.store, name, extract.observe(acquisition, coverage, threads=1))
+        if not files.is_observed(context.store, name, entry.acquisition, coverage):
+            files.write_observation(context.store, name, _observed(context, entry, coverage))
     except SceneError as error:
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
         with context.connect() as connection:
             ledger.mark_quarantined(connection, **context.key, item_id=item_id, reason=error.reason, detail=str(error))
         return AcquisitionStatus.QUARANTINED
+    if entry.status == AcquisitionStatus.OBSERVED and earlier:
+        return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
     with context.connect() as connection:
         ledger.mark_observed(
-            connection, **context.key, item_id=item_id, object_name=name, n_parcels=len(coverage.parcel_ids)
-        )
+            connection, **context.key, item_id=item_id, object_name=name, n_parcels=len(coverage.parcel_ids),
+            parcel_set=coverage.parcel_set,
+        )  # fmt: skip
     return AcquisitionStatus.OBSERVED
+
+
+def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage) -> pa.Table:
+    """All parcels, or where an earlier file has rows of the same outlines, those and the others."""
+    store, acquisition = context.store, entry.acquisition
+    kept = entry.object_name or _own_name(context, entry)
+    before = files.amendable(store, kept, acquisition, coverage)
+    outlines, now = (read_outlines(store, name) if name else None for name in (before, coverage.parcel_set))
+    if outlines is None or now is None:
+        return extract.observe(acquisition, coverage, threads=1)
+    return amended(acquisition, coverage, kept=store.read_table(kept), kept_outlines=outlines, outlines=now, threads=1)
 
 
 def acquisition_counts(context: SeasonContext) -> dict[str, int]:
@@ -203,5 +225,16 @@ def _coverage(context: SeasonContext, tile: str, parcel_set: str) -> TileCoverag
     return _coverages[context.store.root, tile, parcel_set]
 
 
-def _name(context: SeasonContext, acquisition: Acquisition) -> str:
+def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage, *, earlier: bool) -> str:
+    """Of the observation file. An `earlier` register has files of its own, for outlines that are others by now."""
+    name = _own_name(context, entry)
+    if not earlier:
+        return name
+    if entry.object_name and entry.parcel_set == coverage.parcel_set:
+        return entry.object_name
+    return files.earlier_name(name, coverage.parcel_set)
+
+
+def _own_name(context: SeasonContext, entry: ledger.LedgerEntry) -> str:
+    acquisition = entry.acquisition
     return files.observation_name(context.agency.agency, context.season.year, acquisition.tile, acquisition.item_id)

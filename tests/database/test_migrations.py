@@ -23,6 +23,8 @@ VIEWS = {
     "rejected_declaration": "agency season source_file row_number parcel_id reason detail",
     "run_log": "run_id agency season as_of status started_at finished_at code_version model_version n_acquisitions"
     " n_parcels detail",
+    "declaration_log": "agency season parcel_id version valid_from valid_to change crop_code holding_id"
+    " declared_area_ha area_ha nuts_id row_number source_file source_hash",
     "reviewed_parcel": "agency season parcel_id declared_code declared_crop predicted_crop verdict part stratum"
     " inclusion_probability list_rank finding found_code reviewed_at version campaign_id run_id",
     "list_certification": "agency season run_id campaign_id certified reason target confidence list_size certified_size"

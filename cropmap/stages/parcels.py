@@ -1,0 +1,78 @@
+"""The declarations that a season's steps work on: as they stand, or as they stood on the day of `--as-of`.
+
+A declaration is known from the moment it was loaded (`valid_from`), whatever date the file bears: what an agency had
+on its desk but not in the register changed nothing yet. A day ends at midnight UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+import geopandas as gpd
+
+from cropmap.database import declarations as register
+from cropmap.database.acquisitions import LedgerEntry
+from cropmap.observations.coverage import parcel_set_name
+from cropmap.observations.files import earlier_name, observation_name
+from cropmap.stages.context import SeasonContext
+
+
+def season_parcels(context: SeasonContext) -> gpd.GeoDataFrame:
+    """The register that counts, sorted by parcel_id: see `declared_until`."""
+    moment = declared_until(context)
+    with context.connect() as connection:
+        return register.read_declarations(connection, **context.key, as_of=moment)
+
+
+def declared_until(context: SeasonContext) -> datetime | None:
+    """The last moment of the day of `as_of` where the register stood otherwise then; None: as it stands now.
+
+    A season whose declarations were all loaded later is looked at in hindsight: what could be seen until that day of
+    the parcels as they are known now.
+    """
+    if context.as_of is None:
+        return None
+    moment = datetime.combine(context.as_of + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
+    with context.connect() as connection:
+        return moment if register.stood_otherwise(connection, **context.key, at=moment) else None
+
+
+@dataclass(frozen=True)
+class ObservationObject:
+    name: str
+    """of the file in the store"""
+    parcel_set: str | None
+    """whose outlines were observed; None for observations that another system made"""
+
+
+def observation_objects(
+    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: Sequence[LedgerEntry]
+) -> list[ObservationObject]:
+    """The file of each observed acquisition: the ledger's, or that of the outlines of an earlier day where it is made.
+
+    `parcels` are those of `season_parcels`.
+    """
+    wanted = _parcel_sets(context, parcels) if declared_until(context) else {}
+    return [_object(context, entry, wanted.get(entry.tile or "")) for entry in observed]
+
+
+def _object(context: SeasonContext, entry: LedgerEntry, wanted: str | None) -> ObservationObject:
+    assert entry.object_name is not None, f"{entry.item_id} is not observed"
+    if wanted and entry.document and entry.parcel_set != wanted:
+        own = observation_name(context.agency.agency, context.season.year, entry.tile or "", entry.item_id)
+        if context.store.exists(name := earlier_name(own, wanted)):
+            return ObservationObject(name, wanted)
+    return ObservationObject(entry.object_name, entry.parcel_set)
+
+
+def _parcel_sets(context: SeasonContext, parcels: gpd.GeoDataFrame) -> dict[str, str]:
+    """Home tile -> what `tile_coverage` calls its parcels."""
+    section = context.agency.observations
+    return {
+        str(tile): parcel_set_name(
+            of_tile, inner_buffer_10m_m=section.inner_buffer_10m_m, inner_buffer_20m_m=section.inner_buffer_20m_m
+        )
+        for tile, of_tile in parcels.dropna(subset=["home_tile"]).groupby("home_tile")
+    }
