@@ -45,7 +45,11 @@ def files_hash(paths: Iterable[Path], *, length: int = 16) -> str:
 
 @cache
 def code_version() -> str:
-    """Version and digest of the rules (every module of `cropmap`): results of one code version can be compared."""
+    """Version and digest of the rules (every module of `cropmap`): results of one code version can be compared.
+
+    What cannot change a result is not among them: a page drawn otherwise makes no other run.
+    """
     root = Path(cropmap.__file__).parent
-    rules = (p for p in root.rglob("*.py") if not {"cli", "bench", "simulation"} & set(p.relative_to(root).parts))
+    apart = {"cli", "bench", "simulation", "evidence"}
+    rules = (p for p in root.rglob("*.py") if not apart & set(p.relative_to(root).parts))
     return f"{cropmap.__version__}+{files_hash(rules, length=8)}"

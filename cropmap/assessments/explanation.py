@@ -1,0 +1,120 @@
+"""How one declaration came to its verdict: every gate with its figures, every number of the channel, the list's end.
+
+In: what `assess` takes, and a parcel. Out: the assessment of all declarations once more, and the path of this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cropmap.assessments.assess import Assessed, Scores, _assessed, _Case, _Fit, _fit, _prepare
+from cropmap.assessments.gates import OPEN
+from cropmap.legends import Legend
+from cropmap.schemas import Reason, Verdict
+
+
+@dataclass(frozen=True)
+class Gate:
+    reason: str
+    """what it says where it fires"""
+    value: str
+    """of this declaration"""
+    needed: str
+    fires: bool
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one possible true crop c adds to P(declared | x) = Σ_c q_c T_ck."""
+
+    crop: str
+    """a group of inseparable crops"""
+    q: float
+    """clean posterior of c, before the declaration is looked at"""
+    t: float
+    """T_ck: how often c is declared as the declared k"""
+    identifiable: bool
+    """False where c and k look alike, so that T_ck is held at the background rate"""
+
+
+@dataclass(frozen=True)
+class ChannelPath:
+    declared: str
+    """k, a group of inseparable crops"""
+    shares: tuple[Share, ...]
+    """largest q first"""
+    right: float
+    """P(right) = q_k T_kk / Σ_c q_c T_ck"""
+    list_end: float | None
+    """largest P(right) on the list; None without a list"""
+    skill: float
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Path:
+    gates: tuple[Gate, ...]
+    """in their order; the first that fires decides"""
+    channel: ChannelPath | None
+    """None where a gate fired, or there was nothing to compare"""
+
+
+def explain_declaration(
+    parcels: pd.DataFrame,
+    predictions: Scores,
+    legend: Legend,
+    parcel_id: str,
+    *,
+    false_alarm_rate: float,
+    seed: int,
+    min_pixels: float,
+    min_observations: int,
+    min_class_parcels: int,
+) -> tuple[Assessed, Path]:
+    """`assess` with these arguments, and how the declaration of `parcel_id` got there; it is one of `parcels`."""
+    table, case, gate = _prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
+    fit = _fit(case, seed=seed)
+    assessed = _assessed(table.copy(), case, fit, gate, target=false_alarm_rate)
+    row = int(np.flatnonzero((table["parcel_id"] == parcel_id).to_numpy())[0])
+    gates = _gates(table, row, gate, list(predictions.crops), min_pixels, max(min_observations, 1), min_class_parcels)
+    at = np.flatnonzero(case.rows == row)
+    channel = _channel(case, fit, int(at[0]), assessed) if len(at) and fit.channel is not None else None
+    return assessed, Path(gates, channel)
+
+
+def _gates(
+    table: pd.DataFrame, row: int, gate: NDArray[np.object_], modelled: list[str], min_pixels: float,
+    min_observations: int, min_class_parcels: int,
+) -> tuple[Gate, ...]:  # fmt: skip
+    one, crop = table.iloc[row], table["crop"].iloc[row]
+    passing = table["has_geometry"] & ~(table["pixels"] < min_pixels) & (table["n_observations"] >= min_observations)
+    alike = int((passing & (table["crop"] == crop)).sum()) if crop else 0
+    known = "" if crop is None or crop in modelled else ", unknown to the model"
+    found = (
+        (Reason.NO_GEOMETRY, "an outline" if one["has_geometry"] else "none", "an outline"),
+        (Reason.TOO_SMALL, f"{one['pixels']:.1f} pixels", f"{min_pixels:g}"),
+        (Reason.TOO_FEW_OBSERVATIONS, f"{one['n_observations']} clear dates", f"{min_observations}"),
+        (Reason.CROP_NOT_IN_LEGEND, crop or "no class", "a class"),
+        (Reason.CLASS_TOO_RARE, f"{alike} assessable parcels{known}", f"{min_class_parcels}, known to the model"),
+    )
+    fired = str(gate[row]) if gate[row] != OPEN else ""
+    return tuple(Gate(str(reason), value, needed, str(reason) == fired) for reason, value, needed in found)
+
+
+def _channel(case: _Case, fit: _Fit, at: int, assessed: Assessed) -> ChannelPath:
+    assert fit.channel is not None
+    declared = int(case.declared[at])
+    q, column = fit.evidence.clean[at], fit.channel.matrix[:, declared]
+    shares = tuple(
+        Share(case.groups[c], float(q[c]), float(column[c]), bool(fit.channel.identifiable[c, declared]))
+        for c in np.argsort(-q, kind="stable")
+    )
+    listed = assessed.table.loc[assessed.table["verdict"] == Verdict.MISMATCH, "right_probability"]
+    return ChannelPath(
+        case.groups[declared], shares, float(fit.evidence.right[at]), float(listed.max()) if len(listed) else None,
+        fit.skill, fit.refusals,
+    )  # fmt: skip

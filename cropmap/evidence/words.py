@@ -1,0 +1,137 @@
+"""The reason in words that a controller can put in a file. In: a sheet. Out: sentences; no figure is computed twice.
+
+Nothing here claims more than the run did: the list's rate is an estimate, and a single parcel has no certainty.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import numpy as np
+
+from cropmap.evidence.bands import WHOLE_SEASON, Band
+from cropmap.evidence.sheet import RunFacts, Sheet
+from cropmap.schemas import Reason, Verdict
+
+PERSONAL: Final = "Personal data: hand this page on to those only who may see it."
+SIMULATED: Final = "SIMULATION: nothing on this page describes a real farm."
+VERDICTS: Final = {
+    Verdict.MISMATCH: "does not fit its declaration",
+    Verdict.CONFORM: "fits its declaration",
+    Verdict.INCONCLUSIVE: "cannot be decided by satellite",
+    Verdict.NOT_ASSESSABLE: "cannot be assessed by satellite",
+}
+WHY: Final = {
+    Reason.OTHER_CROP_SUPPORTED: "The series looks like {predicted} ({probability}), not like {declared} "
+    "({supported}).",
+    Reason.DECLARED_CROP_SUPPORTED: "The series supports the declared crop, {declared} ({supported}).",
+    Reason.LOOK_ALIKE_CROPS: "The series looks most like {predicted} ({probability}), but {declared} and its "
+    "likeliest competitor look too much alike here to be held against each other.",
+    Reason.WEAK_EVIDENCE: "The series looks most like {predicted} ({probability}; {declared} {supported}), which is "
+    "too little to speak for or against the declaration.",
+    Reason.NO_RELIABLE_EVIDENCE: "A guard found the evidence unreliable for this crop or this season, so nothing is "
+    "claimed.",
+    Reason.NO_GEOMETRY: "The declaration has no outline.",
+    Reason.TOO_SMALL: "Too few satellite pixels lie inside the parcel.",
+    Reason.TOO_FEW_OBSERVATIONS: "The parcel was seen clear too seldom.",
+    Reason.CROP_NOT_IN_LEGEND: "The declared code has no class that a satellite could tell.",
+    Reason.CLASS_TOO_RARE: "Too few parcels of the declared crop were there to learn it from.",
+}
+
+
+def crop_words(crop: str | None) -> str:
+    return crop.replace("_", " ") if crop else "no class"
+
+
+def percent(share: float | None) -> str:
+    """Whole per cent; what would round to 0 or 100 is said as a bound."""
+    if share is None or not np.isfinite(share):
+        return "-"
+    if share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if share > 0.995 else f"{share:.0%}".replace("%", " %")
+
+
+def day_words(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def title(sheet: Sheet) -> str:
+    return f"Parcel {sheet.parcel_id} {VERDICTS.get(Verdict(sheet.judged.verdict), sheet.judged.verdict)}"
+
+
+def reason(sheet: Sheet) -> tuple[str, ...]:
+    """Why the parcel has its verdict: the declaration, the evidence, the curve, who judged."""
+    said = sheet.judged
+    name = f" ({said.declared_name})" if said.declared_name else ""
+    declared = (
+        f"Declared is {said.declared_code}{name}, that is {crop_words(said.declared_crop)}, on {sheet.area_ha:.2f} ha."
+    )
+    pattern = WHY.get(Reason(said.reason), said.reason) if said.reason in set(Reason) else said.reason
+    why = pattern.format(
+        predicted=crop_words(said.predicted_crop), declared=crop_words(said.declared_crop),
+        probability=percent(said.probability), supported=percent(said.declared_probability),
+    )  # fmt: skip
+    chance = (
+        f"The chance that the declaration is right is estimated at {percent(said.right_probability)}."
+        if said.right_probability is not None
+        else ""
+    )
+    return tuple(filter(None, (declared, why, chance, curve(sheet), who_judged(sheet))))
+
+
+def curve(sheet: Sheet) -> str:
+    """How often the parcel's NDVI left each crop's band; empty where there is nothing to compare."""
+    parts = [part for band in (sheet.declared_band, sheet.predicted_band) if band and (part := _outside(sheet, band))]
+    return "On the clear dates its NDVI lies " + ", and ".join(parts) + "." if parts else ""
+
+
+def _outside(sheet: Sheet, band: Band) -> str:
+    day, value = sheet.shown.curve
+    low, high = band.at(day)
+    known = np.isfinite(low) & np.isfinite(high)
+    if not known.any():
+        return ""
+    below, above = int((value < low)[known].sum()), int((value > high)[known].sum())
+    of = f"outside the band of {crop_words(band.crop)} on {below + above} of {int(known.sum())}"
+    return of + (f" ({below} below, {above} above)" if below + above else "")
+
+
+def who_judged(sheet: Sheet) -> str:
+    n, by = sheet.judged.n_observations, sheet.judged.scored_by
+    if not n or not by:
+        return ""
+    apart = sheet.facts.separation if by.startswith("fold") else "none of them was trained on this declaration"
+    return f"Judged on {n} clear dates by {by}: {apart}."
+
+
+def band_words(band: Band) -> str:
+    """What a band was made of."""
+    among = "conform" if band.is_conform else "not flagged"
+    where = "all regions" if band.region == WHOLE_SEASON else band.region
+    wider = ", wider region: too few in its own" if band.is_wider else ""
+    return f"{band.parcels:,} {among} parcels in {where}{wider}"
+
+
+def list_statement(facts: RunFacts, *, listed: bool | None = None) -> tuple[str, ...]:
+    """What may be believed of the list, of a parcel on it, off it, or (None) of no parcel; never a promise."""
+    if facts.estimated_rate is None:
+        return (f"This run has no list of mismatches. Reliability: {facts.reliability}.",)
+    size = f"{facts.flags:,}"
+    place = {
+        True: f"This parcel is one of {size} on the list of mismatches.",
+        False: f"This parcel is not on the list of {size} mismatches.",
+        None: f"The list of mismatches has {size} parcels.",
+    }[listed]
+    aim = f" (aimed at: {percent(facts.target)})" if facts.target is not None else ""
+    band = (
+        f" Under other assumptions it would be {percent(facts.sensitivity[0])} to {percent(facts.sensitivity[1])}."
+        if facts.sensitivity and facts.sensitivity[0] != facts.sensitivity[1]
+        else ""
+    )
+    return (
+        f"{place} Of the whole list an estimated {percent(facts.estimated_rate)} are right declarations all the "
+        f"same{aim}.{band} That is an estimate and no promise, least of all for a single parcel: look before deciding.",
+        f"{facts.certification} Reliability: {facts.reliability}. {facts.assumption}",
+    )
