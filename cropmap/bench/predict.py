@@ -1,8 +1,9 @@
 """Inference speed: parcels per second of ONNX Runtime, as `predict` runs it, against torch in eager mode.
 
 Both get the same series, the same batches and as many threads, the median of alternating repetitions is compared, and
-torch is given the better of its two ways to use threads: several on one batch, or a batch on each. The weights are
-not trained: the time does not depend on them.
+torch is given the better of its two ways to use threads: several on one batch, or a batch on each. Beside them stands
+the breizhcrops package's own network of the same kind, where it is installed: its evaluation without its loader, on the
+45 dates that it is shown of each series. The weights are not trained: the time does not depend on them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -21,12 +23,16 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from cropmap.bench.peer_files import import_peer
 from cropmap.dataset.batches import by_length, pad
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
 from cropmap.dataset.series import Series, build_series
+from cropmap.errors import ConfigurationError
 from cropmap.model.artifact import Manifest, file_digest
 from cropmap.model.calibration import Calibration
+from cropmap.model.compat import CompatConfig
+from cropmap.model.compat_samples import make_samples
 from cropmap.model.export import export_network
 from cropmap.model.networks import Network
 from cropmap.model.strangeness import learn_familiar
@@ -43,6 +49,8 @@ CLASSES: Final = 13
 SEASON_YEAR: Final = 2018
 ACQUIRED: Final = np.arange(1, 366, 3, dtype=np.int16)
 """Days with an acquisition of one of two overlapping orbits: an observation file each."""
+PEER: Final = "breizhcrops"
+PEER_BATCH: Final = 256
 OBSERVATIONS: Final = (35, 95)
 """Clear observations per parcel: two satellites at 48° N, with and without orbit overlap; the mean is 65."""
 
@@ -72,7 +80,10 @@ def run(
             "torch, threads share a batch": partial(torch_logits, network, series, index, inside=thread_count),
             "torch, a batch per thread": partial(torch_logits, network, series, index, beside=thread_count),
         }
+        if peer := _peer(architecture, series, threads_inside=thread_count, seed=seed):
+            ways[PEER] = peer
         logits, seconds = alternate(ways, repeats=repeats)
+        package = seconds.pop(PEER, None)
         ours, best = seconds.pop("ONNX Runtime"), min(seconds, key=lambda way: seconds[way])
         gap = max(np.abs(logits["ONNX Runtime"] - logits[way]).max() for way in seconds)
         stage = stage_seconds(series, data, repeats=repeats, thread_count=thread_count)
@@ -83,6 +94,8 @@ def run(
                 "ONNX Runtime, parcels/s": round(parcels / ours),
                 "ratio": f"{seconds[best] / ours:.2f}",
                 "target": ">= 1",
+                "breizhcrops, parcels/s": round(parcels / package) if package else None,
+                "ratio to it": f"{package / ours:.2f}" if package else None,
                 "largest logit difference": f"{gap:.1e}",
                 "inference's share of the predict stage": f"{stage['infer'] / stage['read, infer, write']:.0%}",
                 "its target": ">= 70 %",
@@ -91,6 +104,29 @@ def run(
             }
         )
     return rows
+
+
+def _peer(
+    architecture: Architecture, series: Series, *, threads_inside: int, seed: int
+) -> Callable[[], NDArray[np.float32]] | None:
+    """The package's evaluation of all series, without its loader; None where it is not installed."""
+    try:
+        package = import_peer()
+    except ConfigurationError:
+        return None
+    samples, random = make_samples(series, device="cpu"), np.random.default_rng(seed)
+    parts = [np.arange(start, min(start + PEER_BATCH, len(series))) for start in range(0, len(series), PEER_BATCH)]
+    ready = [samples.batch(part, CompatConfig.published(architecture).dates, random) for part in parts]
+    models = {Architecture.LSTM: package.models.LSTM, Architecture.TRANSFORMER: package.models.TransformerModel}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about the peer's layers
+        model = models[architecture](input_dim=len(series.bands), num_classes=CLASSES).eval()
+
+    def evaluate() -> NDArray[np.float32]:
+        with torch.inference_mode(), threads(threads_inside):
+            return np.concatenate([model(x).numpy() for x in ready])
+
+    return evaluate
 
 
 def make_network(series: Series, architecture: Architecture, *, seed: int) -> tuple[Network, bytes]:

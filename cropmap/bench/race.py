@@ -1,0 +1,111 @@
+"""Wall time to the published networks' accuracy: the breizhcrops package and ours on one fold of the same parcels.
+
+Both train at the same time, one process and one thread each, so that a busy minute hits both alike. The package's
+network gets its batches from memory and for nothing; ours pays for its own. Ours is timed to the end of its schedule,
+because nobody who trains can see the test fold.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cropmap.bench.ablation import read_folder
+from cropmap.bench.peer_files import import_peer
+from cropmap.bench.train import bare_step
+from cropmap.dataset.dataset import Dataset
+from cropmap.model.compat import CompatConfig
+from cropmap.model.compat_samples import batches, make_samples
+from cropmap.model.evaluation import evaluate
+from cropmap.model.training import TrainingConfig, learnable, logits_of, seeded, threads, train
+from cropmap.progress import Counter
+from cropmap.schemas import Architecture
+
+TARGET: Final = "<= 0.20"
+
+
+@dataclass(frozen=True)
+class Finished:
+    logits: NDArray[np.float32]
+    """(n, K) of the parcels that the fold judges"""
+    seconds: float
+
+
+def measure(
+    *, folder: Path, fold: int, architecture: Architecture, epochs: int, seed: int, config: TrainingConfig
+) -> list[dict[str, Any]]:
+    """Two rows: what each reached on the fold and in what time. `epochs` are the peer's."""
+    import_peer()
+    dataset = read_folder(folder)
+    judged = _judged(dataset, fold)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        peer = pool.submit(_peer, folder, fold, architecture, epochs, seed)
+        ours = pool.submit(_ours, folder, fold, config, seed)
+        done = {"ours": ours.result(), "breizhcrops": peer.result()}
+    rows = []
+    for name, one in done.items():
+        scores = evaluate(dataset.label[judged], _softmax(one.logits), dataset.crops)
+        rows.append(
+            {
+                "network": f"{architecture}, {name}", "n": scores.n, "OA": f"{scores.oa:.3f}",
+                "macro F1": f"{scores.macro_f1:.3f}", "seconds": round(one.seconds),
+                "of the peer's time": f"{one.seconds / done['breizhcrops'].seconds:.2f}",
+                "target": TARGET if name == "ours" else "",
+                "how": f"fold {dataset.folds.names[fold]}, one thread each at the same time, "
+                + ("whole schedule" if name == "ours" else f"{epochs} epochs"),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _judged(dataset: Dataset, fold: int) -> NDArray[np.intp]:
+    return np.flatnonzero(dataset.judged & (dataset.folds.fold == fold))
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    shares: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    return shares
+
+
+def _ours(folder: Path, fold: int, config: TrainingConfig, seed: int) -> Finished:
+    dataset = read_folder(folder)
+    with threads(1):
+        started = time.perf_counter()
+        trained = train(dataset, dataset.folds.training_mask(fold), config, seed=seed)
+        seconds = time.perf_counter() - started
+        return Finished(logits_of(trained.network, dataset.series, _judged(dataset, fold)), seconds)
+
+
+def _peer(folder: Path, fold: int, architecture: Architecture, epochs: int, seed: int) -> Finished:
+    """The package's own model and optimiser, as its training script steps."""
+    peer, dataset = import_peer(), read_folder(folder)
+    config = CompatConfig.published(architecture, epochs=epochs)
+    samples = make_samples(dataset.series, device="cpu")
+    learn, judged = learnable(dataset, dataset.folds.training_mask(fold)), _judged(dataset, fold)
+    label, random = torch.from_numpy(dataset.label.astype(np.int64)), np.random.default_rng(seed)
+    models = {Architecture.LSTM: peer.models.LSTM, Architecture.TRANSFORMER: peer.models.TransformerModel}
+    seconds = 0.0
+    with threads(1), seeded(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about the peer's layers
+        model = models[architecture](input_dim=samples.values.shape[1], num_classes=len(dataset.crops)).train()
+        adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        with Counter(f"breizhcrops {architecture}", total=epochs, unit="epochs") as counter:
+            for _ in range(epochs):
+                ready = list(batches(samples, learn, random, batch_size=config.batch_size, dates=config.dates))
+                started = time.perf_counter()
+                for x, part in ready:
+                    bare_step(model, adam, x, label[torch.from_numpy(part)])
+                seconds += time.perf_counter() - started
+                counter.add(1)
+        with torch.inference_mode():
+            x = samples.batch(judged, config.dates, random)
+            return Finished(model.eval()(x).float().numpy(), seconds)
