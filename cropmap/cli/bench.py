@@ -50,6 +50,28 @@ def train(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> N
     _print(measure(quick=quick), as_json=as_json)
 
 
+@bench.command("race")
+def race(
+    folder: Annotated[Path, typer.Option("--on", help="folder with observations.parquet, labels.csv and folds.csv")],
+    fold: Annotated[int, typer.Option("--fold", min=0, help="the fold that both are judged on")] = 0,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="the package's")] = 60,
+    model: Network = Architecture.LSTM,
+    seed: Seed = 0,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wall time to the breizhcrops package's accuracy on one fold of real parcels, both at once."""
+    prepare(home)
+    from cropmap.bench.race import measure
+    from cropmap.model.training import TrainingConfig
+
+    config = TrainingConfig(architecture=model)
+    _print(
+        measure(folder=folder, fold=fold, architecture=model, epochs=epochs, seed=seed, config=config),
+        as_json=as_json,
+    )
+
+
 @bench.command("memory")
 def memory(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
     """Memory of training on 608,000 series that are mapped from disk."""
