@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from cropmap.assessments import guards
-from cropmap.assessments.channel import CLEANING_STEPS, TAIL, Channel, Floats, fit_channel
+from cropmap.assessments.channel import CLEANING_STEPS, NEAR_STEPS, TAIL, Channel, Floats, fit_channel
 from cropmap.assessments.gates import OPEN, first_gate
 from cropmap.assessments.verdict import Evidence, largest_list, verdicts
 from cropmap.legends import Legend
@@ -94,7 +94,9 @@ class _Fit:
         """P(right) [N] under each η of the sensitivity band."""
         assert self.channel is not None
         others = {
-            tail: fit_channel(self.case.logits, self.case.declared, seed=self.seed, tail=tail)
+            tail: fit_channel(
+                self.case.logits, self.case.declared, seed=self.seed, tail=tail, steps=NEAR_STEPS, start=self.channel
+            )
             for tail in SENSITIVITY_TAILS if tail != TAIL
         }  # fmt: skip
         channels = {**others, TAIL: self.channel}

@@ -25,13 +25,18 @@ Floats = NDArray[np.float64]
 TAIL: Final = 0.001
 """η: share of rightly declared parcels that may carry any crop's signal. Without it the far tail is overconfident
 (said 0.004, was 0.017 in simulation) and the 5 % list fails."""
-PRIOR_STRENGTH: Final = 300.0
-"""κ: pseudo-parcels that shrink every pair towards the background rate."""
+PRIOR_STRENGTH: Final = 3_000.0
+"""κ: pseudo-parcels that shrink every pair towards its class's rate, and every class towards the background. With 300
+around one background the handful of parcels that a classifier mistakes counts as a flow of wrong declarations: with
+1 % wrong, concentrated, a 10 % list held 16 % right ones, now 3 % (`docs/flags.md`)."""
+MOST_ORDINARY: Final = 6.0
+"""times the background rate, above which a pair says nothing about the others of its class"""
 SAMPLE: Final = 15_000
 """parcels the fit looks at; more change nothing that matters"""
 STEPS: Final = 12
 CLEANING_STEPS: Final = 5
-"""EM steps of the final fit, and of a fit between clean-up trainings"""
+NEAR_STEPS: Final = 3
+"""EM steps of the final fit, of a fit between clean-up trainings, and of one that starts from another η's"""
 START_WRONG: Final = 0.024
 """off-diagonal mass of a row of T at the start: 0.002 per pair with 13 classes"""
 MAX_WRONG: Final = 0.3
@@ -89,8 +94,12 @@ def fit_channel(
     tail: float = TAIL,
     steps: int = STEPS,
     sample: int = SAMPLE,
+    start: Channel | None = None,
 ) -> Channel:
-    """EM of the channel on at most `sample` random parcels; the same inputs and seed give the same bits."""
+    """EM of the channel on at most `sample` random parcels; the same inputs and seed give the same bits.
+
+    `start` is a channel of the same declarations under another η, from which few steps lead to this one.
+    """
     classes = logits.shape[1]
     counts = np.bincount(declared, minlength=classes).astype(float)
     shares = counts / counts.sum()
@@ -99,8 +108,11 @@ def fit_channel(
         logits, declared = logits[rows], declared[rows]
     scores = _centred(logits)
     counts = np.bincount(declared, minlength=classes).astype(float)
-    matrix = _with_diagonal(np.full((classes, classes), START_WRONG / max(classes - 1, 1)))
-    parameters, background = np.zeros(classes + 1), START_WRONG / max(classes - 1, 1)
+    background = START_WRONG / max(classes - 1, 1)
+    matrix, parameters = _with_diagonal(np.full((classes, classes), background)), np.zeros(classes + 1)
+    if start is not None:
+        matrix, background = start.matrix, start.background
+        parameters = np.concatenate([[start.log_scale], start.bias])
     identifiable = np.ones((classes, classes), dtype=bool)
     for _ in range(steps):
         parameters = _fit_calibration(parameters, scores, declared, matrix, shares, tail)
@@ -185,9 +197,21 @@ def _weighted_median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
+def _class_rates(joint: Floats, identifiable: NDArray[np.bool_], background: float) -> Floats:
+    """[K, 1]: rate per ordinary pair of each true class, shrunk to the background as if κ parcels of it were pooled."""
+    totals = joint.sum(axis=1, keepdims=True)
+    ordinary = identifiable & ((joint <= MOST_ORDINARY * background * totals) | (joint <= HANDFUL))
+    np.fill_diagonal(ordinary, val=False)
+    pooled = (joint * ordinary).sum(axis=1, keepdims=True)
+    seen = ordinary.sum(axis=1, keepdims=True) * totals
+    rates: Floats = (pooled + PRIOR_STRENGTH * background) / (seen + PRIOR_STRENGTH)
+    return rates
+
+
 def _update(joint: Floats, identifiable: NDArray[np.bool_], background: float) -> Floats:
     totals = joint.sum(axis=1, keepdims=True)
-    matrix = (joint + PRIOR_STRENGTH * background) / (totals + PRIOR_STRENGTH)
+    rates = _class_rates(joint, identifiable, background)
+    matrix = (joint + PRIOR_STRENGTH * rates) / (totals + PRIOR_STRENGTH)
     return _with_diagonal(np.where(identifiable, matrix, np.minimum(matrix, background)))
 
 
