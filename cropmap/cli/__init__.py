@@ -21,6 +21,7 @@ from cropmap.cli import (
     drift,
     evaluate,
     exports,
+    file_quality,
     inputs,
     models,
     seasons,
@@ -37,7 +38,9 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (demo, seasons, inputs, evaluate, drift, breizhcrops, models, exports, agencies, serve, database, bench):
+for room in (
+    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, agencies, serve, database, bench,
+):  # fmt: skip
     room.register(app)
 
 INTERRUPTED: Final = 130

@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
 from cropmap.database import acquisitions as ledger
@@ -22,13 +20,12 @@ from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.grids import Grid
-from cropmap.schemas import REJECTION_COLUMNS, AcquisitionStatus, QuarantineReason, RejectReason
+from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import find_acquisitions
 from cropmap.sources.crop_codes import codes_answer
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.declared import declarations_path, read_declared
 from cropmap.stages.forecast import is_carried
 from cropmap.stages.parcels import declared_until, season_parcels
 
@@ -43,32 +40,19 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
     come and an earlier season's parcels were carried forward, they stay.
     """
     agency = context.agency
-    path = Path(agency.resolve(agency.declarations.path, season=context.season.year))
+    path = declarations_path(agency, season=context.season.year)
     if not path.exists() and (carried := _carried_forward(context)):
         return {"carried_forward": carried}
-    read = read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
-    regions = read_regions(
-        Path(agency.resolve(agency.regions.boundaries, season=context.season.year)),
-        nuts_version=agency.regions.nuts_version,
-        codes=agency.regions.codes,
-    )
-    accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
-    inside = accepted["nuts_id"].notna()
-    outside = accepted.loc[~inside, ["row_number", "parcel_id"]].assign(
-        source_file=path.name,
-        reason=str(RejectReason.OUTSIDE_REGIONS),
-        detail=f"outside {', '.join(agency.regions.codes)}",
-    )
-    rejected = pd.concat([read.rejected, outside[list(REJECTION_COLUMNS)]], ignore_index=True)
-    if not inside.any():
-        reasons = rejected["reason"].value_counts().to_dict()
+    read = read_declared(agency, season=context.season.year)
+    if read.accepted.empty:
+        reasons = read.rejected["reason"].value_counts().to_dict()
         raise DeclarationFileError(
             f"no declaration could be accepted ({reasons or 'the file has no rows'})", where=str(path)
         )
     with context.connect() as connection:
         ensure_season(connection, **context.key, simulated=agency.simulated, document=agency.model_dump(mode="json"))
         counts = register.store_declarations(
-            connection, **context.key, accepted=accepted[inside], rejected=rejected,
+            connection, **context.key, accepted=read.accepted, rejected=read.rejected,
             source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
         )  # fmt: skip
     return {"rows": read.row_count, **counts, **codes_answer(read.codes)}
