@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cropmap.cli.declarations import register as register_files
 from cropmap.cli.options import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
 
 declarations: Final = typer.Typer(no_args_is_help=True, help="Declarations of an agency.")
@@ -15,6 +16,7 @@ observations: Final = typer.Typer(no_args_is_help=True, help="Parcel observation
 
 def register(app: typer.Typer) -> None:
     app.command()(simulate)
+    register_files(declarations)
     app.add_typer(declarations, name="declarations")
     app.add_typer(observations, name="observations")
 

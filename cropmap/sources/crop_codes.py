@@ -49,9 +49,11 @@ def find_codes(codes: pd.Series[Any], names: pd.Series[Any], legend: Legend) -> 
     """Looks up every distinct pair; None stands for a missing text."""
     by_code = Matcher((entry.crop_code, entry.crop_code) for entry in legend.entries)
     by_name = Matcher((entry.crop_name, entry.crop_code) for entry in legend.entries)
-    pairs = pd.MultiIndex.from_arrays([codes.fillna("").astype(str), names.fillna("").astype(str)])
-    numbers, distinct = pd.factorize(pairs)
-    found = [_find(code, name, by_code, by_name, legend.name) for code, name in distinct]
+    code_numbers, code_texts = pd.factorize(codes.fillna("").to_numpy())
+    name_numbers, name_texts = pd.factorize(names.fillna("").to_numpy())
+    numbers, pairs = pd.factorize(code_numbers * len(name_texts) + name_numbers)
+    distinct = [divmod(int(pair), len(name_texts)) for pair in pairs]
+    found = [_find(code_texts[c], name_texts[n], by_code, by_name, legend.name) for c, n in distinct]
     columns = [np.array([answer[i] for answer in found], dtype=object)[numbers] for i in range(3)]
     return FoundCodes(*(pd.Series(column, index=codes.index, dtype=object) for column in columns))
 

@@ -18,7 +18,7 @@ import pyproj
 import shapely
 
 from cropmap.errors import DeclarationFileError
-from cropmap.legends import Legend
+from cropmap.legends import Legend, LegendEntry
 from cropmap.legends.matching import blanks
 from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, REJECTION_COLUMNS, RejectReason
 from cropmap.sources import outlines
@@ -73,6 +73,20 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
             FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
         ),
     )  # fmt: skip
+
+
+def own_codes(path: Path, profile: Profile) -> Legend:
+    """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
+    parts = _column_parts(profile.columns, where=str(path))
+    role = "crop_code" if "crop_code" in parts else "crop_name"
+    raw = read_rows(
+        path, parts[role], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
+        encoding=profile.encoding, member=profile.member,
+    )  # fmt: skip
+    codes = _text(raw, {role: parts[role]}, profile.model_copy(update={"translation": None}), path)[role]
+    return Legend(
+        "the file's own codes", tuple(LegendEntry(code, "", None, None, "") for code in codes.dropna().unique()), ""
+    )
 
 
 def _column_parts(columns: Mapping[str, str], *, where: str) -> dict[str, list[str]]:

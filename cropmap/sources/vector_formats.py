@@ -8,6 +8,7 @@ import csv
 import difflib
 import json
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,12 @@ def read_layer(
     wkt_column: str | None = None,
     encoding: str | None = None,
     limit: int | None = None,
+    lenient: bool = False,
 ) -> Table:
-    """The named columns and the geometry of every row, or of the first `limit`. Raises DeclarationFileError."""
+    """The named columns and the geometry of every row, or of the first `limit`. Raises DeclarationFileError.
+
+    `lenient` leaves out columns that are neither text nor numbers instead.
+    """
     if layer.format == "CSV" and layer.geometry is None:
         raise DeclarationFileError("no column holds the geometry", where=source, mend="Set declarations.wkt_column")
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
@@ -100,13 +105,15 @@ def read_layer(
         table, geometry, present, crs = _read_parquet(source, list(found.values()), limit)
     else:
         table, geometry, present, crs = _read_gdal(source, layer, list(found.values()), encoding, limit, fid=fid)
+    if lenient:
+        found = {name: own for name, own in found.items() if _is_plain(table.schema.field(own).type)}
     attributes = _attributes(source, table, found)
     if fid and FEATURE_ID not in attributes:
         numbers = (
             table.column(FEATURE_ID).to_numpy() if FEATURE_ID in table.column_names else np.arange(table.num_rows) + 1
         )
         attributes[FEATURE_ID] = numbers.astype(str).astype(object)
-    return Table(attributes[list(dict.fromkeys(columns))], geometry, present, crs)
+    return Table(attributes[[n for n in dict.fromkeys(columns) if n in attributes]], geometry, present, crs)
 
 
 def is_csv(source: str) -> bool:
@@ -288,7 +295,9 @@ def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None) -> Shapes
 @contextlib.contextmanager
 def _gdal_errors(source: str) -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's remarks, on file endings for one
+            yield
     except (DataSourceError, DataLayerError, FeatureError, FieldError, pa.ArrowException, RuntimeError) as error:
         raise DeclarationFileError(
             f"GDAL cannot read it ({_one_line(error)})",
@@ -315,6 +324,10 @@ def _attributes(source: str, table: pa.Table, columns: dict[str, str]) -> pd.Dat
         ) from error
 
 
+def _is_plain(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def _text(column: pa.ChunkedArray) -> Shapes:
     """Values as a person would write them: 1200.0 stored in a float column is code 1200; blanks are None."""
     kind = column.type
@@ -333,4 +346,4 @@ def _text(column: pa.ChunkedArray) -> Shapes:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split("; It might help")[0].split())[:200]

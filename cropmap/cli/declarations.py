@@ -1,0 +1,203 @@
+"""`cropmap declarations inspect | survey`: an unknown file, and how many native files read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cropmap.cli.options import AsJson, Home, prepare, say, table
+
+if TYPE_CHECKING:
+    from cropmap.legends import Legend
+    from cropmap.sources.declarations import Declarations
+    from cropmap.sources.inspection import Inspection
+
+BUILT_IN: Final = ("fr_breizhcrops13",)
+"""legends whose codes an unknown file may use; the two French ones know the same"""
+ROLES: Final = ("parcel_id", "crop_code", "crop_name", "area", "holding_id")
+SURVEY: Final = ("source", "profile", "rows", "accepted", "rejected", "declared", "harmonised", "share", "reasons")
+UNMAPPED_SHOWN: Final = 20
+
+
+def register(declarations: typer.Typer) -> None:
+    declarations.command("inspect")(inspect)
+    declarations.command("survey")(survey)
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="any vector file, GeoParquet, CSV with WKT, zip or 7z")],
+    codes: Annotated[
+        Path | None, typer.Option("--codes", metavar="LIST.csv", help="code list with HCAT3 codes (EuroCrops' columns)")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="read it through this profile instead of the proposed one")
+    ] = None,
+    layer: Annotated[str | None, typer.Option("--layer", help="look into this layer")] = None,
+    member: Annotated[str | None, typer.Option("--member", help="file within an archive of several")] = None,
+    crs: Annotated[str | None, typer.Option("--crs", help="where the file does not say, such as EPSG:3035")] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="where the file does not say")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at an unknown declarations file: layers, CRS, which columns may be what, and a profile to start from.
+
+    The file is then read through the profile, as a load would: accepted and rejected rows, codes found and not found.
+    """
+    prepare(home)
+    from cropmap.legends import Legend
+    from cropmap.sources.inspection import inspect_file
+
+    given = _legend(codes) if codes else None
+    legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
+    found = inspect_file(file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding)
+    read = _read_through(file, found, given, profile, {"member": member, "crs": crs, "encoding": encoding})
+    answer = _answer(file, found, read)
+    if as_json:
+        say(answer, as_json=True)
+    else:
+        _show(answer, found)
+
+
+def survey(
+    sources: Annotated[Path, typer.Argument(metavar="SOURCES.csv", help="columns: authority, path, crop_code_list")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read several native files, each through its built-in profile, and count what comes out.
+
+    Paths start from the folder of SOURCES.csv. `declared` are the rows that name a crop: not those which the
+    profile leaves out, nor those without code and name. `harmonised` of them have an HCAT3 crop, the `share`.
+    """
+    prepare(home)
+    rows = [_surveyed(sources.parent, source) for source in _listed(sources)]
+    if as_json:
+        say({"sources": rows}, as_json=True)
+    else:
+        table(rows, SURVEY)
+
+
+def _legend(codes: Path) -> Legend:
+    from cropmap.legends.code_lists import read_code_list
+    from cropmap.legends.hcat3 import LEVELS, hcat3_legend
+
+    return hcat3_legend(read_code_list(codes), level=LEVELS["hcat3"])
+
+
+def _read_through(
+    file: Path, found: Inspection, legend: Legend | None, reference: str | None, given: Mapping[str, str | None]
+) -> tuple[str, Declarations | str]:
+    """The profile's name, and the declarations or, in words, why none can be read."""
+    import yaml
+
+    from cropmap.errors import InputError
+    from cropmap.sources.declarations import own_codes, read_declarations
+    from cropmap.sources.profiles import Profile
+
+    name = reference or found.known_as
+    proposed = {"name": "proposed", **yaml.safe_load(found.proposal)}
+    profile = Profile.read(name, base=Path.cwd()) if name else Profile.model_validate(proposed)
+    profile = profile.overridden({key: value for key, value in given.items() if value})
+    try:
+        return profile.name, read_declarations(file, legend=legend or own_codes(file, profile), profile=profile)
+    except InputError as error:
+        if reference:
+            raise
+        return profile.name, str(error)
+
+
+def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | str]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    profile, read = through
+    return {
+        "file": str(file),
+        "layers": [asdict(layer) for layer in found.layers],
+        "looked_at": {"layer": found.layer.name, "rows": found.rows, "crs": found.crs},
+        "geometry": {
+            "without": found.without_geometry, "not_polygons": found.not_polygons, "invalid": found.invalid,
+        },
+        "notes": list(found.notes),
+        "known_as": found.known_as,
+        "columns": [asdict(column) for column in found.columns],
+        "candidates": {role: [asdict(c) for c in each] for role, each in found.candidates.items()},
+        "profile": found.proposal,
+        "read": {"through": profile, **(_counts(read) if not isinstance(read, str) else {"failed": read})},
+    }  # fmt: skip
+
+
+def _counts(read: Declarations) -> dict[str, Any]:
+    from cropmap.sources.crop_codes import codes_answer
+
+    return {
+        "rows": read.row_count, "accepted": len(read.accepted),
+        "rejected": {str(k): int(v) for k, v in read.rejected["reason"].value_counts().items()},
+        "harmonised": read.codes.harmonised or None, **codes_answer(read.codes),
+        "renamed": [{"code": c, "here": here, "in_the_list": there} for c, here, there in read.codes.renamed],
+    }  # fmt: skip
+
+
+def _show(answer: Mapping[str, Any], found: Inspection) -> None:
+    table([{**layer, "columns": len(layer["columns"])} for layer in answer["layers"]],
+          ("name", "format", "geometry", "rows", "crs", "encoding", "columns"))  # fmt: skip
+    print()
+    say({key: answer[key] for key in ("looked_at", "geometry", "known_as")}, as_json=False)
+    for note in found.notes:
+        print(f"note: {note}")
+    print()
+    rows = [
+        {"role": role, "column": c.column, "why": c.why, "samples": " | ".join(sample[:24] for sample in c.samples)}
+        for role in ROLES for c in found.candidates.get(role, ())
+    ]  # fmt: skip
+    table(rows, ("role", "column", "why", "samples"))
+    print(f"\n# profile\n{found.proposal}")
+    read = dict(answer["read"])
+    unmapped, renamed = read.pop("unmapped_codes", []), read.pop("renamed", [])
+    say(read, as_json=False)
+    for title, listed in (("codes that were not found", unmapped), ("names that differ from the list's", renamed)):
+        if listed:
+            print(f"\n{title}: {len(listed)}")
+            table(listed[:UNMAPPED_SHOWN], tuple(listed[0]))
+
+
+def _listed(sources: Path) -> list[dict[str, str]]:
+    from cropmap.errors import ConfigurationError
+
+    try:
+        with sources.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"cannot be read ({error})", where=str(sources)) from error
+    if not rows or "path" not in rows[0]:
+        raise ConfigurationError("lists no file", where=str(sources), mend="It needs a column path, and a row per file")
+    return rows
+
+
+def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
+    from cropmap.errors import InputError
+    from cropmap.legends import Legend
+    from cropmap.sources.crop_codes import MISSING
+    from cropmap.sources.inspection import inspect_file
+
+    path, codes = folder / source["path"], (source.get("crop_code_list") or "").strip()
+    name = source.get("authority") or path.name
+    try:
+        legend = _legend(folder / codes) if codes else None
+        found = inspect_file(path, legends=[legend or Legend.read(BUILT_IN[0])])
+        profile, read = _read_through(path, found, legend, found.known_as, {})
+    except InputError as error:
+        return {"source": name, "reasons": str(error)}
+    if isinstance(read, str):
+        return {"source": name, "profile": profile, "reasons": read}
+    reasons = {str(k): int(v) for k, v in read.rejected["reason"].value_counts().items()}
+    declared = sum(read.codes.rows.values()) - read.codes.rows.get(MISSING, 0)
+    harmonised = read.codes.harmonised if legend else None
+    return {
+        "source": name, "profile": profile, "rows": read.row_count, "accepted": len(read.accepted),
+        "rejected": len(read.rejected), "declared": declared, "harmonised": harmonised,
+        "share": None if harmonised is None else harmonised / max(declared, 1),
+        "reasons": reasons, "codes_found": read.codes.rows,
+    }  # fmt: skip
