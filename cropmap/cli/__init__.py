@@ -24,6 +24,7 @@ from cropmap.cli import (
     file_quality,
     inputs,
     models,
+    review,
     seasons,
     serve,
 )
@@ -39,7 +40,8 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, agencies, serve, database, bench,
+    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, review, agencies, serve,
+    database, bench,
 ):  # fmt: skip
     room.register(app)
 

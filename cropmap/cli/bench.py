@@ -149,5 +149,20 @@ def noise(
     _print(rows, as_json=as_json)
 
 
+@bench.command("reviews")
+def reviews(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+    """What reviews promise: broken certificates in 200 campaigns a setting, and how often intervals cover the truth."""
+    prepare(home)
+    from cropmap.bench.reviews import measure, measure_intervals
+
+    certified, covered = measure(quick=quick), measure_intervals(quick=quick)
+    if as_json:
+        say({"certification": certified, "control_sample": covered}, as_json=True)
+        return
+    table(certified, list(certified[0]))
+    print()
+    table(covered, list(covered[0]))
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))

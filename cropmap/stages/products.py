@@ -35,6 +35,7 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
+from cropmap.stages.reviews import run_statement
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
 
@@ -189,6 +190,7 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
         "verdicts": report["assessments"]["verdicts"],
         "reliability": report["assessments"]["reliability"],
         "estimated_false_alarms": report["assessments"]["estimated_rate"],
+        "certification": run_statement(context, plan.run_id),
         "statistics": len(tables["statistics"]),
     }
 

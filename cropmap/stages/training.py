@@ -36,6 +36,7 @@ from cropmap.stages.champion import (
 )
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
+from cropmap.stages.reviews import ReviewedLabels, reviewed_labels
 
 
 def training_config(context: SeasonContext, architecture: Architecture) -> TrainingConfig:
@@ -50,7 +51,10 @@ def training_key(context: SeasonContext, data: SeasonData, architecture: Archite
     if data.dataset is None:
         return ""
     config, rounds = training_config(context, architecture), _clean_up_rounds(context, architecture)
-    return content_hash(data.dataset.hash, config.hash, str(context.agency.model.seed), str(rounds), code_version())
+    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    return content_hash(
+        data.dataset.hash, config.hash, str(context.agency.model.seed), str(rounds), code_version(), *reviewed.key
+    )
 
 
 def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
@@ -86,23 +90,27 @@ def train_network(context: SeasonContext, architecture: Architecture) -> dict[st
 
 
 def _fit(context: SeasonContext, data: SeasonData, architecture: Architecture, key: str) -> Fitted:
-    left_out = _suspects(context, data, architecture)
+    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    left_out = _suspects(context, data, architecture, reviewed)
     try:
         return fit_model(
             context.store, needed_dataset(data), training_config(context, architecture),
             seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
-            suspects=left_out, about=_about(context, data, left_out), workers=context.threads,
+            suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
         )  # fmt: skip
     except ParityError as error:
         _note_refusal(context, architecture, key, error)
         raise
 
 
-def _about(context: SeasonContext, data: SeasonData, left_out: NDArray[np.bool_]) -> dict[str, str]:
+def _about(
+    context: SeasonContext, data: SeasonData, left_out: NDArray[np.bool_], reviewed: ReviewedLabels
+) -> dict[str, str]:
     """What the artifact says of itself to later seasons."""
     return {
         "agency": context.agency.agency, "season": str(context.season.year),
-        "left_out_of_training": str(int(left_out.sum())), "legend": legend_key(data.legend),
+        "left_out_of_training": str(int(left_out.sum())), "left_out_by_reviews": str(len(reviewed.wrong)),
+        "legend": legend_key(data.legend),
         "last_acquisition": data.last_acquisition, "folds": folds_rule(context),
     }  # fmt: skip
 
@@ -125,14 +133,19 @@ class OutOfFoldScores:
     n_observations: NDArray[np.int64]
 
 
-def _suspects(context: SeasonContext, data: SeasonData, architecture: Architecture) -> NDArray[np.bool_]:
-    """(N,) declarations that look wrong to models that never saw them: kept out of training, still scored.
+def _suspects(
+    context: SeasonContext, data: SeasonData, architecture: Architecture, reviewed: ReviewedLabels
+) -> NDArray[np.bool_]:
+    """(N,) declarations that look wrong to models that never saw them, and those that a review contradicts: kept out
+    of training, still scored. What a review confirmed stays in, however strange it looks.
 
     A network that was trained on wrong labels learns a floor under P(declared) that hides them; each round of
     training without them lowers it.
     """
     dataset, section = needed_dataset(data), context.agency.assessment
-    left_out = np.zeros(len(dataset.label), bool)
+    ids = dataset.series.parcel_ids
+    wrong, right = (np.isin(ids, np.array(sorted(known), dtype=str)) for known in (reviewed.wrong, reviewed.right))
+    left_out = wrong
     one_network = replace(training_config(context, architecture), members=1)  # their order is what counts here
     for _ in range(_clean_up_rounds(context, architecture)):
         out = evaluate_out_of_fold(
@@ -148,7 +161,7 @@ def _suspects(context: SeasonContext, data: SeasonData, architecture: Architectu
         )  # fmt: skip
         if not found:
             break
-        left_out = np.isin(series.parcel_ids, sorted(found))
+        left_out = (np.isin(series.parcel_ids, sorted(found)) | wrong) & ~right
     return left_out
 
 

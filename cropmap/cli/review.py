@@ -1,0 +1,119 @@
+"""`cropmap review sample | import | report`: parcels out to the field, findings back, and what they allow to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
+
+review: Final = typer.Typer(no_args_is_help=True, help="Reviews by people: sample, findings, what they certify.")
+SUFFIXES: Final = (".csv", ".gpkg")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(review, name="review")
+
+
+@review.command("sample")
+def sample(
+    agency: AgencyFile,
+    season: SeasonYear,
+    out: Annotated[Path, typer.Option("--out", "-o", help="FILE.csv or FILE.gpkg for the field")],
+    budget: Annotated[int, typer.Option("--budget", min=10, help="parcels to review")] = 300,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="the same seed draws the same parcels")] = 0,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw parcels of the published run to review: at random inside the mismatches, and a control of all the rest.
+
+    The sample is recorded; the same command again gives the same parcels and changes nothing.
+    """
+    from datetime import UTC, datetime
+
+    from cropmap.errors import ConfigurationError
+
+    if out.suffix.lower() not in SUFFIXES:
+        raise ConfigurationError(f"{out.name} is neither .csv nor .gpkg", where="--out")
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.reviews import draw_reviews, refuse_to_overwrite
+
+    refuse_to_overwrite(out)
+    answer, file = draw_reviews(
+        context, budget=budget, seed=seed, drawn_at=datetime.now(UTC),
+        format_="gpkg" if out.suffix.lower() == ".gpkg" else "csv",
+    )  # fmt: skip
+    write_out(file, out)
+    say({**answer, "file": str(out)}, as_json=as_json)
+
+
+@review.command("import")
+def import_(
+    agency: AgencyFile,
+    season: SeasonYear,
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="the file of the sample with findings filled in")],
+    rejected: Annotated[
+        Path | None, typer.Option("--rejected", help="CSV for rows not taken [default: FILE.rejected.csv, if any]")
+    ] = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take findings in (right, wrong with the crop found, cannot_tell) and say what the list's reviews now certify.
+
+    Rows that cannot be used are counted by reason and written to a file; a correction is imported as a new version.
+    """
+    from datetime import UTC, datetime
+
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.reviews import import_reviews
+
+    answer, refused = import_reviews(context, source, imported_at=datetime.now(UTC))
+    if refused:
+        target = rejected or source.with_suffix(".rejected.csv")
+        write_out(refused, target)
+        answer["rejected_rows"] = str(target)
+    if as_json:
+        say(answer, as_json=True)
+        return
+    said = answer.pop("certification")
+    say(answer, as_json=False)
+    for campaign, sentence in said.items():
+        print(f"\n{campaign}: {sentence}")
+
+
+@review.command("report")
+def report(
+    agency: AgencyFile,
+    season: SeasonYear,
+    campaign: Annotated[
+        str | None, typer.Option("--campaign", help="a sample [default: the last one of the published run]")
+    ] = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What reviews say of the list: certified or not, false alarms and misses with 95 % intervals, and the stated rate
+    beside the one that was found."""
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.reviews import review_report
+
+    answer = review_report(context, campaign=campaign)
+    if as_json:
+        say(answer, as_json=True)
+    else:
+        show(answer)
+
+
+def show(answer: dict[str, Any]) -> None:
+    """The sentence, the rates, and one table of figures."""
+    print(answer["certification"]["statement"], end="\n\n")
+    figures = answer.pop("figures")
+    shown = ("run_id", "published", "campaign", "findings", "estimated_rate", "share_found")
+    say({key: answer[key] for key in shown}, as_json=False)
+    print()
+    columns = ["what", "by", "group", "parcels", "drawn", "judged", "found", "rate", "low", "high", "worst", "note"]
+    table(figures, columns)
