@@ -22,7 +22,7 @@ AgencyFile = Annotated[Path, typer.Argument(metavar="AGENCY.yaml", help="the age
 SeasonYear = Annotated[int, typer.Option("--season", help="campaign year, such as 2018")]
 AsOf = Annotated[
     datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="use only what was acquired until this day"),
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="use only what was acquired and declared until this day"),
 ]
 Model = Annotated[Architecture | None, typer.Option("--model", help="network to publish; default: the agency file's")]
 Home = Annotated[Path | None, typer.Option("--home", help="everything local lives here [default: ./.cropmap]")]

@@ -20,6 +20,7 @@ from cropmap.database.connection import Connection, database_errors
 from cropmap.database.copying import ColumnType, copy_frame
 from cropmap.database.runs import ensure_season
 from cropmap.errors import InputError
+from cropmap.progress import Counter
 from cropmap.provenance import content_hash
 from cropmap.schemas import EPSG_WGS84
 
@@ -30,6 +31,8 @@ INCOMING: Final[dict[str, ColumnType]] = {
 }  # fmt: skip
 CLAIM: Final = ("crop_code", "holding_id", "declared_area_ha", "area_ha", "repaired")
 """what makes a new version when it changes, beside the geometry; a row that only moved in the file is the same"""
+CHUNK: Final = 25_000
+"""declarations that are written at a time: their bytes are held once more while they are"""
 REJECTION_KEY: Final[dict[str, ColumnType]] = {"agency": "text", "season": "int4", "source_file": "text"}
 REJECTED: Final[dict[str, ColumnType]] = {
     "row_number": "int4", "parcel_id": "text", "reason": "text", "detail": "text",
@@ -209,6 +212,17 @@ def stood_otherwise(connection: Connection, *, agency: str, season: int, at: dat
 
 
 def _copy_incoming(connection: Connection, accepted: gpd.GeoDataFrame) -> None:
+    connection.execute("DROP TABLE IF EXISTS pg_temp.incoming")
+    connection.execute(CREATE_INCOMING)
+    with Counter("to the database", total=len(accepted), unit="declarations") as counter:
+        for start in range(0, len(accepted), CHUNK):
+            part = _incoming(accepted.iloc[start : start + CHUNK])
+            counter.add(copy_frame(connection, "incoming", INCOMING, part))
+    connection.execute("ANALYZE incoming")
+
+
+def _incoming(accepted: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Columns of INCOMING."""
     wkb = shapely.to_wkb(accepted.geometry.to_numpy(), output_dimension=2, byte_order=1)
     bounds = shapely.bounds(accepted.geometry.to_numpy()).reshape(-1, 4)
     frame = pd.DataFrame(accepted.drop(columns=accepted.geometry.name)).assign(
@@ -217,11 +231,7 @@ def _copy_incoming(connection: Connection, accepted: gpd.GeoDataFrame) -> None:
     if "home_tile" not in frame:
         frame["home_tile"] = None
     claims = zip(*(frame[name].where(frame[name].notna(), "").astype(str) for name in CLAIM), wkb, strict=True)
-    frame["content_hash"] = [content_hash(*claim) for claim in claims]
-    connection.execute("DROP TABLE IF EXISTS pg_temp.incoming")
-    connection.execute(CREATE_INCOMING)
-    copy_frame(connection, "incoming", INCOMING, frame)
-    connection.execute("ANALYZE incoming")
+    return frame.assign(content_hash=[content_hash(*claim) for claim in claims])
 
 
 def _refuse_earlier(connection: Connection, key: Mapping[str, Any], source_file: str) -> None:

@@ -22,6 +22,8 @@ from cropmap.schemas import EPSG_EQUAL_AREA
 
 NUTS_VERSIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
 ASSIGNED_LEVEL: Final = 3
+CHUNK: Final = 50_000
+"""parcels that are moved to the regions' CRS at a time: half a million take a gigabyte there"""
 YEAR: Final = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
 
 
@@ -62,12 +64,21 @@ def assign_regions(declarations: gpd.GeoDataFrame, regions: Regions) -> pd.Serie
 
     `declarations` may be in any CRS; the result has its index.
     """
-    shapes = declarations.geometry.to_crs(EPSG_EQUAL_AREA).to_numpy()
+    assigned = np.full(len(declarations), None, dtype=object)
+    for region in regions.assignable.geometry:
+        shapely.prepare(region)
+    for start in range(0, len(declarations), CHUNK):
+        part = slice(start, start + CHUNK)
+        assigned[part] = _assign(declarations.geometry.iloc[part].to_crs(EPSG_EQUAL_AREA).to_numpy(), regions)
+    return pd.Series(assigned, index=declarations.index, name="nuts_id", dtype=object)
+
+
+def _assign(shapes: np.ndarray[Any, Any], regions: Regions) -> np.ndarray[Any, Any]:
+    """The code of each shape, in the regions' own CRS."""
     assigned = np.full(len(shapes), None, dtype=object)
     shared = np.zeros(len(shapes))
     tree = shapely.STRtree(shapes)
     for code, region in zip(regions.assignable["nuts_id"], regions.assignable.geometry, strict=True):
-        shapely.prepare(region)
         near = np.sort(tree.query(region, predicate="intersects"))
         inside = shapely.contains_properly(region, shapes[near])
         assigned[near[inside]], shared[near[inside]] = code, np.inf
@@ -75,7 +86,7 @@ def assign_regions(declarations: gpd.GeoDataFrame, regions: Regions) -> pd.Serie
         overlap = shapely.area(shapely.intersection(shapes[edge], region))
         larger = overlap > shared[edge]
         assigned[edge[larger]], shared[edge[larger]] = code, overlap[larger]
-    return pd.Series(assigned, index=declarations.index, name="nuts_id", dtype=object)
+    return assigned
 
 
 def _read(path: Path) -> tuple[gpd.GeoDataFrame, str]:
