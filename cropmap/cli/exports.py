@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from cropmap.cli.options import Home, Out, SeasonYear, prepare, write_out
+from cropmap.schemas import Verdict
 
 flags: Final = typer.Typer(no_args_is_help=True, help="Assessments of declarations.")
 stats: Final = typer.Typer(no_args_is_help=True, help="Crop statistics per NUTS region.")
@@ -23,7 +24,7 @@ def export_flags(
     agency: Annotated[str, typer.Option("--agency", help="the agency's short name")],
     format_: Annotated[Literal["csv", "gpkg", "parquet", "json"], typer.Option("--format")] = "csv",
     verdict: Annotated[
-        list[str] | None, typer.Option("--verdict", help="only this verdict; may be repeated [default: mismatch]")
+        list[Verdict] | None, typer.Option("--verdict", help="only this verdict; may be repeated [default: mismatch]")
     ] = None,
     out: Out = None,
     home: Home = None,
@@ -32,7 +33,8 @@ def export_flags(
     settings = prepare(home)
     from cropmap.stages.exchange import export_flags as export
 
-    write_out(export(settings, agency=agency, season=season, verdicts=verdict or ["mismatch"], format_=format_), out)
+    verdicts = [str(one) for one in verdict or [Verdict.MISMATCH]]
+    write_out(export(settings, agency=agency, season=season, verdicts=verdicts, format_=format_), out)
 
 
 @stats.command("export")

@@ -10,10 +10,12 @@ from typing import Any, Final, Literal
 
 import geopandas as gpd
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
-from cropmap.database import queries
+from cropmap.database import queries, runs
 from cropmap.database.connection import connect
 from cropmap.errors import InputError
 from cropmap.observations.tidy import export_tidy, import_tidy
@@ -23,6 +25,20 @@ from cropmap.stages.context import SeasonContext, ready_database
 
 Format = Literal["csv", "gpkg", "parquet", "json"]
 HECTARE_DIGITS: Final = 4
+FLAG_SCHEMA: Final = pa.schema(
+    [
+        pa.field("agency", pa.string()),
+        pa.field("season", pa.int32()),
+        *(pa.field(name, pa.string()) for name in ("parcel_id", "holding_id", "nuts_id")),
+        pa.field("area_ha", pa.float64()),
+        *(pa.field(name, pa.string()) for name in ("declared_code", "declared_crop", "predicted_crop")),
+        *(pa.field(name, pa.float64()) for name in ("declared_probability", "right_probability")),
+        *(pa.field(name, pa.string()) for name in ("verdict", "reason")),
+        pa.field("priority", pa.float64()),
+        pa.field("run_id", pa.string()),
+    ]
+)
+"""A row of the list, as `queries.assessments` gives it."""
 NUMERIC_IDS: Final = "parcel_id is a number in this file: compared as text, leading zeros cannot be recovered"
 
 
@@ -80,17 +96,37 @@ def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedO
 
 
 def export_flags(settings: Settings, *, agency: str, season: int, verdicts: list[str], format_: Format) -> bytes:
-    """Published assessments with these verdicts, most urgent first; gpkg holds the parcels' outlines."""
+    """Published assessments with these verdicts, most urgent first; gpkg holds the outlines that were assessed.
+
+    Every format has the columns and types of FLAG_SCHEMA, an empty list too; what is missing is empty (JSON: null).
+    """
     with connect(ready_database(settings)) as connection:
-        _must_be_published(connection, agency, season)
+        run_id = _published_run(connection, agency, season)
         rows = queries.assessments(connection, agency=agency, season=season, verdicts=verdicts, limit=None).items
-        outlines = register.read_declarations(connection, agency=agency, season=season) if format_ == "gpkg" else None
-    frame = pd.DataFrame(rows, columns=None if rows else ["agency", "season", "parcel_id", "verdict"])
-    if outlines is None:
-        return _encoded(frame, format_)
-    shapes = gpd.GeoDataFrame(frame.merge(outlines[["parcel_id", "geometry"]], on="parcel_id", how="left"))
+        outlines = _outlines(connection, run_id, agency=agency, season=season) if format_ == "gpkg" else None
+    table = pa.Table.from_pylist(rows, schema=FLAG_SCHEMA)
+    if format_ == "parquet":
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+    return _encoded(table.to_pandas(), format_) if outlines is None else _gpkg(table.to_pandas(), outlines)
+
+
+def _outlines(connection: Any, run_id: str, *, agency: str, season: int) -> gpd.GeoDataFrame:
+    """Of the register when the run began, and as it stands for parcels that it did not hold then."""
+    run = runs.read_run(connection, run_id)
+    moments = [run.started_at if run else None, None]
+    registers = [register.read_declarations(connection, agency=agency, season=season, as_of=m) for m in moments]
+    both = gpd.GeoDataFrame(pd.concat(registers, ignore_index=True), crs=registers[0].crs)
+    return both.drop_duplicates("parcel_id")[["parcel_id", "geometry"]]
+
+
+def _gpkg(frame: pd.DataFrame, outlines: gpd.GeoDataFrame) -> bytes:
+    shapes = frame.merge(outlines, on="parcel_id", how="left")  # keeps the order of the rows
     sink = io.BytesIO()
-    shapes.set_geometry("geometry", crs=outlines.crs).to_file(sink, driver="GPKG", layer="assessments")
+    gpd.GeoDataFrame(shapes, geometry="geometry", crs=outlines.crs).to_file(
+        sink, driver="GPKG", layer="assessments", geometry_type="MultiPolygon", promote_to_multi=True
+    )
     return sink.getvalue()
 
 
@@ -103,11 +139,13 @@ def export_statistics(settings: Settings, *, agency: str | None, season: int, nu
     return _encoded(pd.DataFrame(rows), format_)
 
 
-def _must_be_published(connection: Any, agency: str, season: int) -> None:
+def _published_run(connection: Any, agency: str, season: int) -> str:
     known = queries.published_seasons(connection)
-    if not any(row["agency"] == agency and row["season"] == season for row in known):
-        names = ", ".join(f"{row['agency']} {row['season']}" for row in known) or "nothing"
-        raise InputError(f"{agency} {season} is not published", where="--agency / --season", mend=f"Published: {names}")
+    for row in known:
+        if row["agency"] == agency and row["season"] == season:
+            return str(row["run_id"])
+    names = ", ".join(f"{row['agency']} {row['season']}" for row in known) or "nothing"
+    raise InputError(f"{agency} {season} is not published", where="--agency / --season", mend=f"Published: {names}")
 
 
 def _encoded(frame: pd.DataFrame, format_: Format) -> bytes:
@@ -116,6 +154,6 @@ def _encoded(frame: pd.DataFrame, format_: Format) -> bytes:
         frame.to_parquet(sink, index=False)
         return sink.getvalue()
     if format_ == "json":
-        records = json.loads(frame.to_json(orient="records", date_format="iso"))
-        return json.dumps(records, ensure_ascii=False, indent=1).encode()
+        records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        return json.dumps(records, default=str, ensure_ascii=False, indent=1, allow_nan=False).encode()
     return frame.to_csv(index=False, lineterminator="\n").encode()

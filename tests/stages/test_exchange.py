@@ -19,7 +19,14 @@ from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import season_data
-from cropmap.stages.exchange import export_flags, export_observations, export_statistics, import_observations
+from cropmap.stages.exchange import (
+    FLAG_SCHEMA,
+    Format,
+    export_flags,
+    export_observations,
+    export_statistics,
+    import_observations,
+)
 from tests.stages.conftest import NOON, YEAR, open_context, publish_without_model
 
 
@@ -63,6 +70,44 @@ def test_published_rows_leave_in_every_format(observed: SeasonContext, tmp_path:
     assert {row["nuts_id"][:4] for row in statistics} == {"FRH0"}
     assert all(row["estimate_ha"] is None for row in statistics if row["conf_status"] == "C")
     assert any(row["conf_status"] == "C" for row in statistics)
+
+
+def test_every_format_of_the_list_says_the_same_in_the_same_order(observed: SeasonContext, tmp_path: Path) -> None:
+    publish_without_model(observed)
+    settings, agency = Settings.load(), observed.agency.agency
+    with observed.connect() as connection:
+        connection.execute(
+            "UPDATE assessment SET verdict = 'mismatch', priority = area_ha / 3 WHERE parcel_id < '0000004'"
+        )
+        ranked = connection.execute(
+            "SELECT parcel_id, priority FROM assessment WHERE verdict = 'mismatch' ORDER BY priority DESC"
+        ).fetchall()
+
+    def exported(format_: Format, verdict: str = "mismatch") -> bytes:
+        return export_flags(settings, agency=agency, season=YEAR, verdicts=[verdict], format_=format_)
+
+    as_json = json.loads(exported("json"), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    assert [(row["parcel_id"], row["priority"]) for row in as_json] == ranked  # to the last bit
+    assert as_json[0]["right_probability"] is None
+    table = pq.read_table(io.BytesIO(exported("parquet")))
+    assert table.schema.equals(FLAG_SCHEMA)
+    assert table.to_pylist() == as_json
+    (tmp_path / "list.gpkg").write_bytes(exported("gpkg"))
+    shapes = gpd.read_file(tmp_path / "list.gpkg")
+    assert shapes["parcel_id"].tolist() == [parcel for parcel, _ in ranked]
+    assert shapes["right_probability"].dtype == np.float64
+    assert (shapes.crs.to_epsg(), set(shapes.geom_type)) == (4326, {"MultiPolygon"})
+    lines = list(csv.DictReader(io.StringIO(exported("csv").decode())))
+    assert [float(row["priority"]) for row in lines] == [priority for _, priority in ranked]
+
+    # a list without a row has every column all the same
+    assert pq.read_table(io.BytesIO(exported("parquet", "conform"))).schema.equals(FLAG_SCHEMA)
+    assert exported("csv", "conform").decode().strip().split(",") == FLAG_SCHEMA.names
+    assert json.loads(exported("json", "conform")) == []
+    (tmp_path / "none.gpkg").write_bytes(exported("gpkg", "conform"))
+    empty = gpd.read_file(tmp_path / "none.gpkg")
+    assert (len(empty), empty.crs.to_epsg()) == (0, 4326)
+    assert [name for name in empty.columns if name != "geometry"] == FLAG_SCHEMA.names
 
 
 def test_nothing_published_is_said(observed: SeasonContext) -> None:
