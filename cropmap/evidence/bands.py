@@ -20,10 +20,10 @@ MIN_PARCELS: Final = 30
 MAX_PARCELS: Final = 2_000
 """more are thinned evenly; the standard error of a tenth is below .007 of rank then"""
 STEP_DAYS: Final = 5
-HALF_WINDOW_DAYS: Final = 8
-"""a band's value is that of all looks within these days: several dates of a cloudy region"""
+HALF_WINDOWS_DAYS: Final = (8, 16, 24)
+"""a band's value is that of all looks within so many days: the first that holds enough, for months of cloud"""
 MIN_LOOKS: Final = 8
-"""fewer in the window leave a gap"""
+"""fewer in the widest window leave a gap"""
 WHOLE_SEASON: Final = ""
 NUTS_LENGTHS: Final = (5, 4, 3, 2)
 """characters of a NUTS code from level 3 to the country"""
@@ -106,10 +106,10 @@ class Population:
         seen = seen[np.argsort(some.day_of_year[seen], kind="stable")]
         days, values = some.day_of_year[seen].astype(int), values[seen]
         grid = np.arange(self.first_day, self.last_day + 1, STEP_DAYS)
-        edges = np.searchsorted(days, [grid - HALF_WINDOW_DAYS, grid + HALF_WINDOW_DAYS + 1])
         quantiles = np.full((len(grid), 3), np.nan, np.float32)
-        for row, (start, end) in enumerate(edges.T):
-            if end - start >= min(MIN_LOOKS, len(rows)):
-                quantiles[row] = np.quantile(values[start:end], (0.1, 0.5, 0.9))
+        for half in HALF_WINDOWS_DAYS:
+            edges = np.searchsorted(days, [grid - half, grid + half + 1])
+            for row in np.flatnonzero(np.isnan(quantiles[:, 0]) & (np.diff(edges, axis=0)[0] >= MIN_LOOKS)):
+                quantiles[row] = np.quantile(values[edges[0, row] : edges[1, row]], (0.1, 0.5, 0.9))
         low, median, high = quantiles.T
         return Band(crop, region, is_wider, len(rows), is_conform, grid.astype(np.int16), low, median, high)

@@ -97,6 +97,8 @@ def _judged(run: PublishedRun, place: int, parcel_id: str, sections: dict[str, A
     rows, found = _published_rows(run, parcel_id)
     sections |= {**rows, "list": _list(run), "run": _run(run)}
     differences += found
+    if differences and run.run.code_version != code_version():
+        differences.append(f"the run was made by code {run.run.code_version}, this is {code_version()}")
     return Explanation(sections | {"recomputed": differences or IDENTICAL}, tuple(differences))
 
 
