@@ -20,6 +20,8 @@ from cropmap.cli import (
     demo,
     drift,
     evaluate,
+    evidence,
+    explain,
     exports,
     file_quality,
     inputs,
@@ -40,7 +42,7 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, review, agencies, serve,
+    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, evidence, explain, review, agencies, serve,
     database, bench,
 ):  # fmt: skip
     room.register(app)
