@@ -91,7 +91,7 @@ def train_network(context: SeasonContext, architecture: Architecture) -> dict[st
 
 def _fit(context: SeasonContext, data: SeasonData, architecture: Architecture, key: str) -> Fitted:
     reviewed = reviewed_labels(context, data.parcels, data.legend)
-    left_out = _suspects(context, data, architecture, reviewed)
+    left_out = left_out_of_training(context, data, architecture, reviewed)
     try:
         return fit_model(
             context.store, needed_dataset(data), training_config(context, architecture),
@@ -133,7 +133,7 @@ class OutOfFoldScores:
     n_observations: NDArray[np.int64]
 
 
-def _suspects(
+def left_out_of_training(
     context: SeasonContext, data: SeasonData, architecture: Architecture, reviewed: ReviewedLabels
 ) -> NDArray[np.bool_]:
     """(N,) declarations that look wrong to models that never saw them, and those that a review contradicts: kept out

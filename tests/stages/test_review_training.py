@@ -1,0 +1,54 @@
+"""What a review contradicts is no example: the next training leaves it out, and has another key."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cropmap.database.declarations import read_declarations
+from cropmap.schemas import Architecture
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.reviews import draw_reviews, import_reviews, reviewed_labels
+from cropmap.stages.training import left_out_of_training, training_key
+from tests.stages.conftest import NOON, observe_everything, open_context
+from tests.stages.test_reviews import publish_by_hand
+
+NETWORK = Architecture.LSTM
+
+
+@pytest.fixture
+def season(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
+    context = open_context(
+        tiny_inputs, tmp_path, assessment={"min_class_parcels": 6, "clean_up_rounds": 0},
+        model={
+            "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 1,
+            "folds": {"by": "random", "n": 2},
+        },
+    )  # fmt: skip
+    observe_everything(context)
+    publish_by_hand(context, "run-1")
+    return context
+
+
+def test_contradicted_declarations_are_left_out_of_the_next_training(season: SeasonContext, tmp_path: Path) -> None:
+    data = season_data(season)
+    before, dataset = training_key(season, data, NETWORK), needed_dataset(data)
+    drawn = draw_reviews(season, budget=55, seed=0, drawn_at=NOON, format_="csv")[1]
+    (tmp_path / "field.csv").write_bytes(drawn)
+    rows = pd.read_csv(tmp_path / "field.csv", dtype=str)
+    labelled = set(dataset.series.parcel_ids[dataset.judged].tolist())
+    learnt = [parcel for parcel in rows["parcel_id"] if parcel in labelled]
+    said = {learnt[0]: "wrong", learnt[1]: "wrong", learnt[2]: "right"}
+    rows.assign(finding=rows["parcel_id"].map(said)).to_csv(tmp_path / "field.csv", index=False)
+    assert import_reviews(season, tmp_path / "field.csv", imported_at=NOON + timedelta(days=1))[0]["new"] == 3
+    with season.connect() as connection:
+        assert len(read_declarations(connection, **season.key)) == 60, "they stay declared"
+
+    assert training_key(season, data, NETWORK) != before
+    reviewed = reviewed_labels(season, data.parcels, data.legend)
+    left_out = left_out_of_training(season, data, NETWORK, reviewed)
+    assert set(dataset.series.parcel_ids[left_out].tolist()) == {learnt[0], learnt[1]}
