@@ -18,7 +18,8 @@ from cropmap.sources.file_quality import BUFFER_M, SLIVER_WIDTH_M, TINY_HA, File
 from cropmap.sources.outlines import MAX_AREA_DIFFERENCE, MAX_REPAIR_CHANGE
 from cropmap.sources.overlaps import MIN_OVERLAP_HA, MIN_OVERLAP_SHARE
 
-MEANING: Final[dict[str, str]] = {
+MEANING: Final[dict[RejectReason | FileWarning, str]] = {
+    RejectReason.NOT_A_CROP: "the file's profile says that such rows are no crop",
     RejectReason.MISSING_PARCEL_ID: "the row has no identifier",
     RejectReason.DUPLICATE_PARCEL_ID: "an earlier row has the same identifier",
     RejectReason.MISSING_CODE: "no crop is declared",
