@@ -62,7 +62,7 @@ OPTIONS: Final = (
     Option("clouds", "injected clouds (2 %)", True, _config(cloud_rate=0.0)),
     Option("regional variation", "calendar shifts (5 days)", True, _config(shift_days=0.0)),
     Option("irregular sampling", "dates dropped in training (up to half)", True, _config(drop_rate=0.0)),
-    Option("variable length", "series cut in training (30 %)", True, _config(truncate_rate=0.0)),
+    Option("variable length", "series cut in training (15 %)", True, _config(truncate_rate=0.0)),
     Option("spatial autocorrelation", "spatial folds (off: dealt at random)", True, _at_random),
 )
 

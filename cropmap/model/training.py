@@ -31,6 +31,8 @@ from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture
 
 INFERENCE_BATCH: Final = 512
+LEARNING_RATE: Final = {Architecture.LSTM: 2e-3, Architecture.TRANSFORMER: 1e-3}
+"""On 3,851 real parcels the other's rate costs the Transformer .005 OA and .066 macro-F1, the LSTM .003 and .023."""
 STANDARDISE_ROWS: Final = 1 << 20
 """observations summed at a time: a mapped dataset is streamed"""
 
@@ -57,8 +59,8 @@ class TrainingConfig:
     max_steps: int = 20_000
     """many parcels need fewer passes"""
     batch_size: int = 32
-    learning_rate: float = 2e-3
-    """peak of the schedule: linear warm-up, then cosine to zero"""
+    learning_rate: float | None = None
+    """peak of the schedule: linear warm-up, then cosine to zero. None takes the architecture's own, LEARNING_RATE"""
     warmup_share: float = 0.1
     weight_decay: float = 0.05
     clip_norm: float = 1.0
@@ -73,9 +75,9 @@ class TrainingConfig:
     """augmentation: standard deviation of a shift of the whole calendar (earlier and later springs)"""
     cloud_rate: float = 0.02
     """augmentation: share of observations that get an undetected cloud"""
-    truncate_rate: float = 0.3
+    truncate_rate: float = 0.15
     """augmentation: share of the parcels whose series ends on a random day, so that a season that is still under way
-    is a legal input"""
+    is a legal input. Twice as many cost the full season .005 and gain .003 on 15 June (3,851 real parcels)"""
 
     validation_share: float = 0.1
     """part of the training parcels, whole holdings, that decides when to stop"""
@@ -90,8 +92,12 @@ class TrainingConfig:
     """stop after this many evaluations without a better validation loss"""
 
     @property
+    def peak_learning_rate(self) -> float:
+        return LEARNING_RATE[self.architecture] if self.learning_rate is None else self.learning_rate
+
+    @property
     def hash(self) -> str:
-        return value_hash(asdict(self))
+        return value_hash(asdict(self) | {"learning_rate": self.peak_learning_rate})
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def train(
     ragged = on_device(dataset.series, device)
     label = torch.from_numpy(dataset.label.astype(np.int64)).to(device)
     adjustment = config.logit_adjustment * log_class_shares(dataset.label[learn], len(dataset.crops)).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.peak_learning_rate, weight_decay=config.weight_decay)
     per_epoch = math.ceil(len(learn) / config.batch_size)
     steps = min(max(config.epochs * per_epoch, config.min_steps), config.max_steps)
     every = max(steps // config.evaluations, 1)
@@ -278,8 +284,8 @@ def _split(
 def _learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
     warmup = max(int(steps * config.warmup_share), 1)
     if step <= warmup:
-        return config.learning_rate * step / warmup
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+        return config.peak_learning_rate * step / warmup
+    return config.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def log_class_shares(label: NDArray[np.int16], classes: int) -> Tensor:
