@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -12,6 +14,9 @@ from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
+
+if TYPE_CHECKING:
+    from tests.stages.judged import JudgedSeason
 
 YEAR = 2018
 NOON = datetime(2018, 5, 15, 12, tzinfo=UTC)
@@ -64,3 +69,12 @@ def observed(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonCont
     context = open_context(tiny_inputs, tmp_path, assessment={"min_class_parcels": 1_000})
     observe_everything(context)
     return context
+
+
+@pytest.fixture(scope="session")
+def judged(cluster_url: str, tiny_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgedSeason]:
+    """Trained, predicted, assessed and published, once for all tests that only read it."""
+    from tests.stages.judged import judged_season
+
+    with judged_season(cluster_url, tiny_inputs, tmp_path_factory.mktemp("judged")) as season:
+        yield season
