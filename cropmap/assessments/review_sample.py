@@ -45,11 +45,11 @@ def draw_sample(assessed: pd.DataFrame, *, budget: int, list_share: float, targe
     not matter; the same seed draws the same parcels.
     """
     rng = np.random.default_rng([seed, budget])
-    ordered = assessed.sort_values("parcel_id", ignore_index=True)
+    ordered = assessed if assessed["parcel_id"].is_monotonic_increasing else assessed.sort_values("parcel_id")
     on_list = ordered["verdict"].to_numpy() == str(Verdict.MISMATCH)
     listed = ordered[on_list].sort_values("right_probability", kind="stable", ignore_index=True)
     drawn = min(round(budget * list_share), len(listed))
-    rest = ordered[~on_list].reset_index(drop=True)
+    rest = ordered[~on_list]
     parts = [_list_part(listed, drawn, rng), _control_part(rest, min(budget - drawn, len(rest)), rng)]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     table["list_rank"] = table["list_rank"].astype("Int64")
@@ -68,7 +68,7 @@ def list_grid(right: Floats, target: float) -> tuple[int, ...]:
 def control_strata(rest: pd.DataFrame, draws: int) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """([N] stratum, names): the finest of verdict / crop group / region that gets the minimum of the draws."""
     enough = MIN_PER_STRATUM * len(rest) / max(draws, 1)
-    coded = [pd.factorize(rest[column].fillna(OTHER), sort=True) for column in STRATIFIED_BY]
+    coded = [_coded(rest[column]) for column in STRATIFIED_BY]
     names: list[str] = []
     stratum, open_ = np.zeros(len(rest), np.intp), np.arange(len(rest))
     for width in range(len(coded), 0, -1):
@@ -85,6 +85,12 @@ def control_strata(rest: pd.DataFrame, draws: int) -> tuple[NDArray[np.intp], tu
         stratum[open_] = len(names)
         names.append(_stratum_name(coded, ()))
     return stratum, tuple(names)
+
+
+def _coded(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """(code, words): what has no word is OTHER."""
+    codes, words = pd.factorize(column, sort=True)
+    return np.where(codes < 0, len(words), codes), [*words, OTHER]
 
 
 def _stratum_name(coded: Sequence[tuple[Any, Any]], place: Sequence[Any]) -> str:
@@ -108,7 +114,7 @@ def allocate(sizes: NDArray[np.int64], draws: int) -> NDArray[np.int64]:
 def _list_part(listed: pd.DataFrame, drawn: int, rng: np.random.Generator) -> pd.DataFrame:
     place = np.sort(rng.permutation(len(listed))[:drawn])
     return pd.DataFrame({
-        "parcel_id": listed["parcel_id"].to_numpy()[place], "part": str(ReviewPart.LIST), "stratum": "list",
+        "parcel_id": listed["parcel_id"].iloc[place].to_numpy(), "part": str(ReviewPart.LIST), "stratum": "list",
         "stratum_size": len(listed), "list_rank": place + 1, "inclusion_probability": drawn / max(len(listed), 1),
     })  # fmt: skip
 
@@ -125,7 +131,7 @@ def _control_part(rest: pd.DataFrame, drawn: int, rng: np.random.Generator) -> p
     place = np.concatenate([shuffled[start : start + n] for start, n in zip(first, per_stratum, strict=True)])
     here = stratum[place]
     return pd.DataFrame({
-        "parcel_id": rest["parcel_id"].to_numpy()[place], "part": str(ReviewPart.CONTROL),
+        "parcel_id": rest["parcel_id"].iloc[place].to_numpy(), "part": str(ReviewPart.CONTROL),
         "stratum": np.array(names, dtype=object)[here], "stratum_size": sizes[here], "list_rank": pd.NA,
         "inclusion_probability": (per_stratum / sizes)[here],
     })  # fmt: skip

@@ -24,12 +24,13 @@ from cropmap.progress import track
 from cropmap.schemas import Finding, ReviewPart, Verdict
 
 PARCELS: Final = 25_000
-PARCEL_IDS: Final = np.array([f"{number:06d}" for number in range(PARCELS)], dtype=object)
+PARCEL_IDS: Final = pd.Series([f"{number:06d}" for number in range(PARCELS)])
 DELTA: Final = 0.10
 BUDGET: Final = 300
 CAMPAIGNS: Final = 200
 REPETITIONS: Final = 1_000
 CROPS: Final = {"corn": 0.3, "meadow": 0.3, "wheat": 0.2, "barley": 0.1, "rape": 0.06, "orchard": 0.04}
+VERDICTS: Final = [str(verdict) for verdict in Verdict]
 REGIONS: Final = ("FRH01", "FRH02", "FRH03", "FRH04")
 SEPARATION: Final = 3.3
 """standard deviations between the signals of right and wrong declarations: at 3 % mismatches and a 10 % list two
@@ -91,13 +92,13 @@ def population(setting: Setting, rng: np.random.Generator) -> tuple[pd.DataFrame
         odds = rng.permutation(odds)
     right = expit(odds * (1.5 if setting.scores == "overconfident" else 1.0))
     seen = rng.random(PARCELS) >= UNSEEN
-    verdict = np.where(right >= CONFORM_RIGHT, str(Verdict.CONFORM), str(Verdict.INCONCLUSIVE)).astype(object)
-    verdict[largest_list(right, target=setting.target, candidates=seen)] = str(Verdict.MISMATCH)
-    verdict[~seen] = str(Verdict.NOT_ASSESSABLE)
+    verdict = np.where(right >= CONFORM_RIGHT, VERDICTS.index(Verdict.CONFORM), VERDICTS.index(Verdict.INCONCLUSIVE))
+    verdict[largest_list(right, target=setting.target, candidates=seen)] = VERDICTS.index(Verdict.MISMATCH)
+    verdict[~seen] = VERDICTS.index(Verdict.NOT_ASSESSABLE)
     frame = pd.DataFrame({
-        "parcel_id": PARCEL_IDS, "verdict": verdict,
-        "right_probability": np.where(seen, right, np.nan), "crop_group": np.array(list(CROPS), dtype=object)[crop],
-        "nuts_id": np.array(REGIONS, dtype=object)[rng.integers(len(REGIONS), size=PARCELS)],
+        "parcel_id": PARCEL_IDS, "verdict": pd.Categorical.from_codes(verdict, VERDICTS),
+        "right_probability": np.where(seen, right, np.nan), "crop_group": pd.Categorical.from_codes(crop, list(CROPS)),
+        "nuts_id": pd.Categorical.from_codes(rng.integers(len(REGIONS), size=PARCELS), REGIONS),
     })  # fmt: skip
     return frame, wrong
 
