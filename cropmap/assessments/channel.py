@@ -28,9 +28,13 @@ TAIL: Final = 0.001
 PRIOR_STRENGTH: Final = 3_000.0
 """κ: pseudo-parcels that shrink every pair towards its class's rate, and every class towards the background. With 300
 around one background the handful of parcels that a classifier mistakes counts as a flow of wrong declarations: with
-1 % wrong, concentrated, a 10 % list held 16 % right ones, now 3 % (`docs/flags.md`)."""
+1 % wrong, concentrated, a 10 % list held 16 % right ones, now 2 % (`docs/flags.md`)."""
 MOST_ORDINARY: Final = 6.0
 """times the background rate, above which a pair says nothing about the others of its class"""
+FLOW: Final = 12.0
+FLOW_STRENGTH: Final = 300.0
+"""parcels from which a pair that is not ordinary counts as a flow of wrong declarations, and its κ: shrunk by 3,000, a
+large flow would be expected at half its size and observed / expected would refuse a good list"""
 SAMPLE: Final = 15_000
 """parcels the fit looks at; more change nothing that matters"""
 STEPS: Final = 12
@@ -197,22 +201,22 @@ def _weighted_median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def _class_rates(joint: Floats, identifiable: NDArray[np.bool_], background: float) -> Floats:
-    """[K, 1]: rate per ordinary pair of each true class, shrunk to the background as if κ parcels of it were pooled."""
-    totals = joint.sum(axis=1, keepdims=True)
-    ordinary = identifiable & ((joint <= MOST_ORDINARY * background * totals) | (joint <= HANDFUL))
-    np.fill_diagonal(ordinary, val=False)
-    pooled = (joint * ordinary).sum(axis=1, keepdims=True)
-    seen = ordinary.sum(axis=1, keepdims=True) * totals
-    rates: Floats = (pooled + PRIOR_STRENGTH * background) / (seen + PRIOR_STRENGTH)
-    return rates
-
-
 def _update(joint: Floats, identifiable: NDArray[np.bool_], background: float) -> Floats:
     totals = joint.sum(axis=1, keepdims=True)
-    rates = _class_rates(joint, identifiable, background)
-    matrix = (joint + PRIOR_STRENGTH * rates) / (totals + PRIOR_STRENGTH)
+    usual = joint <= MOST_ORDINARY * background * totals
+    rates = _class_rates(joint, identifiable & (usual | (joint <= HANDFUL)), background)
+    strength = np.where(usual | (joint < FLOW), PRIOR_STRENGTH, FLOW_STRENGTH)
+    matrix = (joint + strength * rates) / (totals + strength)
     return _with_diagonal(np.where(identifiable, matrix, np.minimum(matrix, background)))
+
+
+def _class_rates(joint: Floats, ordinary: NDArray[np.bool_], background: float) -> Floats:
+    """[K, 1]: rate per ordinary pair of each true class, shrunk to the background as if κ parcels of it were pooled."""
+    pairs = ordinary & ~np.eye(len(joint), dtype=bool)
+    pooled = (joint * pairs).sum(axis=1, keepdims=True)
+    seen = pairs.sum(axis=1, keepdims=True) * joint.sum(axis=1, keepdims=True)
+    rates: Floats = (pooled + PRIOR_STRENGTH * background) / (seen + PRIOR_STRENGTH)
+    return rates
 
 
 def _with_diagonal(matrix: Floats) -> Floats:
