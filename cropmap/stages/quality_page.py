@@ -78,7 +78,7 @@ def _map(accepted: gpd.GeoDataFrame, rejected: gpd.GeoDataFrame, warnings: Warni
     latitude = np.nanmean(shapely.get_y(shapely.centroid(shapes))) if len(shapes) else 0.0
     axes.set_aspect(1 / max(math.cos(math.radians(float(latitude))), 0.1))
     axes.set(xlabel="longitude", ylabel="latitude")
-    axes.legend(loc="upper right")
+    figure.legend(loc="outside upper center", ncols=2)
     sink = io.BytesIO()
     figure.savefig(sink, format="png", bbox_inches="tight", metadata={"Software": None})
     return sink.getvalue()
