@@ -96,9 +96,10 @@ def population(setting: Setting, rng: np.random.Generator) -> tuple[pd.DataFrame
     verdict[largest_list(right, target=setting.target, candidates=seen)] = VERDICTS.index(Verdict.MISMATCH)
     verdict[~seen] = VERDICTS.index(Verdict.NOT_ASSESSABLE)
     frame = pd.DataFrame({
-        "parcel_id": PARCEL_IDS, "verdict": pd.Categorical.from_codes(verdict, VERDICTS),
-        "right_probability": np.where(seen, right, np.nan), "crop_group": pd.Categorical.from_codes(crop, list(CROPS)),
-        "nuts_id": pd.Categorical.from_codes(rng.integers(len(REGIONS), size=PARCELS), REGIONS),
+        "parcel_id": PARCEL_IDS, "verdict": pd.Categorical.from_codes(verdict, pd.Index(VERDICTS)),
+        "right_probability": np.where(seen, right, np.nan),
+        "crop_group": pd.Categorical.from_codes(crop, pd.Index(list(CROPS))),
+        "nuts_id": pd.Categorical.from_codes(rng.integers(len(REGIONS), size=PARCELS), pd.Index(REGIONS)),
     })  # fmt: skip
     return frame, wrong
 
