@@ -125,7 +125,7 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[dict[st
                 "sensed_at": entry.sensed_at,
                 "item_id": entry.item_id,
                 "clear_fraction": float(look["clear_fraction"]) if look else None,
-                "ndvi": float(look["ndvi"]) if look else None,
+                "ndvi": _number(look["ndvi"]) if look else None,
                 "fate": fate,
             }
         )
