@@ -22,7 +22,7 @@ from cropmap.sources.outlines import Areas
 Role = Literal["parcel_id", "crop_code", "crop_name", "area", "holding_id"]
 
 CROP: Final = re.compile(
-    r"crop|cult|kult|gewas|gws|afg|snar|schlagnut|plod|grdkod|lnf|nutz|product|prod_|ugdym|poljop|ro[sś]lin|upraw"
+    r"crop|cult|cul_|kult|gewas|gws|afg|snar|schlagnut|plod|grdkod|lnf|nutz|product|prod_|ugdym|poljop|ro[sś]lin|upraw"
     r"|növény|kood|kasv|pas[ei]|usev|vrsta|raba|kmet|uso_|utiliz|destin|especie|codnut|code_bez|fruit_type|ec_",
     re.IGNORECASE,
 )

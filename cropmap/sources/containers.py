@@ -84,7 +84,7 @@ def _in_seven_zip(path: Path, member: str | None, folder: Path) -> str:
 def _volumes(path: Path) -> Any:
     """One file, or the volumes that begin with .001 as if they were one."""
     if path.suffix == FIRST_VOLUME and path.with_suffix(".002").exists():
-        return multivolumefile.open(path.with_suffix(""), "rb")
+        return multivolumefile.MultiVolume(path.with_suffix(""), mode="rb", ext_digits=len(FIRST_VOLUME) - 1)
     return path.open("rb")
 
 

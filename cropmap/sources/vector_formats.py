@@ -287,7 +287,7 @@ def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None) -> Shapes
     try:
         shapes: Shapes = shapely.from_wkb(wkb, on_invalid="ignore")
     except NotImplementedError:
-        linear = pyogrio.raw.read(source, layer=layer.name, columns=[], max_features=limit, **_options(source))[2]
+        linear = pyogrio.raw.read(source, layer=layer.name, max_features=limit, **_options(source))[2]
         shapes = shapely.from_wkb(linear, on_invalid="ignore")
     return shapes
 

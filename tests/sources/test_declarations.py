@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from cropmap.errors import DeclarationFileError
 from cropmap.schemas import DECLARATION_COLUMNS, REJECTION_COLUMNS, RejectReason
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.profiles import Profile
-from cropmap.sources.vector_files import read_rows
 from tests.data.make_sources_declarations import bow_tie, make_frame, make_legend, spiked, square, write_csv
 
 COLUMNS = {"parcel_id": "id", "crop_code": "code"}
@@ -284,52 +282,6 @@ def test_several_layers_must_be_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DeclarationFileError, match="no layer 'mian'"):
         read(tmp_path / "d.gpkg", layer="mian")
     assert len(read(tmp_path / "d.gpkg", layer="main").accepted) == 1
-
-
-NATIVE = {
-    "AT": ("GEO_ID+GEO_PART_KEY", "SNAR_CODE"),
-    "BE-VLG": ("REF_ID", "GWSCOD_H"),
-    "DK": ("Marknr+Journalnr", "Afgkode"),
-    "ES-CAT": ("fid", "cultiu"),
-    "NL": ("fid", "gewascode"),
-    "PT": ("CUL_ID", "CUL_CODIGO"),
-    "SK": ("KODKD+PARCELA+PCUV", "PLODINA"),
-    "LV": ("OBJECTID", "PRODUCT_CODE"),
-    "SE": ("blockid+skiftesbet", "grdkod_mar"),
-    "DE-BB": ("ref_ident+gp_xx", "code"),
-    "CH": ("nutzungsidentifikator", "lnf_code"),
-    "esch_ch": ("GIS_ID", "NUTZUNGSCO"),
-}
-"""identifier and code columns of each authority's native file"""
-
-
-@pytest.mark.shared_data
-def test_native_files_of_the_authorities(shared_data: Path) -> None:
-    """Zipped GeoPackages and shapefiles, GML, several layers, codes as floats, no CRS file: all rows are counted."""
-    with (shared_data / "declarations/sources.csv").open(encoding="utf-8") as file:
-        sources = {source["authority"]: source for source in csv.DictReader(file)}
-    accepted = {}
-    for authority, (identifier, code) in NATIVE.items():
-        source = sources[authority]
-        path = shared_data / "declarations" / source["path"]
-        where: dict[str, Any] = {
-            "layer": source["layer"] if authority == "PT" else None,
-            "crs": "EPSG:32632" if authority == "esch_ch" else None,
-        }
-        codes = set(read_rows(path, [code], **where).attributes[code].dropna())
-        columns = {"parcel_id": identifier, "crop_code": code}
-        if not source["area_column"].startswith("("):
-            columns["area"] = source["area_column"]
-        unit = "m2" if source["area_unit"] == "m2" else "ha"
-        found = read(path, columns=columns, legend=make_legend(*codes), area_unit=unit, **where)
-        assert found.row_count == int(source["n_rows"])
-        accepted[authority] = (len(found.accepted), found.rejected["reason"].value_counts().to_dict())
-    assert {name: count for name, (count, _) in accepted.items() if count != int(sources[name]["n_rows"])} == {
-        "PT": 81, "SK": 98, "DE-BB": 65,
-    }  # fmt: skip
-    assert accepted["PT"][1] == {"MISSING_CODE": 19}
-    assert accepted["SK"][1] == {"DUPLICATE_PARCEL_ID": 2}
-    assert accepted["DE-BB"][1] == {"MISSING_CODE": 29, "DUPLICATE_PARCEL_ID": 6}
 
 
 @pytest.mark.shared_data

@@ -14,7 +14,6 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cropmap.errors import ConfigurationError
-from cropmap.provenance import value_hash
 
 FOLDER: Final = Path(__file__).parent
 GENERIC: Final = "generic"
@@ -88,10 +87,6 @@ class Profile(BaseModel):
         """This profile with the keys that are given; columns are added role by role."""
         columns = self.columns | dict(given.get("columns") or {})
         return self.model_copy(update={**given, "columns": columns})
-
-    @property
-    def hash(self) -> str:
-        return value_hash(self.model_dump(mode="json", exclude={"title", "name", "files"}))
 
     def named_columns(self) -> list[str]:
         """Every column of the file that the profile reads."""
