@@ -68,6 +68,32 @@ def test_a_mistake_is_one_line_that_names_key_and_file(agency_file: Path, old: s
     assert caught.value.exit_code == 2
 
 
+def test_a_profile_is_overridden_by_the_keys_that_are_given(agency_file: Path, tmp_path: Path) -> None:
+    agency_file.write_text(MINIMAL.replace("columns: {parcel_id: id_parcel, crop_code: code_cultu}",
+                                           "profile: nl, layer: mine, columns: {area: ha}"))  # fmt: skip
+    profile = Agency.read(agency_file).read_profile()
+    assert (profile.layer, profile.columns) == ("mine", {"crop_code": "gewascode", "crop_name": "gewas", "area": "ha"})
+    (tmp_path / "mine.yaml").write_text("area_unit: m2\ncolumns: {crop_name: crop}")
+    agency_file.write_text(
+        MINIMAL.replace("columns: {parcel_id: id_parcel, crop_code: code_cultu}", "profile: mine.yaml")
+    )
+    assert Agency.read(agency_file).read_profile().area_unit == "m2"
+
+
+def test_a_legend_by_hcat_level_is_made_from_the_code_list(agency_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("original_code,original_name,HCAT3_name,HCAT3_code\n1,x,barley,3301010401\n")
+    with_codes = MINIMAL.replace("code_cultu}", "code_cultu}, codes: list.csv")
+    agency_file.write_text(with_codes.replace("fr_breizhcrops13", "hcat3_level6"))
+    assert Agency.read(agency_file).read_legend().crop_of("1") == "winter barley"
+    for text, said in (
+        (with_codes, "declarations.codes is read by the legends hcat3"),
+        (MINIMAL.replace("fr_breizhcrops13", "hcat3"), "set declarations.codes"),
+    ):
+        agency_file.write_text(text)
+        with pytest.raises(ConfigurationError, match=said):
+            Agency.read(agency_file)
+
+
 def test_a_missing_file_and_a_missing_data_folder_are_named(agency_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
         Agency.read(tmp_path / "nowhere.yaml")
