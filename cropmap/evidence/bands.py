@@ -16,7 +16,7 @@ from cropmap.dataset.series import Series
 from cropmap.evidence.looks import NEAR_INFRARED, RED, ndvi
 
 MIN_PARCELS: Final = 30
-"""fewer give no tenth and no nineteenth twentieth worth drawing: three parcels lie outside either edge"""
+"""fewer give no edges worth drawing: of thirty, three lie beyond either"""
 MAX_PARCELS: Final = 2_000
 """more are thinned evenly; the standard error of a tenth is below .007 of rank then"""
 STEP_DAYS: Final = 5
