@@ -164,5 +164,48 @@ def reviews(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
     table(covered, list(covered[0]))
 
 
+@bench.command("flags")
+def flags(
+    grid: Annotated[bool, typer.Option("--grid", help="every pattern, share of wrong declarations and stress")] = False,
+    networks: Annotated[bool, typer.Option("--networks", help="the 3 % settings through a network")] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--on", help="folder of real parcels, of which 3 % exchange their labels")
+    ] = None,
+    parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 25_000,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="populations per setting")] = 20,
+    model: Network = Architecture.TRANSFORMER,
+    figure: Annotated[Path | None, typer.Option("--figure", help="draw precision against number of flags here")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """The list of mismatches against the truth: realised rate and recall, beside rules that others use.
+
+    Without `--grid`, `--networks` or `--on`: the settings with 3 % wrong, with the light classifier.
+    """
+    settings = prepare(home)
+    from cropmap.bench.flags_elsewhere import measure_folder, measure_networks
+    from cropmap.bench.flags_figure import draw
+    from cropmap.bench.flags_study import FIRST_SEED, MAIN, SHOWN, STRESS, measure, peer_table
+    from cropmap.bench.flags_study import table as rates
+    from cropmap.model.training import TrainingConfig
+
+    chosen = range(FIRST_SEED, FIRST_SEED + seeds)
+    if folder is not None:
+        rows = measure_folder(folder, seeds=chosen)
+    elif networks:
+        rows = measure_networks(settings, parcels=parcels, seeds=chosen, config=TrainingConfig(architecture=model))
+    else:
+        cases = (*MAIN, *STRESS) if grid else SHOWN
+        rows = measure(settings.open_store(), cases, parcels=parcels, seeds=chosen)
+    if figure is not None:
+        draw(rows, list(dict.fromkeys(one["setting"] for one in rows))[: len(SHOWN)], figure)
+    if as_json:
+        say({"rates": rates(rows), "rules": peer_table(rows)}, as_json=True)
+        return
+    _print(rates(rows), as_json=False)
+    print()
+    _print(peer_table(rows), as_json=False)
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))

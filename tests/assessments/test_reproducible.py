@@ -1,0 +1,34 @@
+"""The same declarations and scores give the same rows, twice and in other processes."""
+
+import multiprocessing
+
+import pandas as pd
+
+from cropmap.assessments import assess, assess_at
+from cropmap.provenance import content_hash
+from tests.assessments.population import legend, simulate
+
+
+def rows(seed: int) -> str:
+    parcels, scores, _ = simulate(parcels=1_500, wrong=0.04, seed=seed)
+    assessed = assess(parcels, scores, legend(), false_alarm_rate=0.1, seed=0)
+    return content_hash(assessed.table.to_csv(float_format="%.17g"), str(assessed.report))
+
+
+def test_rows_are_the_same_twice_and_whatever_the_number_of_processes() -> None:
+    once = [rows(seed) for seed in (1, 2)]
+    assert once == [rows(seed) for seed in (1, 2)]
+    assert once[0] != once[1]
+    spawn = multiprocessing.get_context("spawn")
+    for processes in (1, 2):
+        with spawn.Pool(processes) as pool:
+            assert pool.map(rows, (1, 2)) == once
+
+
+def test_several_targets_at_once_are_each_as_if_asked_alone() -> None:
+    parcels, scores, _ = simulate(parcels=1_500, wrong=0.04, seed=3)
+    together = assess_at(parcels, scores, legend(), false_alarm_rates=(0.1, 0.2), seed=0)
+    for one, target in zip(together, (0.1, 0.2), strict=True):
+        alone = assess(parcels, scores, legend(), false_alarm_rate=target, seed=0)
+        pd.testing.assert_frame_equal(one.table, alone.table)
+        assert one.report == alone.report
