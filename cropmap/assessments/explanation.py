@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cropmap.assessments.assess import Assessed, Scores, _assessed, _Case, _Fit, _fit, _prepare
+from cropmap.assessments.assess import Assessed, assessed_at
+from cropmap.assessments.case import Case, Fit, Scores, fit_case, prepare
 from cropmap.assessments.gates import OPEN
 from cropmap.legends import Legend
 from cropmap.schemas import Reason, Verdict
@@ -76,9 +77,9 @@ def explain_declaration(
     min_class_parcels: int,
 ) -> tuple[Assessed, Path]:
     """`assess` with these arguments, and how the declaration of `parcel_id` got there; it is one of `parcels`."""
-    table, case, gate = _prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
-    fit = _fit(case, seed=seed)
-    assessed = _assessed(table.copy(), case, fit, gate, target=false_alarm_rate)
+    table, case, gate = prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
+    fit = fit_case(case, seed=seed)
+    assessed = assessed_at(table.copy(), case, fit, gate, target=false_alarm_rate)
     row = int(np.flatnonzero((table["parcel_id"] == parcel_id).to_numpy())[0])
     gates = _gates(table, row, gate, list(predictions.crops), min_pixels, max(min_observations, 1), min_class_parcels)
     at = np.flatnonzero(case.rows == row)
@@ -105,7 +106,7 @@ def _gates(
     return tuple(Gate(str(reason), value, needed, str(reason) == fired) for reason, value, needed in found)
 
 
-def _channel(case: _Case, fit: _Fit, at: int, assessed: Assessed) -> ChannelPath:
+def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:
     assert fit.channel is not None
     declared = int(case.declared[at])
     q, column = fit.evidence.clean[at], fit.channel.matrix[:, declared]

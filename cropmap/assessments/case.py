@@ -1,0 +1,138 @@
+"""What can be assessed, and what the declarations and scores say of it before anybody names a target.
+
+In: the season's declared parcels and out-of-fold scores. Out: a `Case` between groups of inseparable crops, its `Fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from cropmap.assessments import guards
+from cropmap.assessments.channel import NEAR_STEPS, TAIL, Channel, Floats, fit_channel
+from cropmap.assessments.gates import OPEN, first_gate
+from cropmap.assessments.verdict import Evidence
+from cropmap.legends import Legend
+
+SENSITIVITY_TAILS: Final = (0.0, 0.001, 0.005)
+"""η of the sensitivity band"""
+MIN_PIXELS: Final = 3.0
+MIN_OBSERVATIONS: Final = 5
+MIN_CLASS_PARCELS: Final = 10
+
+
+class Scores(Protocol):
+    """What is needed of a prediction: calibrated out-of-fold scores, one row per parcel."""
+
+    @property
+    def parcel_ids(self) -> Sequence[str] | NDArray[Any]: ...
+    @property
+    def crops(self) -> Sequence[str]: ...
+    @property
+    def logits(self) -> NDArray[Any]:
+        """[N, K]; NaN rows where a parcel was never observed"""
+        ...
+
+    @property
+    def n_observations(self) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """The assessable declarations, scored between groups of inseparable crops."""
+
+    rows: NDArray[np.intp]
+    """positions in the table"""
+    groups: tuple[str, ...]
+    logits: Floats
+    declared: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the declarations and scores say before anybody names a target."""
+
+    case: Case
+    seed: int
+    channel: Channel | None
+    """None where there is nothing to compare"""
+    evidence: Evidence
+    skill: float
+    refusals: tuple[str, ...]
+    """reasons why no list can be made at all"""
+
+    @cached_property
+    def right_by_tail(self) -> dict[float, Floats]:
+        """P(right) [N] under each η of the sensitivity band."""
+        assert self.channel is not None
+        others = {
+            tail: fit_channel(
+                self.case.logits, self.case.declared, seed=self.seed, tail=tail, steps=NEAR_STEPS, start=self.channel
+            )
+            for tail in SENSITIVITY_TAILS if tail != TAIL
+        }  # fmt: skip
+        channels = {**others, TAIL: self.channel}
+        return {
+            tail: channels[tail].right_probability(channels[tail].clean(self.case.logits), self.case.declared)
+            for tail in SENSITIVITY_TAILS
+        }
+
+
+def prepare(
+    parcels: pd.DataFrame,
+    predictions: Scores,
+    legend: Legend,
+    min_pixels: float,
+    min_observations: int,
+    min_class_parcels: int,
+) -> tuple[pd.DataFrame, Case, NDArray[np.object_]]:
+    """Declarations with crop, n_observations and predicted_crop; the case; the reason of the gate that fired [N]."""
+    table = parcels[parcels["crop_code"].notna()].reset_index(drop=True)
+    table["crop"] = pd.Series([legend.crop_of(code) for code in table["crop_code"]], index=table.index, dtype=object)
+    row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(table["parcel_id"]))
+    crops = list(predictions.crops)
+    unseen = np.full((1, len(crops)), np.nan)  # row -1: parcels that were never scored
+    logits = np.concatenate([np.asarray(predictions.logits, dtype=float).reshape(-1, len(crops)), unseen])[row]
+    scored = np.isfinite(logits).all(axis=1)
+    trained = bool(scored.any())  # a season with too few parcels of every crop has no model, and says so by its gate
+    table["n_observations"] = np.where(scored | (not trained), np.append(predictions.n_observations, 0)[row], 0)
+    gate = first_gate(
+        table,
+        modelled=crops if trained else [],
+        min_pixels=min_pixels,
+        min_observations=max(min_observations, 1),
+        min_class_parcels=min_class_parcels,
+    )
+    best = np.where(scored, logits.argmax(axis=1), -1)
+    table["predicted_crop"] = pd.Series(np.array([*crops, None], dtype=object)[best], dtype=object)
+    rows = np.flatnonzero(gate == OPEN)
+    groups, member = np.unique([legend.group_of(crop) for crop in crops], return_inverse=True)
+    index = pd.Index(crops).get_indexer(pd.Index(table["crop"].to_numpy()[rows]))
+    between = _between_groups(logits[rows], member, len(groups))
+    return table, Case(rows, tuple(str(group) for group in groups), between, member[index]), gate
+
+
+def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Floats:
+    """[N, G]: log of the summed probabilities of each group's crops."""
+    return np.column_stack([logsumexp(logits[:, member == group], axis=1) for group in range(groups)])
+
+
+def fit_case(case: Case, *, seed: int) -> Fit:
+    parcels, classes = case.logits.shape
+    if classes < 2 or parcels == 0:
+        evidence = Evidence(np.ones((parcels, classes)), case.declared, np.ones(parcels))
+        reason = "no assessable parcel" if parcels == 0 else "a model with one class compares nothing"
+        return Fit(case, seed, None, evidence, 0.0, (reason,))
+    channel = fit_channel(case.logits, case.declared, seed=seed)
+    clean = channel.clean(case.logits)
+    evidence = Evidence(clean, case.declared, channel.right_probability(clean, case.declared))
+    skilled = guards.skill(channel, clean, case.declared)
+    refusals = guards.population_refusals(parcels=parcels, skilled=skilled)
+    return Fit(case, seed, channel, evidence, skilled, tuple(refusals))

@@ -1,0 +1,47 @@
+"""Declarations to leave out of training, because they look wrong to models that never saw them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from cropmap.assessments import guards
+from cropmap.assessments.case import MIN_CLASS_PARCELS, MIN_OBSERVATIONS, MIN_PIXELS, Scores, prepare
+from cropmap.assessments.channel import CLEANING_STEPS, fit_channel
+from cropmap.legends import Legend
+
+SUSPECT_RIGHT: Final = 0.5
+MAX_SUSPECT_SHARE: Final = 0.2
+"""a class of which more would be dropped from training is left whole: it was not learnt, it is not wrong"""
+
+
+def suspects(
+    parcels: pd.DataFrame,
+    predictions: Scores,
+    legend: Legend,
+    *,
+    seed: int,
+    min_pixels: float = MIN_PIXELS,
+    min_observations: int = MIN_OBSERVATIONS,
+    min_class_parcels: int = MIN_CLASS_PARCELS,
+) -> frozenset[str]:
+    """Parcels to leave out of *training* (P(right) < 0.5); they are still scored out of fold.
+
+    Retraining three times without them is worth most of the recall: a network trained on wrong labels learns a noise
+    floor under P(declared). Empty where the classifier or the population is too weak to say anything, and never more
+    than a fifth of a class.
+    """
+    table, case, _ = prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
+    if len(case.groups) < 2 or len(case.rows) < guards.MIN_PARCELS:
+        return frozenset()
+    channel = fit_channel(case.logits, case.declared, seed=seed, steps=CLEANING_STEPS)
+    clean = channel.clean(case.logits)
+    if guards.skill(channel, clean, case.declared) < guards.MIN_SKILL:
+        return frozenset()
+    doubtful = channel.right_probability(clean, case.declared) < SUSPECT_RIGHT
+    size = np.bincount(case.declared, minlength=len(case.groups))
+    dropped = np.bincount(case.declared[doubtful], minlength=len(case.groups))
+    doubtful &= (dropped <= MAX_SUSPECT_SHARE * size)[case.declared]
+    return frozenset(table["parcel_id"].to_numpy()[case.rows[doubtful]])
