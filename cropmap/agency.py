@@ -149,6 +149,11 @@ class AssessmentSection(Section):
     min_pixels: float = Field(3, ge=0, description="10 m pixels inside the buffer, below: TOO_SMALL")
     min_observations: int = Field(5, ge=1, description="clear observations, below: TOO_FEW_OBSERVATIONS")
     min_class_parcels: int = Field(10, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE")
+    groups: dict[str, list[str]] = Field(
+        {},
+        description="name: crop classes that are never held against each other, such as those of one payment; beside "
+        "the inseparable groups of the legend, whose classes may be regrouped here",
+    )
 
 
 class ReviewSection(Section):
@@ -235,7 +240,11 @@ class Agency(Section):
         return Season.from_window(year, self.acquisitions.window)
 
     def read_legend(self) -> Legend:
-        """The legend: built in, made from the code list, in the data folder, or beside the agency file."""
+        """The legend: built in, made from the code list, in the data folder, or beside the agency file; with the
+        agency's own groups."""
+        return self._legend().with_groups(self.assessment.groups)
+
+    def _legend(self) -> Legend:
         if self.legend in LEVELS:
             assert self.declarations.codes, "checked when the file was read"
             codes = read_code_list(self._base(self.declarations.codes) / self.declarations.codes)

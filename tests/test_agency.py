@@ -131,3 +131,26 @@ def test_every_key_is_read_by_code() -> None:
     for key, _, _ in documented_keys():
         name = key.rsplit(".", 1)[-1]
         assert re.search(rf"\b{name}\b", code), f"nothing reads {key}"
+
+
+def test_crops_of_one_payment_are_never_held_against_each_other(agency_file: Path) -> None:
+    plain = Agency.read(agency_file).read_legend()
+    agency_file.write_text(MINIMAL + "assessment: {groups: {arable: [barley, common wheat]}}\n")
+    grouped = Agency.read(agency_file).read_legend()
+    assert [plain.group_of(crop) for crop in ("barley", "common wheat")] == ["barley", "common wheat"]
+    assert [grouped.group_of(crop) for crop in ("barley", "common wheat", "corn")] == ["arable", "arable", "corn"]
+    assert grouped.crops == plain.crops
+    assert grouped.hash != plain.hash
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("{a: [barley], b: [barley]}", "group b: barley is also in a"),
+        ("{a: [rye]}", "rye is no class of fr_breizhcrops13"),
+    ],
+)
+def test_a_group_names_classes_of_the_legend_once(agency_file: Path, groups: str, said: str) -> None:
+    agency_file.write_text(MINIMAL + f"assessment: {{groups: {groups}}}\n")
+    with pytest.raises(ConfigurationError, match=said):
+        Agency.read(agency_file).read_legend()

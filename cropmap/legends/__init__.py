@@ -9,8 +9,8 @@ is unknown (its row is rejected and counted). `cropmap.legends.hcat3` makes one 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -79,6 +79,28 @@ class Legend:
 
     def group_of(self, crop: str) -> str:
         return next((e.inseparable_group for e in self.entries if e.crop == crop), crop)
+
+    def with_groups(self, groups: Mapping[str, Iterable[str]]) -> Legend:
+        """The same legend with further classes held together, by the name of their group.
+
+        Raises ConfigurationError for a class that the legend does not have, or that stands in two groups.
+        """
+        group_of: dict[str, str] = {}
+        for name, crops in groups.items():
+            for crop in crops:
+                if crop not in self.crops or crop in group_of:
+                    what = f"is also in {group_of[crop]}" if crop in group_of else f"is no class of {self.name}"
+                    raise ConfigurationError(
+                        f"group {name}: {crop} {what}", where="assessment.groups",
+                        mend=f"A class stands in one group at most. Classes: {', '.join(self.crops)}",
+                    )  # fmt: skip
+                group_of[crop] = name
+        if not group_of:
+            return self
+        entries = tuple(
+            replace(e, inseparable_group=group_of.get(e.crop or "", e.inseparable_group)) for e in self.entries
+        )
+        return Legend(self.name, entries, content_hash(self.hash, *(f"{c}={g}" for c, g in sorted(group_of.items()))))
 
     def eurostat_codes_of(self, crop: str) -> tuple[str, ...]:
         """Eurostat items of a class, sorted; several where the class cannot tell uses apart (grain, silage maize)."""
