@@ -8,8 +8,11 @@ A file is either wholly there or absent, and the same acquisition written twice 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import pyarrow as pa
@@ -24,6 +27,9 @@ from cropmap.store import Store
 
 ROW_GROUP: Final = 16_384
 """rows; sorted by parcel, so that reading a few thousand parcels skips most of a large tile"""
+
+READ_AHEAD: Final = 4
+"""files that are read while one is being used"""
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _TIME: Final = pa.timestamp("us", tz="UTC")
@@ -86,15 +92,14 @@ def write_observation(store: Store, name: str, table: pa.Table) -> None:
 def iter_observations(
     store: Store, names: Sequence[str], *, parcel_ids: Sequence[str] | None = None, clear_only: bool = False
 ) -> Iterator[pa.Table]:
-    """One table of OBSERVATION_TABLE_SCHEMA per file, in the order of `names`; never more than one is in memory.
+    """One table of OBSERVATION_TABLE_SCHEMA per file, in the order of `names`; the next READ_AHEAD are being read.
 
     With `parcel_ids` the rows of these parcels alone; with `clear_only` none where the whole parcel was clouded.
     The dictionary of parcels holds the given ones in their sorted order; else it grows from table to table, and what
     it held keeps its place.
     """
     known = pa.array(sorted(set(parcel_ids)) if parcel_ids is not None else [], pa.string())
-    for name in names:
-        table = _read(store, name, known if parcel_ids is not None else None)
+    for name, table in _read_ahead(store, names, known if parcel_ids is not None else None):
         ids = table["parcel_id"].combine_chunks()
         codes = pc.index_in(ids, known)
         if codes.null_count:
@@ -126,6 +131,18 @@ def read_observations(
         for table in tables
     ]
     return pa.concat_tables(shared).unify_dictionaries()
+
+
+def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
+    """Name and rows of each file. A season has hundreds of small ones, of which one core decodes few at a time."""
+    todo = iter(names)
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        started = deque((name, pool.submit(_read, store, name, parcel_ids)) for name in islice(todo, READ_AHEAD))
+        while started:
+            name, reading = started.popleft()
+            if (following := next(todo, None)) is not None:
+                started.append((following, pool.submit(_read, store, following, parcel_ids)))
+            yield name, reading.result()
 
 
 def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
