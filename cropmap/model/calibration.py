@@ -20,6 +20,9 @@ BIAS_PENALTY: Final = 1_000.0
 whole agency gets both. On 3,851 parcels in five spatial folds the bias that a penalty of 1 lets through cost .4 points
 of overall accuracy, 2 of macro-F1 and 4 % of the Brier score, because it is another one in the next region."""
 
+MIN_BIAS_FOLDS: Final = 2
+"""folds that a class bias is fitted on at least"""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -39,11 +42,11 @@ class Calibration:
 
 
 def fit_calibration(
-    logits: NDArray[np.float32], label: NDArray[np.int16], *, logit_adjustment: float = 0.0
+    logits: NDArray[np.float32], label: NDArray[np.int16], *, logit_adjustment: float = 0.0, biased: bool = True
 ) -> Calibration:
     """Least negative log likelihood over parcels with logits (n, K, finite) and a label (n,).
 
-    logit_adjustment: the tau that the network was trained with.
+    logit_adjustment: the tau that the network was trained with. `biased` False fits a temperature alone.
     """
     assert len(logits) == len(label) > 0, "calibration needs judged parcels"
     count, classes = logits.shape
@@ -59,7 +62,8 @@ def fit_calibration(
         slope = np.concatenate([[(residual * scores).sum() * sharpness], residual.sum(axis=0) + BIAS_PENALTY * bias])
         return value / count, slope / count
 
-    limits = [(-4.0, 4.0)] + [(-10.0, 10.0)] * classes  # a separable toy problem would otherwise go to infinity
+    # a separable toy problem would otherwise go to infinity
+    limits = [(-4.0, 4.0)] + [(-10.0, 10.0) if biased else (0.0, 0.0)] * classes
     best = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=limits).x
     return Calibration(float(np.exp(-best[0])), tuple(float(b) for b in implied + best[1:]))
 
@@ -78,12 +82,17 @@ def calibrate_across(
 def calibrations_elsewhere(
     logits: NDArray[np.float32], label: NDArray[np.int16], fold: NDArray[np.int16], *, logit_adjustment: float = 0.0
 ) -> dict[int, Calibration]:
-    """For every fold the calibration of all others; none at all where there is one fold."""
+    """For every fold the calibration of all others; none at all where there is one fold.
+
+    Of a single other fold the temperature alone is taken: whether its classes are over- or understated everywhere, or
+    only there, one region cannot tell.
+    """
     found = {}
     for k in np.unique(fold).tolist():
         others = fold != k
+        several = len(np.unique(fold[others])) >= MIN_BIAS_FOLDS
         found[k] = (
-            fit_calibration(logits[others], label[others], logit_adjustment=logit_adjustment)
+            fit_calibration(logits[others], label[others], logit_adjustment=logit_adjustment, biased=several)
             if others.any()
             else Calibration(1.0, (0.0,) * logits.shape[1])
         )

@@ -12,7 +12,7 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
 from cropmap.errors import ModelError
 from cropmap.model.artifact import Manifest, file_digest, write_artifact
-from cropmap.model.calibration import Calibration, calibrate_across, fit_calibration
+from cropmap.model.calibration import MIN_BIAS_FOLDS, Calibration, calibrate_across, fit_calibration
 from cropmap.model.crossfit import CrossFit, cross_fit
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.export import check_parity, export_network
@@ -66,7 +66,8 @@ def evaluate_out_of_fold(
     evaluation = evaluate(
         label, probabilities[judged], dataset.crops, fold=fold, fold_names=dataset.folds.names,
     )  # fmt: skip
-    calibration = fit_calibration(fitted.logits[judged], label, logit_adjustment=adjusted)
+    several = len(np.unique(fold)) > MIN_BIAS_FOLDS  # what is published is calibrated as what was evaluated
+    calibration = fit_calibration(fitted.logits[judged], label, logit_adjustment=adjusted, biased=several)
     return OutOfFold(fitted, calibration, probabilities, evaluation)
 
 

@@ -241,3 +241,13 @@ def test_a_fold_is_calibrated_on_the_others() -> None:
     # fold 1 is always wrong: what was learnt from it makes fold 0 doubt, and the other way round
     assert out[0, 0] < 0.55
     assert out[2, 0] > 0.9
+
+
+def test_one_other_fold_moves_no_class_against_another() -> None:
+    random = np.random.default_rng(5)
+    logits = random.normal(0, 1, (4_000, 2)).astype(np.float32)
+    label = np.zeros(4_000, np.int16)  # all of class 0, whatever the scores say
+    two, three = np.arange(4_000, dtype=np.int16) % 2, np.arange(4_000, dtype=np.int16) % 3
+    likelier = logits.argmax(axis=1)
+    np.testing.assert_array_equal(calibrate_across(logits, label, two).argmax(axis=1), likelier)
+    assert (calibrate_across(logits, label, three).argmax(axis=1) == 0).mean() > (likelier == 0).mean() + 0.2
