@@ -39,7 +39,11 @@ class RegionsSection(Section):
 
 
 class AcquisitionsSection(Section):
-    catalog: str = Field(description="STAC catalogue: a catalog.json on disk or the URL of a STAC API")
+    catalog: str | None = Field(
+        None,
+        description="STAC catalogue: a catalog.json on disk or the URL of a STAC API; none: the season lives by "
+        "`cropmap observations import`",
+    )
     collection: str = Field("sentinel-2-l2a", description="STAC collection of Sentinel-2 L2A items")
     window: tuple[str, str] = Field(
         ("{season}-01-01", "{season}-12-31"),
@@ -187,7 +191,7 @@ class Agency(Section):
     agency: Name = Field(description="short name, lower case: part of every key")
     simulated: bool = Field(False, description="true where the inputs are simulated; shown with every result")
     regions: RegionsSection
-    acquisitions: AcquisitionsSection
+    acquisitions: AcquisitionsSection = AcquisitionsSection()
     declarations: DeclarationsSection
     observations: ObservationsSection = ObservationsSection()
     legend: str = Field(

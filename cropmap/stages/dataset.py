@@ -69,7 +69,7 @@ def season_data(context: SeasonContext) -> SeasonData:
         missing = "declarations" if parcels.empty else "observed acquisitions"
         raise InputError(
             f"season {context.season.year} of {context.agency.agency} has no {missing}",
-            mend="Run `cropmap observe` (or `cropmap season run`) first",
+            mend="Run `cropmap observe` first, or where there is no catalogue `cropmap observations import`",
         )
     objects = observation_objects(context, parcels, observed)
     state = _state(

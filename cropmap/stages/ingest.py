@@ -68,11 +68,14 @@ def _carried_forward(context: SeasonContext) -> int:
 def search_catalog(context: SeasonContext) -> dict[str, Any]:
     """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile.
 
-    Outlines of an earlier day keep the home tile that they had then.
+    Outlines of an earlier day keep the home tile that they had then. Without a catalogue there is nothing to find: the
+    season's observations are imported.
     """
+    section = context.agency.acquisitions
+    if section.catalog is None:
+        return {"found": 0}
     parcels, earlier = season_parcels(context), declared_until(context) is not None
     west, south, east, north = (float(edge) for edge in parcels.total_bounds)
-    section = context.agency.acquisitions
     found = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
         collection=section.collection, bbox=(west, south, east, north), season=context.season,

@@ -27,19 +27,24 @@ from cropmap.stages.exchange import (
     export_statistics,
     import_observations,
 )
-from tests.stages.conftest import NOON, YEAR, open_context, publish_without_model
+from tests.stages.conftest import NOON, YEAR, observe_everything, open_context, publish_without_model
 
 
-def test_exported_observations_start_another_agencys_season(
+def test_exported_observations_start_a_season_without_a_catalogue(
     observed: SeasonContext, tiny_inputs: Path, tmp_path: Path
 ) -> None:
     tidy = tmp_path / "tidy.parquet"
     assert export_observations(observed, tidy) == pq.read_metadata(tidy).num_rows
 
-    other = open_context(tiny_inputs, tmp_path, agency="other", assessment={"min_class_parcels": 1_000})
+    other = open_context(
+        tiny_inputs, tmp_path, agency="other", acquisitions={}, assessment={"min_class_parcels": 1_000}
+    )
     ingest.load_declarations(other, loaded_at=NOON)
+    with pytest.raises(InputError, match="cropmap observations import"):
+        season_data(other)
     assert import_observations(other, tidy)["dates"] > 1
     assert import_observations(other, tidy)["dates"] > 1  # the same file again
+    observe_everything(other)  # as a season does: there is nothing to search and nothing to observe
 
     ours, theirs = season_data(observed).series, season_data(other).series
     assert theirs.parcel_ids.tolist() == ours.parcel_ids.tolist()
