@@ -26,6 +26,7 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.model.compat import CompatConfig
 from cropmap.model.compat_samples import batches, make_samples
 from cropmap.model.evaluation import evaluate
+from cropmap.model.processes import end_with_parent
 from cropmap.model.training import TrainingConfig, learnable, logits_of, seeded, threads, train
 from cropmap.progress import Counter
 from cropmap.schemas import Architecture
@@ -50,7 +51,8 @@ def measure(
     import_peer()
     dataset = read_folder(folder)
     judged = _judged(dataset, fold)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=spawn, initializer=end_with_parent) as pool:
         peer = pool.submit(_peer, folder, fold, architecture, epochs, seed)
         short = pool.submit(_ours, folder, fold, replace(config, max_steps=SHORT_STEPS), seed)
         ours = pool.submit(_ours, folder, fold, config, seed)

@@ -44,7 +44,7 @@ def train_apart(
     spawn = multiprocessing.get_context("spawn")
     with (
         _on_disk(store, dataset) as folder,
-        ProcessPoolExecutor(min(workers, len(missing)), mp_context=spawn, initializer=_end_with_parent) as pool,
+        ProcessPoolExecutor(min(workers, len(missing)), mp_context=spawn, initializer=end_with_parent) as pool,
     ):
         jobs = [pool.submit(_train_one, store.root, folder, k, config, seed, suspects) for k in missing]
         for job in as_completed(jobs):
@@ -90,7 +90,7 @@ def _train_share(
         torch.distributed.destroy_process_group()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A killed parent leaves no training process behind."""
     parent = multiprocessing.parent_process()
 
