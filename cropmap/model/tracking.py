@@ -5,11 +5,13 @@ A run is found again by the tag `cropmap.run_key`, so that a retry resumes what 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # mlflow reads it whe
 
 from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.db import utils as database_utils
 from mlflow.tracking import MlflowClient
+from sqlalchemy import MetaData, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 RUN_KEY: Final = "cropmap.run_key"
@@ -98,12 +102,37 @@ def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str) -> Ru
 def connected(tracking_uri: str) -> Iterator[MlflowClient]:
     """A client; what MLflow and its database raise becomes ModelError, without the password of the address."""
     try:
+        if tracking_uri.startswith("sqlite:"):
+            _make_sqlite(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, SQLAlchemyError) as error:
         raise ModelError(
             f"MLflow cannot go on ({str(error).splitlines()[0]})", where=_without_password(tracking_uri),
             mend="Check MLFLOW_TRACKING_URI",
         ) from error  # fmt: skip
+
+
+@cache
+def _make_sqlite(tracking_uri: str) -> None:
+    """Makes MLflow's database, one process at a time. SQLite keeps half of a migration: whoever is killed on first use
+    leaves a database that MLflow neither finishes nor takes. Where nothing was ever written to it, it is made anew;
+    one with experiments is left to its owner. Other databases keep all of a migration or nothing."""
+    url = make_url(tracking_uri)
+    if not url.database:
+        return
+    mlflow_database: Any = database_utils  # not typed
+    engine = mlflow_database.create_sqlalchemy_engine_with_retry(tracking_uri)
+    with Path(f"{url.database}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tables = MetaData()
+        tables.reflect(engine)
+        with engine.connect() as connection:
+            made = mlflow_database._get_schema_version(engine) == mlflow_database._get_latest_schema_revision()
+            used = "experiments" in tables.tables and connection.execute(select(tables.tables["experiments"])).first()
+        if not made and not used:
+            tables.drop_all(engine)
+            mlflow_database._initialize_tables(engine)
+    engine.dispose()
 
 
 def _without_password(uri: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.errors import CatalogError, CropmapError, PartialFailureError
+from cropmap.observations.files import observation_name
 from cropmap.schemas import RunStatus
 from cropmap.stages import ingest as stage
 from cropmap.stages.products import plan_run
@@ -68,7 +69,8 @@ def test_a_unit_that_fails_is_named_and_the_others_are_kept(season: Season) -> N
     with context.connect() as connection:
         entries = stage.ledger.read_acquisitions(connection, **context.key, status=stage.AcquisitionStatus.FOUND)
     victim = entries[0].acquisition
-    obstacle = context.store.local_path(stage._name(context, victim))
+    agency, year = context.agency.agency, context.season.year
+    obstacle = context.store.local_path(observation_name(agency, year, victim.tile, victim.item_id))
     obstacle.mkdir(parents=True)
     (obstacle / "in the way").touch()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
+from sqlalchemy import create_engine, text
 
 from cropmap.errors import ModelError
 from cropmap.model.registry import call_champion, list_versions, note_decision, register_version
@@ -46,6 +48,31 @@ def test_a_retry_finds_its_run_and_changes_nothing(tracking: tuple[str, str]) ->
     assert run.data.tags["cropmap.dataset_hash"] == "abc"
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "fold-0/train_loss")] == [(1, 2.0), (2, 1.5)]
     assert [file.path for file in client.list_artifacts(run_id)] == ["confusion.png"]
+
+
+def cut_off(path: Path, *, used: bool) -> str:
+    """As a kill in the middle of the last migration leaves it: its tables stand, its version does not."""
+    whole = path.with_suffix(".whole")  # MLflow remembers what it has looked at
+    MlflowClient(f"sqlite:///{whole}").search_experiments()
+    engine = create_engine(f"sqlite:///{whole}")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '75868b020152'"))
+        if not used:
+            connection.execute(text("DELETE FROM experiments"))
+    engine.dispose()
+    shutil.copy(whole, path)
+    return f"sqlite:///{path}"
+
+
+def test_a_database_that_was_cut_off_in_the_making_is_made_anew(tmp_path: Path) -> None:
+    url = cut_off(tmp_path / "half.db", used=False)
+    assert track((url, tmp_path.as_uri()), "key-1")
+
+
+def test_an_older_database_in_use_is_left_to_its_owner(tmp_path: Path) -> None:
+    url = cut_off(tmp_path / "older.db", used=True)
+    with pytest.raises(ModelError, match="out-of-date database schema"):
+        track((url, tmp_path.as_uri()), "key-1")
 
 
 def test_a_run_that_was_cut_off_is_resumed(tracking: tuple[str, str]) -> None:
