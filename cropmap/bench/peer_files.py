@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cropmap.dataset.series import Series
 from cropmap.errors import ConfigurationError
+from cropmap.schemas import Architecture
 
 REGION: Final = "frh01"
 NS_PER_DAY: Final = 86_400 * 10**9
@@ -35,6 +36,14 @@ def import_peer() -> Any:
             mend="pip install --no-deps breizhcrops geojson tqdm (its full dependencies bring jupyter)",
         ) from error
     return breizhcrops
+
+
+def peer_network(package: Any, architecture: Architecture, *, bands: int, classes: int) -> Any:
+    """The package's own network, weights at random."""
+    networks = {Architecture.LSTM: package.models.LSTM, Architecture.TRANSFORMER: package.models.TransformerModel}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about the package's layers
+        return networks[architecture](input_dim=bands, num_classes=classes)
 
 
 def write_peer_files(root: Path, series: Series, label: NDArray[np.int16], *, count: int) -> None:

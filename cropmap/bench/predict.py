@@ -11,7 +11,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +22,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from cropmap.bench.peer_files import import_peer
+from cropmap.bench.peer_files import import_peer, peer_network
 from cropmap.dataset.batches import by_length, pad
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
@@ -117,10 +116,7 @@ def _peer(
     samples, random = make_samples(series, device="cpu"), np.random.default_rng(seed)
     parts = [np.arange(start, min(start + PEER_BATCH, len(series))) for start in range(0, len(series), PEER_BATCH)]
     ready = [samples.batch(part, CompatConfig.published(architecture).dates, random) for part in parts]
-    models = {Architecture.LSTM: package.models.LSTM, Architecture.TRANSFORMER: package.models.TransformerModel}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's about the peer's layers
-        model = models[architecture](input_dim=len(series.bands), num_classes=CLASSES).eval()
+    model = peer_network(package, architecture, bands=len(series.bands), classes=CLASSES).eval()
 
     def evaluate() -> NDArray[np.float32]:
         with torch.inference_mode(), threads(threads_inside):

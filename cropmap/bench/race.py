@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from cropmap.bench.ablation import read_folder
-from cropmap.bench.peer_files import import_peer
+from cropmap.bench.peer_files import import_peer, peer_network
 from cropmap.bench.train import bare_step
 from cropmap.dataset.dataset import Dataset
 from cropmap.model.compat import CompatConfig
@@ -101,11 +100,10 @@ def _peer(folder: Path, fold: int, architecture: Architecture, epochs: int, seed
     samples = make_samples(dataset.series, device="cpu")
     learn, judged = learnable(dataset, dataset.folds.training_mask(fold)), _judged(dataset, fold)
     label, random = torch.from_numpy(dataset.label.astype(np.int64)), np.random.default_rng(seed)
-    models = {Architecture.LSTM: peer.models.LSTM, Architecture.TRANSFORMER: peer.models.TransformerModel}
     seconds = 0.0
-    with threads(1), seeded(seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's about the peer's layers
-        model = models[architecture](input_dim=samples.values.shape[1], num_classes=len(dataset.crops)).train()
+    bands, classes = samples.values.shape[1], len(dataset.crops)
+    with threads(1), seeded(seed):
+        model = peer_network(peer, architecture, bands=bands, classes=classes).train()
         adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         with Counter(f"breizhcrops {architecture}", total=epochs, unit="epochs") as counter:
             for _ in range(epochs):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cropmap.bench.peer_files import import_peer, peer_loader_seconds, write_peer_files
+from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
 from cropmap.bench.predict import alternate, make_series
 from cropmap.dataset.batches import shuffled
 from cropmap.dataset.dataset import Dataset
@@ -94,10 +93,7 @@ def compat_rows(
     torch.manual_seed(seed)
     lanes = torch.get_num_threads()
     network = build_compat(config.architecture, samples.values.shape[1], CLASSES, seed=seed, lanes=lanes).train()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's about the peer's layers
-        models = {Architecture.LSTM: peer.models.LSTM, Architecture.TRANSFORMER: peer.models.TransformerModel}
-        other = models[config.architecture](input_dim=samples.values.shape[1], num_classes=CLASSES).train()
+    other = peer_network(peer, config.architecture, bands=samples.values.shape[1], classes=CLASSES).train()
     ready = [(x, target[part]) for x, part in loaded(samples, index, config, seed)]
     adam = torch.optim.Adam(other.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     optimiser = make_optimiser(network, config)

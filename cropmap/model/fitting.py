@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,7 @@ def fit_model(
         folds_made_by=dataset.folds.made_by,
         fold_names=dataset.folds.names,
         dataset_hash=dataset.hash,
-        config=asdict(config),
+        config=config.values,
         seed=seed,
         code_version=code_version(),
         evaluation=out.evaluation.to_json(),

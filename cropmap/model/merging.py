@@ -23,7 +23,7 @@ def merged(network: Network) -> Network:
             member.onward = _merge(member.onward, project)
             if member.backward_in_time is not None:
                 member.backward_in_time = _merge(member.backward_in_time, project)
-            member.inputs.project = nn.Identity()  # type: ignore[assignment]
+            member.inputs.add_module("project", nn.Identity())
     return copy
 
 

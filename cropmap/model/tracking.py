@@ -105,7 +105,7 @@ def connected(tracking_uri: str) -> Iterator[MlflowClient]:
         if tracking_uri.startswith("sqlite:"):
             _make_sqlite(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ModelError(
             f"MLflow cannot go on ({str(error).splitlines()[0]})", where=_without_password(tracking_uri),
             mend="Check MLFLOW_TRACKING_URI",
@@ -122,17 +122,21 @@ def _make_sqlite(tracking_uri: str) -> None:
         return
     mlflow_database: Any = database_utils  # not typed
     engine = mlflow_database.create_sqlalchemy_engine_with_retry(tracking_uri)
-    with Path(f"{url.database}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        tables = MetaData()
-        tables.reflect(engine)
-        with engine.connect() as connection:
-            made = mlflow_database._get_schema_version(engine) == mlflow_database._get_latest_schema_revision()
-            used = "experiments" in tables.tables and connection.execute(select(tables.tables["experiments"])).first()
-        if not made and not used:
-            tables.drop_all(engine)
-            mlflow_database._initialize_tables(engine)
-    engine.dispose()
+    try:
+        with Path(f"{url.database}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            tables = MetaData()
+            tables.reflect(engine)
+            with engine.connect() as connection:
+                made = mlflow_database._get_schema_version(engine) == mlflow_database._get_latest_schema_revision()
+                used = (
+                    "experiments" in tables.tables and connection.execute(select(tables.tables["experiments"])).first()
+                )
+            if not made and not used:
+                tables.drop_all(engine)
+                mlflow_database._initialize_tables(engine)
+    finally:
+        engine.dispose()
 
 
 def _without_password(uri: str) -> str:

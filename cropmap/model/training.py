@@ -96,8 +96,13 @@ class TrainingConfig:
         return LEARNING_RATE[self.architecture] if self.learning_rate is None else self.learning_rate
 
     @property
+    def values(self) -> dict[str, Any]:
+        """As it is written down: with the rate that was taken."""
+        return asdict(self) | {"learning_rate": self.peak_learning_rate}
+
+    @property
     def hash(self) -> str:
-        return value_hash(asdict(self) | {"learning_rate": self.peak_learning_rate})
+        return value_hash(self.values)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ MAX_CROPS: Final = 3_000
 """the longest national list has some thousand codes"""
 WITHIN: Final = 0.1
 """an area column agrees with the drawn area where it is within a tenth of it"""
+UNITS: Final[tuple[tuple[Literal["ha", "m2"], float], ...]] = (("ha", 1.0), ("m2", 1e-4))
+"""with the hectares of each"""
 SAMPLES: Final = 4
 TRIED_TOGETHER: Final = 8
 SHOWN: Final = 3
@@ -228,7 +230,7 @@ def _areas(attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: A
     found = []
     for column in (c for c in columns if c.numeric and c.distinct > 1):
         numbers = pd.to_numeric(attributes[column.name].str.replace(",", "."), errors="coerce").to_numpy(float)
-        for unit, factor in (("ha", 1.0), ("m2", 1e-4)):
+        for unit, factor in UNITS:
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = numbers * factor / drawn_ha
             known = np.isfinite(ratio)
@@ -236,5 +238,5 @@ def _areas(attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: A
             if agree > 0.5:
                 score = agree + 0.2 * bool(AREA.search(column.name)) - 0.5 * bool(COMPUTED.match(column.name))
                 why = f"{agree:.0%} of the rows within {WITHIN:.0%} of the drawn area in {unit}"
-                found.append(Candidate("area", column.name, score, why, column.samples, unit))  # type: ignore[arg-type]
+                found.append(Candidate("area", column.name, score, why, column.samples, unit))
     return found

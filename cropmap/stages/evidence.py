@@ -202,7 +202,7 @@ def _sheet(
 
 
 def _judged(published: PublishedRun, parcel_id: str, parcel: Any) -> Judged:
-    row: dict[str, Any] = published.assessments.loc[parcel_id].to_dict()  # type: ignore[assignment]
+    row: dict[str, Any] = {str(name): value for name, value in published.assessments.loc[parcel_id].items()}
     predictions = published.predictions
     place = int(np.searchsorted(predictions.parcel_ids, parcel_id))
     top = float(predictions.probabilities[place].max())

@@ -18,7 +18,7 @@ from cropmap.model.crossfit import cross_fit
 from cropmap.model.fitting import evaluate_out_of_fold, random_split_gap
 from cropmap.model.fold import BEGUN, fold_name, train_fold
 from cropmap.model.processes import train_together
-from cropmap.model.training import train
+from cropmap.model.training import LEARNING_RATE, TrainingConfig, train
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset, tiny
@@ -251,3 +251,10 @@ def test_one_other_fold_moves_no_class_against_another() -> None:
     likelier = logits.argmax(axis=1)
     np.testing.assert_array_equal(calibrate_across(logits, label, two).argmax(axis=1), likelier)
     assert (calibrate_across(logits, label, three).argmax(axis=1) == 0).mean() > (likelier == 0).mean() + 0.2
+
+
+def test_what_is_written_down_names_the_rate_that_was_taken() -> None:
+    config = TrainingConfig(architecture=Architecture.TRANSFORMER)
+    assert config.values["learning_rate"] == LEARNING_RATE[Architecture.TRANSFORMER]
+    assert replace(config, architecture=Architecture.LSTM).values["learning_rate"] == LEARNING_RATE[Architecture.LSTM]
+    assert replace(config, learning_rate=0.5).values["learning_rate"] == 0.5
