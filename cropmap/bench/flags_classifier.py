@@ -1,4 +1,4 @@
-"""A classifier light enough for hundreds of trainings: one hidden layer on principal components, in NumPy.
+"""A classifier light enough for hundreds of trainings: one hidden layer on principal components.
 
 In: features and declared classes. Out: logits of parcels that it was not trained on. It stands in for the networks
 where a study needs every fold trained four times for each of hundreds of populations, and is never published.
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from cropmap.dataset.folds import Folds
 
@@ -20,8 +22,6 @@ COMPONENTS: Final = 80
 BATCH: Final = 256
 LEARNING_RATE: Final = 4e-3
 WEIGHT_DECAY: Final = 1e-4
-MOMENTA: Final = (0.9, 0.999)
-"""of Adam (Kingma and Ba 2015)"""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,12 @@ class Light:
 
 @dataclass(frozen=True)
 class Trained:
-    weights: tuple[Matrix, Matrix]
-    biases: tuple[Matrix, Matrix]
+    network: nn.Module
 
     def logits(self, inputs: Matrix) -> Matrix:
         """(N, K)"""
-        hidden = np.maximum(inputs @ self.weights[0] + self.biases[0], 0)
-        return np.asarray(hidden @ self.weights[1] + self.biases[1])
+        with torch.inference_mode():
+            return np.asarray(self.network(torch.from_numpy(inputs)).numpy())
 
 
 @dataclass(frozen=True)
@@ -81,46 +80,31 @@ def out_of_fold(
 
 def train(inputs: Matrix, label: NDArray[np.int64], *, classes: int, light: Light, seed: int) -> Trained:
     """Adam on the cross-entropy with a cosine schedule; the same inputs and seed give the same weights."""
-    rng = np.random.default_rng(seed)
-    state = _start(inputs.shape[1], light.hidden, classes, rng)
-    moments = [(np.zeros_like(p), np.zeros_like(p)) for p in state]
+    generator = torch.Generator().manual_seed(seed)
+    network = _start(inputs.shape[1], light.hidden, classes, generator)
     batch = min(BATCH, len(inputs))
-    per_epoch = len(inputs) // batch
-    for step in range(light.epochs * per_epoch):
-        if step % per_epoch == 0:
-            order = rng.permutation(len(inputs))
-        rows = order[(step % per_epoch) * batch :][:batch]
-        gradients = _gradients(state, inputs[rows], label[rows])
-        rate = LEARNING_RATE * (1 + np.cos(np.pi * step / (light.epochs * per_epoch))) / 2
-        _adam(state, moments, gradients, rate=rate, step=step + 1)
-    return Trained((state[0], state[1]), (state[2], state[3]))
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+    steps = light.epochs * (len(inputs) // batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    features, target = torch.from_numpy(inputs), torch.from_numpy(label)
+    for _ in range(light.epochs):
+        order = torch.randperm(len(inputs), generator=generator)
+        for rows in torch.split(order, batch):
+            if len(rows) < batch:
+                continue
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(network(features[rows]), target[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return Trained(network)
 
 
-def _start(inputs: int, hidden: int, classes: int, rng: np.random.Generator) -> list[Matrix]:
-    first = rng.standard_normal((inputs, hidden)) * np.sqrt(2 / inputs)
-    second = rng.standard_normal((hidden, classes)) * np.sqrt(0.02 / hidden)
-    return [np.asarray(p, np.float32) for p in (first, second, np.zeros(hidden), np.zeros(classes))]
-
-
-def _gradients(state: list[Matrix], inputs: Matrix, label: NDArray[np.int64]) -> list[Matrix]:
-    """Of the mean cross-entropy and the weight decay, in the order of `state`."""
-    hidden = np.maximum(inputs @ state[0] + state[2], 0)
-    scores = hidden @ state[1] + state[3]
-    wrong = np.exp(scores - scores.max(axis=1, keepdims=True))
-    wrong /= wrong.sum(axis=1, keepdims=True)
-    wrong[np.arange(len(label)), label] -= 1
-    wrong /= len(label)
-    back = (wrong @ state[1].T) * (hidden > 0)
-    decay = [WEIGHT_DECAY * weights for weights in state[:2]]
-    return [inputs.T @ back + decay[0], hidden.T @ wrong + decay[1], back.sum(axis=0), wrong.sum(axis=0)]
-
-
-def _adam(
-    state: list[Matrix], moments: list[tuple[Matrix, Matrix]], gradients: list[Matrix], *, rate: float, step: int
-) -> None:
-    first, second = MOMENTA
-    scale = np.float32(rate * np.sqrt(1 - second**step) / (1 - first**step))
-    for value, (mean, square), gradient in zip(state, moments, gradients, strict=True):
-        mean += np.float32(1 - first) * (gradient - mean)
-        square += np.float32(1 - second) * (gradient * gradient - square)
-        value -= scale * mean / (np.sqrt(square) + np.float32(1e-8))
+def _start(inputs: int, hidden: int, classes: int, generator: torch.Generator) -> nn.Sequential:
+    """Nearly indifferent between the classes."""
+    first, last = nn.Linear(inputs, hidden), nn.Linear(hidden, classes)
+    with torch.no_grad():
+        for layer, variance in ((first, 2 / inputs), (last, 0.02 / hidden)):
+            layer.weight.normal_(std=variance**0.5, generator=generator)
+            layer.bias.zero_()
+    return nn.Sequential(first, nn.ReLU(), last)

@@ -128,7 +128,8 @@ def planted(grown: Grown, setting: Setting, reference: Reference | None, *, seed
 def _code() -> str:
     """Hash of the modules that a kept run depends on."""
     root = Path(cropmap.__file__).parent
-    judging = [root / "assessments" / f"{name}.py" for name in ("assess", "channel", "gates", "guards", "verdict")]
+    names = ("assess", "case", "channel", "gates", "guards", "suspects", "verdict")
+    judging = [root / "assessments" / f"{name}.py" for name in names]
     making = [root / "bench" / f"flags_{name}.py" for name in ("classifier", "reference", "season")]
     return files_hash([*judging, *making, *(root / "simulation").glob("*.py")])
 

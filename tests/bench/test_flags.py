@@ -83,26 +83,6 @@ def test_light_classifier_learns_and_repeats_itself() -> None:
     np.testing.assert_array_equal(once, again)
 
 
-def test_gradient_of_the_light_classifier() -> None:
-    from cropmap.bench.flags_classifier import _gradients
-
-    rng = np.random.default_rng(3)
-    state = [rng.normal(size=shape) for shape in ((2, 4), (4, 3), (4,), (3,))]
-    inputs, label = rng.normal(size=(6, 2)), np.array([0, 1, 2, 0, 1, 2])
-
-    def loss() -> float:
-        scores = np.maximum(inputs @ state[0] + state[2], 0) @ state[1] + state[3]
-        likelihood = scores[np.arange(6), label] - np.log(np.exp(scores).sum(axis=1))
-        return float(-likelihood.mean() + 0.5e-4 * sum((weights**2).sum() for weights in state[:2]))
-
-    for values, gradient in zip(state, _gradients(state, inputs, label), strict=True):
-        place = tuple(0 for _ in values.shape)
-        here = loss()
-        values[place] += 1e-6
-        assert (loss() - here) / 1e-6 == pytest.approx(gradient[place], abs=1e-4)
-        values[place] -= 1e-6
-
-
 def test_exchanged_labels_keep_the_shares_and_are_as_many_as_asked() -> None:
     label = np.repeat([0, 1, 2], [500, 300, 200])
     declared = flags_elsewhere.swap(label, share=0.03, seed=5)
