@@ -48,6 +48,8 @@ class Case:
     score: Score
     reference: NDArray[np.float64] | None = None
     """(N,) P(right) of somebody who knows the simulation; None where there is none"""
+    declared_given_crop: NDArray[np.float64] | None = None
+    """(N, K) the law that the declarations were drawn from; None where it is not known"""
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
@@ -133,20 +135,31 @@ def _hits(case: Case, flagged: NDArray[np.bool_]) -> dict[str, int]:
 def _peers(
     case: Case, probabilities: NDArray[np.float64], right: NDArray[np.float64], *, count: int
 ) -> dict[str, dict[str, Any]]:
-    """Each rule at its own number of flags beside the list at the same number; P(declared) at the list's number."""
+    """Each rule at its own number of flags beside the list at the same number; the rankings at the list's number."""
     found = {"p(declared)": peers.least_probable(probabilities, case.declared, count=count),
              "Sen4CAP": peers.sen4cap(probabilities, case.declared),
              "Flemish": peers.flemish(probabilities, case.declared)}  # fmt: skip
+    if case.declared_given_crop is not None:
+        found["law known"] = peers.lowest(_right_by_law(case, probabilities), count=count)
     return {
         rule: {**_hits(case, flagged), "ours": _hits(case, peers.lowest(right, count=int(flagged.sum())))}
         for rule, flagged in found.items()
     }
 
 
+def _right_by_law(case: Case, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) P(right) of the same scores under the law itself: the best that any estimate of the channel could rank."""
+    assert case.declared_given_crop is not None
+    joint = probabilities * case.declared_given_crop
+    return np.asarray(joint[np.arange(len(joint)), case.declared] / joint.sum(axis=1))
+
+
 def _curves(case: Case, probabilities: NDArray[np.float64], right: NDArray[np.float64]) -> dict[str, list[int]]:
     """Wrong declarations among the first COUNTS of each ranking."""
     chosen = probabilities[np.arange(len(case.declared)), case.declared]
     rankings = {"list": right, "p(declared)": chosen, "reference": case.reference}
+    if case.declared_given_crop is not None:
+        rankings["law known"] = _right_by_law(case, probabilities)
     return {name: _wrong_among_first(case, score) for name, score in rankings.items() if score is not None}
 
 

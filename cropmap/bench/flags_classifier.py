@@ -26,7 +26,7 @@ WEIGHT_DECAY: Final = 1e-4
 
 @dataclass(frozen=True)
 class Light:
-    hidden: int = 96
+    hidden: int = 256
     epochs: int = 8
 
 

@@ -90,6 +90,7 @@ def _of_networks(settings: Settings, setting: Setting, *, parcels: int, config: 
     return Case(
         crops=dataset.crops, true=dataset.label[keep].astype(np.int64), declared=declared.astype(np.int64),
         observations=dataset.series.lengths[keep], legend=plain_legend(dataset.crops),
+        declared_given_crop=drawn_from[region][:, position, :][np.arange(len(keep)), :, position[declared]],
         score=lambda without: _network_logits(settings, planted, config, keep, without, seed=seed),
     )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Precision against the number of flags: the list, P(declared), the reference, and two rules at their own number."""
+"""Precision against the number of flags: the list, P(declared), the same scores with the law of the mismatches known,
+the reference, and two rules at their own number."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import numpy as np
 from cropmap.bench.flags import COUNTS
 from cropmap.store import Store
 
-LINES: Final = {"list": ("#1b6e3c", "-"), "p(declared)": ("#b3541e", "--"), "reference": ("#777777", ":")}
+LINES: Final = {"list": ("#1b6e3c", "-"), "p(declared)": ("#b3541e", "--"), "law known": ("#c9a227", "-."),
+                "reference": ("#777777", ":")}  # fmt: skip
 POINTS: Final = {"Sen4CAP": ("#33508a", "s"), "Flemish": ("#8a3372", "D")}
 
 

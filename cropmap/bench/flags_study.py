@@ -122,6 +122,7 @@ def planted(grown: Grown, setting: Setting, reference: Reference | None, *, seed
             inputs, declared, grown.folds, classes=len(CROPS), without=without, light=setting.light, seed=seed
         ),
         reference=None if reference is None else reference.right(grown, declared, drawn_from),
+        declared_given_crop=drawn_from[grown.region, :, declared],
     )  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def _code() -> str:
     root = Path(cropmap.__file__).parent
     names = ("assess", "case", "channel", "gates", "guards", "suspects", "verdict")
     judging = [root / "assessments" / f"{name}.py" for name in names]
-    making = [root / "bench" / f"flags_{name}.py" for name in ("classifier", "reference", "season")]
+    making = [root / "bench" / f"flags{part}.py" for part in ("", "_classifier", "_reference", "_season")]
     return files_hash([*judging, *making, *(root / "simulation").glob("*.py")])
 
 

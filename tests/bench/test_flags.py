@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,21 @@ def test_counts_of_a_case_that_is_known() -> None:
     assert found["peers"]["Flemish"] == {"flags": 30, "false": 0, "ours": {"flags": 30, "false": 0}}
     assert found["peers"]["Sen4CAP"]["flags"] == 0  # the declared crop is second of two that tie
     assert found["curves"]["list"][:2] == found["curves"]["p(declared)"][:2] == [25, 30]
+
+
+def test_under_a_uniform_law_nothing_ranks_better_than_p_declared() -> None:
+    """P(right) is then a rising function of p(declared); with one flow alone, only that flow is at issue."""
+    rng, usual = np.random.default_rng(1), case(wrong=30)
+    logits = rng.normal(size=(900, 3)).astype(np.float32)
+    law = np.where(np.eye(3)[usual.declared] == 1, 0.96, 0.02)
+    uniform = replace(usual, score=lambda _: logits, declared_given_crop=law)
+    found = row(uniform, seed=0)["curves"]
+    assert found["law known"] == found["p(declared)"]
+    one_flow = np.where(np.eye(3)[usual.declared] == 1, 0.96, 0.0)
+    one_flow[usual.declared == 0, 2] = 0.1  # wheat as maize
+    found = row(replace(uniform, declared_given_crop=one_flow), seed=0)
+    assert found["curves"]["law known"][4] > found["curves"]["p(declared)"][4]
+    assert found["peers"]["law known"]["flags"] == found["peers"]["p(declared)"]["flags"]
 
 
 def test_tables_are_means_over_seeds() -> None:
