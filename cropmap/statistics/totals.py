@@ -42,6 +42,10 @@ class Totals:
     """[R]: the gap is within tolerance"""
     assigned: Integers
     """[N] column of each parcel: declared, else the likeliest"""
+    verdict: Integers
+    """[N] position in VERDICTS"""
+    doubt: Floats
+    """[N] Σ_j q (1 - q) over the crops: how often a review of the parcel is expected to surprise"""
     mapped_parts: tuple[Integers, Integers, Floats]
     """(parcel, column, ha): what makes up `mapped`"""
     strata: ReviewedStrata
@@ -60,7 +64,8 @@ def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *,
         np.zeros((regions, len(VERDICTS))), *(np.zeros((regions, len(VERDICTS), width)) for _ in range(3))
     )
     gap, raked = np.zeros(regions), np.ones(regions, dtype=bool)
-    assigned = np.empty(len(people.area), dtype=np.intp)
+    assigned, verdicts = np.empty(len(people.area), dtype=np.intp), np.empty(len(people.area), dtype=np.intp)
+    doubt = np.empty(len(people.area))
     parts: list[tuple[Integers, Integers, Floats]] = []
     sampled: list[tuple[Integers, Integers, Floats, Floats, Integers, Integers, Floats]] = []
     for region in range(regions):
@@ -69,7 +74,8 @@ def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *,
             continue
         local = _Region.of(people, probabilities, shares[region], columns, span)
         gap[region], raked[region] = local.gap, local.raked
-        assigned[span] = local.assigned
+        assigned[span], verdicts[span] = local.assigned, local.verdict
+        doubt[span] = local.variance[:, : len(columns.crops)].sum(axis=1)
         _add_cells(cells, region, local)
         parts.append((span.start + local.mapped[0], local.mapped[1], local.mapped[2]))
         here = reviewed[(reviewed >= span.start) & (reviewed < span.stop)] - span.start
@@ -86,6 +92,8 @@ def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *,
         raking_gap=gap,
         raked=raked,
         assigned=assigned,
+        verdict=verdicts,
+        doubt=doubt,
         mapped_parts=(parcel, column, area),
         strata=strata,
         reviewed_stratum=stratum,
