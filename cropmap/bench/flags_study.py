@@ -7,10 +7,9 @@ declarations differ from seed to seed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +20,10 @@ from cropmap.bench.flags import Case, row
 from cropmap.bench.flags_classifier import Light, Projection, out_of_fold
 from cropmap.bench.flags_reference import Reference, learn
 from cropmap.bench.flags_season import Grown, grow
+from cropmap.bench.kept import kept
 from cropmap.legends import Legend
 from cropmap.progress import Counter
-from cropmap.provenance import files_hash, value_hash
+from cropmap.provenance import files_hash
 from cropmap.simulation.crops import CROPS
 from cropmap.simulation.mismatches import Pattern, atypical, declare, joint_shares, law
 from cropmap.store import Store
@@ -69,7 +69,7 @@ def measure(store: Store, settings: Sequence[Setting], *, parcels: int, seeds: S
             population = _Population(season, seed)
             for setting in settings:
                 asked = {"setting": asdict(setting), "parcels": parcels, "seed": seed, "code": code}
-                rows.append(_kept(store, f"bench/flags/{value_hash(asked)}.json", population, setting))
+                rows.append(kept(store, "flags", asked, partial(_run, population, setting)))
                 counter.add()
     return rows
 
@@ -100,13 +100,9 @@ class _Population:
         return grow(parcels=self.season.parcels, season=self.season.number, seed=self.seed)
 
 
-def _kept(store: Store, name: str, population: _Population, setting: Setting) -> dict[str, Any]:
-    if not store.exists(name):
-        case = planted(population.grown, setting, population.season.reference, seed=population.seed)
-        found = {"setting": setting.name, "seed": population.seed, **row(case, seed=population.seed)}
-        store.write_bytes(name, json.dumps(found).encode())
-    kept: dict[str, Any] = json.loads(store.read_bytes(name))
-    return kept
+def _run(population: _Population, setting: Setting) -> dict[str, Any]:
+    case = planted(population.grown, setting, population.season.reference, seed=population.seed)
+    return {"setting": setting.name, "seed": population.seed, **row(case, seed=population.seed)}
 
 
 def planted(grown: Grown, setting: Setting, reference: Reference | None, *, seed: int) -> Case:

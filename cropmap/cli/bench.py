@@ -164,6 +164,22 @@ def reviews(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
     table(covered, list(covered[0]))
 
 
+@bench.command("areas")
+def areas(
+    parcels: Annotated[int, typer.Option("--parcels", min=2_000, help="simulated parcels")] = 25_000,
+    populations: Annotated[int, typer.Option("--populations", min=1, help="populations per scenario")] = 20,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Area estimates against the truth: coverage of the intervals, bias and error, beside other estimators."""
+    settings = prepare(home)
+    from cropmap.bench.areas import measure
+    from cropmap.bench.areas import table as figures
+
+    rows = measure(settings.open_store(), parcels=parcels, seeds=range(populations))
+    _print(figures(rows), as_json=as_json)
+
+
 @bench.command("flags")
 def flags(
     grid: Annotated[bool, typer.Option("--grid", help="every pattern, share of wrong declarations and stress")] = False,

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cropmap.errors import InputError
 from cropmap.legends import Legend
 from cropmap.statistics.confidentiality import CONFIDENTIAL, DOMINANCE, MIN_HOLDINGS, MIN_HOLDINGS_NUTS3, STATEMENT
 from cropmap.statistics.contributors import Contributors
-from cropmap.statistics.crops import Columns, columns
+from cropmap.statistics.crops import columns
 from cropmap.statistics.difference import OVERCONFIDENT, PRIOR_SIZE, Corrected, Reviews, correct, overconfidence
 from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population
-from cropmap.statistics.posterior import DECLARATION_ERROR, Floats, Integers
+from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
+from cropmap.statistics.reviewed import found, with_finding
 from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
 from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
 
@@ -52,10 +52,10 @@ def estimate_areas(
     crop_code. `reviews`: parcel_id, found_code, inclusion_probability; rows without a found_code were not visited.
     At NUTS-3 a cell needs max(min_holdings, min_holdings_nuts3) holdings. Raises InputError.
     """
-    visited = _visited(reviews)
+    visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
     people = population(parcels, predictions, legend, cols, regions=regions)
-    position, truth, inclusion = _found(visited, people, cols)
+    position, truth, inclusion = found(visited, people, cols)
     sums = totals(people, np.asarray(predictions.probabilities), cols, reviewed=position)
     crops = len(cols.crops)
     phi = overconfidence(
@@ -96,29 +96,6 @@ def estimate_areas(
         "cells": len(table),
     }
     return Estimated(table, report)
-
-
-def _visited(reviews: pd.DataFrame | None) -> pd.DataFrame:
-    if reviews is None:
-        return pd.DataFrame({"parcel_id": [], "found_code": [], "inclusion_probability": []}, dtype=object)
-    return reviews[reviews["found_code"].notna()]
-
-
-def _found(visited: pd.DataFrame, people: Population, cols: Columns) -> tuple[Integers, Floats, Floats]:
-    """(position in the population, y [n, J + S], π), by position; reviews of parcels outside it are left out."""
-    repeated = visited["parcel_id"][visited["parcel_id"].duplicated()]
-    if len(repeated):
-        raise InputError(f"parcel {repeated.iloc[0]} is reviewed twice", where="reviews", mend="Keep one row of it")
-    inclusion = visited["inclusion_probability"].to_numpy(float)
-    if not ((inclusion > 0) & (inclusion <= 1)).all():
-        raise InputError("an inclusion probability is not in (0, 1]", where="reviews", mend="Keep the sample's column")
-    position = pd.Index(people.parcel_id).get_indexer(pd.Index(visited["parcel_id"]))
-    order = np.argsort(position, kind="stable")
-    order = order[position[order] != NONE]
-    truth = np.zeros((len(order), len(cols.crops)))
-    columns_found = [cols.of_code[code] for code in visited["found_code"].to_numpy(object)[order]]
-    truth[np.arange(len(order)), columns_found] = 1
-    return position[order], cols.with_sums(truth), inclusion[order]
 
 
 def _report(

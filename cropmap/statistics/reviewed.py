@@ -1,0 +1,35 @@
+"""What people found on the parcels of a sample, as arrays beside the population."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cropmap.errors import InputError
+from cropmap.statistics.crops import Columns
+from cropmap.statistics.population import NONE, Population
+from cropmap.statistics.posterior import Floats, Integers
+
+
+def with_finding(reviews: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows (parcel_id, found_code, inclusion_probability) that were visited."""
+    if reviews is None:
+        return pd.DataFrame({"parcel_id": [], "found_code": [], "inclusion_probability": []}, dtype=object)
+    return reviews[reviews["found_code"].notna()]
+
+
+def found(visited: pd.DataFrame, people: Population, cols: Columns) -> tuple[Integers, Floats, Floats]:
+    """(position in the population, y [n, J + S], π), by position; reviews of parcels outside it are left out."""
+    repeated = visited["parcel_id"][visited["parcel_id"].duplicated()]
+    if len(repeated):
+        raise InputError(f"parcel {repeated.iloc[0]} is reviewed twice", where="reviews", mend="Keep one row of it")
+    inclusion = visited["inclusion_probability"].to_numpy(float)
+    if not ((inclusion > 0) & (inclusion <= 1)).all():
+        raise InputError("an inclusion probability is not in (0, 1]", where="reviews", mend="Keep the sample's column")
+    position = pd.Index(people.parcel_id).get_indexer(pd.Index(visited["parcel_id"]))
+    order = np.argsort(position, kind="stable")
+    order = order[position[order] != NONE]
+    truth = np.zeros((len(order), len(cols.crops)))
+    columns_found = [cols.of_code[code] for code in visited["found_code"].to_numpy(object)[order]]
+    truth[np.arange(len(order)), columns_found] = 1
+    return position[order], cols.with_sums(truth), inclusion[order]
