@@ -127,6 +127,8 @@ def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:
         return _Judgement(fit, nothing, nothing, np.zeros(classes, dtype=bool), None, refusals)
     first = largest_list(evidence.right, target=target, candidates=~nothing)
     refused = guards.refused_classes(_tail(channel, evidence, first))
+    if guards.too_many_refused(refused, case.declared):
+        refusals.append(f"{int(refused.sum())} of {classes} classes have more mismatches than the model can explain")
     kept = ~refused[case.declared]
     flagged = largest_list(evidence.right, target=target, candidates=kept)
     counts = _tail(channel, evidence, flagged, without=refused)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from cropmap.assessments.channel import Channel
-from cropmap.assessments.guards import TailCounts, refused_classes, reliability, skill, tail_counts, tail_refused
+from cropmap.assessments.guards import (
+    TailCounts,
+    refused_classes,
+    reliability,
+    skill,
+    tail_counts,
+    tail_refused,
+    too_many_refused,
+)
 from cropmap.assessments.verdict import largest_list
 
 
@@ -22,6 +30,18 @@ def test_list_is_refused_above_one_and_a_half_when_chance_cannot_explain_it() ->
 def test_class_is_refused_on_both_conditions() -> None:
     refused = refused_classes(_counts([30, 19, 5, 0], [10, 10, 2, 0]))
     assert list(refused) == [True, False, False, False]  # the third: 2.5 times, but 3 over < 3√2
+
+
+def test_many_refused_classes_discredit_the_scores_of_all() -> None:
+    def refused(classes: int, count: int, *, occurring: int | None = None) -> bool:
+        return too_many_refused(np.arange(classes) < count, np.arange(occurring or classes).repeat(2))
+
+    assert not refused(13, 3)
+    assert refused(13, 4)
+    assert not refused(3, 2)  # two, whatever they are a share of
+    assert refused(3, 3)
+    assert refused(40, 4, occurring=13)  # classes that nobody declares are no support
+    assert not refused(40, 10)
 
 
 def test_tail_counts_by_hand() -> None:
