@@ -140,6 +140,17 @@ class ReviewPart(StrEnum):
     """the published mismatches"""
     CONTROL = "control"
     """everything else that was assessed or could not be"""
+    AREA = "area"
+    """all declarations, for area statistics"""
+
+
+class ReviewPurpose(StrEnum):
+    """What a review sample was drawn for."""
+
+    LIST = "list"
+    """to certify the list of mismatches, and to see what it misses"""
+    AREAS = "areas"
+    """to correct the area statistics"""
 
 
 class Finding(StrEnum):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
+from cropmap.schemas import ReviewPurpose
 
 review: Final = typer.Typer(no_args_is_help=True, help="Reviews by people: sample, findings, what they certify.")
 SUFFIXES: Final = (".csv", ".gpkg")
@@ -24,11 +25,17 @@ def sample(
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.csv or FILE.gpkg for the field")],
     budget: Annotated[int, typer.Option("--budget", min=10, help="parcels to review")] = 300,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="the same seed draws the same parcels")] = 0,
+    purpose: Annotated[
+        ReviewPurpose, typer.Option("--for", help="certify the list, or correct the area statistics")
+    ] = ReviewPurpose.LIST,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw parcels of the published run to review: at random inside the mismatches, and a control of all the rest.
+    """Draw parcels of the published run to review.
+
+    For the list: at random inside the mismatches, and a control of all the rest. For areas: from all declarations by
+    region, verdict and crop, large parcels more often; the next run estimates with what was found.
 
     The sample is recorded; the same command again gives the same parcels and changes nothing.
     """
@@ -39,10 +46,12 @@ def sample(
     if out.suffix.lower() not in SUFFIXES:
         raise ConfigurationError(f"{out.name} is neither .csv nor .gpkg", where="--out")
     context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.area_reviews import draw_area_reviews
     from cropmap.stages.reviews import draw_reviews, refuse_to_overwrite
 
     refuse_to_overwrite(out)
-    answer, file = draw_reviews(
+    draw = draw_area_reviews if purpose == ReviewPurpose.AREAS else draw_reviews
+    answer, file = draw(
         context, budget=budget, seed=seed, drawn_at=datetime.now(UTC),
         format_="gpkg" if out.suffix.lower() == ".gpkg" else "csv",
     )  # fmt: skip

@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 
 from cropmap.database.connection import Connection, database_errors
 from cropmap.database.copying import ColumnType, copy_frame
+from cropmap.schemas import ReviewPurpose
 
 SAMPLE: Final[dict[str, ColumnType]] = {
     "parcel_id": "text", "part": "text", "stratum": "text", "stratum_size": "int4", "list_rank": "int4",
@@ -21,14 +22,14 @@ FOUND: Final = ("finding", "found_code", "reviewed_by", "reviewed_at", "note")
 
 INSERT_CAMPAIGN: Final = """
 INSERT INTO review_campaign (campaign_id, agency, season, run_id, budget, seed, list_share, target, delta,
-                             estimated_rate, list_size, grid, drawn_at)
+                             estimated_rate, list_size, grid, drawn_at, purpose)
 VALUES (%(campaign_id)s, %(agency)s, %(season)s, %(run_id)s, %(budget)s, %(seed)s, %(list_share)s, %(target)s,
-        %(delta)s, %(estimated_rate)s, %(list_size)s, %(grid)s, %(drawn_at)s)
+        %(delta)s, %(estimated_rate)s, %(list_size)s, %(grid)s, %(drawn_at)s, %(purpose)s)
 ON CONFLICT DO NOTHING
 """
 CAMPAIGNS: Final = """
 SELECT campaign_id, agency, season, run_id, budget, seed, list_share, target, delta, estimated_rate, list_size, grid,
-       drawn_at, (SELECT min(imported_at) FROM review r WHERE r.campaign_id = c.campaign_id) AS first_review
+       drawn_at, purpose, (SELECT min(imported_at) FROM review r WHERE r.campaign_id = c.campaign_id) AS first_review
 FROM review_campaign c WHERE agency = %(agency)s AND season = %(season)s ORDER BY drawn_at, campaign_id
 """
 LATEST: Final = """
@@ -90,6 +91,7 @@ class Campaign:
     list_size: int
     grid: list[int]
     drawn_at: datetime
+    purpose: str = str(ReviewPurpose.LIST)
     first_review: datetime | None = None
     """when the first finding came in"""
 

@@ -24,6 +24,7 @@ from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version, content_hash
+from cropmap.stages.area_reviews import area_reviews
 from cropmap.stages.champion import judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
@@ -72,7 +73,8 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
         model = predicting_model(context, data, architecture, key=key)
         key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
-    digest = content_hash(data.state, str(as_of), architecture, key, code_version(), length=12)
+    reviewed = () if is_carried(data.parcels) else area_reviews(context).key
+    digest = content_hash(data.state, str(as_of), architecture, key, code_version(), *reviewed, length=12)
     return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id)
 
 
@@ -157,12 +159,13 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
         _write(context, plan, "statistics", no_statistics(), REPORT)
         return []
     if not context.store.exists(plan.name("statistics.json")):
+        reviewed = area_reviews(context)
         estimated = estimate_areas(
             data.parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]],
             Predictions.read(context.store, plan.name("predictions.parquet")),
-            data.legend, min_holdings=section.min_holdings, dominance=section.dominance,
+            data.legend, min_holdings=section.min_holdings, dominance=section.dominance, reviews=reviewed.table,
         )  # fmt: skip
-        _write(context, plan, "statistics", estimated.table, estimated.report)
+        _write(context, plan, "statistics", estimated.table, estimated.report | {"review_sample": reviewed.report})
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
     shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]
     largest = table[table["level"] == table["level"].max()].nlargest(SHOWN_ROWS, "estimate_ha")[shown].round(1)

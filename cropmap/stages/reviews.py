@@ -23,7 +23,7 @@ from cropmap.database.reviews import Campaign
 from cropmap.errors import InputError
 from cropmap.legends import Legend
 from cropmap.provenance import content_hash
-from cropmap.schemas import Finding, ReviewPart
+from cropmap.schemas import Finding, ReviewPart, ReviewPurpose
 from cropmap.sources.findings import FILLED_IN, check_findings, read_findings_file
 from cropmap.stages.context import SeasonContext
 
@@ -62,8 +62,8 @@ def draw_reviews(
     """
     section, legend = context.agency.review, context.agency.read_legend()
     with context.connect() as connection:
-        run_id, said = _published(context, connection)
-        assessed = _assessed(context, connection, run_id)
+        run_id, said = published_list(context, connection)
+        assessed = assessed_parcels(context, connection, run_id)
         crop_group = [legend.group_of(crop) if crop else None for crop in assessed["declared_crop"]]
         drawn = draw_sample(
             assessed.assign(crop_group=pd.Series(crop_group, dtype=object)), budget=budget,
@@ -81,7 +81,7 @@ def draw_reviews(
         sample = reviews.read_sample(connection, campaign.campaign_id)
         outlines = register.read_declarations(connection, **context.key)
     answer = _drawn(campaign, campaigns, sample, is_new=is_new)
-    return answer, _field_file(sample, outlines, campaign, legend, format_)
+    return answer, field_file(sample, outlines, campaign, legend, format_)
 
 
 def refuse_to_overwrite(path: Path) -> None:
@@ -124,7 +124,7 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
 
 
 def review_report(context: SeasonContext, *, campaign: str | None = None) -> dict[str, Any]:
-    """What the reviews of a sample say: the certificate, false alarms and misses, the estimated rate against the found.
+    """What the reviews of a list say: the certificate, false alarms and misses, the estimated rate against the found.
 
     Without a name, the last sample that was drawn from the published run, else of the season.
     """
@@ -134,7 +134,7 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> dic
         published = _published_run(context, connection)
         chosen = _chosen(campaigns, campaign, published)
         sample = reviews.read_sample(connection, chosen.campaign_id)
-        assessed = _assessed(context, connection, chosen.run_id)
+        assessed = assessed_parcels(context, connection, chosen.run_id)
     sample = sample.assign(outcome=outcomes(sample, legend))
     found = figures(assessed, sample)
     alarms, misses = (next(f for f in found if f.what == what and f.by == "all") for what in ("false_alarms", "misses"))
@@ -167,7 +167,7 @@ def run_statement(context: SeasonContext, run_id: str) -> str:
         return reviews.run_statement(connection, run_id) or "Not certified: nobody has reviewed this list."
 
 
-def _published(context: SeasonContext, connection: Connection) -> tuple[str, dict[str, Any]]:
+def published_list(context: SeasonContext, connection: Connection) -> tuple[str, dict[str, Any]]:
     """(run, what it said of its list)."""
     run_id = _published_run(context, connection)
     run = runs.read_run(connection, run_id) if run_id else None
@@ -183,7 +183,7 @@ def _published_run(context: SeasonContext, connection: Connection) -> str:
     return next((str(row["run_id"]) for row in seasons if row["season"] == context.season.year), "")
 
 
-def _assessed(context: SeasonContext, connection: Connection, run_id: str) -> pd.DataFrame:
+def assessed_parcels(context: SeasonContext, connection: Connection, run_id: str) -> pd.DataFrame:
     rows = queries.assessments(connection, **context.key, run_id=run_id, limit=None).items
     if not rows:
         raise InputError("nothing is assessed: a forecast has no declarations", where=run_id)
@@ -202,7 +202,8 @@ def _refuse_other_delta(campaigns: list[Campaign], campaign: Campaign) -> None:
 
 def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, *, is_new: bool) -> dict[str, Any]:
     control = sample[sample["part"] == str(ReviewPart.CONTROL)]
-    others = [c.campaign_id for c in campaigns if c.run_id == campaign.run_id and c.campaign_id != campaign.campaign_id]
+    same = (c for c in _of_lists(campaigns) if c.run_id == campaign.run_id)
+    others = [c.campaign_id for c in same if c.campaign_id != campaign.campaign_id]
     note = f"{', '.join(others)} was drawn of the same list: only the sample that is reviewed first can certify it"
     return {
         "campaign": campaign.campaign_id, "run_id": campaign.run_id, "new": is_new, "list": campaign.list_size,
@@ -212,7 +213,7 @@ def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, 
     }  # fmt: skip
 
 
-def _field_file(
+def field_file(
     sample: pd.DataFrame, outlines: gpd.GeoDataFrame, campaign: Campaign, legend: Legend, format_: FieldFormat
 ) -> bytes:
     names = [legend.by_code[code].crop_name if code in legend.by_code else "" for code in sample["declared_code"]]
@@ -249,6 +250,8 @@ def _recertify(
 ) -> str:
     campaigns = reviews.read_campaigns(connection, **context.key)
     campaign = next(c for c in campaigns if c.campaign_id == campaign_id)
+    if campaign.purpose == ReviewPurpose.AREAS:
+        return "Drawn for area statistics: the next run takes it in, and it certifies no list."
     sample = reviews.read_sample(connection, campaign_id)
     said = _said(_certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign)
     stored = {name: said[name] for name in CERTIFIED}
@@ -259,7 +262,7 @@ def _recertify(
 def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame) -> Certificate:
     listed = sample[sample["part"] == str(ReviewPart.LIST)]
     first = min(
-        (c for c in campaigns if c.run_id == campaign.run_id and c.first_review is not None),
+        (c for c in _of_lists(campaigns) if c.run_id == campaign.run_id and c.first_review is not None),
         key=lambda c: (c.first_review, c.drawn_at, c.campaign_id), default=campaign,
     )  # fmt: skip
     return certify(
@@ -278,9 +281,14 @@ def _said(certificate: Certificate, campaign: Campaign) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _of_lists(campaigns: list[Campaign]) -> list[Campaign]:
+    return [c for c in campaigns if c.purpose == ReviewPurpose.LIST]
+
+
 def _chosen(campaigns: list[Campaign], name: str | None, published: str) -> Campaign:
+    campaigns = _of_lists(campaigns)
     if not campaigns:
-        raise InputError("no sample was drawn in this season", mend="Run `cropmap review sample` first")
+        raise InputError("no sample of a list was drawn in this season", mend="Run `cropmap review sample` first")
     if name is not None:
         found = [c for c in campaigns if c.campaign_id == name]
         if not found:

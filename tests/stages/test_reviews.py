@@ -186,7 +186,7 @@ def test_nothing_published_or_drawn_is_said(season: SeasonContext, tiny_inputs: 
     other = open_context(tiny_inputs, tmp_path, agency="other")
     with pytest.raises(InputError, match="is not published"):
         draw(other)
-    with pytest.raises(InputError, match="no sample was drawn"):
+    with pytest.raises(InputError, match="no sample of a list was drawn"):
         review_report(season)
     path = tmp_path / "f.csv"
     path.write_text("parcel_id,finding\n1,right\n")

@@ -1,0 +1,106 @@
+"""Reviews for area statistics: draw parcels of the published run by their area, take what was found to the estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from cropmap.database import declarations as register
+from cropmap.database import reviews
+from cropmap.database.reviews import Campaign
+from cropmap.errors import InputError
+from cropmap.predictions.predictions import Predictions
+from cropmap.provenance import content_hash
+from cropmap.schemas import Finding, ReviewPart, ReviewPurpose
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.reviews import FieldFormat, assessed_parcels, field_file, published_list
+from cropmap.statistics.review_design import draw_area_sample
+
+REVIEWED: Final = ("parcel_id", "found_code", "inclusion_probability")
+
+
+@dataclass(frozen=True)
+class AreaReviews:
+    """One sample with its findings, as `estimate_areas` takes it."""
+
+    table: pd.DataFrame
+    """REVIEWED; the probabilities are those of being drawn and judged"""
+    report: dict[str, Any]
+    """campaign, drawn, judged, and how many findings named no crop"""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What a run must be remade for; nothing where nothing was reviewed."""
+        rows = self.table.sort_values("parcel_id").astype(str).agg(" ".join, axis=1)
+        return (content_hash(*rows),) if len(self.table) else ()
+
+
+def draw_area_reviews(
+    context: SeasonContext, *, budget: int, seed: int, drawn_at: datetime, format_: FieldFormat
+) -> tuple[dict[str, Any], bytes]:
+    """Draws a sample of all declarations of the published run, records it, and returns what was drawn and the file for
+    the field. The same budget and seed give the recorded sample again. Raises InputError where nothing is published."""
+    legend = context.agency.read_legend()
+    with context.connect() as connection:
+        run_id, _ = published_list(context, connection)
+        name = f"runs/{run_id}/predictions.parquet"
+        if not context.store.exists(name):
+            raise InputError(
+                "the run's probabilities are not in the store", where=name, mend="Publish the season again, then draw"
+            )
+        parcels = assessed_parcels(context, connection, run_id).rename(columns={"declared_code": "crop_code"})
+        drawn = draw_area_sample(parcels, Predictions.read(context.store, name), legend, budget=budget, seed=seed)
+        campaign = Campaign(
+            content_hash(run_id, str(ReviewPurpose.AREAS), str(budget), str(seed), length=12), **context.key,
+            run_id=run_id, budget=budget, seed=seed, list_share=0.0, target=None, delta=context.agency.review.delta,
+            estimated_rate=None, list_size=0, grid=[], drawn_at=drawn_at, purpose=str(ReviewPurpose.AREAS),
+        )  # fmt: skip
+        rows = drawn.assign(part=str(ReviewPart.AREA), list_rank=pd.array([pd.NA] * len(drawn), dtype="Int64"))
+        is_new = reviews.store_campaign(connection, campaign, rows)
+        sample = reviews.read_sample(connection, campaign.campaign_id)
+        outlines = register.read_declarations(connection, **context.key)
+    answer = {
+        "campaign": campaign.campaign_id, "run_id": run_id, "new": is_new, "drawn": len(sample),
+        "strata": sample["stratum"].nunique(), "certain": int((sample["inclusion_probability"] == 1).sum()),
+        "area_ha": round(float(sample["area_ha"].astype(float).sum()), 1),
+    }  # fmt: skip
+    return answer, field_file(sample, outlines, campaign, legend, format_)
+
+
+def area_reviews(context: SeasonContext) -> AreaReviews:
+    """The findings of the last sample for areas that has any; else of the last sample of a list: also that one is drawn
+    from all declarations with known probabilities, only less well for areas.
+
+    Parcels that nobody could visit or judge are made up for by the others of their stratum.
+    """
+    with context.connect() as connection:
+        with_findings = [c for c in reviews.read_campaigns(connection, **context.key) if c.first_review is not None]
+        if not with_findings:
+            return AreaReviews(pd.DataFrame(columns=list(REVIEWED)), {"campaign": None})
+        for_areas = [c for c in with_findings if c.purpose == ReviewPurpose.AREAS]
+        campaign = (for_areas or with_findings)[-1]
+        sample = reviews.read_sample(connection, campaign.campaign_id)
+    return judged(sample, campaign.campaign_id)
+
+
+def judged(sample: pd.DataFrame, campaign: str) -> AreaReviews:
+    """Of drawn parcels (parcel_id, stratum, area_ha, inclusion_probability, declared_code, finding, found_code) those
+    whose crop is known; each stands for its share of the stratum's area that was drawn and not judged besides."""
+    right = sample["finding"] == str(Finding.RIGHT)
+    found = sample["declared_code"].where(right, sample["found_code"].where(sample["finding"] == str(Finding.WRONG)))
+    known = found.notna().to_numpy(bool)
+    inclusion = sample["inclusion_probability"].to_numpy(float)
+    expanded = pd.Series(sample["area_ha"].to_numpy(float) / inclusion).groupby(sample["stratum"].to_numpy(object))
+    answered = expanded.transform(lambda stratum: stratum[known[stratum.index]].sum() / stratum.sum())
+    table = pd.DataFrame({
+        "parcel_id": sample["parcel_id"], "found_code": found,
+        "inclusion_probability": np.minimum(inclusion * answered.to_numpy(float), 1.0),
+    })  # fmt: skip
+    nameless = (sample["finding"] == str(Finding.WRONG)) & sample["found_code"].isna()
+    report = {"campaign": campaign, "drawn": len(sample), "judged": int(known.sum()),
+              "wrong_without_crop": int(nameless.sum())}  # fmt: skip
+    return AreaReviews(table[known].reset_index(drop=True), report)
