@@ -116,7 +116,8 @@ def _against_truth(found: OutOfFold, season: Brittany) -> float:
 
 
 def _row(scores: Evaluation) -> dict[str, Any]:
-    figures = {"OA": scores.oa, "kappa": scores.kappa, "macro F1": scores.macro_f1, "ECE": scores.ece}
+    figures = {"OA": scores.oa, "kappa": scores.kappa, "macro F1": scores.macro_f1, "ECE": scores.ece,
+               "ECE by chance": scores.ece_by_chance}  # fmt: skip
     return {"n": scores.n, **{name: _text(value) for name, value in figures.items()}}
 
 

@@ -50,6 +50,8 @@ class Evaluation:
     """mean F1 of the classes that have parcels"""
     ece: float
     """expected calibration error of the top class, 15 equal bins (Guo et al. 2017)"""
+    ece_by_chance: float
+    """the mean ECE of so many parcels whose probabilities were exactly right: what is left of `ece` by chance alone"""
     brier: float
     """mean squared error of the probability vector, 0-2 (Brier 1950)"""
     per_class: tuple[ClassScore, ...]
@@ -94,13 +96,15 @@ def evaluate(
     per_class = _per_class(matrix, crops)
     right = predicted == label
     parts = {} if fold is None else {name: fold == k for k, name in enumerate(fold_names) if (fold == k).any()}
-    bins = _reliability(probabilities.max(axis=1), right)
+    confidence = probabilities.max(axis=1)
+    bins = _reliability(confidence, right)
     return Evaluation(
         n=len(label),
         oa=float(right.mean()),
         kappa=_kappa(matrix),
         macro_f1=_macro_f1(per_class),
         ece=sum(b.n * abs(b.confidence - b.accuracy) for b in bins) / len(label),
+        ece_by_chance=_ece_by_chance(confidence),
         brier=float(((probabilities - np.eye(len(crops))[label]) ** 2).sum(axis=1).mean()),
         per_class=per_class,
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
@@ -145,13 +149,23 @@ def _kappa(matrix: NDArray[np.int64]) -> float:
 
 
 def _reliability(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    position = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    position = _bin(confidence)
     count = np.bincount(position, minlength=ECE_BINS)
     sure = np.bincount(position, weights=confidence, minlength=ECE_BINS)
     found = np.bincount(position, weights=right, minlength=ECE_BINS)
     return tuple(
         ReliabilityBin(int(n), float(s / n), float(f / n)) for n, s, f in zip(count, sure, found, strict=True) if n
     )
+
+
+def _bin(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+
+
+def _ece_by_chance(confidence: NDArray[np.float32]) -> float:
+    """Mean of |hits - Σ c| over the bins for hits drawn with probability c: √(2/π) standard deviations each."""
+    spread = np.bincount(_bin(confidence), weights=confidence * (1.0 - confidence), minlength=ECE_BINS)
+    return float(np.sqrt(2 / np.pi * spread).sum() / len(confidence))
 
 
 def confusion_picture(evaluation: Evaluation, *, title: str) -> bytes:

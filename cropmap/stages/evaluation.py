@@ -218,7 +218,8 @@ def _summary(result: OutOfFold) -> dict[str, Any]:
         c.crop: {"n": c.support, "precision": c.precision, "recall": c.recall, "f1": c.f1} for c in e.per_class
     }
     return {
-        "n": e.n, "oa": e.oa, "kappa": e.kappa, "macro_f1": e.macro_f1, "ece": e.ece, "brier": e.brier,
+        "n": e.n, "oa": e.oa, "kappa": e.kappa, "macro_f1": e.macro_f1, "ece": e.ece, "ece_by_chance": e.ece_by_chance,
+        "brier": e.brier,
         "per_class": per_class, "per_fold": dict(e.per_fold),
         "confusion": {"crops": list(e.crops), "matrix": [list(row) for row in e.confusion]},
     }  # fmt: skip

@@ -67,3 +67,16 @@ def test_the_confusion_matrix_is_a_picture() -> None:
     png = confusion_picture(evaluate(LABEL, SURE, CROPS), title="lstm")
     assert png.startswith(b"\x89PNG")
     assert len(png) > 5_000
+
+
+def test_ece_by_chance_is_the_mean_of_calibrated_scores() -> None:
+    rng = np.random.default_rng(5)
+    confidence = rng.uniform(0.5, 1, 400)
+    probabilities = np.column_stack([confidence, 1 - confidence]).astype(np.float32)
+    drawn = [
+        evaluate((rng.random(400) > confidence).astype(np.int16), probabilities, ("a", "b")) for _ in range(200)
+    ]  # fmt: skip
+    by_chance = drawn[0].ece_by_chance
+    assert by_chance == pytest.approx(np.mean([one.ece for one in drawn]), rel=0.05)
+    many = evaluate(np.zeros(40_000, np.int16), np.tile(probabilities, (100, 1)), ("a", "b"))
+    assert many.ece_by_chance == pytest.approx(by_chance / 10)
