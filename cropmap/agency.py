@@ -79,6 +79,11 @@ class DeclarationsSection(Section):
     codes: str | None = Field(
         None, description="code list with HCAT3 codes (EuroCrops' columns), from which the legends hcat3… are made"
     )
+    more_codes: dict[str, str] | None = Field(
+        None,
+        description="code (or name, where the list has no codes): HCAT3 code (quoted), of what the file uses "
+        "and the list lacks; added to the profile's",
+    )
 
     @field_validator("columns")
     @classmethod
@@ -252,7 +257,7 @@ class Agency(Section):
         if self.legend in LEVELS:
             assert self.declarations.codes, "checked when the file was read"
             codes = read_code_list(self._base(self.declarations.codes) / self.declarations.codes)
-            return hcat3_legend(codes, level=LEVELS[self.legend])
+            return hcat3_legend(codes.with_more(self.read_profile().more_codes), level=LEVELS[self.legend])
         return Legend.read(self.legend, base=self._base(self.legend))
 
     def read_profile(self) -> Profile:

@@ -54,7 +54,8 @@ def inspect(
     given = _legend(codes) if codes else None
     legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
     found = inspect_file(file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding)
-    read = _read_through(file, found, given, profile, {"member": member, "crs": crs, "encoding": encoding})
+    whole = _legend(codes, profile or found.known_as) if codes else None
+    read = _read_through(file, found, whole, profile, {"member": member, "crs": crs, "encoding": encoding})
     answer = _answer(file, found, read)
     if as_json:
         say(answer, as_json=True)
@@ -80,11 +81,13 @@ def survey(
         table(rows, SURVEY)
 
 
-def _legend(codes: Path) -> Legend:
+def _legend(codes: Path, profile: str | None = None) -> Legend:
     from cropmap.legends.code_lists import read_code_list
     from cropmap.legends.hcat3 import LEVELS, hcat3_legend
+    from cropmap.sources.profiles import Profile
 
-    return hcat3_legend(read_code_list(codes), level=LEVELS["hcat3"])
+    more = Profile.read(profile, base=Path.cwd()).more_codes if profile else {}
+    return hcat3_legend(read_code_list(codes).with_more(more), level=LEVELS["hcat3"])
 
 
 def _read_through(
@@ -187,6 +190,7 @@ def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
     try:
         legend = _legend(folder / codes) if codes else None
         found = inspect_file(path, legends=[legend or Legend.read(BUILT_IN[0])])
+        legend = _legend(folder / codes, found.known_as) if codes else None
         profile, read = _read_through(path, found, legend, found.known_as, {})
     except InputError as error:
         return {"source": name, "reasons": str(error)}

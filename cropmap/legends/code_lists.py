@@ -7,8 +7,8 @@ The lists are CC BY-SA and change every year, so that the agency keeps its own c
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,27 @@ class CodeList:
     """codes that the list gives two harmonised crops: none of them is used"""
     hash: str
 
+    def with_more(self, codes: Mapping[str, str]) -> CodeList:
+        """The list with `codes` (code or name -> HCAT3 code) that it lacks; what it has stays as it is.
+
+        Raises ConfigurationError where a value is no HCAT3 code.
+        """
+        known = {entry.code for entry in self.entries}
+        names = {entry.hcat3_code: entry.hcat3_name for entry in self.entries}
+        new = [
+            ListedCode(code, code, hcat3_code(hcat3, where=f"more_codes: {code}"), names.get(hcat3, ""))
+            for code, hcat3 in codes.items() if code not in known
+        ]  # fmt: skip
+        digest = content_hash(self.hash, *(f"{one.code}={one.hcat3_code}" for one in new)) if new else self.hash
+        return replace(self, entries=(*self.entries, *new), hash=digest)
+
+
+def hcat3_code(text: str, *, where: str) -> str:
+    """Raises ConfigurationError where it is not ten digits."""
+    if not (text.isdecimal() and len(text) == HCAT3_DIGITS):
+        raise ConfigurationError(f"{text!r} is no HCAT3 code", where=where, mend="Ten digits, such as 3301010101")
+    return text
+
 
 def read_code_list(path: Path) -> CodeList:
     """Raises ConfigurationError where the file is no such list."""
@@ -62,10 +83,8 @@ def read_code_list(path: Path) -> CodeList:
 def _entry(row: dict[str, str], number: int, *, where: str) -> ListedCode:
     name = " ".join((row.get("original_name") or "").split())
     hcat3 = (row.get("HCAT3_code") or "").strip()
-    if hcat3 and not (hcat3.isdecimal() and len(hcat3) == HCAT3_DIGITS):
-        raise ConfigurationError(
-            f"line {number}: {hcat3!r} is no HCAT3 code", where=where, mend="Ten digits, such as 3301010101"
-        )
+    if hcat3:
+        hcat3_code(hcat3, where=f"{where}, line {number}")
     return ListedCode((row.get("original_code") or "").strip() or name, name, hcat3 or None,
                       (row.get("HCAT3_name") or "").strip())  # fmt: skip
 

@@ -41,6 +41,17 @@ def classes(legend: Legend) -> dict[str, str | None]:
     return {entry.crop_code: entry.crop for entry in legend.entries}
 
 
+def test_codes_that_the_list_lacks_can_be_added_and_none_is_changed(codes: CodeList) -> None:
+    more = codes.with_more({"99": "3301110000", "01": "3302000000", "Raps": "3301060401"})
+    added = {entry.code: entry.hcat3_code for entry in more.entries}
+    assert (added["99"], added["Raps"], added["01"]) == ("3301110000", "3301060401", "3301010101")
+    assert classes(hcat3_legend(more, level=5))["99"] == "fallow"
+    assert more.hash != codes.hash
+    assert codes.with_more({"01": "3302000000"}) == codes
+    with pytest.raises(ConfigurationError, match="'330111' is no HCAT3 code"):
+        codes.with_more({"99": "330111"})
+
+
 def test_depth_and_cut() -> None:
     """33 01 01 04 02: the crop (2), arable (3), cereal (4), barley (5), spring (6)."""
     assert [depth(code) for code in ("3300000000", "3301000000", "3301010000", "3301010400", "3301010402")] == [

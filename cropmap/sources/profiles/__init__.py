@@ -67,6 +67,8 @@ class Profile(BaseModel):
     exclude: dict[str, Values] = {}
     """column -> values (patterns) of rows that are no crop: landscape elements, overlays"""
     translation: Translation | None = None
+    more_codes: dict[str, str] = {}
+    """code (or name, where the list has no codes) -> HCAT3 code: what the file uses and the code list lacks"""
 
     @classmethod
     def read(cls, reference: str, *, base: Path | None = None) -> Profile:
@@ -84,9 +86,9 @@ class Profile(BaseModel):
         return _parse(path)
 
     def overridden(self, given: Mapping[str, Any]) -> Profile:
-        """This profile with the keys that are given; columns are added role by role."""
-        columns = self.columns | dict(given.get("columns") or {})
-        return self.model_copy(update={**given, "columns": columns})
+        """This profile with the keys that are given; columns are added role by role, codes one by one."""
+        added = {key: getattr(self, key) | dict(given.get(key) or {}) for key in ("columns", "more_codes")}
+        return self.model_copy(update={**given, **added})
 
     def named_columns(self) -> list[str]:
         """Every column of the file that the profile reads."""
