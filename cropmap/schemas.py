@@ -131,6 +131,8 @@ class Reason(StrEnum):
     OTHER_CROP_SUPPORTED = "OTHER_CROP_SUPPORTED"
     LOOK_ALIKE_CROPS = "LOOK_ALIKE_CROPS"
     WEAK_EVIDENCE = "WEAK_EVIDENCE"
+    CONFIRMED_BY_REVIEW = "CONFIRMED_BY_REVIEW"
+    """a person found the declared crop there, whatever the images say"""
 
 
 class ReviewPart(StrEnum):

@@ -80,7 +80,8 @@ def assess(
     min_observations: int = MIN_OBSERVATIONS,
     min_class_parcels: int = MIN_CLASS_PARCELS,
 ) -> Assessed:
-    """Assesses every declared parcel of `parcels` (columns parcel_id, crop_code, area_ha, pixels, has_geometry).
+    """Assesses every declared parcel of `parcels` (columns parcel_id, crop_code, area_ha, pixels, has_geometry; and
+    `confirmed`, where reviews found declarations right).
 
     `mismatch` is the largest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
     declarations and are left out. The same inputs and seed give the same bits.
@@ -125,11 +126,11 @@ def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:
     channel, evidence, refusals = fit.channel, fit.evidence, list(fit.refusals)
     if channel is None:
         return _Judgement(fit, nothing, nothing, np.zeros(classes, dtype=bool), None, refusals)
-    first = largest_list(evidence.right, target=target, candidates=~nothing)
+    first = largest_list(evidence.right, target=target, candidates=~case.confirmed)
     refused = guards.refused_classes(_tail(channel, evidence, first))
     if guards.too_many_refused(refused, case.declared):
         refusals.append(f"{int(refused.sum())} of {classes} classes have more mismatches than the model can explain")
-    kept = ~refused[case.declared]
+    kept = ~refused[case.declared] & ~case.confirmed
     flagged = largest_list(evidence.right, target=target, candidates=kept)
     counts = _tail(channel, evidence, flagged, without=refused)
     if guards.tail_refused(counts):
@@ -171,7 +172,10 @@ def _write_verdicts(table: pd.DataFrame, case: Case, judgement: _Judgement, gate
             unreliable=judgement.unreliable,
             useless=judgement.fit.skill < guards.MIN_SKILL,
         )
+    confirmed = table["confirmed"].to_numpy(bool)
+    verdict[confirmed], reason[confirmed] = str(Verdict.CONFORM), str(Reason.CONFIRMED_BY_REVIEW)
     table["verdict"], table["reason"] = verdict, reason
+    table.loc[confirmed, "priority"] = 0.0
 
 
 def _report(table: pd.DataFrame, case: Case, judgement: _Judgement, *, target: float) -> dict[str, Any]:
@@ -197,7 +201,8 @@ def _sensitivity(judgement: _Judgement, *, target: float) -> list[dict[str, Any]
     if judgement.fit.channel is None:
         return []
     for tail, right in judgement.fit.right_by_tail.items():
-        list_size = int(largest_list(right, target=target, candidates=~judgement.unreliable).sum())
+        candidates = ~judgement.unreliable & ~judgement.fit.case.confirmed
+        list_size = int(largest_list(right, target=target, candidates=candidates).sum())
         rate = float(right[judgement.flagged].mean()) if judgement.flagged.any() else None
         band.append({"tail": tail, "estimated_rate": rate, "list_size": list_size})
     return band

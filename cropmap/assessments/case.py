@@ -53,6 +53,8 @@ class Case:
     groups: tuple[str, ...]
     logits: Floats
     declared: NDArray[np.intp]
+    confirmed: NDArray[np.bool_]
+    """declarations that a review found right: never on the list"""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def prepare(
     """Declarations with crop, n_observations and predicted_crop; the case; the reason of the gate that fired [N]."""
     table = parcels[parcels["crop_code"].notna()].reset_index(drop=True)
     table["crop"] = pd.Series([legend.crop_of(code) for code in table["crop_code"]], index=table.index, dtype=object)
+    if "confirmed" not in table:
+        table["confirmed"] = False
     row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(table["parcel_id"]))
     crops = list(predictions.crops)
     unseen = np.full((1, len(crops)), np.nan)  # row -1: parcels that were never scored
@@ -116,7 +120,13 @@ def prepare(
     groups, member = np.unique([legend.group_of(crop) for crop in crops], return_inverse=True)
     index = pd.Index(crops).get_indexer(pd.Index(table["crop"].to_numpy()[rows]))
     between = _between_groups(logits[rows], member, len(groups))
-    return table, Case(rows, tuple(str(group) for group in groups), between, member[index]), gate
+    return (
+        table,
+        Case(
+            rows, tuple(str(group) for group in groups), between, member[index], table["confirmed"].to_numpy(bool)[rows]
+        ),
+        gate,
+    )
 
 
 def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Floats:

@@ -23,6 +23,7 @@ VERDICTS: Final = {
     Verdict.NOT_ASSESSABLE: "cannot be assessed by satellite",
 }
 WHY: Final = {
+    Reason.CONFIRMED_BY_REVIEW: "A review found the declared crop, {declared}, whatever the series looks like.",
     Reason.OTHER_CROP_SUPPORTED: "The series looks like {predicted} ({probability}), not like {declared} "
     "({supported}).",
     Reason.DECLARED_CROP_SUPPORTED: "The series supports the declared crop, {declared} ({supported}).",

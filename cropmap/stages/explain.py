@@ -24,7 +24,7 @@ from cropmap.observations.tidy import IMPORTED
 from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, predict, run_session
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version
-from cropmap.schemas import ASSESSMENT_COLUMNS, EPSG_EQUAL_AREA, PREDICTION_COLUMNS, AcquisitionStatus
+from cropmap.schemas import ASSESSMENT_COLUMNS, EPSG_EQUAL_AREA, PREDICTION_COLUMNS, AcquisitionStatus, Reason
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
@@ -232,8 +232,11 @@ def _prediction_differences(again: Predictions, here: int, stored: Predictions, 
 def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
     """The way through gates and channel; and what differs from the run's assessment."""
     data, section = run.data, run.context.agency.assessment
+    confirmed = run.assessments.index[run.assessments["reason"] == Reason.CONFIRMED_BY_REVIEW]
     assessed, path = explain_declaration(
-        pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True), run.predictions, data.legend,
+        pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
+            has_geometry=True, confirmed=data.parcels["parcel_id"].isin(confirmed)
+        ), run.predictions, data.legend,
         parcel_id, false_alarm_rate=section.false_alarm_rate, seed=run.context.agency.model.seed,
         min_pixels=section.min_pixels, min_observations=section.min_observations,
         min_class_parcels=section.min_class_parcels,

@@ -36,7 +36,7 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
-from cropmap.stages.reviews import run_statement
+from cropmap.stages.reviews import reviewed_labels, run_statement
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
 
@@ -140,7 +140,10 @@ def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
         return []
     if not context.store.exists(plan.name("assessments.json")):
         assessed = assess_declarations(
-            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
+            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
+                has_geometry=True,
+                confirmed=data.parcels["parcel_id"].isin(reviewed_labels(context, data.parcels, data.legend).right),
+            ),
             Predictions.read(context.store, plan.name("predictions.parquet")),
             data.legend, false_alarm_rate=section.false_alarm_rate, seed=context.agency.model.seed,
             min_pixels=section.min_pixels, min_observations=section.min_observations,

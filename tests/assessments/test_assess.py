@@ -126,6 +126,24 @@ def test_report_states_assumption_and_sensitivity_but_no_recall() -> None:
     assert band[1]["estimated_rate"] == pytest.approx(report["estimated_rate"])
 
 
+def test_a_declaration_that_a_review_confirmed_leaves_the_list_for_good() -> None:
+    parcels, scores, _ = simulate(parcels=4_000, wrong=0.04, seed=7)
+    before = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)
+    flagged = before.table.loc[before.table["verdict"] == "mismatch", "parcel_id"]
+    right = set(flagged.iloc[::4])
+    after = assess(
+        parcels.assign(confirmed=parcels["parcel_id"].isin(right)), scores, legend(), false_alarm_rate=0.10, seed=0
+    )
+    rows = after.table[after.table["parcel_id"].isin(right)]
+    assert set(rows["verdict"]) == {"conform"}
+    assert set(rows["reason"]) == {"CONFIRMED_BY_REVIEW"}
+    assert (rows["priority"] == 0).all()
+    listed = set(after.table.loc[after.table["verdict"] == "mismatch", "parcel_id"])
+    assert not listed & right
+    assert set(flagged) - right <= listed  # the others stay; some may join them
+    assert after.report["estimated_rate"] <= 0.10
+
+
 def test_suspects_are_mostly_wrong_declarations() -> None:
     parcels, scores, truth = simulate(parcels=4_000, wrong=0.04, seed=8)
     names = suspects(parcels, scores, legend(), seed=0)
