@@ -227,13 +227,12 @@ def _line(scenario: str, reviews: int, group: list[dict[str, Any]]) -> dict[str,
     rare = true < RARE * region
     errors = {name: (figure(name) - true) / region for name in group[0] if name in ("estimate", *OTHERS)}
     rmse = {name: float(np.sqrt((error**2).mean())) for name, error in errors.items()}
-    # the mean over populations, less what chance alone leaves of it
     bias = {name: float(np.abs(error.mean(axis=0)).mean()) for name, error in errors.items()}
     return {
         "scenario": scenario, "reviews": reviews, "cells": covered.size, "coverage": f"{covered.mean():.3f}",
         "of rare crops": f"{covered[rare].mean():.3f}",
         "half width, %": f"{100 * ((figure('high') - figure('low')) / 2 / region).mean():.3f}",
-        **{f"RMSE {name}, %": f"{100 * value:.3f}" for name, value in rmse.items()},
+        **{f"RMSE {name}, %": f"{100 * rmse[name]:.3f}" if name in rmse else "" for name in ("estimate", *OTHERS)},
         "to register scaled": f"{rmse['estimate'] / rmse['register scaled']:.2f}",
         "to difference": f"{rmse['estimate'] / rmse['difference']:.2f}" if "difference" in rmse else "",
         "bias to mapped's": f"{bias['estimate'] / bias['mapped']:.3f}",

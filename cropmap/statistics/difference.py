@@ -115,11 +115,13 @@ def correct(
     *,
     overconfidence: Floats,
     crops: int,
+    trusted: Floats | None = None,
     design_based: NDArray[np.bool_] | None = None,
     prior_size: float = PRIOR_SIZE,
 ) -> Corrected:
     """Correction, sampling and prior variance per cell. `overconfidence` is φ_v [V]; the first `crops` columns
-    partition the area, the others are sums of them and have no say in ω.
+    partition the area, the others are sums of them and have no say in ω. `trusted` [V] is the φ that ω goes by, where
+    it is another one than that of the variance.
 
     Regions in `design_based` [R] (probabilities that failed their check) trust the sample alone wherever there is one.
     """
@@ -133,6 +135,8 @@ def correct(
     prior = overconfidence[:, None] * cells.area[..., None] * cells.variance / prior_size
     chance = overconfidence[:, None] * cells.chance
     trust = (prior + chance)[..., :crops].sum(axis=2)
+    if trusted is not None:
+        trust = trust * trusted / overconfidence
     doubt = sampling[..., :crops].sum(axis=2)
     reviewed = np.zeros(cells.area.shape, dtype=bool)
     reviewed[place] = True

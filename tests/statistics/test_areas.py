@@ -250,8 +250,10 @@ def test_report_is_json_and_says_what_was_checked() -> None:
     assert report["declaration_error"] == 0.03
 
 
-def test_probabilities_that_cannot_be_raked_are_reported_and_flagged() -> None:
-    """Sure of one class each, and wrong about most of few parcels: 30 rounds do not reach the declared counts."""
+def test_probabilities_that_are_not_raked_are_reported_and_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sure of one class each, and wrong about most of few parcels: 30 rounds do not reach the declared counts, and no
+    more are allowed here."""
+    monkeypatch.setattr("cropmap.statistics.posterior.RAKED", np.inf)
     frame, predicted, _ = simulate(parcels=25, seed=13, regions=REGIONS[:1], undeclared=0.0)
     rng = np.random.default_rng(7)
     certain = np.eye(4, dtype=np.float32)[rng.integers(0, 4, size=25)]
@@ -286,3 +288,13 @@ def test_bad_regions_and_areas_are_refused() -> None:
         _open(frame.assign(nuts_id="FRH0"), predicted)
     with pytest.raises(InputError, match="no area"):
         _open(frame.assign(area_ha=np.nan), predicted)
+
+
+def test_sharp_probabilities_are_raked_for_as_long_as_it_takes() -> None:
+    frame, predicted, _ = simulate(parcels=25, seed=13, regions=REGIONS[:1], undeclared=0.0)
+    rng = np.random.default_rng(7)
+    certain = np.eye(4, dtype=np.float32)[rng.integers(0, 4, size=25)]
+    frame["crop_code"] = rng.choice(["MIE", "PPH", "DIV", "BTH"], size=25, p=[0.1, 0.1, 0.1, 0.7])
+    estimated = _open(frame, Predicted(predicted.parcel_ids, CROPS, certain))
+    assert estimated.report["largest_raking_gap"] < 0.01
+    assert estimated.report["regions_not_raked"] == []
