@@ -202,6 +202,32 @@ class Basis(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+class LeftOut(StrEnum):
+    """Why a figure or a line is not in a table of crop statistics, or is not compared."""
+
+    NO_ITEM_OF_ITS_OWN = "NO_ITEM_OF_ITS_OWN"
+    """a crop of the agency's own (`local:…`) or a sum of items: Eurostat's code list has no name for it"""
+    UNKNOWN_CROP = "UNKNOWN_CROP"
+    """looks like an item, but the code list does not have it"""
+    UNKNOWN_STRUCPRO = "UNKNOWN_STRUCPRO"
+    UNKNOWN_FLAG = "UNKNOWN_FLAG"
+    BROKEN_LINE = "BROKEN_LINE"
+    """too few or too many cells, or a key that is none"""
+    NO_NUMBER = "NO_NUMBER"
+    """neither a number nor `:`"""
+    SERIES_TWICE = "SERIES_TWICE"
+    """the same series again: the first line counts"""
+    HIDDEN_HERE = "HIDDEN_HERE"
+    """confidential in the table that is compared"""
+    HIDDEN_THERE = "HIDDEN_THERE"
+    """confidential in Eurostat's file"""
+    NO_VALUE = "NO_VALUE"
+    """the file has the series, but neither this year nor an earlier one"""
+    REGION_NOT_IN_FILE = "REGION_NOT_IN_FILE"
+    CROP_NOT_IN_FILE = "CROP_NOT_IN_FILE"
+    """the file has the region, but no area of this crop in it"""
+
+
 class Architecture(StrEnum):
     LSTM = "lstm"
     TRANSFORMER = "transformer"

@@ -1,0 +1,145 @@
+"""JSON-stat 2.0: one dataset, values and flags by their place in the cube, as Eurostat's statistics service writes it.
+
+A hidden or missing figure has no key in `value`. `status` holds OBS_FLAG in lower and CONF_STATUS in upper case.
+(json-stat.org, full format specification, version 2.0.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from cropmap.dissemination import vocabulary
+from cropmap.dissemination.long_form import DIMENSIONS, LongForm, read_rows
+from cropmap.errors import InputError
+
+TIME: Final = "time"
+NAMES: Final = dict(zip(DIMENSIONS, (*DIMENSIONS[:-1], TIME), strict=True))
+"""JSON-stat's names: Eurostat calls TIME_PERIOD `time` here"""
+LABELS: Final = {
+    "freq": "Time frequency", "crops": "Crops", "strucpro": "Structure of production",
+    "geo": "Geopolitical entity (reporting)", TIME: "Time",
+}  # fmt: skip
+CUBE_LIMIT: Final = 20_000_000
+"""cells of a cube that is still unfolded: readers hold all of them in memory"""
+
+
+def write(
+    table: pd.DataFrame, *, label: str, source: str, updated: datetime | None, decimals: int, notes: Sequence[str] = ()
+) -> bytes:
+    """Raises InputError for a table whose cube would have more than CUBE_LIMIT cells."""
+    codes = {name: sorted(set(table[name])) for name in DIMENSIONS}
+    size = [len(codes[name]) for name in DIMENSIONS]
+    if math.prod(size) > CUBE_LIMIT:
+        raise InputError(
+            f"the cube would have {math.prod(size):,} cells", where="json-stat", mend="Write fewer regions or seasons"
+        )
+    place = np.zeros(len(table), dtype=np.int64)
+    for name, length in zip(DIMENSIONS, size, strict=True):
+        place = place * length + pd.Index(codes[name]).get_indexer(pd.Index(table[name]))
+    status = (table["OBS_FLAG"] + table["CONF_STATUS"]).tolist()
+    used = sorted(set("".join(status)))
+    document = {
+        "version": "2.0", "class": "dataset", "label": label, "source": source,
+        **({"updated": updated.strftime("%Y-%m-%dT%H:%M:%S%z")} if updated else {}),
+        **({"note": list(notes)} if notes else {}),
+        "value": {
+            str(key): round(float(value), decimals)
+            for key, value in zip(place, table["OBS_VALUE"], strict=True) if not math.isnan(value)
+        },
+        "status": {str(key): text for key, text in zip(place, status, strict=True) if text},
+        "id": list(NAMES.values()),
+        "size": size,
+        "dimension": {NAMES[name]: _dimension(NAMES[name], codes[name]) for name in DIMENSIONS},
+        "role": {TIME: [TIME], "geo": ["geo"]},
+        "extension": {
+            "unit": "1000 ha", "status": {"label": {code: vocabulary.flag_meanings()[code] for code in used}},
+        },
+    }  # fmt: skip
+    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+
+def read(data: bytes, *, where: str) -> LongForm:
+    """Raises InputError for a text that is no JSON-stat 2.0 dataset of this table."""
+    document = _document(data, where=where)
+    try:
+        names, size = list(document["id"]), [int(length) for length in document["size"]]
+        if set(names) != set(NAMES.values()):
+            raise InputError(
+                f"has the dimensions {', '.join(names)}", where=where, mend=f"Needed: {', '.join(NAMES.values())}"
+            )
+        if math.prod(size) > CUBE_LIMIT:
+            raise InputError(f"the cube has {math.prod(size):,} cells", where=where, mend="Ask for fewer at a time")
+        codes = [_codes(document["dimension"][name], length) for name, length in zip(names, size, strict=True)]
+        values = _by_place(document["value"], math.prod(size))
+        status = _by_place(document.get("status") or {}, math.prod(size))
+        if not all(isinstance(value, int | float) for value in values.values()):
+            raise InputError("a value is no number", where=where, mend="Missing values have no key, or are null")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"is no JSON-stat 2.0 dataset ({type(error).__name__}: {error})", where=where, mend="Ask for it again"
+        ) from error
+    cells = list(itertools.product(*codes))
+    places = sorted(set(values) | set(status))
+    rows = pd.DataFrame([cells[place] for place in places], columns=names, dtype=object)
+    rows = rows.rename(columns={TIME: "TIME_PERIOD"})
+    rows["OBS_VALUE"] = np.array([values.get(place, np.nan) for place in places], dtype=float)
+    table, left_out = read_rows(
+        rows, flags=[str(status.get(place, "")) for place in places], lines=places, where=where
+    )
+    return LongForm(table, left_out)
+
+
+def _dimension(name: str, codes: Sequence[str]) -> dict[str, Any]:
+    measures, crops = vocabulary.measures(), vocabulary.crop_items()
+    labels = {
+        "crops": lambda code: crops.get(code, code),
+        "strucpro": lambda code: measures[code].label,
+        "freq": lambda code: {vocabulary.ANNUAL: "Annual"}.get(code, code),
+    }
+    word = labels.get(name, str)
+    return {
+        "label": LABELS[name],
+        "category": {
+            "index": {code: place for place, code in enumerate(codes)},
+            "label": {code: word(code) for code in codes},
+        },
+    }  # fmt: skip
+
+
+def _document(data: bytes, *, where: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(data)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"is no JSON ({error})", where=where, mend="Ask for it again") from error
+    if not isinstance(document, dict) or document.get("class") != "dataset" or document.get("version") != "2.0":
+        raise InputError("is no JSON-stat 2.0 dataset", where=where, mend='Needed: "version": "2.0", "class": "dataset"')
+    return document
+
+
+def _codes(dimension: Mapping[str, Any], length: int) -> list[str]:
+    """Codes in the order of the cube; `index` is a list, a mapping, or left away for a single code."""
+    category = dimension["category"]
+    index = category.get("index", list(category.get("label", {})))
+    codes = list(index) if isinstance(index, list) else sorted(index, key=lambda code: int(index[code]))
+    if len(codes) != length:
+        raise ValueError(f"{len(codes)} codes where the size says {length}")
+    return [str(code) for code in codes]
+
+
+def _by_place(values: Any, cells: int) -> dict[int, Any]:
+    """Values or statuses: a list over the whole cube, a mapping by place, or (status) one text for all."""
+    if isinstance(values, str):
+        return dict.fromkeys(range(cells), values)
+    pairs = enumerate(values) if isinstance(values, list) else ((int(key), value) for key, value in values.items())
+    found = {place: value for place, value in pairs if value is not None}
+    if any(not 0 <= place < cells for place in found):
+        raise ValueError("a place outside the cube")
+    return found

@@ -1,0 +1,168 @@
+"""The long form: one row per figure, as SDMX has it, from which every coded format is written.
+
+Columns: the dimensions `freq, crops, strucpro, geo, TIME_PERIOD`, then `OBS_VALUE` (1000 ha, NaN where there is none),
+`OBS_FLAG` and `CONF_STATUS` (text, empty where there is none), then attributes that only some formats hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from cropmap.dissemination import vocabulary
+from cropmap.dissemination.vocabulary import ANNUAL, HECTARES, HIDDEN_STATUSES
+from cropmap.errors import InputError
+from cropmap.schemas import LeftOut
+from cropmap.statistics.confidentiality import HIDDEN
+from cropmap.statistics.crops import LOCAL
+
+DIMENSIONS: Final = ("freq", "crops", "strucpro", "geo", "TIME_PERIOD")
+MEASURED: Final = ("OBS_VALUE", "OBS_FLAG", "CONF_STATUS")
+COLUMNS: Final = (*DIMENSIONS, *MEASURED)
+AREAS: Final = {
+    "OBS_VALUE": "estimate_ha", "STD_ERR": "se_ha", "CI95_LOW": "ci95_low_ha", "CI95_HIGH": "ci95_high_ha",
+}  # fmt: skip
+ATTRIBUTES: Final = ("UNIT_MEASURE", "CONCEPT", "BASIS", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
+"""STD_ERR and the interval in 1000 ha, CV a share of the value"""
+FIGURES: Final = ("OBS_VALUE", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
+DECIMALS: Final = 5
+"""1000 ha with five decimals is 0.01 ha, as parcels are declared"""
+NOT_SIGNIFICANT: Final = "n"
+
+
+@dataclass(frozen=True)
+class LongForm:
+    table: pd.DataFrame
+    """COLUMNS, and ATTRIBUTES where they are known; sorted by DIMENSIONS, each combination once"""
+    left_out: Mapping[LeftOut, Mapping[str, int]] = field(default_factory=dict)
+    """reason -> what (a crop, a line) -> number of rows that are not in the table"""
+
+    @property
+    def rows_left_out(self) -> int:
+        return sum(sum(names.values()) for names in self.left_out.values())
+
+
+def masked(rows: pd.DataFrame) -> pd.DataFrame:
+    """Published rows (STATISTIC_COLUMNS and more) with one mask for all figures of a cell that is not to be shown.
+
+    The published table has them empty already; what leaves the house does not rely on it.
+    """
+    shown = rows.copy()
+    hidden = shown["conf_status"].isin(HIDDEN_STATUSES).to_numpy()
+    for column in (*HIDDEN, "obs_flag", "basis"):
+        if column in shown and hidden.any():
+            shown[column] = shown[column].astype(object).mask(hidden, None)
+    return shown
+
+
+def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = DECIMALS, where: str = "") -> LongForm:
+    """Published rows, one season or several, in Eurostat's words.
+
+    `rows`: season and STATISTIC_COLUMNS (areas in ha). Crops without an item of their own (`local:…`, sums such as
+    C1500+G3000) and items that the code list does not have are left out, counted by name. Raises InputError for a
+    region of another NUTS version, an unknown strucpro or flag, and a figure that is there twice.
+    """
+    shown = masked(rows)
+    kept, left_out = _with_item(shown)
+    vocabulary.check_regions(kept["nuts_id"], nuts_version=nuts_version, where=where)
+    table = pd.DataFrame({
+        "freq": ANNUAL,
+        "crops": kept["crop"].astype(str),
+        "strucpro": [vocabulary.current_strucpro(code, where=where) for code in kept["strucpro"]],
+        "geo": kept["nuts_id"].astype(str),
+        "TIME_PERIOD": kept["season"].astype(str),
+        **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
+        "OBS_FLAG": [_flag(text, where=where) for text in _words(kept["obs_flag"])],
+        "CONF_STATUS": _words(kept["conf_status"]),
+        "UNIT_MEASURE": vocabulary.measures()[vocabulary.AREA].unit,
+        "CONCEPT": _words(kept["concept"]),
+        "BASIS": _words(kept["basis"]),
+        "CV": pd.to_numeric(kept["cv"]),
+    })[[*COLUMNS, *ATTRIBUTES]]  # fmt: skip
+    return LongForm(ordered(rounded(table, decimals=decimals), where=where), left_out)
+
+
+def rounded(table: pd.DataFrame, *, decimals: int) -> pd.DataFrame:
+    """Areas with so many decimals; what is less than half of the last one is 0 with flag n, unlike a true zero."""
+    out = table.copy()
+    present = [name for name in FIGURES if name in out and name != "CV"]
+    vanished = (out["OBS_VALUE"] != 0) & (out["OBS_VALUE"].abs() < 0.5 * 10.0**-decimals)
+    out[present] = out[present].astype(float).round(decimals) + 0.0  # no -0.0
+    flags = out["OBS_FLAG"]
+    out["OBS_FLAG"] = flags.where(~vanished | flags.str.contains(NOT_SIGNIFICANT), flags + NOT_SIGNIFICANT)
+    return out
+
+
+def ordered(table: pd.DataFrame, *, where: str = "") -> pd.DataFrame:
+    """Sorted by DIMENSIONS as bytes sort. Raises InputError where two rows are the same figure."""
+    keys = list(DIMENSIONS)
+    twice = table.duplicated(keys)
+    if twice.any():
+        one = ", ".join(table.loc[twice, keys].iloc[0])
+        raise InputError(
+            f"{int(twice.sum())} figures are there twice, the first is {one}", where=where,
+            mend="Keep one of them: one agency, one run, one file",
+        )  # fmt: skip
+    return table.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def read_rows(
+    rows: pd.DataFrame, *, flags: Sequence[str], lines: Iterable[int], where: str
+) -> tuple[pd.DataFrame, dict[LeftOut, dict[str, int]]]:
+    """COLUMNS of a file in today's words: strucpro renamed, flags split into OBS_FLAG and CONF_STATUS.
+
+    `rows`: DIMENSIONS and OBS_VALUE; `flags`: whatever the file said of each; `lines`: where each stands. Rows with an
+    unknown strucpro or flag are left out and counted; a hidden cell loses the value that it should not have.
+    """
+    known = vocabulary.measures()
+    measure = rows["strucpro"].map({name: row.code for name, row in known.items()})
+    split = {text: vocabulary.split_flags(text) for text in set(flags)}
+    understood = np.array([split[text] is not None for text in flags], dtype=bool)
+    left_out: dict[LeftOut, dict[str, int]] = {}
+    count(left_out, LeftOut.UNKNOWN_STRUCPRO, rows.loc[measure.isna(), "strucpro"])
+    line_numbers = list(lines)
+    bad = [f"line {line_numbers[place]}: {flags[place]}" for place in np.flatnonzero(~understood)]
+    count(left_out, LeftOut.UNKNOWN_FLAG, bad)
+    keep = understood & measure.notna().to_numpy()
+    out = rows.assign(
+        strucpro=measure,
+        OBS_FLAG=[(split[text] or ("", ""))[0] for text in flags],
+        CONF_STATUS=[(split[text] or ("", ""))[1] for text in flags],
+    )[keep]
+    out["OBS_VALUE"] = out["OBS_VALUE"].mask(out["CONF_STATUS"] != "")
+    return ordered(out[list(COLUMNS)], where=where), left_out
+
+
+def count(into: dict[LeftOut, dict[str, int]], reason: LeftOut, names: Iterable[str]) -> None:
+    """Adds to the counts of a reason; a reason without a name does not appear."""
+    found = Counter(names)
+    if found:
+        into[reason] = {**into.get(reason, {}), **found}
+
+
+def _with_item(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[LeftOut, dict[str, int]]]:
+    crops = rows["crop"].astype(str)
+    own = crops.str.startswith(LOCAL) | crops.str.contains("+", regex=False)
+    unknown = ~own & ~crops.isin(vocabulary.crop_items().keys())
+    left_out: dict[LeftOut, dict[str, int]] = {}
+    count(left_out, LeftOut.NO_ITEM_OF_ITS_OWN, crops[own])
+    count(left_out, LeftOut.UNKNOWN_CROP, crops[unknown])
+    return rows[~(own | unknown)], left_out
+
+
+def _words(values: pd.Series[Any]) -> pd.Series[str]:
+    return values.astype(object).where(values.notna(), "").astype(str)
+
+
+def _flag(text: str, *, where: str) -> str:
+    split = vocabulary.split_flags(text)
+    if split is None or split[1]:
+        raise InputError(
+            f"OBS_FLAG {text!r} is not known", where=where, mend=f"Known are: {', '.join(vocabulary.flag_meanings())}"
+        )
+    return split[0]

@@ -1,0 +1,95 @@
+"""SDMX-CSV: 1.0 as Eurostat's SDMX 2.1 service writes it, and 2.0.
+
+1.0 begins a row with DATAFLOW and Eurostat's LAST UPDATE, 2.0 with STRUCTURE, STRUCTURE_ID and ACTION. Both go on with
+the dimensions, OBS_VALUE, OBS_FLAG and CONF_STATUS, then whatever attributes the table has. An empty OBS_VALUE is a
+missing or hidden figure. (SDMX TWG, SDMX-CSV field guide 1.0 and 2.0.0.)
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from cropmap.dissemination.long_form import ATTRIBUTES, COLUMNS, DIMENSIONS, FIGURES, LongForm, count, read_rows
+from cropmap.dissemination.numbers import decimal_text, parse_numbers
+from cropmap.errors import InputError
+from cropmap.schemas import LeftOut
+
+Version = Literal["1.0", "2.0"]
+INFORMATION: Final = "I"
+CV_DECIMALS: Final = 4
+FIRST: Final = {"DATAFLOW": "1.0", "STRUCTURE": "2.0"}
+
+
+def write(
+    table: pd.DataFrame, *, version: Version, dataflow: str, updated: datetime | None = None, decimals: int
+) -> bytes:
+    """`dataflow`: agency:id(version); `updated` is only written by 1.0."""
+    names = [*COLUMNS, *(name for name in ATTRIBUTES if name in table)]
+    columns = [_column(table[name], name, decimals=decimals) for name in names]
+    if version == "1.0":
+        first = {"DATAFLOW": dataflow, "LAST UPDATE": updated.strftime("%d/%m/%y %H:%M:%S") if updated else ""}
+    else:
+        first = {"STRUCTURE": "dataflow", "STRUCTURE_ID": dataflow, "ACTION": INFORMATION}
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow([*first, *names])
+    writer.writerows([*first.values(), *row] for row in zip(*columns, strict=True))
+    return sink.getvalue().encode()
+
+
+def read(data: bytes, *, where: str) -> LongForm:
+    """Either version, by its first column. Broken lines are left out and counted; raises InputError for a file that is
+    no SDMX-CSV of this table, or without one readable line."""
+    try:
+        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot be read ({error})", where=where, mend="SDMX-CSV is UTF-8 text with commas") from error
+    header, places = _header(lines, where=where)
+    whole = [len(line) == len(header) for line in lines[1:]]
+    left_out: dict[LeftOut, dict[str, int]] = {}
+    numbers = range(2, len(lines) + 1)
+    count(left_out, LeftOut.BROKEN_LINE, (f"line {n}" for n, fits in zip(numbers, whole, strict=True) if not fits))
+    kept = [(n, line) for n, line, fits in zip(numbers, lines[1:], whole, strict=True) if fits]
+    texts = {name: [line[place] for _, line in kept] for name, place in places.items()}
+    values, readable = parse_numbers(texts["OBS_VALUE"])
+    count(left_out, LeftOut.NO_NUMBER, (f"line {kept[i][0]}" for i in np.flatnonzero(~readable)))
+    rows = pd.DataFrame({**{name: texts[name] for name in DIMENSIONS}, "OBS_VALUE": values}, dtype=object)[readable]
+    rows["OBS_VALUE"] = rows["OBS_VALUE"].astype(float)
+    flags = [f"{flag}{status}" for flag, status in zip(texts["OBS_FLAG"], texts["CONF_STATUS"], strict=True)]
+    table, not_understood = read_rows(
+        rows.reset_index(drop=True), flags=[flags[i] for i in np.flatnonzero(readable)],
+        lines=[kept[i][0] for i in np.flatnonzero(readable)], where=where,
+    )  # fmt: skip
+    if lines[1:] and table.empty:
+        raise InputError("no line can be read", where=where, mend=f"Left out: {left_out | not_understood}")
+    return LongForm(table, left_out | not_understood)
+
+
+def _column(values: pd.Series, name: str, *, decimals: int) -> Sequence[str]:
+    if name not in FIGURES:
+        return [str(value) for value in values]
+    return decimal_text(values.to_numpy(float), decimals=CV_DECIMALS if name == "CV" else decimals)
+
+
+def _header(lines: Sequence[Sequence[str]], *, where: str) -> tuple[Sequence[str], dict[str, int]]:
+    """The header and where it has each of COLUMNS."""
+    header = lines[0] if lines else []
+    missing = [name for name in COLUMNS if name not in header]
+    if not header or header[0] not in FIRST or missing:
+        what = f"lacks the columns {', '.join(missing)}" if missing else "begins with neither DATAFLOW nor STRUCTURE"
+        raise InputError(what, where=where, mend=f"Needed: DATAFLOW or STRUCTURE, {', '.join(COLUMNS)}")
+    if "ACTION" in header:
+        place = header.index("ACTION")
+        other = {line[place] for line in lines[1:] if len(line) == len(header)} - {INFORMATION, "A", "R"}
+        if other:
+            raise InputError(
+                f"ACTION {sorted(other)[0]!r} is no figure", where=where, mend="Ask for the data, not for changes"
+            )
+    return header, {name: header.index(name) for name in COLUMNS}
