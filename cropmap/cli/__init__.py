@@ -29,6 +29,7 @@ from cropmap.cli import (
     review,
     seasons,
     serve,
+    statistics,
 )
 from cropmap.errors import CropmapError
 from cropmap.logs import FILE_ONLY
@@ -42,7 +43,7 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, evidence, explain, review,
+    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, statistics, evidence, explain, review,
     agencies, serve, database, bench,
 ):  # fmt: skip
     room.register(app)

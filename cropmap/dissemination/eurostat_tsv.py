@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cropmap.dissemination.long_form import DIMENSIONS, LongForm, count, read_rows
+from cropmap.dissemination.long_form import DIMENSIONS, LongForm, count, positions, read_rows
 from cropmap.dissemination.numbers import decimal_text
 from cropmap.dissemination.vocabulary import ANNUAL, GEO
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 
+KEY: Final = DIMENSIONS[:-1]
 HEAD: Final = "freq,crops,strucpro,geo\\TIME_PERIOD"
 GZIP: Final = b"\x1f\x8b"
 CELL: Final = r"^ *(?P<value>:|-?[0-9]+(?:\.[0-9]+)?) *(?P<flags>[A-Za-z@]*) *$"
@@ -33,13 +34,15 @@ LEGACY_CONFIDENTIAL: Final = {"C": "c"}
 
 def write(table: pd.DataFrame, *, decimals: int) -> bytes:
     """Series sorted by their key, years ascending; what the table does not have is `:`."""
-    cells = table.assign(
-        key=table["freq"] + "," + table["crops"] + "," + table["strucpro"] + "," + table["geo"],
-        cell=_cells(table, decimals=decimals),
-    )
-    wide = cells.pivot(index="key", columns="TIME_PERIOD", values="cell").fillna(": ").sort_index().sort_index(axis=1)
-    lines = ["\t".join([HEAD, *(f"{year} " for year in wide.columns)])]
-    lines += ["\t".join([str(key), *row]) for key, row in zip(wide.index, wide.to_numpy(), strict=True)]
+    texts = decimal_text(table["OBS_VALUE"].to_numpy(float), decimals=decimals)
+    status = [LEGACY_CONFIDENTIAL.get(code, code) for code in table["CONF_STATUS"]]
+    _, first, line = np.unique(positions(table, KEY), return_index=True, return_inverse=True)
+    column, years = pd.factorize(table["TIME_PERIOD"], sort=True)
+    cells = np.full((len(first), len(years)), ": ", dtype=object)
+    cells[line, column] = [f"{text or ':'} {c}{f}" for text, c, f in zip(texts, status, table["OBS_FLAG"], strict=True)]
+    keys = table[list(KEY)].iloc[first].itertuples(index=False)
+    lines = ["\t".join([HEAD, *(f"{year} " for year in years)])]
+    lines += ["\t".join([",".join(key), *row]) for key, row in zip(keys, cells, strict=True)]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -61,7 +64,7 @@ def read(
             continue
         key, *cells = line.rstrip("\r").split("\t")
         codes = tuple(key.split(","))
-        if len(codes) != len(DIMENSIONS) - 1 or len(cells) != len(years) or not GEO.fullmatch(codes[3]):
+        if len(codes) != len(KEY) or len(cells) != len(years) or not GEO.fullmatch(codes[3]):
             broken.append(f"line {number}")
         elif codes in kept:
             twice.append(f"line {number}")
@@ -77,12 +80,6 @@ def read(
     for reason, names in not_understood.items():
         count(left_out, reason, (name for name, times in names.items() for _ in range(times)))
     return LongForm(table, left_out)
-
-
-def _cells(table: pd.DataFrame, *, decimals: int) -> list[str]:
-    texts = decimal_text(table["OBS_VALUE"].to_numpy(float), decimals=decimals)
-    status = [LEGACY_CONFIDENTIAL.get(code, code) for code in table["CONF_STATUS"]]
-    return [f"{text or ':'} {c}{f}" for text, c, f in zip(texts, status, table["OBS_FLAG"], strict=True)]
 
 
 def _text(data: bytes, *, where: str) -> str:
@@ -119,11 +116,11 @@ def _long(
     count(left_out, LeftOut.NO_NUMBER, (f"line {lines[place]}" for place in np.flatnonzero(~understood)))
     value, flags = _texts(found, "value"), _texts(found, "flags")
     place = np.flatnonzero(understood & ~((value == ":") & (flags == "")))
-    keys = np.array(list(kept), dtype=object).reshape(len(kept), len(DIMENSIONS) - 1)[place // len(years)]
+    keys = np.array(list(kept), dtype=object).reshape(len(kept), len(KEY))[place // len(years)]
     rows = pd.DataFrame({
-        **{name: keys[:, i] for i, name in enumerate(DIMENSIONS[:-1])},
+        **{name: keys[:, i] for i, name in enumerate(KEY)},
         "TIME_PERIOD": np.array(years, dtype=object)[place % len(years)],
-        "OBS_VALUE": pd.to_numeric(pd.Series(np.where(value[place] == ":", "nan", value[place]))),
+        "OBS_VALUE": np.where(value[place] == ":", "nan", value[place]).astype(float),
     })  # fmt: skip
     return read_rows(rows, flags=flags[place].tolist(), lines=lines[place].tolist(), where=where)
 

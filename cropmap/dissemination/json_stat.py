@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cropmap.dissemination import vocabulary
-from cropmap.dissemination.long_form import DIMENSIONS, LongForm, read_rows
+from cropmap.dissemination.long_form import DIMENSIONS, LongForm, positions, read_rows
 from cropmap.errors import InputError
 
 TIME: Final = "time"
@@ -41,9 +41,7 @@ def write(
         raise InputError(
             f"the cube would have {math.prod(size):,} cells", where="json-stat", mend="Write fewer regions or seasons"
         )
-    place = np.zeros(len(table), dtype=np.int64)
-    for name, length in zip(DIMENSIONS, size, strict=True):
-        place = place * length + pd.Index(codes[name]).get_indexer(pd.Index(table[name]))
+    place = positions(table, DIMENSIONS)
     status = (table["OBS_FLAG"] + table["CONF_STATUS"]).tolist()
     used = sorted(set("".join(status)))
     document = {
@@ -91,9 +89,7 @@ def read(data: bytes, *, where: str) -> LongForm:
     rows = pd.DataFrame([cells[place] for place in places], columns=names, dtype=object)
     rows = rows.rename(columns={TIME: "TIME_PERIOD"})
     rows["OBS_VALUE"] = np.array([values.get(place, np.nan) for place in places], dtype=float)
-    table, left_out = read_rows(
-        rows, flags=[str(status.get(place, "")) for place in places], lines=places, where=where
-    )
+    table, left_out = read_rows(rows, flags=[str(status.get(place, "")) for place in places], lines=places, where=where)
     return LongForm(table, left_out)
 
 
@@ -120,7 +116,9 @@ def _document(data: bytes, *, where: str) -> Mapping[str, Any]:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"is no JSON ({error})", where=where, mend="Ask for it again") from error
     if not isinstance(document, dict) or document.get("class") != "dataset" or document.get("version") != "2.0":
-        raise InputError("is no JSON-stat 2.0 dataset", where=where, mend='Needed: "version": "2.0", "class": "dataset"')
+        raise InputError(
+            "is no JSON-stat 2.0 dataset", where=where, mend='Needed: "version": "2.0", "class": "dataset"'
+        )
     return document
 
 

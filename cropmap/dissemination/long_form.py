@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.vocabulary import ANNUAL, HECTARES, HIDDEN_STATUSES
@@ -100,15 +101,25 @@ def rounded(table: pd.DataFrame, *, decimals: int) -> pd.DataFrame:
 
 def ordered(table: pd.DataFrame, *, where: str = "") -> pd.DataFrame:
     """Sorted by DIMENSIONS as bytes sort. Raises InputError where two rows are the same figure."""
-    keys = list(DIMENSIONS)
-    twice = table.duplicated(keys)
-    if twice.any():
-        one = ", ".join(table.loc[twice, keys].iloc[0])
+    place = positions(table, DIMENSIONS)
+    order = np.argsort(place, kind="stable")
+    twice = order[1:][np.diff(place[order]) == 0]
+    if len(twice):
+        one = ", ".join(table.iloc[int(twice[0])][list(DIMENSIONS)])
         raise InputError(
-            f"{int(twice.sum())} figures are there twice, the first is {one}", where=where,
+            f"{len(twice)} figures are there twice, the first is {one}", where=where,
             mend="Keep one of them: one agency, one run, one file",
         )  # fmt: skip
-    return table.sort_values(keys, kind="stable", ignore_index=True)
+    return table.iloc[order].reset_index(drop=True)
+
+
+def positions(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+    """[rows]: where a row lies in the cube that the sorted codes of `names` span, the last name running fastest."""
+    place = np.zeros(len(table), dtype=np.int64)
+    for name in names:
+        codes, found = pd.factorize(table[name], sort=True)
+        place = place * max(len(found), 1) + codes
+    return place
 
 
 def read_rows(
@@ -119,21 +130,19 @@ def read_rows(
     `rows`: DIMENSIONS and OBS_VALUE; `flags`: whatever the file said of each; `lines`: where each stands. Rows with an
     unknown strucpro or flag are left out and counted; a hidden cell loses the value that it should not have.
     """
-    known = vocabulary.measures()
-    measure = rows["strucpro"].map({name: row.code for name, row in known.items()})
-    split = {text: vocabulary.split_flags(text) for text in set(flags)}
-    understood = np.array([split[text] is not None for text in flags], dtype=bool)
+    known = {name: row.code for name, row in vocabulary.measures().items()}
+    measure = rows["strucpro"].map(known)
+    codes, texts = pd.factorize(np.array(flags, dtype=object))
+    split = [vocabulary.split_flags(text) for text in texts]
+    understood = np.array([pair is not None for pair in split], dtype=bool)[codes]
     left_out: dict[LeftOut, dict[str, int]] = {}
     count(left_out, LeftOut.UNKNOWN_STRUCPRO, rows.loc[measure.isna(), "strucpro"])
     line_numbers = list(lines)
-    bad = [f"line {line_numbers[place]}: {flags[place]}" for place in np.flatnonzero(~understood)]
+    bad = (f"line {line_numbers[place]}: {flags[place]}" for place in np.flatnonzero(~understood))
     count(left_out, LeftOut.UNKNOWN_FLAG, bad)
-    keep = understood & measure.notna().to_numpy()
-    out = rows.assign(
-        strucpro=measure,
-        OBS_FLAG=[(split[text] or ("", ""))[0] for text in flags],
-        CONF_STATUS=[(split[text] or ("", ""))[1] for text in flags],
-    )[keep]
+    parts = np.array([pair or ("", "") for pair in split], dtype=object).reshape(-1, 2)[codes]
+    out = rows.assign(strucpro=measure, OBS_FLAG=parts[:, 0], CONF_STATUS=parts[:, 1])
+    out = out[understood & measure.notna().to_numpy()]
     out["OBS_VALUE"] = out["OBS_VALUE"].mask(out["CONF_STATUS"] != "")
     return ordered(out[list(COLUMNS)], where=where), left_out
 

@@ -56,9 +56,7 @@ def current_strucpro(code: str, *, where: str = "") -> str:
     """The name after 2025 of a measure. Raises InputError for one that is not known."""
     found = measures().get(code)
     if found is None:
-        raise InputError(
-            f"strucpro {code!r} is not known", where=where, mend=f"Known are: {', '.join(measures())}"
-        )
+        raise InputError(f"strucpro {code!r} is not known", where=where, mend=f"Known are: {', '.join(measures())}")
     return found.code
 
 

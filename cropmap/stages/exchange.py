@@ -1,4 +1,4 @@
-"""Files in and out: observations, assessments, statistics. What is published is written, and nothing else."""
+"""Files in and out: observations and assessments. What is published is written, and nothing else."""
 
 from __future__ import annotations
 
@@ -128,15 +128,6 @@ def _gpkg(frame: pd.DataFrame, outlines: gpd.GeoDataFrame) -> bytes:
         sink, driver="GPKG", layer="assessments", geometry_type="MultiPolygon", promote_to_multi=True
     )
     return sink.getvalue()
-
-
-def export_statistics(settings: Settings, *, agency: str | None, season: int, nuts: str, format_: Format) -> bytes:
-    """Published statistics of a region and all below it; empty figures where CONF_STATUS is C."""
-    with connect(ready_database(settings)) as connection:
-        rows = queries.statistics(connection, agency=agency, season=season, nuts_id=nuts)
-    if not rows:
-        raise InputError(f"nothing is published for {nuts} in season {season}", where="--nuts / --season")
-    return _encoded(pd.DataFrame(rows), format_)
 
 
 def _published_run(connection: Any, agency: str, season: int) -> str:

@@ -24,7 +24,6 @@ from cropmap.stages.exchange import (
     Format,
     export_flags,
     export_observations,
-    export_statistics,
     import_observations,
 )
 from tests.stages.conftest import NOON, YEAR, observe_everything, open_context, publish_without_model
@@ -70,11 +69,6 @@ def test_published_rows_leave_in_every_format(observed: SeasonContext, tmp_path:
         io.BytesIO(export_flags(settings, agency=agency, season=YEAR, verdicts=verdicts, format_="parquet"))
     )
     assert len(table) == 60
-
-    statistics = json.loads(export_statistics(settings, agency=None, season=YEAR, nuts="FRH0", format_="json"))
-    assert {row["nuts_id"][:4] for row in statistics} == {"FRH0"}
-    assert all(row["estimate_ha"] is None for row in statistics if row["conf_status"] == "C")
-    assert any(row["conf_status"] == "C" for row in statistics)
 
 
 def test_every_format_of_the_list_says_the_same_in_the_same_order(observed: SeasonContext, tmp_path: Path) -> None:

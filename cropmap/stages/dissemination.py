@@ -1,0 +1,149 @@
+"""Published statistics out to a file, and held against a file of Eurostat's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+import pandas as pd
+
+from cropmap.database import queries
+from cropmap.database.connection import connect
+from cropmap.dissemination import formats
+from cropmap.dissemination.compare import Comparison, compare
+from cropmap.dissemination.compare_figure import draw
+from cropmap.dissemination.formats import TABLE_FORMATS, Described, Format
+from cropmap.dissemination.long_form import DECIMALS, LongForm, long_form
+from cropmap.errors import InputError
+from cropmap.schemas import LeftOut
+from cropmap.settings import Settings
+from cropmap.stages.context import ready_database
+from cropmap.statistics.confidentiality import STATEMENT
+from cropmap.store import Store
+
+
+@dataclass(frozen=True)
+class Exported:
+    data: bytes
+    left_out: dict[LeftOut, dict[str, int]]
+    """reason -> crop -> rows that the format has no code for"""
+
+
+@dataclass(frozen=True)
+class PublishedStatistics:
+    rows: pd.DataFrame
+    """agency, season, as_of, nuts_version, STATISTIC_COLUMNS, run_id"""
+    published_at: datetime
+
+    @property
+    def nuts_version(self) -> int | None:
+        known = self.rows["nuts_version"].dropna().unique()
+        return int(known[0]) if len(known) else None
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        first = self.rows.iloc[0]
+        runs = ", ".join(sorted(set(self.rows["run_id"])))
+        return (
+            ("agency", ", ".join(sorted(set(self.rows["agency"])))),
+            ("season", str(first["season"])), ("acquired until", str(first["as_of"])),
+            ("NUTS version", str(self.nuts_version)), ("run", runs),
+            ("published at", self.published_at.isoformat()),
+            ("unit", "columns _ha: hectares; obs_value: 1000 ha (THS_HA)"),
+            ("confidentiality", STATEMENT),
+        )  # fmt: skip
+
+
+def published_statistics(
+    settings: Settings, *, agency: str | None, season: int, nuts: str | None, levels: Sequence[int] = ()
+) -> PublishedStatistics:
+    """Rows of a season that are published: of a region and all below it, of some NUTS levels. Raises InputError where
+    there is none."""
+    with connect(ready_database(settings)) as connection:
+        rows = pd.DataFrame(queries.statistics(connection, agency=agency, season=season, nuts_id=nuts))
+        seasons = queries.published_seasons(connection, agency=agency)
+    if len(rows) and levels:
+        rows = rows[rows["level"].isin(levels)]
+    if rows.empty:
+        known = ", ".join(f"{one['agency']} {one['season']}" for one in seasons) or "nothing"
+        what = f"nothing is published for {nuts or 'any region'} in season {season}"
+        raise InputError(what, where="--agency / --nuts / --level / --season", mend=f"Published: {known}")
+    runs = set(rows["run_id"])
+    return PublishedStatistics(rows, max(one["published_at"] for one in seasons if one["run_id"] in runs))
+
+
+def export_statistics(
+    settings: Settings,
+    *,
+    agency: str | None,
+    season: int,
+    nuts: str | None,
+    format_: Format,
+    levels: Sequence[int] = (),
+    decimals: int = DECIMALS,
+    dataflow: str = formats.DATAFLOW,
+) -> Exported:
+    """Published statistics as a file; empty figures where CONF_STATUS is C. Raises InputError."""
+    found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels)
+    if format_ not in TABLE_FORMATS:
+        _one_agency(found)
+    about = Described(
+        dataflow=dataflow, source=", ".join(sorted(set(found.rows["agency"]))), updated=found.published_at,
+        notes=found.notes,
+    )  # fmt: skip
+    written = formats.write(found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals)
+    return Exported(written.data, dict(written.table.left_out) if written.table else {})
+
+
+def own_statistics(
+    settings: Settings, *, file: Path | None, agency: str | None, season: int | None, nuts: str | None
+) -> LongForm:
+    """What is compared: a file that was exported, else what is published."""
+    if file is not None:
+        long = formats.read(_bytes(file), name=str(file))
+        kept = long.table[long.table["geo"].str.startswith(nuts or "")]
+        kept = kept if season is None else kept[kept["TIME_PERIOD"] == str(season)]
+        return LongForm(kept.reset_index(drop=True), long.left_out)
+    assert season is not None, "published statistics have a season"
+    found = published_statistics(settings, agency=agency, season=season, nuts=nuts)
+    _one_agency(found)
+    return long_form(found.rows, nuts_version=found.nuts_version)
+
+
+def _one_agency(found: PublishedStatistics) -> None:
+    names = sorted(set(found.rows["agency"]))
+    if len(names) > 1:
+        raise InputError(
+            f"{', '.join(names)} publish this season",
+            where="--agency",
+            mend="Name one: its regions are in one NUTS version",
+        )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=str(path), mend="Give the path of a file"
+        ) from error
+
+
+def compare_with_eurostat(ours: LongForm, file: Path) -> Comparison:
+    """The areas of `ours` beside a file of Eurostat's. Raises InputError."""
+    table = ours.table
+    theirs = formats.read(_bytes(file), name=str(file), geo=set(table["geo"]), crops=set(table["crops"]))
+    return compare(ours, theirs)
+
+
+def write_figure(comparison: Comparison, out: Path) -> None:
+    """SVG or PNG by the name's ending, whole or not at all."""
+    kind = out.suffix.lower().lstrip(".")
+    if kind not in ("svg", "png"):
+        raise InputError(
+            f"cannot draw a {kind or 'file without an ending'}", where=str(out), mend="Name it .svg or .png"
+        )
+    Store(out.absolute().parent).write_bytes(out.name, draw(comparison, kind="svg" if kind == "svg" else "png"))
