@@ -47,6 +47,11 @@ def export_stats(
         int, typer.Option("--decimals", min=0, max=9, help="of areas in 1000 ha; Eurostat shows two")
     ] = 5,
     dataflow: Annotated[str | None, typer.Option("--dataflow", help="agency:id(version) that SDMX-CSV names")] = None,
+    recode_to: Annotated[int | None, typer.Option("--recode-to", help="NUTS version: 2016, 2021 or 2024")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="with --recode-to: CSV of the share of each old region in each new one"),
+    ] = None,
     out: Out = None,
     data: Data = None,
     home: Home = None,
@@ -55,13 +60,17 @@ def export_stats(
     Eurostat's codes and 1000 ha. Confidential cells stay empty, CONF_STATUS C."""
     settings = prepare(home)
     from cropmap.dissemination.formats import BINARY, DATAFLOW
+    from cropmap.stages.dissemination import Recoding
     from cropmap.stages.dissemination import export_statistics as export
 
     if format_ in BINARY and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
+    if (recode_to is None) is not (weights is None):
+        raise typer.BadParameter("--recode-to and --weights belong together")
     written = export(
         settings, agency=agency_name(agency_file, agency, data=data), season=season, nuts=nuts, format_=format_,
         levels=level or (), decimals=decimals, dataflow=dataflow or DATAFLOW,
+        recoding=Recoding(recode_to, weights) if recode_to is not None and weights is not None else None,
     )  # fmt: skip
     write_out(written.data, out)
     for line in left_out_lines(written.left_out):

@@ -6,7 +6,8 @@ RATIO   Eurostat's figure of the year is more than TOLERANCE away, lies outside 
         more than SMALL
 SERIES  the step from Eurostat's last earlier year is more than LIMIT times what the series usually moves in as many
         years: 1.4826 x the median absolute yearly step of the logarithm since the last break (flag b), at least FLOOR
-REGION  the logarithm of the ratio is more than LIMIT robust standard deviations away from the crop's median over regions
+REGION  the logarithm of the ratio is more than LIMIT robust standard deviations away from the median of the crop's
+        regions
 
 It says where to look. A register without small farms, another NUTS version or another reference date differ rightly.
 """
@@ -75,7 +76,7 @@ def compare(ours: LongForm, eurostat: LongForm) -> Comparison:
     if not rows:
         raise InputError(
             "no figure matches Eurostat's file", where="--eurostat",
-            mend="; ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items()) or "It has no area",
+            mend="; ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items()),
         )  # fmt: skip
     _mark_regions(rows)
     rows.sort(key=lambda row: (not row["outlier"], -_distance(row["ratio"]), row["geo"], row["crops"]))
@@ -118,7 +119,7 @@ def _row(figure: Mapping[Any, Any], series: pd.DataFrame) -> dict[str, Any]:
     low, high = figure.get("CI95_LOW", math.nan), figure.get("CI95_HIGH", math.nan)
     reasons = [
         *(["RATIO"] if theirs is not None and _far(ours, theirs, low, high) else []),
-        *(["SERIES"] if _jumps(ours, int(year), before) else []),
+        *(["SERIES"] if not this["OBS_FLAG"].str.contains(BREAK).any() and _jumps(ours, int(year), before) else []),
     ]
     return {
         "geo": str(figure["geo"]), "crops": str(figure["crops"]), "label": crop_items().get(str(figure["crops"]), ""),

@@ -67,5 +67,6 @@ def _series(panel: Any, comparison: Comparison, row: dict[str, Any]) -> None:
     reasons = f", {row['outlier']}" if row["outlier"] else ""
     panel.set(title=f"{row['geo']} {row['crops']}{reasons}", ylabel="1000 ha")
     panel.set_ylim(bottom=0)
+    panel.xaxis.get_major_locator().set_params(integer=True)
     panel.grid(color="#eeeeee")
     panel.legend(frameon=False, fontsize=6)

@@ -2,8 +2,8 @@
 
 `freq,crops,strucpro,geo\\TIME_PERIOD` heads the first column; `:` is not available, `: c` confidential. Files until
 January 2025 hold confidentiality among the flags (`c`, `cd`), later ones apart (`C`); both are read, as are the
-strucpro names before and after 2025. Written is `c`, which every reader of the format knows. (Eurostat, API FAQ, TSV data
-format; Bulk download guidelines, 2019.)
+strucpro names before and after 2025. Written is `c`, which every reader of the format knows. (Eurostat, API FAQ, TSV
+data format; Bulk download guidelines, 2019.)
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def read(
 ) -> LongForm:
     """A file as it is or gzipped, annual series; only regions `geo` and items `crops` where they are given.
 
-    Cells without value and flag are not in the table. Lines and cells that cannot be read are left out, counted by line;
-    raises InputError for a file that is no such TSV or has no readable line.
+    Cells without value and flag are not in the table. Lines and cells that cannot be read are left out, counted by
+    line; raises InputError for a file that is no such TSV or has no readable line.
     """
     lines = _text(data, where=where).split("\n")
     years = _years(lines[0], where=where)

@@ -79,7 +79,7 @@ def write(
 def read(
     data: bytes, *, name: str, geo: Collection[str] | None = None, crops: Collection[str] | None = None
 ) -> LongForm:
-    """A file in any of the formats but XLSX, told by what it begins with; `geo` and `crops` spare work in a bulk TSV."""
+    """A file in any format but XLSX and JSON, told by what it begins with; `geo`, `crops` spare work in a bulk TSV."""
     start = data[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")
     if start.startswith(b"{"):
         return json_stat.read(data, where=name)
@@ -142,4 +142,4 @@ def _published(data: bytes, *, name: str) -> LongForm:
 
 def _readable(name: str) -> str:
     kind = PurePath(name).suffix or "the file"
-    return f"Read are Eurostat's TSV (also gzipped), SDMX-CSV, JSON-stat 2.0, and CSV or Parquet of stats export, not {kind}"
+    return f"{kind} is none of Eurostat's TSV (also gzipped), SDMX-CSV, JSON-stat 2.0, CSV or Parquet of `stats export`"

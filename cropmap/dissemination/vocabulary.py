@@ -1,6 +1,6 @@
 """Eurostat's words: measures (strucpro), flags, crop items and the regions of each NUTS version.
 
-The tables stand beside this file. Codes are Eurostat's and those of EU 2023/1538 and of the NUTS regulations (2016/2066,
+The tables stand beside this file. Codes are Eurostat's, those of EU 2023/1538 and of the NUTS regulations (2016/2066,
 2019/1755, 2023/674); older names of a code are understood on input and never written.
 """
 
@@ -25,10 +25,11 @@ HECTARES: Final = 1000.0
 HIDDEN_STATUSES: Final = frozenset("CNP")
 """CONF_STATUS of a cell whose value is not shown"""
 NUTS_VERSIONS: Final = (2016, 2021, 2024)
-COUNTRIES: Final = frozenset(
-    "AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK "
-    "AL BA CH GE IS LI MD ME MK NO RS TR UA UK XK".split()
-)
+COUNTRIES: Final = frozenset({
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "EL", "ES", "FI", "FR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
+    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+    "AL", "BA", "CH", "GE", "IS", "LI", "MD", "ME", "MK", "NO", "RS", "TR", "UA", "UK", "XK",
+})  # fmt: skip
 REGION: Final = re.compile(r"[A-Z]{2}[0-9A-Z]{0,3}")
 GEO: Final = re.compile(r"[A-Z]{2}[0-9A-Z_]*")
 """regions, and Eurostat's aggregates such as EU27_2020 and EL41_42"""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from cropmap.dissemination.compare import Comparison, compare
 from cropmap.dissemination.compare_figure import draw
 from cropmap.dissemination.formats import TABLE_FORMATS, Described, Format
 from cropmap.dissemination.long_form import DECIMALS, LongForm, long_form
+from cropmap.dissemination.recoding import read_weights, recode
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 from cropmap.settings import Settings
@@ -30,6 +30,13 @@ class Exported:
     data: bytes
     left_out: dict[LeftOut, dict[str, int]]
     """reason -> crop -> rows that the format has no code for"""
+
+
+@dataclass(frozen=True)
+class Recoding:
+    to_version: int
+    weights: Path
+    """CSV, see `recoding.read_weights`"""
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,12 @@ def export_statistics(
     levels: Sequence[int] = (),
     decimals: int = DECIMALS,
     dataflow: str = formats.DATAFLOW,
+    recoding: Recoding | None = None,
 ) -> Exported:
     """Published statistics as a file; empty figures where CONF_STATUS is C. Raises InputError."""
     found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels)
+    if recoding is not None:
+        found = _recoded(found, recoding)
     if format_ not in TABLE_FORMATS:
         _one_agency(found)
     about = Described(
@@ -111,6 +121,16 @@ def own_statistics(
     found = published_statistics(settings, agency=agency, season=season, nuts=nuts)
     _one_agency(found)
     return long_form(found.rows, nuts_version=found.nuts_version)
+
+
+def _recoded(found: PublishedStatistics, wanted: Recoding) -> PublishedStatistics:
+    _one_agency(found)
+    if found.nuts_version is None or found.nuts_version == wanted.to_version:
+        raise InputError(f"the season is in NUTS {found.nuts_version}", where="--recode-to", mend="Nothing is recoded")
+    weights = read_weights(
+        _bytes(wanted.weights), from_version=found.nuts_version, to_version=wanted.to_version, where=str(wanted.weights)
+    )
+    return replace(found, rows=recode(found.rows, weights, to_version=wanted.to_version))
 
 
 def _one_agency(found: PublishedStatistics) -> None:

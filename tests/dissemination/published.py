@@ -1,0 +1,59 @@
+"""Rows as they are published, small enough to add up by hand, with every kind of cell that has to survive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from cropmap.schemas import STATISTIC_COLUMNS
+
+SECRET = 777.77
+"""stands in every figure of a hidden cell, although the published table has it empty: nothing may show it"""
+
+
+def row(nuts_id: str, crop: str, estimate_ha: float | None, **changes: Any) -> dict[str, Any]:
+    figures = {
+        "declared_ha": estimate_ha, "mapped_ha": estimate_ha, "estimate_ha": estimate_ha, "se_ha": 20.0,
+        "ci95_low_ha": 10.0, "ci95_high_ha": 90_000.0, "cv": 0.125, "n_parcels": 12, "n_holdings": 7,
+    }  # fmt: skip
+    words = {
+        "nuts_id": nuts_id, "level": len(nuts_id) - 2, "crop": crop, "strucpro": "AR_THS_HA", "concept": "SA",
+        "basis": "model_assisted", "obs_flag": "e", "conf_status": None,
+    }  # fmt: skip
+    about = {"agency": "bretagne", "season": 2018, "as_of": None, "nuts_version": 2024, "run_id": "run-1"}
+    return about | words | figures | changes
+
+
+def hidden(nuts_id: str, crop: str) -> dict[str, Any]:
+    figures = ("declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv", "n_parcels",
+               "n_holdings")  # fmt: skip
+    secret = dict.fromkeys(figures, SECRET) | {"obs_flag": "u", "basis": "register", "conf_status": "C"}
+    return row(nuts_id, crop, None) | secret
+
+
+def published() -> pd.DataFrame:
+    rows = [
+        row("FRH0", "C1110", 301_590.0),
+        row("FRH0", "G0000", 40_000.0, strucpro="MA", concept="MA", obs_flag=None),  # the name before 2025
+        row("FRH0", "C1500+G3000", 440_710.0, concept="MA"),
+        row("FRH0", "local:other", 12.5, strucpro="MAR_THS_HA", concept="MA"),
+        row("FRH01", "C1110", 1_234.56, obs_flag="u", cv=0.31),
+        row("FRH01", "C1500", 0.0, obs_flag=None, basis="register"),
+        row("FRH01", "R1000", 0.002),
+        hidden("FRH02", "C1110"),
+        row("FRH02", "C1500", 20.25, obs_flag="f"),
+    ]
+    return pd.DataFrame(rows)[["agency", "season", "as_of", "nuts_version", *STATISTIC_COLUMNS, "run_id"]]
+
+
+EXPECTED = {
+    ("C1110", "AR_THS_HA", "FRH0"): (301.59, "e", ""),
+    ("C1110", "AR_THS_HA", "FRH01"): (1.23456, "u", ""),
+    ("C1110", "AR_THS_HA", "FRH02"): (None, "", "C"),
+    ("C1500", "AR_THS_HA", "FRH01"): (0.0, "", ""),
+    ("C1500", "AR_THS_HA", "FRH02"): (0.02025, "f", ""),
+    ("G0000", "MAR_THS_HA", "FRH0"): (40.0, "", ""),
+    ("R1000", "AR_THS_HA", "FRH01"): (0.0, "en", ""),
+}
+"""(crops, strucpro, geo) -> (1000 ha with five decimals, OBS_FLAG, CONF_STATUS)"""

@@ -1,0 +1,217 @@
+"""What is written is what is published: numbers, flags, missing and hidden cells, read by readers of other houses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import openpyxl
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import sdmx
+from pyjstat import pyjstat
+from sdmx.model import v30
+
+from cropmap.dissemination import formats
+from cropmap.dissemination.formats import CodedFormat, Described, Format
+from cropmap.dissemination.long_form import COLUMNS, long_form
+from cropmap.errors import InputError
+from cropmap.schemas import LeftOut
+from tests.dissemination.published import EXPECTED, SECRET, published, row
+
+PUBLISHED_AT = datetime(2018, 11, 7, 9, 30, tzinfo=UTC)
+ABOUT = Described(updated=PUBLISHED_AT, notes=(("run", "run-1"),))
+Figures = dict[tuple[str, str, str], tuple[float | None, str, str]]
+
+
+def written(format_: Format, rows: pd.DataFrame | None = None, **options: Any) -> bytes:
+    table = published() if rows is None else rows
+    return formats.write(table, format_, nuts_version=2024, described=ABOUT, **options).data
+
+
+def figures(records: Iterable[Mapping[str, Any]]) -> Figures:
+    """Records of any reader in one shape: numbers as floats, missing as None."""
+    found: Figures = {}
+    for record in records:
+        value = record["OBS_VALUE"]
+        missing = value in ("", None) or math.isnan(float(value))
+        key = str(record["crops"]), str(record["strucpro"]), str(record["geo"])
+        found[key] = (None if missing else float(value), record["OBS_FLAG"] or "", record["CONF_STATUS"] or "")
+    return found
+
+
+def test_sdmx_csv_1_has_eurostats_columns_and_our_figures() -> None:
+    rows = list(csv.DictReader(io.StringIO(written("sdmx-csv").decode())))
+    assert list(rows[0])[:10] == ["DATAFLOW", "LAST UPDATE", *COLUMNS]
+    assert {(row["DATAFLOW"], row["LAST UPDATE"]) for row in rows} == {("CROPMAP:CROP_AREA(1.0)", "07/11/18 09:30:00")}
+    assert figures(rows) == EXPECTED
+    by_key = {(one["crops"], one["geo"]): one for one in rows}
+    wheat = by_key["C1110", "FRH0"]
+    assert (wheat["UNIT_MEASURE"], wheat["CONCEPT"], wheat["STD_ERR"], wheat["CV"]) == (
+        "THS_HA", "SA", "0.02000", "0.1250",
+    )  # fmt: skip
+
+
+def _read_by_sdmx1(data: bytes) -> Figures:
+    """sdmx1 needs the structure that Eurostat's service delivers with the data."""
+    columns = next(csv.reader(io.StringIO(data.decode())))[3:]
+    structure = v30.DataStructureDefinition(id="CROP_AREA")
+    for name in columns[:5]:
+        structure.dimensions.append(v30.Dimension(id=name))
+    structure.measures.append(v30.Measure(id="OBS_VALUE"))
+    for name in columns[6:]:
+        structure.attributes.append(v30.DataAttribute(id=name))
+    message = sdmx.read_sdmx(io.BytesIO(data), format="CSV", structure=structure)
+    (data_set,) = message.data
+    found = [
+        {name: str(one.key[name].value) for name in columns[:5]}
+        | {"OBS_VALUE": one.value}
+        | {name: one.attached_attribute[name].value for name in columns[6:]}
+        for one in data_set.obs
+    ]
+    return figures(found)
+
+
+def test_sdmx1_reads_sdmx_csv_2_with_the_same_figures() -> None:
+    assert _read_by_sdmx1(written("sdmx-csv-2")) == EXPECTED
+
+
+def test_pyjstat_reads_json_stat_with_the_same_figures() -> None:
+    data = written("json-stat")
+    frame = pyjstat.Dataset.read(data.decode()).write("dataframe", naming="id")
+    kept = frame[frame["value"].notna()]
+    assert set(kept["time"]) == {"2018"}
+    found = {(one["crops"], one["strucpro"], one["geo"]): one["value"] for one in kept.to_dict("records")}
+    assert found == {key: value for key, (value, _, _) in EXPECTED.items() if value is not None}
+    # flags lie at the places of the cube that pyjstat unfolds
+    status = json.loads(data)["status"]
+    flags = {
+        (one["crops"], one["strucpro"], one["geo"]): status[str(place)]
+        for place, one in enumerate(frame.to_dict("records")) if str(place) in status
+    }  # fmt: skip
+    assert flags == {key: flag + secret for key, (_, flag, secret) in EXPECTED.items() if flag or secret}
+
+
+def test_pandas_reads_the_tsv_with_the_same_figures() -> None:
+    frame = pd.read_csv(io.BytesIO(written("tsv")), sep="\t", dtype=str, index_col=0)
+    assert (frame.index.name, list(frame.columns)) == ("freq,crops,strucpro,geo\\TIME_PERIOD", ["2018 "])
+    cells = {tuple(str(key).split(",")[1:]): str(cell).split(" ") for key, cell in frame["2018 "].items()}
+    found = {key: (None if value == ":" else float(value), flags) for key, (value, flags) in cells.items()}
+    assert found == {key: (value, "c" if secret else flag) for key, (value, flag, secret) in EXPECTED.items()}
+    assert "A,C1110,AR_THS_HA,FRH02\t: c\n" in written("tsv").decode()
+
+
+def test_openpyxl_reads_the_workbook_with_the_same_figures() -> None:
+    rows = published()
+    rows.loc[0, "agency"] = "=1+1"
+    data = written("xlsx", rows)
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    header, *lines = book["statistics"].iter_rows(values_only=True)
+    records = [dict(zip(header, line, strict=True)) for line in lines]
+    assert records[0]["agency"] == "=1+1"
+    assert book["statistics"]["A2"].data_type == "s"  # a text, not a formula
+    assert [one["estimate_ha"] for one in records] == [
+        None if secret == "C" else value for value, secret in zip(rows["estimate_ha"], rows["conf_status"], strict=True)
+    ]
+    assert [one["strucpro"] for one in records][:2] == ["AR_THS_HA", "MAR_THS_HA"]
+    assert ("run", "run-1") in list(book["notes"].iter_rows(values_only=True))
+    assert written("xlsx", rows) == data
+
+
+def test_csv_parquet_and_json_hold_every_row_with_the_same_figures() -> None:
+    table = pq.read_table(io.BytesIO(written("parquet"))).to_pylist()
+    lines = list(csv.DictReader(io.StringIO(written("csv").decode())))
+    records = json.loads(written("json"))
+    assert len(table) == len(lines) == len(records) == len(published())
+    for form in (table, lines, records):
+        values = [one["obs_value"] for one in form]
+        shown = [None if value in ("", None) else float(value) for value in values]
+        assert shown == [301.59, 40.0, 440.71, 0.0125, 1.23456, 0.0, 0.0, None, 0.02025]
+        assert {one["unit"] for one in form} == {"THS_HA"}
+        assert [one["concept"] for one in form][:3] == ["SA", "MA", "MA"]
+
+
+@pytest.mark.parametrize("format_", get_args(Format))
+def test_nothing_of_a_hidden_cell_leaves_the_house(format_: Format) -> None:
+    if format_ == "parquet":
+        seen = str(pq.read_table(io.BytesIO(written(format_))).to_pylist())
+    elif format_ == "xlsx":
+        book = openpyxl.load_workbook(io.BytesIO(written(format_)))
+        seen = str([line for sheet in book for line in sheet.iter_rows(values_only=True)])
+    else:
+        seen = written(format_).decode()
+    assert str(SECRET) not in seen
+    assert str(SECRET / 1000)[:5] not in seen
+    others = published()[published()["conf_status"].isna()]
+    assert "register" in set(others["basis"])  # shown there
+    if format_ in ("csv", "json", "parquet"):
+        rows = pd.DataFrame(formats.table_of(published(), decimals=5))
+        (secret,) = rows[rows["conf_status"] == "C"].to_dict("records")
+        kept = {name for name, value in secret.items() if not pd.isna(value)}
+        assert kept == {
+            "agency", "season", "nuts_version", "nuts_id", "level", "crop", "strucpro", "concept", "conf_status",
+            "run_id", "unit",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", get_args(CodedFormat))
+def test_our_own_readers_get_back_what_was_written(format_: Format) -> None:
+    found = formats.read(written(format_), name="file")
+    assert found.left_out == {}
+    assert figures(found.table.to_dict("records")) == EXPECTED
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_exported_tables_can_be_compared_again(format_: Format) -> None:
+    found = formats.read(written(format_), name="file")
+    assert figures(found.table.to_dict("records")) == EXPECTED
+    assert found.left_out == {LeftOut.NO_ITEM_OF_ITS_OWN: {"C1500+G3000": 1, "local:other": 1}}
+
+
+def test_two_decimals_say_that_a_small_area_is_not_nothing() -> None:
+    lines = written("sdmx-csv", decimals=2).decode().splitlines()
+    (maize,) = (line for line in lines if ",C1500,AR_THS_HA,FRH02," in line)
+    assert ",2018,0.02,f,," in maize
+    (potatoes,) = (line for line in lines if ",R1000,AR_THS_HA,FRH01," in line)
+    assert ",2018,0.00,en,," in potatoes
+    (nothing,) = (line for line in lines if ",C1500,AR_THS_HA,FRH01," in line)
+    assert ",2018,0.00,,," in nothing
+
+
+def test_what_has_no_code_is_left_out_by_name() -> None:
+    rows = pd.DataFrame([*published().to_dict("records"), row("FRH0", "C9999", 3.0)])
+    left_out = formats.write(rows, "tsv", nuts_version=2024).table
+    assert left_out is not None
+    assert left_out.left_out == {
+        LeftOut.NO_ITEM_OF_ITS_OWN: {"C1500+G3000": 1, "local:other": 1}, LeftOut.UNKNOWN_CROP: {"C9999": 1},
+    }  # fmt: skip
+    assert left_out.rows_left_out == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"nuts_id": "fr h0"}, "no NUTS code"),
+        ({"nuts_id": "GR30"}, "Eurostat writes EL30"),
+        ({"nuts_id": "NL31"}, "NL31 is no region of NUTS 2024"),
+        ({"strucpro": "YIELD"}, "strucpro 'YIELD' is not known"),
+        ({"obs_flag": "x"}, "OBS_FLAG 'x' is not known"),
+        ({"nuts_id": "FRH01", "crop": "C1110"}, "twice, the first is A, C1110, AR_THS_HA, FRH01, 2018"),
+    ],
+)
+def test_rows_that_cannot_leave_are_named(changes: dict[str, Any], said: str) -> None:
+    rows = pd.DataFrame([*published().to_dict("records"), row("FRH0", "C1300", 3.0) | changes])
+    with pytest.raises(InputError, match=said):
+        long_form(rows, nuts_version=2024)
+
+
+def test_regions_of_two_nuts_versions_are_refused() -> None:
+    rows = pd.DataFrame([row("HR04", "C1110", 3.0), row("NL35", "C1110", 3.0)])
+    with pytest.raises(InputError, match=r"mixed: HR04 \(2016\), NL35 \(2024\)"):
+        long_form(rows, nuts_version=None)
