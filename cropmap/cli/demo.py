@@ -60,7 +60,7 @@ def _show(summary: dict[str, Any], *, agency: str, agency_file: Path) -> None:
 Where to look
   the tables        psql "$(cropmap db url)" -c "table crop_statistic"
   wrong declarations cropmap flags export --agency {agency} --season {SEASON} --format csv
-  areas             cropmap stats export --nuts FRH0 --season {SEASON} --format csv
+  areas             cropmap stats export {agency_file} --season {SEASON} --format csv
   the REST API      cropmap api-key create me; cropmap serve      then http://127.0.0.1:8000/docs
   the season        cropmap season status {agency_file} --season {SEASON}
   every model       MLflow, in the same database: cropmap doctor prints its address"""

@@ -82,6 +82,7 @@ def test_sdmx1_reads_sdmx_csv_2_with_the_same_figures() -> None:
     assert _read_by_sdmx1(written("sdmx-csv-2")) == EXPECTED
 
 
+@pytest.mark.filterwarnings("ignore:Shouldn't use this function:DeprecationWarning")  # pyjstat's word to itself
 def test_pyjstat_reads_json_stat_with_the_same_figures() -> None:
     data = written("json-stat")
     frame = pyjstat.Dataset.read(data.decode()).write("dataframe", naming="id")

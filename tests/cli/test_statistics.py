@@ -1,0 +1,100 @@
+"""`cropmap stats` on a published season: files that agree with each other, a comparison, one line where it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cropmap.cli import run
+from cropmap.database.connection import connect
+from cropmap.database.runs import ensure_season
+from cropmap.dissemination import formats
+from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.simulation.season import simulate_season
+from tests.database.seasons import KEY, begin, load, publish_run
+from tests.dissemination.published import EXPECTED, published
+
+EUROSTAT = (
+    "freq,crops,strucpro,geo\\TIME_PERIOD\t2017 \t2018 \n"
+    "A,C1110,AR,FRH0\t297.66 \t297.15 \nA,C1110,AR,FRK2\t1.00 \t: \nA,G0000,MA,FRH0\t19.00 b\t20.00 p\n"
+)
+
+
+@pytest.fixture
+def season(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with Eurostat's file, beside a database with `published()`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
+    monkeypatch.delenv("CROPMAP_DATA", raising=False)
+    with connect(database_url) as connection:
+        ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
+        load(connection)
+        begin(connection, "run-1")
+        publish_run(connection, statistics=published()[list(STATISTIC_COLUMNS)])
+    (tmp_path / "eurostat.tsv").write_text(EUROSTAT)
+    return tmp_path
+
+
+def _exported(out: Path, *arguments: str) -> pd.DataFrame:
+    assert run(["stats", "export", "--season", "2018", "--out", str(out), *arguments]) == 0
+    table = formats.read(out.read_bytes(), name=str(out)).table.astype({"OBS_VALUE": object})
+    return table.set_index(["crops", "strucpro", "geo"])[["OBS_VALUE", "OBS_FLAG", "CONF_STATUS"]]
+
+
+def test_every_format_leaves_with_the_same_figures(season: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = pd.DataFrame.from_dict(EXPECTED, orient="index", columns=["OBS_VALUE", "OBS_FLAG", "CONF_STATUS"])
+    for format_ in ("tsv", "sdmx-csv", "sdmx-csv-2", "json-stat", "csv", "parquet"):
+        found = _exported(season / "file", "--format", format_)
+        assert found.where(found.notna(), None).to_dict("index") == expected.astype(object).where(
+            expected.notna(), None
+        ).to_dict("index")
+    assert "left out: 2 NO_ITEM_OF_ITS_OWN (C1500+G3000, local:other)" in capsys.readouterr().err
+    assert run(["stats", "export", "--season", "2018", "--format", "xlsx", "--out", "book.xlsx"]) == 0
+    assert (season / "book.xlsx").read_bytes().startswith(b"PK")
+    # a region, a level, an agency by its file
+    assert set(_exported(season / "file", "--nuts", "FRH01", "--format", "tsv").index.get_level_values("geo")) == {"FRH01"}
+    simulate_season(season / "inputs", parcels=60, seed=1, dates=1)
+    by_file = _exported(season / "file", str(season / "inputs" / "agency.yaml"), "--level", "2", "--format", "tsv")
+    assert set(by_file.index.get_level_values("geo")) == {"FRH0"}
+
+
+def test_areas_are_held_against_eurostats_file(season: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare = ["stats", "compare", "--eurostat", "eurostat.tsv"]
+    assert run([*compare, "--season", "2018", "--figure", "picture.svg", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["compared"], answer["outliers"]) == (2, 1)
+    fodder, wheat = answer["rows"]
+    assert (fodder["crops"], fodder["ratio"], fodder["flags"], fodder["outlier"]) == ("G0000", 2.0, "p", "")
+    assert (season / "picture.svg").read_text().rstrip().endswith("</svg>")
+
+    assert run(["stats", "export", "--season", "2018", "--format", "sdmx-csv-2", "--out", "ours.csv"]) == 0
+    assert run([*compare, "--statistics", "ours.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "2 compared" in said
+    assert "left out: 1 HIDDEN_HERE (FRH02 C1110)" in said
+    assert wheat["crops"] == "C1110"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export", "--season", "2018", "--nuts", "DE21"], "nothing is published for DE21"),
+        (["export", "--season", "2018", "--recode-to", "2021", "--weights", "none.csv"], "none.csv: cannot be read"),
+        (["export", "--season", "2018", "--recode-to", "2024", "--weights", "eurostat.tsv"], "is in NUTS 2024"),
+        (["export", "--season", "2018", "--recode-to", "2021", "--weights", "eurostat.tsv"], "is no table of weights"),
+        (["compare", "--season", "2018", "--eurostat", "none.tsv"], "none.tsv: cannot be read"),
+        (["compare", "--season", "2018", "--eurostat", "eurostat.tsv", "--figure", "a.pdf"], "cannot draw a pdf"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], said: str, season: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["stats", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err.strip().splitlines()[-1]
+    assert "Traceback" not in err

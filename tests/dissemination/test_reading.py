@@ -1,0 +1,198 @@
+"""What others wrote: the example files, Eurostat's bulk file, broken lines, and any table there and back again."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cropmap.dissemination import eurostat_tsv, formats, json_stat, sdmx_csv
+from cropmap.dissemination.long_form import COLUMNS, LongForm, ordered
+from cropmap.dissemination.vocabulary import crop_items, split_flags
+from cropmap.errors import InputError
+from cropmap.schemas import LeftOut
+
+EXAMPLES = {
+    "example_eurostat.tsv": 2, "example_sdmx_csv_eurostat21.csv": 2, "example_sdmx_csv_2.csv": 1,
+    "example_jsonstat.json": 2,
+}  # fmt: skip
+WHEAT = {"freq": "A", "crops": "C1110", "strucpro": "AR_THS_HA", "geo": "FRF2", "OBS_FLAG": "", "CONF_STATUS": ""}
+HEAD = "freq,crops,strucpro,geo\\TIME_PERIOD\t2008 \t2009 "
+
+
+def tsv(*lines: str) -> bytes:
+    return "\n".join([HEAD, *lines, ""]).encode()
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_files_hold_the_same_two_numbers(name: str, shared_data: Path) -> None:
+    found = formats.read((shared_data / "eurostat" / name).read_bytes(), name=name)
+    expected = [
+        WHEAT | {"TIME_PERIOD": "2008", "OBS_VALUE": 398.52},
+        WHEAT | {"TIME_PERIOD": "2009", "OBS_VALUE": 381.0},
+    ]
+    assert (
+        found.table.to_dict("records") == [{name: one[name] for name in COLUMNS} for one in expected][-EXAMPLES[name] :]
+    )
+    assert found.left_out == {}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_file_is_written_again_as_it_was(name: str, shared_data: Path) -> None:
+    data = (shared_data / "eurostat" / name).read_bytes()
+    table = formats.read(data, name=name).table
+    flow = "ESTAT:APRO_CPSHR(1.0)"
+    updated = pd.Timestamp("2026-05-28T23:00:00+0200").to_pydatetime()
+    if name.endswith(".tsv"):
+        assert eurostat_tsv.write(table, decimals=2) == data
+    elif name.endswith(".json"):
+        again = json_stat.write(table, label="any", source="ESTAT", updated=updated, decimals=2)
+        assert json_stat.read(again, where="again").table.equals(table)
+        assert b'"updated": "2026-05-28T23:00:00+0200"' in again
+    else:
+        version: sdmx_csv.Version = "2.0" if "_2." in name else "1.0"
+        assert sdmx_csv.write(table, version=version, dataflow=flow, updated=updated, decimals=2) == data
+
+
+@pytest.mark.shared_data
+def test_eurostats_bulk_file_comes_out_of_our_writer_as_it_went_in(shared_data: Path) -> None:
+    """Some thousand series of the real file with every flag it knows: value by value, blank by blank."""
+    data = (shared_data / "eurostat" / "estat_apro_cpshr.tsv.gz").read_bytes()
+    crops = {"C1500", "G3000", "R1000"}
+    found = formats.read(data, name="bulk", crops=crops)
+    assert found.left_out == {}
+    assert set(found.table["OBS_FLAG"]) == {"", "b", "d", "e", "n", "p", "u"}
+    assert set(found.table["CONF_STATUS"]) == {"", "C"}
+    renamed = {"AR": "AR_THS_HA", "MA": "MAR_THS_HA", "PR_HU_EU": "HPRD_HUMD_EU_THS_T", "HU_EU": "HUMD_EU_PC",
+               "YI_HU_EU": "YLD_HUMD_EU_T_HA"}  # fmt: skip
+    lines = set()
+    for line in gzip.decompress(data).decode().splitlines()[1:]:
+        key, *cells = line.split("\t")
+        freq, crop, measure, geo = key.split(",")
+        if crop in crops and set(cells) != {": "}:
+            lines.add("\t".join([f"{freq},{crop},{renamed[measure]},{geo}", *cells]))
+    assert set(eurostat_tsv.write(found.table, decimals=2).decode().splitlines()[1:]) == lines
+    assert len(lines) > 3_000
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("geo", "areas"),
+    [("BE25", [24.01, 9.97, 34.04, 26.90]), ("BE24", [17.96, 9.36, 9.00, 6.62]), ("FRK2", [106.93, 93.53, 58.29, 2.0])],
+)
+def test_areas_of_2019_are_those_that_eurostat_shows(geo: str, areas: list[float], shared_data: Path) -> None:
+    data = (shared_data / "eurostat" / "estat_apro_cpshr.tsv.gz").read_bytes()
+    table = formats.read(data, name="bulk", geo={geo}, crops={"C1110", "C1500", "G3000", "R1000"}).table
+    of_2019 = table[(table["TIME_PERIOD"] == "2019") & (table["strucpro"] == "AR_THS_HA")]
+    assert of_2019.set_index("crops")["OBS_VALUE"].to_dict() == dict(
+        zip(["C1110", "C1500", "G3000", "R1000"], areas, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("", ("", "")), ("b", ("b", "")), ("c", ("", "C")), ("cd", ("d", "C")), ("dc", ("d", "C")), ("@C", ("", "C")),
+        ("ep", ("ep", "")), ("s", ("i", "")), ("z", ("m", "")), ("N", ("", "N")), ("bb", ("b", "")),
+        ("q", None), ("CN", None),
+    ],
+)  # fmt: skip
+def test_old_and_new_flags_mean_the_same(text: str, meant: tuple[str, str] | None) -> None:
+    assert split_flags(text) == meant
+
+
+def test_broken_lines_are_left_out_by_number_and_the_rest_is_read() -> None:
+    found = eurostat_tsv.read(
+        tsv(
+            "A,C1110,AR,FRF2\t398.52 \t381.00 ",
+            "A,C1110,AR,FRF3\t398.52 ",  # a cell short
+            "A,C1110,FRF3\t1 \t2 ",  # a code short
+            "A,C1110,XX,FRF3\t1 \t2 ",  # no such measure
+            "A,C1110,MA,FRF3\tmuch \t2.50 e",
+            "A,C1110,MA,FRK2\t7 q\t: c",  # no such flag
+            "A,C1110,AR,FRF2\t1 \t2 ",  # again
+        ),
+        where="file.tsv",
+    )
+    assert found.left_out == {
+        LeftOut.BROKEN_LINE: {"line 3": 1, "line 4": 1}, LeftOut.SERIES_TWICE: {"line 8": 1},
+        LeftOut.NO_NUMBER: {"line 6": 1}, LeftOut.UNKNOWN_STRUCPRO: {"XX": 2}, LeftOut.UNKNOWN_FLAG: {"line 7: q": 1},
+    }  # fmt: skip
+    shown = found.table[["strucpro", "geo", "TIME_PERIOD", "OBS_VALUE", "OBS_FLAG", "CONF_STATUS"]].astype(object)
+    assert shown.where(shown.notna(), None).to_numpy().tolist() == [
+        ["AR_THS_HA", "FRF2", "2008", 398.52, "", ""], ["AR_THS_HA", "FRF2", "2009", 381.0, "", ""],
+        ["MAR_THS_HA", "FRF3", "2009", 2.5, "e", ""], ["MAR_THS_HA", "FRK2", "2009", None, "", "C"],
+    ]  # fmt: skip
+
+
+def test_a_value_that_should_be_hidden_is_not_taken() -> None:
+    found = eurostat_tsv.read(tsv("A,C1110,AR,FRF2\t398.52 c\t381.00 "), where="file.tsv")
+    assert found.table["OBS_VALUE"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is no file of crop statistics"),
+        (b"\x1f\x8bnothing", "cannot be read"),
+        (b"freq,unit,geo\\TIME_PERIOD\t2008 \nA,X,FR\t1 \n", "the first line begins"),
+        (HEAD.encode() + b"\nnonsense\n", "no line can be read"),
+        (HEAD.replace("2009", "2008").encode() + b"\n", "a year is there twice"),
+        (b"{", "is no JSON"),
+        (b'{"version": "2.0", "class": "dataset"}', "is no JSON-stat 2.0 dataset"),
+        (b'{"version": "1.0"}', "is no JSON-stat 2.0 dataset"),
+        (b"DATAFLOW,freq\nx,A\n", "lacks the columns crops, strucpro"),
+        (b"STRUCTURE,STRUCTURE_ID,ACTION,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\n"
+         b"dataflow,x,D,A,C1110,AR,FRF2,2009,1,,\n", "ACTION 'D' is no figure"),
+        (b"DATAFLOW,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\nx,A\n", "no line can be read"),
+        (b"PAR1broken", "is no file of crop statistics"),
+        (b"nuts_id,crop\nFRH0,C1110\n", "lacks the columns season"),
+        (b"\xff\xfe\x00", "is no file of crop statistics"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_none_says_so_in_one_line(data: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        formats.read(data, name="file")
+    assert str(caught.value).startswith("file")
+    assert "\n" not in str(caught.value)
+
+
+FIGURE = st.fixed_dictionaries(
+    {
+        "freq": st.just("A"),
+        "crops": st.sampled_from(sorted(crop_items())),
+        "strucpro": st.sampled_from(["AR_THS_HA", "MAR_THS_HA"]),
+        "geo": st.sampled_from(["FR", "FRH0", "FRH01", "BE25", "EL30"]),
+        "TIME_PERIOD": st.sampled_from(["2016", "2018", "2024"]),
+        "OBS_VALUE": st.integers(0, 10**10).map(lambda n: n / 10**5),
+        "OBS_FLAG": st.sampled_from(["", "e", "b", "be", "n", "fu", "p"]),
+        "CONF_STATUS": st.just(""),
+    }
+)
+HIDDEN = FIGURE.map(lambda one: one | {"OBS_VALUE": float("nan"), "OBS_FLAG": "", "CONF_STATUS": "C"})
+
+
+def _key(one: dict[str, object]) -> tuple[object, ...]:
+    return tuple(one[name] for name in COLUMNS[:5])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(FIGURE, HIDDEN), min_size=1, max_size=12, unique_by=_key))
+def test_any_table_comes_back_from_every_format(records: list[dict[str, object]]) -> None:
+    table = ordered(pd.DataFrame(records)[list(COLUMNS)])
+    files = [
+        eurostat_tsv.write(table, decimals=5),
+        sdmx_csv.write(table, version="1.0", dataflow="A:B(1.0)", decimals=5),
+        sdmx_csv.write(table, version="2.0", dataflow="A:B(1.0)", decimals=5),
+        json_stat.write(table, label="any", source="any", updated=None, decimals=5),
+    ]
+    for data in files:
+        found: LongForm = formats.read(data, name="file")
+        assert found.left_out == {}
+        pd.testing.assert_frame_equal(found.table, table, check_exact=True, check_dtype=False)
