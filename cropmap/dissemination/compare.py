@@ -30,6 +30,8 @@ from cropmap.schemas import LeftOut
 TOLERANCE: Final = 0.25
 SMALL: Final = 0.05
 """1000 ha: a difference below it may be rounding, whatever the ratio"""
+STEADY: Final = 0.5
+"""1000 ha: below it, rounding to 0.01 alone moves a ratio by a percent or more"""
 LIMIT: Final = 3.0
 FLOOR: Final = 0.05
 """on the scale of the logarithm: nothing counts as steadier than 5 % a year"""
@@ -58,8 +60,8 @@ class Comparison:
 def compare(ours: LongForm, eurostat: LongForm) -> Comparison:
     """Matches region, crop and year. Raises InputError where nothing matches at all."""
     left_out = {reason: dict(names) for reason, names in ours.left_out.items()}
-    for reason, names in eurostat.left_out.items():
-        count(left_out, reason, (name for name, times in names.items() for _ in range(times)))
+    for unread, names in eurostat.left_out.items():
+        count(left_out, unread, (name for name, times in names.items() for _ in range(times)))
     theirs = eurostat.table[eurostat.table["strucpro"].isin(MEASURES)]
     groups = {(str(geo), str(crops)): group for (geo, crops), group in theirs.groupby(["geo", "crops"], sort=False)}
     regions = {geo for geo, _ in groups}
@@ -152,7 +154,7 @@ def _jumps(ours: float, year: int, before: pd.DataFrame) -> bool:
 def _mark_regions(rows: list[dict[str, Any]]) -> None:
     by_crop: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
-        if row["ratio"] and abs(row["ours"] - row["eurostat"]) > SMALL:
+        if row["ratio"] and row["eurostat"] >= STEADY:
             by_crop.setdefault((row["crops"], len(row["geo"])), []).append(row)
     for group in by_crop.values():
         logs = np.log([row["ratio"] for row in group])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -17,6 +17,7 @@ from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form
 from cropmap.dissemination.vocabulary import AREA, HECTARES, current_strucpro, measures
 from cropmap.errors import InputError
 from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.statistics.confidentiality import HIDDEN
 
 TableFormat = Literal["csv", "parquet", "xlsx", "json"]
 """every published row and column, areas in ha"""
@@ -120,9 +121,7 @@ def _published(data: bytes, *, name: str) -> LongForm:
     """A file of `--format csv` or `parquet`, whole rows in ha."""
     try:
         rows = (
-            pd.read_parquet(io.BytesIO(data))
-            if data.startswith(b"PAR1")
-            else pd.read_csv(io.BytesIO(data), dtype={"conf_status": str, "obs_flag": str, "nuts_id": str})
+            pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else pd.read_csv(io.BytesIO(data), dtype=str)
         )
     except (ValueError, UnicodeDecodeError, OSError) as error:  # pandas' and Arrow's errors of a broken file
         raise InputError(
@@ -131,13 +130,16 @@ def _published(data: bytes, *, name: str) -> LongForm:
     missing = [column for column in ("season", *STATISTIC_COLUMNS) if column not in rows]
     if missing:
         raise InputError(f"lacks the columns {', '.join(missing[:5])}", where=name, mend=_readable(name))
-    figures = pd.to_numeric(rows["estimate_ha"], errors="coerce")
-    if (figures.isna() & rows["estimate_ha"].notna()).any():
-        raise InputError("estimate_ha is no number in some rows", where=name, mend="Export the table again")
-    versions: Sequence[int] = sorted(rows["nuts_version"].dropna().unique()) if "nuts_version" in rows else []
+    for column in (*HIDDEN, "nuts_version"):
+        if column in rows:
+            numbers = pd.to_numeric(rows[column], errors="coerce")
+            if (numbers.isna() & rows[column].notna()).any():
+                raise InputError(f"{column} is no number in some rows", where=name, mend="Export the table again")
+            rows[column] = numbers
+    versions = sorted(rows["nuts_version"].dropna().astype(int).unique().tolist()) if "nuts_version" in rows else []
     if len(versions) > 1:
         raise InputError(f"NUTS versions are mixed: {versions}", where=name, mend="One version per file")
-    return long_form(rows, nuts_version=int(versions[0]) if len(versions) else None, where=name)
+    return long_form(rows, nuts_version=versions[0] if versions else None, where=name)
 
 
 def _readable(name: str) -> str:

@@ -6,7 +6,6 @@ A hidden or missing figure has no key in `value`. `status` holds OBS_FLAG in low
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -84,9 +83,11 @@ def read(data: bytes, *, where: str) -> LongForm:
         raise InputError(
             f"is no JSON-stat 2.0 dataset ({type(error).__name__}: {error})", where=where, mend="Ask for it again"
         ) from error
-    cells = list(itertools.product(*codes))
     places = sorted(set(values) | set(status))
-    rows = pd.DataFrame([cells[place] for place in places], columns=names, dtype=object)
+    steps = np.unravel_index(np.array(places, dtype=np.int64), size)
+    rows = pd.DataFrame({
+        name: np.array(code, dtype=object)[step] for name, code, step in zip(names, codes, steps, strict=True)
+    })  # fmt: skip
     rows = rows.rename(columns={TIME: "TIME_PERIOD"})
     rows["OBS_VALUE"] = np.array([values.get(place, np.nan) for place in places], dtype=float)
     table, left_out = read_rows(rows, flags=[str(status.get(place, "")) for place in places], lines=places, where=where)
@@ -95,31 +96,34 @@ def read(data: bytes, *, where: str) -> LongForm:
 
 def _dimension(name: str, codes: Sequence[str]) -> dict[str, Any]:
     measures, crops = vocabulary.measures(), vocabulary.crop_items()
-    labels = {
-        "crops": lambda code: crops.get(code, code),
-        "strucpro": lambda code: measures[code].label,
-        "freq": lambda code: {vocabulary.ANNUAL: "Annual"}.get(code, code),
-    }
-    word = labels.get(name, str)
+    words: Mapping[str, str] = {
+        "crops": crops,
+        "strucpro": {code: measure.label for code, measure in measures.items()},
+        "freq": {vocabulary.ANNUAL: "Annual"},
+    }.get(name, {})
     return {
         "label": LABELS[name],
         "category": {
             "index": {code: place for place, code in enumerate(codes)},
-            "label": {code: word(code) for code in codes},
+            "label": {code: words.get(code, code) for code in codes},
         },
     }  # fmt: skip
 
 
 def _document(data: bytes, *, where: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = json.loads(data, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8
         raise InputError(f"is no JSON ({error})", where=where, mend="Ask for it again") from error
     if not isinstance(document, dict) or document.get("class") != "dataset" or document.get("version") != "2.0":
         raise InputError(
             "is no JSON-stat 2.0 dataset", where=where, mend='Needed: "version": "2.0", "class": "dataset"'
         )
     return document
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
 
 
 def _codes(dimension: Mapping[str, Any], length: int) -> list[str]:

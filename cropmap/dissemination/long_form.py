@@ -70,16 +70,17 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
     """
     shown = masked(rows)
     kept, left_out = _with_item(shown)
-    vocabulary.check_regions(kept["nuts_id"], nuts_version=nuts_version, where=where)
+    regions = kept["nuts_id"].astype(str)
+    vocabulary.check_regions(regions, nuts_version=nuts_version, where=where)
     table = pd.DataFrame({
         "freq": ANNUAL,
         "crops": kept["crop"].astype(str),
         "strucpro": [vocabulary.current_strucpro(code, where=where) for code in kept["strucpro"]],
-        "geo": kept["nuts_id"].astype(str),
+        "geo": regions,
         "TIME_PERIOD": kept["season"].astype(str),
         **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
         "OBS_FLAG": [_flag(text, where=where) for text in _words(kept["obs_flag"])],
-        "CONF_STATUS": _words(kept["conf_status"]),
+        "CONF_STATUS": [_status(text, where=where) for text in _words(kept["conf_status"])],
         "UNIT_MEASURE": vocabulary.measures()[vocabulary.AREA].unit,
         "CONCEPT": _words(kept["concept"]),
         "BASIS": _words(kept["basis"]),
@@ -138,7 +139,7 @@ def read_rows(
     left_out: dict[LeftOut, dict[str, int]] = {}
     count(left_out, LeftOut.UNKNOWN_STRUCPRO, rows.loc[measure.isna(), "strucpro"])
     line_numbers = list(lines)
-    bad = (f"line {line_numbers[place]}: {flags[place]}" for place in np.flatnonzero(~understood))
+    bad = (f"line {line_numbers[place]}: {flags[place]}" for place in np.flatnonzero(~understood).tolist())
     count(left_out, LeftOut.UNKNOWN_FLAG, bad)
     parts = np.array([pair or ("", "") for pair in split], dtype=object).reshape(-1, 2)[codes]
     out = rows.assign(strucpro=measure, OBS_FLAG=parts[:, 0], CONF_STATUS=parts[:, 1])
@@ -166,6 +167,12 @@ def _with_item(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[LeftOut, dict[str
 
 def _words(values: pd.Series[Any]) -> pd.Series[str]:
     return values.astype(object).where(values.notna(), "").astype(str)
+
+
+def _status(text: str, *, where: str) -> str:
+    if text and text not in HIDDEN_STATUSES:
+        raise InputError(f"CONF_STATUS {text!r} is not known", where=where, mend="Known are: C, N, P")
+    return text
 
 
 def _flag(text: str, *, where: str) -> str:

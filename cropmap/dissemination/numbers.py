@@ -25,4 +25,5 @@ def parse_numbers(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np
     values = [
         float(text) if good and text not in MISSING else np.nan for text, good in zip(stripped, fits, strict=True)
     ]
-    return np.array(values, dtype=float), np.array(fits, dtype=bool)
+    found = np.array(values, dtype=float)
+    return found, np.array(fits, dtype=bool) & ~np.isinf(found)

@@ -90,7 +90,7 @@ def recode(rows: pd.DataFrame, weights: Weights, *, to_version: int) -> pd.DataF
 def _joined(code: str, parts: list[tuple[float, dict[str, Any]]]) -> dict[str, Any]:
     first = parts[0][1]
     row: dict[str, Any] = {**first, "nuts_id": code, **dict.fromkeys(HIDDEN)}
-    if any(part["conf_status"] for _, part in parts):
+    if any(not pd.isna(part["conf_status"]) for _, part in parts):
         return row | {"conf_status": CONFIDENTIAL, "obs_flag": None, "basis": None}
     for name in ADDED:
         values = [share * part[name] for share, part in parts if not pd.isna(part[name])]

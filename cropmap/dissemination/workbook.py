@@ -14,6 +14,7 @@ import pandas as pd
 import xlsxwriter
 
 from cropmap.dissemination import vocabulary
+from cropmap.errors import InputError
 
 STATISTICS: Final = "statistics"
 NOTES: Final = "notes"
@@ -32,8 +33,10 @@ def numbers(columns: Iterable[str]) -> list[str]:
 
 def write(rows: pd.DataFrame, *, notes: Sequence[tuple[str, str]], made_at: datetime | None) -> bytes:
     """`rows` as the other table formats have them; `notes`: pairs of a word and what it says; `made_at` becomes the
-    document's date. Columns whose name ends in `_ha`, and those of FORMATS, are numbers."""
-    assert len(rows) <= SHEET_ROWS, "a sheet has no room for more"
+    document's date. Columns whose name ends in `_ha`, and those of FORMATS, are numbers. Raises InputError for more
+    than SHEET_ROWS."""
+    if len(rows) > SHEET_ROWS:
+        raise InputError(f"{len(rows):,} rows do not fit on a sheet", where="xlsx", mend="Write csv or parquet")
     sink = io.BytesIO()
     book = xlsxwriter.Workbook(sink, {"in_memory": True})
     if made_at is not None:

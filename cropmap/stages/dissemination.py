@@ -105,6 +105,11 @@ def export_statistics(
         notes=found.notes,
     )  # fmt: skip
     written = formats.write(found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals)
+    if written.table is not None and written.table.table.empty:
+        raise InputError(
+            f"no crop of the season has an item of its own in Eurostat's list ({written.table.rows_left_out} rows)",
+            where="--format", mend="csv, parquet, json and xlsx have all crops",
+        )  # fmt: skip
     return Exported(written.data, dict(written.table.left_out) if written.table else {})
 
 

@@ -56,7 +56,9 @@ def test_every_format_leaves_with_the_same_figures(season: Path, capsys: pytest.
     assert run(["stats", "export", "--season", "2018", "--format", "xlsx", "--out", "book.xlsx"]) == 0
     assert (season / "book.xlsx").read_bytes().startswith(b"PK")
     # a region, a level, an agency by its file
-    assert set(_exported(season / "file", "--nuts", "FRH01", "--format", "tsv").index.get_level_values("geo")) == {"FRH01"}
+    assert set(_exported(season / "file", "--nuts", "FRH01", "--format", "tsv").index.get_level_values("geo")) == {
+        "FRH01"
+    }
     simulate_season(season / "inputs", parcels=60, seed=1, dates=1)
     by_file = _exported(season / "file", str(season / "inputs" / "agency.yaml"), "--level", "2", "--format", "tsv")
     assert set(by_file.index.get_level_values("geo")) == {"FRH0"}

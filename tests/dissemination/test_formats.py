@@ -202,6 +202,7 @@ def test_what_has_no_code_is_left_out_by_name() -> None:
         ({"nuts_id": "GR30"}, "Eurostat writes EL30"),
         ({"nuts_id": "NL31"}, "NL31 is no region of NUTS 2024"),
         ({"strucpro": "YIELD"}, "strucpro 'YIELD' is not known"),
+        ({"conf_status": "X"}, "CONF_STATUS 'X' is not known"),
         ({"obs_flag": "x"}, "OBS_FLAG 'x' is not known"),
         ({"nuts_id": "FRH01", "crop": "C1110"}, "twice, the first is A, C1110, AR_THS_HA, FRH01, 2018"),
     ],

@@ -14,13 +14,14 @@ from cropmap.dissemination import eurostat_tsv, formats, json_stat, sdmx_csv
 from cropmap.dissemination.long_form import COLUMNS, LongForm, ordered
 from cropmap.dissemination.vocabulary import crop_items, split_flags
 from cropmap.errors import InputError
-from cropmap.schemas import LeftOut
+from cropmap.schemas import STATISTIC_COLUMNS, LeftOut
 
 EXAMPLES = {
     "example_eurostat.tsv": 2, "example_sdmx_csv_eurostat21.csv": 2, "example_sdmx_csv_2.csv": 1,
     "example_jsonstat.json": 2,
 }  # fmt: skip
 WHEAT = {"freq": "A", "crops": "C1110", "strucpro": "AR_THS_HA", "geo": "FRF2", "OBS_FLAG": "", "CONF_STATUS": ""}
+PUBLISHED = ",".join(["season", *STATISTIC_COLUMNS]).encode() + b"\n"
 HEAD = "freq,crops,strucpro,geo\\TIME_PERIOD\t2008 \t2009 "
 
 
@@ -146,6 +147,7 @@ def test_a_value_that_should_be_hidden_is_not_taken() -> None:
         (HEAD.replace("2009", "2008").encode() + b"\n", "a year is there twice"),
         (b"{", "is no JSON"),
         (b'{"version": "2.0", "class": "dataset"}', "is no JSON-stat 2.0 dataset"),
+        (b'{"version": "2.0", "class": "dataset", "value": [Infinity]}', "is no JSON"),
         (b'{"version": "1.0"}', "is no JSON-stat 2.0 dataset"),
         (b"DATAFLOW,freq\nx,A\n", "lacks the columns crops, strucpro"),
         (b"STRUCTURE,STRUCTURE_ID,ACTION,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\n"
@@ -153,6 +155,8 @@ def test_a_value_that_should_be_hidden_is_not_taken() -> None:
         (b"DATAFLOW,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\nx,A\n", "no line can be read"),
         (b"PAR1broken", "is no file of crop statistics"),
         (b"nuts_id,crop\nFRH0,C1110\n", "lacks the columns season"),
+        (PUBLISHED + b"2018,FRH0,2,C1110,AR,SA,x,a,b\n", "declared_ha is no number"),
+        (PUBLISHED + b"2018,,2,C1110,AR,SA,x\n", "'nan' is no NUTS code"),
         (b"\xff\xfe\x00", "is no file of crop statistics"),
     ],
 )  # fmt: skip
