@@ -14,6 +14,7 @@ CropmapError                    the run failed; exit code 1
 ├── DatabaseError
 │   ├── DatabaseUnavailableError
 │   └── MigrationError
+├── DisclosureError             a table from which confidential figures can be recovered, or that cannot be protected
 └── PartialFailureError         some units failed; what succeeded is kept, the others are named
 """
 
@@ -98,6 +99,10 @@ class DatabaseUnavailableError(DatabaseError):
 
 
 class MigrationError(DatabaseError):
+    pass
+
+
+class DisclosureError(CropmapError):
     pass
 
 

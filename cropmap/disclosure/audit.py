@@ -1,0 +1,140 @@
+"""The attack: what an outsider can learn of the hidden cells from nothing but the published table.
+
+In: the table's sums and its published figures, NaN where hidden. Out: for every hidden cell the interval of values
+that agree with all published figures, all sums, and areas that are not negative. Knows nothing of how cells were
+chosen, of contributions or of the hidden values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from cropmap.disclosure.linear import Solution, minimise
+from cropmap.disclosure.nullspace import determined
+from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
+from cropmap.errors import DisclosureError
+
+EXACT: Final = 1e-6
+"""an interval narrower than this share of the figure (of 1 ha below 1 ha) gives the figure away"""
+LARGEST: Final = 1e5
+"""programmes are scaled so that no figure is above: HiGHS keeps rows to 1e-7, the 1e-12 of that"""
+PROBES: Final = 6
+"""random objectives per component, which show most cells to be uncertain at once"""
+
+
+@dataclass(frozen=True)
+class _Component:
+    cells: Integers
+    matrix: sparse.csr_array
+    right: Floats
+    """scaled"""
+    scale: float
+
+
+def feasible_intervals(structure: Structure, published: Floats, cells: Integers | None = None) -> tuple[Floats, Floats]:
+    """(lowest, highest) [cells] ha for the hidden ones among `cells` (all where None); NaN for the others.
+
+    Raises DisclosureError where no table agrees with what is published, or a programme is not solved.
+    """
+    low, high = np.full(structure.cells, np.nan), np.full(structure.cells, np.nan)
+    asked = np.isnan(published) if cells is None else np.isin(np.arange(structure.cells), cells) & np.isnan(published)
+    for part in _components(structure, published):
+        for place in np.flatnonzero(asked[part.cells]):
+            cell = part.cells[place]
+            low[cell], high[cell] = (_extreme(structure, part, int(place), sign)[0] for sign in (1, -1))
+    return low, high
+
+
+def recoverable(structure: Structure, published: Floats) -> Integers:
+    """Hidden cells whose value follows from what is published.
+
+    Every table found on the way that agrees with what is published is kept in mind: where two differ in a cell, its
+    value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.
+    """
+    found = [np.empty(0, dtype=np.intp)]
+    rng = np.random.default_rng(len(published))
+    for part in _components(structure, published):
+        low, high = np.full(len(part.cells), np.inf), np.full(len(part.cells), -np.inf)
+
+        def see(x: Floats, low: Floats = low, high: Floats = high) -> None:
+            np.minimum(low, x, out=low)
+            np.maximum(high, x, out=high)
+
+        for _ in range(PROBES):
+            see(_probe(structure, part, rng.random(len(part.cells))))
+        for place in range(len(part.cells)):
+            for sign in (1, -1):
+                if not _wide(low[place], high[place]):
+                    value, x = _extreme(structure, part, place, sign)
+                    see(x) if np.isfinite(value) else high.__setitem__(place, np.inf)
+        found.append(part.cells[~_wide(low, high)])
+    return np.sort(np.concatenate(found))
+
+
+def recoverable_from_both(structure: Structure, published: Floats, earlier: Floats) -> Integers:
+    """Hidden cells that follow from two releases of one season together; a figure that either shows counts as known.
+
+    Where figures were revised no one table agrees with both; then the sums alone decide, for any figures.
+    """
+    known = np.where(np.isnan(published), earlier, published)
+    fixed = determined(structure, np.isnan(known))
+    try:
+        return np.union1d(fixed, recoverable(structure, known))
+    except ContradictionError:
+        return fixed
+
+
+class ContradictionError(DisclosureError):
+    """No table agrees with the published figures."""
+
+
+def _wide(low: Floats, high: Floats) -> Mask:
+    return np.asarray(high - low > EXACT * np.maximum(high, 1.0))
+
+
+def _components(structure: Structure, published: Floats) -> list[_Component]:
+    """Hidden cells that hang together through sums; each is a problem of its own."""
+    cells = np.flatnonzero(np.isnan(published))
+    if not len(cells):
+        return []
+    known = structure.matrix @ np.nan_to_num(published)
+    matrix = structure.matrix[:, cells]
+    count, label = connected_components(abs(matrix).T @ abs(matrix), directed=False)
+    label_of_row = np.full(matrix.shape[0], -1)
+    entry = sparse.coo_array(matrix)
+    label_of_row[entry.coords[0]] = label[entry.coords[1]]
+    parts = []
+    for name in range(count):
+        mine, rows = np.flatnonzero(label == name), np.flatnonzero(label_of_row == name)
+        scale = max(float(np.abs(known[rows]).max(initial=0)) / LARGEST, 1.0)
+        parts.append(_Component(cells[mine], sparse.csr_array(matrix[rows][:, mine]), -known[rows] / scale, scale))
+    return parts
+
+
+def _extreme(structure: Structure, part: _Component, place: int, sign: int) -> tuple[float, Floats]:
+    """(lowest value for sign 1, highest for -1, and the component's cells there), ha."""
+    cost = np.zeros(len(part.cells))
+    cost[place] = sign
+    found = _solved(structure, part, cost)
+    return sign * found.value * part.scale, found.x * part.scale
+
+
+def _probe(structure: Structure, part: _Component, direction: Floats) -> Floats:
+    return _solved(structure, part, direction).x * part.scale
+
+
+def _solved(structure: Structure, part: _Component, cost: Floats) -> Solution:
+    zero, none = np.zeros(len(cost)), np.full(len(cost), np.inf)
+    where = structure.name(part.cells[0])
+    found = minimise(cost, part.matrix, part.right, zero, none, where=where)
+    if found is None:
+        raise ContradictionError(
+            "no areas agree with all published figures and sums", where=where,
+            mend="The figures do not add up, or one is negative: publish unrounded sums of benchmarked areas",
+        )  # fmt: skip
+    return found

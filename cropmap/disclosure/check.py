@@ -1,0 +1,68 @@
+"""Holds a pattern against the real figures: four ways in which it could fail, each counted.
+
+`audit` is the outsider who sees the published table alone; here the office compares what he finds with what it hides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from cropmap.disclosure.audit import feasible_intervals, recoverable
+from cropmap.disclosure.pooled import unsafe_lines
+from cropmap.disclosure.primary import Rules
+from cropmap.disclosure.singletons import exposures
+from cropmap.disclosure.suppression import Figure, Pattern
+from cropmap.disclosure.tables import Integers, Structure
+
+CLOSE: Final = 1e-6
+"""of the figure, and of 1 ha below 1 ha: an interval that misses its protection by less is the solver's tolerance"""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Names (crop/region) of what failed; all empty where the table may be published."""
+
+    recoverable: tuple[str, ...]
+    """hidden cells whose figure follows from what is published"""
+    narrow: tuple[str, ...]
+    """sensitive cells that are bounded more narrowly than they should be"""
+    unsafe_lines: tuple[str, ...]
+    """published parents whose hidden children break a rule together"""
+    exposed: tuple[str, ...]
+    """sensitive cells that the only contributor of another can compute"""
+
+    @property
+    def safe(self) -> bool:
+        return not (self.recoverable or self.narrow or self.unsafe_lines or self.exposed)
+
+    def counts(self) -> dict[str, int]:
+        return {name: len(found) for name, found in vars(self).items()}
+
+
+def check(structure: Structure, figures: Sequence[Figure], pattern: Pattern, needed: Integers, rules: Rules) -> Checked:
+    """All figures of a protected table; every sensitive cell's interval is solved for. Works on the table as it is
+    published, redundant nodes included. Raises DisclosureError where a programme is not solved."""
+    found: dict[str, set[int]] = {"recoverable": set(), "narrow": set(), "lines": set(), "exposed": set()}
+    secret = pattern.hidden & ~pattern.already_published
+    parent = structure.lines > 0
+    for figure in figures:
+        one = pattern.protection[figure.name]
+        published = np.where(secret, np.nan, figure.values)
+        asked = np.flatnonzero(one.mask & secret)
+        low, high = feasible_intervals(structure, published, asked)
+        x = figure.values[asked]
+        slack = CLOSE * np.maximum(x, 1)
+        tight = (low[asked] > x - one.lower[asked] + slack) | (high[asked] < x + one.upper[asked] - slack)
+        found["narrow"].update(asked[tight].tolist())
+        found["recoverable"].update(recoverable(structure, published).tolist())
+        lines = unsafe_lines(structure, secret, figure.contributions, needed, rules)
+        found["lines"].update(parent[lines].indices.tolist())
+        found["exposed"].update(
+            one.cell for one in exposures(structure, secret, figure.contributions, one.mask & secret)
+        )
+    names = {key: tuple(structure.name(cell) for cell in sorted(cells)) for key, cells in found.items()}
+    return Checked(names["recoverable"], names["narrow"], names["lines"], names["exposed"])

@@ -1,0 +1,74 @@
+"""What each holding adds to each cell, and the few numbers of it that the rules need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cropmap.disclosure.tables import Floats, Integers
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """One row per (cell, holding), no zeros, sorted by cell and holding."""
+
+    cell: Integers
+    holding: Integers
+    area: Floats
+    """ha"""
+
+    @classmethod
+    def of(cls, cell: Integers, holding: Integers, area: Floats) -> Contributions:
+        """Adds up parcels of one holding in one cell."""
+        present = area > 0
+        cell, holding, area = cell[present], holding[present], area[present]
+        order = np.lexsort((holding, cell))
+        cell, holding, area = cell[order], holding[order], area[order]
+        first = np.ones(len(cell), dtype=bool)
+        first[1:] = (cell[1:] != cell[:-1]) | (holding[1:] != holding[:-1])
+        starts = np.flatnonzero(first)
+        return cls(cell[first], holding[first], np.add.reduceat(area, starts) if len(starts) else area)
+
+    def holdings(self, cells: int) -> Integers:
+        """[cells] how many contribute."""
+        return np.bincount(self.cell, minlength=cells)
+
+    def largest(self, cells: int, *, n: int) -> Largest:
+        order = np.lexsort((-self.area, self.cell))
+        cell, area = self.cell[order], self.area[order]
+        rank = np.arange(len(cell)) - np.searchsorted(cell, cell)
+        first, second, top = (
+            np.bincount(cell[chosen], weights=area[chosen], minlength=cells).astype(float)
+            for chosen in (rank == 0, rank == 1, rank < n)
+        )
+        total = np.bincount(cell, weights=area, minlength=cells).astype(float)
+        return Largest(self.holdings(cells), total, first, second, top)
+
+    def pooled(self, group: Integers) -> Contributions:
+        """Cells taken together: `group` [cells] is the pool of a cell, -1 where it is in none."""
+        pool = group[self.cell]
+        inside = pool >= 0
+        return Contributions.of(pool[inside], self.holding[inside], self.area[inside])
+
+    @cached_property
+    def sole(self) -> tuple[Integers, Integers]:
+        """(cell, holding) of the cells that a single holding makes up."""
+        alone = np.ones(len(self.cell), dtype=bool)
+        alone[1:] &= self.cell[1:] != self.cell[:-1]
+        alone[:-1] &= self.cell[1:] != self.cell[:-1]
+        return self.cell[alone], self.holding[alone]
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Arrays [cells]."""
+
+    count: Integers
+    total: Floats
+    """ha, of all contributors"""
+    first: Floats
+    second: Floats
+    top: Floats
+    """ha, of the n largest together"""

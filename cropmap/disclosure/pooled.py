@@ -1,0 +1,98 @@
+"""The pooled-line rule: the hidden children of a published parent are, together, a cell that everyone can compute.
+
+Their contributors are pooled and the primary rules applied. A line whose contributing children are all hidden implies
+nothing but its parent, which is published under its own rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from cropmap.disclosure.contributions import Contributions
+from cropmap.disclosure.primary import Rules
+from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
+from cropmap.errors import DisclosureError
+
+
+def unsafe_lines(
+    structure: Structure, hidden: Mask, contributions: Contributions, needed: Integers, rules: Rules
+) -> Integers:
+    """Rows of `structure.lines` whose hidden children break a rule when taken together.
+
+    The pool must satisfy the strictest of its cells: the difference of a NUTS-2 and some NUTS-3 figures is a
+    small-area figure.
+    """
+    parent, child = _parents(structure), _children(structure)
+    contributing = contributions.holdings(structure.cells) > 0
+    pools = sparse.csr_array(child.multiply(hidden[None, :]))
+    pools.eliminate_zeros()
+    open_children = child @ (contributing & ~hidden).astype(float)
+    lines = np.flatnonzero(~hidden[parent] & (np.diff(pools.indptr) > 0) & (open_children > 0))
+    if not len(lines):
+        return lines
+    member = sparse.coo_array(pools[lines])
+    of_line, cell = member.coords
+    limit = np.zeros(len(lines), dtype=np.intp)
+    np.maximum.at(limit, of_line, needed[cell])
+    return lines[rules.sensitive(_pool(contributions, of_line, cell, structure.cells), limit)]
+
+
+def close_lines(
+    structure: Structure,
+    hidden: Mask,
+    contributions: Contributions,
+    needed: Integers,
+    rules: Rules,
+    *,
+    weight: Floats,
+    open_: Mask,
+) -> Mask:
+    """`hidden` with the cheapest siblings added until no line is unsafe; the parent where no sibling is left.
+
+    Raises DisclosureError where parent and siblings all stay open.
+    """
+    hidden, parent, child = hidden.copy(), _parents(structure), _children(structure)
+    contributing = contributions.holdings(structure.cells) > 0
+    while len(unsafe := unsafe_lines(structure, hidden, contributions, needed, rules)):
+        touched: set[int] = set()
+        for line in unsafe:
+            siblings = child.indices[child.indptr[line] : child.indptr[line + 1]]
+            if touched & {*siblings.tolist(), int(parent[line])}:
+                continue  # another line has changed this one; look at it again
+            choice = siblings[~hidden[siblings] & ~open_[siblings] & contributing[siblings]]
+            if not len(choice) and not open_[parent[line]]:
+                choice = parent[[line]]
+            if not len(choice):
+                raise DisclosureError(
+                    "its hidden parts have too few or too dominant holdings together, and no other part may be hidden",
+                    where=structure.name(parent[line]), mend="Withhold the table, or merge the crop with another",
+                )  # fmt: skip
+            cheapest = int(choice[np.lexsort((choice, weight[choice]))[0]])
+            hidden[cheapest] = True
+            touched.add(cheapest)
+    return hidden
+
+
+def _parents(structure: Structure) -> Integers:
+    rows, cells = sparse.coo_array(structure.lines > 0).coords
+    parent = np.empty(structure.lines.shape[0], dtype=np.intp)
+    parent[rows] = cells
+    return parent
+
+
+def _children(structure: Structure) -> sparse.csr_array:
+    return sparse.csr_array((structure.lines < 0).astype(float))
+
+
+def _pool(contributions: Contributions, of_line: Integers, cell: Sequence[int] | Integers, cells: int) -> Contributions:
+    """Contributions to lines; a cell may lie in several."""
+    order = np.argsort(cell, kind="stable")
+    lines, starts = np.asarray(of_line)[order], np.searchsorted(np.asarray(cell)[order], np.arange(cells + 1))
+    times = np.diff(starts)[contributions.cell]
+    rows = np.repeat(np.arange(len(contributions.cell)), times)
+    offset = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    line = lines[starts[contributions.cell[rows]] + offset]
+    return Contributions.of(line, contributions.holding[rows], contributions.area[rows])

@@ -1,0 +1,158 @@
+"""Secondary suppression: which further cells to hide so that no sensitive cell can be bounded too narrowly.
+
+One sensitive cell at a time (Kelly, Golden & Assad 1992; Fischetti & Salazar 2001): a flow f with M f = 0 that lifts
+the cell by what it needs, and never takes a cell below zero, shows another table that an outsider cannot tell from
+the real one, as long as every cell that f touches is hidden. The cheapest such f is a linear programme; its support
+is hidden. The fixed price of hiding a cell is approximated by solving again with cost / (f + 0.05).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from scipy import sparse
+
+from cropmap.disclosure.linear import minimise
+from cropmap.disclosure.scopes import Scopes
+from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
+from cropmap.errors import DisclosureError
+
+REWEIGHTINGS: Final = 2
+SOFTENING: Final = 0.05
+"""in units of the protection asked for"""
+HIDDEN_COST: Final = 1e-4
+"""of a cell that is hidden anyway, as a share of its price: flows stay short, and cost nothing that counts"""
+SUPPORT: Final = 1e-6
+"""flows below, in units of the protection asked for, are the solver's tolerance"""
+MET: Final = 1 - 1e-6
+
+
+def weights(structure: Structure, values: Floats) -> Floats:
+    """[cells] what hiding a cell costs: log(1 + ha), times one more per level below it."""
+    weight: Floats = np.log1p(values) * (1 + structure.height)
+    return weight
+
+
+class UnprotectableError(DisclosureError):
+    """No flow moves the cell by what it needs."""
+
+
+@dataclass
+class Protector:
+    """One figure of a table; remembers how far the flows found so far move every cell."""
+
+    structure: Structure
+    values: Floats
+    """[cells] ha, M x = 0"""
+    weight: Floats
+    open: Mask
+    """[cells] known to everyone: never hidden, never moved"""
+    scopes: Scopes | None = None
+    """parts of the table that are tried before the whole; None: the whole at once"""
+    _systems: dict[bytes, tuple[Integers, sparse.csr_array]] = field(default_factory=dict, init=False, repr=False)
+    reach_up: Floats = field(init=False)
+    reach_down: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.reach_up, self.reach_down = np.zeros_like(self.values), np.zeros_like(self.values)
+
+    def protect(
+        self,
+        hidden: Mask,
+        cells: Iterable[int],
+        upper: Floats,
+        lower: Floats,
+        *,
+        reweightings: int = REWEIGHTINGS,
+        allowed: Mask | None = None,
+    ) -> Mask:
+        """`hidden` and what else must be hidden so that each of `cells`, in this order, may lie anywhere in
+        [x - lower, x + upper]. `allowed` [cells]: only these may be hidden; all that are not open where None.
+
+        With scopes, a flow is looked for in the smallest part around the cell first. A flow that leaves everything
+        outside its part as it is satisfies all sums of the table, so what a part finds holds for the whole.
+
+        Raises DisclosureError, naming the cell, where nothing can protect it.
+        """
+        hidden = hidden.copy()
+        movable = ~self.open if allowed is None else allowed & ~self.open
+        for cell in cells:
+            for amount, reach in ((upper[cell], self.reach_up), (-lower[cell], self.reach_down)):
+                if abs(amount) > 0 and reach[cell] < MET * abs(amount):
+                    flow = self._nearest_flow(cell, float(amount), hidden, movable, reweightings=reweightings)
+                    self._remember(flow)
+                    hidden |= flow != 0
+        return hidden
+
+    def _nearest_flow(self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int) -> Floats:
+        for part in self.scopes.around(cell) if self.scopes else ():
+            try:
+                return self.flow(cell, amount, hidden, movable & part, reweightings=reweightings)
+            except UnprotectableError:
+                continue
+        return self.flow(cell, amount, hidden, movable, reweightings=reweightings)
+
+    def flow(
+        self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS
+    ) -> Floats:
+        """[cells] ha: the cheapest of the flows found that move `cell` by `amount`; zero outside `movable`."""
+        size = abs(amount)
+        columns, both = self._system(movable)
+        place = int(np.searchsorted(columns, cell))
+        limit = self.values[columns] / size
+        price = np.where(hidden[columns], HIDDEN_COST, 1.0) * np.maximum(self.weight[columns], 1e-3)
+        lowest = np.zeros(2 * len(columns))
+        highest = np.concatenate([np.full(len(columns), np.inf), limit])
+        up, down = (place, len(columns) + place) if amount > 0 else (len(columns) + place, place)
+        lowest[up] = highest[up] = 1.0
+        highest[down] = 0.0
+        paid = ~hidden[columns]
+        best, best_cost, cost = None, np.inf, price
+        for _ in range(1 + reweightings):
+            found = minimise(
+                np.concatenate([cost, cost]), both, np.zeros(both.shape[0]), lowest, highest,
+                where=self.structure.name(cell),
+            )  # fmt: skip
+            if found is None:
+                raise UnprotectableError(
+                    f"cannot be hidden by {size:.6g} ha {'upwards' if amount > 0 else 'downwards'}: every way to move "
+                    "it goes through figures that stay open",
+                    where=self.structure.name(cell),
+                    mend="Hide it by hand together with its total, merge the crop or the region with another, or "
+                    "withhold the table; cells that an earlier release published cannot be hidden again",
+                )
+            moved = np.abs(found.x[: len(columns)] - found.x[len(columns) :])
+            support = moved > SUPPORT
+            total = float(self.weight[columns][support & paid].sum())
+            if total < best_cost:
+                signed = found.x[: len(columns)] - found.x[len(columns) :]
+                best, best_cost = np.where(support, signed, 0.0), total
+            if total == 0:
+                break
+            cost = price / (moved + SOFTENING)
+        assert best is not None
+        flow = np.zeros_like(self.values)
+        flow[columns] = best * size
+        return flow
+
+    def _system(self, movable: Mask) -> tuple[Integers, sparse.csr_array]:
+        """(movable cells, M of them beside its negative): the same for every cell of a step."""
+        key = np.packbits(movable).tobytes()
+        if key not in self._systems:
+            if self.scopes is None:
+                self._systems.clear()
+            columns = np.flatnonzero(movable)
+            matrix = self.structure.matrix[:, columns]
+            matrix = matrix[np.diff(matrix.indptr) > 0]
+            self._systems[key] = columns, sparse.csr_array(sparse.hstack([matrix, -matrix]))
+        return self._systems[key]
+
+    def _remember(self, flow: Floats) -> None:
+        self.reach_up = np.maximum(self.reach_up, flow)
+        self.reach_down = np.maximum(self.reach_down, -flow)

@@ -1,0 +1,204 @@
+"""Whole patterns: random tables, several figures, releases, and what cannot be protected."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cropmap.bench.disclosure_tables import RandomTable, optimum, random_table
+from cropmap.disclosure import Axis, Earlier, Figure, Rules, Structure, check, protect
+from cropmap.disclosure.audit import feasible_intervals, recoverable, recoverable_from_both
+from cropmap.disclosure.protection import Protector
+from cropmap.disclosure.scopes import Scopes
+from cropmap.errors import DisclosureError
+from tests.disclosure.tables import RULES, figure_of, margins, mask, protected, published
+
+SMALL = {"crops": (1, 2, 5), "regions": (1, 2, 4), "holdings": 30}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_tables_are_safe_in_every_way(seed: int) -> None:
+    table = random_table(seed)
+    pattern = protected(table)
+    assert pattern.primary.sum() > 0
+    assert pattern.secondary.sum() > 0
+    assert check(table.structure, [table.figure], pattern, table.needed, table.rules).counts() == {
+        "recoverable": 0, "narrow": 0, "unsafe_lines": 0, "exposed": 0,
+    }  # fmt: skip
+    assert not pattern.hidden[table.total]
+    assert not pattern.hidden[table.figure.values == 0].any()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(100, 10_000), needed=st.integers(2, 6), holdings=st.integers(3, 60),
+    share=st.sampled_from([0.6, 0.85]), p=st.sampled_from([None, 10.0]),
+)  # fmt: skip
+def test_any_rule_on_any_table_is_safe_or_refused_by_name(
+    seed: int, needed: int, holdings: int, share: float, p: float | None
+) -> None:
+    table = random_table(seed, crops=(1, 2, 5), regions=(1, 2, 4), holdings=holdings, needed=needed)
+    rules = Rules((2, share), p)
+    try:
+        pattern = protect(table.structure, [table.figure], table.needed, rules)
+    except DisclosureError as error:
+        pytest.fail(f"a table without open cells can always be protected: {error}")
+    assert check(table.structure, [table.figure], pattern, table.needed, rules).safe
+
+
+def test_primary_cells_alone_are_recovered() -> None:
+    """The check fails where it should: the same tables without secondary suppression."""
+    table = random_table(1)
+    pattern = protected(table)
+    bare = published(table.figure.values, pattern.primary)
+    found = recoverable(table.structure, bare)
+    assert len(found)
+    low, high = feasible_intervals(table.structure, bare, found)
+    assert low[found] == pytest.approx(table.figure.values[found], abs=1e-4)
+    assert high[found] == pytest.approx(table.figure.values[found], abs=1e-4)
+
+
+def test_taking_a_secondary_cell_back_is_noticed() -> None:
+    table = random_table(2, **SMALL)
+    pattern = protected(table)
+    caught = 0
+    for cell in np.flatnonzero(pattern.secondary):
+        less = pattern.hidden.copy()
+        less[cell] = False
+        weaker = type(pattern)(less, pattern.primary, pattern.reason, pattern.already_published, pattern.protection)
+        caught += not check(table.structure, [table.figure], weaker, table.needed, table.rules).safe
+    assert caught > 0.5 * pattern.secondary.sum()
+
+
+def test_the_same_table_gives_the_same_pattern() -> None:
+    first, second = (protected(random_table(3)).hidden for _ in range(2))
+    assert (first == second).all()
+
+
+def test_weight_is_near_the_optimum() -> None:
+    ratios = []
+    for seed in range(3):
+        table = random_table(seed, **SMALL)
+        best, _ = optimum(table, seconds=20)
+        ratios.append(table.weight[protected(table).hidden].sum() / table.weight[best].sum())
+    assert np.mean(ratios) <= 1.3
+
+
+def _revised(table: RandomTable, seed: int) -> RandomTable:
+    """A second release: every contribution moves by up to 5 %."""
+    parts = table.figure.contributions
+    lift = np.random.default_rng(seed).uniform(0.95, 1.05, int(parts.holding.max()) + 1)
+    moved = type(parts)(parts.cell, parts.holding, parts.area * lift[parts.holding])
+    values = np.bincount(moved.cell, moved.area, minlength=table.structure.cells).astype(float)
+    return RandomTable(table.structure, Figure("area_ha", values, moved), table.needed, table.total, table.rules)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_second_release_keeps_what_the_first_hid(seed: int) -> None:
+    first, second = random_table(seed), _revised(random_table(seed), seed)
+    one = protected(first)
+    earlier = Earlier(one.hidden, ~one.hidden)
+    two = protected(second, earlier=earlier)
+    known = two.already_published
+    assert (two.hidden | ~one.hidden).all()
+    before = published(first.figure.values, one.hidden)
+    now = published(second.figure.values, two.hidden)
+    assert not np.setdiff1d(recoverable_from_both(first.structure, now, before), np.flatnonzero(known)).size
+    same = published(first.figure.values, two.hidden & ~known)
+    assert not len(recoverable_from_both(first.structure, same, before))
+
+
+def test_a_cell_that_was_shown_before_is_left_to_a_person() -> None:
+    table = random_table(4)
+    free = protected(table)
+    cell = int(np.flatnonzero(free.primary)[0])
+    shown = np.zeros_like(free.hidden)
+    shown[cell] = True
+    nothing = np.zeros_like(shown)
+    pattern = protected(table, earlier=Earlier(nothing, shown))
+    assert np.flatnonzero(pattern.already_published).tolist() == [cell]
+    assert pattern.hidden[cell]
+    assert pattern.secondary.sum() > 0
+
+
+def test_earlier_cells_are_found_by_name() -> None:
+    structure, _ = margins([[1, 2], [3, 4]])
+    earlier = Earlier.of(structure, {("r1", "c1"): True, ("T", "c2"): False, ("gone", "c1"): True})
+    assert [structure.name(cell) for cell in np.flatnonzero(earlier.hidden)] == ["r1/c1"]
+    assert [structure.name(cell) for cell in np.flatnonzero(earlier.published)] == ["T/c2"]
+
+
+def test_two_figures_have_one_mask_and_each_is_safe() -> None:
+    """The second figure knows fewer holdings, and zeros where the first has areas."""
+    table = random_table(5)
+    parts = table.figure.contributions
+    some = parts.holding % 3 > 0
+    fewer = type(parts)(parts.cell[some], parts.holding[some], parts.area[some])
+    values = np.bincount(fewer.cell, fewer.area, minlength=table.structure.cells).astype(float)
+    figures = [table.figure, Figure("declared_ha", values, fewer)]
+    pattern = protect(table.structure, figures, table.needed, table.rules, never_hidden=[table.total])
+    assert check(table.structure, figures, pattern, table.needed, table.rules).safe
+    alone = protected(table)
+    assert (pattern.primary | ~alone.primary).all()
+    assert pattern.primary.sum() > alone.primary.sum()
+
+
+def test_a_region_with_one_part_is_hidden_with_it() -> None:
+    structure = Structure(
+        Axis.tree({"T": None, "a": "T", "b": "T", "c": "T"}),
+        Axis.tree({"N": None, "N1": "N", "N11": "N1", "N2": "N", "N21": "N2", "N22": "N2", "N3": "N", "N31": "N3"}),
+    )
+    many = [5.0] * 12
+    areas = {f"{crop}/{region}": list(many) for crop in "abc" for region in ("N11", "N21", "N22", "N31")}
+    areas["a/N11"] = [3.0, 2.0]
+    figure = figure_of(structure, areas)
+    needed = np.where([name[2:] in ("N", "N1", "N2", "N3") for name in structure.names], 4, 10)
+    pattern = protect(structure, [figure], needed, RULES)
+    assert pattern.hidden[structure.cell("a", "N11")]
+    assert pattern.hidden[structure.cell("a", "N1")]
+    assert check(structure, [figure], pattern, needed, RULES).safe
+
+
+def test_parts_of_a_large_table_protect_it_as_the_whole_does() -> None:
+    table = random_table(6, crops=(1, 2, 5), regions=(1, 3, 9), holdings=40)
+    asked = protected(table).protection["area_ha"]
+    open_ = (table.figure.values == 0) | (np.arange(table.structure.cells) == table.total)
+    scopes = Scopes(table.structure, smallest=10)
+    cells = np.flatnonzero(asked.mask)
+    parts = Protector(table.structure, table.figure.values, table.weight, open_, scopes)
+    hidden = parts.protect(asked.mask, cells, asked.upper, asked.lower)
+    low, high = feasible_intervals(table.structure, published(table.figure.values, hidden), cells)
+    x = table.figure.values[cells]
+    assert (low[cells] <= x - asked.lower[cells] + 1e-5).all()
+    assert (high[cells] >= x + asked.upper[cells] - 1e-5).all()
+    leaf = table.structure.cells - 1
+    assert [int(part.sum()) for part in scopes.around(leaf)] == [3 * 8]
+
+
+def test_a_cell_that_only_open_cells_could_protect_is_named() -> None:
+    structure, values = margins([[12, 30], [7, 18]])
+    areas = {name: [float(x)] for name, x in zip(structure.names, values, strict=True) if "T" not in name.split("/")}
+    areas |= {"r1/c2": [3.0] * 10, "r2/c1": [0.7] * 10, "r2/c2": [1.8] * 10}
+    figure = figure_of(structure, areas)
+    rest = [structure.cell("r2", "c1"), structure.cell("r2", "T"), structure.cell("T", "c1"), structure.cell("T", "T")]
+    with pytest.raises(DisclosureError, match=r"r1/c1: cannot be hidden .* Hide it by hand"):
+        protect(structure, [figure], np.full(structure.cells, 4), RULES, never_hidden=rest)
+    alone = [structure.cell("r1", "c1")]
+    with pytest.raises(DisclosureError, match=r"r1/c1: is confidential itself \(threshold\)"):
+        protect(structure, [figure], np.full(structure.cells, 4), RULES, never_hidden=alone)
+
+
+def test_figures_that_do_not_add_up_are_no_proof_of_safety() -> None:
+    structure, values = margins([[12, 30, 25], [7, 18, 40], [22, 16, 35]])
+    values[structure.cell("T", "c1")] = 1
+    hidden = mask(structure, ["r1/c1", "r1/c2", "r2/c1", "r2/c2"])
+    with pytest.raises(DisclosureError, match="no areas agree with all published figures"):
+        feasible_intervals(structure, published(values, hidden))
+
+
+def test_nothing_to_hide_hides_nothing() -> None:
+    structure, _ = margins([[1, 2], [3, 4]])
+    figure = figure_of(structure, {f"{row}/{column}": [1.0] * 20 for row in ("r1", "r2") for column in ("c1", "c2")})
+    pattern = protect(structure, [figure], np.full(structure.cells, 4), RULES)
+    assert not pattern.hidden.any()
+    assert check(structure, [figure], pattern, np.full(structure.cells, 4), RULES).safe
