@@ -19,7 +19,7 @@ from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
 from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
-from cropmap.schemas import Architecture
+from cropmap.schemas import Architecture, Confidentiality
 from cropmap.seasons import Season
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
@@ -177,10 +177,27 @@ class ReviewSection(Section):
 
 
 class StatisticsSection(Section):
+    confidentiality: Confidentiality = Field(
+        Confidentiality.FULL,
+        description="full: primary and secondary suppression, audited, for publication; primary or off: for internal "
+        "use, and every row is marked N (`docs/confidentiality.md`)",
+    )
     min_holdings: int = Field(4, ge=1, description="a cell with fewer holdings is confidential")
+    min_holdings_nuts3: int = Field(10, ge=1, description="the same at NUTS-3, where it is larger")
     dominance: tuple[int, Share] = Field(
         (2, 0.85), description="(n, k): a cell is confidential when its n largest holdings exceed the share k"
     )
+    p_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None,
+        description="p: a cell is confidential when its second largest holding could estimate the largest to within "
+        "p %; none: the rule is off",
+    )
+
+    @field_validator("confidentiality", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        """YAML reads a bare off as false."""
+        return "off" if value is False else value
 
 
 class ScheduleSection(Section):

@@ -270,9 +270,22 @@ ASSESSMENT_COLUMNS: Final = (
     "right_probability", "verdict", "reason", "priority",
 )  # fmt: skip
 
+
+class Confidentiality(StrEnum):
+    """How far a table of areas is protected."""
+
+    FULL = "full"
+    """primary and secondary suppression, audited: for publication"""
+    PRIMARY = "primary"
+    """hidden cells can be recovered from sums: for internal use"""
+    OFF = "off"
+    """nothing is hidden: for internal use"""
+
+
 STATISTIC_COLUMNS: Final = (
     "nuts_id", "level", "crop", "strucpro", "concept", "basis",
     "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv",
     "n_parcels", "n_holdings", "obs_flag", "conf_status",
 )  # fmt: skip
-"""Confidential cells keep their row with conf_status "C" and every figure empty, n_parcels and n_holdings too."""
+"""Confidential cells keep their row with conf_status "C" and every figure empty, n_parcels and n_holdings too. The
+other rows have none, or "N" (not for publication) where the table is not fully protected."""

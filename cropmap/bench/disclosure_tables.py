@@ -99,7 +99,7 @@ def ancestors(tree: Axis) -> Integers:
     return np.array([path[::-1] + [path[0]] * (deepest - len(path)) for path in paths])
 
 
-def optimum(table: RandomTable, *, seconds: float) -> tuple[Mask, bool]:
+def optimum(table: RandomTable, *, seconds: float = np.inf) -> tuple[Mask, bool]:
     """(hidden, proven): the pattern of least weight that protects every sensitive cell (Fischetti & Salazar 2001, as
     one mixed-integer programme). Knows no pooled lines and no single contributors. Raises DisclosureError."""
     one, values, matrix = table.primary, table.figure.values, table.structure.matrix

@@ -94,7 +94,7 @@ class ContradictionError(DisclosureError):
 
 
 def _wide(low: Floats, high: Floats) -> Mask:
-    return np.asarray(high - low > EXACT * np.maximum(high, 1.0))
+    return np.asarray(high - low > EXACT * np.maximum(low, 1.0))
 
 
 def _components(structure: Structure, published: Floats) -> list[_Component]:

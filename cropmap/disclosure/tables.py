@@ -137,7 +137,9 @@ class Structure:
         crops, regions = _incidence(self.crops), _incidence(self.regions)
         chosen = sparse.csr_array(sparse.eye_array(len(self.regions.codes)))[regions_with_crop_lines]
         over_regions = sparse.kron(regions, sparse.eye_array(len(self.crops.codes)))
-        return sparse.csr_array(sparse.vstack([sparse.kron(chosen, crops), over_regions]))
+        rows = sparse.csr_array(sparse.vstack([sparse.kron(chosen, crops), over_regions]))
+        rows.eliminate_zeros()  # kron stores whole blocks, and a stored zero would tie cells that have no sum in common
+        return rows
 
     def merged(self) -> tuple[Structure, Integers]:
         """(structure without redundant nodes, new cell of every cell)."""

@@ -36,6 +36,7 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
+from cropmap.stages.releases import earlier_release
 from cropmap.stages.reviews import reviewed_labels, run_statement
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
@@ -166,7 +167,10 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
         estimated = estimate_areas(
             data.parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]],
             Predictions.read(context.store, plan.name("predictions.parquet")),
-            data.legend, min_holdings=section.min_holdings, dominance=section.dominance, reviews=reviewed.table,
+            data.legend, min_holdings=section.min_holdings, min_holdings_nuts3=section.min_holdings_nuts3,
+            dominance=section.dominance, p_percent=section.p_percent, confidentiality=section.confidentiality,
+            earlier=earlier_release(context, plan.run_id),
+            reviews=reviewed.table,
         )  # fmt: skip
         _write(context, plan, "statistics", estimated.table, estimated.report | {"review_sample": reviewed.report})
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cropmap.disclosure import Rules
 from cropmap.legends import Legend
-from cropmap.statistics.confidentiality import CONFIDENTIAL, DOMINANCE, MIN_HOLDINGS, MIN_HOLDINGS_NUTS3, STATEMENT
+from cropmap.schemas import Confidentiality
+from cropmap.statistics.confidentiality import DOMINANCE, MIN_HOLDINGS, MIN_HOLDINGS_NUTS3
 from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import columns
 from cropmap.statistics.difference import OVERCONFIDENT, PRIOR_SIZE, Corrected, Reviews, correct, overconfidence
 from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population
 from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
+from cropmap.statistics.release import EarlierRelease, Protection, released
 from cropmap.statistics.reviewed import found, with_finding
 from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
 from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
@@ -44,13 +47,17 @@ def estimate_areas(
     min_holdings: int = MIN_HOLDINGS,
     min_holdings_nuts3: int = MIN_HOLDINGS_NUTS3,
     dominance: tuple[int, float] = DOMINANCE,
+    p_percent: float | None = None,
+    confidentiality: Confidentiality = Confidentiality.FULL,
+    earlier: EarlierRelease | None = None,
     prior_size: float = PRIOR_SIZE,
 ) -> Estimated:
     """Areas of every region that holds a parcel, of `regions` (NUTS-3 codes) besides, and of all their parents.
 
     `parcels`: parcel_id, nuts_id (NUTS-3), area_ha (EPSG:3035), crop_code, holding_id; undeclared parcels have no
     crop_code. `reviews`: parcel_id, found_code, inclusion_probability; rows without a found_code were not visited.
-    At NUTS-3 a cell needs max(min_holdings, min_holdings_nuts3) holdings. Raises InputError.
+    At NUTS-3 a cell needs max(min_holdings, min_holdings_nuts3) holdings. `earlier`: what is already published of the
+    season. Raises InputError; DisclosureError where the table cannot be protected, or its audit finds a hidden figure.
     """
     visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
@@ -81,22 +88,23 @@ def estimate_areas(
         contributors=Contributors.of(people, sums, cols),
         forecast=not (people.column != NONE).any(),
     )
-    needed = dict.fromkeys(range(3), min_holdings) | {3: max(min_holdings, min_holdings_nuts3)}
-    table = pd.concat(
-        [level_rows(figures, level=level, min_holdings=n, dominance=dominance) for level, n in needed.items()],
-        ignore_index=True,
+    protection = Protection(
+        confidentiality, min_holdings, max(min_holdings, min_holdings_nuts3), Rules(dominance, p_percent), earlier
     )
-    report = _report(parcels, people, sums, corrected, phi) | {
-        "reviews": len(position),
-        "reviews_outside": len(visited) - len(position),
-        "prior_size": prior_size,
-        "declaration_error": DECLARATION_ERROR,
-        "sums_published": list(cols.names[crops:]),
-        "forecast": figures.forecast,
-        "confidentiality": STATEMENT,
-        "confidential_cells": int((table["conf_status"] == CONFIDENTIAL).sum()),
-        "cells": len(table),
-    }
+    table, disclosure = released([level_rows(figures, level=level) for level in range(4)], cols, protection)
+    report = (
+        _report(parcels, people, sums, corrected, phi)
+        | {
+            "reviews": len(position),
+            "reviews_outside": len(visited) - len(position),
+            "prior_size": prior_size,
+            "declaration_error": DECLARATION_ERROR,
+            "sums_published": list(cols.names[crops:]),
+            "forecast": figures.forecast,
+            "cells": len(table),
+        }
+        | disclosure
+    )
     return Estimated(table, report)
 
 
@@ -109,9 +117,10 @@ def _report(
         "parcels": len(people.area),
         "parcels_outside_regions": int(parcels["nuts_id"].isna().sum()),
         "parcels_without_prediction": int(unseen.sum()),
-        "area_without_prediction_ha": float(people.area[unseen].sum()),
+        "area_share_without_prediction": float(people.area[unseen].sum() / max(people.area.sum(), 1e-12)),
         "parcels_without_holding": int(parcels["holding_id"].isna().sum()),
-        "area_by_verdict_ha": dict(zip(VERDICTS, area.sum(axis=0).tolist(), strict=True)),
+        # shares: the whole area would be one more published sum, from which a crop hidden at the top follows
+        "area_share_by_verdict": dict(zip(VERDICTS, (area.sum(axis=0) / max(area.sum(), 1e-12)).tolist(), strict=True)),
         "area_in_reviewed_cells": float((area * (corrected.omega > 0)).sum() / max(area.sum(), 1e-12)),
         "overconfidence": dict(zip(VERDICTS, phi.tolist(), strict=True)),
         "overconfident": [name for name, value in zip(VERDICTS, phi, strict=True) if value > OVERCONFIDENT],

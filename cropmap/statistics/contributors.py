@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cropmap.statistics.confidentiality import Contributions, sensitive
+from cropmap.disclosure import Contributions
 from cropmap.statistics.crops import Columns
 from cropmap.statistics.population import NONE, Population
 from cropmap.statistics.posterior import Floats, Integers
@@ -58,14 +57,6 @@ class Contributors:
             for part in (self.assigned, self.declared, self.mapped)
         )
         return Contributors(parents * width, parcels, *moved)
-
-    def sensitive(self, *, min_holdings: int, dominance: tuple[int, float]) -> NDArray[np.bool_]:
-        """Where the assigned, declared or mapped figure is sensitive: the three approximate each other, so all are
-        hidden together."""
-        mask = np.zeros(self.cells, dtype=bool)
-        for part in (self.assigned, self.declared, self.mapped):
-            mask |= sensitive(part, cells=self.cells, min_holdings=min_holdings, dominance=dominance)
-        return mask
 
 
 def _contributions(

@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.schemas import STATISTIC_COLUMNS, Basis
-from cropmap.statistics.confidentiality import suppress
 from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import Columns, concept, strucpro
 from cropmap.statistics.difference import AreaEstimate, Corrected, add_up, benchmark
@@ -46,8 +45,19 @@ def benchmarked(corrected: Corrected, cols: Columns) -> Floats:
     return cols.with_sums(benchmark(estimate.area[:, :crops], estimate.variance[:, :crops], total))
 
 
-def level_rows(figures: Nuts3Figures, *, level: int, min_holdings: int, dominance: tuple[int, float]) -> pd.DataFrame:
-    """STATISTIC_COLUMNS for every region of a level and every published crop, confidential cells emptied."""
+@dataclass(frozen=True)
+class Level:
+    """One NUTS level of the table with every figure open, in the order of cells: region * (J + S) + crop."""
+
+    level: int
+    regions: tuple[str, ...]
+    rows: pd.DataFrame
+    """STATISTIC_COLUMNS without conf_status"""
+    contributors: Contributors
+
+
+def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
+    """Every region of a level and every published crop."""
     names, parent = ancestors(figures.nuts3, level=level)
     crops = figures.columns.names
     upper = add_up(figures.corrected, parent, parents=len(names))
@@ -77,8 +87,7 @@ def level_rows(figures: Nuts3Figures, *, level: int, min_holdings: int, dominanc
         "n_holdings": pd.array(contributors.assigned.holdings(contributors.cells), dtype="Int64"),
         "obs_flag": pd.Series(_flags(cv, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
     })  # fmt: skip
-    hidden = suppress(table, contributors.sensitive(min_holdings=min_holdings, dominance=dominance))
-    return hidden[list(STATISTIC_COLUMNS)].sort_values(["nuts_id", "crop"], kind="stable", ignore_index=True)
+    return Level(level, names, table[list(STATISTIC_COLUMNS[:-1])], contributors)
 
 
 def over(values: Floats, parent: Integers, parents: int) -> Floats:

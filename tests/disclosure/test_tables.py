@@ -39,6 +39,7 @@ def test_relations_hold_for_sums_and_for_nothing_else() -> None:
     assert structure.lines.shape == (3 + 3, 9)
     assert structure.matrix.shape == (2 + 3, 9)  # the crop sum of X follows from those of X1 and X2
     assert np.abs(structure.lines @ values).max() == 0
+    assert (structure.matrix.data != 0).all()
     rank = np.linalg.matrix_rank(structure.lines.toarray())
     assert rank == np.linalg.matrix_rank(structure.matrix.toarray()) == 5
     values[4] += 1
