@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, prepare, say, table
+from cropmap.errors import ConfigurationError
 from cropmap.schemas import Architecture
 
 bench: Final = typer.Typer(
@@ -221,6 +222,31 @@ def flags(
     _print(rates(rows), as_json=False)
     print()
     _print(peer_table(rows), as_json=False)
+
+
+@bench.command("disclosure")
+def disclosure(
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="tables, optimum, releases or large; again for several")
+    ] = None,
+    quick: Quick = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Secondary suppression: what could be recovered of random tables, beside the optimum, and what it costs."""
+    prepare(home)
+    from cropmap.bench.disclosure import PARTS, measure
+
+    if unknown := set(part or ()) - set(PARTS):
+        raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(PARTS)}", where="--part")
+    rows = measure(part or PARTS, quick=quick)
+    if as_json:
+        say({"rows": rows}, as_json=True)
+        return
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        table([row], list(row))
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -67,7 +67,7 @@ def check(
         tight = (low[asked] > x - one.lower[asked] + slack) | (high[asked] < x + one.upper[asked] - slack)
         found["narrow"].update(asked[tight].tolist())
         found["recoverable"].update(recoverable(structure, published).tolist())
-        lines = unsafe_lines(structure, secret, figure.contributions, needed, rules)
+        lines = unsafe_lines(structure, secret, figure.contributions, needed, rules, known=pattern.known)
         found["lines"].update(parent[lines].indices.tolist())
         found["exposed"].update(
             one.cell for one in exposures(structure, secret, figure.contributions, one.mask & secret)

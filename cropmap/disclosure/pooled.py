@@ -18,12 +18,18 @@ from cropmap.errors import DisclosureError
 
 
 def unsafe_lines(
-    structure: Structure, hidden: Mask, contributions: Contributions, needed: Integers, rules: Rules
+    structure: Structure,
+    hidden: Mask,
+    contributions: Contributions,
+    needed: Integers,
+    rules: Rules,
+    *,
+    known: Mask | None = None,
 ) -> Integers:
     """Rows of `structure.lines` whose hidden children break a rule when taken together.
 
     The pool must satisfy the strictest of its cells: the difference of a NUTS-2 and some NUTS-3 figures is a
-    small-area figure.
+    small-area figure. A line whose open cells are all `known` from an earlier release implies nothing that is new.
     """
     parent, child = _parents(structure), _children(structure)
     contributing = contributions.holdings(structure.cells) > 0
@@ -31,6 +37,9 @@ def unsafe_lines(
     pools.eliminate_zeros()
     open_children = child @ (contributing & ~hidden).astype(float)
     lines = np.flatnonzero(~hidden[parent] & (np.diff(pools.indptr) > 0) & (open_children > 0))
+    if known is not None:
+        fresh = child @ (contributing & ~hidden & ~known).astype(float)
+        lines = lines[~known[parent[lines]] | (fresh[lines] > 0)]
     if not len(lines):
         return lines
     member = sparse.coo_array(pools[lines])
@@ -49,6 +58,7 @@ def close_lines(
     *,
     weight: Floats,
     open_: Mask,
+    known: Mask,
 ) -> Mask:
     """`hidden` with the cheapest siblings added until no line is unsafe; the parent where no sibling is left.
 
@@ -56,7 +66,7 @@ def close_lines(
     """
     hidden, parent, child = hidden.copy(), _parents(structure), _children(structure)
     contributing = contributions.holdings(structure.cells) > 0
-    while len(unsafe := unsafe_lines(structure, hidden, contributions, needed, rules)):
+    while len(unsafe := unsafe_lines(structure, hidden, contributions, needed, rules, known=known)):
         touched: set[int] = set()
         for line in unsafe:
             siblings = child.indices[child.indptr[line] : child.indptr[line + 1]]

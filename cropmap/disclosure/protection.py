@@ -28,6 +28,10 @@ HIDDEN_COST: Final = 1e-4
 SUPPORT: Final = 1e-6
 """flows below, in units of the protection asked for, are the solver's tolerance"""
 MET: Final = 1 - 1e-6
+LEAST_ROOM: Final = 1e-3
+"""of a figure: with less room than that it is as good as published"""
+ROOM_TAKEN: Final = 0.999
+"""of the room that is left: at its very end a programme may fail by rounding"""
 
 
 def weights(structure: Structure, values: Floats) -> Floats:
@@ -52,6 +56,8 @@ class Protector:
     """[cells] known to everyone: never hidden, never moved"""
     scopes: Scopes | None = None
     """parts of the table that are tried before the whole; None: the whole at once"""
+    yields: bool = False
+    """whether cells are open because an earlier release showed them: what it gave away is not to be had back"""
     _systems: dict[bytes, tuple[Integers, sparse.csr_array]] = field(default_factory=dict, init=False, repr=False)
     reach_up: Floats = field(init=False)
     reach_down: Floats = field(init=False)
@@ -78,25 +84,51 @@ class Protector:
         With scopes, a flow is looked for in the smallest part around the cell first. A flow that leaves everything
         outside its part as it is satisfies all sums of the table, so what a part finds holds for the whole.
 
+        Where an earlier release leaves less room (`yields`), `upper` and `lower` are lowered to what is left.
         Raises DisclosureError, naming the cell, where nothing can protect it.
         """
         hidden = hidden.copy()
         movable = ~self.open if allowed is None else allowed & ~self.open
         for cell in cells:
-            for amount, reach in ((upper[cell], self.reach_up), (-lower[cell], self.reach_down)):
+            for amount, reach, width in ((upper[cell], self.reach_up, upper), (-lower[cell], self.reach_down, lower)):
                 if abs(amount) > 0 and reach[cell] < MET * abs(amount):
-                    flow = self._nearest_flow(cell, float(amount), hidden, movable, reweightings=reweightings)
+                    flow = self.strongest_flow(cell, float(amount), hidden, movable, reweightings=reweightings)
+                    if abs(flow[cell]) < MET * abs(amount):
+                        width[cell] = abs(flow[cell])
                     self._remember(flow)
                     hidden |= flow != 0
         return hidden
 
-    def _nearest_flow(self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int) -> Floats:
+    def strongest_flow(
+        self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS
+    ) -> Floats:
+        """As `flow`, from the nearest part that has one; as far as it goes where an earlier release leaves less room."""
         for part in self.scopes.around(cell) if self.scopes else ():
             try:
                 return self.flow(cell, amount, hidden, movable & part, reweightings=reweightings)
             except UnprotectableError:
                 continue
-        return self.flow(cell, amount, hidden, movable, reweightings=reweightings)
+        try:
+            return self.flow(cell, amount, hidden, movable, reweightings=reweightings)
+        except UnprotectableError:
+            room = self._room(cell, amount, movable) if self.yields else 0.0
+            if room < LEAST_ROOM * self.values[cell] or room == 0:
+                raise
+            return self.flow(cell, float(np.copysign(room, amount)), hidden, movable, reweightings=reweightings)
+
+    def _room(self, cell: int, amount: float, movable: Mask) -> float:
+        """ha: how far the cell can be moved at all, at most by `amount`."""
+        columns, both = self._system(movable)
+        place = int(np.searchsorted(columns, cell))
+        up, down = (place, len(columns) + place) if amount > 0 else (len(columns) + place, place)
+        highest = np.concatenate([np.full(len(columns), np.inf), self.values[columns] / abs(amount)])
+        highest[up], highest[down] = 1.0, 0.0
+        cost = np.zeros(2 * len(columns))
+        cost[up] = -1.0
+        found = minimise(
+            cost, both, np.zeros(both.shape[0]), np.zeros(2 * len(columns)), highest, where=self.structure.name(cell)
+        )
+        return 0.0 if found is None else -found.value * abs(amount) * ROOM_TAKEN
 
     def flow(
         self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS

@@ -55,8 +55,12 @@ class Pattern:
     """rule that a sensitive cell breaks; else None"""
     already_published: Mask
     """sensitive now, and shown by an earlier release: hidden, unprotected, for a person to decide"""
+    known: Mask
+    """shown by an earlier release"""
+    weakened: Mask
+    """bounded more narrowly than the rules want, because an earlier release leaves no more room"""
     protection: dict[str, Primary]
-    """per figure: what was asked for"""
+    """per figure: what is kept; what the rules want, but for weakened cells"""
 
     @property
     def secondary(self) -> Mask:
@@ -88,10 +92,11 @@ def protect(
         (earlier or Earlier.none(structure)).merged(cell, cells=table.cells), track,
     )  # fmt: skip
     hidden = work.run(clean_up=table.cells <= CLEAN_UP_CELLS if clean_up is None else clean_up)
-    mask, reason, exposed = work.sensitive, work.reason, work.already_published
+    kept = work.kept()
     return Pattern(
-        (hidden | exposed)[cell], mask[cell], reason[cell], exposed[cell],
-        {figure.name: _spread(one, cell) for figure, one in zip(figures, work.primaries, strict=True)},
+        (hidden | work.already_published)[cell], work.sensitive[cell], work.reason[cell],
+        work.already_published[cell], work.known[cell], work.weakened(kept)[cell],
+        {figure.name: _spread(one, cell) for figure, one in zip(figures, kept, strict=True)},
     )  # fmt: skip
 
 
@@ -111,7 +116,8 @@ class _Work:
                 f"is confidential itself ({self.reason[wrong[0]]}) and must stay open", where=table.name(wrong[0]),
                 mend="A table of so few holdings is not for publication",
             )  # fmt: skip
-        self.already_published = self.sensitive & earlier.published
+        self.known = earlier.published
+        self.already_published = self.sensitive & self.known
         zero = np.logical_and.reduce(
             [(one.values == 0) & (one.contributions.holdings(table.cells) == 0) for one in figures]
         )
@@ -125,7 +131,8 @@ class _Work:
         self.protectors = self._protectors()
 
     def _protectors(self) -> list[Protector]:
-        return [Protector(self.table, one.values, self.weight, self.open, self.scopes) for one in self.figures]
+        yields = bool(self.known.any())
+        return [Protector(self.table, one.values, self.weight, self.open, self.scopes, yields) for one in self.figures]
 
     def _ask(self, cells: Mask) -> None:
         """Secondary cells that the others rely on must not follow from the rest either."""
@@ -151,6 +158,19 @@ class _Work:
             f"{ROUNDS} rounds of suppression did not come to an end", where="suppression", mend="Report the table"
         )
 
+    def kept(self) -> list[Primary]:
+        """What the pattern keeps of each figure's sensitive cells."""
+        return [
+            Primary(one.mask, one.reason, np.minimum(one.upper, upper), np.minimum(one.lower, lower))
+            for one, upper, lower in zip(self.primaries, self.upper, self.lower, strict=True)
+        ]
+
+    def weakened(self, kept: Sequence[Primary]) -> Mask:
+        less = [
+            (now.upper < one.upper) | (now.lower < one.lower) for now, one in zip(kept, self.primaries, strict=True)
+        ]
+        return np.asarray(np.logical_or.reduce(less) & ~self.already_published)
+
     def _widths(self, hidden: Mask, *, allowed: Mask | None = None, smallest_first: bool = False) -> Mask:
         """The widest first, because its flows protect many others; ties go by cell."""
         for protector, upper, lower in zip(self.protectors, self.upper, self.lower, strict=True):
@@ -171,7 +191,14 @@ class _Work:
         before = hidden
         for figure in self.figures:
             hidden = close_lines(
-                self.table, hidden, figure.contributions, self.needed, self.rules, weight=self.weight, open_=self.open
+                self.table,
+                hidden,
+                figure.contributions,
+                self.needed,
+                self.rules,
+                weight=self.weight,
+                open_=self.open,
+                known=self.known,
             )
         self._ask(hidden & ~before)
         return hidden
@@ -203,7 +230,7 @@ class _Work:
         """Moves the exposed cell while the cells that the holding knows stay."""
         movable = ~self.open
         movable[exposure.known] = False
-        return protector.flow(exposure.cell, float(upper[exposure.cell]), hidden, movable)
+        return protector.strongest_flow(exposure.cell, float(upper[exposure.cell]), hidden, movable)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,7 @@ def _hidden(
         "primary_by_rule": dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
         "secondary_cells": int(pattern.secondary.sum()),
         "already_published": [structure.name(cell) for cell in np.flatnonzero(pattern.already_published)],
+        "weakened": [structure.name(cell) for cell in np.flatnonzero(pattern.weakened)],
         "audit": checked.counts() | {"intervals_solved": structure.cells <= SPLIT_CELLS},
     }
 

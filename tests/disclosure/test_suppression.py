@@ -1,5 +1,7 @@
 """Whole patterns: random tables, several figures, releases, and what cannot be protected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,7 +67,7 @@ def test_taking_a_secondary_cell_back_is_noticed() -> None:
     for cell in np.flatnonzero(pattern.secondary):
         less = pattern.hidden.copy()
         less[cell] = False
-        weaker = type(pattern)(less, pattern.primary, pattern.reason, pattern.already_published, pattern.protection)
+        weaker = replace(pattern, hidden=less)
         caught += not check(table.structure, [table.figure], weaker, table.needed, table.rules).safe
     assert caught > 0.5 * pattern.secondary.sum()
 

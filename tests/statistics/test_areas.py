@@ -226,7 +226,7 @@ def test_confidential_cells_are_empty_in_every_figure() -> None:
     assert hidden[[*figures, "n_parcels", "n_holdings", "obs_flag"]].isna().all(axis=None)
     shown = estimated.table[estimated.table["conf_status"].isna() & (estimated.table["n_parcels"] > 0)]
     assert (shown["n_holdings"] >= np.where(shown["level"] == 3, 10, 4)).all()
-    assert "not for publication" in estimated.report["confidentiality"]
+    assert "gave no hidden figure away" in estimated.report["confidentiality"]
 
 
 def test_parcels_without_holding_count_as_their_own() -> None:
