@@ -116,7 +116,7 @@ def revised(table: RandomTable, seed: int) -> RandomTable:
     parts = table.figure.contributions
     lift = np.random.default_rng(seed).uniform(1 - REVISION, 1 + REVISION, int(parts.holding.max()) + 1)
     moved = Contributions(parts.cell, parts.holding, parts.area * lift[parts.holding])
-    return _with(table, np.bincount(moved.cell, moved.area, minlength=table.structure.cells), moved)
+    return _with(table, np.bincount(moved.cell, moved.area, minlength=table.structure.cells).astype(float), moved)
 
 
 def _with(table: RandomTable, values: Floats, parts: Contributions) -> RandomTable:

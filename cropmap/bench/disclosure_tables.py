@@ -81,7 +81,7 @@ def random_table(
             row.append(np.arange(len(holding)))
     cells, rows = np.concatenate(cell), np.concatenate(row)
     contributions = Contributions.of(cells, holding[rows], area[rows])
-    values = np.bincount(contributions.cell, weights=contributions.area, minlength=structure.cells)
+    values = np.bincount(contributions.cell, weights=contributions.area, minlength=structure.cells).astype(float)
     figure = Figure("area_ha", values, contributions)
     return RandomTable(structure, figure, np.full(structure.cells, needed), total=0)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from cropmap.cli.options import AsJson, Data, Home, Out, SeasonYear, prepare, say, table, write_out
+from cropmap.schemas import LeftOut
 
 stats: Final = typer.Typer(no_args_is_help=True, help="Crop statistics per NUTS region.")
 
@@ -137,7 +138,7 @@ def agency_name(file: Path | None, name: str | None, *, data: Path | None) -> st
     return Agency.read(file, data=data).agency
 
 
-def left_out_lines(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
+def left_out_lines(left_out: Mapping[LeftOut, Mapping[str, int]]) -> list[str]:
     """One line per reason, with the first names."""
     lines = []
     for reason, names in left_out.items():

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from cropmap.dissemination.long_form import LongForm, count
-from cropmap.dissemination.vocabulary import AREA, MAIN_AREA, crop_items
+from cropmap.dissemination.vocabulary import AREA, HIDDEN_STATUSES, MAIN_AREA, crop_items
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 
@@ -88,7 +88,7 @@ def compare(ours: LongForm, eurostat: LongForm) -> Comparison:
 def _why_not(
     figure: Mapping[Any, Any], key: tuple[str, str], regions: set[str], groups: Mapping[tuple[str, str], Any]
 ) -> LeftOut | None:
-    if figure["CONF_STATUS"] or math.isnan(figure["OBS_VALUE"]):
+    if figure["CONF_STATUS"] in HIDDEN_STATUSES or math.isnan(figure["OBS_VALUE"]):
         return LeftOut.HIDDEN_HERE
     if key[0] not in regions:
         return LeftOut.REGION_NOT_IN_FILE
@@ -97,7 +97,7 @@ def _why_not(
 
 def _without_value(group: pd.DataFrame, figure: Mapping[Any, Any]) -> LeftOut:
     this_year = group[group["TIME_PERIOD"] == figure["TIME_PERIOD"]]
-    return LeftOut.HIDDEN_THERE if (this_year["CONF_STATUS"] != "").any() else LeftOut.NO_VALUE
+    return LeftOut.HIDDEN_THERE if this_year["CONF_STATUS"].isin(HIDDEN_STATUSES).any() else LeftOut.NO_VALUE
 
 
 def _measure(group: pd.DataFrame, figure: Mapping[Any, Any]) -> pd.DataFrame | None:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.dissemination import vocabulary
-from cropmap.dissemination.vocabulary import ANNUAL, HECTARES, HIDDEN_STATUSES
+from cropmap.dissemination.vocabulary import ANNUAL, CONF_STATUSES, HECTARES, HIDDEN_STATUSES
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 from cropmap.statistics.confidentiality import HIDDEN
@@ -144,7 +144,7 @@ def read_rows(
     parts = np.array([pair or ("", "") for pair in split], dtype=object).reshape(-1, 2)[codes]
     out = rows.assign(strucpro=measure, OBS_FLAG=parts[:, 0], CONF_STATUS=parts[:, 1])
     out = out[understood & measure.notna().to_numpy()]
-    out["OBS_VALUE"] = out["OBS_VALUE"].mask(out["CONF_STATUS"] != "")
+    out["OBS_VALUE"] = out["OBS_VALUE"].mask(out["CONF_STATUS"].isin(HIDDEN_STATUSES))
     return ordered(out[list(COLUMNS)], where=where), left_out
 
 
@@ -170,7 +170,7 @@ def _words(values: pd.Series[Any]) -> pd.Series[str]:
 
 
 def _status(text: str, *, where: str) -> str:
-    if text and text not in HIDDEN_STATUSES:
+    if text and text not in CONF_STATUSES:
         raise InputError(f"CONF_STATUS {text!r} is not known", where=where, mend="Known are: C, N, P")
     return text
 

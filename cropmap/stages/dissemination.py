@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cropmap.database import queries
-from cropmap.database.connection import connect
+from cropmap.database import queries, runs
+from cropmap.database.connection import Connection, connect
 from cropmap.dissemination import formats
 from cropmap.dissemination.compare import Comparison, compare
 from cropmap.dissemination.compare_figure import draw
@@ -21,7 +21,6 @@ from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
-from cropmap.statistics.confidentiality import STATEMENT
 from cropmap.store import Store
 
 
@@ -44,6 +43,8 @@ class PublishedStatistics:
     rows: pd.DataFrame
     """agency, season, as_of, nuts_version, STATISTIC_COLUMNS, run_id"""
     published_at: datetime
+    confidentiality: str
+    """how far it may go, as its run says"""
 
     @property
     def nuts_version(self) -> int | None:
@@ -53,14 +54,14 @@ class PublishedStatistics:
     @property
     def notes(self) -> tuple[tuple[str, str], ...]:
         first = self.rows.iloc[0]
-        runs = ", ".join(sorted(set(self.rows["run_id"])))
+        run_ids = ", ".join(sorted(set(self.rows["run_id"])))
         return (
             ("agency", ", ".join(sorted(set(self.rows["agency"])))),
             ("season", str(first["season"])), ("acquired until", str(first["as_of"])),
-            ("NUTS version", str(self.nuts_version)), ("run", runs),
+            ("NUTS version", str(self.nuts_version)), ("run", run_ids),
             ("published at", self.published_at.isoformat()),
             ("unit", "columns _ha: hectares; obs_value: 1000 ha (THS_HA)"),
-            ("confidentiality", STATEMENT),
+            ("confidentiality", self.confidentiality),
         )  # fmt: skip
 
 
@@ -72,14 +73,20 @@ def published_statistics(
     with connect(ready_database(settings)) as connection:
         rows = pd.DataFrame(queries.statistics(connection, agency=agency, season=season, nuts_id=nuts))
         seasons = queries.published_seasons(connection, agency=agency)
+        said = _confidentiality(connection, sorted(set(rows["run_id"]))) if len(rows) else ""
     if len(rows) and levels:
         rows = rows[rows["level"].isin(levels)]
     if rows.empty:
         known = ", ".join(f"{one['agency']} {one['season']}" for one in seasons) or "nothing"
         what = f"nothing is published for {nuts or 'any region'} in season {season}"
         raise InputError(what, where="--agency / --nuts / --level / --season", mend=f"Published: {known}")
-    runs = set(rows["run_id"])
-    return PublishedStatistics(rows, max(one["published_at"] for one in seasons if one["run_id"] in runs))
+    published = [one["published_at"] for one in seasons if one["run_id"] in set(rows["run_id"])]
+    return PublishedStatistics(rows, max(published), said)
+
+
+def _confidentiality(connection: Connection, run_ids: Sequence[str]) -> str:
+    reports = [run.report or {} for run in (runs.read_run(connection, run_id) for run_id in run_ids) if run]
+    return "; ".join(sorted({str(one.get("statistics", {}).get("confidentiality", "not stated")) for one in reports}))
 
 
 def export_statistics(
@@ -110,7 +117,8 @@ def export_statistics(
             f"no crop of the season has an item of its own in Eurostat's list ({written.table.rows_left_out} rows)",
             where="--format", mend="csv, parquet, json and xlsx have all crops",
         )  # fmt: skip
-    return Exported(written.data, dict(written.table.left_out) if written.table else {})
+    left_out = written.table.left_out if written.table else {}
+    return Exported(written.data, {reason: dict(names) for reason, names in left_out.items()})
 
 
 def own_statistics(

@@ -155,8 +155,8 @@ def _hidden(
         "primary_cells": int(pattern.primary.sum()),
         "primary_by_rule": dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
         "secondary_cells": int(pattern.secondary.sum()),
-        "already_published": [structure.name(cell) for cell in np.flatnonzero(pattern.already_published)],
-        "weakened": [structure.name(cell) for cell in np.flatnonzero(pattern.weakened)],
+        "already_published": [structure.name(cell) for cell in np.flatnonzero(pattern.already_published).tolist()],
+        "weakened": [structure.name(cell) for cell in np.flatnonzero(pattern.weakened).tolist()],
         "audit": checked.counts() | {"intervals_solved": structure.cells <= SPLIT_CELLS},
     }
 
