@@ -70,14 +70,14 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
     """
     shown = masked(rows)
     kept, left_out = _with_item(shown)
-    regions = kept["nuts_id"].astype(str)
+    regions = _words(kept["nuts_id"])
     vocabulary.check_regions(regions, nuts_version=nuts_version, where=where)
     table = pd.DataFrame({
         "freq": ANNUAL,
-        "crops": kept["crop"].astype(str),
-        "strucpro": [vocabulary.current_strucpro(code, where=where) for code in kept["strucpro"]],
+        "crops": _words(kept["crop"]),
+        "strucpro": [vocabulary.current_strucpro(code, where=where) for code in _words(kept["strucpro"])],
         "geo": regions,
-        "TIME_PERIOD": kept["season"].astype(str),
+        "TIME_PERIOD": _words(kept["season"]),
         **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
         "OBS_FLAG": [_flag(text, where=where) for text in _words(kept["obs_flag"])],
         "CONF_STATUS": [_status(text, where=where) for text in _words(kept["conf_status"])],
@@ -156,7 +156,7 @@ def count(into: dict[LeftOut, dict[str, int]], reason: LeftOut, names: Iterable[
 
 
 def _with_item(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[LeftOut, dict[str, int]]]:
-    crops = rows["crop"].astype(str)
+    crops = _words(rows["crop"])
     own = crops.str.startswith(LOCAL) | crops.str.contains("+", regex=False)
     unknown = ~own & ~crops.isin(vocabulary.crop_items().keys())
     left_out: dict[LeftOut, dict[str, int]] = {}

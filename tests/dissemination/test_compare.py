@@ -137,7 +137,6 @@ def test_pictures_are_whole_and_always_the_same() -> None:
     svg = draw(table, kind="svg")
     assert svg.rstrip().endswith(b"</svg>")
     assert draw(table, kind="svg") == svg
-    assert draw(table, kind="png").startswith(b"\x89PNG")
 
 
 @pytest.mark.shared_data
