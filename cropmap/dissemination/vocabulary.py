@@ -22,8 +22,9 @@ AREA: Final = "AR_THS_HA"
 MAIN_AREA: Final = "MAR_THS_HA"
 HECTARES: Final = 1000.0
 """per unit of OBS_VALUE: areas are given in 1000 ha (unit code THS_HA)"""
-HIDDEN_STATUSES: Final = frozenset("CNP")
-"""CONF_STATUS of a cell whose value is not shown"""
+CONF_STATUSES: Final = frozenset("CNP")
+HIDDEN_STATUSES: Final = frozenset("CP")
+"""CONF_STATUS of a cell whose value is not shown; N is shown, to those inside"""
 NUTS_VERSIONS: Final = (2016, 2021, 2024)
 COUNTRIES: Final = frozenset({
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "EL", "ES", "FI", "FR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
@@ -87,10 +88,10 @@ def split_flags(text: str) -> tuple[str, str] | None:
     letters = [_legacy_flags().get(letter, letter) for letter in text if letter not in " @,;"]
     if any(letter not in flag_meanings() for letter in letters):
         return None
-    status = "".join(dict.fromkeys(letter for letter in letters if letter in HIDDEN_STATUSES))
+    status = "".join(dict.fromkeys(letter for letter in letters if letter in CONF_STATUSES))
     if len(status) > 1:
         return None
-    return "".join(dict.fromkeys(letter for letter in letters if letter not in HIDDEN_STATUSES)), status
+    return "".join(dict.fromkeys(letter for letter in letters if letter not in CONF_STATUSES)), status
 
 
 @cache

@@ -12,6 +12,7 @@ from cropmap.cli import run
 from cropmap.database.connection import connect
 from cropmap.database.runs import ensure_season
 from cropmap.dissemination import formats
+from cropmap.dissemination.long_form import masked
 from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.simulation.season import simulate_season
 from tests.database.seasons import KEY, begin, load, publish_run
@@ -34,7 +35,7 @@ def season(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -
         ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
         load(connection)
         begin(connection, "run-1")
-        publish_run(connection, statistics=published()[list(STATISTIC_COLUMNS)])
+        publish_run(connection, statistics=masked(published()).fillna({"basis": "register"})[list(STATISTIC_COLUMNS)])
     (tmp_path / "eurostat.tsv").write_text(EUROSTAT)
     return tmp_path
 

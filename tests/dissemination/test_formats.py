@@ -217,3 +217,13 @@ def test_regions_of_two_nuts_versions_are_refused() -> None:
     rows = pd.DataFrame([row("HR04", "C1110", 3.0), row("NL35", "C1110", 3.0)])
     with pytest.raises(InputError, match=r"mixed: HR04 \(2016\), NL35 \(2024\)"):
         long_form(rows, nuts_version=None)
+
+
+@pytest.mark.parametrize("format_", ["sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"])
+def test_a_table_for_internal_use_keeps_its_figures_and_is_marked(format_: formats.Format) -> None:
+    rows = pd.DataFrame([row("FRH01", "C1110", 1_000.0, conf_status="N"), row("FRH02", "C1110", 500.0)])
+    written = formats.write(rows, format_, nuts_version=2024)
+    table = formats.read(written.data, name="file").table.set_index("geo")
+    assert table["OBS_VALUE"].to_dict() == {"FRH01": 1.0, "FRH02": 0.5}
+    assert table["CONF_STATUS"].to_dict() == {"FRH01": "N", "FRH02": ""}
+    assert table["OBS_FLAG"].to_dict() == {"FRH01": "e", "FRH02": "e"}
