@@ -102,7 +102,7 @@ class Protector:
     def strongest_flow(
         self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS
     ) -> Floats:
-        """As `flow`, from the nearest part that has one; as far as it goes where an earlier release leaves less room."""
+        """As `flow`, in the nearest part that has one; as far as it goes where an earlier release leaves less room."""
         for part in self.scopes.around(cell) if self.scopes else ():
             try:
                 return self.flow(cell, amount, hidden, movable & part, reweightings=reweightings)

@@ -121,7 +121,8 @@ class _Work:
         zero = np.logical_and.reduce(
             [(one.values == 0) & (one.contributions.holdings(table.cells) == 0) for one in figures]
         )
-        self.open = zero | never_hidden | earlier.published
+        # a zero that was hidden before would say, shown, what was hidden
+        self.open = (zero & ~earlier.hidden) | never_hidden | earlier.published
         self.start = (self.sensitive & ~self.open) | (earlier.hidden & ~self.open)
         self.weight = weights(table, figures[0].values)
         self.upper = [np.where(self.open, 0.0, one.upper) for one in self.primaries]
@@ -138,7 +139,7 @@ class _Work:
         """Secondary cells that the others rely on must not follow from the rest either."""
         for figure, upper, lower in zip(self.figures, self.upper, self.lower, strict=True):
             x = np.where(figure.values > 0, figure.values, self.figures[0].values)
-            width = np.where(cells & ~self.open, SMALLEST_WIDTH * x, 0.0)
+            width = np.where(cells & ~self.open, SMALLEST_WIDTH * np.maximum(x, 1.0), 0.0)
             np.maximum(upper, width, out=upper)
             np.maximum(lower, np.minimum(width, LOWER_SHARE * figure.values), out=lower)
 

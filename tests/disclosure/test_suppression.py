@@ -124,6 +124,19 @@ def test_a_cell_that_was_shown_before_is_left_to_a_person() -> None:
     assert pattern.secondary.sum() > 0
 
 
+def test_a_zero_that_was_hidden_before_stays_hidden() -> None:
+    structure, _ = margins([[1, 2, 3], [3, 4, 5]])
+    areas = {f"{row}/{column}": [1.0] * 20 for row in ("r1", "r2") for column in ("c1", "c2", "c3")}
+    del areas["r1/c1"]
+    figure, needed = figure_of(structure, areas), np.full(structure.cells, 4)
+    before = mask(structure, ["r1/c1", "r1/c2", "r2/c1", "r2/c2"])
+    pattern = protect(structure, [figure], needed, RULES, earlier=Earlier(before, np.zeros_like(before)))
+    assert (pattern.hidden | ~before).all()
+    assert not pattern.primary.any()
+    assert check(structure, [figure], pattern, needed, RULES).safe
+    assert not protect(structure, [figure], needed, RULES).hidden.any()
+
+
 def test_earlier_cells_are_found_by_name() -> None:
     structure, _ = margins([[1, 2], [3, 4]])
     earlier = Earlier.of(structure, {("r1", "c1"): True, ("T", "c2"): False, ("gone", "c1"): True})
