@@ -120,7 +120,7 @@ def revised(table: RandomTable, seed: int) -> RandomTable:
 
 
 def _with(table: RandomTable, values: Floats, parts: Contributions) -> RandomTable:
-    figure = Figure(table.figure.name, values.astype(float), parts)
+    figure = Figure(table.figure.name, values, parts)
     return RandomTable(table.structure, figure, table.needed, table.total, table.rules)
 
 
