@@ -51,11 +51,13 @@ def feasible_intervals(structure: Structure, published: Floats, cells: Integers 
 
 
 def recoverable(structure: Structure, published: Floats) -> Integers:
-    """Hidden cells whose value follows from what is published.
+    """Hidden cells whose value follows from what is published; not those that lie under a published zero, which says
+    that nobody contributes to this figure there (a season without a model has mapped nothing anywhere).
 
     Every table found on the way that agrees with what is published is kept in mind: where two differ in a cell, its
     value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.
     """
+    published = _with_zeros(structure, published)
     found = [np.empty(0, dtype=np.intp)]
     rng = np.random.default_rng(len(published))
     for part in _components(structure, published):
@@ -81,12 +83,21 @@ def recoverable_from_both(structure: Structure, published: Floats, earlier: Floa
 
     Where figures were revised no one table agrees with both; then the sums alone decide, for any figures.
     """
-    known = np.where(np.isnan(published), earlier, published)
+    known = _with_zeros(structure, np.where(np.isnan(published), earlier, published))
     fixed = determined(structure, np.isnan(known))
     try:
         return np.union1d(fixed, recoverable(structure, known))
     except ContradictionError:
         return fixed
+
+
+def _with_zeros(structure: Structure, published: Floats) -> Floats:
+    """[cells] with 0 for what is hidden under a published 0, at any depth."""
+    known = published.copy()
+    parents, children = (structure.lines > 0).astype(float), (structure.lines < 0).astype(float)
+    while (zero := np.isnan(known) & (children.T @ (parents @ (known == 0)) > 0)).any():
+        known[zero] = 0.0
+    return known
 
 
 class ContradictionError(DisclosureError):

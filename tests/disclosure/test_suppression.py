@@ -228,3 +228,17 @@ def test_nothing_to_hide_hides_nothing() -> None:
     pattern = protect(structure, [figure], np.full(structure.cells, 4), RULES)
     assert not pattern.hidden.any()
     assert check(structure, [figure], pattern, np.full(structure.cells, 4), RULES).safe
+
+
+def test_a_figure_that_nobody_contributes_to_gives_nothing_away() -> None:
+    """A season without a model maps nothing: its zeros follow from the zero of the whole, and tell of nobody."""
+    table = random_table(3, **SMALL)
+    none = np.empty(0, dtype=np.intp)
+    nobody = type(table.figure.contributions)(none, none, np.empty(0))
+    nothing = Figure("mapped_ha", np.zeros(table.structure.cells), nobody)
+    pattern = protect(table.structure, [table.figure, nothing], table.needed, table.rules)
+    assert pattern.hidden.any()
+    assert check(table.structure, [table.figure, nothing], pattern, table.needed, table.rules).safe
+    shown = published(nothing.values, pattern.hidden)
+    assert not len(recoverable(table.structure, shown))
+    assert not len(recoverable_from_both(table.structure, shown, shown))
