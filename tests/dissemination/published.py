@@ -35,7 +35,16 @@ def hidden(nuts_id: str, crop: str) -> dict[str, Any]:
 def published() -> pd.DataFrame:
     rows = [
         row("FRH0", "C1110", 301_590.0),
-        row("FRH0", "G0000", 40_000.0, strucpro="MA", concept="MA", obs_flag=None),  # the name before 2025
+        row(
+            "FRH0",
+            "G0000",
+            40_000.0,
+            strucpro="MA",
+            concept="MA",
+            obs_flag=None,
+            ci95_low_ha=38_000.0,
+            ci95_high_ha=42_000.0,
+        ),  # the name before 2025
         row("FRH0", "C1500+G3000", 440_710.0, concept="MA"),
         row("FRH0", "local:other", 12.5, strucpro="MAR_THS_HA", concept="MA"),
         row("FRH01", "C1110", 1_234.56, obs_flag="u", cv=0.31),
