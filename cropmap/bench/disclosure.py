@@ -28,7 +28,7 @@ REVISION: Final = 0.05
 """a holding's areas move by up to this share between two releases"""
 LARGE_CROPS: Final = (1, 4, 15, 40)
 LARGE_REGIONS: Final = (1, 2, 8, 40)
-LARGE_HOLDINGS: Final = 400
+LARGE_HOLDINGS: Final = 130
 
 
 def measure(parts: Sequence[str] = PARTS, *, quick: bool = False) -> list[dict[str, Any]]:
