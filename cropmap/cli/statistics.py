@@ -9,7 +9,19 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from cropmap.cli.options import AsJson, Data, Home, Out, SeasonYear, prepare, say, table, write_out
+from cropmap.cli.options import (
+    AgencyFile,
+    AsJson,
+    Data,
+    Home,
+    Out,
+    SeasonYear,
+    open_season,
+    prepare,
+    say,
+    table,
+    write_out,
+)
 from cropmap.schemas import LeftOut
 
 stats: Final = typer.Typer(no_args_is_help=True, help="Crop statistics per NUTS region.")
@@ -76,6 +88,32 @@ def export_stats(
     write_out(written.data, out)
     for line in left_out_lines(written.left_out):
         print(line, file=sys.stderr)
+
+
+@stats.command("estimators")
+def estimators(
+    agency_file: AgencyFile,
+    season: SeasonYear,
+    nuts: Annotated[str, typer.Option("--nuts", help="only NUTS-3 regions below it")] = "",
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """The estimate beside register, map and classical estimators, ha by NUTS-3 region and crop (docs/areas.md).
+
+    For use inside: no cell is hidden.
+    """
+    context = open_season(agency_file, season=season, home=home, data=data)
+    from cropmap.stages.area_reviews import season_estimators
+
+    found, about = season_estimators(context, nuts=nuts)
+    if as_json:
+        say(about | {"rows": found.to_dict("records")}, as_json=True)
+        return
+    rows = [{str(name): value for name, value in row.items()} for row in found.round(2).to_dict("records")]
+    table(rows, [str(name) for name in found.columns])
+    reviews = about["reviews"]
+    print(f"\nrun {about['run_id']}, {reviews.get('judged', 0)} reviews. For use inside: no cell is hidden.")
 
 
 @stats.command("compare")

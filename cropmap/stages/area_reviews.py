@@ -1,4 +1,5 @@
-"""Reviews for area statistics: draw parcels of the published run by their area, take what was found to the estimate."""
+"""Reviews for area statistics: draw parcels of the published run by their area, take what was found to the estimate,
+and see what other estimators would have made of it."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ from cropmap.database.reviews import Campaign
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import content_hash
-from cropmap.schemas import Finding, ReviewPart, ReviewPurpose
+from cropmap.schemas import Confidentiality, Finding, ReviewPart, ReviewPurpose
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.reviews import FieldFormat, assessed_parcels, field_file, published_list
+from cropmap.statistics import estimate_areas
+from cropmap.statistics.comparison import compare_estimators
 from cropmap.statistics.review_design import draw_area_sample
 
 REVIEWED: Final = ("parcel_id", "found_code", "inclusion_probability")
@@ -47,13 +50,9 @@ def draw_area_reviews(
     legend = context.agency.read_legend()
     with context.connect() as connection:
         run_id, _ = published_list(context, connection)
-        name = f"runs/{run_id}/predictions.parquet"
-        if not context.store.exists(name):
-            raise InputError(
-                "the run's probabilities are not in the store", where=name, mend="Publish the season again, then draw"
-            )
+        predictions = _predictions(context, run_id)
         parcels = assessed_parcels(context, connection, run_id).rename(columns={"declared_code": "crop_code"})
-        drawn = draw_area_sample(parcels, Predictions.read(context.store, name), legend, budget=budget, seed=seed)
+        drawn = draw_area_sample(parcels, predictions, legend, budget=budget, seed=seed)
         campaign = Campaign(
             content_hash(run_id, str(ReviewPurpose.AREAS), str(budget), str(seed), length=12), **context.key,
             run_id=run_id, budget=budget, seed=seed, list_share=0.0, target=None, delta=context.agency.review.delta,
@@ -85,6 +84,36 @@ def area_reviews(context: SeasonContext) -> AreaReviews:
         campaign = (for_areas or with_findings)[-1]
         sample = reviews.read_sample(connection, campaign.campaign_id)
     return judged(sample, campaign.campaign_id)
+
+
+def season_estimators(context: SeasonContext, *, nuts: str = "") -> tuple[pd.DataFrame, dict[str, Any]]:
+    """(nuts_id, crop, and ha of every estimator beside the published one, for NUTS-3 regions below `nuts`; run and
+    sample). Nothing is hidden: for use inside. Raises InputError where nothing is published."""
+    legend, reviewed = context.agency.read_legend(), area_reviews(context)
+    with context.connect() as connection:
+        run_id, _ = published_list(context, connection)
+        parcels = assessed_parcels(context, connection, run_id).rename(columns={"declared_code": "crop_code"})
+    predictions = _predictions(context, run_id)
+    found = compare_estimators(parcels, predictions, legend, reviews=reviewed.table)
+    wide = found.set_index(["nuts_id", "crop", "estimator"])["area_ha"].unstack()[list(found["estimator"].unique())]
+    estimated = estimate_areas(
+        parcels, predictions, legend, reviews=reviewed.table, confidentiality=Confidentiality.OFF
+    ).table.set_index(["nuts_id", "crop"])
+    wide.insert(0, "estimate", estimated["estimate_ha"].reindex(wide.index))
+    wide.insert(1, "se", estimated["se_ha"].reindex(wide.index))
+    wide = wide[wide.index.get_level_values("nuts_id").str.startswith(nuts)]
+    if wide.empty:
+        raise InputError(f"no parcel lies in {nuts}", where="--nuts")
+    return wide.reset_index(), {"run_id": run_id, "reviews": reviewed.report}
+
+
+def _predictions(context: SeasonContext, run_id: str) -> Predictions:
+    name = f"runs/{run_id}/predictions.parquet"
+    if not context.store.exists(name):
+        raise InputError(
+            "the run's probabilities are not in the store", where=name, mend="Publish the season again, then ask"
+        )
+    return Predictions.read(context.store, name)
 
 
 def judged(sample: pd.DataFrame, campaign: str) -> AreaReviews:

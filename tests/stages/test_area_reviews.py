@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cropmap.cli import run as cropmap
 from cropmap.database.declarations import read_declarations
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
-from cropmap.stages.area_reviews import area_reviews, draw_area_reviews, judged
+from cropmap.stages.area_reviews import area_reviews, draw_area_reviews, judged, season_estimators
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.reviews import review_report, run_statement
 from tests.stages.conftest import NOON
@@ -76,6 +77,29 @@ def test_a_sample_of_the_list_serves_until_one_for_areas_comes_back(scored: Seas
     come_back(scored, file, everything_right, tmp_path, day=1)
     assert area_reviews(scored).report["campaign"] == for_areas["campaign"]
     assert review_report(scored)["campaign"] == of_list["campaign"]
+
+
+def test_other_estimators_stand_beside_the_estimate(
+    scored: SeasonContext, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, about = season_estimators(scored)
+    assert about["reviews"] == {"campaign": None}
+    assert list(plain.columns) == [
+        "nuts_id", "crop", "estimate", "se", "register", "register scaled", "mapped", "posterior",
+    ]  # fmt: skip
+    assert plain["estimate"].to_numpy() == pytest.approx(plain["posterior"].to_numpy())  # nothing was reviewed
+    assert plain["register scaled"].to_numpy() == pytest.approx(plain["register"].to_numpy())  # all is declared
+    assert (plain["se"] >= 0).all()
+    _, file = draw_areas(scored)
+    come_back(scored, file, everything_right, tmp_path)
+    reviewed, _ = season_estimators(scored, nuts="FRH01")
+    assert {"difference", "PPI++", "parcel ratio"} <= set(reviewed.columns)
+    assert set(reviewed["nuts_id"]) == {"FRH01"}
+    with pytest.raises(InputError, match="no parcel lies in DE2"):
+        season_estimators(scored, nuts="DE2")
+    agency, data = str(tmp_path / "simulated-bretagne.yaml"), str(scored.agency.resolve("", season=2018))
+    assert cropmap(["stats", "estimators", agency, "--season", "2018", "--data", data]) == 0
+    assert "no cell is hidden" in capsys.readouterr().out
 
 
 def test_probabilities_that_are_gone_are_an_error(season: SeasonContext) -> None:
