@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
+from scipy.optimize import OptimizeResult, linprog
 
 from cropmap.disclosure.tables import Floats
 from cropmap.errors import DisclosureError
@@ -45,6 +45,8 @@ def minimise(
     return Solution(np.asarray(result.x, dtype=float), float(result.fun))
 
 
-def _solve(cost: Floats, matrix: sparse.csr_array, right: Floats, lower: Floats, upper: Floats, *, presolve: bool):  # type: ignore[no-untyped-def]
+def _solve(
+    cost: Floats, matrix: sparse.csr_array, right: Floats, lower: Floats, upper: Floats, *, presolve: bool
+) -> OptimizeResult:
     bounds = np.column_stack([lower, upper])
     return linprog(cost, A_eq=matrix, b_eq=right, bounds=bounds, method="highs-ds", options={"presolve": presolve})
