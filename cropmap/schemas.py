@@ -202,6 +202,27 @@ class Basis(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+class ReleaseStage(StrEnum):
+    """How final a released table is, in the order in which a season is released."""
+
+    FIRST = "first"
+    """an estimate in season; flag f"""
+    PROVISIONAL = "provisional"
+    """after declarations closed; flag p"""
+    FINAL = "final"
+
+
+class Revision(StrEnum):
+    """What became of a figure from one release to the next."""
+
+    UNCHANGED = "unchanged"
+    REVISED = "revised"
+    NEW = "new"
+    GONE = "gone"
+    CONFIDENTIAL = "confidential"
+    """hidden in one of the two, or in both: no difference is shown"""
+
+
 class LeftOut(StrEnum):
     """Why a figure or a line is not in a table of crop statistics, or is not compared."""
 

@@ -26,6 +26,7 @@ from cropmap.cli import (
     file_quality,
     inputs,
     models,
+    releases,
     review,
     seasons,
     serve,
@@ -43,8 +44,8 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, statistics, evidence, explain,
-    review, agencies, serve, database, bench,
+    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, statistics, releases, evidence,
+    explain, review, agencies, serve, database, bench,
 ):  # fmt: skip
     room.register(app)
 

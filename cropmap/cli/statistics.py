@@ -65,6 +65,9 @@ def export_stats(
         Path | None,
         typer.Option("--weights", help="with --recode-to: CSV of the share of each old region in each new one"),
     ] = None,
+    release: Annotated[
+        int | None, typer.Option("--release", min=1, help="number of a release instead of what is published")
+    ] = None,
     out: Out = None,
     data: Data = None,
     home: Home = None,
@@ -84,6 +87,7 @@ def export_stats(
         settings, agency=agency_name(agency_file, agency, data=data), season=season, nuts=nuts, format_=format_,
         levels=level or (), decimals=decimals, dataflow=dataflow or DATAFLOW,
         recoding=Recoding(recode_to, weights) if recode_to is not None and weights is not None else None,
+        release=release,
     )  # fmt: skip
     write_out(written.data, out)
     for line in left_out_lines(written.left_out):

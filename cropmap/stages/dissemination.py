@@ -11,6 +11,7 @@ import pandas as pd
 
 from cropmap.database import queries, runs
 from cropmap.database.connection import Connection, connect
+from cropmap.database.releases import Release
 from cropmap.dissemination import formats
 from cropmap.dissemination.compare import Comparison, compare
 from cropmap.dissemination.compare_figure import draw
@@ -21,6 +22,7 @@ from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
+from cropmap.stages.releases import open_release
 from cropmap.store import Store
 
 
@@ -45,6 +47,8 @@ class PublishedStatistics:
     published_at: datetime
     confidentiality: str
     """how far it may go, as its run says"""
+    release: Release | None = None
+    """None: what is published, not a release of it"""
 
     @property
     def nuts_version(self) -> int | None:
@@ -59,6 +63,7 @@ class PublishedStatistics:
             ("agency", ", ".join(sorted(set(self.rows["agency"])))),
             ("season", str(first["season"])), ("acquired until", str(first["as_of"])),
             ("NUTS version", str(self.nuts_version)), ("run", run_ids),
+            ("release", self.release.name if self.release else "none"),
             ("published at", self.published_at.isoformat()),
             ("unit", "columns _ha: hectares; obs_value: 1000 ha (THS_HA)"),
             ("confidentiality", self.confidentiality),
@@ -66,10 +71,18 @@ class PublishedStatistics:
 
 
 def published_statistics(
-    settings: Settings, *, agency: str | None, season: int, nuts: str | None, levels: Sequence[int] = ()
+    settings: Settings,
+    *,
+    agency: str | None,
+    season: int,
+    nuts: str | None,
+    levels: Sequence[int] = (),
+    release: int | None = None,
 ) -> PublishedStatistics:
-    """Rows of a season that are published: of a region and all below it, of some NUTS levels. Raises InputError where
-    there is none."""
+    """Rows of a season that are published, or of one of its releases: of a region and all below it, of some NUTS
+    levels. Raises InputError where there is none."""
+    if release is not None:
+        return _of_release(settings, agency=agency, season=season, nuts=nuts, levels=levels, number=release)
     with connect(ready_database(settings)) as connection:
         rows = pd.DataFrame(queries.statistics(connection, agency=agency, season=season, nuts_id=nuts))
         seasons = queries.published_seasons(connection, agency=agency)
@@ -82,6 +95,19 @@ def published_statistics(
         raise InputError(what, where="--agency / --nuts / --level / --season", mend=f"Published: {known}")
     published = [one["published_at"] for one in seasons if one["run_id"] in set(rows["run_id"])]
     return PublishedStatistics(rows, max(published), said)
+
+
+def _of_release(
+    settings: Settings, *, agency: str | None, season: int, nuts: str | None, levels: Sequence[int], number: int
+) -> PublishedStatistics:
+    found = open_release(settings, agency=agency, season=season, number=number)
+    rows = found.rows.rename(columns={"number": "release", "stage": "release_stage"})
+    rows = rows[rows["nuts_id"].str.startswith(nuts or "") & (rows["level"].isin(levels) if levels else True)]
+    if rows.empty:
+        raise InputError(f"{found.release.name} has no row for {nuts or 'any region'}", where="--nuts / --level")
+    with connect(ready_database(settings)) as connection:
+        said = _confidentiality(connection, [found.release.run_id])
+    return PublishedStatistics(rows, found.release.released_at, said, found.release)
 
 
 def _confidentiality(connection: Connection, run_ids: Sequence[str]) -> str:
@@ -100,9 +126,10 @@ def export_statistics(
     decimals: int = DECIMALS,
     dataflow: str = formats.DATAFLOW,
     recoding: Recoding | None = None,
+    release: int | None = None,
 ) -> Exported:
-    """Published statistics as a file; empty figures where CONF_STATUS is C. Raises InputError."""
-    found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels)
+    """Published statistics, or a release, as a file; empty figures where CONF_STATUS is C. Raises InputError."""
+    found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels, release=release)
     if recoding is not None:
         found = _recoded(found, recoding)
     if format_ not in TABLE_FORMATS:

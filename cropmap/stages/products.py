@@ -28,6 +28,7 @@ from cropmap.stages.area_reviews import area_reviews
 from cropmap.stages.champion import judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
+from cropmap.stages.earlier_release import earlier_release
 from cropmap.stages.forecast import (
     REPORT,
     forecast,
@@ -36,7 +37,6 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
-from cropmap.stages.releases import earlier_release
 from cropmap.stages.reviews import reviewed_labels, run_statement
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas

@@ -113,10 +113,11 @@ def begin(connection: Connection, run_id: str) -> None:
 def publish_run(connection: Connection, run_id: str = "run-1", **changes: Any) -> bool:
     parts = {
         "parcels": accepted(), "predictions": predictions(), "assessments": assessments(), "statistics": statistics(),
+        "report": {"estimated_rate": 0.1},
     } | changes  # fmt: skip
     return publish(
         connection, run_id=run_id, **KEY, **parts, model_version="lstm-1", published_at=PUBLISHED, nuts_version=2024,
-        n_acquisitions=70, report={"estimated_rate": 0.1},
+        n_acquisitions=70,
     )  # fmt: skip
 
 

@@ -29,6 +29,11 @@ VIEWS = {
     " inclusion_probability list_rank finding found_code reviewed_at version campaign_id run_id",
     "list_certification": "agency season run_id campaign_id certified reason target confidence list_size certified_size"
     " sampled reviewed found_right estimated_rate statement stated_at",
+    "statistic_release": "agency season number stage as_of nuts_version released_at note model_version code_version"
+    " run_id content_hash",
+    "released_statistic": "agency season number stage as_of nuts_version nuts_id level crop strucpro concept basis"
+    " declared_ha mapped_ha estimate_ha se_ha ci95_low_ha ci95_high_ha cv n_parcels n_holdings obs_flag conf_status"
+    " run_id",
 }
 NUMBER = len(list(migrations.FOLDER.glob("*.sql")))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cropmap.stages import products
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.releases import earlier_release
+from cropmap.stages.earlier_release import earlier_release
 from tests.stages.conftest import publish_without_model
 
 

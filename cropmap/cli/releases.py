@@ -1,0 +1,164 @@
+"""`cropmap stats release | releases | revisions`: numbered tables that leave the house, and what changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cropmap.cli.options import (
+    AgencyFile,
+    AsJson,
+    Data,
+    Home,
+    Out,
+    SeasonYear,
+    open_season,
+    prepare,
+    say,
+    table,
+    write_out,
+)
+from cropmap.cli.statistics import SHOWN_ROWS, AgencyName, SomeAgencyFile, agency_name, stats
+from cropmap.schemas import ReleaseStage, Revision
+
+if TYPE_CHECKING:
+    from cropmap.dissemination.revisions import Revisions
+
+LISTED: Final = [
+    "agency", "season", "number", "stage", "as_of", "released_at", "cells", "confidential", "intact", "run_id", "note",
+]  # fmt: skip
+REVISED: Final = [
+    "nuts_id",
+    "crop",
+    "previous_ha",
+    "estimate_ha",
+    "change_ha",
+    "change_share",
+    "outside_interval",
+    "state",
+]
+SUMMARISED: Final = ["level", *(str(state) for state in Revision), "mr_ha", "mar_ha", "rmar", "outside_interval"]
+
+
+def register(_: typer.Typer) -> None:
+    """The commands join `cropmap stats`."""
+    for command in (release, releases, revisions):
+        stats.command(command.__name__)(command)
+
+
+def release(
+    agency_file: AgencyFile,
+    season: SeasonYear,
+    stage: Annotated[
+        ReleaseStage,
+        typer.Option("--stage", help="first (flag f), provisional after declarations closed (flag p), final"),
+    ],
+    note: Annotated[str | None, typer.Option("--note", help="why, in a line; kept with the release")] = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze what is published as the season's next release, with its number, and say what changed since the last.
+
+    The same run at the same stage again changes nothing. Only a table that is protected with
+    statistics.confidentiality: full can be released, and a season does not go back to an earlier stage.
+    """
+    from datetime import UTC, datetime
+
+    context = open_season(agency_file, season=season, home=home, data=data)
+    from cropmap.stages.releases import release_season
+
+    found = release_season(context, stage, released_at=datetime.now(UTC), note=note)
+    one = found.release
+    hidden = int((found.rows["conf_status"] == "C").sum())
+    answer: dict[str, Any] = {
+        "release": one.number, "stage": one.stage, "new": found.is_new, "run_id": one.run_id,
+        "cells": len(found.rows), "confidential": hidden, "content_hash": one.content_hash,
+        "released_at": one.released_at, "against": found.before.name if found.before else None,
+    }  # fmt: skip
+    if as_json:
+        say(answer | {"revisions": found.revisions.summary() if found.revisions else None}, as_json=True)
+        return
+    say(answer, as_json=False)
+    if found.revisions is not None:
+        print()
+        table(found.revisions.summary(), SUMMARISED)
+
+
+def releases(
+    agency_file: SomeAgencyFile = None,
+    season: Annotated[int | None, typer.Option("--season", help="campaign year [default: all]")] = None,
+    agency: AgencyName = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was released, and whether its rows are still those that were released (intact)."""
+    settings = prepare(home)
+    from cropmap.stages.releases import list_releases
+
+    found = list_releases(settings, agency=agency_name(agency_file, agency, data=data), season=season)
+    if as_json:
+        say({"releases": found}, as_json=True)
+        return
+    if not found:
+        print(
+            "Nothing was released. `cropmap stats release AGENCY.yaml --season Y --stage provisional` makes the first"
+        )
+        return
+    table(found, LISTED)
+
+
+def revisions(
+    season: SeasonYear,
+    agency_file: SomeAgencyFile = None,
+    number: Annotated[int | None, typer.Option("--release", min=1, help="number [default: the latest]")] = None,
+    against: Annotated[int | None, typer.Option("--against", min=1, help="number [default: the one before]")] = None,
+    agency: AgencyName = None,
+    every: Annotated[
+        bool, typer.Option("--all", help=f"print unchanged cells too, and more than {SHOWN_ROWS}")
+    ] = False,
+    out: Out = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What changed from one release to the next: cell by cell, the largest first, and summed up per NUTS level.
+
+    mr_ha, mar_ha: mean and mean absolute revision; rmar: their sum over that of the figures; outside_interval: share
+    of figures that left the earlier 95 % interval. With --out, every cell as CSV. A cell that is confidential in
+    either release has no difference.
+    """
+    settings = prepare(home)
+    from cropmap.errors import InputError
+    from cropmap.stages.releases import open_release
+
+    name = agency_name(agency_file, agency, data=data)
+    found = open_release(settings, agency=name, season=season, number=number, against=against)
+    if found.revisions is None or found.before is None:
+        why = "is the first" if found.before is None else f"is in another NUTS version than {found.before.name}"
+        raise InputError(f"{found.release.name} {why}: nothing to compare", where="--release / --against")
+    what = f"{found.release.name} against {found.before.name}"
+    if out is not None:
+        write_out(found.revisions.table.to_csv(index=False, lineterminator="\n").encode(), out)
+    if as_json:
+        cells = found.revisions.table.to_dict("records")
+        say({"what": what, "summary": found.revisions.summary(), "rows": cells}, as_json=True)
+        return
+    rows, more = _largest(found.revisions, every=every)
+    if rows:
+        table(rows, REVISED)
+        print()
+    print(what + (f"; {more} cells not shown" if more else ""))
+    table(found.revisions.summary(), SUMMARISED)
+
+
+def _largest(found: Revisions, *, every: bool) -> tuple[list[dict[str, Any]], int]:
+    """Cells by the size of their change, those without one last; (rows, number of cells that are not among them)."""
+    cells = found.table
+    shown = cells if every else cells[~cells["state"].isin([Revision.UNCHANGED, Revision.CONFIDENTIAL])]
+    order = shown["change_ha"].abs().sort_values(ascending=False, kind="stable", na_position="last").index
+    shown = shown.loc[order if every else order[:SHOWN_ROWS]]
+    rows = shown.astype(object).where(shown.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows], len(cells) - len(shown)

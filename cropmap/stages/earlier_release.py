@@ -1,0 +1,41 @@
+"""What the public knows of a season already: the release that the next one must not contradict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from cropmap.database import queries, releases, runs
+from cropmap.database.connection import Connection
+from cropmap.schemas import Confidentiality
+from cropmap.stages.context import SeasonContext
+from cropmap.statistics import EarlierRelease
+
+
+def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | None:
+    """The season's published table where it was protected for publication, else its latest numbered release; None
+    where there is neither. For the run that is published itself it is what that run was held against, so that it can
+    be made again."""
+    with context.connect() as connection:
+        known = queries.published_seasons(connection, agency=context.agency.agency)
+        published = next((str(row["run_id"]) for row in known if row["season"] == context.season.year), None)
+        disclosure = _disclosure(connection, published)
+        if published == run_id:
+            published = disclosure.get("earlier_release")
+            disclosure = _disclosure(connection, published)
+        elif disclosure.get("mode") != Confidentiality.FULL:  # an internal run must not make what is out forgotten
+            released = releases.read_releases(connection, **context.key)
+            published = released[-1].run_id if released else None
+            disclosure = _disclosure(connection, published)
+        if published is None or disclosure.get("mode") != Confidentiality.FULL:
+            return None
+        table = pd.DataFrame(queries.statistics(connection, run_id=published))
+    return EarlierRelease(published, table, tuple(disclosure["already_published"])) if len(table) else None
+
+
+def _disclosure(connection: Connection, run_id: str | None) -> dict[str, Any]:
+    run = runs.read_run(connection, run_id) if run_id else None
+    report = (run.report if run else None) or {}
+    found: dict[str, Any] = report.get("statistics", {}).get("disclosure", {})
+    return found

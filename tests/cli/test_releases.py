@@ -1,0 +1,118 @@
+"""`cropmap stats release | releases | revisions`: three stages of a season, out and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cropmap.cli import run
+from cropmap.database.connection import connect
+from cropmap.database.runs import ensure_season
+from cropmap.dissemination.long_form import masked
+from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.simulation.register import agency_file
+from tests.database.seasons import KEY, begin, load, publish_run
+from tests.dissemination.published import published
+
+Publish = Callable[..., None]
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.fixture
+def publish(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Publishes a run of the season; its agency file is agency.yaml of the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
+    monkeypatch.delenv("CROPMAP_DATA", raising=False)
+    text = agency_file(declarations="declarations.gpkg").replace("simulated-bretagne", "bretagne")
+    Path("agency.yaml").write_text(text)
+    with connect(database_url) as connection:
+        ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
+        load(connection)
+
+    def publish(run_id: str, *, mode: str = "full", change: Change = lambda table: table) -> None:
+        rows = change(masked(published()).fillna({"basis": "register"}))[list(STATISTIC_COLUMNS)]
+        rows = rows.assign(obs_flag=rows["obs_flag"].replace("f", "e"))
+        report = {"statistics": {"disclosure": {"mode": mode, "already_published": []}, "confidentiality": mode}}
+        with connect(database_url) as connection:
+            begin(connection, run_id)
+            publish_run(connection, run_id, statistics=rows, report=report)
+
+    return publish
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    capsys.readouterr()
+    assert run(["stats", *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def release(capsys: pytest.CaptureFixture[str], stage: str) -> Any:
+    return answer(capsys, "release", "agency.yaml", "--season", "2018", "--stage", stage)
+
+
+def test_a_season_is_released_three_times(publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
+    publish("run-1")
+    first = release(capsys, "first")
+    assert (first["release"], first["stage"], first["new"], first["run_id"]) == (1, "first", True, "run-1")
+    assert (first["cells"], first["confidential"], first["revisions"]) == (9, 1, None)
+    assert release(capsys, "first") == first | {"new": False}
+
+    publish("run-2", change=lambda t: t.assign(estimate_ha=t["estimate_ha"].replace(301_590.0, 301_690.0)))
+    second = release(capsys, "provisional")
+    assert (second["release"], second["against"]) == (2, "release 1 (first)")
+    region = second["revisions"][0]
+    assert (region["revised"], region["unchanged"], region["mar_ha"]) == (1, 3, 25.0)
+    third = release(capsys, "final")
+    assert (third["release"], [level["revised"] for level in third["revisions"]]) == (3, [0, 0])
+
+    listed = answer(capsys, "releases", "agency.yaml")["releases"]
+    assert [(one["number"], one["stage"], one["run_id"], one["intact"]) for one in listed] == [
+        (1, "first", "run-1", True), (2, "provisional", "run-2", True), (3, "final", "run-2", True),
+    ]  # fmt: skip
+
+    compared = answer(capsys, "revisions", "agency.yaml", "--season", "2018", "--against", "1", "--out", "all.csv")
+    assert compared["what"] == "release 3 (final) against release 1 (first)"
+    (changed,) = [row for row in compared["rows"] if row["state"] == "revised"]
+    assert (changed["nuts_id"], changed["crop"], changed["change_ha"]) == ("FRH0", "C1110", 100.0)
+    assert len(pd.read_csv("all.csv")) == 9
+    assert run(["stats", "revisions", "--season", "2018", "--agency", "bretagne", "--release", "2"]) == 0
+    assert "release 2 (provisional) against release 1 (first); 8 cells not shown" in capsys.readouterr().out
+
+    for number, flag in (("1", "f"), ("2", "ep"), ("3", "e")):
+        export = ["stats", "export", "agency.yaml", "--season", "2018", "--release", number]
+        assert run([*export, "--out", "out.csv"]) == 0
+        rows = pd.read_csv("out.csv").set_index(["nuts_id", "crop"])
+        assert rows.loc[("FRH0", "C1110"), "obs_flag"] == flag
+        assert rows.loc[("FRH0", "C1110"), "release"] == int(number)
+        assert run([*export, "--format", "sdmx-csv-2", "--out", "out.csv"]) == 0
+        assert f"301.{590 if number == '1' else 690}00,{flag}," in Path("out.csv").read_text()
+
+
+def test_what_cannot_be_released_is_one_line(publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(*arguments: str) -> str:
+        capsys.readouterr()
+        assert run(["stats", *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert (out, "Traceback" in err) == ("", False)
+        return err.strip().splitlines()[-1]
+
+    out = ["release", "agency.yaml", "--season", "2018", "--stage"]
+    assert "the season is not published" in refused(*out, "first")
+    publish("run-1", mode="off")
+    assert "for internal use: its hidden cells can be recovered (confidentiality off)" in refused(*out, "first")
+    assert "season 2018 has no release" in refused("revisions", "--season", "2018")
+    publish("run-2")
+    release(capsys, "final")
+    assert "a season does not become first again" in refused(*out, "first")
+    assert "release 1 (final) is the first: nothing to compare" in refused("revisions", "--season", "2018")
+    assert "There are: release 1 (final)" in refused("export", "--season", "2018", "--release", "7")
+    publish("run-3", change=lambda t: t.assign(obs_flag="f"))
+    publish("run-4", change=lambda t: t.iloc[:0])
+    assert "it is a forecast before declarations" in refused(*out, "final")
