@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from cropmap.schemas import Basis, Reason, RunStatus, Verdict
+from cropmap.schemas import Basis, Reason, ReleaseStage, RunStatus, Verdict
 
 
 class PublishedSeason(BaseModel):
@@ -55,6 +55,29 @@ class Statistic(BaseModel):
     obs_flag: str | None = Field(description="SDMX observation status")
     conf_status: str | None = Field(description='"C": confidential, every figure of the row is empty')
     run_id: str
+
+
+class StatisticRelease(BaseModel):
+    """A table of crop areas as it left the house: frozen, numbered."""
+
+    agency: str
+    season: int
+    number: int = Field(description="1, 2, … in a season")
+    stage: ReleaseStage = Field(description="first (in season), provisional (declarations closed) or final")
+    as_of: date | None = Field(description="last day of acquisitions that were used; null is the whole season")
+    nuts_version: int | None
+    released_at: datetime
+    note: str | None
+    model_version: str | None
+    run_id: str = Field(description="the run that it was made from")
+    content_hash: str = Field(description="SHA-256 of its rows")
+
+
+class ReleasedStatistic(Statistic):
+    """A row of a release."""
+
+    number: int = Field(description="of the release")
+    stage: ReleaseStage
 
 
 class ParcelAssessment(BaseModel):

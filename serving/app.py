@@ -22,14 +22,16 @@ from cropmap.store import Store
 from serving import docs, errors
 from serving.access import require_key
 from serving.logs import Sparse
-from serving.routes import assessments, health, parcels, runs, seasons, statistics
+from serving.routes import assessments, health, parcels, releases, runs, seasons, statistics
 from serving.settings import ServingSettings
 
 DESCRIPTION: Final = (
     "Crop classes of parcels, assessments of declarations and crop areas of NUTS regions, as published last for each "
     "agency and season. A verdict decides nothing: it ranks what a person should look at."
 )
-KEYED: Final = (seasons.router, statistics.router, assessments.router, parcels.router, runs.router)
+KEYED: Final = (
+    seasons.router, statistics.router, releases.router, assessments.router, parcels.router, runs.router,
+)  # fmt: skip
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": errors.Problem, "description": "the API key is missing or not known"},
     422: {"model": errors.Problem, "description": "a parameter is wrong"},

@@ -23,6 +23,7 @@ from cropmap.database import keys, publishing
 from cropmap.database.acquisitions import mark_observed, record_found
 from cropmap.database.connection import Connection, connect
 from cropmap.database.declarations import set_home_tiles, store_declarations
+from cropmap.database.releases import Release, rows_hash, store_release
 from cropmap.database.runs import begin_run, ensure_season, fail_run
 from cropmap.observations.files import observation_name, write_observation
 from cropmap.schemas import (
@@ -118,6 +119,15 @@ def statistics() -> pd.DataFrame:
     return pd.DataFrame([*rows, row("FRH01", "C1110", 7.0)], columns=list(STATISTIC_COLUMNS)).astype(object)
 
 
+def release(connection: Connection) -> None:
+    rows = statistics()
+    first = Release(
+        **KEY, number=1, stage="provisional", run_id="run-1", as_of=None, nuts_version=2024, note="declarations closed",
+        content_hash=rows_hash(rows), released_at=DAY,
+    )  # fmt: skip
+    store_release(connection, first, rows)
+
+
 def observe(connection: Connection, store: Store) -> None:
     """Two acquisitions of the home tile, the later one clouded, and one of a neighbour that must not be read."""
     for tile, sensed_at, clear, b04 in (
@@ -178,6 +188,7 @@ def fill(database_url: str, store: Store) -> None:
         declare(connection)
         observe(connection, store)
         publish(connection)
+        release(connection)
         ensure_season(connection, agency="bretagne", season=2019)
         begin_run(
             connection, run_id="run-2", agency="bretagne", season=2019, as_of=date(2019, 6, 30), code_version="0.1.0",

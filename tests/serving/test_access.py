@@ -19,6 +19,7 @@ KEYED = [
     "/agencies",
     "/seasons",
     "/statistics",
+    "/releases",
     "/assessments?agency=bretagne&season=2018",
     "/parcels/bretagne/2018/007",
     "/runs",

@@ -249,3 +249,19 @@ def test_runs_show_what_failed(api: httpx.Client) -> None:
     ]  # fmt: skip
     assert (runs[0]["detail"], runs[0]["as_of"]) == ("30UVU: unreadable", "2019-06-30")
     assert [run["run_id"] for run in api.get("/runs?season=2018&agency=bretagne&limit=1").json()] == ["run-1"]
+
+
+def test_a_release_is_answered_as_it_left(api: httpx.Client) -> None:
+    (one,) = api.get("/releases?agency=bretagne").json()
+    assert (one["number"], one["stage"], one["run_id"]) == (1, "provisional", "run-1")
+    rows = api.get("/releases/bretagne/2018/1").json()
+    assert [(row["nuts_id"], row["crop"], row["estimate_ha"], row["conf_status"]) for row in rows] == [
+        ("FRH0", "C1500", 30.5, None), ("FRH01", "C1110", 7.0, None), ("FRH01", "C1500", 20.25, None),
+        ("FRH02", "C1500", None, "C"),
+    ]  # fmt: skip
+    table = list(csv.DictReader(io.StringIO(api.get("/releases/bretagne/2018/1?format=csv").text)))
+    assert [row["estimate_ha"] for row in table] == ["30.5", "7.0", "20.25", ""]
+    missing = api.get("/releases/bretagne/2018/2")
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404, "bretagne 2018: there is no release 2. See /releases",
+    )  # fmt: skip
