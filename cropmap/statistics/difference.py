@@ -29,6 +29,8 @@ PRIOR_SIZE: Final = 120.0
 FLOOR_REVIEWS: Final = 10.0
 """n₀: pseudo-reviews of the variance floor"""
 PRIOR_DF: Final = 30.0
+LEFT: Final = 0.01
+"""share of a cell's variance that stays where every parcel of it was reviewed: no standard error is zero"""
 OVERCONFIDENT: Final = 1.5
 """φ above this is used, and warned about; below, it would only cost precision"""
 MAX_OVERCONFIDENCE: Final = 20.0
@@ -118,12 +120,16 @@ def correct(
     trusted: Floats | None = None,
     design_based: NDArray[np.bool_] | None = None,
     prior_size: float = PRIOR_SIZE,
+    known: bool = False,
 ) -> Corrected:
     """Correction, sampling and prior variance per cell. `overconfidence` is φ_v [V]; the first `crops` columns
     partition the area, the others are sums of them and have no say in ω. `trusted` [V] is the φ that ω goes by, where
     it is another one than that of the variance.
 
     Regions in `design_based` [R] (probabilities that failed their check) trust the sample alone wherever there is one.
+
+    `known`: reviewed parcels count as what was found there, whatever ω is; only what is left is estimated. Without it
+    the recipe is followed to the letter.
     """
     correction, sampling, sampling_df = (np.zeros_like(cells.synthetic) for _ in range(3))
     strata, reviews = merge_unreviewed(strata, reviews)
@@ -132,8 +138,9 @@ def correct(
     np.add.at(correction, place, strata.area[:, None] * drift)
     np.add.at(sampling, place, variance)
     np.add.at(sampling_df, place, variance**2 / (effective - 1 + FLOOR_REVIEWS)[:, None])
-    prior = overconfidence[:, None] * cells.area[..., None] * cells.variance / prior_size
-    chance = overconfidence[:, None] * cells.chance
+    own, left = _found_there(cells, strata, reviews) if known else (np.zeros_like(correction), cells)
+    prior = overconfidence[:, None] * left.area[..., None] * left.variance / prior_size
+    chance = overconfidence[:, None] * left.chance
     trust = (prior + chance)[..., :crops].sum(axis=2)
     if trusted is not None:
         trust = trust * trusted / overconfidence
@@ -143,7 +150,26 @@ def correct(
     omega = np.where(reviewed, trust / np.where(trust + doubt > 0, trust + doubt, 1), 0)
     if design_based is not None:
         omega = np.where(reviewed & design_based[:, None], 1, omega)
-    return Corrected(cells.synthetic, omega, correction, sampling, sampling_df, prior, chance)
+    return Corrected(cells.synthetic + own, omega, correction - own, sampling, sampling_df, prior, chance)
+
+
+def _found_there(cells: CellTotals, strata: ReviewedStrata, reviews: Reviews) -> tuple[Floats, CellTotals]:
+    """Σ a (y - q) over the reviewed parcels of each cell [R, V, J], ha, and the totals of the parcels that are left."""
+    own, variance, chance = (np.zeros_like(cells.synthetic) for _ in range(3))
+    area = np.zeros_like(cells.area)
+    place = (strata.region[reviews.stratum], strata.verdict[reviews.stratum])
+    size, spread = reviews.area[:, None], reviews.posterior * (1 - reviews.posterior)
+    np.add.at(own, place, size * (reviews.truth - reviews.posterior))
+    np.add.at(variance, place, size * spread)
+    np.add.at(chance, place, size**2 * spread)
+    np.add.at(area, place, reviews.area)
+    left = CellTotals(
+        np.maximum(cells.area - area, LEFT * cells.area),
+        cells.synthetic,
+        np.maximum(cells.variance - variance, LEFT * cells.variance),
+        np.maximum(cells.chance - chance, LEFT * cells.chance),
+    )
+    return own, left
 
 
 def merge_unreviewed(strata: ReviewedStrata, reviews: Reviews) -> tuple[ReviewedStrata, Reviews]:
