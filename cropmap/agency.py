@@ -193,6 +193,12 @@ class StatisticsSection(Section):
         "p %; none: the rule is off",
     )
 
+    border_parcels: Literal["largest", "split"] = Field(
+        "largest",
+        description="a parcel across a border of NUTS-3 regions counts in the one with its largest part, or is split "
+        "by area; `nuts_id` of parcels and folds go by the largest either way",
+    )
+
     @field_validator("confidentiality", mode="before")
     @classmethod
     def _off_is_a_word(cls, value: Any) -> Any:

@@ -24,6 +24,9 @@ NUTS_VERSIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
 ASSIGNED_LEVEL: Final = 3
 CHUNK: Final = 50_000
 """parcels that are moved to the regions' CRS at a time: half a million take a gigabyte there"""
+SLIVER_HA: Final = 0.01
+"""what parcels are declared to"""
+M2_PER_HA: Final = 10_000.0
 YEAR: Final = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
 
 
@@ -71,6 +74,37 @@ def assign_regions(declarations: gpd.GeoDataFrame, regions: Regions) -> pd.Serie
         part = slice(start, start + CHUNK)
         assigned[part] = _assign(declarations.geometry.iloc[part].to_crs(EPSG_EQUAL_AREA).to_numpy(), regions)
     return pd.Series(assigned, index=declarations.index, name="nuts_id", dtype=object)
+
+
+def split_at_borders(parcels: gpd.GeoDataFrame, regions: Regions) -> gpd.GeoDataFrame:
+    """The parcels (nuts_id, area_ha), those that lie in several level 3 regions as one row for each, `area_ha` divided
+    as the overlaps are; by parcel_id and nuts_id.
+
+    What lies in no region goes with the rest of its parcel. Parts below SLIVER_HA are left to the others: a boundary
+    drawn for a map is no more precise. A parcel that is divided nowhere keeps its row.
+    """
+    shapes = parcels.geometry.to_crs(EPSG_EQUAL_AREA).to_numpy()
+    tree, rows, codes, areas = shapely.STRtree(shapes), [], [], []
+    for code, region in zip(regions.assignable["nuts_id"], regions.assignable.geometry, strict=True):
+        shapely.prepare(region)
+        near = np.sort(tree.query(region, predicate="intersects"))
+        near = near[~shapely.contains_properly(region, shapes[near])]
+        rows.append(near)
+        codes.append(np.full(len(near), code, dtype=object))
+        areas.append(shapely.area(shapely.intersection(shapes[near], region)))
+    parts = pd.DataFrame({
+        "row": np.concatenate(rows) if rows else [], "nuts_id": np.concatenate(codes) if codes else [],
+        "overlap": np.concatenate(areas) if areas else [],
+    })  # fmt: skip
+    parts = parts[parts["overlap"] >= SLIVER_HA * M2_PER_HA]
+    parts = parts[parts.groupby("row")["overlap"].transform("size") > 1]
+    if parts.empty:
+        return parcels
+    share = parts["overlap"] / parts.groupby("row")["overlap"].transform("sum")
+    cut = parcels.iloc[parts["row"].to_numpy(int)].assign(nuts_id=parts["nuts_id"].to_numpy())
+    cut["area_ha"] = cut["area_ha"].to_numpy(float) * share.to_numpy()
+    whole = parcels[~np.isin(np.arange(len(parcels)), parts["row"])]
+    return pd.concat([whole, cut]).sort_values(["parcel_id", "nuts_id"], kind="stable", ignore_index=True)
 
 
 def _assign(shapes: np.ndarray[Any, Any], regions: Regions) -> np.ndarray[Any, Any]:

@@ -17,6 +17,7 @@ from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import content_hash
 from cropmap.schemas import Confidentiality, Finding, ReviewPart, ReviewPurpose
+from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.reviews import FieldFormat, assessed_parcels, field_file, published_list
 from cropmap.statistics import estimate_areas
@@ -93,6 +94,8 @@ def season_estimators(context: SeasonContext, *, nuts: str = "") -> tuple[pd.Dat
     with context.connect() as connection:
         run_id, _ = published_list(context, connection)
         parcels = assessed_parcels(context, connection, run_id).rename(columns={"declared_code": "crop_code"})
+        outlines = register.read_declarations(connection, **context.key)[["parcel_id", "geometry"]]
+    parcels = counted_parcels(context, outlines.merge(parcels, on="parcel_id", how="right"))
     predictions = _predictions(context, run_id)
     found = compare_estimators(parcels, predictions, legend, reviews=reviewed.table)
     wide = found.set_index(["nuts_id", "crop", "estimator"])["area_ha"].unstack()[list(found["estimator"].unique())]

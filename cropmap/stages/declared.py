@@ -14,7 +14,7 @@ from cropmap.progress import Counter
 from cropmap.schemas import REJECTION_COLUMNS, RejectReason
 from cropmap.sources.crop_codes import CodeReport
 from cropmap.sources.declarations import read_declarations
-from cropmap.sources.regions import assign_regions, read_regions
+from cropmap.sources.regions import Regions, assign_regions, read_regions
 
 STEPS: Final = 2
 
@@ -35,6 +35,16 @@ def declarations_path(agency: Agency, *, season: int) -> Path:
     return Path(agency.resolve(agency.declarations.path, season=season))
 
 
+def boundaries_path(agency: Agency, *, season: int) -> Path:
+    return Path(agency.resolve(agency.regions.boundaries, season=season))
+
+
+def read_boundaries(agency: Agency, *, season: int) -> Regions:
+    """The agency's regions. Raises RegionFileError."""
+    path = boundaries_path(agency, season=season)
+    return read_regions(path, nuts_version=agency.regions.nuts_version, codes=agency.regions.codes)
+
+
 def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
     """Reads the file and assigns NUTS-3 regions. Raises InputErrors for a file that cannot be used as a whole."""
     path = declarations_path(agency, season=season)
@@ -42,11 +52,7 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
         counter.add(0, description=f"read {path.name}")
         read = read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
         counter.add(1, description="assign regions")
-        regions = read_regions(
-            Path(agency.resolve(agency.regions.boundaries, season=season)),
-            nuts_version=agency.regions.nuts_version,
-            codes=agency.regions.codes,
-        )
+        regions = read_boundaries(agency, season=season)
         accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
         counter.add()
     inside = accepted["nuts_id"].notna()

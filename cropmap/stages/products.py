@@ -25,6 +25,7 @@ from cropmap.predictions.predict import predict as score
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version, content_hash
 from cropmap.stages.area_reviews import area_reviews
+from cropmap.stages.borders import boundaries_key, counted_parcels
 from cropmap.stages.champion import judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
@@ -75,7 +76,8 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
         key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
     reviewed = () if is_carried(data.parcels) else area_reviews(context).key
-    digest = content_hash(data.state, str(as_of), architecture, key, code_version(), *reviewed, length=12)
+    counted = boundaries_key(context)
+    digest = content_hash(data.state, str(as_of), architecture, key, code_version(), *reviewed, *counted, length=12)
     return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id)
 
 
@@ -165,7 +167,7 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
     if not context.store.exists(plan.name("statistics.json")):
         reviewed = area_reviews(context)
         estimated = estimate_areas(
-            data.parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]],
+            counted_parcels(context, data.parcels),
             Predictions.read(context.store, plan.name("predictions.parquet")),
             data.legend, min_holdings=section.min_holdings, min_holdings_nuts3=section.min_holdings_nuts3,
             dominance=section.dominance, p_percent=section.p_percent, confidentiality=section.confidentiality,

@@ -55,9 +55,10 @@ def estimate_areas(
     """Areas of every region that holds a parcel, of `regions` (NUTS-3 codes) besides, and of all their parents.
 
     `parcels`: parcel_id, nuts_id (NUTS-3), area_ha (EPSG:3035), crop_code, holding_id; undeclared parcels have no
-    crop_code. `reviews`: parcel_id, found_code, inclusion_probability; rows without a found_code were not visited.
-    At NUTS-3 a cell needs max(min_holdings, min_holdings_nuts3) holdings. `earlier`: what is already published of the
-    season. Raises InputError; DisclosureError where the table cannot be protected, or its audit finds a hidden figure.
+    crop_code, and a parcel that is divided at a border has a row for each of its regions. `reviews`: parcel_id,
+    found_code, inclusion_probability; rows without a found_code were not visited. At NUTS-3 a cell needs
+    max(min_holdings, min_holdings_nuts3) holdings. `earlier`: what is already published of the season. Raises
+    InputError; DisclosureError where the table cannot be protected, or its audit finds a hidden figure.
     """
     visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
@@ -78,6 +79,7 @@ def estimate_areas(
         crops=crops,
         design_based=~sums.raked,
         prior_size=prior_size,
+        known=True,
     )
     figures = Nuts3Figures(
         nuts3=people.nuts3,
@@ -95,8 +97,8 @@ def estimate_areas(
     report = (
         _report(parcels, people, sums, corrected, phi)
         | {
-            "reviews": len(position),
-            "reviews_outside": len(visited) - len(position),
+            "reviews": len(np.unique(people.parcel[position])),
+            "reviews_outside": len(visited) - len(np.unique(people.parcel[position])),
             "prior_size": prior_size,
             "declaration_error": DECLARATION_ERROR,
             "sums_published": list(cols.names[crops:]),
@@ -113,10 +115,12 @@ def _report(
 ) -> dict[str, Any]:
     area = sums.cells.area
     unseen = people.row == NONE
+    divided = np.bincount(people.parcel) > 1
     return {
-        "parcels": len(people.area),
+        "parcels": len(divided),
+        "parcels_divided_at_borders": int(divided.sum()),
         "parcels_outside_regions": int(parcels["nuts_id"].isna().sum()),
-        "parcels_without_prediction": int(unseen.sum()),
+        "parcels_without_prediction": len(np.unique(people.parcel[unseen])),
         "area_share_without_prediction": float(people.area[unseen].sum() / max(people.area.sum(), 1e-12)),
         "parcels_without_holding": int(parcels["holding_id"].isna().sum()),
         # shares: the whole area would be one more published sum, from which a crop hidden at the top follows

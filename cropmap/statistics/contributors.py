@@ -18,9 +18,10 @@ class Contributors:
     """Cells are region * (J + S) + column."""
 
     cells: int
-    parcels: Integers
-    """[cells] parcels by assigned crop: declared, else the likeliest"""
+    located: Contributions
+    """of parcels, not holdings, by assigned crop: declared, else the likeliest"""
     assigned: Contributions
+    """of holdings, by assigned crop"""
     declared: Contributions
     mapped: Contributions
 
@@ -33,7 +34,7 @@ class Contributors:
         return (
             cls(
                 cells=cells,
-                parcels=np.bincount(cell, minlength=cells),
+                located=Contributions.of(cell, people.parcel[which], people.area[which]),
                 assigned=Contributions.of(cell, people.holding[which], people.area[which]),
                 declared=_contributions(people, known, people.column[known], people.area[known], cols),
                 mapped=_contributions(people, *sums.mapped_parts, cols),
@@ -45,18 +46,22 @@ class Contributors:
     @classmethod
     def _nobody(cls, cells: int) -> Contributors:
         none = Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
-        return cls(cells, np.zeros(cells, dtype=np.intp), none, none, none)
+        return cls(cells, none, none, none, none)
+
+    @property
+    def parcels(self) -> Integers:
+        """[cells] parcels with area in the cell"""
+        return self.located.holdings(self.cells)
 
     def above(self, parent: Integers, *, parents: int) -> Contributors:
-        """The same one or more levels up; a holding in two regions counts once."""
+        """The same one or more levels up; a holding or a parcel in two regions counts once."""
         width = self.cells // max(len(parent), 1)
         target = (parent[:, None] * width + np.arange(width)).ravel()
-        parcels = np.bincount(target, weights=self.parcels, minlength=parents * width).astype(np.intp)
         moved = (
             Contributions.of(target[part.cell], part.holding, part.area)
-            for part in (self.assigned, self.declared, self.mapped)
+            for part in (self.located, self.assigned, self.declared, self.mapped)
         )
-        return Contributors(parents * width, parcels, *moved)
+        return Contributors(parents * width, *moved)
 
 
 def _contributions(

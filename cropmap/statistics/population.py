@@ -41,6 +41,9 @@ class Population:
     starts: Integers
     """[R + 1]: the parcels of region r are starts[r] : starts[r + 1]"""
     parcel_id: NDArray[np.object_]
+    """a parcel that is divided at a border has a row in each of its regions"""
+    parcel: Integers
+    """the same as numbers"""
     region: Integers
     area: Floats
     """ha"""
@@ -84,17 +87,18 @@ def population(
         parcel_id=inside["parcel_id"].to_numpy(object),
         region=region,
         area=inside["area_ha"].to_numpy(float),
-        holding=_holdings(inside["holding_id"]),
+        parcel=pd.factorize(inside["parcel_id"])[0].astype(np.intp),
+        holding=_holdings(inside["holding_id"], inside["parcel_id"]),
         column=np.array([columns.of_code.get(code, NONE) for code in codes], dtype=np.intp),
         declared=np.array([class_of_code.get(code, NONE) for code in codes], dtype=np.intp),
         row=_scored_rows(inside["parcel_id"], predictions),
     )
 
 
-def _holdings(holding_id: pd.Series[Any]) -> Integers:
+def _holdings(holding_id: pd.Series[Any], parcel_id: pd.Series[Any]) -> Integers:
     codes, names = pd.factorize(holding_id)
     alone = codes == NONE
-    codes[alone] = len(names) + np.arange(alone.sum())
+    codes[alone] = len(names) + pd.factorize(parcel_id[alone])[0]
     return codes.astype(np.intp)
 
 

@@ -26,10 +26,11 @@ def found(visited: pd.DataFrame, people: Population, cols: Columns) -> tuple[Int
     inclusion = visited["inclusion_probability"].to_numpy(float)
     if not ((inclusion > 0) & (inclusion <= 1)).all():
         raise InputError("an inclusion probability is not in (0, 1]", where="reviews", mend="Keep the sample's column")
-    position = pd.Index(people.parcel_id).get_indexer(pd.Index(visited["parcel_id"]))
-    order = np.argsort(position, kind="stable")
-    order = order[position[order] != NONE]
-    truth = np.zeros((len(order), len(cols.crops)))
-    columns_found = [cols.of_code[code] for code in visited["found_code"].to_numpy(object)[order]]
-    truth[np.arange(len(order)), columns_found] = 1
-    return position[order], cols.with_sums(truth), inclusion[order]
+    # a parcel that is divided at a border was reviewed in each of its regions
+    review = pd.Index(visited["parcel_id"]).get_indexer(pd.Index(people.parcel_id))
+    position = np.flatnonzero(review != NONE)
+    review = review[position]
+    truth = np.zeros((len(review), len(cols.crops)))
+    columns_found = [cols.of_code[code] for code in visited["found_code"].to_numpy(object)[review]]
+    truth[np.arange(len(review)), columns_found] = 1
+    return position, cols.with_sums(truth), inclusion[review]

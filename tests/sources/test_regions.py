@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from cropmap.errors import RegionFileError
-from cropmap.sources.regions import Regions, assign_regions, read_regions
+from cropmap.sources.regions import Regions, assign_regions, read_regions, split_at_borders
 
 X, Y = 3_300_000, 2_700_000
 
@@ -117,3 +117,30 @@ def test_real_parcels(
     assert assign_regions(parcels, found).value_counts().to_dict() == {region: count}
     parents = {region[:length] for length in (2, 3, 4)}
     assert parents == set(found.table["nuts_id"]) - set(found.assignable["nuts_id"])
+
+
+def test_a_parcel_across_a_border_is_divided_by_area(tmp_path: Path) -> None:
+    parcels = gpd.GeoDataFrame(
+        {
+            "parcel_id": ["c across", "a inside", "b sliver", "d corner, half abroad", "e coast"],
+            "nuts_id": ["FRH02", "FRH01", "FRH01", "FRH02", "FRH01"],
+            "area_ha": [40.0, 1.0, 100.0, 12.0, 5.0],  # the register's, not the outline's
+        },
+        geometry=[
+            block(9.9, 5, 10.3, 5.1),  # 1/4 in FRH01, 3/4 in FRH02
+            block(1, 1, 1.1, 1.1),
+            block(9, 3, 10.00001, 4),  # a centimetre over the border: 0.001 ha
+            block(9.8, 9.8, 10.4, 10.2),  # 1/3 and 2/3 of the half in Brittany; FRI11 is not the agency's
+            block(-0.1, 2, 0.1, 2.1),  # half in the sea
+        ],
+        crs=3035,
+    )
+    found = split_at_borders(parcels.to_crs(4326), regions(tmp_path, "FRH0"))
+    rows = [(row.parcel_id, row.nuts_id, round(row.area_ha, 3)) for row in found.itertuples()]
+    assert rows == [
+        ("a inside", "FRH01", 1.0), ("b sliver", "FRH01", 100.0), ("c across", "FRH01", 10.0),
+        ("c across", "FRH02", 30.0), ("d corner, half abroad", "FRH01", 4.0), ("d corner, half abroad", "FRH02", 8.0),
+        ("e coast", "FRH01", 5.0),
+    ]  # fmt: skip
+    nothing = parcels[parcels["parcel_id"] == "a inside"]
+    assert split_at_borders(nothing, regions(tmp_path, "FRH0")).equals(nothing)

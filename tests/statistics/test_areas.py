@@ -57,6 +57,25 @@ def test_crops_add_up_to_the_region_and_children_to_parents(
     _check_additivity(_open(frame, predicted, reviews=reviews), frame)
 
 
+def test_a_parcel_that_is_divided_at_a_border_counts_in_both_regions_and_once_above() -> None:
+    frame, predicted, truth = simulate(parcels=60, seed=1, regions=("FRH01",))
+    frame.loc[[0, 1], "holding_id"] = None
+    half = frame.assign(area_ha=frame["area_ha"] / 2)
+    divided = pd.concat([half, half.assign(nuts_id="FRH02")], ignore_index=True)
+    reviews = review(frame, truth, rate=0.3, seed=1)
+    whole, parts = _open(frame, predicted, reviews=reviews), _open(divided, predicted, reviews=reviews)
+    _check_additivity(parts, divided)
+    assert (parts.report["parcels"], parts.report["parcels_divided_at_borders"]) == (60, 60)
+    assert parts.report["reviews"] == whole.report["reviews"] == len(reviews)
+    upper = [estimated.table[estimated.table["nuts_id"] == "FRH0"].set_index("crop") for estimated in (whole, parts)]
+    for figure in ("declared_ha", "mapped_ha", "n_parcels", "n_holdings"):
+        assert upper[1][figure].astype(float).tolist() == pytest.approx(upper[0][figure].astype(float).tolist())
+    assert upper[1]["estimate_ha"].tolist() == pytest.approx(upper[0]["estimate_ha"].tolist(), rel=0.02)
+    for region in ("FRH01", "FRH02"):
+        lower = parts.table[parts.table["nuts_id"] == region].set_index("crop")
+        assert lower["n_parcels"].tolist() == upper[0]["n_parcels"].tolist()
+
+
 def test_table_has_every_region_level_and_crop_once() -> None:
     frame, predicted, _ = simulate(parcels=400, seed=0)
     table = _open(frame, predicted).table
