@@ -95,31 +95,53 @@ class Case:
 
     parcels: pd.DataFrame
     predictions: Scored
-    true: NDArray[np.int64]
+    found: NDArray[np.object_]
+    """(N,) what grows: what a review would find"""
     legend: Legend
 
-    @property
-    def found(self) -> NDArray[np.object_]:
-        """(N,) what a review would find"""
-        return np.array(CROPS, dtype=object)[self.true]
+
+@dataclass(frozen=True)
+class Drawn:
+    """Areas and declarations of (N,) parcels under a scenario."""
+
+    area: NDArray[np.float64]
+    """ha"""
+    said: NDArray[np.int64]
+    """what is named, or would be"""
+    known: NDArray[np.bool_]
+    """whether it is declared"""
+
+
+def declarations(true: NDArray[np.int64], holding: NDArray[np.intp], scenario: Scenario, *, seed: int) -> Drawn:
+    """`true` numbers simulation.crops.CROPS; equal arguments give equal data."""
+    area = MEDIAN_HA * np.exp(stream(seed, "parcel areas").normal(0, AREA_SPREAD, len(true)))
+    said = _said(true, holding, scenario, seed=seed)
+    return Drawn(area, said, _declared(true, holding, area, scenario, seed=seed))
 
 
 def case(grown: Grown, scenario: Scenario, *, seed: int) -> Case:
     """Areas, declarations and scores of a grown population; equal arguments give equal data."""
-    count, true = len(grown.crop), grown.crop
-    area = MEDIAN_HA * np.exp(stream(seed, "parcel areas").normal(0, AREA_SPREAD, count))
-    said = _said(true, grown.folds.holding, scenario, seed=seed)
-    known = _declared(grown, area, scenario, seed=seed)
+    drawn = declarations(grown.crop, grown.folds.holding, scenario, seed=seed)
     inputs = Projection.of(grown.features)(grown.features)
     noise = stream(seed, "feature noise").standard_normal(inputs.shape, np.float32)
-    logits = _logits(inputs + np.float32(scenario.noise) * noise, said, grown, ~known, seed=seed)
-    names, ids = np.array(CROPS, dtype=object), np.array([f"{number:07d}" for number in range(count)], dtype=object)
+    logits = _logits(inputs + np.float32(scenario.noise) * noise, drawn.said, grown, ~drawn.known, seed=seed)
+    regions = np.array(REGIONS, dtype=object)[grown.region]
+    return judged_case(grown.crop, regions, grown.folds.holding, drawn, logits, scenario, crops=CROPS)
+
+
+def judged_case(
+    true: NDArray[np.int64], regions: NDArray[np.object_], holding: NDArray[np.intp], drawn: Drawn, logits: Matrix,
+    scenario: Scenario, *, crops: tuple[str, ...],
+) -> Case:  # fmt: skip
+    """What `estimate_areas` gets of (N,) parcels and their (N, K) logits; `true` and `drawn.said` number `crops`."""
+    names = np.array(crops, dtype=object)
+    ids = np.array([f"{number:07d}" for number in range(len(true))], dtype=object)
     parcels = pd.DataFrame({
-        "parcel_id": ids, "nuts_id": np.array(REGIONS, dtype=object)[grown.region], "area_ha": area,
-        "crop_code": pd.Series(names[said]).where(known, None), "holding_id": grown.folds.holding.astype(str),
+        "parcel_id": ids, "nuts_id": regions, "area_ha": drawn.area,
+        "crop_code": pd.Series(names[drawn.said]).where(drawn.known, None), "holding_id": holding.astype(str),
     })  # fmt: skip
-    scores = Scored(ids, CROPS, np.asarray(softmax(scenario.sharpness * logits.astype(float), axis=1), np.float32))
-    return Case(parcels, scores, true, plain_legend(CROPS))
+    scores = Scored(ids, crops, np.asarray(softmax(scenario.sharpness * logits.astype(float), axis=1), np.float32))
+    return Case(parcels, scores, names[true], plain_legend(crops))
 
 
 def _logits(inputs: Matrix, said: NDArray[np.int64], grown: Grown, without: NDArray[np.bool_], *, seed: int) -> Matrix:
@@ -138,11 +160,12 @@ def _said(true: NDArray[np.int64], holding: NDArray[np.intp], scenario: Scenario
     return np.where(rng.random(len(true)) < expit(care + level), other, true)
 
 
-def _declared(grown: Grown, area: NDArray[np.float64], scenario: Scenario, *, seed: int) -> NDArray[np.bool_]:
+def _declared(
+    true: NDArray[np.int64], holding: NDArray[np.intp], area: NDArray[np.float64], scenario: Scenario, *, seed: int
+) -> NDArray[np.bool_]:
     """(N,) DECLARED of the parcels, by holding, the small ones less often."""
     rng = stream(seed, "who declares")
-    holding = grown.folds.holding
-    silent = np.isin(grown.crop, [CROPS.index(crop) for crop in SILENT_CROPS])
+    silent = np.isin(true, [CROPS.index(crop) for crop in SILENT_CROPS])
     odds = (
         rng.normal(0, HOLDING_SPREAD, int(holding.max()) + 1)[holding]
         + 0.4 * np.log(area)
@@ -170,6 +193,11 @@ def cells(one: Case, *, reviews: int, seed: int) -> dict[str, list[float]]:
     return {name: [round(float(value), 6) for value in values] for name, values in figures.items()}
 
 
+def reviewed_cells(one: Case, *, seed: int) -> list[dict[str, Any]]:
+    """`cells` for each number of reviews."""
+    return [{"reviews": n, **cells(one, reviews=n, seed=seed)} for n in REVIEWS]
+
+
 def _reviewed(one: Case, budget: int, *, seed: int) -> pd.DataFrame | None:
     """A sample by the product's design, with what truly grows."""
     if not budget:
@@ -191,7 +219,7 @@ def measure(
             grown.clear()
             grown[seed] = grow(parcels=parcels, season=FIRST_SEASON + seed, seed=seed)
         one = case(grown[seed], scenario, seed=seed)
-        return {"lists": [{"reviews": n, **cells(one, reviews=n, seed=seed)} for n in REVIEWS]}
+        return {"lists": reviewed_cells(one, seed=seed)}
 
     code = _code()
     for seed, scenario in track(runs, "areas", total=len(runs), unit="populations"):

@@ -91,14 +91,16 @@ def _of_networks(settings: Settings, setting: Setting, *, parcels: int, config: 
         crops=dataset.crops, true=dataset.label[keep].astype(np.int64), declared=declared.astype(np.int64),
         observations=dataset.series.lengths[keep], legend=plain_legend(dataset.crops),
         declared_given_crop=drawn_from[region][:, position, :][np.arange(len(keep)), :, position[declared]],
-        score=lambda without: _network_logits(settings, planted, config, keep, without, seed=seed),
+        score=lambda without: network_logits(settings, planted, config, keep, without, seed=seed),
     )  # fmt: skip
 
 
-def _network_logits(
+def network_logits(
     settings: Settings, dataset: Dataset, config: TrainingConfig, keep: NDArray[np.intp], without: NDArray[np.bool_],
     *, seed: int,
 ) -> NDArray[np.float32]:  # fmt: skip
+    """(len(keep), K) out-of-fold logits of the parcels `keep`; those in `without` [len(keep)] are scored and never
+    trained on."""
     suspects = np.zeros(len(dataset.label), bool)
     suspects[keep] = without
     store = settings.open_store()

@@ -169,6 +169,8 @@ def reviews(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
 def areas(
     parcels: Annotated[int, typer.Option("--parcels", min=2_000, help="simulated parcels")] = 25_000,
     populations: Annotated[int, typer.Option("--populations", min=1, help="populations per scenario")] = 20,
+    networks: Annotated[bool, typer.Option("--networks", help="scored by a network instead of the light one")] = False,
+    model: Network = Architecture.TRANSFORMER,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -177,7 +179,14 @@ def areas(
     from cropmap.bench.areas import measure
     from cropmap.bench.areas import table as figures
 
-    rows = measure(settings.open_store(), parcels=parcels, seeds=range(populations))
+    if networks:
+        from cropmap.bench.areas_networks import measure_networks
+        from cropmap.model.training import TrainingConfig
+
+        config = TrainingConfig(architecture=model)
+        rows = measure_networks(settings, parcels=parcels, seeds=range(populations), config=config)
+    else:
+        rows = measure(settings.open_store(), parcels=parcels, seeds=range(populations))
     _print(figures(rows), as_json=as_json)
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cropmap.bench.areas import SCENARIOS, case, cells, table
+from cropmap.bench.areas import REVIEWS, SCENARIOS, case, cells, table
+from cropmap.bench.areas_networks import measure_networks
 from cropmap.bench.flags_season import Grown, grow
 from cropmap.bench.kept import kept
+from cropmap.model.training import TrainingConfig
+from cropmap.schemas import Architecture
+from cropmap.settings import Settings
 from cropmap.store import Store
 
 
@@ -54,3 +58,15 @@ def test_a_run_is_kept_and_not_made_again(tmp_path: Path) -> None:
     assert kept(store, "study", {"seed": 1}, run) == kept(store, "study", {"seed": 1}, run) == {"rate": 0.5}
     assert kept(store, "study", {"seed": 2}, run) == {"rate": 0.5}
     assert len(made) == 2
+
+
+def test_a_network_scores_every_scenario_of_one_population(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cropmap.bench.areas_networks.SCENARIOS", SCENARIOS[:2])  # they share one training
+    settings = Settings.load(home=tmp_path)
+    config = TrainingConfig(architecture=Architecture.LSTM, width=8, min_steps=4, max_steps=4)
+    rows = measure_networks(settings, parcels=300, seeds=[1], config=config)
+    assert [(row["scenario"], row["reviews"]) for row in rows] == [
+        (scenario.name, n) for scenario in SCENARIOS[:2] for n in REVIEWS
+    ]
+    assert len({tuple(row["true"]) for row in rows}) == 1
+    assert rows[0]["estimate"] != rows[3]["estimate"]  # sharper probabilities are others
