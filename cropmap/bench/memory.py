@@ -86,12 +86,12 @@ def train_mapped(folder: Path, architecture: Architecture, steps: int) -> dict[s
     with threads(1):
         train(dataset, dataset.folds.training_mask(0), config, seed=0)
     return {
-        "peak": float(_peak_bytes()),
+        "peak": float(peak_bytes()),
         "bytes": float(sum(file.stat().st_size for file in folder.iterdir())),
     }
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The highest resident size of this process so far, mapped pages included (Linux)."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))

@@ -61,7 +61,7 @@ class Population:
 
 
 def declared_codes(parcels: pd.DataFrame) -> set[str]:
-    return set(parcels["crop_code"].dropna().astype(str))
+    return set(map(str, parcels["crop_code"].dropna().unique()))
 
 
 def population(
@@ -78,7 +78,7 @@ def population(
     region = pd.Index(nuts3).get_indexer(pd.Index(inside["nuts_id"]))
     order = np.lexsort((inside["parcel_id"].to_numpy(str), region))
     inside, region = inside.iloc[order], region[order]
-    codes = inside["crop_code"].where(inside["crop_code"].notna(), None)
+    code, names = pd.factorize(inside["crop_code"])  # NONE where there is none: the last of the looked-up values
     classes = {name: index for index, name in enumerate(predictions.crops)}
     class_of_code = {code: classes.get(legend.crop_of(code) or "", NONE) for code in columns.of_code}
     return Population(
@@ -89,8 +89,8 @@ def population(
         area=inside["area_ha"].to_numpy(float),
         parcel=pd.factorize(inside["parcel_id"])[0].astype(np.intp),
         holding=_holdings(inside["holding_id"], inside["parcel_id"]),
-        column=np.array([columns.of_code.get(code, NONE) for code in codes], dtype=np.intp),
-        declared=np.array([class_of_code.get(code, NONE) for code in codes], dtype=np.intp),
+        column=np.array([*(columns.of_code.get(str(name), NONE) for name in names), NONE], dtype=np.intp)[code],
+        declared=np.array([*(class_of_code.get(str(name), NONE) for name in names), NONE], dtype=np.intp)[code],
         row=_scored_rows(inside["parcel_id"], predictions),
     )
 
