@@ -47,7 +47,7 @@ def draw_sample(assessed: pd.DataFrame, *, budget: int, list_share: float, targe
     rng = np.random.default_rng([seed, budget])
     ordered = assessed if assessed["parcel_id"].is_monotonic_increasing else assessed.sort_values("parcel_id")
     on_list = ordered["verdict"].to_numpy() == str(Verdict.MISMATCH)
-    listed = ordered[on_list].sort_values("right_probability", kind="stable", ignore_index=True)
+    listed = by_rank(ordered[on_list])
     drawn = min(round(budget * list_share), len(listed))
     rest = ordered[~on_list]
     parts = [_list_part(listed, drawn, rng), _control_part(rest, min(budget - drawn, len(rest)), rng)]
@@ -55,6 +55,12 @@ def draw_sample(assessed: pd.DataFrame, *, budget: int, list_share: float, targe
     table["list_rank"] = table["list_rank"].astype("Int64")
     grid = list_grid(listed["right_probability"].to_numpy(float), target) if target and len(listed) else ()
     return Sample(table.sort_values("parcel_id", ignore_index=True)[list(SAMPLE_COLUMNS)], len(listed), grid)
+
+
+def by_rank(listed: pd.DataFrame) -> pd.DataFrame:
+    """A list (parcel_id, right_probability) in the order of `list_rank`: the likeliest mismatch first."""
+    ordered = listed.sort_values("parcel_id")
+    return ordered.sort_values("right_probability", kind="stable", ignore_index=True)
 
 
 def list_grid(right: Floats, target: float) -> tuple[int, ...]:

@@ -49,13 +49,18 @@ def inspect(
     """
     prepare(home)
     from cropmap.legends import Legend
+    from cropmap.progress import Counter
     from cropmap.sources.inspection import inspect_file
 
     given = _legend(codes) if codes else None
     legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
-    found = inspect_file(file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding)
-    whole = _legend(codes, profile or found.known_as) if codes else None
-    read = _read_through(file, found, whole, profile, {"member": member, "crs": crs, "encoding": encoding})
+    with Counter("inspect", total=2, unit="steps") as counter:
+        counter.add(0, description=f"look into {file.name}")
+        found = inspect_file(file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding)
+        counter.add(1, description="read it through the profile")
+        whole = _legend(codes, profile or found.known_as) if codes else None
+        read = _read_through(file, found, whole, profile, {"member": member, "crs": crs, "encoding": encoding})
+        counter.add()
     answer = _answer(file, found, read)
     if as_json:
         say(answer, as_json=True)

@@ -24,6 +24,9 @@ def export_flags(
     verdict: Annotated[
         list[Verdict] | None, typer.Option("--verdict", help="only this verdict; may be repeated [default: mismatch]")
     ] = None,
+    certified: Annotated[
+        bool, typer.Option("--certified", help="only the mismatches that reviews certified, less those found right")
+    ] = False,
     out: Out = None,
     home: Home = None,
 ) -> None:
@@ -31,5 +34,10 @@ def export_flags(
     settings = prepare(home)
     from cropmap.stages.exchange import export_flags as export
 
+    if certified and verdict not in (None, [], [Verdict.MISMATCH]):
+        raise typer.BadParameter("only mismatches are certified: leave --verdict out")
     verdicts = [str(one) for one in verdict or [Verdict.MISMATCH]]
-    write_out(export(settings, agency=agency, season=season, verdicts=verdicts, format_=format_), out)
+    file = export(
+        settings, agency=agency, season=season, verdicts=verdicts, format_=format_, certified=certified
+    )  # fmt: skip
+    write_out(file, out)

@@ -69,6 +69,10 @@ INSERT INTO review_certificate (campaign_id, version, certified, reason, certifi
 VALUES (%(campaign_id)s, %(version)s, %(certified)s, %(reason)s, %(certified_size)s, %(sampled)s, %(reviewed)s,
         %(found_right)s, %(statement)s, %(stated_at)s)
 """
+CERTIFIED_LIST: Final = """
+SELECT campaign_id, certified_size FROM list_certification WHERE run_id = %(run_id)s AND certified ORDER BY stated_at
+LIMIT 1
+"""
 RUN_STATEMENT: Final = """
 SELECT statement FROM list_certification WHERE run_id = %(run_id)s ORDER BY certified DESC, stated_at LIMIT 1
 """
@@ -121,6 +125,13 @@ def read_sample(connection: Connection, campaign_id: str) -> pd.DataFrame:
         rows = cursor.execute(SAMPLE_WITH_FINDINGS, {"campaign_id": campaign_id}).fetchall()
         names = [column.name for column in cursor.description or ()]
     return pd.DataFrame(rows, columns=names, dtype=object)
+
+
+@database_errors()
+def certified_list(connection: Connection, run_id: str) -> tuple[str, int] | None:
+    """(campaign, how many parcels of the run's list it certified), None where the list is not certified."""
+    row = connection.execute(CERTIFIED_LIST, {"run_id": run_id}).fetchone()
+    return (str(row[0]), int(row[1])) if row else None
 
 
 @database_errors()

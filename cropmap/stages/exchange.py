@@ -13,13 +13,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cropmap.assessments.review_sample import by_rank
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
-from cropmap.database import queries, runs
-from cropmap.database.connection import connect
+from cropmap.database import queries, reviews, runs
+from cropmap.database.connection import Connection, connect
 from cropmap.errors import InputError
 from cropmap.observations.tidy import export_tidy, import_tidy
-from cropmap.schemas import AcquisitionStatus
+from cropmap.schemas import AcquisitionStatus, Finding, Verdict
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 
@@ -95,14 +96,19 @@ def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedO
     return objects
 
 
-def export_flags(settings: Settings, *, agency: str, season: int, verdicts: list[str], format_: Format) -> bytes:
+def export_flags(
+    settings: Settings, *, agency: str, season: int, verdicts: list[str], format_: Format, certified: bool = False
+) -> bytes:
     """Published assessments with these verdicts, most urgent first; gpkg holds the outlines that were assessed.
+    `certified`: of the mismatches only those that reviews certified, without the ones that were found right.
 
     Every format has the columns and types of FLAG_SCHEMA, an empty list too; what is missing is empty (JSON: null).
     """
     with connect(ready_database(settings)) as connection:
         run_id = _published_run(connection, agency, season)
         rows = queries.assessments(connection, agency=agency, season=season, verdicts=verdicts, limit=None).items
+        if certified:
+            rows = _certified(connection, rows, run_id)
         outlines = _outlines(connection, run_id, agency=agency, season=season) if format_ == "gpkg" else None
     table = pa.Table.from_pylist(rows, schema=FLAG_SCHEMA)
     if format_ == "parquet":
@@ -110,6 +116,23 @@ def export_flags(settings: Settings, *, agency: str, season: int, verdicts: list
         pq.write_table(table, sink, compression="zstd")
         return sink.getvalue()
     return _encoded(table.to_pandas(), format_) if outlines is None else _gpkg(table.to_pandas(), outlines)
+
+
+def _certified(connection: Connection, rows: list[queries.Row], run_id: str) -> list[queries.Row]:
+    found = reviews.certified_list(connection, run_id)
+    if found is None:
+        said = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
+        raise InputError(
+            f"the list of run {run_id} is not certified: {said}", where="--certified",
+            mend="See `cropmap review report`, or export the list without --certified",
+        )  # fmt: skip
+    campaign, size = found
+    sample = reviews.read_sample(connection, campaign)
+    right = set(sample.loc[sample["finding"] == str(Finding.RIGHT), "parcel_id"])
+    listed = [row for row in rows if row["verdict"] == str(Verdict.MISMATCH)]
+    ranked = by_rank(pd.DataFrame(listed, columns=["parcel_id", "right_probability"]))
+    kept = set(ranked["parcel_id"].head(size)) - right
+    return [row for row in listed if row["parcel_id"] in kept]
 
 
 def _outlines(connection: Any, run_id: str, *, agency: str, season: int) -> gpd.GeoDataFrame:

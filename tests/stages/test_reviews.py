@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +21,10 @@ from cropmap.database.publishing import publish
 from cropmap.database.runs import begin_run
 from cropmap.errors import InputError
 from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.settings import Settings
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.exchange import export_flags
 from cropmap.stages.reviews import draw_reviews, import_reviews, review_report, reviewed_labels, run_statement
 from tests.stages.conftest import NOON, YEAR, open_context
 
@@ -138,6 +141,33 @@ def test_findings_certify_the_list_and_the_same_file_changes_nothing(season: Sea
     alarms, misses = (next(f for f in report["figures"] if f["what"] == w) for w in ("false_alarms", "misses"))
     assert (alarms["parcels"], alarms["judged"], alarms["rate"]) == (40, 40, 0.0)
     assert (misses["rate"], misses["note"]) == (None, "no figure: 10 judged, 20 are needed")
+
+
+def test_the_certified_part_of_the_list_is_exported_alone(season: SeasonContext, tmp_path: Path) -> None:
+    def exported() -> list[str]:
+        written = export_flags(
+            Settings.load(), **season.key, verdicts=["mismatch"], format_="json", certified=True
+        )  # fmt: skip
+        return [row["parcel_id"] for row in json.loads(written)]
+
+    with pytest.raises(InputError, match="is not certified: nobody has reviewed it"):
+        exported()
+    _, file = draw(season)
+    come_back(season, file, everything_wrong, tmp_path)
+    assert len(exported()) == 40
+    listed = json.loads(export_flags(Settings.load(), **season.key, verdicts=["mismatch"], format_="json"))
+    assert exported() == [row["parcel_id"] for row in listed], "most urgent first, as the whole list"
+
+    first = listed[0]["parcel_id"]
+
+    def one_is_right(row: dict[str, str]) -> dict[str, str]:
+        return {"finding": "right"} if row["parcel_id"] == first else everything_wrong(row)
+
+    come_back(season, file, one_is_right, tmp_path, day=1)
+    assert exported() == [row["parcel_id"] for row in listed[1:]]
+    come_back(season, file, everything_right, tmp_path, day=2)
+    with pytest.raises(InputError, match="Could not be certified"):
+        exported()
 
 
 def test_a_correction_can_take_the_certificate_back(season: SeasonContext, tmp_path: Path) -> None:
