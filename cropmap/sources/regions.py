@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,13 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from cropmap.errors import RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA
+from cropmap.sources.outlines import repair
+
+log = logging.getLogger(__name__)
 
 NUTS_VERSIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
 ASSIGNED_LEVEL: Final = 3
+NAMED: Final = 6
 CHUNK: Final = 50_000
 """parcels that are moved to the regions' CRS at a time: half a million take a gigabyte there"""
 SLIVER_HA: Final = 0.01
@@ -52,6 +57,7 @@ def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regi
     frame, name = _read(path)
     _check_version(f"{name} {path.stem}", nuts_version, where=str(path))
     table = _table(frame, where=str(path))
+    _check_levels(table[table["nuts_id"].str.startswith(tuple(codes))], where=str(path))
     chosen = {code: [n for n in _level_3(table) if n.startswith(code)] for code in codes}
     for code in (code for code, found in chosen.items() if not found):
         near = difflib.get_close_matches(code, table["nuts_id"].tolist(), n=5, cutoff=0.5)
@@ -59,7 +65,8 @@ def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regi
             f"no level 3 region in {code!r}", where=str(path), mend=f"Near codes: {', '.join(near) or 'none'}"
         )
     wanted = {n[:length] for found in chosen.values() for n in found for length in range(2, len(n) + 1)}
-    return Regions(table[table["nuts_id"].isin(wanted)].reset_index(drop=True), nuts_version)
+    kept = table[table["nuts_id"].isin(wanted)].reset_index(drop=True)
+    return Regions(_sound(kept, where=str(path)), nuts_version)
 
 
 def assign_regions(declarations: gpd.GeoDataFrame, regions: Regions) -> pd.Series[Any]:
@@ -153,13 +160,48 @@ def _table(frame: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
     if missing or name is None or frame.crs is None:
         what = f"no column {', '.join(missing or ['NAME_LATN or NUTS_NAME'])}" if missing or not name else "no CRS"
         raise RegionFileError(what, where=where, mend="Use a NUTS_RG file of GISCO")
-    regions = {
-        "nuts_id": frame["NUTS_ID"].astype(str),
-        "level": frame["LEVL_CODE"].astype(int),
-        "name": frame[name].astype(str),
-    }
+    level = pd.to_numeric(frame["LEVL_CODE"], errors="coerce")
+    if not level.isin(range(ASSIGNED_LEVEL + 1)).all():
+        odd = frame.loc[~level.isin(range(ASSIGNED_LEVEL + 1)), "LEVL_CODE"].iloc[0]
+        raise RegionFileError(f"LEVL_CODE {odd!r} is no NUTS level", where=where, mend="Use a NUTS_RG file of GISCO")
+    regions = {"nuts_id": frame["NUTS_ID"].astype(str), "level": level.astype(int), "name": frame[name].astype(str)}
     table = gpd.GeoDataFrame(regions, geometry=frame.geometry.to_crs(EPSG_EQUAL_AREA))
     return table.sort_values("nuts_id", ignore_index=True)
+
+
+def _check_levels(table: gpd.GeoDataFrame, *, where: str) -> None:
+    level = table["nuts_id"].str.len() - 2
+    odd = table[level != table["level"]]
+    if len(odd):
+        raise RegionFileError(
+            f"LEVL_CODE of {_named(odd['nuts_id'])} is {odd['level'].iloc[0]}: a code of so many letters is level "
+            f"{level[odd.index[0]]}", where=where, mend="Use a NUTS_RG file of GISCO",
+        )  # fmt: skip
+
+
+def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
+    """The chosen regions with valid outlines. Raises RegionFileError for one that is there twice, or has no outline that
+    could be repaired."""
+    twice = table.loc[table["nuts_id"].duplicated(), "nuts_id"]
+    if len(twice):
+        raise RegionFileError(
+            f"{_named(twice)} is there more than once", where=where, mend="One row per region: dissolve its parts"
+        )
+    shapes, repaired, hopeless = repair(table.geometry.to_numpy())
+    bad = hopeless | shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    if bad.any():
+        raise RegionFileError(
+            f"{_named(table.loc[bad, 'nuts_id'])} has no outline, or one that cannot be repaired", where=where,
+            mend="Use a NUTS_RG file of GISCO, or mend the rings",
+        )  # fmt: skip
+    if repaired.any():
+        log.warning("%s: outlines repaired: %s", where, _named(table.loc[repaired, "nuts_id"]))
+    return table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=table.crs))
+
+
+def _named(codes: pd.Series[Any]) -> str:
+    names = sorted(set(codes))
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _level_3(table: gpd.GeoDataFrame) -> list[str]:

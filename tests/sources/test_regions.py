@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
+import pandas as pd
 import pytest
 import shapely
 
@@ -144,3 +146,36 @@ def test_a_parcel_across_a_border_is_divided_by_area(tmp_path: Path) -> None:
     ]  # fmt: skip
     nothing = parcels[parcels["parcel_id"] == "a inside"]
     assert split_at_borders(nothing, regions(tmp_path, "FRH0")).equals(nothing)
+
+
+def _broken(path: Path, change: Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame]) -> Path:
+    change(gpd.read_file(make_regions(path))).to_file(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: pd.concat([f, f[f["NUTS_ID"] == "FRH01"]]), "FRH01 is there more than once"),
+        (lambda f: f.assign(LEVL_CODE=f["LEVL_CODE"].replace(3, 2).where(f["NUTS_ID"] != "FRH02", 3)), "FRH01 is 2"),
+        (lambda f: f.assign(LEVL_CODE="three"), "LEVL_CODE 'three' is no NUTS level"),
+        (lambda f: f.set_geometry(f.geometry.where(f["NUTS_ID"] != "FRH02", None)), "FRH02 has no outline"),
+    ],
+)
+def test_a_broken_file_of_regions_is_refused_by_name(
+    tmp_path: Path, change: Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame], said: str
+) -> None:
+    path = _broken(tmp_path / "nuts.gpkg", change)
+    with pytest.raises(RegionFileError, match=said):
+        read_regions(path, nuts_version=2024, codes=["FRH0"])
+
+
+def test_an_invalid_ring_is_repaired_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ear = [(0, 0), (10, 0), (10, 10), (10.5, 10.5), (10, 10.5), (10.5, 10), (0, 10)]  # crosses itself in the corner
+    ring = shapely.Polygon([(X + 1000 * x, Y + 1000 * y) for x, y in ear])
+    assert not ring.is_valid
+    path = _broken(tmp_path / "nuts.gpkg", lambda f: f.set_geometry(f.geometry.where(f["NUTS_ID"] != "FRH01", ring)))
+    found = read_regions(path, nuts_version=2024, codes=["FRH0"])
+    assert found.assignable.geometry.is_valid.all()
+    assert found.assignable.geometry.iloc[0].area / 1e6 == pytest.approx(100, rel=0.01)
+    assert "outlines repaired: FRH01" in caplog.text
