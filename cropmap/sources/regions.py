@@ -180,8 +180,8 @@ def _check_levels(table: gpd.GeoDataFrame, *, where: str) -> None:
 
 
 def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
-    """The chosen regions with valid outlines. Raises RegionFileError for one that is there twice, or has no outline that
-    could be repaired."""
+    """The chosen regions with valid outlines. Raises RegionFileError for one that is there twice, or has no outline
+    that could be repaired."""
     twice = table.loc[table["nuts_id"].duplicated(), "nuts_id"]
     if len(twice):
         raise RegionFileError(
