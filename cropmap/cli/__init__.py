@@ -27,6 +27,7 @@ from cropmap.cli import (
     inputs,
     models,
     releases,
+    report,
     review,
     seasons,
     serve,
@@ -44,8 +45,8 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, statistics, releases, evidence,
-    explain, review, agencies, serve, database, bench,
+    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, statistics, releases, report,
+    evidence, explain, review, agencies, serve, database, bench,
 ):  # fmt: skip
     room.register(app)
 

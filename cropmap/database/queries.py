@@ -57,6 +57,13 @@ LEFT JOIN prediction y ON (y.run_id, y.parcel_id) = (r.run_id, p.parcel_id)
 LEFT JOIN assessment a ON (a.run_id, a.parcel_id) = (r.run_id, p.parcel_id)
 WHERE (p.agency, p.season, p.parcel_id) = (%(agency)s, %(season)s, %(parcel_id)s)
 """
+AGREEMENT: Final = """
+SELECT coalesce(a.holding_id, 'parcel ' || a.parcel_id) AS cluster, a.declared_crop, a.predicted_crop,
+       count(*) AS parcels
+FROM assessment a
+WHERE a.run_id = %(run_id)s AND a.declared_crop IS NOT NULL AND a.predicted_crop IS NOT NULL
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
 HIDDEN: Final = {"run_id", "parcel_id", "agency", "season", "wkb", "content_hash", "valid_to"}
 """columns of the joined rows that say nothing of their own"""
 
@@ -109,6 +116,13 @@ def predictions(connection: Connection, *, agency: str, season: int, run_id: str
     filters: dict[LiteralString, Any] = {"agency = %(agency)s": agency, "season = %(season)s": season}
     values = {"agency": agency, "season": season, "run_id": run_id}
     return _rows(connection, _compose(PREDICTIONS, run_id, filters), values)
+
+
+@database_errors()
+def agreement(connection: Connection, *, run_id: str) -> list[Row]:
+    """cluster (the holding, or the parcel alone where none is named), declared_crop, predicted_crop, parcels: counts of
+    declarations whose class has a prediction of the run."""
+    return _rows(connection, AGREEMENT, {"run_id": run_id})
 
 
 @database_errors()

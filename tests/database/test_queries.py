@@ -60,6 +60,13 @@ def test_assessments_by_verdict_and_holding(season: Connection) -> None:
     assert [r["parcel_id"] for r in queries.assessments(season, **KEY, holding_id='O"Neil\\n').items] == [AWKWARD]
 
 
+def test_predictions_beside_declarations_by_holding(season: Connection) -> None:
+    found = [tuple(row.values()) for row in queries.agreement(season, run_id="run-1")]
+    # the third declaration has no class; the second names no holding, so it is one of its own
+    assert found == [("0001", "maize", "wheat", 1), ("parcel 7", "maize", "maize", 1)]
+    assert queries.agreement(season, run_id="run-0") == []
+
+
 @pytest.mark.parametrize("after", ["nonsense", "e30=", "ünïcode", "WzEsMl0="])
 def test_a_made_up_mark_is_refused(season: Connection, after: str) -> None:
     with pytest.raises(InputError, match="not the mark of a page"):

@@ -1,0 +1,162 @@
+"""The report of a published season: rows, outlines and what the run said become a page or a PDF, and a quality file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from cropmap.database import queries, runs
+from cropmap.dissemination import vocabulary
+from cropmap.dissemination.long_form import masked
+from cropmap.errors import InputError
+from cropmap.legends import Legend
+from cropmap.reports.accuracy import AGREEMENT_COLUMNS, Accuracy, accuracy
+from cropmap.reports.areas import HIDDEN_STATUSES, CropAreas, crop_areas, head_region
+from cropmap.reports.maps import Outlines, outlines
+from cropmap.reports.page import to_html
+from cropmap.reports.pdf import to_pdf
+from cropmap.reports.quality import season_quality
+from cropmap.reports.report import Report, Revisions, RunFacts
+from cropmap.reports.sims import quality_file
+from cropmap.settings import Settings
+from cropmap.sources.regions import Regions, read_regions
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dissemination import published_statistics
+from cropmap.stages.published import separation
+
+ReportFormat = Literal["html", "pdf"]
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    data: bytes
+    """HTML or PDF"""
+    quality: bytes
+    """JSON under the headings of SIMS"""
+    report: Report
+
+
+def season_report(
+    settings: Settings,
+    context: SeasonContext,
+    *,
+    nuts: str | None,
+    format_: ReportFormat,
+    revisions: Revisions | None = None,
+    release: str | None = None,
+) -> WrittenReport:
+    """The published season, for `nuts` and all regions below it. `revisions` and `release` come from the season's
+    numbered releases, where it has any. Raises InputError where nothing is published."""
+    report = gather(settings, context, nuts=nuts, revisions=revisions, release=release)
+    page = to_html(report)
+    return WrittenReport(to_pdf(page) if format_ == "pdf" else page.encode(), quality_file(report), report)
+
+
+def gather(
+    settings: Settings,
+    context: SeasonContext,
+    *,
+    nuts: str | None,
+    revisions: Revisions | None = None,
+    release: str | None = None,
+) -> Report:
+    agency, year = context.agency, context.season.year
+    rows = masked(published_statistics(settings, agency=agency.agency, season=year, nuts=nuts).rows)
+    season = masked(published_statistics(settings, agency=agency.agency, season=year, nuts=None).rows)
+    published = _published(context)
+    statistics = (published.run.report or {}).get("statistics", {})
+    regions = read_regions(
+        Path(agency.resolve(agency.regions.boundaries, season=year)),
+        nuts_version=agency.regions.nuts_version, codes=agency.regions.codes,
+    )  # fmt: skip
+    areas = crop_areas(
+        rows, head=_head(rows, asked=nuts), items=vocabulary.crop_items(),
+        names=dict(zip(regions.table["nuts_id"], regions.table["name"], strict=True)),
+        sums=_sums(rows, statistics.get("sum_members", {})),
+    )  # fmt: skip
+    quality = season_quality(
+        published.run.report, areas, judged_by=separation(agency.model.folds),
+        accuracy=_accuracy(published.agreement, agency.read_legend(), season),
+        any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
+    )  # fmt: skip
+    return Report(
+        _facts(context, published, statistics, release=release), areas, _outlines(areas, regions), quality,
+        flags=vocabulary.flag_meanings(), revisions=revisions,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Published:
+    run: runs.Run
+    simulated: bool
+    on: date
+    agreement: pd.DataFrame
+    """AGREEMENT_COLUMNS"""
+
+
+def _head(rows: pd.DataFrame, *, asked: str | None) -> str:
+    """Raises InputError where the rows have no region in common."""
+    found = head_region(set(rows["nuts_id"]), asked=asked)
+    if found is None:
+        tops = ", ".join(sorted(set(rows["nuts_id"].str[:2])))
+        raise InputError("no published region holds all others", where="--nuts", mend=f"Name one, such as {tops}")
+    return found
+
+
+def _published(context: SeasonContext) -> _Published:
+    with context.connect() as connection:
+        known = queries.published_seasons(connection, agency=context.agency.agency)
+        pointer = next(row for row in known if row["season"] == context.season.year)
+        run = runs.read_run(connection, pointer["run_id"])
+        assert run is not None, "what is published has a run"
+        agreement = pd.DataFrame(queries.agreement(connection, run_id=run.run_id), columns=list(AGREEMENT_COLUMNS))
+    simulated = bool(pointer["simulated"]) or context.agency.simulated
+    return _Published(run, simulated, pointer["published_at"].date(), agreement)
+
+
+def _facts(
+    context: SeasonContext, published: _Published, statistics: Mapping[str, Any], *, release: str | None
+) -> RunFacts:
+    run = published.run
+    return RunFacts(
+        agency=context.agency.agency, season=context.season.year, start=context.season.start, as_of=run.as_of,
+        published_at=published.on, run_id=run.run_id, model_version=run.model_version or "not stated",
+        code_version=run.code_version, nuts_version=run.nuts_version, n_acquisitions=run.n_acquisitions,
+        simulated=published.simulated,
+        confidentiality=str(statistics.get("disclosure", {}).get("mode", "")),
+        protection=str(statistics.get("confidentiality", "the run does not say how its table was protected")),
+        release=release,
+    )  # fmt: skip
+
+
+def _accuracy(agreement: pd.DataFrame, legend: Legend, season: pd.DataFrame) -> Accuracy | None:
+    """Of the season, without the classes whose area is hidden at its top."""
+    top = season[season["nuts_id"] == head_region(set(season["nuts_id"]), asked=None)]
+    return accuracy(agreement, hidden={name for name in legend.crops if _confidential(name, legend, top)})
+
+
+def _confidential(name: str, legend: Legend, top: pd.DataFrame) -> bool:
+    """Whether the area of a model class is hidden in `top`, the rows of one region: that of the class as a whole where
+    it is published, else that of one of its items."""
+    items = set(legend.eurostat_codes_of(name))
+    whole = [crop for crop in top["crop"] if crop == f"local:{name}" or ("+" in crop and set(crop.split("+")) <= items)]
+    parts = top["crop"].isin(whole or [*items, f"local:{name}_unspecified"])
+    return bool(top.loc[parts, "conf_status"].isin(HIDDEN_STATUSES).any())
+
+
+def _sums(rows: pd.DataFrame, said: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Members of the crops that are sums: as the run says, and as their codes do."""
+    by_code = {crop: crop.split("+") for crop in set(rows["crop"]) if "+" in crop}
+    return by_code | {name: list(members) for name, members in said.items()}
+
+
+def _outlines(areas: CropAreas, regions: Regions) -> Outlines | None:
+    """Outlines of the finest regions; None for a single one, where a map would compare nothing."""
+    codes = {region.nuts_id for region in areas.finest}
+    chosen = regions.table[regions.table["nuts_id"].isin(codes)]
+    return outlines(chosen) if len(chosen) > 1 else None
