@@ -10,6 +10,7 @@ import pandas as pd
 from cropmap.reports.areas import CropAreas
 from cropmap.reports.numbers import NONE, hectares, percent, signed
 from cropmap.reports.report import Revisions
+from cropmap.schemas import Revision
 
 SHOWN: Final = 60
 """rows; the others are counted"""
@@ -35,32 +36,32 @@ class RevisionSummary:
     compared: int
     outside: int
     rows: tuple[RevisedRow, ...]
-    """outside the earlier interval first, then the largest changes; hidden cells last"""
+    """what differs: outside the earlier interval first, then the largest changes; hidden cells last"""
     not_shown: int
 
 
 def revision_summary(revisions: Revisions, areas: CropAreas) -> RevisionSummary:
     """Rows of the report's own regions and crops."""
     labels = {crop.code: crop.label for crop in areas.crops}
-    table = revisions.table
-    keys = list(zip(table["nuts_id"], table["crop"], strict=True))
-    table = table[[key in areas.cells for key in keys]]
-    rows = [_row(row, areas, labels) for row in table.to_dict("records")]
-    share = [
-        -1.0 if one.hidden or pd.isna(row["change_share"]) else abs(float(row["change_share"]))
-        for one, row in zip(rows, table.to_dict("records"), strict=True)
+    keys = zip(revisions.table["nuts_id"], revisions.table["crop"], strict=True)
+    table = revisions.table[[key in areas.cells for key in keys]].to_dict("records")
+    rows = [_row(row, areas, labels) for row in table]
+    changed = [
+        (row, -_size(change, row)) for row, change in zip(rows, table, strict=True) if row.state != Revision.UNCHANGED
     ]
-    order = sorted(
-        range(len(rows)), key=lambda i: (not rows[i].outside_interval, -share[i], rows[i].nuts_id, rows[i].crop)
-    )
-    ordered = [rows[place] for place in order]
+    changed.sort(key=lambda one: (not one[0].outside_interval, one[1], one[0].nuts_id, one[0].crop))
     return RevisionSummary(
         revisions.caption,
         compared=len(rows),
         outside=sum(row.outside_interval for row in rows),
-        rows=tuple(ordered[:SHOWN]),
-        not_shown=max(len(ordered) - SHOWN, 0),
+        rows=tuple(row for row, _ in changed[:SHOWN]),
+        not_shown=max(len(changed) - SHOWN, 0),
     )
+
+
+def _size(change: dict[Any, Any], row: RevisedRow) -> float:
+    """By which a row has its place: the share that changed, below all shares where it is hidden or not known."""
+    return -1.0 if row.hidden or pd.isna(change["change_share"]) else abs(float(change["change_share"]))
 
 
 def _row(row: dict[Any, Any], areas: CropAreas, labels: dict[str, str]) -> RevisedRow:

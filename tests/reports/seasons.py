@@ -75,7 +75,8 @@ def revised() -> Revisions:
     rows = [
         ("FRH0", "C1110", 2_500.0, 3_000.0, 500.0, 0.2, True, "revised"),
         ("FRH0", "C1500", 1_250.0, 1_200.0, -50.0, -0.04, False, "revised"),
-        ("FRH0", "R1000", 666.66, 888.88, 222.22, 0.3333, True, "hidden"),
+        ("FRH0", "R1000", 666.66, 888.88, 222.22, 0.3333, True, "confidential"),
+        ("FRH02", "C1110", 500.0, 500.0, 0.0, 0.0, None, "unchanged"),
         ("FRH01", "C1500", None, 12.345, None, None, False, "new"),
         ("FRK2", "C1500", 1.0, 2.0, 1.0, 1.0, True, "revised"),
     ]

@@ -8,7 +8,7 @@ from tests.reports.seasons import SECRETS, areas, revised
 
 def test_rows_of_the_report_with_their_figures() -> None:
     found = revision_summary(revised(), areas())
-    assert (found.compared, found.outside, found.not_shown) == (4, 1, 0)
+    assert (found.compared, found.outside, found.not_shown) == (5, 1, 0)
     assert [(row.nuts_id, row.crop) for row in found.rows] == [
         ("FRH0", "C1110"), ("FRH0", "C1500"), ("FRH0", "R1000"), ("FRH01", "C1500"),
     ]  # fmt: skip
