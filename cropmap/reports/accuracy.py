@@ -2,7 +2,7 @@
 
 Unit: parcel. Truth stands for what was declared, so a wrong declaration counts against the prediction. Each accuracy is
 a ratio of counts; parcels of one holding are alike, so its variance is that of a ratio over holdings as clusters
-(Cochran, Sampling Techniques, 1977, section 6.3: linearised, without correction for a finite population).
+(Cochran, Sampling Techniques, 1977, chapter 6: linearised, without correction for a finite population).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from cropmap.agency import FoldsSection
 from cropmap.database import queries, runs
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.long_form import masked
@@ -80,7 +81,7 @@ def gather(
         sums=_sums(rows, statistics.get("sum_members", {})),
     )  # fmt: skip
     quality = season_quality(
-        published.run.report, areas, judged_by=separation(agency.model.folds),
+        published.run.report, areas, judged_by=_judged_by(agency.model.folds),
         accuracy=_accuracy(published.agreement, agency.read_legend(), season),
         any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
     )  # fmt: skip
@@ -147,6 +148,11 @@ def _confidential(name: str, legend: Legend, top: pd.DataFrame) -> bool:
     whole = [crop for crop in top["crop"] if crop == f"local:{name}" or ("+" in crop and set(crop.split("+")) <= items)]
     parts = top["crop"].isin(whole or [*items, f"local:{name}_unspecified"])
     return bool(top.loc[parts, "conf_status"].isin(HIDDEN_STATUSES).any())
+
+
+def _judged_by(folds: FoldsSection) -> str:
+    flattered = "; its neighbours trained that model, so the accuracies are too good" if folds.by == "random" else ""
+    return separation(folds) + flattered
 
 
 def _sums(rows: pd.DataFrame, said: Mapping[str, list[str]]) -> dict[str, list[str]]:

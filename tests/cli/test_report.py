@@ -20,6 +20,7 @@ from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.simulation.register import agency_file
 from tests.database.seasons import KEY, begin, load, publish_run
 from tests.dissemination.published import published
+from tests.reports.system import needs_pango
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def test_a_page_and_its_quality_file(season: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == page
 
 
+@needs_pango
 def test_a_pdf_by_its_name_and_a_region(season: Path) -> None:
     asked = ["report", "agency.yaml", "--season", "2018", "--nuts", "FRH02", "--out", "a.pdf", "--quality", "q.json"]
     assert run(asked) == 0

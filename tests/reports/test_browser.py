@@ -11,11 +11,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from cropmap.reports.page import to_html
 from tests.reports.seasons import report, revised
+from tests.reports.system import CHROMIUM, needs_chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
-"""Debian's package `chromium`"""
-
-pytestmark = pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"no browser: {CHROMIUM} is not installed")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,14 @@ from cropmap.reports.pdf import to_pdf
 from cropmap.reports.report import Report
 from tests.dissemination.published import row
 from tests.reports.seasons import SECRETS, report, revised
+from tests.reports.system import needs_pango
 
 
 def read(data: bytes) -> list[str]:
     return [" ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(data)).pages]
 
 
+@needs_pango
 def test_every_page_is_numbered_named_and_marked() -> None:
     data = to_pdf(to_html(report(revisions=revised(), simulated=True, confidentiality="off")))
     pages = read(data)
@@ -44,6 +46,7 @@ def test_every_page_is_numbered_named_and_marked() -> None:
     assert reader.trailer["/Root"]["/Lang"] == "en"
 
 
+@needs_pango
 def test_a_long_table_repeats_its_head() -> None:
     rows = pd.DataFrame([row("FRH0", f"local:crop_{number:03}", 1_000.0 - number) for number in range(150)])
     one = report()
@@ -73,6 +76,7 @@ def test_without_pango_one_line_names_the_package(tmp_path: Path) -> None:
     ]
 
 
+@needs_pango
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/picture.png", "file:///etc/hostname"])
 def test_nothing_is_fetched(address: str) -> None:
     data = to_pdf(f'<html lang="en"><title>x</title><body>text<img src="{address}"></body></html>')
