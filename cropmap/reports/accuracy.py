@@ -7,13 +7,16 @@ a ratio of counts; parcels of one holding are alike, so its variance is that of 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from cropmap.legends import Legend
+from cropmap.reports.areas import LOCAL, UNSPECIFIED
 
 Floats = NDArray[np.float64]
 
@@ -80,6 +83,18 @@ def accuracy(agreement: pd.DataFrame, *, hidden: Collection[str]) -> Accuracy | 
     everywhere = np.ones(len(count), dtype=bool)
     overall = ratio(total(right), total(everywhere)).rounded(3)
     return Accuracy(overall, magnitude(count.sum()), tuple(classes), len(crops) - len(classes))
+
+
+def confidential_classes(legend: Legend, hidden: Mapping[str, bool]) -> set[str]:
+    """Model classes whose area is confidential. `hidden`: the published crops of the season's top region, and whether
+    each is. What counts is the class as a whole where that is published, else each of its items."""
+    return {name for name in legend.crops if any(hidden[crop] for crop in _published_as(name, legend, hidden))}
+
+
+def _published_as(name: str, legend: Legend, crops: Collection[str]) -> list[str]:
+    items = set(legend.eurostat_codes_of(name))
+    whole = [crop for crop in crops if crop == f"{LOCAL}{name}" or ("+" in crop and set(crop.split("+")) <= items)]
+    return whole or [crop for crop in crops if crop in items or crop == f"{LOCAL}{name}{UNSPECIFIED}"]
 
 
 def ratio(part: Floats, whole: Floats) -> Ratio:

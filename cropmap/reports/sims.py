@@ -188,7 +188,7 @@ def _process(report: Report) -> Said:
         "S.15.4": ("Crops add up to the region and regions to their parent before rounding.", None),
         "S.17": ("See practice.", None),
         "S.17.2": (
-            f"{revised.caption}" if revised else "No earlier release.",
+            f"{revised.caption}" if revised else "Held against no earlier release.",
             {"cells_compared": revised.compared, "outside_interval": revised.outside} if revised else None,
         ),
         "S.18": ("See the headings below.", None),

@@ -16,7 +16,7 @@ from cropmap.dissemination import vocabulary
 from cropmap.dissemination.long_form import masked
 from cropmap.errors import InputError
 from cropmap.legends import Legend
-from cropmap.reports.accuracy import AGREEMENT_COLUMNS, Accuracy, accuracy
+from cropmap.reports.accuracy import AGREEMENT_COLUMNS, Accuracy, accuracy, confidential_classes
 from cropmap.reports.areas import HIDDEN_STATUSES, CropAreas, crop_areas, head_region
 from cropmap.reports.maps import Outlines, outlines
 from cropmap.reports.page import to_html
@@ -138,16 +138,8 @@ def _facts(
 def _accuracy(agreement: pd.DataFrame, legend: Legend, season: pd.DataFrame) -> Accuracy | None:
     """Of the season, without the classes whose area is hidden at its top."""
     top = season[season["nuts_id"] == head_region(set(season["nuts_id"]), asked=None)]
-    return accuracy(agreement, hidden={name for name in legend.crops if _confidential(name, legend, top)})
-
-
-def _confidential(name: str, legend: Legend, top: pd.DataFrame) -> bool:
-    """Whether the area of a model class is hidden in `top`, the rows of one region: that of the class as a whole where
-    it is published, else that of one of its items."""
-    items = set(legend.eurostat_codes_of(name))
-    whole = [crop for crop in top["crop"] if crop == f"local:{name}" or ("+" in crop and set(crop.split("+")) <= items)]
-    parts = top["crop"].isin(whole or [*items, f"local:{name}_unspecified"])
-    return bool(top.loc[parts, "conf_status"].isin(HIDDEN_STATUSES).any())
+    hidden = dict(zip(top["crop"], top["conf_status"].isin(HIDDEN_STATUSES), strict=True))
+    return accuracy(agreement, hidden=confidential_classes(legend, hidden))
 
 
 def _judged_by(folds: FoldsSection) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cropmap.reports.accuracy import AGREEMENT_COLUMNS, accuracy, magnitude, ratio
+from cropmap.legends import Legend, LegendEntry
+from cropmap.reports.accuracy import AGREEMENT_COLUMNS, accuracy, confidential_classes, magnitude, ratio
 from tests.reports.seasons import agreement
 
 
@@ -49,3 +50,19 @@ def test_nothing_to_compare() -> None:
 )
 def test_counts_are_said_by_their_power_of_ten(count: int, words: str) -> None:
     assert magnitude(count) == words
+
+
+@pytest.mark.parametrize(
+    ("crops", "classes"),
+    [
+        ({"C1500": True, "G3000": True, "C1500+G3000": False, "C1110": False}, set()),
+        ({"C1500": False, "G3000": False, "C1500+G3000": True, "C1110": True}, {"corn", "wheat"}),
+        ({"C1500": False, "G3000": True, "local:misc": True}, {"corn", "misc"}),
+        ({"C1500": False, "local:corn_unspecified": True}, {"corn"}),
+        ({}, set()),
+    ],
+)
+def test_a_class_is_confidential_as_it_is_published(crops: dict[str, bool], classes: set[str]) -> None:
+    codes = [("1", "corn", "C1500"), ("2", "corn", "G3000"), ("3", "wheat", "C1110"), ("4", "misc", None)]
+    entries = tuple(LegendEntry(code, code, crop, item, crop) for code, crop, item in codes)
+    assert confidential_classes(Legend("by hand", entries, "0"), crops) == classes

@@ -110,7 +110,7 @@ def test_bars_revisions_quality_and_method(page: Element) -> None:
 
 
 def test_without_an_earlier_release() -> None:
-    assert "There is no earlier release" in text(section(parsed(to_html(report())), "revisions"))
+    assert "held against no earlier release" in text(section(parsed(to_html(report())), "revisions"))
 
 
 @pytest.mark.parametrize(
