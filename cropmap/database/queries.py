@@ -60,8 +60,9 @@ WHERE (p.agency, p.season, p.parcel_id) = (%(agency)s, %(season)s, %(parcel_id)s
 AGREEMENT: Final = """
 SELECT coalesce(a.holding_id, 'parcel ' || a.parcel_id) AS cluster, a.declared_crop, a.predicted_crop,
        count(*) AS parcels
-FROM assessment a
-WHERE a.run_id = %(run_id)s AND a.declared_crop IS NOT NULL AND a.predicted_crop IS NOT NULL
+FROM assessment a JOIN prediction p USING (run_id, parcel_id)
+WHERE run_id = %(run_id)s AND a.declared_crop IS NOT NULL AND a.predicted_crop IS NOT NULL
+      AND starts_with(p.scored_by, 'fold ')
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 HIDDEN: Final = {"run_id", "parcel_id", "agency", "season", "wkb", "content_hash", "valid_to"}
@@ -121,7 +122,8 @@ def predictions(connection: Connection, *, agency: str, season: int, run_id: str
 @database_errors()
 def agreement(connection: Connection, *, run_id: str) -> list[Row]:
     """cluster (the holding, or the parcel alone where none is named), declared_crop, predicted_crop, parcels: counts of
-    declarations whose class has a prediction of the run."""
+    the run's declarations that were scored by a fold which did not see them. Those that several folds scored together
+    (too small, class too rare) are left out: a neighbour or the same holding may have trained one of them."""
     return _rows(connection, AGREEMENT, {"run_id": run_id})
 
 

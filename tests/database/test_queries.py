@@ -7,7 +7,7 @@ from cropmap.database import queries
 from cropmap.database.connection import Connection
 from cropmap.database.runs import ensure_season
 from cropmap.errors import InputError
-from tests.database.seasons import AWKWARD, KEY, PUBLISHED, assessments, begin, load, publish_run
+from tests.database.seasons import AWKWARD, KEY, PUBLISHED, assessments, begin, load, predictions, publish_run
 
 
 @pytest.fixture
@@ -61,10 +61,16 @@ def test_assessments_by_verdict_and_holding(season: Connection) -> None:
 
 
 def test_predictions_beside_declarations_by_holding(season: Connection) -> None:
-    found = [tuple(row.values()) for row in queries.agreement(season, run_id="run-1")]
-    # the third declaration has no class; the second names no holding, so it is one of its own
-    assert found == [("0001", "maize", "wheat", 1), ("parcel 7", "maize", "maize", 1)]
+    # of three declarations one was scored by all folds together, and one has no class
+    expected = ["0001", "maize", "wheat", 1]
+    assert [list(row.values()) for row in queries.agreement(season, run_id="run-1")] == [expected]
     assert queries.agreement(season, run_id="run-0") == []
+    begin(season, "run-2")
+    publish_run(season, "run-2", predictions=predictions().assign(scored_by="fold 1"))
+    # the second names no holding, so it is one of its own
+    assert [list(row.values()) for row in queries.agreement(season, run_id="run-2")] == [
+        expected, ["parcel 7", "maize", "maize", 1],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("after", ["nonsense", "e30=", "ünïcode", "WzEsMl0="])
