@@ -30,6 +30,10 @@ def report(
         Path | None,
         typer.Option("--quality", help="quality file, JSON under SIMS headings [default: OUT with .quality.json]"),
     ] = None,
+    release: Annotated[
+        int | None,
+        typer.Option("--release", min=1, help="number [default: the last release of what is published, if it has one]"),
+    ] = None,
     data: Data = None,
     home: Home = None,
 ) -> None:
@@ -46,7 +50,7 @@ def report(
     from cropmap.stages.report import season_report
 
     context = SeasonContext.open(settings, agency, season=season, data=data)
-    written = season_report(settings, context, nuts=nuts, format_=chosen)
+    written = season_report(settings, context, nuts=nuts, format_=chosen, release=release)
     write_out(written.data, out)
     if beside is not None:
         write_out(written.quality, beside)

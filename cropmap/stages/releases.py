@@ -78,6 +78,16 @@ def open_release(
         )
 
 
+def release_of_published(settings: Settings, *, agency: str, season: int) -> int | None:
+    """Number of the last release that was made from the run that is published now; None where it was not released."""
+    with connect(ready_database(settings)) as connection:
+        known = queries.published_seasons(connection, agency=agency)
+        pointer = next((row["run_id"] for row in known if row["season"] == season), None)
+        made = [one.number for one in releases.read_releases(connection, agency=agency, season=season)
+                if one.run_id == pointer]  # fmt: skip
+    return made[-1] if made else None
+
+
 def list_releases(settings: Settings, *, agency: str | None, season: int | None) -> list[dict[str, Any]]:
     """Every release with the number of its cells, of hidden ones, and whether its rows are those that were released."""
     with connect(ready_database(settings)) as connection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -25,10 +24,12 @@ from cropmap.reports.quality import season_quality
 from cropmap.reports.report import Report, Revisions, RunFacts
 from cropmap.reports.sims import quality_file
 from cropmap.settings import Settings
-from cropmap.sources.regions import Regions, read_regions
+from cropmap.sources.regions import Regions
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.declared import read_boundaries
 from cropmap.stages.dissemination import published_statistics
 from cropmap.stages.published import separation
+from cropmap.stages.releases import Released, open_release, release_of_published
 
 ReportFormat = Literal["html", "pdf"]
 
@@ -43,38 +44,25 @@ class WrittenReport:
 
 
 def season_report(
-    settings: Settings,
-    context: SeasonContext,
-    *,
-    nuts: str | None,
-    format_: ReportFormat,
-    revisions: Revisions | None = None,
-    release: str | None = None,
+    settings: Settings, context: SeasonContext, *, nuts: str | None, format_: ReportFormat, release: int | None = None
 ) -> WrittenReport:
-    """The published season, for `nuts` and all regions below it. `revisions` and `release` come from the season's
-    numbered releases, where it has any. Raises InputError where nothing is published."""
-    report = gather(settings, context, nuts=nuts, revisions=revisions, release=release)
+    """The published season, for `nuts` and all regions below it; with `release` that release, and without it the last
+    one that was made from what is published, if any. Raises InputError where nothing is published."""
+    report = gather(settings, context, nuts=nuts, release=release)
     page = to_html(report)
     return WrittenReport(to_pdf(page) if format_ == "pdf" else page.encode(), quality_file(report), report)
 
 
-def gather(
-    settings: Settings,
-    context: SeasonContext,
-    *,
-    nuts: str | None,
-    revisions: Revisions | None = None,
-    release: str | None = None,
-) -> Report:
+def gather(settings: Settings, context: SeasonContext, *, nuts: str | None, release: int | None = None) -> Report:
     agency, year = context.agency, context.season.year
-    rows = masked(published_statistics(settings, agency=agency.agency, season=year, nuts=nuts).rows)
-    season = masked(published_statistics(settings, agency=agency.agency, season=year, nuts=None).rows)
-    published = _published(context)
+    known: dict[str, Any] = {"agency": agency.agency, "season": year}
+    number = release or release_of_published(settings, **known)
+    released = open_release(settings, **known, number=number) if number else None
+    rows = masked(published_statistics(settings, **known, nuts=nuts, release=number).rows)
+    season = masked(published_statistics(settings, **known, nuts=None, release=number).rows)
+    published = _published(context, released)
     statistics = (published.run.report or {}).get("statistics", {})
-    regions = read_regions(
-        Path(agency.resolve(agency.regions.boundaries, season=year)),
-        nuts_version=agency.regions.nuts_version, codes=agency.regions.codes,
-    )  # fmt: skip
+    regions = read_boundaries(agency, season=year)
     areas = crop_areas(
         rows, head=_head(rows, asked=nuts), items=vocabulary.crop_items(),
         names=dict(zip(regions.table["nuts_id"], regions.table["name"], strict=True)),
@@ -86,8 +74,8 @@ def gather(
         any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
     )  # fmt: skip
     return Report(
-        _facts(context, published, statistics, release=release), areas, _outlines(areas, regions), quality,
-        flags=vocabulary.flag_meanings(), revisions=revisions,
+        _facts(context, published, statistics, release=released.release.name if released else None), areas,
+        _outlines(areas, regions), quality, flags=vocabulary.flag_meanings(), revisions=_revised(released),
     )  # fmt: skip
 
 
@@ -109,15 +97,22 @@ def _head(rows: pd.DataFrame, *, asked: str | None) -> str:
     return found
 
 
-def _published(context: SeasonContext) -> _Published:
+def _published(context: SeasonContext, released: Released | None) -> _Published:
     with context.connect() as connection:
         known = queries.published_seasons(connection, agency=context.agency.agency)
         pointer = next(row for row in known if row["season"] == context.season.year)
-        run = runs.read_run(connection, pointer["run_id"])
-        assert run is not None, "what is published has a run"
+        run = runs.read_run(connection, released.release.run_id if released else pointer["run_id"])
+        assert run is not None, "what is published or released has a run"
         agreement = pd.DataFrame(queries.agreement(connection, run_id=run.run_id), columns=list(AGREEMENT_COLUMNS))
     simulated = bool(pointer["simulated"]) or context.agency.simulated
-    return _Published(run, simulated, pointer["published_at"].date(), agreement)
+    out = released.release.released_at if released else pointer["published_at"]
+    return _Published(run, simulated, out.date(), agreement)
+
+
+def _revised(released: Released | None) -> Revisions | None:
+    if released is None or released.revisions is None or released.before is None:
+        return None
+    return Revisions(released.revisions.table, f"{released.release.name} against {released.before.name}")
 
 
 def _facts(

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import pandas as pd
 import pytest
+from shapely import box
 
 from cropmap.cli import run
 from cropmap.database.connection import connect
@@ -57,6 +59,12 @@ def release(capsys: pytest.CaptureFixture[str], stage: str) -> Any:
     return answer(capsys, "release", "agency.yaml", "--season", "2018", "--stage", stage)
 
 
+def boundaries() -> None:
+    shapes = {"FRH0": box(0, 0, 2, 1), "FRH01": box(0, 0, 1, 1), "FRH02": box(1, 0, 2, 1)}
+    table = {"NUTS_ID": list(shapes), "LEVL_CODE": [2, 3, 3], "NAME_LATN": ["Bretagne", "Côtes-d'Armor", "Finistère"]}
+    gpd.GeoDataFrame(table, geometry=list(shapes.values()), crs=4326).to_file("nuts.geojson")
+
+
 def test_a_season_is_released_three_times(publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
     publish("run-1")
     first = release(capsys, "first")
@@ -84,6 +92,17 @@ def test_a_season_is_released_three_times(publish: Publish, capsys: pytest.Captu
     assert len(pd.read_csv("all.csv")) == 9
     assert run(["stats", "revisions", "--season", "2018", "--agency", "bretagne", "--release", "2"]) == 0
     assert "release 2 (provisional) against release 1 (first); 8 cells not shown" in capsys.readouterr().out
+
+    boundaries()
+    for number in ("1", "3"):
+        assert run(["report", "agency.yaml", "--season", "2018", "--release", number, "--out", f"{number}.html"]) == 0
+    assert run(["report", "agency.yaml", "--season", "2018", "--out", "now.html"]) == 0
+    assert Path("now.html").read_text() == Path("3.html").read_text(), "what is published is release 3"
+    assert "release 1 (first)" in Path("1.html").read_text()
+    assert "Release 3 (final) against release 2 (provisional)" in Path("3.html").read_text()
+    assert "301\u202f590" in Path("1.html").read_text()
+    said = json.loads(Path("1.quality.json").read_text())["report"]
+    assert (said["release"], said["run_id"], said["for_publication"]) == ("release 1 (first)", "run-1", True)
 
     for number, flag in (("1", "f"), ("2", "ep"), ("3", "e")):
         export = ["stats", "export", "agency.yaml", "--season", "2018", "--release", number]
