@@ -7,19 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import pandas as pd
 import pytest
-from shapely import box
 
 from cropmap.cli import run
 from cropmap.database.connection import connect
 from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
 from cropmap.schemas import STATISTIC_COLUMNS
-from cropmap.simulation.register import agency_file
 from tests.database.seasons import KEY, begin, load, publish_run
-from tests.dissemination.published import published
+from tests.dissemination.published import published, write_agency, write_regions
 
 Publish = Callable[..., None]
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -32,8 +29,7 @@ def publish(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
     monkeypatch.delenv("CROPMAP_DATA", raising=False)
-    text = agency_file(declarations="declarations.gpkg").replace("simulated-bretagne", "bretagne")
-    Path("agency.yaml").write_text(text)
+    write_agency(Path("agency.yaml"))
     with connect(database_url) as connection:
         ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
         load(connection)
@@ -57,12 +53,6 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 def release(capsys: pytest.CaptureFixture[str], stage: str) -> Any:
     return answer(capsys, "release", "agency.yaml", "--season", "2018", "--stage", stage)
-
-
-def boundaries() -> None:
-    shapes = {"FRH0": box(0, 0, 2, 1), "FRH01": box(0, 0, 1, 1), "FRH02": box(1, 0, 2, 1)}
-    table = {"NUTS_ID": list(shapes), "LEVL_CODE": [2, 3, 3], "NAME_LATN": ["Bretagne", "Côtes-d'Armor", "Finistère"]}
-    gpd.GeoDataFrame(table, geometry=list(shapes.values()), crs=4326).to_file("nuts.geojson")
 
 
 def test_a_season_is_released_three_times(publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +83,7 @@ def test_a_season_is_released_three_times(publish: Publish, capsys: pytest.Captu
     assert run(["stats", "revisions", "--season", "2018", "--agency", "bretagne", "--release", "2"]) == 0
     assert "release 2 (provisional) against release 1 (first); 8 cells not shown" in capsys.readouterr().out
 
-    boundaries()
+    write_regions(Path("nuts.geojson"))
     for number in ("1", "3"):
         assert run(["report", "agency.yaml", "--season", "2018", "--release", number, "--out", f"{number}.html"]) == 0
     assert run(["report", "agency.yaml", "--season", "2018", "--out", "now.html"]) == 0

@@ -7,19 +7,16 @@ import json
 import re
 from pathlib import Path
 
-import geopandas as gpd
 import pypdf
 import pytest
-from shapely import box
 
 from cropmap.cli import run
 from cropmap.database.connection import connect
 from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
 from cropmap.schemas import STATISTIC_COLUMNS
-from cropmap.simulation.register import agency_file
 from tests.database.seasons import KEY, begin, load, publish_run
-from tests.dissemination.published import published
+from tests.dissemination.published import published, write_agency, write_regions
 from tests.reports.system import needs_pango
 
 
@@ -35,11 +32,8 @@ def season(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -
         load(connection)
         begin(connection, "run-1")
         publish_run(connection, statistics=masked(published()).fillna({"basis": "register"})[list(STATISTIC_COLUMNS)])
-    shapes = {"FRH0": box(0, 0, 2, 1), "FRH01": box(0, 0, 1, 1), "FRH02": box(1, 0, 2, 1)}
-    table = {"NUTS_ID": list(shapes), "LEVL_CODE": [2, 3, 3], "NAME_LATN": ["Bretagne", "Côtes-d'Armor", "Finistère"]}
-    gpd.GeoDataFrame(table, geometry=list(shapes.values()), crs=4326).to_file(tmp_path / "nuts.geojson")
-    text = agency_file(declarations="declarations.gpkg").replace("simulated-bretagne", "bretagne")
-    (tmp_path / "agency.yaml").write_text(text)
+    write_regions(tmp_path / "nuts.geojson")
+    write_agency(tmp_path / "agency.yaml")
     return tmp_path
 
 

@@ -14,9 +14,8 @@ from cropmap.database.runs import ensure_season
 from cropmap.dissemination import formats
 from cropmap.dissemination.long_form import masked
 from cropmap.schemas import STATISTIC_COLUMNS
-from cropmap.simulation.register import agency_file
 from tests.database.seasons import KEY, begin, load, publish_run
-from tests.dissemination.published import EXPECTED, published
+from tests.dissemination.published import EXPECTED, published, write_agency
 
 EUROSTAT = (
     "freq,crops,strucpro,geo\\TIME_PERIOD\t2017 \t2018 \n"
@@ -60,8 +59,7 @@ def test_every_format_leaves_with_the_same_figures(season: Path, capsys: pytest.
     assert set(_exported(season / "file", "--nuts", "FRH01", "--format", "tsv").index.get_level_values("geo")) == {
         "FRH01"
     }
-    agency = agency_file(declarations="declarations.gpkg").replace("simulated-bretagne", "bretagne")
-    (season / "agency.yaml").write_text(agency)
+    write_agency(season / "agency.yaml")
     by_file = _exported(season / "file", "agency.yaml", "--level", "2", "--format", "tsv")
     assert set(by_file.index.get_level_values("geo")) == {"FRH0"}
 

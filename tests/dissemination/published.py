@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import pandas as pd
+from shapely import box
 
 from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.simulation.register import agency_file
 
 SECRET = 777.77
 """stands in every figure of a hidden cell, although the published table has it empty: nothing may show it"""
@@ -30,6 +34,18 @@ def hidden(nuts_id: str, crop: str) -> dict[str, Any]:
                "n_holdings")  # fmt: skip
     secret = dict.fromkeys(figures, SECRET) | {"obs_flag": "u", "basis": "register", "conf_status": "C"}
     return row(nuts_id, crop, None) | secret
+
+
+def write_regions(path: Path) -> None:
+    """Boundaries of the two regions that have outlines, and of their parent."""
+    shapes = {"FRH0": box(0, 0, 2, 1), "FRH01": box(0, 0, 1, 1), "FRH02": box(1, 0, 2, 1)}
+    table = {"NUTS_ID": list(shapes), "LEVL_CODE": [2, 3, 3], "NAME_LATN": ["Bretagne", "Côtes-d'Armor", "Finistère"]}
+    gpd.GeoDataFrame(table, geometry=list(shapes.values()), crs=4326).to_file(path)
+
+
+def write_agency(path: Path) -> None:
+    text = agency_file(declarations="declarations.gpkg")
+    path.write_text(text.replace("simulated-bretagne", "bretagne"), encoding="utf-8")
 
 
 def published() -> pd.DataFrame:
