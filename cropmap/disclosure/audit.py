@@ -21,6 +21,10 @@ from cropmap.errors import DisclosureError
 
 EXACT: Final = 1e-6
 """an interval narrower than this share of the figure (of 1 ha below 1 ha) gives the figure away"""
+NOTHING_HA: Final = 1e-6
+"""a hundredth of a square metre: what sums leave by floating point, and no parcel is"""
+ROUNDING: Final = 1e-11
+"""of the sum"""
 LARGEST: Final = 1e5
 """programmes are scaled so that no figure is above: HiGHS keeps rows to 1e-7, the 1e-12 of that"""
 PROBES: Final = 6
@@ -51,8 +55,9 @@ def feasible_intervals(structure: Structure, published: Floats, cells: Integers 
 
 
 def recoverable(structure: Structure, published: Floats) -> Integers:
-    """Hidden cells whose value follows from what is published; not those that lie under a published zero, which says
-    that nobody contributes to this figure there (a season without a model has mapped nothing anywhere).
+    """Hidden cells whose value follows from what is published; not those that must be zero because the others make up
+    their published sum: that says that nobody contributes to this figure there (a crop that the model does not know is
+    mapped nowhere, and a season without a model has mapped nothing at all).
 
     Every table found on the way that agrees with what is published is kept in mind: where two differ in a cell, its
     value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.
@@ -92,12 +97,17 @@ def recoverable_from_both(structure: Structure, published: Floats, earlier: Floa
 
 
 def _with_zeros(structure: Structure, published: Floats) -> Floats:
-    """[cells] with 0 for what is hidden under a published 0, at any depth."""
+    """[cells] with 0 for hidden parts of a published sum that leaves nothing for them, at any depth."""
     known = published.copy()
     parents, children = (structure.lines > 0).astype(float), (structure.lines < 0).astype(float)
-    while (zero := np.isnan(known) & (children.T @ (parents @ (known == 0)) > 0)).any():
+    while True:
+        total = parents @ np.nan_to_num(known)
+        left = structure.lines @ np.nan_to_num(known)
+        nothing = (parents @ np.isnan(known) == 0) & (left <= NOTHING_HA + ROUNDING * total)
+        zero = np.isnan(known) & (children.T @ nothing > 0)
+        if not zero.any():
+            return known
         known[zero] = 0.0
-    return known
 
 
 class ContradictionError(DisclosureError):

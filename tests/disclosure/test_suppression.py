@@ -243,3 +243,17 @@ def test_a_figure_that_nobody_contributes_to_gives_nothing_away() -> None:
     shown = published(nothing.values, pattern.hidden)
     assert not len(recoverable(table.structure, shown))
     assert not len(recoverable_from_both(table.structure, shown, shown))
+
+
+def test_what_a_sum_leaves_nothing_for_is_nobodys() -> None:
+    """A crop that the model does not know is mapped nowhere: that its hidden figure is 0 says nothing of a holding."""
+    crops = Axis.sums(["a", "b", "c", "d"], [("total", [0, 1, 2, 3])])
+    structure = Structure(crops, Axis.tree({"R": None}))
+
+    def found(*figures: float) -> list[str]:
+        return [structure.name(cell) for cell in recoverable(structure, np.array(figures)).tolist()]
+
+    assert found(94.76, 31.03, np.nan, np.nan, 94.76 + 31.03) == []
+    assert found(94.76, 31.03, np.nan, np.nan, 94.76 + 31.03 + 5) == [], "two share it"
+    assert found(94.76, 31.03, 0.0, np.nan, 94.76 + 31.03 + 5) == ["d/R"]
+    assert found(94.76, 31.03, 0.0, np.nan, 94.76 + 31.03 + 0.01) == ["d/R"], "one are of a holding"
