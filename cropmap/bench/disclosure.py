@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from cropmap.bench.disclosure_tables import RandomTable, optimum, random_table
+from cropmap.bench.disclosure_optimum import optimum
+from cropmap.bench.disclosure_tables import RandomTable, random_table
 from cropmap.disclosure import Contributions, Earlier, Figure, Pattern, check, protect
 from cropmap.disclosure.audit import recoverable_from_both
 from cropmap.disclosure.tables import Floats

@@ -3,8 +3,12 @@
 import numpy as np
 
 from cropmap.bench.disclosure import measure, revised
-from cropmap.bench.disclosure_tables import optimum, random_table
-from cropmap.disclosure.audit import feasible_intervals
+from cropmap.bench.disclosure_optimum import optimum
+from cropmap.bench.disclosure_tables import random_table
+from cropmap.disclosure import protect
+from cropmap.disclosure.audit import feasible_intervals, recoverable
+from cropmap.disclosure.pooled import unsafe_lines
+from cropmap.disclosure.singletons import exposures
 
 
 def test_quick_rows_have_no_failures_and_honest_sizes() -> None:
@@ -35,3 +39,18 @@ def test_the_optimum_protects_every_sensitive_cell() -> None:
     assert len(cells)
     assert (low[cells] <= x[cells] - asked.lower[cells] + 1e-4).all()
     assert (high[cells] >= x[cells] + asked.upper[cells] - 1e-4).all()
+
+
+def test_the_optimum_with_all_rules_breaks_none() -> None:
+    """The classical optimum of this table has an unsafe line; the other one costs more, and ours no less than that."""
+    table = random_table(6, crops=(1, 2, 5), regions=(1, 2, 4), holdings=40)
+    parts, sensitive = table.figure.contributions, table.primary.mask
+    (free, _), (bound, proven) = optimum(table), optimum(table, all_rules=True)
+    assert proven
+    assert len(unsafe_lines(table.structure, free, parts, table.needed, table.rules))
+    assert not len(unsafe_lines(table.structure, bound, parts, table.needed, table.rules))
+    assert not exposures(table.structure, bound, parts, sensitive)
+    assert not len(recoverable(table.structure, np.where(bound, np.nan, table.figure.values)))
+    ours = protect(table.structure, [table.figure], table.needed, table.rules, never_hidden=[table.total]).hidden
+    weights = [table.weight[one].sum() for one in (free, bound, ours)]
+    assert weights[0] < weights[1] <= 1.01 * weights[2]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cropmap.bench.disclosure_tables import RandomTable, optimum, random_table
+from cropmap.bench.disclosure_optimum import optimum
+from cropmap.bench.disclosure_tables import RandomTable, random_table
 from cropmap.disclosure import Axis, Earlier, Figure, Rules, Structure, check, protect
 from cropmap.disclosure.audit import feasible_intervals, recoverable, recoverable_from_both
 from cropmap.disclosure.protection import Protector
