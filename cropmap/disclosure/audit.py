@@ -7,8 +7,9 @@ chosen, of contributions or of the hidden values.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -29,6 +30,13 @@ LARGEST: Final = 1e5
 """programmes are scaled so that no figure is above: HiGHS keeps rows to 1e-7, the 1e-12 of that"""
 PROBES: Final = 6
 """random objectives per component, which show most cells to be uncertain at once"""
+Track: TypeAlias = Callable[[Iterable[int], int], Iterable[int]]
+"""shows progress over the cells of a step, given how many there are"""
+
+
+def untracked(cells: Iterable[int], total: int) -> Iterable[int]:
+    del total
+    return cells
 
 
 @dataclass(frozen=True)
@@ -40,21 +48,25 @@ class _Component:
     scale: float
 
 
-def feasible_intervals(structure: Structure, published: Floats, cells: Integers | None = None) -> tuple[Floats, Floats]:
+def feasible_intervals(
+    structure: Structure, published: Floats, cells: Integers | None = None, *, track: Track = untracked
+) -> tuple[Floats, Floats]:
     """(lowest, highest) [cells] ha for the hidden ones among `cells` (all where None); NaN for the others.
 
     Raises DisclosureError where no table agrees with what is published, or a programme is not solved.
     """
     low, high = np.full(structure.cells, np.nan), np.full(structure.cells, np.nan)
     asked = np.isnan(published) if cells is None else np.isin(np.arange(structure.cells), cells) & np.isnan(published)
-    for part in _components(structure, published):
-        for place in np.flatnonzero(asked[part.cells]):
-            cell = part.cells[place]
-            low[cell], high[cell] = (_extreme(structure, part, int(place), sign)[0] for sign in (1, -1))
+    parts = _components(structure, published)
+    asked_of = [(part, int(place)) for part in parts for place in np.flatnonzero(asked[part.cells])]
+    for number in track(range(len(asked_of)), len(asked_of)):
+        part, place = asked_of[number]
+        cell = part.cells[place]
+        low[cell], high[cell] = (_extreme(structure, part, place, sign)[0] for sign in (1, -1))
     return low, high
 
 
-def recoverable(structure: Structure, published: Floats) -> Integers:
+def recoverable(structure: Structure, published: Floats, *, track: Track = untracked) -> Integers:
     """Hidden cells whose value follows from what is published; not those that must be zero because the others make up
     their published sum: that says that nobody contributes to this figure there (a crop that the model does not know is
     mapped nowhere, and a season without a model has mapped nothing at all).
@@ -74,7 +86,7 @@ def recoverable(structure: Structure, published: Floats) -> Integers:
 
         for _ in range(PROBES):
             see(_probe(structure, part, rng.random(len(part.cells))))
-        for place in range(len(part.cells)):
+        for place in track(range(len(part.cells)), len(part.cells)):
             for sign in (1, -1):
                 if not _wide(low[place], high[place]):
                     value, x = _extreme(structure, part, place, sign)

@@ -11,11 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from cropmap.disclosure.audit import feasible_intervals, recoverable
+from cropmap.disclosure.audit import Track, feasible_intervals, recoverable, untracked
+from cropmap.disclosure.contributions import Figure
 from cropmap.disclosure.pooled import unsafe_lines
 from cropmap.disclosure.primary import Rules
 from cropmap.disclosure.singletons import exposures
-from cropmap.disclosure.suppression import Figure, Pattern
+from cropmap.disclosure.suppression import Pattern
 from cropmap.disclosure.tables import Integers, Structure
 
 CLOSE: Final = 1e-6
@@ -51,6 +52,7 @@ def check(
     rules: Rules,
     *,
     intervals: bool = True,
+    track: Track = untracked,
 ) -> Checked:
     """All figures of a protected table, as it is published, redundant nodes included. `intervals`: solve for every
     sensitive cell's own; without it `narrow` stays empty. Raises DisclosureError where a programme is not solved."""
@@ -61,16 +63,15 @@ def check(
         one = pattern.protection[figure.name]
         published = np.where(secret, np.nan, figure.values)
         asked = np.flatnonzero(one.mask & secret)
-        low, high = feasible_intervals(structure, published, asked if intervals else asked[:0])
+        low, high = feasible_intervals(structure, published, asked if intervals else asked[:0], track=track)
         x = figure.values[asked]
         slack = CLOSE * np.maximum(x, 1)
         tight = (low[asked] > x - one.lower[asked] + slack) | (high[asked] < x + one.upper[asked] - slack)
         found["narrow"].update(asked[tight].tolist())
-        found["recoverable"].update(recoverable(structure, published).tolist())
+        found["recoverable"].update(recoverable(structure, published, track=track).tolist())
         lines = unsafe_lines(structure, secret, figure.contributions, needed, rules, known=pattern.known)
         found["lines"].update(parent[lines].indices.tolist())
-        found["exposed"].update(
-            one.cell for one in exposures(structure, secret, figure.contributions, one.mask & secret)
-        )
+        guarded = one.mask & secret & ~pattern.known_to_one
+        found["exposed"].update(one.cell for one in exposures(structure, secret, figure.contributions, guarded))
     names = {key: tuple(structure.name(cell) for cell in sorted(cells)) for key, cells in found.items()}
     return Checked(names["recoverable"], names["narrow"], names["lines"], names["exposed"])

@@ -62,6 +62,16 @@ class Contributions:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One additive column of the table."""
+
+    name: str
+    values: Floats
+    """[cells] ha, not negative; sums hold exactly"""
+    contributions: Contributions
+
+
+@dataclass(frozen=True)
 class Largest:
     """Arrays [cells]."""
 

@@ -6,15 +6,38 @@ nothing but its parent, which is published under its own rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from cropmap.disclosure.contributions import Contributions
-from cropmap.disclosure.primary import Rules
+from cropmap.disclosure.contributions import Contributions, Figure
+from cropmap.disclosure.primary import Rules, primary
 from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
 from cropmap.errors import DisclosureError
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Arrays [cells]."""
+
+    hidden: Mask
+    width: Floats
+    """ha by which a cell that was added must stay uncertain: what the pool lacks, because who knows the added cell
+    knows the pool; else 0"""
+
+
+@dataclass(frozen=True)
+class _Pools:
+    """The hidden children of open parents; arrays [lines]."""
+
+    line: Integers
+    needed: Integers
+    """holdings: the strictest of the pooled cells"""
+    contributions: Contributions
+    """its cells count the lines here"""
+    member: sparse.csr_array
+    """[lines, cells]"""
 
 
 def unsafe_lines(
@@ -31,44 +54,35 @@ def unsafe_lines(
     The pool must satisfy the strictest of its cells: the difference of a NUTS-2 and some NUTS-3 figures is a
     small-area figure. A line whose open cells are all `known` from an earlier release implies nothing that is new.
     """
-    parent, child = _parents(structure), _children(structure)
-    contributing = contributions.holdings(structure.cells) > 0
-    pools = sparse.csr_array(child.multiply(hidden[None, :]))
-    pools.eliminate_zeros()
-    open_children = child @ (contributing & ~hidden).astype(float)
-    lines = np.flatnonzero(~hidden[parent] & (np.diff(pools.indptr) > 0) & (open_children > 0))
-    if known is not None:
-        fresh = child @ (contributing & ~hidden & ~known).astype(float)
-        lines = lines[~known[parent[lines]] | (fresh[lines] > 0)]
-    if not len(lines):
-        return lines
-    member = sparse.coo_array(pools[lines])
-    of_line, cell = member.coords
-    limit = np.zeros(len(lines), dtype=np.intp)
-    np.maximum.at(limit, of_line, needed[cell])
-    return lines[rules.sensitive(_pool(contributions, of_line, cell, structure.cells), limit)]
+    pools = _pools(structure, hidden, contributions, needed, known)
+    return pools.line[rules.sensitive(pools.contributions, pools.needed)]
 
 
 def close_lines(
     structure: Structure,
     hidden: Mask,
-    contributions: Contributions,
+    figure: Figure,
     needed: Integers,
     rules: Rules,
     *,
     weight: Floats,
     open_: Mask,
     known: Mask,
-) -> Mask:
+) -> Closed:
     """`hidden` with the cheapest siblings added until no line is unsafe; the parent where no sibling is left.
 
     Raises DisclosureError where parent and siblings all stay open.
     """
-    hidden, parent, child = hidden.copy(), _parents(structure), _children(structure)
-    contributing = contributions.holdings(structure.cells) > 0
-    while len(unsafe := unsafe_lines(structure, hidden, contributions, needed, rules, known=known)):
+    hidden, width = hidden.copy(), np.zeros(structure.cells)
+    parent, child = _parents(structure), _children(structure)
+    contributing = figure.contributions.holdings(structure.cells) > 0
+    while True:
+        pools = _pools(structure, hidden, figure.contributions, needed, known)
+        unsafe = primary(pools.contributions, pools.member @ figure.values, pools.needed, rules)
+        if not unsafe.mask.any():
+            return Closed(hidden, width)
         touched: set[int] = set()
-        for line in unsafe:
+        for line, lacks in zip(pools.line[unsafe.mask], unsafe.upper[unsafe.mask], strict=True):
             siblings = child.indices[child.indptr[line] : child.indptr[line + 1]]
             if touched & {*siblings.tolist(), int(parent[line])}:
                 continue  # another line has changed this one; look at it again
@@ -82,8 +96,27 @@ def close_lines(
                 )  # fmt: skip
             cheapest = int(choice[np.lexsort((choice, weight[choice]))[0]])
             hidden[cheapest] = True
+            width[cheapest] = lacks
             touched.add(cheapest)
-    return hidden
+
+
+def _pools(
+    structure: Structure, hidden: Mask, contributions: Contributions, needed: Integers, known: Mask | None
+) -> _Pools:
+    parent, child = _parents(structure), _children(structure)
+    contributing = contributions.holdings(structure.cells) > 0
+    pools = sparse.csr_array(child.multiply(hidden[None, :]))
+    pools.eliminate_zeros()
+    open_children = child @ (contributing & ~hidden).astype(float)
+    lines = np.flatnonzero(~hidden[parent] & (np.diff(pools.indptr) > 0) & (open_children > 0))
+    if known is not None:
+        fresh = child @ (contributing & ~hidden & ~known).astype(float)
+        lines = lines[~known[parent[lines]] | (fresh[lines] > 0)]
+    member = sparse.csr_array(pools[lines])
+    of_line, cell = sparse.coo_array(member).coords
+    limit = np.zeros(len(lines), dtype=np.intp)
+    np.maximum.at(limit, of_line, needed[cell])
+    return _Pools(lines, limit, _pool(contributions, of_line, cell, structure.cells), member)
 
 
 def _parents(structure: Structure) -> Integers:
@@ -97,10 +130,10 @@ def _children(structure: Structure) -> sparse.csr_array:
     return sparse.csr_array((structure.lines < 0).astype(float))
 
 
-def _pool(contributions: Contributions, of_line: Integers, cell: Sequence[int] | Integers, cells: int) -> Contributions:
+def _pool(contributions: Contributions, of_line: Integers, cell: Integers, cells: int) -> Contributions:
     """Contributions to lines; a cell may lie in several."""
     order = np.argsort(cell, kind="stable")
-    lines, starts = np.asarray(of_line)[order], np.searchsorted(np.asarray(cell)[order], np.arange(cells + 1))
+    lines, starts = of_line[order], np.searchsorted(cell[order], np.arange(cells + 1))
     times = np.diff(starts)[contributions.cell]
     rows = np.repeat(np.arange(len(contributions.cell)), times)
     offset = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)

@@ -28,8 +28,6 @@ HIDDEN_COST: Final = 1e-4
 SUPPORT: Final = 1e-6
 """flows below, in units of the protection asked for, are the solver's tolerance"""
 MET: Final = 1 - 1e-6
-LEAST_ROOM: Final = 1e-3
-"""of a figure: with less room than that it is as good as published"""
 ROOM_TAKEN: Final = 0.999
 """of the room that is left: at its very end a programme may fail by rounding"""
 
@@ -56,65 +54,51 @@ class Protector:
     """[cells] known to everyone: never hidden, never moved"""
     scopes: Scopes | None = None
     """parts of the table that are tried before the whole; None: the whole at once"""
-    yields: bool = False
-    """whether cells are open because an earlier release showed them: what it gave away is not to be had back"""
+    least_room: Floats | None = None
+    """[cells] ha that will do where an earlier release showed cells: what it gave away is not to be had back. None:
+    there is none, and every cell gets what it asks for"""
     _systems: dict[bytes, tuple[Integers, sparse.csr_array]] = field(default_factory=dict, init=False, repr=False)
     reach_up: Floats = field(init=False)
     reach_down: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
         self.reach_up, self.reach_down = np.zeros_like(self.values), np.zeros_like(self.values)
 
-    def protect(
-        self,
-        hidden: Mask,
-        cells: Iterable[int],
-        upper: Floats,
-        lower: Floats,
-        *,
-        reweightings: int = REWEIGHTINGS,
-        allowed: Mask | None = None,
-    ) -> Mask:
+    def protect(self, hidden: Mask, cells: Iterable[int], upper: Floats, lower: Floats) -> Mask:
         """`hidden` and what else must be hidden so that each of `cells`, in this order, may lie anywhere in
-        [x - lower, x + upper]. `allowed` [cells]: only these may be hidden; all that are not open where None.
+        [x - lower, x + upper].
 
         With scopes, a flow is looked for in the smallest part around the cell first. A flow that leaves everything
         outside its part as it is satisfies all sums of the table, so what a part finds holds for the whole.
 
-        Where an earlier release leaves less room (`yields`), `upper` and `lower` are lowered to what is left.
+        Where an earlier release leaves less room, `upper` and `lower` are lowered to what is left (`least_room`).
         Raises DisclosureError, naming the cell, where nothing can protect it.
         """
         hidden = hidden.copy()
-        movable = ~self.open if allowed is None else allowed & ~self.open
         for cell in cells:
             for amount, reach, width in ((upper[cell], self.reach_up, upper), (-lower[cell], self.reach_down, lower)):
                 if abs(amount) > 0 and reach[cell] < MET * abs(amount):
-                    flow = self.strongest_flow(cell, float(amount), hidden, movable, reweightings=reweightings)
+                    flow = self.strongest_flow(cell, float(amount), hidden, ~self.open)
                     if abs(flow[cell]) < MET * abs(amount):
                         width[cell] = abs(flow[cell])
                     self._remember(flow)
                     hidden |= flow != 0
         return hidden
 
-    def strongest_flow(
-        self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS
-    ) -> Floats:
+    def strongest_flow(self, cell: int, amount: float, hidden: Mask, movable: Mask) -> Floats:
         """As `flow`, in the nearest part that has one; as far as it goes where an earlier release leaves less room."""
         for part in self.scopes.around(cell) if self.scopes else ():
             try:
-                return self.flow(cell, amount, hidden, movable & part, reweightings=reweightings)
+                return self.flow(cell, amount, hidden, movable & part)
             except UnprotectableError:
                 continue
         try:
-            return self.flow(cell, amount, hidden, movable, reweightings=reweightings)
+            return self.flow(cell, amount, hidden, movable)
         except UnprotectableError:
-            room = self._room(cell, amount, movable) if self.yields else 0.0
-            if room < LEAST_ROOM * self.values[cell] or room == 0:
+            room = 0.0 if self.least_room is None else self._room(cell, amount, movable)
+            if self.least_room is None or room < self.least_room[cell] or room == 0:
                 raise
-            return self.flow(cell, float(np.copysign(room, amount)), hidden, movable, reweightings=reweightings)
+            return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
 
     def _room(self, cell: int, amount: float, movable: Mask) -> float:
         """ha: how far the cell can be moved at all, at most by `amount`."""

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cropmap.disclosure import Axis, Contributions, Earlier, Figure, Rules, Structure, check, protect
-from cropmap.disclosure.audit import recoverable, recoverable_from_both
-from cropmap.disclosure.scopes import SPLIT_CELLS
+from cropmap.disclosure.audit import Track, recoverable, recoverable_from_both
 from cropmap.disclosure.tables import Floats, Integers, Mask
 from cropmap.errors import DisclosureError
 from cropmap.progress import track
@@ -26,6 +25,8 @@ from cropmap.statistics.rows import Level
 
 FIGURES: Final = {"estimate_ha": "assigned", "declared_ha": "declared", "mapped_ha": "mapped"}
 """additive columns, and whose areas make them up; the first sets the price of hiding a cell"""
+INTERVAL_CELLS: Final = 12_000
+"""up to here every sensitive cell's interval is solved for: how long that takes is measured so far"""
 TRACKED_CELLS: Final = 1_000
 """smaller tables are done before a bar is drawn"""
 NAMED: Final = 5
@@ -141,8 +142,9 @@ def _hidden(
         mask = np.logical_or.reduce(masks)
         return mask, {"primary_cells": int(mask.sum())}
     earlier = protection.earlier.on(structure) if protection.earlier else None
-    pattern = protect(structure, figures, needed, rules, earlier=earlier, track=_shown)
-    checked = check(structure, figures, pattern, needed, rules, intervals=structure.cells <= SPLIT_CELLS)
+    solved = structure.cells <= INTERVAL_CELLS
+    pattern = protect(structure, figures, needed, rules, earlier=earlier, track=_shown("suppress"))
+    checked = check(structure, figures, pattern, needed, rules, intervals=solved, track=_shown("audit"))
     if not checked.safe:
         worst = {name: cells for name, cells in vars(checked).items() if cells}
         raise DisclosureError(
@@ -157,12 +159,16 @@ def _hidden(
         "secondary_cells": int(pattern.secondary.sum()),
         "already_published": [structure.name(cell) for cell in np.flatnonzero(pattern.already_published).tolist()],
         "weakened": [structure.name(cell) for cell in np.flatnonzero(pattern.weakened).tolist()],
-        "audit": checked.counts() | {"intervals_solved": structure.cells <= SPLIT_CELLS},
+        "known_to_one": [structure.name(cell) for cell in np.flatnonzero(pattern.known_to_one).tolist()],
+        "audit": checked.counts() | {"intervals_solved": solved},
     }
 
 
-def _shown(cells: Iterable[int], total: int) -> Iterable[int]:
-    return track(cells, "suppress", total=total, unit="cells") if total > TRACKED_CELLS else cells
+def _shown(step: str) -> Track:
+    def shown(cells: Iterable[int], total: int) -> Iterable[int]:
+        return track(cells, step, total=total, unit="cells") if total > TRACKED_CELLS else cells
+
+    return shown
 
 
 def _crops(cols: Columns) -> Axis:
