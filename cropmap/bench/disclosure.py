@@ -3,11 +3,13 @@
 Parts: `tables` (130 cells each: hidden cells, and the four ways in which a pattern could fail), `optimum` (weight of
 the hidden cells beside the exact optimum, on small tables), `releases` (a second release of revised figures, attacked
 together with the first; beside it a second release that knows nothing of the first), `large` (60 crop items in 4
-levels x 51 regions, 3,060 cells, in processor seconds of one thread).
+levels x 51 regions, 3,060 cells, in processor seconds of one thread), `huge` (80 x 143 regions, 11,440 cells, with the
+three figures of a season).
 """
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -22,21 +24,30 @@ from cropmap.disclosure.tables import Floats
 from cropmap.errors import DisclosureError
 from cropmap.progress import track
 
-PARTS: Final = ("tables", "optimum", "releases", "large")
-COUNTS: Final = {"tables": 200, "optimum": 20, "releases": 100, "large": 1}
-QUICK: Final = {"tables": 2, "optimum": 1, "releases": 1, "large": 0}
+PARTS: Final = ("tables", "optimum", "releases", "large", "huge")
+COUNTS: Final = {"tables": 200, "optimum": 20, "releases": 100, "large": 1, "huge": 1}
+QUICK: Final = {"tables": 2, "optimum": 1, "releases": 1, "large": 0, "huge": 0}
 REVISION: Final = 0.05
 """a holding's areas move by up to this share between two releases"""
 LARGE_CROPS: Final = (1, 4, 15, 40)
 LARGE_REGIONS: Final = (1, 2, 8, 40)
 LARGE_HOLDINGS: Final = 130
+HUGE_CROPS: Final = (1, 5, 20, 54)
+HUGE_REGIONS: Final = (1, 14, 27, 101)
+"""as many NUTS regions as France has"""
+HUGE_HOLDINGS: Final = 2_000
+HUGE_RAREST: Final = 1e-3
+UNDECLARED: Final = 0.08
+"""of the holdings"""
+MAPPED_SPREAD: Final = 0.2
+"""by up to which share a holding's mapped areas differ from its true ones"""
 
 
-def measure(parts: Sequence[str] = PARTS, *, quick: bool = False) -> list[dict[str, Any]]:
-    """One row per part."""
+def measure(parts: Sequence[str] = PARTS, *, quick: bool = False, first_seed: int = 0) -> list[dict[str, Any]]:
+    """One row per part; tables of the seeds from `first_seed` on."""
     counts = QUICK if quick else COUNTS
-    how = {"tables": _tables, "optimum": _optimum, "releases": _releases, "large": _large}
-    return [{"part": part} | how[part](counts[part]) for part in parts if counts[part]]
+    how = {"tables": _tables, "optimum": _optimum, "releases": _releases, "large": _large, "huge": _huge}
+    return [{"part": part} | how[part](range(first_seed, first_seed + counts[part])) for part in parts if counts[part]]
 
 
 def _protected(table: RandomTable, **changes: Any) -> Pattern:
@@ -45,10 +56,10 @@ def _protected(table: RandomTable, **changes: Any) -> Pattern:
     )  # fmt: skip
 
 
-def _tables(count: int) -> dict[str, Any]:
+def _tables(seeds: range) -> dict[str, Any]:
     found, primary, hidden, refused = dict.fromkeys(("recoverable", "narrow", "unsafe_lines", "exposed"), 0), [], [], 0
     cells, started = 0, time.process_time()
-    for seed in track(range(count), "tables", total=count, unit="tables"):
+    for seed in track(seeds, "tables", total=len(seeds), unit="tables"):
         table = random_table(seed)
         try:
             pattern = _protected(table)
@@ -60,31 +71,36 @@ def _tables(count: int) -> dict[str, Any]:
         primary.append(int(pattern.primary.sum()))
         hidden.append(int(pattern.hidden.sum()))
         cells = table.structure.cells
-    seconds = (time.process_time() - started) / count
+    seconds = (time.process_time() - started) / len(seeds)
     return {
-        "tables": count, "cells": cells, "primary": round(float(np.mean(primary)), 1),
+        "tables": len(seeds), "cells": cells, "primary": round(float(np.mean(primary)), 1),
         "hidden": round(float(np.mean(hidden)), 1), "refused": refused, **found, "cpu_s_per_table": round(seconds, 2),
     }  # fmt: skip
 
 
-def _optimum(count: int) -> dict[str, Any]:
-    ratios, proven = [], 0
-    cells = 0
-    for seed in track(range(count), "optimum", total=count, unit="tables"):
+def _optimum(seeds: range) -> dict[str, Any]:
+    """Beside the classical optimum, and beside the one that keeps all rules of ours."""
+    classical, ours, proven, cells = [], [], 0, 0
+    for seed in track(seeds, "optimum", total=len(seeds), unit="tables"):
         table = random_table(seed, crops=(1, 2, 5), regions=(1, 2, 4), holdings=40)
-        best, optimal = optimum(table)
-        proven += optimal
-        ratios.append(float(table.weight[_protected(table).hidden].sum() / table.weight[best].sum()))
+        if not table.primary.mask.any():
+            continue
+        weight = table.weight[_protected(table).hidden].sum()
+        (free, first), (bound, second) = optimum(table), optimum(table, all_rules=True)
+        classical.append(float(weight / table.weight[free].sum()))
+        ours.append(float(weight / table.weight[bound].sum()))
+        proven += first and second
         cells = table.structure.cells
     return {
-        "tables": count, "cells": cells, "weight_over_optimum": round(float(np.mean(ratios)), 3),
-        "largest": round(max(ratios), 3), "proven": proven,
+        "tables": len(ours), "cells": cells, "weight_over_optimum": round(float(np.mean(classical)), 3),
+        "largest": round(max(classical), 3), "over_optimum_with_all_rules": round(float(np.mean(ours)), 3),
+        "largest_with_all_rules": round(max(ours), 3), "proven": proven,
     }  # fmt: skip
 
 
-def _releases(count: int) -> dict[str, Any]:
-    kept, alone, weakened, refused, cells = 0, 0, 0, 0, 0
-    for seed in track(range(count), "releases", total=count, unit="pairs"):
+def _releases(seeds: range) -> dict[str, Any]:
+    kept, alone, weakened, to_one, refused, cells = 0, 0, 0, 0, 0, 0
+    for seed in track(seeds, "releases", total=len(seeds), unit="pairs"):
         first = random_table(seed)
         second = revised(first, seed)
         one = _protected(first)
@@ -97,10 +113,11 @@ def _releases(count: int) -> dict[str, Any]:
         kept += _both(first, second, one, two) > 0
         alone += _both(first, second, one, free) > 0
         weakened += int(two.weakened.sum())
+        to_one += int(two.known_to_one.sum())
         cells += int(two.primary.sum())
     return {
-        "pairs": count, "recoverable": kept, "recoverable_if_forgotten": alone, "primary": cells,
-        "weakened": weakened, "refused": refused,
+        "pairs": len(seeds), "recoverable": kept, "recoverable_if_forgotten": alone, "primary": cells,
+        "weakened": weakened, "known_to_one": to_one, "refused": refused,
     }  # fmt: skip
 
 
@@ -125,16 +142,48 @@ def _with(table: RandomTable, values: Floats, parts: Contributions) -> RandomTab
     return RandomTable(table.structure, figure, table.needed, table.total, table.rules)
 
 
-def _large(count: int) -> dict[str, Any]:
-    assert count == 1
-    table = random_table(0, crops=LARGE_CROPS, regions=LARGE_REGIONS, holdings=LARGE_HOLDINGS)
+def _large(seeds: range) -> dict[str, Any]:
+    table = random_table(seeds[0], crops=LARGE_CROPS, regions=LARGE_REGIONS, holdings=LARGE_HOLDINGS)
+    return _timed(table, [table.figure])
+
+
+def _huge(seeds: range) -> dict[str, Any]:
+    table = random_table(
+        seeds[0], crops=HUGE_CROPS, regions=HUGE_REGIONS, holdings=HUGE_HOLDINGS, needed_lowest=10, rarest=HUGE_RAREST
+    )
+    return _timed(table, [table.figure, *_other_columns(table, seeds[0])])
+
+
+def _other_columns(table: RandomTable, seed: int) -> list[Figure]:
+    """Declared areas, which some holdings lack, and mapped ones, which are not quite the true ones."""
+    parts, rng = table.figure.contributions, np.random.default_rng(seed)
+    holdings = int(parts.holding.max()) + 1
+    declares = (rng.random(holdings) >= UNDECLARED).astype(float)
+    mapped = rng.uniform(1 - MAPPED_SPREAD, 1 + MAPPED_SPREAD, holdings)
+    figures = []
+    for name, lift in (("declared_ha", declares), ("mapped_ha", mapped)):
+        moved = Contributions.of(parts.cell, parts.holding, parts.area * lift[parts.holding])
+        values = np.bincount(moved.cell, moved.area, minlength=table.structure.cells).astype(float)
+        figures.append(Figure(name, values, moved))
+    return figures
+
+
+def _timed(table: RandomTable, figures: Sequence[Figure]) -> dict[str, Any]:
+    """Processor seconds, and the peak memory of the process up to here."""
     started = time.process_time()
-    pattern = _protected(table, track=lambda cells, total: track(cells, "suppress", total=total, unit="cells"))
+    pattern = protect(
+        table.structure, figures, table.needed, table.rules, never_hidden=[table.total],
+        track=lambda cells, total: track(cells, "suppress", total=total, unit="cells"),
+    )  # fmt: skip
     protected = time.process_time()
-    checked = check(table.structure, [table.figure], pattern, table.needed, table.rules)
+    checked = check(
+        table.structure, figures, pattern, table.needed, table.rules,
+        track=lambda cells, total: track(cells, "audit", total=total, unit="cells"),
+    )  # fmt: skip
     audited = time.process_time()
     return {
-        "cells": table.structure.cells, "primary": int(pattern.primary.sum()), "hidden": int(pattern.hidden.sum()),
-        **checked.counts(), "cpu_s_suppression": round(protected - started, 1),
-        "cpu_s_audit": round(audited - protected, 1),
+        "cells": table.structure.cells, "figures": len(figures), "primary": int(pattern.primary.sum()),
+        "hidden": int(pattern.hidden.sum()), **checked.counts(),
+        "cpu_s_suppression": round(protected - started, 1), "cpu_s_audit": round(audited - protected, 1),
+        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }  # fmt: skip

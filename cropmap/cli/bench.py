@@ -245,8 +245,9 @@ def flags(
 @bench.command("disclosure")
 def disclosure(
     part: Annotated[
-        list[str] | None, typer.Option("--part", help="tables, optimum, releases or large; again for several")
+        list[str] | None, typer.Option("--part", help="tables, optimum, releases, large or huge; again for several")
     ] = None,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the random tables")] = 0,
     quick: Quick = False,
     home: Home = None,
     as_json: AsJson = False,
@@ -257,7 +258,7 @@ def disclosure(
 
     if unknown := set(part or ()) - set(PARTS):
         raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(PARTS)}", where="--part")
-    rows = measure(part or PARTS, quick=quick)
+    rows = measure(part or PARTS, quick=quick, first_seed=first_seed)
     if as_json:
         say({"rows": rows}, as_json=True)
         return
