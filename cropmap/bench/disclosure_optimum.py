@@ -95,7 +95,7 @@ def _solved(table: RandomTable, cuts: Sequence[_Cut]) -> tuple[Mask, bool]:
         constraints=LinearConstraint(
             sparse.csc_array(sparse.vstack(rows)), np.concatenate(lower), np.concatenate(upper)
         ),
-        options={"mip_rel_gap": 0.01, "presolve": False},  # presolving, HiGHS writes to stdout
+        options={"mip_rel_gap": 0.01, "presolve": False},  # presolving, HiGHS writes to stdout more often
     )
     if result.x is None:
         raise DisclosureError(f"no optimum was found ({result.message})", where="optimum", mend="Take a smaller table")

@@ -22,8 +22,9 @@ from cropmap.disclosure.search import Search
 from cropmap.disclosure.tables import Integers, Mask, Structure
 from cropmap.disclosure.thinning import thinned
 
-CLEAN_UP_CELLS: Final = 2_000
-"""above, freeing needless cells takes longer than the search itself, for two hidden cells in a hundred"""
+CLEAN_UP_CELLS: Final = 3_000
+"""cells times figures: above, freeing needless cells takes longer than the search itself, for two hidden cells in a
+hundred"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def protect(
         (earlier or Earlier.none(structure)).merged(cell, cells=table.cells), track,
     )  # fmt: skip
     hidden = search.run()
-    if table.cells <= CLEAN_UP_CELLS if clean_up is None else clean_up:
+    if table.cells * len(figures) <= CLEAN_UP_CELLS if clean_up is None else clean_up:
         hidden = thinned(search, hidden)
     kept = search.kept()
     return Pattern(
