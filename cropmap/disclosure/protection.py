@@ -17,6 +17,7 @@ from scipy import sparse
 
 from cropmap.disclosure.linear import minimise
 from cropmap.disclosure.scopes import Scopes
+from cropmap.disclosure.singletons import components
 from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
 from cropmap.errors import DisclosureError
 
@@ -57,7 +58,10 @@ class Protector:
     least_room: Floats | None = None
     """[cells] ha that will do where an earlier release showed cells: what it gave away is not to be had back. None:
     there is none, and every cell gets what it asks for"""
-    _systems: dict[bytes, tuple[Integers, sparse.csr_array]] = field(default_factory=dict, init=False, repr=False)
+    _parts: dict[bytes, Integers] = field(default_factory=dict, init=False, repr=False)
+    _systems: dict[tuple[bytes, int], tuple[Integers, sparse.csr_array]] = field(
+        default_factory=dict, init=False, repr=False
+    )
     reach_up: Floats = field(init=False)
     reach_down: Floats = field(init=False)
 
@@ -102,7 +106,7 @@ class Protector:
 
     def _room(self, cell: int, amount: float, movable: Mask) -> float:
         """ha: how far the cell can be moved at all, at most by `amount`."""
-        columns, both = self._system(movable)
+        columns, both = self._system(movable, cell)
         place = int(np.searchsorted(columns, cell))
         up, down = (place, len(columns) + place) if amount > 0 else (len(columns) + place, place)
         highest = np.concatenate([np.full(len(columns), np.inf), self.values[columns] / abs(amount)])
@@ -119,7 +123,7 @@ class Protector:
     ) -> Floats:
         """[cells] ha: the cheapest of the flows found that move `cell` by `amount`; zero outside `movable`."""
         size = abs(amount)
-        columns, both = self._system(movable)
+        columns, both = self._system(movable, cell)
         place = int(np.searchsorted(columns, cell))
         limit = self.values[columns] / size
         price = np.where(hidden[columns], HIDDEN_COST, 1.0) * np.maximum(self.weight[columns], 1e-3)
@@ -157,17 +161,22 @@ class Protector:
         flow[columns] = best * size
         return flow
 
-    def _system(self, movable: Mask) -> tuple[Integers, sparse.csr_array]:
-        """(movable cells, M of them beside its negative): the same for every cell of a step."""
+    def _system(self, movable: Mask, cell: int) -> tuple[Integers, sparse.csr_array]:
+        """(movable cells that hang together with `cell`, M of them beside its negative): the same for many cells."""
         key = np.packbits(movable).tobytes()
-        if key not in self._systems:
+        if key not in self._parts:
             if self.scopes is None:
+                self._parts.clear()
                 self._systems.clear()
-            columns = np.flatnonzero(movable)
+            self._parts[key] = np.full(len(movable), -1)
+            self._parts[key][movable] = components(self.structure, movable)
+        part = int(self._parts[key][cell])
+        if (key, part) not in self._systems:
+            columns = np.flatnonzero(self._parts[key] == part)
             matrix = self.structure.matrix[:, columns]
             matrix = matrix[np.diff(matrix.indptr) > 0]
-            self._systems[key] = columns, sparse.csr_array(sparse.hstack([matrix, -matrix]))
-        return self._systems[key]
+            self._systems[key, part] = columns, sparse.csr_array(sparse.hstack([matrix, -matrix]))
+        return self._systems[key, part]
 
     def _remember(self, flow: Floats) -> None:
         self.reach_up = np.maximum(self.reach_up, flow)
