@@ -18,6 +18,8 @@ HIDDEN_STATUSES: Final = frozenset("CP")
 """CONF_STATUS of a cell whose figures nobody outside may see"""
 LOCAL: Final = "local:"
 UNSPECIFIED: Final = "_unspecified"
+LEAST_DRAWN_HA: Final = 0.1
+"""a crop with less has no bar that could be seen, and its map would compare noise"""
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,13 @@ class CropAreas:
 
     @cached_property
     def drawn(self) -> tuple[Crop, ...]:
-        """Crops for maps and bars: shown in the head region and larger than nothing, no sum beside its own parts."""
+        """Crops for maps and bars: shown in the head region, not next to nothing there, no sum beside its own parts."""
         shown = {crop.label for crop in self.crops if self._size(crop)}
         return tuple(crop for crop in self.crops if self._size(crop) and not shown & set(crop.members))
 
     def _size(self, crop: Crop) -> float:
         figures = self.at(self.head.nuts_id, crop.code)
-        return figures.estimate_ha if figures else 0.0
+        return figures.estimate_ha if figures and figures.estimate_ha >= LEAST_DRAWN_HA else 0.0
 
 
 def head_region(codes: Collection[str], *, asked: str | None) -> str | None:

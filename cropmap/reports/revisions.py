@@ -34,9 +34,12 @@ class RevisedRow:
 class RevisionSummary:
     caption: str
     compared: int
+    """cells that both releases show"""
+    hidden: int
+    """cells that one of the two hides, or both: counted, not listed"""
     outside: int
     rows: tuple[RevisedRow, ...]
-    """what differs: outside the earlier interval first, then the largest changes; hidden cells last"""
+    """what differs: outside the earlier interval first, then the largest changes"""
     not_shown: int
 
 
@@ -46,13 +49,16 @@ def revision_summary(revisions: Revisions, areas: CropAreas) -> RevisionSummary:
     keys = zip(revisions.table["nuts_id"], revisions.table["crop"], strict=True)
     table = revisions.table[[key in areas.cells for key in keys]].to_dict("records")
     rows = [_row(row, areas, labels) for row in table]
+    apart = (Revision.UNCHANGED, Revision.CONFIDENTIAL)
     changed = [
-        (row, -_size(change, row)) for row, change in zip(rows, table, strict=True) if row.state != Revision.UNCHANGED
-    ]
+        (row, -_size(change, row)) for row, change in zip(rows, table, strict=True)
+        if row.state not in apart and not row.hidden
+    ]  # fmt: skip
     changed.sort(key=lambda one: (not one[0].outside_interval, one[1], one[0].nuts_id, one[0].crop))
     return RevisionSummary(
         revisions.caption,
-        compared=len(rows),
+        compared=sum(not (row.hidden or pd.isna(one["change_ha"])) for row, one in zip(rows, table, strict=True)),
+        hidden=sum(row.state == Revision.CONFIDENTIAL or row.hidden for row in rows),
         outside=sum(row.outside_interval for row in rows),
         rows=tuple(row for row, _ in changed[:SHOWN]),
         not_shown=max(len(changed) - SHOWN, 0),

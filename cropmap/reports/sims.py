@@ -189,7 +189,8 @@ def _process(report: Report) -> Said:
         "S.17": ("See practice.", None),
         "S.17.2": (
             f"{revised.caption}" if revised else "Held against no earlier release.",
-            {"cells_compared": revised.compared, "outside_interval": revised.outside} if revised else None,
+            {"cells_compared": revised.compared, "outside_interval": revised.outside, "confidential": revised.hidden}
+            if revised else None,
         ),
         "S.18": ("See the headings below.", None),
         "S.18.1": (source, {"acquisitions": facts.n_acquisitions}),

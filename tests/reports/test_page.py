@@ -96,7 +96,8 @@ def test_bars_revisions_quality_and_method(page: Element) -> None:
     ]  # fmt: skip
     assert "Confidential here, without a bar or a map: R1000." in text(section(page, "bars"))
     revisions = text(section(page, "revisions"))
-    assert "Release 2 against release 1 (first): 5 cells compared, 1 outside the interval." in revisions
+    assert "Release 2 against release 1 (first): 3 cells compared, 1 outside the earlier interval," in revisions
+    assert "1 confidential in one of the two or in both" in revisions
     assert "+500 +20.0\u202f% revised outside the interval" in revisions
     quality = text(section(page, "quality"))
     for said in (
