@@ -89,6 +89,15 @@ def published_seasons(connection: Connection, *, agency: str | None = None) -> l
 
 
 @database_errors()
+def published_run(connection: Connection, *, agency: str, season: int) -> str | None:
+    """run_id of what is published of the season; None where nothing is."""
+    row = connection.execute(
+        "SELECT run_id FROM published WHERE (agency, season) = (%s, %s)", (agency, season)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+@database_errors()
 def statistics(
     connection: Connection,
     *,

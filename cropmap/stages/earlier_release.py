@@ -18,8 +18,7 @@ def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | Non
     where there is neither. For the run that is published itself it is what that run was held against, so that it can
     be made again."""
     with context.connect() as connection:
-        known = queries.published_seasons(connection, agency=context.agency.agency)
-        published = next((str(row["run_id"]) for row in known if row["season"] == context.season.year), None)
+        published = queries.published_run(connection, **context.key)
         disclosure = _disclosure(connection, published)
         if published == run_id:
             published = disclosure.get("earlier_release")

@@ -81,8 +81,7 @@ def open_release(
 def release_of_published(settings: Settings, *, agency: str, season: int) -> int | None:
     """Number of the last release that was made from the run that is published now; None where it was not released."""
     with connect(ready_database(settings)) as connection:
-        known = queries.published_seasons(connection, agency=agency)
-        pointer = next((row["run_id"] for row in known if row["season"] == season), None)
+        pointer = queries.published_run(connection, agency=agency, season=season)
         made = [one.number for one in releases.read_releases(connection, agency=agency, season=season)
                 if one.run_id == pointer]  # fmt: skip
     return made[-1] if made else None
@@ -98,8 +97,7 @@ def list_releases(settings: Settings, *, agency: str | None, season: int | None)
 
 
 def _published(connection: Connection, context: SeasonContext, *, where: str) -> tuple[runs.Run, pd.DataFrame]:
-    known = queries.published_seasons(connection, agency=context.agency.agency)
-    pointer = next((row["run_id"] for row in known if row["season"] == context.season.year), None)
+    pointer = queries.published_run(connection, **context.key)
     run = runs.read_run(connection, pointer) if pointer else None
     rows = pd.DataFrame(queries.statistics(connection, run_id=pointer) if pointer else [])
     if run is None:

@@ -131,7 +131,7 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> dic
     legend = context.agency.read_legend()
     with context.connect() as connection:
         campaigns = reviews.read_campaigns(connection, **context.key)
-        published = _published_run(context, connection)
+        published = queries.published_run(connection, **context.key) or ""
         chosen = _chosen(campaigns, campaign, published)
         sample = reviews.read_sample(connection, chosen.campaign_id)
         assessed = assessed_parcels(context, connection, chosen.run_id)
@@ -169,18 +169,13 @@ def run_statement(context: SeasonContext, run_id: str) -> str:
 
 def published_list(context: SeasonContext, connection: Connection) -> tuple[str, dict[str, Any]]:
     """(run, what it said of its list)."""
-    run_id = _published_run(context, connection)
+    run_id = queries.published_run(connection, **context.key)
     run = runs.read_run(connection, run_id) if run_id else None
     if run is None:
         raise InputError(
             f"{context.agency.agency} {context.season.year} is not published", mend="Run `cropmap season run` first"
         )
     return run.run_id, (run.report or {}).get("assessments", {})
-
-
-def _published_run(context: SeasonContext, connection: Connection) -> str:
-    seasons = queries.published_seasons(connection, agency=context.agency.agency)
-    return next((str(row["run_id"]) for row in seasons if row["season"] == context.season.year), "")
 
 
 def assessed_parcels(context: SeasonContext, connection: Connection, run_id: str) -> pd.DataFrame:
