@@ -99,10 +99,14 @@ class Protector:
         try:
             return self.flow(cell, amount, hidden, movable)
         except UnprotectableError:
-            room = 0.0 if self.least_room is None else self._room(cell, amount, movable)
-            if self.least_room is None or room < self.least_room[cell] or room == 0:
+            if self.least_room is None:
                 raise
-            return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
+            room = self._room(cell, amount, movable)
+            if room > 0 and room >= self.least_room[cell]:
+                return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
+            if self.values[cell] == 0:  # what must be zero gives nothing away: nobody contributes to this figure there
+                return np.zeros_like(self.values)
+            raise
 
     def _room(self, cell: int, amount: float, movable: Mask) -> float:
         """ha: how far the cell can be moved at all, at most by `amount`."""

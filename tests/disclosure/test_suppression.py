@@ -294,3 +294,17 @@ def test_what_a_sum_leaves_nothing_for_is_nobodys() -> None:
     assert found(94.76, 31.03, np.nan, np.nan, 94.76 + 31.03 + 5) == [], "two share it"
     assert found(94.76, 31.03, 0.0, np.nan, 94.76 + 31.03 + 5) == ["d/R"]
     assert found(94.76, 31.03, 0.0, np.nan, 94.76 + 31.03 + 0.01) == ["d/R"], "one are of a holding"
+
+
+def test_a_second_release_needs_no_room_for_a_figure_that_nobody_contributes_to() -> None:
+    """What is mapped nowhere cannot be moved under the zero that the first release shows, and need not be."""
+    table = random_table(3, **SMALL)
+    none = np.empty(0, dtype=np.intp)
+    nobody = type(table.figure.contributions)(none, none, np.empty(0))
+    figures = [table.figure, Figure("mapped_ha", np.zeros(table.structure.cells), nobody)]
+    first = protect(table.structure, figures, table.needed, table.rules)
+    assert first.secondary.any()
+    second = protect(table.structure, figures, table.needed, table.rules, earlier=Earlier(first.hidden, ~first.hidden))
+    assert (second.hidden == first.hidden).all()
+    assert not second.weakened.any()
+    assert check(table.structure, figures, second, table.needed, table.rules).safe
