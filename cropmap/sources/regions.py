@@ -194,8 +194,9 @@ def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
             f"{_named(table.loc[bad, 'nuts_id'])} has no outline, or one that cannot be repaired", where=where,
             mend="Use a NUTS_RG file of GISCO, or mend the rings",
         )  # fmt: skip
-    if repaired.any():
-        log.warning("%s: outlines repaired: %s", where, _named(table.loc[repaired, "nuts_id"]))
+    deciding = repaired & (table["level"] == ASSIGNED_LEVEL).to_numpy()  # parents are drawn, and decide nothing
+    if deciding.any():
+        log.warning("%s: outlines repaired: %s", where, _named(table.loc[deciding, "nuts_id"]))
     return table.set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=table.crs))
 
 
