@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.legends import Legend
-from cropmap.reports.areas import LOCAL, UNSPECIFIED
+from cropmap.statistics.crops import LOCAL, UNSPECIFIED
 
 Floats = NDArray[np.float64]
 

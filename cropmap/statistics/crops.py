@@ -31,6 +31,8 @@ from cropmap.errors import InputError
 from cropmap.legends import Legend, LegendEntry
 
 LOCAL: Final = "local:"
+UNSPECIFIED: Final = "_unspecified"
+"""ends the name of what was declared no finer than a class"""
 AGGREGATES: Final = frozenset({"UAA", "ARA", "G0000", "J0000", "Q0000", "PECR"})
 """items whose area measure is the main area (strucpro MAR_THS_HA)"""
 AREA: Final = "AR_THS_HA"
@@ -110,7 +112,7 @@ def _item(legend: Legend, entry: LegendEntry) -> str:
 
 
 def _unspecified(name: str) -> str:
-    return f"{LOCAL}{name}_unspecified"
+    return f"{LOCAL}{name}{UNSPECIFIED}"
 
 
 def _class_name(name: str, items: Sequence[str]) -> str:
