@@ -1,8 +1,8 @@
 """What secondary suppression promises, counted on random tables, and what it costs.
 
 Parts: `tables` (130 cells each: hidden cells, and the four ways in which a pattern could fail), `optimum` (weight of
-the hidden cells beside the exact optimum, on small tables), `releases` (a second release of revised figures, attacked
-together with the first; beside it a second release that knows nothing of the first), `large` (60 crop items in 4
+the hidden cells beside the exact optimum, on small tables), `releases` (a second release of the season's three
+figures, revised, attacked together with the first; beside it one that knows nothing of the first), `large` (60 crop items in 4
 levels x 51 regions, 3,060 cells, in processor seconds of one thread), `huge` (80 x 143 regions, 11,440 cells, with the
 three figures of a season).
 """
@@ -50,9 +50,9 @@ def measure(parts: Sequence[str] = PARTS, *, quick: bool = False, first_seed: in
     return [{"part": part} | how[part](range(first_seed, first_seed + counts[part])) for part in parts if counts[part]]
 
 
-def _protected(table: RandomTable, **changes: Any) -> Pattern:
+def _protected(table: RandomTable, figures: Sequence[Figure] = (), **changes: Any) -> Pattern:
     return protect(
-        table.structure, [table.figure], table.needed, table.rules, never_hidden=[table.total], **changes
+        table.structure, figures or [table.figure], table.needed, table.rules, never_hidden=[table.total], **changes
     )  # fmt: skip
 
 
@@ -99,34 +99,36 @@ def _optimum(seeds: range) -> dict[str, Any]:
 
 
 def _releases(seeds: range) -> dict[str, Any]:
+    """With the three figures of a season under one pattern."""
     kept, alone, weakened, to_one, refused, cells = 0, 0, 0, 0, 0, 0
     for seed in track(seeds, "releases", total=len(seeds), unit="pairs"):
-        first = random_table(seed)
-        second = revised(first, seed)
-        one = _protected(first)
+        table = random_table(seed)
+        first, second = (_figures(one, seed) for one in (table, revised(table, seed)))
+        one = _protected(table, first)
         try:
-            two = _protected(second, earlier=Earlier(one.hidden, ~one.hidden))
+            two = _protected(table, second, earlier=Earlier(one.hidden, ~one.hidden))
         except DisclosureError:
             refused += 1
             continue
-        free = _protected(second)
-        kept += _both(first, second, one, two) > 0
-        alone += _both(first, second, one, free) > 0
+        free = _protected(table, second)
+        kept += _both(table, first, second, one, two) > 0
+        alone += _both(table, first, second, one, free) > 0
         weakened += int(two.weakened.sum())
         to_one += int(two.known_to_one.sum())
         cells += int(two.primary.sum())
     return {
-        "pairs": len(seeds), "recoverable": kept, "recoverable_if_forgotten": alone, "primary": cells,
-        "weakened": weakened, "known_to_one": to_one, "refused": refused,
+        "pairs": len(seeds), "figures": len(first), "recoverable": kept, "recoverable_if_forgotten": alone,
+        "primary": cells, "weakened": weakened, "known_to_one": to_one, "refused": refused,
     }  # fmt: skip
 
 
-def _both(first: RandomTable, second: RandomTable, one: Pattern, two: Pattern) -> int:
-    """Sensitive cells of both releases that follow from the two together."""
-    before = np.where(one.hidden, np.nan, first.figure.values)
-    now = np.where(two.hidden, np.nan, second.figure.values)
-    found = recoverable_from_both(second.structure, now, before)
-    return int((one.primary & two.primary)[found].sum())
+def _both(table: RandomTable, first: Sequence[Figure], second: Sequence[Figure], one: Pattern, two: Pattern) -> int:
+    """Sensitive cells of both releases of which a figure follows from the two together."""
+    found = np.zeros(table.structure.cells, dtype=bool)
+    for before, now in zip(first, second, strict=True):
+        shown = (np.where(two.hidden, np.nan, now.values), np.where(one.hidden, np.nan, before.values))
+        found[recoverable_from_both(table.structure, *shown)] = True
+    return int((one.primary & two.primary & found).sum())
 
 
 def revised(table: RandomTable, seed: int) -> RandomTable:
@@ -151,7 +153,12 @@ def _huge(seeds: range) -> dict[str, Any]:
     table = random_table(
         seeds[0], crops=HUGE_CROPS, regions=HUGE_REGIONS, holdings=HUGE_HOLDINGS, needed_lowest=10, rarest=HUGE_RAREST
     )
-    return _timed(table, [table.figure, *_other_columns(table, seeds[0])])
+    return _timed(table, _figures(table, seeds[0]))
+
+
+def _figures(table: RandomTable, seed: int) -> list[Figure]:
+    """The three figures of a season."""
+    return [table.figure, *_other_columns(table, seed)]
 
 
 def _other_columns(table: RandomTable, seed: int) -> list[Figure]:
