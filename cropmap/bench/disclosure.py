@@ -2,9 +2,9 @@
 
 Parts: `tables` (130 cells each: hidden cells, and the four ways in which a pattern could fail), `optimum` (weight of
 the hidden cells beside the exact optimum, on small tables), `releases` (a second release of the season's three
-figures, revised, attacked together with the first; beside it one that knows nothing of the first), `large` (60 crop items in 4
-levels x 51 regions, 3,060 cells, in processor seconds of one thread), `huge` (80 x 143 regions, 11,440 cells, with the
-three figures of a season).
+figures, revised, attacked together with the first; beside it one that knows nothing of the first), `large` (60 crop
+items in 4 levels x 51 regions, 3,060 cells, in processor seconds of one thread), `huge` (80 x 143 regions, 11,440
+cells, with the three figures of a season).
 """
 
 from __future__ import annotations

@@ -79,7 +79,6 @@ def estimate_areas(
         crops=crops,
         design_based=~sums.raked,
         prior_size=prior_size,
-        known=True,
     )
     figures = Nuts3Figures(
         nuts3=people.nuts3,
@@ -128,6 +127,7 @@ def _report(
         "area_in_reviewed_cells": float((area * (corrected.omega > 0)).sum() / max(area.sum(), 1e-12)),
         "overconfidence": dict(zip(VERDICTS, phi.tolist(), strict=True)),
         "overconfident": [name for name, value in zip(VERDICTS, phi, strict=True) if value > OVERCONFIDENT],
+        "contradiction": dict(zip(VERDICTS, corrected.contradiction.tolist(), strict=True)),
         "raking_tolerance": RAKING_TOLERANCE,
         "largest_raking_gap": float(sums.raking_gap.max(initial=0.0)),
         "regions_not_raked": [people.nuts3[region] for region in np.flatnonzero(~sums.raked)],

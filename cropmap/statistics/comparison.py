@@ -65,7 +65,7 @@ def _difference(sums: Totals, seen: Reviews, *, crops: int) -> tuple[Floats, Flo
     """([R, J + S] ha, standard error): every reviewed cell trusts the sample alone, variances have the floor."""
     alone = correct(
         sums.cells, sums.strata, seen, overconfidence=np.ones(len(VERDICTS)), crops=crops,
-        design_based=np.ones(len(sums.cells.area), dtype=bool),
+        design_based=np.ones(len(sums.cells.area), dtype=bool), to_the_letter=True,
     )  # fmt: skip
     regions = len(sums.cells.area)
     estimate = add_up(alone, np.arange(regions), parents=regions)

@@ -5,9 +5,9 @@ and degrees of freedom per region or any union of regions. One shrink factor ω 
 still add up to the region; a floor of pseudo-reviews, so that no standard error is zero because no error was seen.
 
 Beside the prior variance τ² of the recipe, which is the calibration error of all parcels together, stands the chance
-part Σ a² q (1-q): what each parcel turns out to be. In regions of 5,000 parcels and more it is small against τ²; in
-regions of some hundred it is most of the error, and without it 83 of 120 intervals held the
-truth, with it over 90 % do (test_areas).
+part Σ a² q (1-q): what each parcel turns out to be. In regions of some hundred parcels it is most of the error, and
+rests on a few large ones: its fourth cumulant says on how few, and lengthens the t quantile. Because chance is counted
+apart, τ² can be smaller than in the recipe; where reviews contradict it, it grows (`contradiction`).
 
 Axes: R regions, V verdicts, J columns (crops that partition the area, then sums of crops), H reviewed strata.
 """
@@ -21,11 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from cropmap.statistics.contradiction import contradiction
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
-PRIOR_SIZE: Final = 120.0
-"""ν: reviews' worth of trust in the probabilities; 80 is the cautious choice"""
+PRIOR_SIZE: Final = 500.0
+"""ν: reviews' worth of trust in the probabilities. The recipe's 120 has to hold the chance of single parcels too, and
+covers 99 % beside it (docs/areas.md)"""
 FLOOR_REVIEWS: Final = 10.0
 """n₀: pseudo-reviews of the variance floor"""
 PRIOR_DF: Final = 30.0
@@ -46,6 +49,8 @@ class CellTotals:
     """V0 = Σ a q (1-q) [R, V, J]"""
     chance: Floats
     """Σ a² q (1-q) [R, V, J]; zero to follow the recipe to the letter"""
+    fourth: Floats
+    """Σ a⁴ q (1-q) (1 - 6 q (1-q)) [R, V, J], the fourth cumulant of what `chance` is the variance of"""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,10 @@ class Corrected:
     """τ² [R, V, J], one error for all regions"""
     chance: Floats
     """[R, V, J], independent between regions"""
+    fourth: Floats
+    """[R, V, J], fourth cumulant of the chance part"""
+    contradiction: Floats
+    """[V] what the reviews made of τ², as a multiple of the prior's; 1 where they do not contradict it"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def correct(
     trusted: Floats | None = None,
     design_based: NDArray[np.bool_] | None = None,
     prior_size: float = PRIOR_SIZE,
-    known: bool = False,
+    to_the_letter: bool = False,
 ) -> Corrected:
     """Correction, sampling and prior variance per cell. `overconfidence` is φ_v [V]; the first `crops` columns
     partition the area, the others are sums of them and have no say in ω. `trusted` [V] is the φ that ω goes by, where
@@ -128,8 +137,8 @@ def correct(
 
     Regions in `design_based` [R] (probabilities that failed their check) trust the sample alone wherever there is one.
 
-    `known`: reviewed parcels count as what was found there, whatever ω is; only what is left is estimated. Without it
-    the recipe is followed to the letter.
+    Reviewed parcels count as what was found there, whatever ω is, and only what is left is estimated; and τ² grows
+    where the reviews contradict it. `to_the_letter`: as the recipe has it, without either.
     """
     correction, sampling, sampling_df = (np.zeros_like(cells.synthetic) for _ in range(3))
     strata, reviews = merge_unreviewed(strata, reviews)
@@ -138,9 +147,12 @@ def correct(
     np.add.at(correction, place, strata.area[:, None] * drift)
     np.add.at(sampling, place, variance)
     np.add.at(sampling_df, place, variance**2 / (effective - 1 + FLOOR_REVIEWS)[:, None])
-    own, left = _found_there(cells, strata, reviews) if known else (np.zeros_like(correction), cells)
-    prior = overconfidence[:, None] * left.area[..., None] * left.variance / prior_size
-    chance = overconfidence[:, None] * left.chance
+    own, left, grown = np.zeros_like(correction), cells, np.ones_like(overconfidence)
+    if not to_the_letter:
+        own, left = _found_there(cells, strata, reviews)
+        expected = (sampling, *_uncertain(cells, overconfidence / prior_size, overconfidence)[:2])
+        grown = contradiction(*(part[..., :crops] for part in (correction, *expected)))
+    prior, chance, fourth = _uncertain(left, grown * overconfidence / prior_size, overconfidence)
     trust = (prior + chance)[..., :crops].sum(axis=2)
     if trusted is not None:
         trust = trust * trusted / overconfidence
@@ -150,24 +162,37 @@ def correct(
     omega = np.where(reviewed, trust / np.where(trust + doubt > 0, trust + doubt, 1), 0)
     if design_based is not None:
         omega = np.where(reviewed & design_based[:, None], 1, omega)
-    return Corrected(cells.synthetic + own, omega, correction - own, sampling, sampling_df, prior, chance)
+    return Corrected(
+        cells.synthetic + own, omega, correction - own, sampling, sampling_df, prior, chance, fourth, grown
+    )
+
+
+def _uncertain(cells: CellTotals, common: Floats, single: Floats) -> tuple[Floats, Floats, Floats]:
+    """τ², chance part and its fourth cumulant [R, V, J]; factors [V] of the common error and of single parcels."""
+    return (
+        common[:, None] * cells.area[..., None] * cells.variance,
+        single[:, None] * cells.chance,
+        single[:, None] ** 2 * cells.fourth,
+    )
 
 
 def _found_there(cells: CellTotals, strata: ReviewedStrata, reviews: Reviews) -> tuple[Floats, CellTotals]:
     """Σ a (y - q) over the reviewed parcels of each cell [R, V, J], ha, and the totals of the parcels that are left."""
-    own, variance, chance = (np.zeros_like(cells.synthetic) for _ in range(3))
+    own, variance, chance, fourth = (np.zeros_like(cells.synthetic) for _ in range(4))
     area = np.zeros_like(cells.area)
     place = (strata.region[reviews.stratum], strata.verdict[reviews.stratum])
     size, spread = reviews.area[:, None], reviews.posterior * (1 - reviews.posterior)
     np.add.at(own, place, size * (reviews.truth - reviews.posterior))
     np.add.at(variance, place, size * spread)
     np.add.at(chance, place, size**2 * spread)
+    np.add.at(fourth, place, size**4 * spread * (1 - 6 * spread))
     np.add.at(area, place, reviews.area)
     left = CellTotals(
         np.maximum(cells.area - area, LEFT * cells.area),
         cells.synthetic,
         np.maximum(cells.variance - variance, LEFT * cells.variance),
         np.maximum(cells.chance - chance, LEFT * cells.chance),
+        np.maximum(cells.fourth - fourth, 0),
     )
     return own, left
 
@@ -226,12 +251,23 @@ def add_up(corrected: Corrected, parent: Integers, *, parents: int) -> AreaEstim
         return out
 
     area = over((corrected.synthetic + omega * corrected.correction).sum(axis=1))
-    independent = over((omega**2 * corrected.sampling + (1 - omega) ** 2 * corrected.chance).sum(axis=1))
+    sampling = over((omega**2 * corrected.sampling).sum(axis=1))
+    chance = over(((1 - omega) ** 2 * corrected.chance).sum(axis=1))
+    fourth = over(((1 - omega) ** 4 * corrected.fourth).sum(axis=1))
     prior = over((1 - omega) * np.sqrt(corrected.prior)) ** 2  # (parents, V, J)
-    variance = independent + prior.sum(axis=1)
+    variance = sampling + chance + prior.sum(axis=1)
     spread = over((omega**4 * corrected.sampling_df).sum(axis=1)) + (prior**2).sum(axis=1) / PRIOR_DF
+    spread += _chance_spread(chance, fourth)
     df = np.divide(variance**2, spread, out=np.full_like(variance, PRIOR_DF), where=spread > 0)
     return AreaEstimate(area, variance, df)
+
+
+def _chance_spread(chance: Floats, fourth: Floats) -> Floats:
+    """chance² / df, where t with df = 4 + 6 chance² / κ₄ has the excess kurtosis of the chance part."""
+    heavy = np.maximum(fourth, 0)
+    whole = 6 * chance**2 + 4 * heavy
+    share: Floats = np.divide(chance**2 * heavy, whole, out=np.zeros_like(chance), where=whole > 0)
+    return share
 
 
 def overconfidence(truth: Floats, posterior: Floats, verdict: Integers, *, verdicts: int) -> Floats:

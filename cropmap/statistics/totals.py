@@ -61,7 +61,7 @@ def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *,
     shares = use_shares(people, columns)
     regions, width = len(people.nuts3), len(columns.names)
     cells = CellTotals(
-        np.zeros((regions, len(VERDICTS))), *(np.zeros((regions, len(VERDICTS), width)) for _ in range(3))
+        np.zeros((regions, len(VERDICTS))), *(np.zeros((regions, len(VERDICTS), width)) for _ in range(4))
     )
     gap, raked = np.zeros(regions), np.ones(regions, dtype=bool)
     assigned, verdicts = np.empty(len(people.area), dtype=np.intp), np.empty(len(people.area), dtype=np.intp)
@@ -196,6 +196,7 @@ def _add_cells(cells: CellTotals, region: int, local: _Region) -> None:
     cells.synthetic[region] = member @ local.posterior
     cells.variance[region] = member @ local.variance
     cells.chance[region] = (member * local.area) @ local.variance
+    cells.fourth[region] = (member * local.area**3) @ (local.variance * (1 - 6 * local.variance))
 
 
 def _strata(

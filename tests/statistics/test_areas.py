@@ -265,7 +265,7 @@ def test_report_is_json_and_says_what_was_checked() -> None:
     assert report["parcels"] == 995
     assert report["largest_raking_gap"] < 0.01
     assert report["regions_not_raked"] == []
-    assert report["prior_size"] == 120
+    assert report["prior_size"] == 500
     assert report["declaration_error"] == 0.03
 
 
