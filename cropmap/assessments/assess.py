@@ -46,6 +46,8 @@ class Assessed:
     expected to be wrongly declared. NaN where not assessable; the last two also where a guard refused them."""
     report: dict[str, Any]
     """JSON-like: target, estimated rate with assumption and sensitivity, guards, counts, pairs not assessed"""
+    order: Floats
+    """(rows of the table,) what the list is ordered by, lowest first; NaN where P(right) is"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def assess(
     """Assesses every declared parcel of `parcels` (columns parcel_id, crop_code, area_ha, pixels, has_geometry; and
     `confirmed`, where reviews found declarations right).
 
-    `mismatch` is the largest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
+    `mismatch` is the longest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
     declarations and are left out. The same inputs and seed give the same bits.
     """
     return assess_at(
@@ -117,7 +119,8 @@ def assessed_at(
     _write_evidence(table, case, judgement)
     _write_verdicts(table, case, judgement, gate)
     report = _report(table, case, judgement, target=target)
-    return Assessed(table[list(ASSESSMENT_COLUMNS)], report)
+    order = np.where(judgement.unreliable, np.nan, fit.evidence.order)
+    return Assessed(table[list(ASSESSMENT_COLUMNS)], report, _spread(order, case.rows, len(table)))
 
 
 def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:
@@ -126,22 +129,26 @@ def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:
     channel, evidence, refusals = fit.channel, fit.evidence, list(fit.refusals)
     if channel is None:
         return _Judgement(fit, nothing, nothing, np.zeros(classes, dtype=bool), None, refusals)
-    first = largest_list(evidence.right, target=target, candidates=~case.confirmed)
+    first = _listed(evidence, target=target, candidates=~case.confirmed)
     refused = guards.refused_classes(_tail(channel, evidence, first))
     if guards.too_many_refused(refused, case.declared):
         refusals.append(f"{int(refused.sum())} of {classes} classes have more mismatches than the model can explain")
     kept = ~refused[case.declared] & ~case.confirmed
-    flagged = largest_list(evidence.right, target=target, candidates=kept)
+    flagged = _listed(evidence, target=target, candidates=kept)
     counts = _tail(channel, evidence, flagged, without=refused)
     if guards.tail_refused(counts):
         refusals.append(f"observed / expected is {counts.ratio:.2f}, above {guards.MAX_OBSERVED_EXPECTED}")
     return _Judgement(fit, flagged, first & ~kept, refused, counts, refusals)
 
 
+def _listed(evidence: Evidence, *, target: float, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return largest_list(evidence.right, target=target, candidates=candidates, order=evidence.order)
+
+
 def _tail(
     channel: Channel, evidence: Evidence, flagged: NDArray[np.bool_], *, without: NDArray[np.bool_] | None = None
 ) -> guards.TailCounts:
-    threshold = float(evidence.right[flagged].max(initial=0.0))
+    threshold = float(evidence.order[flagged].max(initial=0.0))
     return guards.tail_counts(channel, evidence.clean, evidence.declared, threshold=threshold, without=without)
 
 
@@ -202,7 +209,8 @@ def _sensitivity(judgement: _Judgement, *, target: float) -> list[dict[str, Any]
         return []
     for tail, right in judgement.fit.right_by_tail.items():
         candidates = ~judgement.unreliable & ~judgement.fit.case.confirmed
-        list_size = int(largest_list(right, target=target, candidates=candidates).sum())
+        order = judgement.evidence.order
+        list_size = int(largest_list(right, target=target, candidates=candidates, order=order).sum())
         rate = float(right[judgement.flagged].mean()) if judgement.flagged.any() else None
         band.append({"tail": tail, "estimated_rate": rate, "list_size": list_size})
     return band

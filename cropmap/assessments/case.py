@@ -137,12 +137,13 @@ def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Fl
 def fit_case(case: Case, *, seed: int) -> Fit:
     parcels, classes = case.logits.shape
     if classes < 2 or parcels == 0:
-        evidence = Evidence(np.ones((parcels, classes)), case.declared, np.ones(parcels))
+        evidence = Evidence(np.ones((parcels, classes)), case.declared, np.ones(parcels), np.ones(parcels))
         reason = "no assessable parcel" if parcels == 0 else "a model with one class compares nothing"
         return Fit(case, seed, None, evidence, 0.0, (reason,))
     channel = fit_channel(case.logits, case.declared, seed=seed)
     clean = channel.clean(case.logits)
-    evidence = Evidence(clean, case.declared, channel.right_probability(clean, case.declared))
+    right, order = (channel.right_probability(q, case.declared) for q in (clean, channel.typical(clean)))
+    evidence = Evidence(clean, case.declared, right, order)
     skilled = guards.skill(channel, clean, case.declared)
     refusals = guards.population_refusals(parcels=parcels, skilled=skilled)
     return Fit(case, seed, channel, evidence, skilled, tuple(refusals))

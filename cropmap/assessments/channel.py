@@ -77,6 +77,10 @@ class Channel:
         """q [N, K]: probabilities of the true crop, before the declaration is looked at."""
         return _clean(_centred(logits), self.log_scale, self.bias, self.shares, self.tail)
 
+    def typical(self, clean: Floats) -> Floats:
+        """[N, K]: q of a parcel that carries its own crop's signal, η taken out again."""
+        return np.maximum(clean - self.tail * self.shares, 0) / (1 - self.tail)
+
     def declared(self, clean: Floats) -> Floats:
         """[N, K]: probability that class k is declared."""
         return clean @ self.matrix

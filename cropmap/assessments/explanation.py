@@ -50,8 +50,10 @@ class ChannelPath:
     """largest q first"""
     right: float
     """P(right) = q_k T_kk / Σ_c q_c T_ck"""
+    order: float
+    """the same if every parcel carried its own crop's signal: what the list is ordered by"""
     list_end: float | None
-    """largest P(right) on the list; None without a list"""
+    """largest `order` on the list; None without a list"""
     skill: float
     refusals: tuple[str, ...]
 
@@ -114,8 +116,8 @@ def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:
         Share(case.groups[c], float(q[c]), float(column[c]), bool(fit.channel.identifiable[c, declared]))
         for c in np.argsort(-q, kind="stable")
     )
-    listed = assessed.table.loc[assessed.table["verdict"] == Verdict.MISMATCH, "right_probability"]
+    listed = assessed.order[(assessed.table["verdict"] == Verdict.MISMATCH).to_numpy()]
     return ChannelPath(
-        case.groups[declared], shares, float(fit.evidence.right[at]), float(listed.max()) if len(listed) else None,
-        fit.skill, fit.refusals,
+        case.groups[declared], shares, float(fit.evidence.right[at]), float(fit.evidence.order[at]),
+        float(listed.max()) if len(listed) else None, fit.skill, fit.refusals,
     )  # fmt: skip

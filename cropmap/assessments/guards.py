@@ -36,7 +36,7 @@ MIN_SKILL: Final = 0.1
 
 @dataclass(frozen=True)
 class TailCounts:
-    """Declarations of class k inside {P(right | k, x) <= threshold}: those made, those the channel expects."""
+    """Declarations of class k inside the list's tail: those made, those the channel expects."""
 
     observed: Floats
     expected: Floats
@@ -56,9 +56,9 @@ def tail_counts(
     threshold: float,
     without: NDArray[np.bool_] | None = None,
 ) -> TailCounts:
-    """O_k and E_k [K]; classes marked in `without` [K] count as empty."""
+    """O_k and E_k [K] of the tail {what a list is ordered by <= threshold}; classes in `without` [K] count as empty."""
     classes = clean.shape[1]
-    inside = channel.right(clean) <= threshold
+    inside = channel.right(channel.typical(clean)) <= threshold
     expected = (channel.declared(clean) * inside).sum(axis=0)
     caught = declared[inside[np.arange(len(declared)), declared]]
     observed = np.bincount(caught, minlength=classes).astype(float)

@@ -27,6 +27,10 @@ class Evidence:
     """[N]"""
     right: Floats
     """P(right) [N]"""
+    order: Floats
+    """[N] P(right) if every parcel carried its own crop's signal: what a list is ordered by. The parcels that do not
+    are allowed for in its rate; which they are nobody knows, and to spread them over the crops by their shares would
+    push wrong declarations of common crops back."""
 
     @property
     def declared_probability(self) -> Floats:
@@ -41,13 +45,17 @@ class Evidence:
         return likeliest
 
 
-def largest_list(right: Floats, *, target: float, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[N]: the largest set of `candidates` whose mean P(right) is at most `target`; ties keep the order of rows."""
-    order = np.flatnonzero(candidates)
-    order = order[np.argsort(right[order], kind="stable")]
-    mean = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+def largest_list(
+    right: Floats, *, target: float, candidates: NDArray[np.bool_], order: Floats | None = None
+) -> NDArray[np.bool_]:
+    """[N]: of the `candidates` by `order` (by P(right) itself where there is none), as many of the first as their mean
+    P(right) is at most `target`; ties keep the order of rows."""
+    rows = np.flatnonzero(candidates)
+    rows = rows[np.argsort((right if order is None else order)[rows], kind="stable")]
+    mean = np.cumsum(right[rows]) / np.arange(1, len(rows) + 1)
+    length = np.flatnonzero(mean <= target).max(initial=-1) + 1
     flagged = np.zeros(len(right), dtype=bool)
-    flagged[order[: np.searchsorted(mean, target, side="right")]] = True
+    flagged[rows[:length]] = True
     return flagged
 
 

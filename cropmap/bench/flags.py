@@ -99,7 +99,6 @@ def row(case: Case, *, seed: int) -> dict[str, Any]:
     judged = judge(case, seed=seed)
     main = judged.lists[TARGETS.index(MAIN_TARGET)]
     probabilities = softmax(judged.logits.astype(float), axis=1)
-    right = main.table["right_probability"].to_numpy(float)
     guards = main.report["guards"]
     return {
         "parcels": len(case.true),
@@ -112,8 +111,8 @@ def row(case: Case, *, seed: int) -> dict[str, Any]:
         "classes_refused": len(guards["classes_refused"]),
         "lists": [_list(case, one) for one in judged.lists],
         "reference": None if case.reference is None else [_ideal(case, target) for target in TARGETS],
-        "peers": _peers(case, probabilities, right, count=main.report["flags"]),
-        "curves": _curves(case, probabilities, right),
+        "peers": _peers(case, probabilities, main.order, count=main.report["flags"]),
+        "curves": _curves(case, probabilities, main.order),
     }
 
 
@@ -133,7 +132,7 @@ def _hits(case: Case, flagged: NDArray[np.bool_]) -> dict[str, int]:
 
 
 def _peers(
-    case: Case, probabilities: NDArray[np.float64], right: NDArray[np.float64], *, count: int
+    case: Case, probabilities: NDArray[np.float64], order: NDArray[np.float64], *, count: int
 ) -> dict[str, dict[str, Any]]:
     """Each rule at its own number of flags beside the list at the same number; the rankings at the list's number."""
     found = {"p(declared)": peers.least_probable(probabilities, case.declared, count=count),
@@ -142,7 +141,7 @@ def _peers(
     if case.declared_given_crop is not None:
         found["law known"] = peers.lowest(_right_by_law(case, probabilities), count=count)
     return {
-        rule: {**_hits(case, flagged), "ours": _hits(case, peers.lowest(right, count=int(flagged.sum())))}
+        rule: {**_hits(case, flagged), "ours": _hits(case, peers.lowest(order, count=int(flagged.sum())))}
         for rule, flagged in found.items()
     }
 
@@ -154,10 +153,10 @@ def _right_by_law(case: Case, probabilities: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(joint[np.arange(len(joint)), case.declared] / joint.sum(axis=1))
 
 
-def _curves(case: Case, probabilities: NDArray[np.float64], right: NDArray[np.float64]) -> dict[str, list[int]]:
+def _curves(case: Case, probabilities: NDArray[np.float64], order: NDArray[np.float64]) -> dict[str, list[int]]:
     """Wrong declarations among the first COUNTS of each ranking."""
     chosen = probabilities[np.arange(len(case.declared)), case.declared]
-    rankings = {"list": right, "p(declared)": chosen, "reference": case.reference}
+    rankings = {"list": order, "p(declared)": chosen, "reference": case.reference}
     if case.declared_given_crop is not None:
         rankings["law known"] = _right_by_law(case, probabilities)
     return {name: _wrong_among_first(case, score) for name, score in rankings.items() if score is not None}

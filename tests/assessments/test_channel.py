@@ -68,3 +68,12 @@ def test_shares_come_from_all_declarations_not_from_the_sample() -> None:
     fitted = fit_channel(logits, declared, seed=0, sample=500)
     assert fitted.shares == pytest.approx(np.bincount(declared) / len(declared))
     assert fitted.shares == pytest.approx(SHARES, abs=0.03)
+
+
+def test_a_typical_parcel_has_its_softmax_back() -> None:
+    logits, declared = _case(3)
+    fitted = fit_channel(logits, declared, seed=0)
+    scores = logits.astype(float)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    expected = softmax(np.exp(fitted.log_scale) * centred + fitted.bias, axis=1)
+    np.testing.assert_allclose(fitted.typical(fitted.clean(logits)), expected, atol=1e-12)

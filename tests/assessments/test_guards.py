@@ -76,6 +76,14 @@ def test_largest_list_by_hand() -> None:
     assert list(largest_list(right, target=0.2, candidates=right != 0.05)) == [False, False, True, True]
 
 
+def test_a_list_goes_as_far_in_its_order_as_the_mean_allows() -> None:
+    """Means .2, .1, .1, .325 in the order given: the first is above .15, three together are not."""
+    right, order = np.array([0.0, 0.1, 0.2, 1.0]), np.array([0.2, 0.3, 0.1, 0.4])
+    everyone = np.ones(4, dtype=bool)
+    assert list(largest_list(right, target=0.15, candidates=everyone, order=order)) == [True, True, True, False]
+    assert not largest_list(right, target=0.05, candidates=everyone, order=order).any()
+
+
 def test_statement() -> None:
     assert reliability(parcels=20_000, flags=50, refusals=[]) == "estimated, not guaranteed"
     assert reliability(parcels=9_999, flags=9, refusals=[]) == (
