@@ -77,6 +77,9 @@ class Quality:
     """parcels whose crop a person found, and that the estimate took in"""
     worse_than_stated: float | None
     """the largest φ: by how much reviewed parcels were worse than their probability says; None without reviews"""
+    contradicted: float | None
+    """the largest multiple of the expected variance that reviewed corrections asked for: 1 where reviews and estimate
+    agree; None without reviews"""
 
     @property
     def in_steps(self) -> bool:
@@ -95,7 +98,9 @@ def season_quality(
     declarations = sum(verdicts.values())
     undecided = sum(verdicts.get(name, 0) for name in UNDECIDED) / declarations if declarations else None
     reviews = int(statistics.get("reviews", 0))
-    phi = [float(value) for value in statistics.get("overconfidence", {}).values()]
+    phi, grown = (
+        [float(value) for value in statistics.get(name, {}).values()] for name in ("overconfidence", "contradiction")
+    )
     return Quality(
         accuracy=accuracy,
         judged_by=judged_by,
@@ -107,6 +112,7 @@ def season_quality(
         hidden=len(areas.hidden),
         reviews=reviews,
         worse_than_stated=max(phi, default=None) if reviews else None,
+        contradicted=max(grown, default=None) if reviews else None,
     )
 
 

@@ -136,7 +136,7 @@ def _presentation(report: Report) -> Said:
 
 def _errors(report: Report) -> Said:
     quality = report.quality
-    phi = quality.worse_than_stated
+    phi, grown = quality.worse_than_stated, quality.contradicted
     return {
         "S.13": ("Standard errors hold sampling, calibration and the chance of single parcels.", None),
         "S.13.1": (
@@ -165,7 +165,10 @@ def _errors(report: Report) -> Said:
         "S.13.3.5": (
             "Without reviews the estimate rests on the declared counts; wrong declarations that all look alike go "
             "unseen." if not quality.reviews else "Reviewed parcels correct the model.",
-            {"parcels_reviewed": quality.reviews, "overconfidence": None if phi is None else round(phi, 2)},
+            {
+                "parcels_reviewed": quality.reviews, "overconfidence": _rounded(phi, 2),
+                "contradiction": _rounded(grown, 2),
+            },
         ),
     }  # fmt: skip
 

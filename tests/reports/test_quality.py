@@ -57,3 +57,12 @@ def test_what_the_run_said() -> None:
 def test_a_run_that_says_nothing() -> None:
     found = season_quality(None, areas(), accuracy=None, judged_by="a model", any_hidden=False)
     assert (found.declared_land, found.seen_land, found.undecided, found.reviews) == (None, None, None, 0)
+
+
+def test_reviews_say_how_far_they_and_the_estimate_are_apart() -> None:
+    said = RUN_REPORT["statistics"] | {
+        "reviews": 300, "overconfidence": {"agrees": 1.2, "conflict": 1.8},
+        "contradiction": {"agrees": 1.0, "conflict": 7.46},
+    }  # fmt: skip
+    found = season_quality({"statistics": said}, areas(), accuracy=None, judged_by="a model", any_hidden=False)
+    assert (found.reviews, found.worse_than_stated, found.contradicted) == (300, 1.8, 7.46)
