@@ -12,10 +12,9 @@ import pytest
 
 from cropmap.cli import run
 from cropmap.database.connection import connect
-from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
 from cropmap.schemas import STATISTIC_COLUMNS
-from tests.database.seasons import KEY, begin, load, publish_run
+from tests.database.seasons import begin, publish_run
 from tests.dissemination.published import published, write_agency, write_regions
 
 Publish = Callable[..., None]
@@ -23,16 +22,9 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @pytest.fixture
-def publish(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Publish:
+def publish(workplace: Path, database_url: str) -> Publish:
     """Publishes a run of the season; its agency file is agency.yaml of the working folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
-    monkeypatch.delenv("CROPMAP_DATA", raising=False)
-    write_agency(Path("agency.yaml"))
-    with connect(database_url) as connection:
-        ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
-        load(connection)
+    write_agency(workplace / "agency.yaml")
 
     def publish(run_id: str, *, mode: str = "full", change: Change = lambda table: table) -> None:
         rows = change(masked(published()).fillna({"basis": "register"}))[list(STATISTIC_COLUMNS)]

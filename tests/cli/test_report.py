@@ -11,30 +11,16 @@ import pypdf
 import pytest
 
 from cropmap.cli import run
-from cropmap.database.connection import connect
-from cropmap.database.runs import ensure_season
-from cropmap.dissemination.long_form import masked
-from cropmap.schemas import STATISTIC_COLUMNS
-from tests.database.seasons import KEY, begin, load, publish_run
-from tests.dissemination.published import published, write_agency, write_regions
+from tests.dissemination.published import write_agency, write_regions
 from tests.reports.system import needs_pango
 
 
 @pytest.fixture
-def season(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def season(published_season: Path) -> Path:
     """A folder with an agency and its boundaries, beside a database with `published()`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
-    monkeypatch.delenv("CROPMAP_DATA", raising=False)
-    with connect(database_url) as connection:
-        ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
-        load(connection)
-        begin(connection, "run-1")
-        publish_run(connection, statistics=masked(published()).fillna({"basis": "register"})[list(STATISTIC_COLUMNS)])
-    write_regions(tmp_path / "nuts.geojson")
-    write_agency(tmp_path / "agency.yaml")
-    return tmp_path
+    write_regions(published_season / "nuts.geojson")
+    write_agency(published_season / "agency.yaml")
+    return published_season
 
 
 def test_a_page_and_its_quality_file(season: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,8 @@ import pandas as pd
 import pytest
 
 from cropmap.cli import run
-from cropmap.database.connection import connect
-from cropmap.database.runs import ensure_season
 from cropmap.dissemination import formats
-from cropmap.dissemination.long_form import masked
-from cropmap.schemas import STATISTIC_COLUMNS
-from tests.database.seasons import KEY, begin, load, publish_run
-from tests.dissemination.published import EXPECTED, published, write_agency
+from tests.dissemination.published import EXPECTED, write_agency
 
 EUROSTAT = (
     "freq,crops,strucpro,geo\\TIME_PERIOD\t2017 \t2018 \n"
@@ -24,19 +19,10 @@ EUROSTAT = (
 
 
 @pytest.fixture
-def season(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def season(published_season: Path) -> Path:
     """A folder with Eurostat's file, beside a database with `published()`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
-    monkeypatch.delenv("CROPMAP_DATA", raising=False)
-    with connect(database_url) as connection:
-        ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
-        load(connection)
-        begin(connection, "run-1")
-        publish_run(connection, statistics=masked(published()).fillna({"basis": "register"})[list(STATISTIC_COLUMNS)])
-    (tmp_path / "eurostat.tsv").write_text(EUROSTAT)
-    return tmp_path
+    (published_season / "eurostat.tsv").write_text(EUROSTAT)
+    return published_season
 
 
 def _exported(out: Path, *arguments: str) -> pd.DataFrame:
