@@ -29,8 +29,6 @@ from cropmap.simulation.mismatches import Pattern, atypical, declare, joint_shar
 from cropmap.store import Store
 
 PARCELS: Final = 25_000
-FIRST_SEED: Final = 20
-"""smaller ones, and from 100, were looked at while the method was made"""
 SEEDS_PER_SEASON: Final = 10
 LEGEND: Final = "fr_breizhcrops13"
 UNDER_TRAINED: Final = Light(hidden=16, epochs=1)
