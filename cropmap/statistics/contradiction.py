@@ -19,8 +19,8 @@ from scipy.optimize import brentq
 Floats = NDArray[np.float64]
 
 SIGNIFICANT: Final = 2.0
-"""standard errors: below, the prior stands. Over 32 simulated samples of sound probabilities one exceeded it, over 8 of
-unsound ones all did, by 2.6 to 7.6, and only where declaration and image disagree"""
+"""standard errors: below, the prior stands. Of 32 simulated samples with sound probabilities one exceeded it, of 8 with
+unsound ones all did, where declaration and image disagree (`bench areas`, development seeds 100 to 103)"""
 MOST: Final = 20.0
 """a few reviews may not throw the probabilities away altogether"""
 
