@@ -19,8 +19,11 @@ from scipy.optimize import brentq
 Floats = NDArray[np.float64]
 
 SIGNIFICANT: Final = 2.0
-"""standard errors: below, the prior stands. Of 32 simulated samples with sound probabilities one exceeded it, of 8 with
-unsound ones all did, where declaration and image disagree (`bench areas`, development seeds 100 to 103)"""
+"""standard errors: below, the prior stands. Of 44 simulated samples with sound probabilities none exceeded it, of 14 with
+unsound ones all but one did, where declaration and image disagree (`bench areas`, development seeds 100 to 106)"""
+SURPRISE: Final = 3.0
+"""standard deviations that one cell counts with at most: a single review that finds what was held impossible speaks of
+its parcel (φ does), not of all. Without it two of the sound samples gave the probabilities up"""
 MOST: Final = 20.0
 """a few reviews may not throw the probabilities away altogether"""
 
@@ -29,8 +32,8 @@ def contradiction(correction: Floats, sampling: Floats, prior: Floats, chance: F
     """Factors [V] of the prior variance, 1 to MOST. All arguments are [R, V, J]; cells whose sampling variance is zero
     were not reviewed.
 
-    Under the prior E[D²] = V_D + chance + τ². The factor is the maximum-likelihood scale of τ² (D normal), taken where
-    its score at 1 exceeds SIGNIFICANT standard errors.
+    Under the prior E[D²] = V_D + chance + τ². The factor is the maximum-likelihood scale of τ² (D normal, single cells
+    limited to SURPRISE), taken where its score at 1 exceeds SIGNIFICANT standard errors.
     """
     return np.array([_scale(*(part[:, verdict] for part in (correction**2, sampling, prior, chance)))
                      for verdict in range(correction.shape[1])])  # fmt: skip
@@ -44,7 +47,7 @@ def _scale(square: Floats, sampling: Floats, prior: Floats, chance: Floats) -> f
 
     def score(scale: float) -> float:
         total = expected + scale * common
-        return float((common / total**2 * (found - total)).sum())
+        return float((common / total**2 * (np.minimum(found, SURPRISE**2 * total) - total)).sum())
 
     information = float(((common / (expected + common)) ** 2).sum())
     if score(1.0) <= SIGNIFICANT * np.sqrt(2 * information):

@@ -57,3 +57,9 @@ def test_an_interval_that_rests_on_one_large_parcel_is_longer_than_a_normal_one(
     assert 4 < one.df[0, 0] < 5
     low, high = one.interval(np.full((1, 1), 1e9))
     assert high[0, 0] - low[0, 0] > 2 * 2.5 * one.se[0, 0]
+
+
+def test_one_review_that_finds_the_impossible_does_not_speak_for_all() -> None:
+    correction, sampling, prior, chance = _drawn(2, scale=1.0)
+    correction[0, 0, 0] = 1e3
+    assert contradiction(correction, sampling, prior, chance)[0] == 1
