@@ -90,7 +90,8 @@ class Protector:
         return hidden
 
     def strongest_flow(self, cell: int, amount: float, hidden: Mask, movable: Mask) -> Floats:
-        """As `flow`, in the nearest part that has one; as far as it goes where an earlier release leaves less room."""
+        """As `flow`, in the nearest part that has one; as far as it goes, which may be nowhere on one side, where an
+        earlier release leaves less room."""
         for part in self.scopes.around(cell) if self.scopes else ():
             try:
                 return self.flow(cell, amount, hidden, movable & part)
@@ -104,7 +105,9 @@ class Protector:
             room = self._room(cell, amount, movable)
             if room > 0 and room >= self.least_room[cell]:
                 return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
-            if self.values[cell] == 0:  # what must be zero gives nothing away: nobody contributes to this figure there
+            # what must be zero gives nothing away, nobody contributes to it; and what has no room on this side, because
+            # a figure beside it became zero since, may still lie anywhere on the other
+            if self.values[cell] == 0 or self._room(cell, -amount, movable) >= self.least_room[cell]:
                 return np.zeros_like(self.values)
             raise
 

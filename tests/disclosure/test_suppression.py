@@ -161,6 +161,20 @@ def test_what_the_first_release_lets_one_holding_compute_is_listed() -> None:
     assert alone.hidden.sum() > pattern.hidden.sum()
 
 
+def test_a_cell_that_can_only_rise_since_is_weakened_and_not_refused() -> None:
+    """r1/c1 has one holding now, and cannot fall: that would take area from r2/c2, which has none any more."""
+    structure, figure, earlier = _of_two_releases({"r1/c1": [5.0], "r2/c2": []})
+    needed = np.full(structure.cells, 4)
+    pattern = protect(structure, [figure], needed, RULES, earlier=earlier)
+    cell = mask(structure, ["r1/c1"])
+    assert (pattern.hidden == earlier.hidden).all()
+    assert pattern.weakened[cell].all()
+    shown = published(figure.values, pattern.hidden)
+    low, high = feasible_intervals(structure, shown, cells=np.flatnonzero(cell))
+    assert (low[cell][0], high[cell][0]) == pytest.approx((5.0, 25.0))
+    assert check(structure, [figure], pattern, needed, RULES).safe
+
+
 def test_a_zero_that_was_hidden_before_stays_hidden() -> None:
     structure, _ = margins([[1, 2, 3], [3, 4, 5]])
     areas = {f"{row}/{column}": [1.0] * 20 for row in ("r1", "r2") for column in ("c1", "c2", "c3")}
