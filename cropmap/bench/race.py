@@ -25,8 +25,8 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.model.compat import CompatConfig
 from cropmap.model.compat_samples import batches, make_samples
 from cropmap.model.evaluation import evaluate
-from cropmap.model.processes import end_with_parent
 from cropmap.model.training import TrainingConfig, learnable, logits_of, seeded, threads, train
+from cropmap.processes import end_with_parent
 from cropmap.progress import Counter
 from cropmap.schemas import Architecture
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
 from cropmap.model.fold import train_fold
 from cropmap.model.training import TrainingConfig
+from cropmap.processes import end_with_parent
 from cropmap.progress import Counter
 from cropmap.store import Store
 
@@ -88,15 +88,3 @@ def _train_share(
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
-
-
-def end_with_parent() -> None:
-    """A killed parent leaves no training process behind."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -30,6 +30,7 @@ from cropmap.evidence.page import Rendered, overview, render
 from cropmap.evidence.sheet import Judged, RunFacts, Sheet, Shown
 from cropmap.evidence.words import PERSONAL, SIMULATED, list_statement
 from cropmap.observations.files import read_observations
+from cropmap.processes import end_with_parent
 from cropmap.progress import Counter
 from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus, QuarantineReason, Verdict
@@ -247,7 +248,8 @@ def _renderer(context: SeasonContext, pages: int) -> Iterator[Any]:
         yield lambda named, html, png: (_draw(one, html, png) for one in named)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(context.threads, pages // FEW), mp_context=spawn) as pool:
+    workers = min(context.threads, pages // FEW)
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:
         yield lambda named, html, png: pool.map(partial(_draw, html=html, png=png), named, chunksize=8)
 
 
