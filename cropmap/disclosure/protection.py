@@ -58,6 +58,8 @@ class Protector:
     least_room: Floats | None = None
     """[cells] ha that will do where an earlier release showed cells: what it gave away is not to be had back. None:
     there is none, and every cell gets what it asks for"""
+    sensitive: Mask | None = None
+    """[cells] that need room on both sides, whatever was released before"""
     _parts: dict[bytes, Integers] = field(default_factory=dict, init=False, repr=False)
     _systems: dict[tuple[bytes, int], tuple[Integers, sparse.csr_array]] = field(
         default_factory=dict, init=False, repr=False
@@ -105,9 +107,12 @@ class Protector:
             room = self._room(cell, amount, movable)
             if room > 0 and room >= self.least_room[cell]:
                 return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
-            # what must be zero gives nothing away, nobody contributes to it; and what has no room on this side, because
-            # a figure beside it became zero since, may still lie anywhere on the other
-            if self.values[cell] == 0 or self._room(cell, -amount, movable) >= self.least_room[cell]:
+            # what must be zero gives nothing away, nobody contributes to it; and what is hidden for others' sake must
+            # not follow exactly: where a figure beside it became zero since, one side is enough
+            needs_both = self.sensitive is not None and self.sensitive[cell]
+            if self.values[cell] == 0 or (
+                not needs_both and self._room(cell, -amount, movable) >= self.least_room[cell]
+            ):
                 return np.zeros_like(self.values)
             raise
 

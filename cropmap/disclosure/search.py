@@ -59,7 +59,7 @@ class Search:
         self._ask(self.start & ~self.sensitive)
         scopes = Scopes(table) if table.cells > SPLIT_CELLS else None
         self.protectors = [
-            Protector(table, one.values, self.weight, self.open, scopes, self._least_room(one.values))
+            Protector(table, one.values, self.weight, self.open, scopes, self._least_room(one.values), self.sensitive)
             for one in figures
         ]
 

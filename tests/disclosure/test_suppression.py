@@ -161,18 +161,25 @@ def test_what_the_first_release_lets_one_holding_compute_is_listed() -> None:
     assert alone.hidden.sum() > pattern.hidden.sum()
 
 
-def test_a_cell_that_can_only_rise_since_is_weakened_and_not_refused() -> None:
-    """r1/c1 has one holding now, and cannot fall: that would take area from r2/c2, which has none any more."""
-    structure, figure, earlier = _of_two_releases({"r1/c1": [5.0], "r2/c2": []})
+def test_one_side_is_room_enough_for_a_cell_that_is_hidden_for_others() -> None:
+    """r1/c1 cannot fall any more: that would take area from r2/c2, which has none since. r1/c1 has 20 holdings."""
+    structure, figure, earlier = _of_two_releases({"r1/c1": [0.25] * 20, "r2/c2": []})
     needed = np.full(structure.cells, 4)
     pattern = protect(structure, [figure], needed, RULES, earlier=earlier)
     cell = mask(structure, ["r1/c1"])
     assert (pattern.hidden == earlier.hidden).all()
-    assert pattern.weakened[cell].all()
+    assert not pattern.primary.any()
     shown = published(figure.values, pattern.hidden)
     low, high = feasible_intervals(structure, shown, cells=np.flatnonzero(cell))
     assert (low[cell][0], high[cell][0]) == pytest.approx((5.0, 25.0))
     assert check(structure, [figure], pattern, needed, RULES).safe
+
+
+def test_a_sensitive_cell_that_can_only_rise_since_is_refused() -> None:
+    """The same, and r1/c1 has one holding: whoever reads the table would know that it has no less."""
+    structure, figure, earlier = _of_two_releases({"r1/c1": [5.0], "r2/c2": []})
+    with pytest.raises(DisclosureError, match="r1/c1"):
+        protect(structure, [figure], np.full(structure.cells, 4), RULES, earlier=earlier)
 
 
 def test_a_zero_that_was_hidden_before_stays_hidden() -> None:
