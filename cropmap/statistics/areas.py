@@ -20,7 +20,7 @@ from cropmap.schemas import Confidentiality
 from cropmap.statistics.confidentiality import DOMINANCE, MIN_HOLDINGS, MIN_HOLDINGS_NUTS3
 from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import columns
-from cropmap.statistics.difference import OVERCONFIDENT, PRIOR_SIZE, Corrected, Reviews, correct, overconfidence
+from cropmap.statistics.difference import OVERCONFIDENT, Corrected, Reviews, correct, overconfidence, prior_size
 from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population
 from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
 from cropmap.statistics.release import EarlierRelease, Protection, released
@@ -50,7 +50,6 @@ def estimate_areas(
     p_percent: float | None = None,
     confidentiality: Confidentiality = Confidentiality.FULL,
     earlier: EarlierRelease | None = None,
-    prior_size: float = PRIOR_SIZE,
 ) -> Estimated:
     """Areas of every region that holds a parcel, of `regions` (NUTS-3 codes) besides, and of all their parents.
 
@@ -65,7 +64,7 @@ def estimate_areas(
     people = population(parcels, predictions, legend, cols, regions=regions)
     position, truth, inclusion = found(visited, people, cols)
     sums = totals(people, np.asarray(predictions.probabilities), cols, reviewed=position)
-    crops = len(cols.crops)
+    crops, trust = len(cols.crops), prior_size(people.learnt_from)
     phi = overconfidence(
         truth[:, :crops], sums.reviewed_posterior[:, :crops], sums.reviewed_verdict, verdicts=len(VERDICTS)
     )
@@ -78,7 +77,7 @@ def estimate_areas(
         trusted=np.ones_like(phi),
         crops=crops,
         design_based=~sums.raked,
-        prior_size=prior_size,
+        prior_size=trust,
     )
     figures = Nuts3Figures(
         nuts3=people.nuts3,
@@ -98,7 +97,7 @@ def estimate_areas(
         | {
             "reviews": len(np.unique(people.parcel[position])),
             "reviews_outside": len(visited) - len(np.unique(people.parcel[position])),
-            "prior_size": prior_size,
+            "prior_size": trust,
             "declaration_error": DECLARATION_ERROR,
             "sums_published": list(cols.names[crops:]),
             "forecast": figures.forecast,

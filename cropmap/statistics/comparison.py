@@ -15,7 +15,7 @@ import pandas as pd
 
 from cropmap.legends import Legend
 from cropmap.statistics.crops import columns
-from cropmap.statistics.difference import Reviews, add_up, correct
+from cropmap.statistics.difference import Reviews, add_up, correct, prior_size
 from cropmap.statistics.population import Population, Probabilities, ancestors, declared_codes, population
 from cropmap.statistics.posterior import Floats, Integers
 from cropmap.statistics.reviewed import found, with_finding
@@ -52,27 +52,30 @@ def compare_estimators(
     }  # fmt: skip
     if len(position):
         seen = Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior)
-        figures["difference"] = _difference(sums, seen, crops=len(cols.crops))
-        region = people.region[position]
-        figures["PPI++"] = _weighted_difference(sums, seen, region, crops=len(cols.crops))
+        region, crops, prior = people.region[position], len(cols.crops), prior_size(people.learnt_from)
+        figures["difference"] = _difference(sums, seen, crops=crops, prior=prior)
+        figures["PPI++"] = _weighted_difference(sums, seen, region, crops=crops, prior=prior)
         figures["parcel ratio"] = (_parcel_ratio(people, sums, seen, position), None)
     return pd.concat(
         [_rows(people.nuts3, cols.names, name, *both) for name, both in figures.items()], ignore_index=True
     )
 
 
-def _difference(sums: Totals, seen: Reviews, *, crops: int) -> tuple[Floats, Floats]:
-    """([R, J + S] ha, standard error): every reviewed cell trusts the sample alone, variances have the floor."""
+def _difference(sums: Totals, seen: Reviews, *, crops: int, prior: float) -> tuple[Floats, Floats]:
+    """([R, J + S] ha, standard error): every reviewed cell trusts the sample alone, variances have the floor.
+    Cells without a review have the prior variance of ν = `prior`."""
     alone = correct(
         sums.cells, sums.strata, seen, overconfidence=np.ones(len(VERDICTS)), crops=crops,
-        design_based=np.ones(len(sums.cells.area), dtype=bool), to_the_letter=True,
+        design_based=np.ones(len(sums.cells.area), dtype=bool), prior_size=prior, to_the_letter=True,
     )  # fmt: skip
     regions = len(sums.cells.area)
     estimate = add_up(alone, np.arange(regions), parents=regions)
     return estimate.area, estimate.se
 
 
-def _weighted_difference(sums: Totals, seen: Reviews, region: Integers, *, crops: int) -> tuple[Floats, Floats]:
+def _weighted_difference(
+    sums: Totals, seen: Reviews, region: Integers, *, crops: int, prior: float
+) -> tuple[Floats, Floats]:
     """([R, J + S] ha, standard error): λ q instead of q, λ [R, J + S] of the least variance in the sample."""
     weight = (seen.area / seen.inclusion)[:, None]
     regions = len(sums.cells.area)
@@ -89,7 +92,7 @@ def _weighted_difference(sums: Totals, seen: Reviews, region: Integers, *, crops
     trust = np.clip(np.divide(joint, spread, out=np.ones_like(joint), where=spread > 0), 0, 1)
     cells = replace(sums.cells, synthetic=sums.cells.synthetic * trust[:, None])
     weighted = replace(seen, posterior=seen.posterior * trust[region])
-    return _difference(replace(sums, cells=cells), weighted, crops=crops)
+    return _difference(replace(sums, cells=cells), weighted, crops=crops, prior=prior)
 
 
 def _parcel_ratio(people: Population, sums: Totals, seen: Reviews, position: Integers) -> Floats:

@@ -26,9 +26,11 @@ from cropmap.statistics.contradiction import contradiction
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
-PRIOR_SIZE: Final = 500.0
-"""ν: reviews' worth of trust in the probabilities. The recipe's 120 has to hold the chance of single parcels too, and
-covers 99 % beside it (docs/areas.md)"""
+PARCELS_PER_REVIEW: Final = 50
+"""declared parcels whose probabilities earn the trust of one review: what is learnt from few is calibrated worse. The
+recipe's fixed 120 has to hold the chance of single parcels too, and is too little for many parcels (docs/areas.md)"""
+PRIOR_SIZE: Final = (20.0, 2_000.0)
+"""ν at least and at most: from there on it is the regions that differ, which more parcels do not mend"""
 FLOOR_REVIEWS: Final = 10.0
 """n₀: pseudo-reviews of the variance floor"""
 PRIOR_DF: Final = 30.0
@@ -128,7 +130,7 @@ def correct(
     crops: int,
     trusted: Floats | None = None,
     design_based: NDArray[np.bool_] | None = None,
-    prior_size: float = PRIOR_SIZE,
+    prior_size: float,
     to_the_letter: bool = False,
 ) -> Corrected:
     """Correction, sampling and prior variance per cell. `overconfidence` is φ_v [V]; the first `crops` columns
@@ -165,6 +167,11 @@ def correct(
     return Corrected(
         cells.synthetic + own, omega, correction - own, sampling, sampling_df, prior, chance, fourth, grown
     )
+
+
+def prior_size(learnt_from: int) -> float:
+    """ν, reviews' worth of trust in probabilities that were learnt from so many declared parcels."""
+    return float(np.clip(learnt_from / PARCELS_PER_REVIEW, *PRIOR_SIZE))
 
 
 def _uncertain(cells: CellTotals, common: Floats, single: Floats) -> tuple[Floats, Floats, Floats]:

@@ -59,6 +59,11 @@ class Population:
     def span(self, region: int) -> slice:
         return slice(int(self.starts[region]), int(self.starts[region + 1]))
 
+    @property
+    def learnt_from(self) -> int:
+        """declared parcels that were scored: the model learnt from those of the other folds"""
+        return len(np.unique(self.parcel[(self.row != NONE) & (self.declared != NONE)]))
+
 
 def declared_codes(parcels: pd.DataFrame) -> set[str]:
     return set(map(str, parcels["crop_code"].dropna().unique()))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cropmap.errors import InputError
 from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.statistics import Estimated, estimate_areas
+from cropmap.statistics.difference import prior_size
 from tests.statistics.population import CROPS, REGIONS, Predicted, legend, review, simulate
 
 OPEN = {"min_holdings": 1, "min_holdings_nuts3": 1, "dominance": (1, 1.0)}
@@ -265,8 +266,15 @@ def test_report_is_json_and_says_what_was_checked() -> None:
     assert report["parcels"] == 995
     assert report["largest_raking_gap"] < 0.01
     assert report["regions_not_raked"] == []
-    assert report["prior_size"] == 500
+    assert report["prior_size"] == 20  # 897 declared parcels would be 18
     assert report["declaration_error"] == 0.03
+
+
+def test_probabilities_learnt_from_more_parcels_are_trusted_more() -> None:
+    sizes = {n: _open(*simulate(parcels=n, seed=12)[:2]).report["prior_size"] for n in (2_000, 4_000)}
+    assert sizes[2_000] == pytest.approx(0.9 * 2_000 / 50, rel=0.1)
+    assert sizes[4_000] == pytest.approx(0.9 * 4_000 / 50, rel=0.1)
+    assert [prior_size(n) for n in (0, 25_000, 10**6)] == [20, 500, 2_000]
 
 
 def test_probabilities_that_are_not_raked_are_reported_and_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
