@@ -64,7 +64,8 @@ def current_strucpro(code: str, *, where: str = "") -> str:
 
 @cache
 def crop_items() -> dict[str, str]:
-    """Item of Eurostat's list CROPS -> label; the code itself where EU 2023/1538 words none."""
+    """Item of Eurostat's list CROPS -> label of EU 2023/1538, else our own word for what our legends name so; the code
+    itself where neither has one."""
     return {row["crops"]: row["label"] or row["crops"] for row in _rows("crops.csv")}
 
 

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, get_args
 
 import openpyxl
@@ -18,7 +19,8 @@ import sdmx
 from pyjstat import pyjstat
 from sdmx.model import v30
 
-from cropmap.dissemination import formats
+from cropmap import legends
+from cropmap.dissemination import formats, vocabulary
 from cropmap.dissemination.formats import CodedFormat, Described, Format
 from cropmap.dissemination.long_form import COLUMNS, long_form
 from cropmap.errors import InputError
@@ -227,3 +229,11 @@ def test_a_table_for_internal_use_keeps_its_figures_and_is_marked(format_: forma
     assert table["OBS_VALUE"].to_dict() == {"FRH01": 1.0, "FRH02": 0.5}
     assert table["CONF_STATUS"].to_dict() == {"FRH01": "N", "FRH02": ""}
     assert table["OBS_FLAG"].to_dict() == {"FRH01": "e", "FRH02": "e"}
+
+
+def test_every_item_that_our_legends_name_has_a_label() -> None:
+    tables = [path for path in Path(legends.__file__).parent.rglob("*.csv") if "eurostat_code" in path.read_text()]
+    named = {code for path in tables for code in pd.read_csv(path)["eurostat_code"].dropna()}
+    assert len(tables) >= 3
+    assert len(named) > 50
+    assert [code for code in sorted(named) if vocabulary.crop_items()[code] == code] == []
