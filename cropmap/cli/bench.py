@@ -176,7 +176,7 @@ def reviews(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
 
 @bench.command("areas")
 def areas(
-    parcels: Annotated[int, typer.Option("--parcels", min=2_000, help="simulated parcels")] = 25_000,
+    parcels: Annotated[int, typer.Option("--parcels", min=2_000, help="simulated parcels")] = 60_000,
     populations: Annotated[int, typer.Option("--populations", min=1, help="populations per scenario")] = 20,
     networks: Annotated[bool, typer.Option("--networks", help="scored by a network instead of the light one")] = False,
     model: Network = Architecture.TRANSFORMER,
