@@ -1,4 +1,5 @@
-"""Accuracy beside a peer: both networks and a random forest on the same parcels, observations and folds.
+"""Accuracy beside a peer: both networks and a random forest on the same parcels, observations and folds, of a season
+or of a folder of parcels; there also with less of the same data (`thinned`), which nothing was tuned to.
 
 The forest sees what such forests are usually given: every band linearly interpolated to a fixed calendar of slots
 (Inglada et al. 2017, Remote Sensing 9:95), with the cloud mask applied. It is never used for anything but this table.
@@ -6,19 +7,27 @@ The forest sees what such forests are usually given: every band linearly interpo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cropmap.bench.ablation import read_folder
+from cropmap.bench.thinned import VARIANTS, Variant
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.series import Series
 from cropmap.errors import ConfigurationError
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.fitting import evaluate_out_of_fold
+from cropmap.model.training import TrainingConfig
+from cropmap.schemas import Architecture
+from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
 from cropmap.stages.training import training_config
+from cropmap.store import Store
 
 SLOT_DAYS: Final = 15
 SEASON_DAYS: Final = (32, 288)
@@ -28,14 +37,43 @@ TREES: Final = 300
 
 def measure(context: SeasonContext) -> list[dict[str, Any]]:
     """One row per method: n, oa, kappa, macro_f1. Raises ConfigurationError where scikit-learn is not installed."""
-    dataset = needed_dataset(season_data(context))
-    seed = context.agency.model.seed
+    configs = {a: training_config(context, a) for a in context.networks}
+    seeds = (context.agency.model.seed,)
+    return _beside(context.store, needed_dataset(season_data(context)), configs, seeds=seeds, workers=context.threads)
+
+
+def measure_folder(
+    settings: Settings, folder: Path, *, thinned: bool, seeds: Sequence[int], changes: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """The same rows for a folder with observations.parquet, labels.csv and folds.csv, means over the seeds with the
+    range in brackets; `thinned` puts less of the same data in its place. `changes` turn options of the training."""
+    whole = read_folder(folder)
+    configs = {a: TrainingConfig(architecture=a, **(changes or {})) for a in Architecture}
+    variants = VARIANTS if thinned else (Variant("whole", lambda dataset: dataset),)
     rows = []
-    for architecture in context.networks:
-        config = training_config(context, architecture)
-        found = evaluate_out_of_fold(context.store, dataset, config, seed=seed, workers=context.threads)
-        rows.append(_row(str(architecture), found.evaluation))
-    return [*rows, _row("random forest", forest(dataset, seed=seed, threads=context.threads))]
+    for variant in variants:
+        dataset = variant.thin(whole)
+        facts = {"data": variant.name, "classes": len(dataset.crops), "dates": _dates(dataset)}
+        found = _beside(settings.open_store(), dataset, configs, seeds=seeds, workers=settings.threads)
+        rows += [facts | row for row in found]
+    return rows
+
+
+def _beside(
+    store: Store, dataset: Dataset, configs: Mapping[Architecture, TrainingConfig], *, seeds: Sequence[int],
+    workers: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row per method, over the seeds."""
+    rows = []
+    for architecture, config in configs.items():
+        found = [evaluate_out_of_fold(store, dataset, config, seed=seed, workers=workers).evaluation for seed in seeds]
+        rows.append(_row(str(architecture), found))
+    return [*rows, _row("random forest", [forest(dataset, seed=seed, threads=workers) for seed in seeds])]
+
+
+def _dates(dataset: Dataset) -> int:
+    """Median observations of a judged parcel."""
+    return int(np.median(dataset.series.lengths[dataset.judged]))
 
 
 def forest(dataset: Dataset, *, seed: int, threads: int) -> Evaluation:
@@ -69,8 +107,15 @@ def calendar_features(series: Series) -> NDArray[np.float32]:
     return features.reshape(len(series), -1)
 
 
-def _row(method: str, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "method": method, "n": evaluation.n, "oa": evaluation.oa, "kappa": evaluation.kappa,
-        "macro_f1": evaluation.macro_f1, "ece": evaluation.ece,
-    }  # fmt: skip
+def _row(method: str, found: Sequence[Evaluation]) -> dict[str, Any]:
+    names = ("oa", "kappa", "macro_f1", "ece")
+    return {"method": method, "n": found[0].n} | {
+        name: _spread([getattr(one, name) for one in found]) for name in names
+    }
+
+
+def _spread(values: Sequence[float]) -> float | str:
+    """The value, or the mean of several with their range."""
+    if len(values) == 1:
+        return values[0]
+    return f"{np.mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"

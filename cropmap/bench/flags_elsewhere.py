@@ -20,8 +20,8 @@ from cropmap.bench.brittany import simulated_brittany
 from cropmap.bench.flags import Case, row
 from cropmap.bench.flags_classifier import Light, Projection, out_of_fold
 from cropmap.bench.flags_study import SHOWN, Setting
+from cropmap.bench.thinned import subset
 from cropmap.dataset.dataset import Dataset
-from cropmap.dataset.folds import Folds
 from cropmap.legends import Legend, LegendEntry
 from cropmap.model.fitting import evaluate_out_of_fold
 from cropmap.model.training import TrainingConfig
@@ -115,11 +115,6 @@ def swap(label: NDArray[np.int64], *, share: float, seed: int) -> NDArray[np.int
     declared = label.copy()
     declared[pairs] = label[pairs[:, ::-1]]
     return declared
-
-
-def subset(folds: Folds, keep: NDArray[np.intp]) -> Folds:
-    """The folds of some of the parcels."""
-    return Folds(folds.made_by, folds.fold[keep], folds.names, folds.excluded[:, keep], folds.holding[keep])
 
 
 def plain_legend(crops: Sequence[str]) -> Legend:

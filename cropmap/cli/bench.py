@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, prepare, say, table
+from cropmap.cli.options import AnyAgencyFile, AnySeasonYear, AsJson, Data, Home, open_season, prepare, say, table
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import Architecture
 
@@ -93,13 +93,29 @@ def estimate(quick: Quick = False, home: Home = None, as_json: AsJson = False) -
 
 @bench.command("accuracy")
 def accuracy(
-    agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False
+    agency: AnyAgencyFile = None,
+    season: AnySeasonYear = None,
+    folder: Annotated[
+        Path | None, typer.Option("--on", help="folder with observations.parquet, labels.csv and folds.csv")
+    ] = None,
+    thinned: Annotated[
+        bool, typer.Option("--thinned", help="of the folder: fewer parcels, dates, bands and classes")
+    ] = False,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="of the folder: trainings with seeds 0, 1, ...")] = 1,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Out-of-fold accuracy of both networks and a random forest on the same parcels and folds."""
-    context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.bench.accuracy import measure
+    from cropmap.bench.accuracy import measure, measure_folder
 
-    _print(measure(context), as_json=as_json)
+    if folder is not None:
+        rows = measure_folder(prepare(home), folder, thinned=thinned, seeds=range(seeds))
+    elif agency is not None and season is not None:
+        rows = measure(open_season(agency, season=season, home=home, data=data))
+    else:
+        raise typer.BadParameter("give AGENCY.yaml and --season, or --on")
+    _print(rows, as_json=as_json)
 
 
 @bench.command("ablation")

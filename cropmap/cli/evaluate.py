@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from cropmap.cli.options import AsJson, AsOf, Data, Home, Model, Out, open_season, prepare, say, table
+from cropmap.cli.options import (
+    AnyAgencyFile,
+    AnySeasonYear,
+    AsJson,
+    AsOf,
+    Data,
+    Home,
+    Model,
+    Out,
+    open_season,
+    prepare,
+    say,
+    table,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -15,8 +28,8 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    agency: Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="the agency file")] = None,
-    season: Annotated[int | None, typer.Option("--season", help="campaign year")] = None,
+    agency: AnyAgencyFile = None,
+    season: AnySeasonYear = None,
     folds: Annotated[Path | None, typer.Option("--folds", help="CSV: parcel_id, fold")] = None,
     model: Model = None,
     observations: Annotated[

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 AgencyFile = Annotated[Path, typer.Argument(metavar="AGENCY.yaml", help="the agency file")]
 SeasonYear = Annotated[int, typer.Option("--season", help="campaign year, such as 2018")]
+# commands that read either an agency's season or a folder of parcels
+AnyAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="the agency file")]
+AnySeasonYear = Annotated[int | None, typer.Option("--season", help="campaign year, such as 2018")]
 AsOf = Annotated[
     datetime | None,
     typer.Option("--as-of", formats=["%Y-%m-%d"], help="use only what was acquired and declared until this day"),

@@ -1,13 +1,20 @@
-"""The random forest's calendar: each band interpolated to fixed slots."""
+"""The random forest's calendar: each band interpolated to fixed slots; and the table of a folder."""
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
-from cropmap.bench.accuracy import SEASON_DAYS, SLOT_DAYS, calendar_features
+from cropmap.bench.accuracy import SEASON_DAYS, SLOT_DAYS, calendar_features, measure_folder
 from cropmap.dataset.series import Series
+from cropmap.settings import Settings
+from tests.model.problems import make_dataset
 
 
 def test_bands_are_interpolated_between_observations_and_held_outside() -> None:
@@ -26,3 +33,33 @@ def test_bands_are_interpolated_between_observations_and_held_outside() -> None:
     np.testing.assert_allclose(features[0, :5, 0], [0.1, 0.1, 0.25, 0.4, 0.4], atol=1e-6)
     np.testing.assert_allclose(features[0, :, 1], 0.6, atol=1e-6)
     assert not features[1].any()
+
+
+def test_a_folder_is_judged_by_networks_and_forest(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    _write_folder(tmp_path)
+    settings = Settings(home=tmp_path / "home", threads=1)
+    rows = measure_folder(settings, tmp_path, thinned=False, seeds=range(2), changes={"min_steps": 4, "max_steps": 4})
+    assert [row["method"] for row in rows] == ["lstm", "transformer", "random forest"]
+    assert {(row["data"], row["n"], row["classes"]) for row in rows} == {("whole", 89, 3)}
+    for row in rows:
+        found = re.fullmatch(r"(\S+) \((\S+)-(\S+)\)", row["oa"])
+        assert found, row["oa"]
+        mean, low, high = map(float, found.groups())
+        assert low <= mean <= high
+    assert rows[2]["oa"] >= "0.9"  # easy for a forest: crops differ in when they are green
+
+
+def _write_folder(folder: Path) -> None:
+    """The tiny problem as files: a parcel without any observation stands in none of the rows."""
+    dataset = make_dataset()
+    series = dataset.series
+    owner = np.repeat(series.parcel_ids, series.lengths)
+    dates = [series.day_zero + timedelta(days=int(day)) for day in series.day_of_year]
+    columns = {band: series.reflectance[:, c] for c, band in enumerate(series.bands)}
+    table = pa.table({"parcel_id": owner, "date": dates, "clear_fraction": series.clear_fraction, **columns})
+    pq.write_table(table, folder / "observations.parquet")
+    crops = [f"{p},{dataset.crops[k]}" for p, k in zip(series.parcel_ids, dataset.label, strict=True)]
+    folds = [f"{p},{dataset.folds.names[k]}" for p, k in zip(series.parcel_ids, dataset.folds.fold, strict=True)]
+    (folder / "labels.csv").write_text("\n".join(["parcel_id,crop_code", *crops]))
+    (folder / "folds.csv").write_text("\n".join(["parcel_id,fold", *folds]))

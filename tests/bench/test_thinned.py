@@ -1,0 +1,82 @@
+"""Less of the same data: that each variant lacks what its name says and nothing else."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from cropmap.bench.brittany import simulated_brittany
+from cropmap.bench.thinned import VARIANTS, once_a_month, two_classes, with_bands, with_parcels
+from cropmap.dataset.dataset import Dataset
+from cropmap.dataset.folds import Folds
+from cropmap.dataset.series import Series
+
+
+@pytest.fixture(scope="module")
+def whole() -> Dataset:
+    return simulated_brittany(parcels=300, seed=1).dataset
+
+
+def test_fewer_parcels_keep_their_crop_their_fold_and_their_series(whole: Dataset) -> None:
+    few = with_parcels(100)(whole)
+    assert len(few.series) == 100
+    at = np.searchsorted(whole.series.parcel_ids, few.series.parcel_ids)
+    np.testing.assert_array_equal(few.series.lengths, whole.series.lengths[at])
+    for i, k in enumerate(at):
+        if few.label[i] >= 0:
+            assert few.crops[few.label[i]] == whole.crops[whole.label[k]]
+            assert few.folds.names[few.folds.fold[i]] == whole.folds.names[whole.folds.fold[k]]
+        else:
+            assert few.folds.fold[i] < 0
+    assert np.bincount(few.label[few.label >= 0]).min() >= 2
+    again = with_parcels(100)(whole)
+    assert again.hash == few.hash
+
+
+def test_a_fold_that_judges_nobody_is_left_out() -> None:
+    """A crop of one parcel goes, and with it the fold in which that parcel stood alone."""
+    series = Series(
+        parcel_ids=np.array([f"p{i}" for i in range(5)]), offsets=np.arange(6),
+        day_of_year=np.arange(5, dtype=np.int16),
+        reflectance=np.full((5, 1), 0.2, np.float32), clear_fraction=np.ones(5, np.float32), bands=("B04",),
+        day_zero=date(2017, 12, 31),
+    )  # fmt: skip
+    folds = Folds("file", np.array([0, 1, 1, 2, 2], np.int16), ("a", "b", "c"), np.zeros((3, 5), bool), np.arange(5))
+    dataset = Dataset(series, np.array([2, 0, 0, 1, 1], np.int16), ("maize", "rape", "wheat"), folds)
+    few = with_parcels(5)(dataset)
+    assert few.crops == ("maize", "rape")
+    assert few.folds.names == ("b", "c")
+    assert few.folds.fold.tolist() == [-1, 0, 0, 1, 1]
+    assert few.folds.excluded.shape == (2, 5)
+
+
+def test_the_clearest_observation_of_a_month_stays() -> None:
+    series = Series(
+        parcel_ids=np.array(["a", "b"]), offsets=np.array([0, 4, 5]),
+        day_of_year=np.array([3, 10, 20, 40, 10], np.int16), reflectance=np.zeros((5, 1), np.float32),
+        clear_fraction=np.array([0.9, 1.0, 1.0, 0.6, 0.7], np.float32), bands=("B04",), day_zero=date(2017, 12, 31),
+    )  # fmt: skip
+    folds = Folds("file", np.array([0, 1], np.int16), ("x", "y"), np.zeros((2, 2), bool), np.arange(2))
+    thinned = once_a_month(Dataset(series, np.array([0, 1], np.int16), ("maize", "rape"), folds)).series
+    assert thinned.day_of_year.tolist() == [10, 40, 10]
+    assert thinned.lengths.tolist() == [2, 1]
+
+
+def test_bands_and_classes(whole: Dataset) -> None:
+    two = with_bands("B04", "B08")(whole)
+    assert two.series.bands == ("B04", "B08")
+    columns = [whole.series.bands.index(band) for band in two.series.bands]
+    np.testing.assert_array_equal(two.series.reflectance, whole.series.reflectance[:, columns])
+    binary = two_classes(whole)
+    assert binary.crops[1] == "other"
+    assert ((binary.label == 0) == (whole.label == whole.crops.index(binary.crops[0]))).all()
+    assert ((binary.label < 0) == (whole.label < 0)).all()
+
+
+def test_every_variant_can_be_judged(whole: Dataset) -> None:
+    for variant in VARIANTS:
+        thinned = variant.thin(whole)
+        assert thinned.judged.any(), variant.name
+        assert thinned.folds.count >= 2, variant.name
