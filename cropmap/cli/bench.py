@@ -194,13 +194,14 @@ def reviews(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
 def areas(
     parcels: Annotated[int, typer.Option("--parcels", min=2_000, help="simulated parcels")] = 60_000,
     populations: Annotated[int, typer.Option("--populations", min=1, help="populations per scenario")] = 20,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the populations")] = 0,
     networks: Annotated[bool, typer.Option("--networks", help="scored by a network instead of the light one")] = False,
     model: Network = Architecture.TRANSFORMER,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Area estimates against the truth: coverage of the intervals, bias and error, beside other estimators."""
-    settings = prepare(home)
+    settings, seeds = prepare(home), range(first_seed, first_seed + populations)
     from cropmap.bench.areas import measure
     from cropmap.bench.areas import table as figures
 
@@ -209,9 +210,9 @@ def areas(
         from cropmap.model.training import TrainingConfig
 
         config = TrainingConfig(architecture=model)
-        rows = measure_networks(settings, parcels=parcels, seeds=range(populations), config=config)
+        rows = measure_networks(settings, parcels=parcels, seeds=seeds, config=config)
     else:
-        rows = measure(settings.open_store(), parcels=parcels, seeds=range(populations))
+        rows = measure(settings.open_store(), parcels=parcels, seeds=seeds)
     _print(figures(rows), as_json=as_json)
 
 
