@@ -36,7 +36,10 @@ TREES: Final = 300
 
 
 def measure(context: SeasonContext) -> list[dict[str, Any]]:
-    """One row per method: n, oa, kappa, macro_f1. Raises ConfigurationError where scikit-learn is not installed."""
+    """One row per method: n, oa, kappa, macro_f1, ece, oa by fold.
+
+    Raises ConfigurationError where scikit-learn is not installed.
+    """
     configs = {a: training_config(context, a) for a in context.networks}
     seeds = (context.agency.model.seed,)
     return _beside(context.store, needed_dataset(season_data(context)), configs, seeds=seeds, workers=context.threads)
@@ -90,7 +93,10 @@ def forest(dataset: Dataset, *, seed: int, threads: int) -> Evaluation:
         model = RandomForestClassifier(TREES, random_state=seed, n_jobs=threads)
         model.fit(features[learn], dataset.label[learn])
         probabilities[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
-    return evaluate(dataset.label[judged], probabilities[judged], dataset.crops)
+    return evaluate(
+        dataset.label[judged], probabilities[judged], dataset.crops, fold=dataset.folds.fold[judged],
+        fold_names=dataset.folds.names,
+    )  # fmt: skip
 
 
 def calendar_features(series: Series) -> NDArray[np.float32]:
@@ -109,9 +115,9 @@ def calendar_features(series: Series) -> NDArray[np.float32]:
 
 def _row(method: str, found: Sequence[Evaluation]) -> dict[str, Any]:
     names = ("oa", "kappa", "macro_f1", "ece")
-    return {"method": method, "n": found[0].n} | {
-        name: _spread([getattr(one, name) for one in found]) for name in names
-    }
+    row = {"method": method, "n": found[0].n} | {name: _spread([getattr(one, name) for one in found]) for name in names}
+    folds = {fold: _spread([one.per_fold[fold] for one in found]) for fold in found[0].per_fold}
+    return row | {"oa by fold": ", ".join(f"{fold} {_text(value)}" for fold, value in folds.items())}
 
 
 def _spread(values: Sequence[float]) -> float | str:
@@ -119,3 +125,7 @@ def _spread(values: Sequence[float]) -> float | str:
     if len(values) == 1:
         return values[0]
     return f"{np.mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+
+
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3f}"

@@ -47,6 +47,7 @@ def test_a_folder_is_judged_by_networks_and_forest(tmp_path: Path) -> None:
         assert found, row["oa"]
         mean, low, high = map(float, found.groups())
         assert low <= mean <= high
+        assert re.findall(r"FRH\d\d", row["oa by fold"]) == ["FRH01", "FRH02", "FRH03"]
     assert rows[2]["oa"] >= "0.9"  # easy for a forest: crops differ in when they are green
 
 
