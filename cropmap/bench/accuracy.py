@@ -41,42 +41,48 @@ def measure(context: SeasonContext) -> list[dict[str, Any]]:
     Raises ConfigurationError where scikit-learn is not installed.
     """
     configs = {a: training_config(context, a) for a in context.networks}
-    seeds = (context.agency.model.seed,)
-    return _beside(context.store, needed_dataset(season_data(context)), configs, seeds=seeds, workers=context.threads)
+    seeded = {context.agency.model.seed: needed_dataset(season_data(context))}
+    return _beside(context.store, seeded, configs, workers=context.threads)
 
 
 def measure_folder(
     settings: Settings, folder: Path, *, thinned: bool, seeds: Sequence[int], changes: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """The same rows for a folder with observations.parquet, labels.csv and folds.csv, means over the seeds with the
-    range in brackets; `thinned` puts less of the same data in its place. `changes` turn options of the training."""
+    range in brackets; `thinned` puts less of the same data in its place, drawn anew with each seed. `changes` turn
+    options of the training."""
     whole = read_folder(folder)
     configs = {a: TrainingConfig(architecture=a, **(changes or {})) for a in Architecture}
-    variants = VARIANTS if thinned else (Variant("whole", lambda dataset: dataset),)
+    variants = VARIANTS if thinned else (Variant("whole", lambda dataset, _: dataset),)
     rows = []
     for variant in variants:
-        dataset = variant.thin(whole)
-        facts = {"data": variant.name, "classes": len(dataset.crops), "dates": _dates(dataset)}
-        found = _beside(settings.open_store(), dataset, configs, seeds=seeds, workers=settings.threads)
-        rows += [facts | row for row in found]
+        seeded = {seed: variant.thin(whole, seed) for seed in seeds}
+        facts = {
+            "data": variant.name, "classes": max(len(one.crops) for one in seeded.values()),
+            "dates": int(np.median([_dates(one) for one in seeded.values()])),
+        }  # fmt: skip
+        rows += [facts | row for row in _beside(settings.open_store(), seeded, configs, workers=settings.threads)]
     return rows
 
 
 def _beside(
-    store: Store, dataset: Dataset, configs: Mapping[Architecture, TrainingConfig], *, seeds: Sequence[int],
-    workers: int,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """One row per method, over the seeds."""
+    store: Store, seeded: Mapping[int, Dataset], configs: Mapping[Architecture, TrainingConfig], *, workers: int
+) -> list[dict[str, Any]]:
+    """One row per method, over the seeds and what each is trained on."""
     rows = []
     for architecture, config in configs.items():
-        found = [evaluate_out_of_fold(store, dataset, config, seed=seed, workers=workers).evaluation for seed in seeds]
+        found = [
+            evaluate_out_of_fold(store, dataset, config, seed=seed, workers=workers).evaluation
+            for seed, dataset in seeded.items()
+        ]
         rows.append(_row(str(architecture), found))
-    return [*rows, _row("random forest", [forest(dataset, seed=seed, threads=workers) for seed in seeds])]
+    forests = [forest(dataset, seed=seed, threads=workers) for seed, dataset in seeded.items()]
+    return [*rows, _row("random forest", forests)]
 
 
-def _dates(dataset: Dataset) -> int:
+def _dates(dataset: Dataset) -> float:
     """Median observations of a judged parcel."""
-    return int(np.median(dataset.series.lengths[dataset.judged]))
+    return float(np.median(dataset.series.lengths[dataset.judged]))
 
 
 def forest(dataset: Dataset, *, seed: int, threads: int) -> Evaluation:
@@ -114,10 +120,12 @@ def calendar_features(series: Series) -> NDArray[np.float32]:
 
 
 def _row(method: str, found: Sequence[Evaluation]) -> dict[str, Any]:
+    """`n` is that of the first; folds that not all have are not shown."""
     names = ("oa", "kappa", "macro_f1", "ece")
     row = {"method": method, "n": found[0].n} | {name: _spread([getattr(one, name) for one in found]) for name in names}
-    folds = {fold: _spread([one.per_fold[fold] for one in found]) for fold in found[0].per_fold}
-    return row | {"oa by fold": ", ".join(f"{fold} {_text(value)}" for fold, value in folds.items())}
+    folds = [fold for fold in found[0].per_fold if all(fold in one.per_fold for one in found)]
+    by_fold = ", ".join(f"{fold} {_text(_spread([one.per_fold[fold] for one in found]))}" for fold in folds)
+    return row | {"oa by fold": by_fold}
 
 
 def _spread(values: Sequence[float]) -> float | str:

@@ -16,13 +16,12 @@ from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
 from cropmap.stages.evaluation import MIN_CLASS_PARCELS
 
-SEED: Final = 0
-"""of the parcels that are kept: the same ones always"""
 MONTH_DAYS: Final = 30.44
 FEW: Final = 1_000
 """parcels of the variants that thin something else"""
 
-Thin = Callable[[Dataset], Dataset]
+Thin = Callable[[Dataset, int], Dataset]
+"""a dataset and the seed of what is drawn from it"""
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,14 @@ class Variant:
     thin: Thin
 
 
-def with_parcels(count: int) -> Thin:
-    """A random `count` of the judged parcels; a class that is left with fewer than two is left out."""
+def with_parcels(count: int, then: Callable[[Dataset], Dataset] = lambda dataset: dataset) -> Thin:
+    """A random `count` of the judged parcels, and less of these; a class that is left with fewer than two is left
+    out."""
 
-    def thin(dataset: Dataset) -> Dataset:
+    def thin(dataset: Dataset, seed: int) -> Dataset:
         judged = np.flatnonzero(dataset.judged)
-        chosen = np.random.default_rng(SEED).permutation(judged)[:count]
-        return _some(dataset, np.sort(chosen))
+        chosen = np.random.default_rng(seed).permutation(judged)[:count]
+        return then(_some(dataset, np.sort(chosen)))
 
     return thin
 
@@ -55,7 +55,7 @@ def once_a_month(dataset: Dataset) -> Dataset:
     return replace(dataset, series=series.keep(kept))
 
 
-def with_bands(*bands: str) -> Thin:
+def with_bands(*bands: str) -> Callable[[Dataset], Dataset]:
     """Some of the bands, in spectral order."""
 
     def thin(dataset: Dataset) -> Dataset:
@@ -81,12 +81,10 @@ VARIANTS: Final = (
     Variant("200 parcels", with_parcels(200)),
     Variant("500 parcels", with_parcels(500)),
     Variant(f"{FEW:,} parcels", with_parcels(FEW)),
-    Variant(f"{FEW:,} parcels, the clearest date of a month", lambda d: once_a_month(with_parcels(FEW)(d))),
-    Variant(
-        f"{FEW:,} parcels, B02 B03 B04 B08", lambda d: with_bands("B02", "B03", "B04", "B08")(with_parcels(FEW)(d))
-    ),
-    Variant(f"{FEW:,} parcels, B04 B08", lambda d: with_bands("B04", "B08")(with_parcels(FEW)(d))),
-    Variant(f"{FEW:,} parcels, two classes", lambda d: two_classes(with_parcels(FEW)(d))),
+    Variant(f"{FEW:,} parcels, the clearest date of a month", with_parcels(FEW, once_a_month)),
+    Variant(f"{FEW:,} parcels, B02 B03 B04 B08", with_parcels(FEW, with_bands("B02", "B03", "B04", "B08"))),
+    Variant(f"{FEW:,} parcels, B04 B08", with_parcels(FEW, with_bands("B04", "B08"))),
+    Variant(f"{FEW:,} parcels, two classes", with_parcels(FEW, two_classes)),
 )
 
 

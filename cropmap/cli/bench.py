@@ -101,7 +101,9 @@ def accuracy(
     thinned: Annotated[
         bool, typer.Option("--thinned", help="of the folder: fewer parcels, dates, bands and classes")
     ] = False,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="of the folder: trainings with seeds 0, 1, ...")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="of the folder: repeat with seeds 0, 1, ..., thinned anew")
+    ] = 1,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,

@@ -20,7 +20,7 @@ def whole() -> Dataset:
 
 
 def test_fewer_parcels_keep_their_crop_their_fold_and_their_series(whole: Dataset) -> None:
-    few = with_parcels(100)(whole)
+    few = with_parcels(100)(whole, 0)
     assert len(few.series) == 100
     at = np.searchsorted(whole.series.parcel_ids, few.series.parcel_ids)
     np.testing.assert_array_equal(few.series.lengths, whole.series.lengths[at])
@@ -31,8 +31,10 @@ def test_fewer_parcels_keep_their_crop_their_fold_and_their_series(whole: Datase
         else:
             assert few.folds.fold[i] < 0
     assert np.bincount(few.label[few.label >= 0]).min() >= 2
-    again = with_parcels(100)(whole)
+    again = with_parcels(100)(whole, 0)
     assert again.hash == few.hash
+    other = with_parcels(100)(whole, 1)
+    assert other.series.parcel_ids.tolist() != few.series.parcel_ids.tolist()
 
 
 def test_a_fold_that_judges_nobody_is_left_out() -> None:
@@ -45,7 +47,7 @@ def test_a_fold_that_judges_nobody_is_left_out() -> None:
     )  # fmt: skip
     folds = Folds("file", np.array([0, 1, 1, 2, 2], np.int16), ("a", "b", "c"), np.zeros((3, 5), bool), np.arange(5))
     dataset = Dataset(series, np.array([2, 0, 0, 1, 1], np.int16), ("maize", "rape", "wheat"), folds)
-    few = with_parcels(5)(dataset)
+    few = with_parcels(5)(dataset, 0)
     assert few.crops == ("maize", "rape")
     assert few.folds.names == ("b", "c")
     assert few.folds.fold.tolist() == [-1, 0, 0, 1, 1]
@@ -77,6 +79,6 @@ def test_bands_and_classes(whole: Dataset) -> None:
 
 def test_every_variant_can_be_judged(whole: Dataset) -> None:
     for variant in VARIANTS:
-        thinned = variant.thin(whole)
+        thinned = variant.thin(whole, 1)
         assert thinned.judged.any(), variant.name
         assert thinned.folds.count >= 2, variant.name
