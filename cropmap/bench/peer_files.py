@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,8 +69,10 @@ def write_peer_files(root: Path, series: Series, label: NDArray[np.int16], *, co
     mapping.to_csv(root / "codes.csv", sep=";")
 
 
-def peer_loader_seconds(peer: Any, root: Path, *, batch_size: int) -> float:
-    """One shuffled pass of the package's own loader, as its training script sets it up."""
+def peer_loader_seconds(
+    peer: Any, root: Path, *, batch_size: int, work: Callable[[torch.Tensor], object] = lambda _: None
+) -> float:
+    """One shuffled pass of the package's own loader, as its training script sets it up, with `work` on each batch."""
     size = (root / f"2017/L1C/{REGION}.h5").stat().st_size
     known = peer.datasets.breizhcrops.FILESIZES[2017]["L1C"]
     with warnings.catch_warnings():
@@ -81,6 +84,6 @@ def peer_loader_seconds(peer: Any, root: Path, *, batch_size: int) -> float:
             known[REGION] = published
         loader = torch.utils.data.DataLoader(dataset, batch_size=batch_size, shuffle=True)
         started = time.perf_counter()
-        for _ in loader:
-            pass
+        for x, _, _ in loader:
+            work(x)
         return time.perf_counter() - started

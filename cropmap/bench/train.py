@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
-from cropmap.bench.predict import alternate, make_series
+from cropmap.bench.predict import alternate, make_bands
 from cropmap.dataset.batches import shuffled
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
@@ -34,7 +34,6 @@ from cropmap.model.compat_step import stepping
 from cropmap.model.ragged import on_device
 from cropmap.model.training import TrainingConfig, threads, train
 from cropmap.schemas import Architecture
-from cropmap.sources.breizhcrops_columns import NATURAL
 
 CLASSES: Final = 9
 MAX_LOADER_SHARE: Final = "<= 2 %"
@@ -73,14 +72,6 @@ def run(
 
 def in_threads(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     return [row | {"how": f"{row['how']}, {count} thread{'s' if count > 1 else ''}"} for row in rows]
-
-
-def make_bands(parcels: int, *, seed: int) -> Series:
-    """Random series of all thirteen bands with the lengths of a season; the cirrus band is near zero."""
-    series = make_series(parcels, seed=seed)
-    values = np.random.default_rng(seed).uniform(0.05, 0.6, (len(series.day_of_year), len(NATURAL)))
-    values[:, NATURAL.index("B10")] *= 0.01
-    return replace(series, reflectance=values.astype(np.float32), bands=NATURAL)
 
 
 def compat_rows(
