@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.bench.ablation import read_folder
-from cropmap.bench.thinned import VARIANTS, Variant
+from cropmap.bench.thinned import VARIANTS
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.series import Series
-from cropmap.errors import ConfigurationError
+from cropmap.errors import ConfigurationError, InputError
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.fitting import evaluate_out_of_fold
 from cropmap.model.training import TrainingConfig
@@ -53,16 +53,28 @@ def measure_folder(
     options of the training."""
     whole = read_folder(folder)
     configs = {a: TrainingConfig(architecture=a, **(changes or {})) for a in Architecture}
-    variants = VARIANTS if thinned else (Variant("whole", lambda dataset, _: dataset),)
-    rows = []
-    for variant in variants:
-        seeded = {seed: variant.thin(whole, seed) for seed in seeds}
-        facts = {
-            "data": variant.name, "classes": max(len(one.crops) for one in seeded.values()),
-            "dates": int(np.median([_dates(one) for one in seeded.values()])),
-        }  # fmt: skip
-        rows += [facts | row for row in _beside(settings.open_store(), seeded, configs, workers=settings.threads)]
-    return rows
+    if not thinned:
+        return _rows(settings, "whole", dict.fromkeys(seeds, whole), configs)
+    if not (variants := [variant for variant in VARIANTS if variant.fits(whole)]):
+        raise InputError(
+            f"{int(whole.judged.sum())} parcels leave nothing to thin", where=str(folder),
+            mend=f"More than {VARIANTS[0].parcels} are needed; leave out --thinned",
+        )  # fmt: skip
+    return [
+        row
+        for variant in variants
+        for row in _rows(settings, variant.name, {seed: variant.of(whole, seed=seed) for seed in seeds}, configs)
+    ]
+
+
+def _rows(
+    settings: Settings, name: str, seeded: Mapping[int, Dataset], configs: Mapping[Architecture, TrainingConfig]
+) -> list[dict[str, Any]]:
+    facts = {
+        "data": name, "classes": max(len(one.crops) for one in seeded.values()),
+        "dates": int(np.median([_dates(one) for one in seeded.values()])),
+    }  # fmt: skip
+    return [facts | row for row in _beside(settings.open_store(), seeded, configs, workers=settings.threads)]
 
 
 def _beside(

@@ -20,26 +20,32 @@ MONTH_DAYS: Final = 30.44
 FEW: Final = 1_000
 """parcels of the variants that thin something else"""
 
-Thin = Callable[[Dataset, int], Dataset]
-"""a dataset and the seed of what is drawn from it"""
+Change = Callable[[Dataset], Dataset]
 
 
 @dataclass(frozen=True)
 class Variant:
-    name: str
-    thin: Thin
+    parcels: int
+    """so many of the judged parcels"""
+    less: str = ""
+    """what else is taken away, in words"""
+    change: Change = lambda dataset: dataset
+    """takes it away"""
+    bands: frozenset[str] = frozenset()
+    """bands that this needs"""
 
+    @property
+    def name(self) -> str:
+        return ", ".join(part for part in (f"{self.parcels:,} parcels", self.less) if part)
 
-def with_parcels(count: int, then: Callable[[Dataset], Dataset] = lambda dataset: dataset) -> Thin:
-    """A random `count` of the judged parcels, and less of these; a class that is left with fewer than two is left
-    out."""
+    def fits(self, dataset: Dataset) -> bool:
+        """Whether there is enough to take away from."""
+        return int(dataset.judged.sum()) > self.parcels and self.bands <= set(dataset.series.bands)
 
-    def thin(dataset: Dataset, seed: int) -> Dataset:
-        judged = np.flatnonzero(dataset.judged)
-        chosen = np.random.default_rng(seed).permutation(judged)[:count]
-        return then(_some(dataset, np.sort(chosen)))
-
-    return thin
+    def of(self, dataset: Dataset, *, seed: int) -> Dataset:
+        """The parcels are drawn with the seed; a class that is left with fewer than two is left out."""
+        chosen = np.random.default_rng(seed).permutation(np.flatnonzero(dataset.judged))[: self.parcels]
+        return self.change(_some(dataset, np.sort(chosen)))
 
 
 def once_a_month(dataset: Dataset) -> Dataset:
@@ -55,17 +61,17 @@ def once_a_month(dataset: Dataset) -> Dataset:
     return replace(dataset, series=series.keep(kept))
 
 
-def with_bands(*bands: str) -> Callable[[Dataset], Dataset]:
+def only(*bands: str) -> Change:
     """Some of the bands, in spectral order."""
 
-    def thin(dataset: Dataset) -> Dataset:
+    def change(dataset: Dataset) -> Dataset:
         series = dataset.series
         columns = [series.bands.index(band) for band in bands]
         reflectance = np.ascontiguousarray(series.reflectance[:, columns])
         series = replace(series, reflectance=reflectance, bands=bands)
         return replace(dataset, series=series.keep(np.asarray(np.isfinite(reflectance).any(axis=1))))
 
-    return thin
+    return change
 
 
 def two_classes(dataset: Dataset) -> Dataset:
@@ -77,14 +83,18 @@ def two_classes(dataset: Dataset) -> Dataset:
     return replace(dataset, label=label, crops=names)
 
 
+def with_bands(*bands: str) -> Variant:
+    return Variant(FEW, " ".join(bands), only(*bands), frozenset(bands))
+
+
 VARIANTS: Final = (
-    Variant("200 parcels", with_parcels(200)),
-    Variant("500 parcels", with_parcels(500)),
-    Variant(f"{FEW:,} parcels", with_parcels(FEW)),
-    Variant(f"{FEW:,} parcels, the clearest date of a month", with_parcels(FEW, once_a_month)),
-    Variant(f"{FEW:,} parcels, B02 B03 B04 B08", with_parcels(FEW, with_bands("B02", "B03", "B04", "B08"))),
-    Variant(f"{FEW:,} parcels, B04 B08", with_parcels(FEW, with_bands("B04", "B08"))),
-    Variant(f"{FEW:,} parcels, two classes", with_parcels(FEW, two_classes)),
+    Variant(200),
+    Variant(500),
+    Variant(FEW),
+    Variant(FEW, "the clearest date of a month", once_a_month),
+    with_bands("B02", "B03", "B04", "B08"),
+    with_bands("B04", "B08"),
+    Variant(FEW, "two classes", two_classes),
 )
 
 

@@ -109,14 +109,18 @@ def accuracy(
     as_json: AsJson = False,
 ) -> None:
     """Out-of-fold accuracy of both networks and a random forest on the same parcels and folds."""
-    from cropmap.bench.accuracy import measure, measure_folder
-
+    if (folder is None) == (agency is None or season is None):
+        raise typer.BadParameter("give either AGENCY.yaml and --season, or --on")
     if folder is not None:
-        rows = measure_folder(prepare(home), folder, thinned=thinned, seeds=range(seeds))
+        settings = prepare(home)
+        from cropmap.bench.accuracy import measure_folder
+
+        rows = measure_folder(settings, folder, thinned=thinned, seeds=range(seeds))
     elif agency is not None and season is not None:
-        rows = measure(open_season(agency, season=season, home=home, data=data))
-    else:
-        raise typer.BadParameter("give AGENCY.yaml and --season, or --on")
+        context = open_season(agency, season=season, home=home, data=data)
+        from cropmap.bench.accuracy import measure
+
+        rows = measure(context)
     _print(rows, as_json=as_json)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from cropmap.bench.accuracy import SEASON_DAYS, SLOT_DAYS, calendar_features, measure_folder
 from cropmap.dataset.series import Series
+from cropmap.errors import InputError
 from cropmap.settings import Settings
 from tests.model.problems import make_dataset
 
@@ -49,6 +50,12 @@ def test_a_folder_is_judged_by_networks_and_forest(tmp_path: Path) -> None:
         assert low <= mean <= high
         assert re.findall(r"FRH\d\d", row["oa by fold"]) == ["FRH01", "FRH02", "FRH03"]
     assert rows[2]["oa"] >= "0.9"  # easy for a forest: crops differ in when they are green
+
+
+def test_a_small_folder_cannot_be_thinned(tmp_path: Path) -> None:
+    _write_folder(tmp_path)
+    with pytest.raises(InputError, match="89 parcels leave nothing to thin"):
+        measure_folder(Settings(home=tmp_path / "home"), tmp_path, thinned=True, seeds=range(1))
 
 
 def _write_folder(folder: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
 from cropmap.bench.brittany import simulated_brittany
-from cropmap.bench.thinned import VARIANTS, once_a_month, two_classes, with_bands, with_parcels
+from cropmap.bench.thinned import VARIANTS, Variant, once_a_month, two_classes, with_bands
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import Folds
 from cropmap.dataset.series import Series
@@ -20,7 +21,7 @@ def whole() -> Dataset:
 
 
 def test_fewer_parcels_keep_their_crop_their_fold_and_their_series(whole: Dataset) -> None:
-    few = with_parcels(100)(whole, 0)
+    few = Variant(100).of(whole, seed=0)
     assert len(few.series) == 100
     at = np.searchsorted(whole.series.parcel_ids, few.series.parcel_ids)
     np.testing.assert_array_equal(few.series.lengths, whole.series.lengths[at])
@@ -31,9 +32,9 @@ def test_fewer_parcels_keep_their_crop_their_fold_and_their_series(whole: Datase
         else:
             assert few.folds.fold[i] < 0
     assert np.bincount(few.label[few.label >= 0]).min() >= 2
-    again = with_parcels(100)(whole, 0)
+    again = Variant(100).of(whole, seed=0)
     assert again.hash == few.hash
-    other = with_parcels(100)(whole, 1)
+    other = Variant(100).of(whole, seed=1)
     assert other.series.parcel_ids.tolist() != few.series.parcel_ids.tolist()
 
 
@@ -47,7 +48,7 @@ def test_a_fold_that_judges_nobody_is_left_out() -> None:
     )  # fmt: skip
     folds = Folds("file", np.array([0, 1, 1, 2, 2], np.int16), ("a", "b", "c"), np.zeros((3, 5), bool), np.arange(5))
     dataset = Dataset(series, np.array([2, 0, 0, 1, 1], np.int16), ("maize", "rape", "wheat"), folds)
-    few = with_parcels(5)(dataset, 0)
+    few = Variant(5).of(dataset, seed=0)
     assert few.crops == ("maize", "rape")
     assert few.folds.names == ("b", "c")
     assert few.folds.fold.tolist() == [-1, 0, 0, 1, 1]
@@ -67,7 +68,7 @@ def test_the_clearest_observation_of_a_month_stays() -> None:
 
 
 def test_bands_and_classes(whole: Dataset) -> None:
-    two = with_bands("B04", "B08")(whole)
+    two = with_bands("B04", "B08").change(whole)
     assert two.series.bands == ("B04", "B08")
     columns = [whole.series.bands.index(band) for band in two.series.bands]
     np.testing.assert_array_equal(two.series.reflectance, whole.series.reflectance[:, columns])
@@ -77,8 +78,12 @@ def test_bands_and_classes(whole: Dataset) -> None:
     assert ((binary.label < 0) == (whole.label < 0)).all()
 
 
-def test_every_variant_can_be_judged(whole: Dataset) -> None:
-    for variant in VARIANTS:
-        thinned = variant.thin(whole, 1)
-        assert thinned.judged.any(), variant.name
-        assert thinned.folds.count >= 2, variant.name
+def test_a_variant_fits_where_there_is_enough_to_take_away(whole: Dataset) -> None:
+    fitting = [variant for variant in VARIANTS if variant.fits(whole)]
+    assert [variant.name for variant in fitting] == ["200 parcels"]
+    thinned = fitting[0].of(whole, seed=1)
+    assert thinned.judged.sum() > 150
+    assert thinned.folds.count >= 2
+    green = replace(whole, series=replace(whole.series, bands=tuple(f"X{k}" for k in range(len(whole.series.bands)))))
+    assert not Variant(100, bands=frozenset({"B04"})).fits(green)
+    assert Variant(100).fits(green)
