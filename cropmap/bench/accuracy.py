@@ -8,6 +8,7 @@ The forest sees what such forests are usually given: every band linearly interpo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,13 +47,12 @@ def measure(context: SeasonContext) -> list[dict[str, Any]]:
 
 
 def measure_folder(
-    settings: Settings, folder: Path, *, thinned: bool, seeds: Sequence[int], changes: Mapping[str, Any] | None = None
+    settings: Settings, folder: Path, *, thinned: bool, seeds: Sequence[int], config: TrainingConfig | None = None
 ) -> list[dict[str, Any]]:
     """The same rows for a folder with observations.parquet, labels.csv and folds.csv, means over the seeds with the
-    range in brackets; `thinned` puts less of the same data in its place, drawn anew with each seed. `changes` turn
-    options of the training."""
+    range in brackets; `thinned` puts less of the same data in its place, drawn anew with each seed."""
     whole = read_folder(folder)
-    configs = {a: TrainingConfig(architecture=a, **(changes or {})) for a in Architecture}
+    configs = {a: replace(config or TrainingConfig(), architecture=a) for a in Architecture}
     if not thinned:
         return _rows(settings, "whole", dict.fromkeys(seeds, whole), configs)
     if not (variants := [variant for variant in VARIANTS if variant.fits(whole)]):

@@ -217,10 +217,13 @@ def _assemble(
         & (clear_fraction >= min_clear_fraction) & np.isfinite(reflectance).any(axis=1)
     )  # fmt: skip
     rows = np.flatnonzero(keep if usable is None else keep & usable)
-    # clearest first within a day; the order of the rows themselves decides the last ties
-    rows = rows[np.lexsort((-clear_fraction[rows], day[rows], parcel[rows]))]
-    repeated = (np.diff(parcel[rows], prepend=-1) == 0) & (np.diff(day[rows], prepend=-1) == 0)
-    rows = rows[~repeated]
+    start, window = days(season.start), days(season.end) - days(season.start) + 1
+    slot = parcel[rows] * window + (day[rows] - start)  # one number per parcel and day: one sort instead of two
+    order = np.argsort(slot, kind="stable")
+    repeated = np.diff(slot[order], prepend=-1) == 0
+    if repeated.any():  # clearest first within a day; the order of the rows themselves decides the last ties
+        order = np.lexsort((-clear_fraction[rows], slot))
+    rows = rows[order[~repeated]]
     series = Series(
         parcel_ids=ids,
         offsets=np.concatenate([[0], np.cumsum(np.bincount(parcel[rows], minlength=len(ids)))]).astype(np.int64),

@@ -14,6 +14,7 @@ import pytest
 from cropmap.bench.accuracy import SEASON_DAYS, SLOT_DAYS, calendar_features, measure_folder
 from cropmap.dataset.series import Series
 from cropmap.errors import InputError
+from cropmap.model.training import TrainingConfig
 from cropmap.settings import Settings
 from tests.model.problems import make_dataset
 
@@ -40,7 +41,8 @@ def test_a_folder_is_judged_by_networks_and_forest(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     _write_folder(tmp_path)
     settings = Settings(home=tmp_path / "home", threads=1)
-    rows = measure_folder(settings, tmp_path, thinned=False, seeds=range(2), changes={"min_steps": 4, "max_steps": 4})
+    short = TrainingConfig(min_steps=4, max_steps=4)
+    rows = measure_folder(settings, tmp_path, thinned=False, seeds=range(2), config=short)
     assert [row["method"] for row in rows] == ["lstm", "transformer", "random forest"]
     assert {(row["data"], row["n"], row["classes"]) for row in rows} == {("whole", 89, 3)}
     for row in rows:
