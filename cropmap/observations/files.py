@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -94,18 +95,12 @@ def iter_observations(
 ) -> Iterator[pa.Table]:
     """One table of OBSERVATION_TABLE_SCHEMA per file, in the order of `names`; the next READ_AHEAD are being read.
 
-    With `parcel_ids` the rows of these parcels alone; with `clear_only` none where the whole parcel was clouded.
-    The dictionary of parcels holds the given ones in their sorted order; else it grows from table to table, and what
-    it held keeps its place.
+    With `parcel_ids` the rows of these parcels alone; with `clear_only` none where the whole parcel was clouded. Each
+    table has its own dictionaries.
     """
-    known = pa.array(sorted(set(parcel_ids)) if parcel_ids is not None else [], pa.string())
-    for name, table in _read_ahead(store, names, known if parcel_ids is not None else None):
-        ids = table["parcel_id"].combine_chunks()
-        codes = pc.index_in(ids, known)
-        if codes.null_count:
-            known = pa.concat_arrays([known, ids.filter(pc.is_null(codes))])
-            codes = pc.index_in(ids, known)
-        observed = _with_acquisition(table, codes, known, _decoded(table.schema.metadata) or _metadata(store, name))
+    wanted = pa.array(sorted(set(parcel_ids)), pa.string()) if parcel_ids is not None else None
+    for name, table in _read_ahead(store, names, wanted):
+        observed = _with_acquisition(table, _decoded(table.schema.metadata) or _metadata(store, name))
         yield observed.filter(pc.greater(observed["clear_pixels"], 0)) if clear_only else observed
 
 
@@ -118,19 +113,7 @@ def read_observations(
     parcel and the rest of each file is skipped, not decoded.
     """
     tables = list(iter_observations(store, names, parcel_ids=parcel_ids, clear_only=clear_only))
-    if not tables:
-        return OBSERVATION_TABLE_SCHEMA.empty_table()
-    parcels = tables[-1]["parcel_id"].chunk(0).dictionary  # the fullest: the codes of all tables point into it
-    column = tables[0].schema.get_field_index("parcel_id")
-    shared = [
-        table.set_column(
-            column,
-            table.schema.field(column),
-            pa.DictionaryArray.from_arrays(table["parcel_id"].combine_chunks().indices, parcels),
-        )
-        for table in tables
-    ]
-    return pa.concat_tables(shared).unify_dictionaries()
+    return pa.concat_tables(tables or [OBSERVATION_TABLE_SCHEMA.empty_table()]).unify_dictionaries()
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
@@ -156,12 +139,12 @@ def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
     return table.filter(pc.is_in(table["parcel_id"], parcel_ids))
 
 
-def _with_acquisition(table: pa.Table, codes: pa.Array, parcels: pa.Array, metadata: dict[str, str]) -> pa.Table:
-    """Puts the acquisition beside each row; `codes` are the rows' positions in the dictionary `parcels`."""
+def _with_acquisition(table: pa.Table, metadata: dict[str, str]) -> pa.Table:
+    """Puts the acquisition beside each row."""
+    same = pa.array(np.zeros(len(table), np.int32))
     sensed_at = pa.scalar(datetime.fromisoformat(metadata["datetime"]), _TIME)
-    same = pa.array([0] * len(table), pa.int32())
     columns = {
-        "parcel_id": pa.DictionaryArray.from_arrays(codes, parcels),
+        "parcel_id": pc.dictionary_encode(table["parcel_id"]),
         "sensed_at": pa.repeat(sensed_at, len(table)),
         "tile": pa.DictionaryArray.from_arrays(same, [metadata["tile"]]),
         "item_id": pa.DictionaryArray.from_arrays(same, [metadata["item_id"]]),
