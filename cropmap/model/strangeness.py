@@ -32,8 +32,10 @@ MIN_VARIANCE: Final = 1e-6
 RANKS: Final = 201
 RANK_DIGITS: Final = 4
 """more than 201 quantiles know, and fewer than the last bits of a sum that depend on a parcel's company"""
-PARCELS: Final = 20_000
-"""at a time, and at most to learn from: enough for every quantile, and little memory beside a season's series"""
+LEARNT_PARCELS: Final = 20_000
+"""at most: enough for every quantile"""
+PARCELS: Final = 500
+"""at a time: their observations stay in the processor's cache, a quarter faster than 20,000 at a time"""
 
 Array = NDArray[np.float64]
 
@@ -58,7 +60,7 @@ class Familiar:
 def learn_familiar(dataset: Dataset) -> Familiar:
     """From the judged parcels, which are those that some fold was trained on; from evenly picked ones of very many."""
     judged = np.flatnonzero(dataset.judged)
-    judged = judged[:: -(-len(judged) // PARCELS)]
+    judged = judged[:: -(-len(judged) // LEARNT_PARCELS)]
     series, fold = dataset.series.take(judged), dataset.folds.fold[judged]
     distances = np.full(len(fold), np.nan)
     for k in np.unique(fold):
@@ -97,15 +99,16 @@ def _moments(series: Series) -> tuple[Array, Array]:
 def _distances(series: Series, mean: Array, covariance: Array) -> Array:
     """(N,) median over the observations of d' S^-1 d, NaN without any. Where bands are missing the others stand for
     them: their own distance, as much larger as there are fewer of them."""
-    values = series.reflectance.astype(np.float64) - mean[_part_of_year(series)]
-    squared = np.empty(len(values))
-    pattern = np.isfinite(values).astype(np.float64) @ 2.0 ** np.arange(values.shape[1])
+    off = series.reflectance - mean[_part_of_year(series)]
+    squared = np.empty(len(off))
+    pattern = np.isfinite(off) @ (1 << np.arange(off.shape[1]))
     for one in np.unique(pattern):
         rows = np.flatnonzero(pattern == one)
-        seen = np.isfinite(values[rows[0]])
-        off = values[rows] if seen.all() else values[rows][:, seen]
-        whitened = off @ np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(seen, seen)]))
-        squared[rows] = (whitened**2).sum(axis=1) * len(seen) / max(seen.sum(), 1)
+        seen = np.isfinite(off[rows[0]])
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(seen, seen)]))
+        # not `@`: the threads of BLAS wait for each other in a loop, five times as long where inference runs beside
+        whitened = np.einsum("mc,cd->md", off[rows] if seen.all() else off[rows][:, seen], whitening)
+        squared[rows] = np.einsum("mc,mc->m", whitened, whitened) * len(seen) / max(seen.sum(), 1)
     return _medians(squared, series)
 
 

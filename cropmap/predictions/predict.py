@@ -80,8 +80,7 @@ def predict(
     logits = np.full((len(series), len(manifest.crops)), np.nan, np.float32)
     observed = series.lengths > 0
     total = int(observed[fold >= 0].sum() + count * observed[fold < 0].sum())
-    with ThreadPoolExecutor(1) as beside, Counter("predict", total=total, unit="series") as counter:
-        strange = beside.submit(out_of_distribution, series, manifest.familiar)
+    with Counter("predict", total=total, unit="series") as counter:
         for k in range(count):
             own = np.flatnonzero((fold == k) & observed)
             logits[own] = manifest.calibration.apply(
@@ -97,7 +96,7 @@ def predict(
         scored_by=[f"fold {k}" if k >= 0 else f"mean of {count} folds" for k in fold],
         n_observations=series.lengths.astype(np.int32),
         last_observation=series.last_days(),
-        out_of_distribution=strange.result(),
+        out_of_distribution=out_of_distribution(series, manifest.familiar),
     )
 
 
