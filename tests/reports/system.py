@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from cropmap.errors import ConfigurationError
+from cropmap.reports.pdf import import_weasyprint
+
 CHROMIUM = Path("/usr/bin/chromium")
 
 
 def _has_pango() -> bool:
     try:
-        import weasyprint  # noqa: F401
-    except OSError:
+        import_weasyprint()
+    except ConfigurationError:
         return False
     return True
 
