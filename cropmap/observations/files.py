@@ -31,6 +31,8 @@ ROW_GROUP: Final = 16_384
 
 READ_AHEAD: Final = 4
 """files that are read while one is being used"""
+JOINED: Final = 16
+"""files whose dictionaries are joined at a time: kept apart, a season's files would hold its names hundreds of times"""
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _TIME: Final = pa.timestamp("us", tz="UTC")
@@ -112,8 +114,11 @@ def read_observations(
     A row takes 48 bytes. Bound the memory by asking for some thousand parcels at a time: the files are sorted by
     parcel and the rest of each file is skipped, not decoded.
     """
-    tables = list(iter_observations(store, names, parcel_ids=parcel_ids, clear_only=clear_only))
-    return pa.concat_tables(tables or [OBSERVATION_TABLE_SCHEMA.empty_table()]).unify_dictionaries()
+    tables = iter_observations(store, names, parcel_ids=parcel_ids, clear_only=clear_only)
+    parts = [OBSERVATION_TABLE_SCHEMA.empty_table()]
+    while some := list(islice(tables, JOINED)):
+        parts.append(pa.concat_tables(some).unify_dictionaries())
+    return pa.concat_tables(parts).unify_dictionaries()
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
