@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 import cropmap
-from cropmap.bench.flags import Case, row
+from cropmap.bench.flags import COUNTS, Case, row
 from cropmap.bench.flags_classifier import Light, Projection, out_of_fold
 from cropmap.bench.flags_reference import Reference, learn
 from cropmap.bench.flags_season import Grown, grow
@@ -162,7 +162,8 @@ def _lines(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def peer_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Realised rate / recall of each rule, and of our list at the same number of flags."""
+    """Realised rate / recall of each rule, and at the same number of flags those of our list and the rates of the best
+    that the scores allow (law known) and of the reference, between the counts of the curves by straight lines."""
     lines = []
     for group in _by_setting(rows):
         for rule in group[0]["peers"]:
@@ -172,8 +173,18 @@ def peer_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "setting": group[0]["setting"], "rule": rule, "flags": round(_mean(one["flags"] for one in theirs)),
                 "its rate": f"{_mean(map(rate, theirs)):.3f}", "its recall": f"{_recall(group, theirs):.2f}",
                 "our rate": f"{_mean(map(rate, ours)):.3f}", "our recall": f"{_recall(group, ours):.2f}",
+                **{f"{name}'s rate": f"{_rate_on(group, name, theirs):.3f}"
+                   for name in ("law known", "reference") if name in group[0]["curves"]},
             })  # fmt: skip
     return lines
+
+
+def _rate_on(group: list[dict[str, Any]], name: str, lists: list[dict[str, Any]]) -> float:
+    """Mean rate of a ranking at the lengths of these lists; NaN beyond the end of its curve."""
+    counts = (0, *COUNTS)
+    found = [np.interp(one["flags"], counts, (0, *run["curves"][name]), right=np.nan)
+             for run, one in zip(group, lists, strict=True)]  # fmt: skip
+    return _mean(1 - hits / one["flags"] if one["flags"] else 0.0 for hits, one in zip(found, lists, strict=True))
 
 
 def rate(hits: dict[str, Any]) -> float:

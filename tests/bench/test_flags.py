@@ -54,13 +54,14 @@ def test_under_a_uniform_law_nothing_ranks_better_than_p_declared() -> None:
     assert found["peers"]["law known"]["flags"] == found["peers"]["p(declared)"]["flags"]
 
 
-def test_tables_are_means_over_seeds() -> None:
+def test_tables_are_means_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     def one(flags: int, false: int) -> dict:
         hits, ours = {"flags": flags, "false": false}, {"flags": flags, "false": 0}
         lists, reference = [{"target": 0.1, **hits}], [{"flags": 10, "false": 0}]
         return {"setting": "s", "wrong": 10, "refused": False, "reference": reference, "lists": lists,
-                "peers": {"rule": {**hits, "ours": ours}}}  # fmt: skip
+                "peers": {"rule": {**hits, "ours": ours}}, "curves": {"reference": [5, 14]}}  # fmt: skip
 
+    monkeypatch.setattr(flags_study, "COUNTS", (5, 20))
     rows = [one(10, 1), one(10, 3)]
     (line,) = flags_study.table(rows)
     assert (line["rate"], line["within 1.5 x"], line["recall"], line["ratio"]) == (
@@ -76,6 +77,7 @@ def test_tables_are_means_over_seeds() -> None:
         "0.000",
         "1.00",
     )
+    assert line["reference's rate"] == "0.200"  # 8 of 10, between 5 of 5 and 14 of 20
     assert flags_study.rate({"flags": 0, "false": 0}) == 0
 
 
