@@ -26,7 +26,7 @@ from cropmap.assessments.case import (
     fit_case,
     prepare,
 )
-from cropmap.assessments.channel import TAIL, Channel, Floats
+from cropmap.assessments.channel import TAIL, Channel, Floats, one_thread
 from cropmap.assessments.verdict import Evidence, largest_list, verdicts
 from cropmap.legends import Legend
 from cropmap.schemas import ASSESSMENT_COLUMNS, Reason, Verdict
@@ -94,6 +94,7 @@ def assess(
     )[0]  # fmt: skip
 
 
+@one_thread()
 def assess_at(
     parcels: pd.DataFrame,
     predictions: Scores,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cropmap.assessments.assess import Assessed, assessed_at
 from cropmap.assessments.case import Case, Fit, Scores, fit_case, prepare
+from cropmap.assessments.channel import one_thread
 from cropmap.assessments.gates import OPEN
 from cropmap.legends import Legend
 from cropmap.schemas import Reason, Verdict
@@ -66,6 +67,7 @@ class Path:
     """None where a gate fired, or there was nothing to compare"""
 
 
+@one_thread()
 def explain_declaration(
     parcels: pd.DataFrame,
     predictions: Scores,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cropmap.assessments import guards
 from cropmap.assessments.case import MIN_CLASS_PARCELS, MIN_OBSERVATIONS, MIN_PIXELS, Scores, prepare
-from cropmap.assessments.channel import CLEANING_STEPS, fit_channel
+from cropmap.assessments.channel import CLEANING_STEPS, fit_channel, one_thread
 from cropmap.legends import Legend
 
 SUSPECT_RIGHT: Final = 0.5
@@ -17,6 +17,7 @@ MAX_SUSPECT_SHARE: Final = 0.2
 """a class of which more would be dropped from training is left whole: it was not learnt, it is not wrong"""
 
 
+@one_thread()
 def suspects(
     parcels: pd.DataFrame,
     predictions: Scores,

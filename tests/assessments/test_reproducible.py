@@ -1,10 +1,14 @@
 """The same declarations and scores give the same rows, twice and in other processes."""
 
 import multiprocessing
+from typing import Any
 
 import pandas as pd
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from cropmap.assessments import assess, assess_at
+from cropmap.assessments import assess, assess_at, guards, suspects
+from cropmap.assessments.explanation import explain_declaration
 from cropmap.provenance import content_hash
 from tests.assessments.population import legend, simulate
 
@@ -23,6 +27,27 @@ def test_rows_are_the_same_twice_and_whatever_the_number_of_processes() -> None:
     for processes in (1, 2):
         with spawn.Pool(processes) as pool:
             assert pool.map(rows, (1, 2)) == once
+
+
+def test_linear_algebra_keeps_to_one_thread_whatever_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """25,000 declarations of 13 crops came out with other last digits under one thread than under two."""
+    threads = []
+    skill = guards.skill
+
+    def watched(*arguments: Any) -> float:
+        threads.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return skill(*arguments)
+
+    monkeypatch.setattr(guards, "skill", watched)
+    parcels, scores, _ = simulate(parcels=1_500, wrong=0.04, seed=1)
+    with threadpool_limits(limits=2, user_api="blas"):
+        assess(parcels, scores, legend(), false_alarm_rate=0.1, seed=0)
+        suspects(parcels, scores, legend(), seed=0)
+        explain_declaration(
+            parcels, scores, legend(), "000003", false_alarm_rate=0.1, seed=0, min_pixels=1, min_observations=1,
+            min_class_parcels=1,
+        )  # fmt: skip
+    assert threads == [{1}] * 3
 
 
 def test_several_targets_at_once_are_each_as_if_asked_alone() -> None:
