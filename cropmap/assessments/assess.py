@@ -83,7 +83,7 @@ def assess(
     min_class_parcels: int = MIN_CLASS_PARCELS,
 ) -> Assessed:
     """Assesses every declared parcel of `parcels` (columns parcel_id, crop_code, area_ha, pixels, has_geometry; and
-    `confirmed`, where reviews found declarations right).
+    `nuts_id`, the region that scores are adapted to, and `confirmed`, where reviews found declarations right, if any).
 
     `mismatch` is the longest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
     declarations and are left out. The same inputs and seed give the same bits.
@@ -131,7 +131,7 @@ def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:
     if channel is None:
         return _Judgement(fit, nothing, nothing, np.zeros(classes, dtype=bool), None, refusals)
     first = _listed(evidence, target=target, candidates=~case.confirmed)
-    refused = guards.refused_classes(_tail(channel, evidence, first))
+    refused = guards.refused_classes(_tail(channel, evidence, first)) | _unexplained_as_scored(fit, target=target)
     if guards.too_many_refused(refused, case.declared):
         refusals.append(f"{int(refused.sum())} of {classes} classes have more mismatches than the model can explain")
     kept = ~refused[case.declared] & ~case.confirmed
@@ -140,6 +140,14 @@ def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:
     if guards.tail_refused(counts):
         refusals.append(f"observed / expected is {counts.ratio:.2f}, above {guards.MAX_OBSERVED_EXPECTED}")
     return _Judgement(fit, flagged, first & ~kept, refused, counts, refusals)
+
+
+def _unexplained_as_scored(fit: Fit, *, target: float) -> NDArray[np.bool_]:
+    """[K]: classes that would be refused without adaptation."""
+    assert fit.as_scored is not None
+    channel, evidence = fit.as_scored
+    listed = _listed(evidence, target=target, candidates=~fit.case.confirmed)
+    return guards.refused_classes(_tail(channel, evidence, listed))
 
 
 def _listed(evidence: Evidence, *, target: float, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:

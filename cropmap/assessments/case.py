@@ -1,6 +1,7 @@
 """What can be assessed, and what the declarations and scores say of it before anybody names a target.
 
-In: the season's declared parcels and out-of-fold scores. Out: a `Case` between groups of inseparable crops, its `Fit`.
+In: the season's declared parcels and out-of-fold scores. Out: a `Case` between groups of inseparable crops, its `Fit`:
+a channel to the scores as they came, the scores adapted to their regions through it, a channel to those.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from cropmap.assessments import guards
+from cropmap.assessments import adaptation, guards
 from cropmap.assessments.channel import NEAR_STEPS, TAIL, Channel, Floats, fit_channel
 from cropmap.assessments.gates import OPEN, first_gate
 from cropmap.assessments.verdict import Evidence
@@ -26,6 +27,10 @@ SENSITIVITY_TAILS: Final = (0.0, 0.001, 0.005)
 MIN_PIXELS: Final = 3.0
 MIN_OBSERVATIONS: Final = 5
 MIN_CLASS_PARCELS: Final = 10
+
+
+OPTIONAL: Final[dict[str, Any]] = {"confirmed": False, "nuts_id": ""}
+"""columns that parcels may come without"""
 
 
 class Scores(Protocol):
@@ -53,6 +58,8 @@ class Case:
     groups: tuple[str, ...]
     logits: Floats
     declared: NDArray[np.intp]
+    region: NDArray[np.intp]
+    """[N] counted from 0; where a parcel lies, as far as the declarations say"""
     confirmed: NDArray[np.bool_]
     """declarations that a review found right: never on the list"""
 
@@ -64,9 +71,15 @@ class Fit:
     case: Case
     seed: int
     channel: Channel | None
-    """None where there is nothing to compare"""
+    """fitted to `logits`; None where there is nothing to compare"""
     evidence: Evidence
+    logits: Floats
+    """[N, K] the case's, adapted to the regions they judge"""
+    as_scored: tuple[Channel, Evidence] | None
+    """the same without adaptation, which can explain away what a classifier that learnt too little leaves behind: what
+    the guards look at"""
     skill: float
+    """of the scores as they came"""
     refusals: tuple[str, ...]
     """reasons why no list can be made at all"""
 
@@ -76,13 +89,14 @@ class Fit:
         assert self.channel is not None
         others = {
             tail: fit_channel(
-                self.case.logits, self.case.declared, seed=self.seed, tail=tail, steps=NEAR_STEPS, start=self.channel
+                self.logits, self.case.declared, seed=self.seed, tail=tail, steps=NEAR_STEPS,
+                sample=adaptation.SAMPLE, start=self.channel,
             )
             for tail in SENSITIVITY_TAILS if tail != TAIL
         }  # fmt: skip
         channels = {**others, TAIL: self.channel}
         return {
-            tail: channels[tail].right_probability(channels[tail].clean(self.case.logits), self.case.declared)
+            tail: channels[tail].right_probability(channels[tail].clean(self.logits), self.case.declared)
             for tail in SENSITIVITY_TAILS
         }
 
@@ -98,8 +112,8 @@ def prepare(
     """Declarations with crop, n_observations and predicted_crop; the case; the reason of the gate that fired [N]."""
     table = parcels[parcels["crop_code"].notna()].reset_index(drop=True)
     table["crop"] = pd.Series([legend.crop_of(code) for code in table["crop_code"]], index=table.index, dtype=object)
-    if "confirmed" not in table:
-        table["confirmed"] = False
+    for name, missing in OPTIONAL.items():
+        table[name] = table.get(name, missing)
     row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(table["parcel_id"]))
     crops = list(predictions.crops)
     unseen = np.full((1, len(crops)), np.nan)  # row -1: parcels that were never scored
@@ -120,13 +134,9 @@ def prepare(
     groups, member = np.unique([legend.group_of(crop) for crop in crops], return_inverse=True)
     index = pd.Index(crops).get_indexer(pd.Index(table["crop"].to_numpy()[rows]))
     between = _between_groups(logits[rows], member, len(groups))
-    return (
-        table,
-        Case(
-            rows, tuple(str(group) for group in groups), between, member[index], table["confirmed"].to_numpy(bool)[rows]
-        ),
-        gate,
-    )
+    region = np.unique(table["nuts_id"].fillna("").to_numpy(str)[rows], return_inverse=True)[1]
+    confirmed = table["confirmed"].to_numpy(bool)[rows]
+    return table, Case(rows, tuple(str(group) for group in groups), between, member[index], region, confirmed), gate
 
 
 def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Floats:
@@ -139,11 +149,20 @@ def fit_case(case: Case, *, seed: int) -> Fit:
     if classes < 2 or parcels == 0:
         evidence = Evidence(np.ones((parcels, classes)), case.declared, np.ones(parcels), np.ones(parcels))
         reason = "no assessable parcel" if parcels == 0 else "a model with one class compares nothing"
-        return Fit(case, seed, None, evidence, 0.0, (reason,))
-    channel = fit_channel(case.logits, case.declared, seed=seed)
-    clean = channel.clean(case.logits)
-    right, order = (channel.right_probability(q, case.declared) for q in (clean, channel.typical(clean)))
-    evidence = Evidence(clean, case.declared, right, order)
-    skilled = guards.skill(channel, clean, case.declared)
+        return Fit(case, seed, None, evidence, case.logits, None, 0.0, (reason,))
+    first = fit_channel(case.logits, case.declared, seed=seed)
+    logits = adaptation.adapted(case.logits, case.declared, case.region, first, seed=seed)
+    channel = fit_channel(
+        logits, case.declared, seed=seed, steps=NEAR_STEPS, sample=adaptation.SAMPLE, start=first.of_calibrated()
+    )
+    as_scored = _evidence(first, case.logits, case.declared)
+    skilled = guards.skill(first, as_scored.clean, case.declared)
     refusals = guards.population_refusals(parcels=parcels, skilled=skilled)
-    return Fit(case, seed, channel, evidence, skilled, tuple(refusals))
+    evidence = _evidence(channel, logits, case.declared)
+    return Fit(case, seed, channel, evidence, logits, (first, as_scored), skilled, tuple(refusals))
+
+
+def _evidence(channel: Channel, logits: Floats, declared: NDArray[np.intp]) -> Evidence:
+    clean = channel.clean(logits)
+    right, order = (channel.right_probability(q, declared) for q in (clean, channel.typical(clean)))
+    return Evidence(clean, declared, right, order)

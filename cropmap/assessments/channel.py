@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -42,11 +42,11 @@ FLOW_STRENGTH: Final = 300.0
 """parcels from which a pair that is not ordinary counts as a flow of wrong declarations, and its κ: shrunk by 3,000, a
 large flow would be expected at half its size and observed / expected would refuse a good list"""
 SAMPLE: Final = 15_000
-"""parcels the fit looks at; more change nothing that matters"""
+"""parcels the fit looks at unless it is told otherwise: enough to adapt scores to their regions and to find suspects"""
 STEPS: Final = 12
 CLEANING_STEPS: Final = 5
 NEAR_STEPS: Final = 3
-"""EM steps of the final fit, of a fit between clean-up trainings, and of one that starts from another η's"""
+"""EM steps of a first fit, of one between clean-up trainings, and of one that starts from a channel close to it"""
 START_WRONG: Final = 0.024
 """off-diagonal mass of a row of T at the start: 0.002 per pair with 13 classes"""
 MAX_WRONG: Final = 0.3
@@ -84,6 +84,15 @@ class Channel:
     tail: float
     """η"""
 
+    def calibrated(self, logits: NDArray[Any]) -> Floats:
+        """[N, K]: logits after temperature and bias."""
+        scores: Floats = np.exp(self.log_scale) * _centred(logits) + self.bias
+        return scores
+
+    def of_calibrated(self) -> Channel:
+        """The same channel of logits that are calibrated already."""
+        return replace(self, log_scale=0.0, bias=np.zeros_like(self.bias))
+
     def clean(self, logits: NDArray[Any]) -> Floats:
         """q [N, K]: probabilities of the true crop, before the declaration is looked at."""
         return _clean(_centred(logits), self.log_scale, self.bias, self.shares, self.tail)
@@ -120,7 +129,7 @@ def fit_channel(
 ) -> Channel:
     """EM of the channel on at most `sample` random parcels; the same inputs and seed give the same bits.
 
-    `start` is a channel of the same declarations under another η, from which few steps lead to this one.
+    `start` is a channel of the same declarations under another η or of other scores, from which few steps lead here.
     """
     classes = logits.shape[1]
     counts = np.bincount(declared, minlength=classes).astype(float)

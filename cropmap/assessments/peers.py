@@ -28,11 +28,6 @@ def flemish(probabilities: Floats, declared: NDArray[np.intp]) -> NDArray[np.boo
     return np.asarray(other & (probabilities.max(axis=1) >= FLEMISH_CONFIDENCE))
 
 
-def least_probable(probabilities: Floats, declared: NDArray[np.intp], *, count: int) -> NDArray[np.bool_]:
-    """The `count` declarations whose crop has the lowest probability."""
-    return lowest(_of_declared(probabilities, declared), count=count)
-
-
 def lowest(score: Floats, *, count: int) -> NDArray[np.bool_]:
     """The `count` lowest scores; ties keep the order of rows, NaN is never among them."""
     order = np.argsort(score, kind="stable")[: min(count, int(np.isfinite(score).sum()))]

@@ -43,6 +43,8 @@ class Case:
     true: NDArray[np.int64]
     """(N,) position in `crops`"""
     declared: NDArray[np.int64]
+    region: NDArray[Any]
+    """(N,) where they lie, by any name"""
     observations: NDArray[np.int64]
     legend: Legend
     score: Score
@@ -62,7 +64,7 @@ class Case:
         codes = np.array([code_of[crop] for crop in self.crops], object)
         ids = [f"{number:07d}" for number in range(len(self.true))]
         return pd.DataFrame({"parcel_id": ids, "crop_code": codes[self.declared], "area_ha": 1.0, "pixels": ALL_PIXELS,
-                             "has_geometry": True})  # fmt: skip
+                             "has_geometry": True, "nuts_id": self.region.astype(str)})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def row(case: Case, *, seed: int) -> dict[str, Any]:
     judged = judge(case, seed=seed)
     main = judged.lists[TARGETS.index(MAIN_TARGET)]
     probabilities = softmax(judged.logits.astype(float), axis=1)
+    rankings = _rankings(case, probabilities, main.order)
     guards = main.report["guards"]
     return {
         "parcels": len(case.true),
@@ -111,8 +114,8 @@ def row(case: Case, *, seed: int) -> dict[str, Any]:
         "classes_refused": len(guards["classes_refused"]),
         "lists": [_list(case, one) for one in judged.lists],
         "reference": None if case.reference is None else [_ideal(case, target) for target in TARGETS],
-        "peers": _peers(case, probabilities, main.order, count=main.report["flags"]),
-        "curves": _curves(case, probabilities, main.order),
+        "peers": _peers(case, probabilities, rankings, count=main.report["flags"]),
+        "curves": {name: _wrong_among_first(case, ranking) for name, ranking in rankings.items()},
     }
 
 
@@ -132,36 +135,43 @@ def _hits(case: Case, flagged: NDArray[np.bool_]) -> dict[str, int]:
 
 
 def _peers(
-    case: Case, probabilities: NDArray[np.float64], order: NDArray[np.float64], *, count: int
+    case: Case, probabilities: NDArray[np.float64], rankings: dict[str, NDArray[np.float64]], *, count: int
 ) -> dict[str, dict[str, Any]]:
-    """Each rule at its own number of flags beside the list at the same number; the rankings at the list's number."""
-    found = {"p(declared)": peers.least_probable(probabilities, case.declared, count=count),
+    """Each rule at its own number of flags, p(declared) at the list's; and the rankings at the same number."""
+    found = {"p(declared)": peers.lowest(rankings["p(declared)"], count=count),
              "Sen4CAP": peers.sen4cap(probabilities, case.declared),
              "Flemish": peers.flemish(probabilities, case.declared)}  # fmt: skip
-    if case.declared_given_crop is not None:
-        found["law known"] = peers.lowest(_right_by_law(case, probabilities), count=count)
     return {
-        rule: {**_hits(case, flagged), "ours": _hits(case, peers.lowest(order, count=int(flagged.sum())))}
+        rule: {
+            **_hits(case, flagged),
+            "beside": {
+                name: _hits(case, peers.lowest(ranking, count=int(flagged.sum()))) for name, ranking in rankings.items()
+            },
+        }
         for rule, flagged in found.items()
     }
 
 
+def _rankings(
+    case: Case, probabilities: NDArray[np.float64], order: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """What declarations may be ordered by, lowest first: as the list is, and as others would."""
+    rankings = {"list": order, "p(declared)": probabilities[np.arange(len(case.declared)), case.declared]}
+    if case.declared_given_crop is not None:
+        rankings["law known"] = _right_by_law(case, probabilities)
+    if case.reference is not None:
+        rankings["reference"] = case.reference
+    return rankings
+
+
 def _right_by_law(case: Case, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) P(right) of the same scores under the law itself: the best that any estimate of the channel could rank."""
+    """(N,) P(right) of the scores as they came under the law itself: the best that any channel of them could rank."""
     assert case.declared_given_crop is not None
     joint = probabilities * case.declared_given_crop
     return np.asarray(joint[np.arange(len(joint)), case.declared] / joint.sum(axis=1))
 
 
-def _curves(case: Case, probabilities: NDArray[np.float64], order: NDArray[np.float64]) -> dict[str, list[int]]:
-    """Wrong declarations among the first COUNTS of each ranking."""
-    chosen = probabilities[np.arange(len(case.declared)), case.declared]
-    rankings = {"list": order, "p(declared)": chosen, "reference": case.reference}
-    if case.declared_given_crop is not None:
-        rankings["law known"] = _right_by_law(case, probabilities)
-    return {name: _wrong_among_first(case, score) for name, score in rankings.items() if score is not None}
-
-
 def _wrong_among_first(case: Case, score: NDArray[np.float64]) -> list[int]:
+    """At each of COUNTS."""
     hits = case.wrong[np.argsort(score, kind="stable")].cumsum()
     return [int(hits[min(count, len(hits)) - 1]) for count in COUNTS]

@@ -48,7 +48,7 @@ def measure_folder(folder: Path, *, seeds: Sequence[int]) -> list[dict[str, Any]
     def case(seed: int) -> Case:
         declared = swap(label, share=SWAPPED, seed=seed)
         return Case(
-            crops=crops, true=label, declared=declared, observations=dataset.series.lengths[keep],
+            crops=crops, true=label, declared=declared, region=folds.fold, observations=dataset.series.lengths[keep],
             legend=plain_legend(crops),
             score=lambda without: out_of_fold(
                 inputs, declared, folds, classes=len(crops), without=without, light=FEW_PARCELS, seed=seed
@@ -89,7 +89,7 @@ def _of_networks(settings: Settings, setting: Setting, *, parcels: int, config: 
     planted = replace(dataset, label=label)
     return Case(
         crops=dataset.crops, true=dataset.label[keep].astype(np.int64), declared=declared.astype(np.int64),
-        observations=dataset.series.lengths[keep], legend=plain_legend(dataset.crops),
+        region=region, observations=dataset.series.lengths[keep], legend=plain_legend(dataset.crops),
         declared_given_crop=drawn_from[region][:, position, :][np.arange(len(keep)), :, position[declared]],
         score=lambda without: network_logits(settings, planted, config, keep, without, seed=seed),
     )  # fmt: skip

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 import cropmap
-from cropmap.bench.flags import COUNTS, Case, row
+from cropmap.bench.flags import Case, row
 from cropmap.bench.flags_classifier import Light, Projection, out_of_fold
 from cropmap.bench.flags_reference import Reference, learn
 from cropmap.bench.flags_season import Grown, grow
@@ -111,7 +112,8 @@ def planted(grown: Grown, setting: Setting, reference: Reference | None, *, seed
     declared = declare(true, grown.region, drawn_from, seed=seed)
     inputs = Projection.of(grown.features)(grown.features)
     return Case(
-        crops=CROPS, true=true, declared=declared, observations=grown.observations, legend=Legend.read(LEGEND),
+        crops=CROPS, true=true, declared=declared, region=grown.region, observations=grown.observations,
+        legend=Legend.read(LEGEND),
         score=lambda without: out_of_fold(
             inputs, declared, grown.folds, classes=len(CROPS), without=without, light=setting.light, seed=seed
         ),
@@ -123,7 +125,7 @@ def planted(grown: Grown, setting: Setting, reference: Reference | None, *, seed
 def _code() -> str:
     """Hash of the modules that a kept run depends on."""
     root = Path(cropmap.__file__).parent
-    names = ("assess", "case", "channel", "gates", "guards", "suspects", "verdict")
+    names = ("adaptation", "assess", "case", "channel", "gates", "guards", "suspects", "verdict")
     judging = [root / "assessments" / f"{name}.py" for name in names]
     making = [root / "bench" / f"flags{part}.py" for part in ("", "_classifier", "_reference", "_season")]
     return files_hash([*judging, *making, *(root / "simulation").glob("*.py")])
@@ -162,29 +164,29 @@ def _lines(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def peer_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Realised rate / recall of each rule, and at the same number of flags those of our list and the rates of the best
-    that the scores allow (law known) and of the reference, between the counts of the curves by straight lines."""
+    """Realised rate / recall of each rule, and of the other rankings at the same number of flags: our list, the law
+    known, the reference. `ours - its`: mean difference of the rates, and its standard error. Where there is a list."""
     lines = []
-    for group in _by_setting(rows):
+    for group in _by_setting(one for one in rows if not one["refused"]):
         for rule in group[0]["peers"]:
             theirs = [one["peers"][rule] for one in group]
-            ours = [one["ours"] for one in theirs]
+            beside = {name: [one["beside"][name] for one in theirs] for name in theirs[0]["beside"] if name != rule}
+            ours = beside.pop("list")
+            further = np.array([rate(one) - rate(other) for one, other in zip(ours, theirs, strict=True)])
             lines.append({
-                "setting": group[0]["setting"], "rule": rule, "flags": round(_mean(one["flags"] for one in theirs)),
+                "setting": group[0]["setting"], "lists": len(group), "rule": rule,
+                "flags": round(_mean(one["flags"] for one in theirs)),
                 "its rate": f"{_mean(map(rate, theirs)):.3f}", "its recall": f"{_recall(group, theirs):.2f}",
                 "our rate": f"{_mean(map(rate, ours)):.3f}", "our recall": f"{_recall(group, ours):.2f}",
-                **{f"{name}'s rate": f"{_rate_on(group, name, theirs):.3f}"
-                   for name in ("law known", "reference") if name in group[0]["curves"]},
+                "ours - its": f"{further.mean():+.3f} ± {_standard_error(further):.3f}",
+                **{f"{name}'s rate": f"{_mean(map(rate, hits)):.3f}" for name, hits in beside.items()
+                   if name != "p(declared)"},
             })  # fmt: skip
     return lines
 
 
-def _rate_on(group: list[dict[str, Any]], name: str, lists: list[dict[str, Any]]) -> float:
-    """Mean rate of a ranking at the lengths of these lists; NaN beyond the end of its curve."""
-    counts = (0, *COUNTS)
-    found = [np.interp(one["flags"], counts, (0, *run["curves"][name]), right=np.nan)
-             for run, one in zip(group, lists, strict=True)]  # fmt: skip
-    return _mean(1 - hits / one["flags"] if one["flags"] else 0.0 for hits, one in zip(found, lists, strict=True))
+def _standard_error(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def rate(hits: dict[str, Any]) -> float:

@@ -21,9 +21,5 @@ def test_flemish_rule_wants_another_crop_and_confidence() -> None:
     assert peers.flemish(PROBABILITIES, DECLARED).tolist() == [True, True, False, False]
 
 
-def test_least_probable_declarations() -> None:
-    assert peers.least_probable(PROBABILITIES, DECLARED, count=2).tolist() == [True, True, False, False]
-
-
 def test_what_has_no_score_is_never_among_the_lowest() -> None:
     assert peers.lowest(np.array([0.2, np.nan, 0.1]), count=3).tolist() == [True, False, True]

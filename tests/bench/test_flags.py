@@ -27,14 +27,16 @@ def case(*, wrong: int) -> Case:
     declared[600 : 600 + wrong] = 0
     logits = (12 * np.eye(3)[true]).astype(np.float32)
     right = np.where(declared == true, 0.99, 0.01)
-    return Case(CROPS, true, declared, np.full(900, 20), flags_elsewhere.plain_legend(CROPS), lambda _: logits, right)
+    legend = flags_elsewhere.plain_legend(CROPS)
+    return Case(CROPS, true, declared, np.zeros(900), np.full(900, 20), legend, lambda _: logits, right)
 
 
 def test_counts_of_a_case_that_is_known() -> None:
     found = row(case(wrong=30), seed=0)
     assert (found["parcels"], found["wrong"], found["accuracy"]) == (900, 30, 1.0)
     assert [one["flags"] for one in found["reference"]] == [30 + k for k in (1, 3, 7)]  # as long as the mean allows
-    assert found["peers"]["Flemish"] == {"flags": 30, "false": 0, "ours": {"flags": 30, "false": 0}}
+    same = {"flags": 30, "false": 0}
+    assert found["peers"]["Flemish"] == same | {"beside": {"list": same, "p(declared)": same, "reference": same}}
     assert found["peers"]["Sen4CAP"]["flags"] == 0  # the declared crop is second of two that tie
     assert found["curves"]["list"][:2] == found["curves"]["p(declared)"][:2] == [25, 30]
 
@@ -51,17 +53,15 @@ def test_under_a_uniform_law_nothing_ranks_better_than_p_declared() -> None:
     one_flow[usual.declared == 0, 2] = 0.1  # wheat as maize
     found = row(replace(uniform, declared_given_crop=one_flow), seed=0)
     assert found["curves"]["law known"][4] > found["curves"]["p(declared)"][4]
-    assert found["peers"]["law known"]["flags"] == found["peers"]["p(declared)"]["flags"]
 
 
-def test_tables_are_means_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_are_means_over_seeds() -> None:
     def one(flags: int, false: int) -> dict:
         hits, ours = {"flags": flags, "false": false}, {"flags": flags, "false": 0}
         lists, reference = [{"target": 0.1, **hits}], [{"flags": 10, "false": 0}]
         return {"setting": "s", "wrong": 10, "refused": False, "reference": reference, "lists": lists,
-                "peers": {"rule": {**hits, "ours": ours}}, "curves": {"reference": [5, 14]}}  # fmt: skip
+                "peers": {"rule": {**hits, "beside": {"list": ours, "reference": hits}}}}  # fmt: skip
 
-    monkeypatch.setattr(flags_study, "COUNTS", (5, 20))
     rows = [one(10, 1), one(10, 3)]
     (line,) = flags_study.table(rows)
     assert (line["rate"], line["within 1.5 x"], line["recall"], line["ratio"]) == (
@@ -77,7 +77,8 @@ def test_tables_are_means_over_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
         "0.000",
         "1.00",
     )
-    assert line["reference's rate"] == "0.200"  # 8 of 10, between 5 of 5 and 14 of 20
+    assert (line["ours - its"], line["reference's rate"]) == ("-0.200 ± 0.100", "0.200")
+    assert flags_study.peer_table([{**rows[0], "refused": True}, rows[1]])[0]["lists"] == 1
     assert flags_study.rate({"flags": 0, "false": 0}) == 0
 
 
