@@ -86,7 +86,9 @@ class ParcelAssessment(BaseModel):
     declared_code: str
     declared_crop: str | None
     predicted_crop: str | None
-    declared_probability: float | None = Field(description="probability of the declared crop")
+    declared_probability: float | None = Field(
+        description="probability of the declared crop, adapted to its region and to wrong declarations"
+    )
     verdict: Verdict
     reason: Reason = Field(description="why this verdict")
     priority: float | None = Field(description="rank among what should be looked at; higher is sooner")

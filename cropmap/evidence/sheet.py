@@ -65,9 +65,9 @@ class Judged:
     declared_crop: str | None
     predicted_crop: str | None
     probability: float | None
-    """of the predicted crop"""
+    """of the predicted crop and those never held against it, by the model"""
     declared_probability: float | None
-    """of the declared crop's group, after the channel's calibration"""
+    """the same of the declared crop"""
     right_probability: float | None
     priority_ha: float | None
     """area that is expected to be wrongly declared"""

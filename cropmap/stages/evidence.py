@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cropmap.database import acquisitions as ledger
 from cropmap.database.acquisitions import LedgerEntry
@@ -29,6 +30,7 @@ from cropmap.evidence.looks import Fate, looks
 from cropmap.evidence.page import Rendered, overview, render
 from cropmap.evidence.sheet import Judged, RunFacts, Sheet, Shown
 from cropmap.evidence.words import PERSONAL, SIMULATED, list_statement
+from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
 from cropmap.processes import end_with_parent
 from cropmap.progress import Counter
@@ -206,17 +208,31 @@ def _judged(published: PublishedRun, parcel_id: str, parcel: Any) -> Judged:
     row: dict[str, Any] = {str(name): value for name, value in published.assessments.loc[parcel_id].items()}
     predictions = published.predictions
     place = int(np.searchsorted(predictions.parcel_ids, parcel_id))
-    top = float(predictions.probabilities[place].max())
+    probability = partial(_probability, published.data.legend, predictions.crops, predictions.probabilities[place])
     entry = published.data.legend.by_code.get(row["declared_code"])
     return Judged(
         verdict=row["verdict"], reason=row["reason"], declared_code=row["declared_code"],
         declared_name=entry.crop_name if entry else "", declared_crop=_known(row["declared_crop"]),
-        predicted_crop=_known(row["predicted_crop"]), probability=_known(top),
-        declared_probability=_known(row["declared_probability"]), right_probability=_known(row["right_probability"]),
+        predicted_crop=_known(row["predicted_crop"]), probability=probability(row["predicted_crop"]),
+        declared_probability=probability(row["declared_crop"]), right_probability=_known(row["right_probability"]),
         priority_ha=_known(row["priority"]), scored_by=predictions.scored_by[place],
         n_observations=int(predictions.n_observations[place]),
         changed_since=bool(row["declared_code"] != parcel["crop_code"]),
     )  # fmt: skip
+
+
+def _probability(
+    legend: Legend, crops: Sequence[str], probabilities: NDArray[np.floating[Any]], crop: Any
+) -> float | None:  # fmt: skip
+    """The model's, of a crop and those that are never held against it; None where it knows no such crop or saw nothing.
+
+    Declared and predicted crop are shown side by side and come from one distribution: what the assessment makes of it
+    is P(right)."""
+    if pd.isna(crop):
+        return None
+    group = legend.group_of(crop)
+    together = [legend.group_of(one) == group for one in crops]
+    return _known(float(probabilities[together].sum())) if any(together) else None
 
 
 def _known(value: Any) -> Any:

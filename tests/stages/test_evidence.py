@@ -14,6 +14,7 @@ from shapely.geometry import Polygon
 from cropmap.cli import run
 from cropmap.errors import InputError
 from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.words import crop_words, percent
 from cropmap.observations.files import read_observations
 from cropmap.stages.dataset import season_data
 from cropmap.stages.evidence import file_name, write_evidence
@@ -55,6 +56,26 @@ def test_pages_say_what_was_published_and_are_closed_to_others(
     assert facts["Parcel"] == parcels[0]
     assert published.run.run_id in page
     assert "SIMULATION" in page
+
+
+def test_declared_and_predicted_crop_come_from_one_distribution(judged: JudgedSeason, tmp_path: Path) -> None:
+    """A page once said 57 % declared (after the noise channel) and 51 % predicted (before it)."""
+    published = open_published(judged.context)
+    verdict = published.assessments["verdict"].iloc[0]
+    write_evidence(judged.context, tmp_path / "pages", verdicts=[verdict], html=True, png=False)
+    predictions, compared = published.predictions, 0
+    for place, parcel in enumerate(predictions.parcel_ids):
+        page = tmp_path / "pages" / "parcels" / f"{parcel}.html"
+        if not page.exists():
+            continue
+        root = ET.fromstring(page.read_text().partition("\n")[2])  # noqa: S314  our own text
+        facts = {row.findtext("th"): row.findtext("td") or "" for row in root.iter("tr")}
+        shares = dict(zip(predictions.crops, predictions.probabilities[place].tolist(), strict=True))
+        declared, predicted = published.assessments.at[parcel, "declared_crop"], max(shares, key=lambda c: shares[c])
+        assert facts["as crop"] == f"{crop_words(declared)} ({percent(shares[declared])})"
+        assert facts["Predicted"] == f"{crop_words(predicted)} ({percent(shares[predicted])})"
+        compared += 1
+    assert compared > 10
 
 
 def test_a_verdict_chooses_the_parcels_most_urgent_first(judged: JudgedSeason, tmp_path: Path) -> None:
