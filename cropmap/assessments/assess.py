@@ -47,7 +47,8 @@ class Assessed:
     report: dict[str, Any]
     """JSON-like: target, estimated rate with assumption and sensitivity, guards, counts, pairs not assessed"""
     order: Floats
-    """(rows of the table,) what the list is ordered by, lowest first; NaN where P(right) is"""
+    """(rows of the table,) what the list is ordered by, lowest first, whatever the guards refused; NaN where not
+    assessable"""
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,7 @@ def assessed_at(
     _write_evidence(table, case, judgement)
     _write_verdicts(table, case, judgement, gate)
     report = _report(table, case, judgement, target=target)
-    order = np.where(judgement.unreliable, np.nan, fit.evidence.order)
-    return Assessed(table[list(ASSESSMENT_COLUMNS)], report, _spread(order, case.rows, len(table)))
+    return Assessed(table[list(ASSESSMENT_COLUMNS)], report, _spread(fit.evidence.order, case.rows, len(table)))
 
 
 def _judge(case: Case, fit: Fit, *, target: float) -> _Judgement:

@@ -164,20 +164,24 @@ def _lines(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def peer_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Realised rate / recall of each rule, and of the other rankings at the same number of flags: our list, the law
-    known, the reference. `ours - its`: mean difference of the rates, and its standard error. Where there is a list."""
+    """Realised rate / recall of each rule, and of the other rankings at the same number of flags: our list's order,
+    whatever the guards refused, the law known, the reference. `ours - its`: mean difference of the rates, and its
+    standard error. Runs in which a rule flags nothing are left out."""
     lines = []
-    for group in _by_setting(one for one in rows if not one["refused"]):
+    for group in _by_setting(rows):
         for rule in group[0]["peers"]:
-            theirs = [one["peers"][rule] for one in group]
+            runs = [one for one in group if one["peers"][rule]["flags"]]
+            if not runs:
+                continue
+            theirs = [one["peers"][rule] for one in runs]
             beside = {name: [one["beside"][name] for one in theirs] for name in theirs[0]["beside"] if name != rule}
             ours = beside.pop("list")
             further = np.array([rate(one) - rate(other) for one, other in zip(ours, theirs, strict=True)])
             lines.append({
-                "setting": group[0]["setting"], "lists": len(group), "rule": rule,
+                "setting": group[0]["setting"], "runs": len(runs), "rule": rule,
                 "flags": round(_mean(one["flags"] for one in theirs)),
-                "its rate": f"{_mean(map(rate, theirs)):.3f}", "its recall": f"{_recall(group, theirs):.2f}",
-                "our rate": f"{_mean(map(rate, ours)):.3f}", "our recall": f"{_recall(group, ours):.2f}",
+                "its rate": f"{_mean(map(rate, theirs)):.3f}", "its recall": f"{_recall(runs, theirs):.2f}",
+                "our rate": f"{_mean(map(rate, ours)):.3f}", "our recall": f"{_recall(runs, ours):.2f}",
                 "ours - its": f"{further.mean():+.3f} ± {_standard_error(further):.3f}",
                 **{f"{name}'s rate": f"{_mean(map(rate, hits)):.3f}" for name, hits in beside.items()
                    if name != "p(declared)"},

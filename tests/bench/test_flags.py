@@ -78,7 +78,8 @@ def test_tables_are_means_over_seeds() -> None:
         "1.00",
     )
     assert (line["ours - its"], line["reference's rate"]) == ("-0.200 ± 0.100", "0.200")
-    assert flags_study.peer_table([{**rows[0], "refused": True}, rows[1]])[0]["lists"] == 1
+    assert flags_study.peer_table([one(0, 0), rows[1]])[0]["runs"] == 1
+    assert flags_study.peer_table([one(0, 0)]) == []
     assert flags_study.rate({"flags": 0, "false": 0}) == 0
 
 
