@@ -6,7 +6,7 @@ A row is accepted, or it is rejected with one reason code; the two always add up
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +43,8 @@ class Declarations:
     """accepted + rejected"""
     codes: CodeReport
     """how codes were found, and those that were not, with rows and area"""
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole: its CRS, that it is a part"""
 
 
 def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declarations:
@@ -53,10 +55,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     """
     parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
-    raw = read_rows(
-        path, [*names, *profile.exclude], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(path, [*names, *profile.exclude], profile)
     text = _text(raw, parts, profile, path)
     found = find_codes(text["crop_code"], text["crop_name"], legend)
     rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit])
@@ -72,6 +71,15 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
             text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
             FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
         ),
+        notes=raw.notes,
+    )  # fmt: skip
+
+
+def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
+    """The rows of the file as the profile says that they are to be read. Raises DeclarationFileError."""
+    return read_rows(
+        path, columns, layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column, encoding=profile.encoding,
+        member=profile.member, axis_order=profile.axis_order, allow_partial=profile.allow_partial,
     )  # fmt: skip
 
 
@@ -79,10 +87,7 @@ def own_codes(path: Path, profile: Profile) -> Legend:
     """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
     parts = _column_parts(profile.columns, where=str(path))
     role = "crop_code" if "crop_code" in parts else "crop_name"
-    raw = read_rows(
-        path, parts[role], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(path, parts[role], profile.model_copy(update={"allow_partial": True}))
     codes = _text(raw, {role: parts[role]}, profile.model_copy(update={"translation": None}), path)[role]
     return Legend(
         "the file's own codes", tuple(LegendEntry(code, "", None, None, "") for code in codes.dropna().unique()), ""

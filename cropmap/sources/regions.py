@@ -20,6 +20,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from cropmap.errors import RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA
+from cropmap.sources.coordinate_systems import place
 from cropmap.sources.outlines import repair
 
 log = logging.getLogger(__name__)
@@ -164,6 +165,11 @@ def _table(frame: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
     if not level.isin(range(ASSIGNED_LEVEL + 1)).all():
         odd = frame.loc[~level.isin(range(ASSIGNED_LEVEL + 1)), "LEVL_CODE"].iloc[0]
         raise RegionFileError(f"LEVL_CODE {odd!r} is no NUTS level", where=where, mend="Use a NUTS_RG file of GISCO")
+    placement = place(frame.crs, np.asarray(frame.geometry.array, dtype=object))
+    if placement.refused:
+        raise RegionFileError(placement.refused, where=where, mend="Use a NUTS_RG file of GISCO")
+    for note in placement.notes:
+        log.warning("%s: %s", where, note)
     regions = {"nuts_id": frame["NUTS_ID"].astype(str), "level": level.astype(int), "name": frame[name].astype(str)}
     table = gpd.GeoDataFrame(regions, geometry=frame.geometry.to_crs(EPSG_EQUAL_AREA))
     return table.sort_values("nuts_id", ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,9 @@ from cropmap.schemas import REJECTION_COLUMNS, RejectReason
 from cropmap.sources.crop_codes import CodeReport
 from cropmap.sources.declarations import read_declarations
 from cropmap.sources.regions import Regions, assign_regions, read_regions
+from cropmap.stages.axis_hints import axis_hints
 
+log = logging.getLogger(__name__)
 STEPS: Final = 2
 
 
@@ -29,6 +32,8 @@ class DeclaredFile:
     source_hash: str
     row_count: int
     codes: CodeReport
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole"""
 
 
 def declarations_path(agency: Agency, *, season: int) -> Path:
@@ -56,10 +61,13 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
         accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
         counter.add()
     inside = accepted["nuts_id"].notna()
+    notes = (*read.notes, *axis_hints(path, agency.read_profile(), regions)) if not inside.any() else read.notes
+    for note in notes:
+        log.warning("%s: %s", path.name, note)
     outside = accepted.loc[~inside, ["row_number", "parcel_id"]].assign(
         source_file=path.name,
         reason=str(RejectReason.OUTSIDE_REGIONS),
         detail=f"outside {', '.join(agency.regions.codes)}",
     )
     rejected = pd.concat([read.rejected, outside[list(REJECTION_COLUMNS)]], ignore_index=True)
-    return DeclaredFile(path, accepted[inside], rejected, read.source_hash, read.row_count, read.codes)
+    return DeclaredFile(path, accepted[inside], rejected, read.source_hash, read.row_count, read.codes, notes)

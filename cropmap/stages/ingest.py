@@ -55,7 +55,8 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
             connection, **context.key, accepted=read.accepted, rejected=read.rejected,
             source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
         )  # fmt: skip
-    return {"rows": read.row_count, **counts, **codes_answer(read.codes)}
+    notes = {"notes": list(read.notes)} if read.notes else {}
+    return {"rows": read.row_count, **counts, **notes, **codes_answer(read.codes)}
 
 
 def _carried_forward(context: SeasonContext) -> int:

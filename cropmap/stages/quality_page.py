@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +49,7 @@ COLOURS: Final = {"parcels": "#c9c9c9", "warning": "#e08214", "rejected": "#b218
 
 def quality_page(
     quality: FileQuality, *, agency: str, season: int, codes: dict[str, Any], accepted: gpd.GeoDataFrame,
-    rejected: gpd.GeoDataFrame, warnings: Warnings,
+    rejected: gpd.GeoDataFrame, warnings: Warnings, notes: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """HTML text; names and codes of the file are escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -57,7 +58,7 @@ def quality_page(
     picture = _map(accepted, rejected, warnings)
     return template.render(
         quality=quality, agency=agency, season=season, unmapped=codes["unmapped_codes"], meaning=MEANING,
-        map=base64.b64encode(picture).decode(),
+        notes=notes, map=base64.b64encode(picture).decode(),
     )  # fmt: skip
 
 
