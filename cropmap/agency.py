@@ -86,6 +86,11 @@ class DeclarationsSection(Section):
     area_unit: Literal["ha", "m2"] | None = Field(
         None, description="unit of the declared area; ha where the profile does not say"
     )
+    code_pattern: str | None = Field(
+        None,
+        description="regular expression whose first group is the code, for a column that holds more: "
+        "`110 - Winter wheat`, or a link that ends in the code",
+    )
     wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV file")
     exclude: dict[str, list[str | int | float | bool]] | None = Field(
         None, description="column: values (patterns) of rows that are no crop; they are rejected as NOT_A_CROP"

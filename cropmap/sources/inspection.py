@@ -26,8 +26,9 @@ from cropmap.sources.candidates import Candidate, ColumnFacts, Role, candidates,
 from cropmap.sources.completeness import stated_size
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import Placement, overridden, parse_crs, place
-from cropmap.sources.gml import AxisOrder, apart
+from cropmap.sources.gml import AxisOrder
 from cropmap.sources.profiles import recognise
+from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_files import choose_layers
 from cropmap.sources.vector_formats import FEATURE_ID, Layer, Shapes, Table, list_layers, read_layer
 

@@ -21,7 +21,8 @@ from cropmap.provenance import file_hash, files_hash
 from cropmap.sources.completeness import AGAIN, ALL_PAGES, cut_off, ends_within_a_line, stated_size
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import choose_crs
-from cropmap.sources.gml import AxisOrder, apart
+from cropmap.sources.gml import AxisOrder
+from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import FEATURE_ID, Flags, Layer, Shapes, Table, list_layers, read_layer
 
 DELETED_ROWS: Final = (".shp", ".tab")
