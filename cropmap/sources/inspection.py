@@ -6,7 +6,7 @@ In: any file that `vector_files` opens, and legends to hold its codes against. O
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,7 @@ def inspect_file(
     notes += overridden(best.crs, crs, shapes)
     notes += [f"{placement.refused}. {placement.mend}"] if placement.refused else placement.notes
     notes += [*inspire.notes(table.attributes, links),
-              *_notes(table.attributes, stated, shapes, own_encoding, encoding, found)]  # fmt: skip
+              *_notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)]  # fmt: skip
     return Inspection(
         layers=tuple(layers), layer=best, rows=len(table.attributes), crs=stated,
         without_geometry=int((~table.present).sum()), not_polygons=int((~_polygons(shapes)).sum()),
@@ -146,9 +146,9 @@ def _table(source: str, layer: Layer, encoding: str | None, axis_order: AxisOrde
 
 def _judge(
     layer: Layer, table: Table, crs: str | None, matchers: dict[str, Matcher], where: str
-) -> tuple[list[ColumnFacts], dict[Role, list[Candidate]], str | None, tuple[str, ...], Placement]:
-    links = inspire.link_columns(table.attributes)
-    attributes = inspire.last_parts(table.attributes, links)
+) -> tuple[list[ColumnFacts], dict[Role, list[Candidate]], str | None, dict[str, str], Placement]:
+    links = inspire.code_patterns(table.attributes)
+    attributes = inspire.coded(table.attributes, links)
     columns = facts(attributes, matchers)
     stated = crs or layer.crs
     known = parse_crs(stated, where) if stated else None
@@ -215,7 +215,7 @@ def _better_encoding(attributes: pd.DataFrame) -> str | None:
 
 def _proposal(
     path: Path, layers: Sequence[Layer], layer: Layer, found: dict[Role, list[Candidate]], *, crs: str | None,
-    axis_order: AxisOrder | None, links: Sequence[str], placement: Placement, encoding: str | None,
+    axis_order: AxisOrder | None, links: Mapping[str, str], placement: Placement, encoding: str | None,
 ) -> str:  # fmt: skip
     """A profile of what was found; what only a person can decide stands in comments."""
     area = found["area"][0] if found["area"] else None
@@ -223,6 +223,8 @@ def _proposal(
     code, name = best.get("crop_code"), best.get("crop_name")
     if code and name and name.column not in code.goes_with:
         del best["crop_code" if code.score < name.score else "crop_name"]
+    if code and links.get(code.column, inspire.LAST_PART) != inspire.LAST_PART:
+        best.pop("crop_name", None)  # it holds the names of several lists in one field
     columns = {"parcel_id": FEATURE_ID} | {role: candidate.column for role, candidate in best.items()}
     document: dict[str, Any] = {"title": path.name, "files": [_pattern(path.name)]}
     document["layer"] = _layer_pattern(layers, layer)
@@ -230,7 +232,8 @@ def _proposal(
     document |= {"axis_order": axis_order} if axis_order else {}
     document |= {"encoding": encoding} if encoding else {}
     document |= {"columns": columns}
-    document |= {"code_pattern": inspire.LAST_PART} if columns.get("crop_code") in links else {}
+    pattern = links.get(columns.get("crop_code", ""))
+    document |= {"code_pattern": pattern} if pattern else {}
     document |= {"area_unit": area.unit} if area and area.unit == "m2" else {}
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     if layer.crs is None and crs is None:

@@ -7,41 +7,58 @@ with the name. Pure functions on attributes as text.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pandas as pd
+
+from cropmap.sources.vector_formats import SEVERAL
 
 LAST_PART: Final = r"^(?:[^;]*[/#:=])?([^/#:=;]+)/?$"
 """code_pattern of a link: its last part; nothing where a field holds several links, because one of them is the crop and
 the pattern cannot know which"""
+WHERE_AND_CODE: Final = r"^(.*[/#:=])([^/#:=]+)/?$"
 LINK: Final = re.compile(r"^(?:https?://|urn:|//)\S+$", re.IGNORECASE)
 LINKS: Final = 0.9
 """share of the filled rows from which on a column holds links"""
 
 
-def link_columns(attributes: pd.DataFrame) -> tuple[str, ...]:
-    """Columns whose values are links, and not all the same one."""
-    return tuple(str(name) for name in attributes if _holds_links(attributes[name]))
+def code_patterns(attributes: pd.DataFrame) -> dict[str, str]:
+    """Columns of links, each with the regular expression whose first group is the code."""
+    return {str(name): _pattern(attributes[name]) for name in attributes if _holds_links(attributes[name])}
 
 
-def last_parts(attributes: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The attributes with the last part of every link in `columns`, as LAST_PART reads it; several are kept apart."""
-    short = {name: attributes[name].map(_shortened, na_action="ignore") for name in columns}
-    return attributes.assign(**short) if short else attributes
+def coded(attributes: pd.DataFrame, patterns: Mapping[str, str]) -> pd.DataFrame:
+    """The attributes with the codes in the place of their links; a field in which none is found keeps its text."""
+    codes = {
+        name: attributes[name].str.extract(pattern, expand=False).astype(object).fillna(attributes[name])
+        for name, pattern in patterns.items()
+    }
+    return attributes.assign(**codes) if codes else attributes
 
 
-def notes(attributes: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
-    """What to tell of columns that hold several values in one field."""
-    several = [str(n) for n in attributes if n in columns and attributes[n].str.contains(";", na=False).any()]
-    return [f"{name} holds several values in some rows, apart by ';': write a code_pattern that finds the crop's"
-            for name in several]  # fmt: skip
+def notes(attributes: pd.DataFrame, patterns: Mapping[str, str]) -> list[str]:
+    """What to tell of columns with several links in one field, of which nothing says which is the crop's."""
+    unclear = [name for name, pattern in patterns.items() if pattern == LAST_PART]
+    several = [name for name in unclear if attributes[name].str.contains(SEVERAL, regex=False, na=False).any()]
+    text = f"holds several values in some rows, apart by '{SEVERAL}': write a code_pattern that finds the crop's"
+    return [f"{name} {text}" for name in several]
 
 
-def _holds_links(column: pd.Series[str]) -> bool:
+def _holds_links(column: pd.Series[Any]) -> bool:
     filled = column.dropna().astype(str)
-    return len(filled) > 0 and float(filled.str.split(";").str[0].str.match(LINK).mean()) >= LINKS
+    return len(filled) > 0 and float(filled.str.split(SEVERAL).str[0].str.match(LINK).mean()) >= LINKS
 
 
-def _shortened(value: str) -> str:
-    parts = (re.sub(LAST_PART, r"\1", link.strip()) for link in value.split(";"))
-    return ";".join(parts)
+def _pattern(column: pd.Series[Any]) -> str:
+    """Where every field links into several lists, once into each, the code is that of the list with the most codes."""
+    links = column.dropna().astype(str).str.split(SEVERAL)
+    if all(len(each) == 1 for each in links):
+        return LAST_PART
+    parts = links.explode().str.extract(WHERE_AND_CODE).dropna().rename(columns={0: "list", 1: "code"})
+    uses = parts.reset_index().groupby(["list", "index"]).size()
+    codes = parts.groupby("list")["code"].nunique().sort_values(ascending=False)
+    for where in codes.index:
+        if uses[where].max() == 1 and len(uses[where]) >= LINKS * len(links):
+            return rf"(?:^|{SEVERAL}){re.escape(where)}([^/#:=;]+)/?(?:{SEVERAL}|$)"
+    return LAST_PART
