@@ -218,11 +218,12 @@ def _shifts_m(crs: pyproj.CRS, lon: float, lat: float) -> dict[str, float]:
 
 
 def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> Iterator[str]:
-    """Known CRSs that differ from this one in the datum alone."""
+    """Known CRSs that differ from this one in the datum alone, and lead to WGS 84 there."""
     for name, known in _known(PJType.PROJECTED_CRS if crs.is_projected else PJType.GEOGRAPHIC_2D_CRS, crs, lon, lat):
-        place = _on_own_datum(known, x, y)
-        if np.allclose(place, (lon, lat), rtol=0, atol=SAME_PLACE_DEG):
-            yield name
+        if np.allclose(_on_own_datum(known, x, y), (lon, lat), rtol=0, atol=SAME_PLACE_DEG):
+            transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
+            if BALLPARK not in _operation(transformer, x, y)[0].casefold():
+                yield name
 
 
 def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tuple[str, pyproj.CRS]]:
