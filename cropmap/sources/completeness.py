@@ -14,8 +14,8 @@ import itertools
 import json
 import re
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final
 from xml.parsers import expat
@@ -30,6 +30,8 @@ AGAIN: Final = "Fetch or export it again, or set declarations.allow_partial"
 ENDS_BYTES: Final = 1 << 20
 """how much of both ends of a JSON file is searched for what stands beside its features"""
 BLOCK_BYTES: Final = 1 << 16
+LINE_BYTES: Final = 1 << 26
+"""longer than any record: an outline of a million vertices is 40 MB"""
 SQLITE: Final = b"SQLite format 3\0"
 TOTALS: Final = ("numberMatched", "totalFeatures")
 """what the service has for the question: WFS 2.0 and OGC API Features, GeoServer's GeoJSON"""
@@ -38,6 +40,9 @@ RETURNED: Final = ("numberReturned", "numberOfFeatures")
 EXCEEDED: Final = "exceededTransferLimit"
 NEXT: Final = "a link named next"
 EXCEPTIONS: Final = ("ExceptionReport", "ServiceExceptionReport")
+SYSTEM: Final = re.compile(rb"""srsName\s*=\s*["']([^"']{1,200})["']""")
+OVERLAP_BYTES: Final = 300
+"""of one block and the next, so that no mark falls between them"""
 TRUNCATED: Final = b"truncatedResponse"
 """element of WFS 2.0: the server broke off"""
 TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt")
@@ -52,6 +57,8 @@ class Stated:
     returned: tuple[str, int] | None = None
     more: str = ""
     """the mark by which it says that more follows"""
+    systems: tuple[str, ...] = ()
+    """every `srsName` of an XML file"""
     records: int | None = None
     """lines of a GeoJSON sequence, rows of an attribute table: each should come out as a row"""
 
@@ -92,6 +99,12 @@ def stated_size(source: str) -> Stated:
     return Stated()
 
 
+def codes_of(systems: Sequence[str]) -> list[str]:
+    """The codes that several `srsName`s end in, where these are not all the same."""
+    codes = sorted({re.split(r"[:#/]", name)[-1] for name in systems})
+    return codes if len(codes) > 1 else []
+
+
 def cut_off(source: str, what: str) -> DeclarationFileError:
     return DeclarationFileError(f"the file is cut off or damaged: {what}", where=source, mend=CUT_OFF)
 
@@ -114,12 +127,13 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
         parser.StartElementHandler = None
 
     parser.StartElementHandler = first
-    truncated, before = False, b""
+    truncated, before, systems = False, b"", set[bytes]()
     try:
         for block in itertools.chain([head], iter(lambda: file.read(ENDS_BYTES), b"")):
             parser.Parse(block, False)
             truncated = truncated or TRUNCATED in before + block
-            before = block[-len(TRUNCATED) :]
+            systems.update(SYSTEM.findall(before + block))
+            before = block[-OVERLAP_BYTES:]
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         if error.code == expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING]:
@@ -134,7 +148,8 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
         raise DeclarationFileError("it is the error message of a service, no data", where=source, mend="Fetch it again")
     if truncated:
         raise cut_off(source, "the service says so (truncatedResponse)")
-    return _stated(attributes, NEXT if attributes.get("next") else "")
+    names = sorted(name.decode("utf-8", "replace") for name in systems)
+    return replace(_stated(attributes, NEXT if attributes.get("next") else ""), systems=tuple(names))
 
 
 def _stated(members: dict[str, Any], more: str) -> Stated:
@@ -150,8 +165,8 @@ def _stated(members: dict[str, Any], more: str) -> Stated:
 
 
 def _json(source: str, file: BinaryIO, head: bytes) -> Stated:
-    line, ended, _ = head.lstrip(b"\x1e\xef\xbb\xbf \r\n\t").partition(b"\n")
-    if head.startswith(b"\x1e") or (ended and _parsed(line) is not None and _parsed(line) != {}):
+    file.seek(0)
+    if head.startswith(b"\x1e") or all(file.readline(LINE_BYTES).strip().startswith(b"{") for _ in range(2)):
         return _sequence(source, file, head)
     file.seek(0)
     beside = _beside_features(file.read(ENDS_BYTES), _tail(file, ENDS_BYTES))
@@ -213,19 +228,19 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
 
 
 def _csv(source: str, file: BinaryIO, head: bytes) -> Stated:
-    """The last line must have the columns of the first, where nothing ends it."""
-    if ends_within_a_line(source):
-        encoding = "utf-16" if head.startswith(UTF_16) else "latin-1"
-        first = head.decode(encoding, "ignore").removeprefix("ï»¿").splitlines()
-        header = next((line for line in first if line.strip() and not line.lower().startswith("sep=")), "")
-        delimiter = max(";,\t|", key=header.count)
-        if encoding == "latin-1":
-            last = _last_line(file)
-            fields = len(_fields(last, delimiter))
-            if fields < len(_fields(header, delimiter)) and last.strip():
-                raise cut_off(
-                    source, f"the last line has {fields} of the header's {len(_fields(header, delimiter))} columns"
-                )
+    """Where nothing ends the last line, it must have the columns of the first, and no quote may be open."""
+    if head.startswith(UTF_16) or not ends_within_a_line(source):
+        return Stated()
+    lines = head.decode("latin-1").removeprefix("ï»¿").splitlines()
+    header = next((line for line in lines if line.strip() and not line.lower().startswith("sep=")), "")
+    delimiter = max(";,\t|", key=header.count)
+    last, columns = _last_line(file), len(_fields(header, delimiter))
+    fields, odd = len(_fields(last, delimiter)), last.count('"') % 2
+    file.seek(0)
+    if (odd or fields < columns) and sum(block.count(b'"') for block in iter(lambda: file.read(ENDS_BYTES), b"")) % 2:
+        raise cut_off(source, "the last line breaks off within quotes")
+    if not odd and last.strip() and fields < columns:
+        raise cut_off(source, f"the last line has {fields} of the header's {columns} columns")
     return Stated()
 
 

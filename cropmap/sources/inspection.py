@@ -95,8 +95,8 @@ def inspect_file(
     shapes = table.geometry[table.present]
     notes += overridden(best.crs, crs, shapes)
     notes += [f"{placement.refused}. {placement.mend}"] if placement.refused else placement.notes
-    notes += [*inspire.notes(table.attributes, links),
-              *_notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)]  # fmt: skip
+    notes += inspire.notes(table.attributes, links)
+    notes += _notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)
     return Inspection(
         layers=tuple(layers), layer=best, rows=len(table.attributes), crs=stated,
         without_geometry=int((~table.present).sum()), not_polygons=int((~_polygons(shapes)).sum()),

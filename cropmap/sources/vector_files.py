@@ -18,7 +18,7 @@ import shapely
 
 from cropmap.errors import DeclarationFileError
 from cropmap.provenance import file_hash, files_hash
-from cropmap.sources.completeness import AGAIN, ALL_PAGES, cut_off, ends_within_a_line, stated_size
+from cropmap.sources.completeness import AGAIN, ALL_PAGES, codes_of, cut_off, ends_within_a_line, stated_size
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import choose_crs
 from cropmap.sources.gml import AxisOrder
@@ -73,13 +73,18 @@ def read_rows(
             read_layer(source, each, columns, wkt_column=wkt_column, encoding=encoding, axis_order=axis_order)
             for each in layers
         ]
-        missing, mend = stated.missing(sum(each.rows for each in found)), ALL_PAGES
+        missing = stated.missing(sum(each.rows for each in found))
+        mend = ALL_PAGES if stated.records is None else AGAIN
         if not missing and not source.lower().endswith(DELETED_ROWS):
             missing, mend = _not_read(layers, tables), AGAIN
         if missing and not allow_partial:
             raise DeclarationFileError(missing, where=source, mend=mend)
         if layers[0].format == "CSV" and _broken_end(tables[-1]) and ends_within_a_line(source):
             raise cut_off(source, "the last line breaks off within its geometry")
+        if any(table.crs is None for table in tables) and (codes := codes_of(stated.systems)):
+            raise DeclarationFileError(
+                f"its outlines are in several CRSs ({', '.join(codes)})", where=source, mend="Ask for them in one"
+            )
     notes = (f"{missing}: read all the same (allow_partial)",) if missing else ()
     return _raw_rows([table for table in tables if len(table.attributes)], crs, notes, where=str(path))
 

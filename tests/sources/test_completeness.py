@@ -76,7 +76,7 @@ def test_the_whole_file_is_read(tmp_path: Path, name: str) -> None:
 
 
 def test_every_place_in_the_last_line_of_a_csv(tmp_path: Path) -> None:
-    """Cut within the last row: refused, unless nothing but closing marks is lost."""
+    """Cut within the last row: refused, unless nothing but its end is lost."""
     path = tmp_path / "d.csv"
     write_csv(fields(), path)
     whole = path.read_bytes()
@@ -88,7 +88,7 @@ def test_every_place_in_the_last_line_of_a_csv(tmp_path: Path) -> None:
             harmless += len(read(path).accepted) == ROWS
         except DeclarationFileError as error:
             assert "cut off" in str(error) or "cannot be read as CSV" in str(error)  # noqa: PT017
-    assert harmless == 2, "the line's end, and the quote before it"
+    assert harmless == 1, "the line's end"
 
 
 def test_a_csv_without_a_last_line_end_is_whole(tmp_path: Path) -> None:
@@ -142,6 +142,39 @@ def test_a_table_of_another_shapefile(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "other.dbf", tmp_path / "d.dbf")
     with pytest.raises(DeclarationFileError, match="it has 40 outlines, and the table beside it 30 rows"):
         read(tmp_path / "d.shp")
+
+
+@pytest.mark.parametrize("last", ['P1,056,{0},"two\nlines, and ""quotes"""', "P1,056,{0},", 'P1,056,{0},"x"'])
+def test_a_last_record_that_is_whole_without_a_line_end(tmp_path: Path, last: str) -> None:
+    text = f"id,code,wkt,note\n{last.format(chr(34) + square(0).wkt + chr(34))}"
+    (tmp_path / "d.csv").write_text(text)
+    assert len(read(tmp_path / "d.csv").accepted) == 1
+    (tmp_path / "d.csv").write_text(text + '\nP2,056,"POLY')
+    with pytest.raises(DeclarationFileError, match="within quotes"):
+        read(tmp_path / "d.csv")
+
+
+def test_a_broken_record_of_a_sequence(tmp_path: Path) -> None:
+    fields().to_crs(4326).to_file(tmp_path / "d.ndjson", driver="GeoJSONSeq")
+    text = (tmp_path / "d.ndjson").read_text()
+    for broken in (text.replace('"P000"', '"P000"x'), text.replace('"P020"', '"P020"x')):
+        (tmp_path / "d.ndjson").write_text(broken)
+        with pytest.raises(DeclarationFileError, match="it has 40 records, of which 39 can be read"):
+            read(tmp_path / "d.ndjson", crs=None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "windows-1250", "iso-8859-2", "iso-8859-1", "utf-8-sig"])
+def test_gml_in_the_encodings_that_it_comes_in(tmp_path: Path, encoding: str) -> None:
+    said = encoding.removesuffix("-sig")
+    text = answer("").replace('<?xml version="1.0"?>', f'<?xml version="1.0" encoding="{said}"?>')
+    (tmp_path / "d.gml").write_bytes(text.replace(">P7<", ">Pé7<").encode(encoding))
+    assert "Pé7" in set(read(tmp_path / "d.gml", crs=None).accepted["parcel_id"])
+
+
+def test_gml_of_several_coordinate_systems(tmp_path: Path) -> None:
+    (tmp_path / "d.gml").write_text(answer("").replace("EPSG::25832", "EPSG::25833", 3))
+    with pytest.raises(DeclarationFileError, match=r"its outlines are in several CRSs \(25832, 25833\)"):
+        read(tmp_path / "d.gml", crs="EPSG:25832")
 
 
 # --- a part by its own words -------------------------------------------------------------------------------------
