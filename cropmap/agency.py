@@ -49,6 +49,17 @@ class AcquisitionsSection(Section):
         ("{season}-01-01", "{season}-12-31"),
         description="first and last day of the acquisitions; {season}, {previous} and {next} stand for years",
     )
+    offset: Literal["item", "baseline"] = Field(
+        "item",
+        description="what says which offset the pixels carry: the item alone, or where it says nothing the processing "
+        "baseline (-0.1 from 04.00 on): for mirrors of Planetary Computer, which is recognised by itself",
+    )
+    trusted: list[str] = Field(
+        [],
+        description="hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders that the catalogue may "
+        "point to, beside its own host or folder, the data folder, that of this file, and the known providers "
+        "(`docs/catalogues.md`)",
+    )
 
 
 class DeclarationsSection(Section):

@@ -96,6 +96,12 @@ class QuarantineReason(StrEnum):
     SUPERSEDED = "SUPERSEDED"
     """the same tile and datatake exists under a higher processing baseline"""
     DUPLICATE = "DUPLICATE"
+    INVALID_ID = "INVALID_ID"
+    """no text, too long, or one that looks like a path"""
+    FORBIDDEN_ADDRESS = "FORBIDDEN_ADDRESS"
+    """a file of the item lies where its catalogue may not point to"""
+    UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
+    """neither GeoTIFF nor JPEG 2000: Zarr, VRT"""
 
 
 class AcquisitionStatus(StrEnum):

@@ -16,7 +16,8 @@ from shapely.geometry import Polygon
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.acquisition import Acquisition, BandAsset
-from cropmap.sources.items import FIRST_BASELINE_WITH_OFFSET, PRODUCT_NAME
+from cropmap.sources.item_assets import FIRST_BASELINE_WITH_OFFSET
+from cropmap.sources.item_identity import PRODUCT_NAME
 
 COLLECTION: Final = "sentinel-2-l2a"
 PRODUCT_METADATA: Final = "MTD_MSIL2A.xml"

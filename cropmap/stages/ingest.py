@@ -22,8 +22,10 @@ from cropmap.observations.coverage import TileCoverage, read_outlines, tile_cove
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.acquisition import Acquisition
-from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.catalog import find_acquisitions, nothing_usable
 from cropmap.sources.crop_codes import codes_answer
+from cropmap.sources.places import CatalogAccess
+from cropmap.sources.search_boxes import search_boxes
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, read_declared
 from cropmap.stages.forecast import is_carried
@@ -76,16 +78,15 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
     if section.catalog is None:
         return {"found": 0}
     parcels, earlier = season_parcels(context), declared_until(context) is not None
-    west, south, east, north = (float(edge) for edge in parcels.total_bounds)
     found = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
-        collection=section.collection, bbox=(west, south, east, north), season=context.season,
+        collection=section.collection, bbox=search_boxes(parcels.bounds.to_numpy()), season=context.season,
+        access=_catalog_access(context), offset_by_baseline=section.offset == "baseline",
     )  # fmt: skip
     if not found.acquisitions:
-        raise CatalogError(
-            f"no usable acquisition from {context.season.start} to {context.season.end} over the parcels",
-            where=section.catalog, mend="Check acquisitions.collection and acquisitions.window",
-        )  # fmt: skip
+        with context.connect() as connection:
+            ledger.record_found(connection, **context.key, acquisitions=(), unusable=found.unusable)
+        raise nothing_usable(found, season=context.season, where=section.catalog)
     grids = {tile: tile_grids(context, tile, found.acquisitions)[10] for tile in {a.tile for a in found.acquisitions}}
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
     home = tiles.home_tiles(homeless, grids)
@@ -99,6 +100,15 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
         "unusable": len(found.unusable),
         "parcels outside all tiles": int(home.isna().sum()),
     }
+
+
+def _catalog_access(context: SeasonContext) -> CatalogAccess:
+    agency = context.agency
+    return CatalogAccess(
+        headers=context.catalog_headers,
+        trusted=agency.acquisitions.trusted,
+        folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
+    )
 
 
 def season_tiles(context: SeasonContext) -> list[str]:
