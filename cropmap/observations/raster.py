@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -17,6 +18,7 @@ from rasterio.windows import Window as RasterWindow
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.signing import SIGNER, without_signatures
 
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
@@ -41,7 +43,7 @@ def read_grid(href: str) -> Grid:
     """Grid of a file, from its header. Raises SceneError (UNREADABLE_FILE, MISSING_BAND, WRONG_CRS, WRONG_GRID)."""
     with rasterio.Env(**GDAL_OPTIONS):
         try:
-            with rasterio.open(href) as source:
+            with _opened(href) as source:
                 return _grid(source, href)
         except RasterioError as error:
             raise _unreadable(error, href) from error
@@ -55,12 +57,12 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
     """
     with rasterio.Env(**GDAL_OPTIONS):
         try:
-            with rasterio.open(href) as source:
+            with _opened(href) as source:
                 _check_grid(_grid(source, href), grid, href)
                 if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
                     raise SceneError(
                         f"holds {source.dtypes[0]}, not digital numbers",
-                        reason=QuarantineReason.UNREADABLE_FILE, where=href,
+                        reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
                     )  # fmt: skip
                 if not window.size:
                     return np.empty((0, 0), source.dtypes[0])
@@ -71,15 +73,30 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
             raise _unreadable(error, href) from error
 
 
+def _opened(href: str) -> rasterio.DatasetReader:
+    """The file by the driver of its ending alone: another driver would follow what the file refers to."""
+    return rasterio.open(SIGNER.opened(href), driver=_driver(href))
+
+
+def _driver(href: str) -> str:
+    return "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
+
+
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:
     epsg = _epsg(source.crs)
     if epsg is None:
         raise SceneError(
-            "has no coordinate reference system with an EPSG code", reason=QuarantineReason.WRONG_CRS, where=href
+            "has no coordinate reference system with an EPSG code",
+            reason=QuarantineReason.WRONG_CRS,
+            where=without_signatures(href),
         )
     transform = tuple(float(c) for c in source.transform[:6])
     if transform[1] or transform[3] or transform[0] <= 0 or transform[4] >= 0:
-        raise SceneError(f"is not north-up: transform {transform}", reason=QuarantineReason.WRONG_GRID, where=href)
+        raise SceneError(
+            f"is not north-up: transform {transform}",
+            reason=QuarantineReason.WRONG_GRID,
+            where=without_signatures(href),
+        )
     a, b, c, d, e, f = transform
     return Grid(epsg=epsg, transform=(a, b, c, d, e, f), width=source.width, height=source.height)
 
@@ -92,26 +109,30 @@ def _check_grid(found: Grid, expected: Grid, href: str) -> None:
     if found.epsg != expected.epsg:
         raise SceneError(
             f"is in EPSG:{found.epsg}, the tile in EPSG:{expected.epsg}",
-            reason=QuarantineReason.WRONG_CRS, where=href,
+            reason=QuarantineReason.WRONG_CRS, where=without_signatures(href),
         )  # fmt: skip
     shift = np.abs(np.subtract(found.transform, expected.transform)).max() / expected.transform[0]
     if (found.width, found.height) != (expected.width, expected.height) or shift > ALIGNMENT_TOLERANCE:
         raise SceneError(
             f"has {found.width} x {found.height} pixels from {found.transform}, "
             f"the tile {expected.width} x {expected.height} from {expected.transform}",
-            reason=QuarantineReason.WRONG_GRID, where=href,
+            reason=QuarantineReason.WRONG_GRID, where=without_signatures(href),
         )  # fmt: skip
 
 
 def _unreadable(error: RasterioError, href: str) -> SceneError:
     path = href.removeprefix("file://")
     if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
-        return SceneError("the file does not exist", reason=QuarantineReason.MISSING_BAND, where=href)
-    return SceneError(f"cannot be read ({_one_line(error)})", reason=QuarantineReason.UNREADABLE_FILE, where=href)
+        return SceneError(
+            "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
+        )
+    return SceneError(
+        f"cannot be read ({_one_line(error)})", reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href)
+    )
 
 
 def _one_line(error: BaseException) -> str:
     """The innermost message: rasterio says "Read failed. See previous exception for details."."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())
+    return without_signatures(" ".join(str(error).split()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from typing import Final
 
@@ -10,6 +11,7 @@ MAX_ID: Final = 200
 """characters of an identifier that is used as it is; a file name holds 255 bytes, an index entry 2,700"""
 MAX_LINE: Final = 300
 _SHOWN: Final = 80
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,149}")
 
 
 def one_line(value: object, limit: int = MAX_LINE) -> str:
@@ -46,6 +48,13 @@ def kept_address(address: str) -> str:
     """The address of a document that could not be read, to count it by."""
     shown = one_line(address)
     return shown if shown == address else f"{shown} [{_digest(address)}]"
+
+
+def object_part(name: str) -> str:
+    """A name as one part of an object's name: itself where its alphabet is plain, else a shown part with a hash."""
+    if _PLAIN.fullmatch(name) and ".." not in name:
+        return name
+    return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)[:60]}-{_digest(name)}"
 
 
 def _digest(value: object) -> str:
