@@ -29,16 +29,17 @@ def read_items(
     Raises CatalogError: unreachable, not STAC, without this collection, or without an end.
     """
     io = BoundedIO(places)
-    root = read_document(io, places.catalog)
-    with translated(places.catalog):
-        kind = identify_stac_object_type(root)
-    if kind not in (pystac.STACObjectType.CATALOG, pystac.STACObjectType.COLLECTION):
-        raise no_catalog(places.catalog, f"it is {kind or 'something else'}")
-    search = stac_api.search_of(root, places.catalog)
-    if search is not None:
-        yield from stac_api.searches(io, root, search, collection=collection, boxes=boxes, season=season)
-    else:
-        yield stac_static.items(io, root, collection=collection)
+    with io.session:
+        root = read_document(io, places.catalog)
+        with translated(places.catalog):
+            kind = identify_stac_object_type(root)
+        if kind not in (pystac.STACObjectType.CATALOG, pystac.STACObjectType.COLLECTION):
+            raise no_catalog(places.catalog, f"it is {kind or 'something else'}")
+        search = stac_api.search_of(root, places.catalog)
+        if search is not None:
+            yield from stac_api.searches(io, root, search, collection=collection, boxes=boxes, season=season)
+        else:
+            yield stac_static.items(io, root, collection=collection)
 
 
 def root_of(catalog: str) -> str:

@@ -20,7 +20,7 @@ from requests import PreparedRequest, Request, RequestException, Response, Sessi
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from cropmap.sources.places import Places
+from cropmap.sources.places import ForbiddenAddressError, Places
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +126,12 @@ class _Session(Session):
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target = super().get_redirect_target(resp)
-        if target:
-            self.places.check_document(urljoin(resp.url, target))
+        try:
+            if target:
+                self.places.check_document(urljoin(resp.url, target))
+        except ForbiddenAddressError:
+            resp.close()
+            raise
         return target
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:

@@ -202,7 +202,7 @@ def test_pairs_of_one_baseline_are_mostly_parts(shared_data: Path) -> None:
             candidates.append(Candidate(acquisition_from_item(item), None))
         kept[key] = len(best_of(candidates)[0])
     assert Counter(kept.values()) == {2: 13, 1: 1}
-    assert [key for key, n in kept.items() if n == 1][0].split()[1].startswith("20190508")
+    assert next(key for key, n in kept.items() if n == 1).split()[1].startswith("20190508")
 
 
 def _products(document: Any) -> Iterator[tuple[str, Any]]:
