@@ -44,7 +44,12 @@ def read_items(
 
 def root_of(catalog: str) -> str:
     """Address or absolute path of a catalogue's root document. Raises CatalogError where there is no such file."""
-    if urlsplit(catalog).scheme in ("http", "https"):
+    try:
+        is_address = urlsplit(catalog).scheme in ("http", "https")
+        _ = urlsplit(catalog).port  # raises where it is none
+    except ValueError as error:
+        raise CatalogError(f"this is no address ({error})", where=catalog, mend="Check acquisitions.catalog") from error
+    if is_address:
         return catalog
     path = Path(unquote(urlsplit(catalog).path) if catalog.startswith("file:") else catalog).absolute()
     path = path / "catalog.json" if path.is_dir() else path

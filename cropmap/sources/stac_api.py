@@ -14,7 +14,14 @@ from cropmap.errors import CatalogError
 from cropmap.seasons import Season
 from cropmap.sources.acquisition import Bbox
 from cropmap.sources.places import ForbiddenAddressError
-from cropmap.sources.stac_documents import UNREADABLE, ItemOrNot, item_of, no_collection, translated
+from cropmap.sources.stac_documents import (
+    UNREADABLE,
+    ItemOrNot,
+    item_of,
+    links_of,
+    no_collection,
+    translated,
+)
 from cropmap.sources.stac_io import BoundedIO
 
 PAGE_SIZE: Final = 100
@@ -29,14 +36,15 @@ LEAST_MAX_ITEMS: Final = 10_000
 
 def search_of(root: Mapping[str, Any], address: str) -> tuple[str, bool] | None:
     """Where an API is searched, and whether it takes POST by its own word; None for a static catalogue."""
-    links = [link for link in root.get("links") or () if isinstance(link, Mapping) and link.get("rel") == "search"]
+    links = list(links_of(root, "search"))
     conforms = root.get("conformsTo")
     classes = conforms if isinstance(conforms, list) else []
     if not links and not any(ITEM_SEARCH in str(one) for one in classes):
         return None
     methods = {str(link.get("method") or "").upper() for link in links}
-    href = next((link["href"] for link in links if isinstance(link.get("href"), str)), "search")
-    return urljoin(address.rstrip("/") + "/", href), methods != {"GET"}
+    href = next((link["href"] for link in links), "search")
+    with translated(address):
+        return urljoin(address.rstrip("/") + "/", href), methods != {"GET"}
 
 
 def searches(
@@ -60,9 +68,9 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
     Collections of no concern may be as invalid as they like.
     """
     where = io.places.catalog
-    links = [link for link in root.get("links") or () if isinstance(link, Mapping) and link.get("rel") == "data"]
-    href = next((link["href"] for link in links if isinstance(link.get("href"), str)), "collections")
-    address: str | None = urljoin(where.rstrip("/") + "/", href)
+    href = next((link["href"] for link in links_of(root, "data")), "collections")
+    with translated(where):
+        address: str | None = urljoin(where.rstrip("/") + "/", href)
     try:
         found = io.read_json(f"{str(address).rstrip('/')}/{quote(collection, safe='')}")
         if isinstance(found, Mapping) and found.get("id") == collection:
@@ -87,8 +95,9 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
         names = [str(one["id"]) for one in listed if isinstance(one, Mapping) and isinstance(one.get("id"), str)]
         if collection in names:
             return
-        following = _next_of(page)
-        address = urljoin(address, following) if following and set(names) - set(known) else None
+        following = next((link["href"] for link in links_of(page, "next")), None)
+        with translated(where):
+            address = urljoin(address, following) if following and set(names) - set(known) else None
         known += names
     raise no_collection(collection, known, where)
 
@@ -142,13 +151,6 @@ def _pages(
 def _following(pages: Iterator[Mapping[str, Any]], where: str) -> Mapping[str, Any] | None:
     with translated(where):
         return next(pages, None)
-
-
-def _next_of(page: Mapping[str, Any]) -> str | None:
-    links = page.get("links")
-    found = (link for link in links if isinstance(link, Mapping)) if isinstance(links, list) else iter(())
-    href = next((link.get("href") for link in found if link.get("rel") == "next"), None)
-    return href if isinstance(href, str) else None
 
 
 def _max_items(box: Bbox, season: Season) -> int:

@@ -40,6 +40,14 @@ def read_document(io: BoundedIO, address: str) -> dict[str, Any]:
     return document
 
 
+def links_of(document: Mapping[str, Any], relation: str) -> Iterator[Mapping[str, Any]]:
+    """Links of a document by relation, those that have an address."""
+    links = document.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, Mapping) and link.get("rel") == relation and isinstance(link.get("href"), str):
+            yield link
+
+
 def item_of(document: Any, address: str | None = None) -> ItemOrNot:
     """A document as an item with absolute hrefs, in the newest version of STAC; `address` is where it was read."""
     try:

@@ -11,7 +11,15 @@ from typing import Any, Final
 from pystac.utils import make_absolute_href
 
 from cropmap.errors import CatalogError
-from cropmap.sources.stac_documents import UNREADABLE, ItemOrNot, UnreadableItem, item_of, no_collection, reason_of
+from cropmap.sources.stac_documents import (
+    UNREADABLE,
+    ItemOrNot,
+    UnreadableItem,
+    item_of,
+    links_of,
+    no_collection,
+    reason_of,
+)
 from cropmap.sources.stac_io import BoundedIO
 
 log = logging.getLogger(__name__)
@@ -71,10 +79,11 @@ def _is_collection(document: Mapping[str, Any]) -> bool:
 
 
 def _links(node: _Node, relation: str) -> Iterator[str]:
-    links = node.document.get("links")
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, Mapping) and link.get("rel") == relation and isinstance(link.get("href"), str):
+    for link in links_of(node.document, relation):
+        try:
             yield make_absolute_href(link["href"], node.address, start_is_dir=False)
+        except ValueError:
+            yield link["href"]  # no address at all; reading it says so
 
 
 def _read_item(io: BoundedIO, address: str) -> ItemOrNot:

@@ -210,3 +210,10 @@ def test_a_static_catalogue_behind_a_web_server_wants_a_header_too(tmp_path: Any
     with file_server(tmp_path) as url:
         found = find(f"{url}catalog.json", access=CatalogAccess(headers={"X-Key": "k"}))
     assert len(found.acquisitions) == 1
+
+
+@pytest.mark.parametrize("address", ["http://[bad/catalog.json", "https://example.org:port/", "nowhere/catalog.json"])
+def test_what_is_no_address_is_one_line(address: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        find(address)
+    assert "\n" not in str(caught.value)
