@@ -5,6 +5,7 @@ Every failure of a file becomes a SceneError that names it. Values are never sca
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ GDAL_OPTIONS: Final = {
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
+REFUSED: Final = re.compile(r"response code: 40[1349]|AWS_SECRET_ACCESS_KEY|AccessDenied|InvalidAccessKeyId")
+KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
 ALIGNMENT_TOLERANCE: Final = 1e-3
 """pixels; catalogues and files write origins with rounding, half a millimetre is none"""
 
@@ -126,9 +129,11 @@ def _unreadable(error: RasterioError, href: str) -> SceneError:
         return SceneError(
             "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
         )
+    why = _one_line(error)
     return SceneError(
-        f"cannot be read ({_one_line(error)})", reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href)
-    )
+        f"cannot be read ({why})", reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
+        mend=KEYS_WANTED if REFUSED.search(why) else "",
+    )  # fmt: skip
 
 
 def _one_line(error: BaseException) -> str:

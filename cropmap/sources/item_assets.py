@@ -62,7 +62,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
     metadata = _raster_metadata(asset)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
     if band == "SCL":
-        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m)
+        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
     offset = effective_offset(metadata, baseline=baseline, offset_applied=_applied(item), by_baseline=by_baseline)
     if isinstance(offset, QuarantineReason):
         raise SceneError(
@@ -72,7 +72,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
     scale = float(metadata.get("scale", DEFAULT_SCALE))
     if not (0 < scale <= 1 and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
-    return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m)
+    return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, *_fingerprint(asset))
 
 
 def asset_key(item: Mapping[str, Any], band: str) -> str:
@@ -84,6 +84,15 @@ def asset_key(item: Mapping[str, Any], band: str) -> str:
             f"no asset for band {band} (looked for {wanted})", reason=QuarantineReason.MISSING_BAND, where=item["id"]
         )
     return key
+
+
+def _fingerprint(asset: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Checksum and bytes of a file, by the STAC file extension."""
+    checksum, size = asset.get("file:checksum"), asset.get("file:size")
+    return (
+        checksum.lower() if isinstance(checksum, str) and checksum else None,
+        size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**63 else None,
+    )
 
 
 def _applied(item: Mapping[str, Any]) -> bool | None:

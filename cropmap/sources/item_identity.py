@@ -24,8 +24,11 @@ BASELINE_PROPERTIES: Final = (
     "s2:processing_baseline", "processing:version", "sentinel2:processing_baseline", "sentinel:processing_baseline",
 )  # fmt: skip
 DATATAKE_PROPERTIES: Final = ("s2:datatake_id", "eopf:datatake_id")
+GENERATED_PROPERTIES: Final = ("s2:generation_time", "sentinel2:generation_time", "processing:datetime")
 DATASTRIP_PROPERTIES: Final = ("s2:datastrip_id", "eopf:datastrip_id")
 
+PRODUCT_END: Final = re.compile(r"_MSIL\d[AC]_.*_(\d{8}T\d{6})(?:\.SAFE)?$")
+"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE: the time of processing."""
 DATATAKE_ID: Final = re.compile(r"G?(?P<platform>S2[A-D])_(?P<datatake>\d{8}T\d{6})_")
 """GS2A_20221005T115411_038058_N04.00: the baseline at its end does not belong to the sensing."""
 TILE: Final = re.compile(r"T?(\d{1,2}[C-HJ-NP-X][A-Z]{2})$")
@@ -38,13 +41,23 @@ GRANULE_START: Final = re.compile(r"/GRANULE/L2A_T\d{2}[A-Z]{3}_A\d{6}_(\d{8}T\d
 
 def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
     """Sensing time in UTC; None where the item has none that can be read, or one before Sentinel-2."""
-    text = _properties(item).get("datetime") or _properties(item).get("start_datetime")
-    try:
-        moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return moment if moment.year >= FIRST_YEAR else None
+    return _moment(_properties(item).get("datetime") or _properties(item).get("start_datetime"))
+
+
+def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
+    """When the product was processed, in UTC and whole seconds: the end of the product's name, or the fields.
+
+    Two products of one sensing were seen with one `s2:generation_time`; their names tell them apart. Not `created` or
+    `updated`: they say when the catalogue wrote the item.
+    """
+    texts = (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id"))
+    ends = (PRODUCT_END.search(str(text or "")) for text in texts)
+    written = (
+        *(match[1] for match in ends if match),
+        *(_properties(item).get(key) for key in GENERATED_PROPERTIES),
+    )
+    moments = (_moment(text) for text in written)
+    return next((moment.replace(microsecond=0) for moment in moments if moment), None)
 
 
 def tile_of(item: Mapping[str, Any]) -> str | None:
@@ -108,6 +121,18 @@ def product_names(item: Mapping[str, Any]) -> Iterator[re.Match[str]]:
         match = PRODUCT_NAME.search(str(text or ""))
         if match:
             yield match
+
+
+def _moment(text: object) -> datetime | None:
+    """A time in UTC; None for what is none, or lies before Sentinel-2."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.year >= FIRST_YEAR else None
 
 
 def _properties(item: Mapping[str, Any]) -> Mapping[str, Any]:

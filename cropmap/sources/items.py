@@ -19,7 +19,14 @@ from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.sources.acquisition import Acquisition, Bbox
 from cropmap.sources.footprints import box_of, footprint_of, polygon_of
 from cropmap.sources.item_assets import ASSET_KEYS, asset_key, band_asset
-from cropmap.sources.item_identity import baseline_of, datatake_of, relative_orbit_of, sensed_at_of, tile_of
+from cropmap.sources.item_identity import (
+    baseline_of,
+    datatake_of,
+    generated_at_of,
+    relative_orbit_of,
+    sensed_at_of,
+    tile_of,
+)
 from cropmap.sources.places import Places
 from cropmap.sources.plain_text import id_problem, kept_id, one_line
 
@@ -82,6 +89,7 @@ def _acquisition(item: Mapping[str, Any], by_baseline: bool) -> Acquisition:
         bbox=bbox,
         footprint_wkt=footprint_wkt,
         assets={band: band_asset(item, band, baseline=baseline, by_baseline=by_baseline) for band in (*BANDS, "SCL")},
+        generated_at=generated_at_of(item),
     )
 
 
