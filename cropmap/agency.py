@@ -7,9 +7,10 @@ folder of the agency file; `{season}` in a path or a window stands for the campa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
@@ -25,6 +26,7 @@ from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
+TRUSTED_PLACE: Final = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9a-fA-F:]+\]?|(s3|gs)://[^/\s]+/?|/.+")
 Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
 
 
@@ -60,6 +62,14 @@ class AcquisitionsSection(Section):
         "point to, beside its own host or folder, the data folder, that of this file, and the known providers "
         "(`docs/catalogues.md`)",
     )
+
+    @field_validator("trusted")
+    @classmethod
+    def _hosts_buckets_folders(cls, trusted: list[str]) -> list[str]:
+        for place in trusted:
+            if not TRUSTED_PLACE.fullmatch(place):
+                raise ValueError(f"{place!r} is no host (example.org, *.example.org), bucket (s3://name) or /folder")
+        return trusted
 
 
 class DeclarationsSection(Section):

@@ -13,7 +13,7 @@ from pystac_client.exceptions import APIError
 
 from cropmap.errors import CatalogError
 from cropmap.sources.places import ForbiddenAddressError
-from cropmap.sources.plain_text import one_line
+from cropmap.sources.plain_text import kept_id, one_line
 from cropmap.sources.stac_io import BoundedIO
 
 UNREADABLE: Final = (
@@ -58,7 +58,7 @@ def item_of(document: Any, address: str | None = None) -> ItemOrNot:
             return dict(item.to_dict(include_self_link=False, transform_hrefs=False))
     except UNREADABLE as error:
         name = document.get("id") if isinstance(document, Mapping) else None
-        return UnreadableItem(address or str(name or "without id"), reason_of(error))
+        return UnreadableItem(address or kept_id(name or document), reason_of(error))
 
 
 def no_collection(collection: str, known: Sequence[str], where: str, unread: Sequence[str] = ()) -> CatalogError:

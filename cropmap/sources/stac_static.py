@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_DEPTH: Final = 64
 """catalogues within catalogues; by year, month, day and tile there are five"""
-MAX_DOCUMENTS: Final = 1_000_000
+MAX_CATALOGS: Final = 100_000
+MAX_ITEMS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def items(io: BoundedIO, root: Mapping[str, Any], *, collection: str) -> Iterato
     known: list[str] = []
     unread: list[str] = []
     start = io.places.catalog
-    waiting, visited, n = deque([_Node(start, root, 0, False)]), {start}, 0
+    waiting, visited, n_items = deque([_Node(start, root, 0, False)]), {start}, 0
     while waiting:
         node = waiting.popleft()
         wanted, is_collection = node.wanted, _is_collection(node.document)
@@ -53,21 +54,22 @@ def items(io: BoundedIO, root: Mapping[str, Any], *, collection: str) -> Iterato
         if is_collection and not wanted:
             continue
         for address in _links(node, "item") if wanted else ():
-            n += 1
+            n_items += 1
             yield _read_item(io, address)
         for address in _links(node, "child"):
             if address in visited:
                 continue
             visited.add(address)
-            n += 1
             try:
                 waiting.append(_Node(address, _child(io, address), _deeper(node, start), wanted))
             except UNREADABLE as error:
                 unread.append(f"{address} ({reason_of(error)})")
                 if wanted:
                     yield UnreadableItem(address, reason_of(error))
-        if n > MAX_DOCUMENTS:
-            raise CatalogError(f"the catalogue links more than {MAX_DOCUMENTS} documents", where=start)
+        if len(visited) > MAX_CATALOGS or n_items > MAX_ITEMS:
+            raise CatalogError(
+                f"the catalogue has more than {MAX_CATALOGS} catalogues or {MAX_ITEMS} items", where=start
+            )
     if collection not in known:
         raise no_collection(collection, known, start, unread)
     if unread:
