@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,3 +218,38 @@ def test_what_is_no_address_is_one_line(address: str) -> None:
     with pytest.raises(CatalogError) as caught:
         find(address)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["get", "merge"])
+def test_pages_are_followed_as_the_link_says(kind: str) -> None:
+    def following(root: str, page: int) -> dict[str, Any] | None:
+        if page > 2:
+            return None
+        if kind == "get":
+            return {"rel": "next", "href": f"{root}/search?token={page}", "method": "GET"}
+        return {"rel": "next", "href": "/search", "method": "POST", "merge": True, "body": {"token": page}}
+
+    api = Awkward(ITEMS, page_size=1, next_link=following)
+    with awkward_api(api) as url:
+        assert days(find(url)) == [1, 11, 21]
+    assert [search["method"] for search in api.searches] == (["POST", "GET", "GET"] if kind == "get" else ["POST"] * 3)
+    if kind == "merge":
+        assert all(search["collections"] == [COLLECTION] for search in api.searches)
+
+
+LAX = {
+    "31-datetimes-and-lax-fields": (10, {QuarantineReason.INCOMPLETE_METADATA: 1}),
+    "34-cog-without-crs": (3, {}),
+    "36-item-without-scl": (1, {QuarantineReason.MISSING_BAND: 1}),
+}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("case", LAX)
+def test_lax_items(shared_data: Path, case: str) -> None:
+    usable, reasons = LAX[case]
+    season = Season.from_window(2024, ("2024-01-01", "2024-12-31"))
+    catalog = str(shared_data / "cases/input" / case / "catalog.json")
+    found = find(catalog, bbox=(11.6, 48.3, 11.8, 48.5), season=season)
+    assert len(found.acquisitions) == usable
+    assert Counter(item.reason for item in found.unusable) == reasons
