@@ -11,10 +11,11 @@ from cropmap.errors import CatalogError, SceneError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.acquisition import Acquisition, Bbox, UnusableItem
+from cropmap.sources.catalog_access import CatalogAccess
 from cropmap.sources.footprints import boxes_of, touches
 from cropmap.sources.item_identity import datastrip_start_of, sensed_at_of, tile_of
 from cropmap.sources.items import MALFORMED, acquisition_from_item
-from cropmap.sources.places import CatalogAccess, Places
+from cropmap.sources.places import Places
 from cropmap.sources.plain_text import kept_address, kept_id, one_line
 from cropmap.sources.sensings import Candidate, best_of
 from cropmap.sources.stac import read_items, root_of

@@ -8,16 +8,15 @@ held against a list: the catalogue's own host, the known providers, and what the
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from cropmap.errors import ConfigurationError, SceneError
+from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalog_access import CatalogAccess
 from cropmap.sources.plain_text import one_line
 
 PROVIDER_HOSTS: Final = (
@@ -42,36 +41,8 @@ MAX_ADDRESS: Final = 4_000
 _NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
 
 
-_HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
-
-
 class ForbiddenAddressError(ValueError):
     """An address that this catalogue may not point to; the message says why and how to allow it."""
-
-
-@dataclass(frozen=True)
-class CatalogAccess:
-    """How a catalogue is entered, and what it may point to beside itself."""
-
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """sent to the catalogue's own host and to no other; secret"""
-    trusted: Sequence[str] = ()
-    """hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders, beside the known providers"""
-    folders: Sequence[Path] | None = None
-    """folders that a catalogue on this machine may name files in, beside its own; None: any"""
-
-
-def read_headers(text: str) -> dict[str, str]:
-    """Headers of a setting, one `Name: value` a line. Raises ConfigurationError, which never shows a value."""
-    headers = {}
-    for number, line in enumerate(filter(None, map(str.strip, text.splitlines())), 1):
-        match = _HEADER.fullmatch(line)
-        if match is None:
-            raise ConfigurationError(
-                f"line {number} is no header", where="CROPMAP_CATALOG_HEADERS", mend="Write `Name: value`, one a line"
-            )
-        headers[match[1]] = match[2]
-    return headers
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import find_acquisitions, nothing_usable
+from cropmap.sources.catalog_access import CatalogAccess
 from cropmap.sources.crop_codes import codes_answer
-from cropmap.sources.places import CatalogAccess
 from cropmap.sources.search_boxes import search_boxes
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, read_declared

@@ -15,7 +15,7 @@ from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import CatalogSearch, find_acquisitions
-from cropmap.sources.places import CatalogAccess
+from cropmap.sources.catalog_access import CatalogAccess
 from tests.data.make_sources_catalog import (
     COLLECTION,
     COPERNICUS,

@@ -16,7 +16,7 @@ from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources import stac_api
 from cropmap.sources.catalog import CatalogSearch, find_acquisitions, nothing_usable
-from cropmap.sources.places import CatalogAccess, read_headers
+from cropmap.sources.catalog_access import CatalogAccess, read_headers
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
 

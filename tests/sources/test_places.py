@@ -8,7 +8,8 @@ import pytest
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.places import CatalogAccess, ForbiddenAddressError, Places
+from cropmap.sources.catalog_access import CatalogAccess
+from cropmap.sources.places import ForbiddenAddressError, Places
 
 NONE = CatalogAccess()
 REMOTE = Places("https://stac.example.org/v1", CatalogAccess(trusted=["cogs.example.com", "*.tiles.eu", "s3://ours"]))
