@@ -67,6 +67,10 @@ class Profile(BaseModel):
     exclude: dict[str, Values] = {}
     """column -> values (patterns) of rows that are no crop: landscape elements, overlays"""
     translation: Translation | None = None
+    no_holding: list[str] = []
+    """what stands in the column of the holding where none is known, beside NULL, 0, unknown and the like"""
+    max_holding_share: float = Field(0.25, gt=0, le=1)
+    """one holding on a larger share of the rows is what stands where none is known"""
     more_codes: dict[str, str] = {}
     """code (or name, where the list has no codes) -> HCAT3 code: what the file uses and the code list lacks"""
 
