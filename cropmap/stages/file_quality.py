@@ -26,7 +26,8 @@ from cropmap.sources import outlines
 from cropmap.sources.crop_codes import codes_answer
 from cropmap.sources.file_quality import FileQuality, Warnings, find_warnings, summarise
 from cropmap.sources.vector_files import read_rows
-from cropmap.stages.declared import DeclaredFile, read_declared
+from cropmap.stages.declared import DeclaredFile, exclude_hint, notes, read_declared
+from cropmap.stages.load_guard import against_doubles
 from cropmap.stages.quality_page import quality_page
 from cropmap.store import Store
 
@@ -38,12 +39,21 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
     file = read_declared(agency, season=season)
     rejected = _with_geometry(file, agency)
     columns = agency.read_profile().columns
-    warnings = find_warnings(file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns)
+    warnings = find_warnings(
+        file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns, notices=file.notices,
+        overlaps=file.doubles.overlaps,
+    )  # fmt: skip
     quality = summarise(
-        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings
-    )
-    codes = codes_answer(file.codes)
-    document = {"agency": agency.agency, "season": season, **_plain(asdict(quality)), **codes}
+        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings,
+        merged=file.merged,
+    )  # fmt: skip
+    codes, said = codes_answer(file.codes), notes(file)
+    twice = against_doubles(file.doubles, exclude_hint(file.separator), agency.declarations)
+    stops = [one.what for one in twice]
+    document = {
+        "agency": agency.agency, "season": season, **_plain(asdict(quality)), "notes": said, "stops_load": stops,
+        **codes,
+    }  # fmt: skip
     if out.exists() and not out.is_dir():
         raise InputError("is a file", where=str(out), mend="Name a folder for --out")
     store = Store(out.absolute())
@@ -53,10 +63,10 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
         store.write_bytes("quality.json", json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode())
         counter.add()
         page = quality_page(quality, agency=agency.agency, season=season, codes=codes, accepted=file.accepted,
-                            rejected=rejected, warnings=warnings)  # fmt: skip
+                            rejected=rejected, warnings=warnings, notes=said)  # fmt: skip
         store.write_bytes("quality.html", page.encode())
         counter.add()
-    return _answer(quality, codes, out)
+    return {**_answer(quality, codes, out), "notes": said, "stops_load": stops}
 
 
 def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
@@ -105,6 +115,7 @@ def _answer(quality: FileQuality, codes: dict[str, Any], out: Path) -> dict[str,
         "rows": quality.rows,
         "accepted": quality.accepted,
         "rejected": quality.rejected,
+        "merged": quality.merged,
         "with_warnings": quality.with_warnings,
         "area_ha": round(quality.area_ha, 2),
         "rejections": {check.name: check.rows for check in quality.checks if check.rejects and check.rows},
