@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from cropmap.errors import ConfigurationError
@@ -23,6 +22,7 @@ from cropmap.schemas import Architecture, Confidentiality
 from cropmap.seasons import Season
 from cropmap.sources.nuts_codes import no_code, of_other_editions, words
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
+from cropmap.yaml_files import read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -287,12 +287,7 @@ class Agency(Section):
     @classmethod
     def read(cls, path: Path, *, data: Path | None = None) -> Agency:
         """Reads and checks an agency file. Raises ConfigurationError with one line: what, where, how to mend."""
-        try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"is not YAML ({' '.join(str(error).split())})", where=str(path)) from error
+        document = read_yaml(path)
         if data is not None and not data.is_dir():
             raise ConfigurationError(f"data folder {data} does not exist", where="--data / CROPMAP_DATA")
         try:
@@ -362,10 +357,10 @@ class Agency(Section):
 
 def _first_problem(error: ValidationError) -> str:
     problems = []
-    for item in error.errors():
+    for item in error.errors(include_input=False):
         key = ".".join(str(part) for part in item["loc"]) or "the file"
         message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-        problems.append(f"{key}: {message}")
+        problems.append(" ".join(f"{key}: {message}".split()))
     return "; ".join(problems)
 
 

@@ -63,7 +63,7 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """An empty file has no columns. Raises ConfigurationError, one line: unreadable, or a row longer than the header."""
+    """An empty file has no columns. Raises ConfigurationError: unreadable, or a row longer than the header."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

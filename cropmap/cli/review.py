@@ -75,8 +75,8 @@ def import_(
 ) -> None:
     """Take findings in (right, wrong with the crop found, cannot_tell) and say what the list's reviews now certify.
 
-    FILE: CSV or XLSX as a spreadsheet saves it, or GeoPackage. Rows that cannot be used are counted by reason and written
-    to a file; where none can be used it ends with an error. A correction is imported as a new version.
+    FILE: CSV or XLSX as a spreadsheet saves it, or GeoPackage. Rows that cannot be used are counted by reason and
+    written to a file; where none can be used it ends with an error. A correction is imported as a new version.
     """
     from datetime import UTC, datetime
 

@@ -33,7 +33,7 @@ FIELD: Final = (
     "campaign", "parcel_id", "declared_code", "declared_name", "declared_crop", "predicted_crop", "reason", "area_ha",
     "nuts_id", "stratum", "inclusion_probability", *FILLED_IN,
 )  # fmt: skip
-"""columns of the file for the field; a GeoPackage adds the outline, a CSV or XLSX file `lon` and `lat` of a point inside it"""
+"""columns of the file for the field; a GeoPackage adds the outline, others `lon` and `lat` of a point inside it"""
 CERTIFIED: Final = ("certified", "reason", "certified_size", "sampled", "reviewed", "found_right", "statement")
 DEGREE_DIGITS: Final = 6
 
