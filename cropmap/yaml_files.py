@@ -48,7 +48,7 @@ class _Loader(yaml.SafeLoader):
             self.dispose()
 
     def at(self) -> Any:
-        return self.peek_event().start_mark
+        return self.peek_event().start_mark  # type: ignore[no-untyped-call]
 
 
 def _nodes(node: yaml.Node, known: dict[int, int]) -> int:

@@ -310,4 +310,4 @@ def _replace(
     if sorted(stored, key=repr) == sorted(fresh, key=repr):
         return
     connection.execute(SQL("DELETE FROM {} {}").format(Identifier(table), where), about)
-    copy_frame(connection, table, REJECTION_KEY | columns, rows.assign(**about))
+    copy_frame(connection, table, {**REJECTION_KEY, **columns}, rows.assign(**about))

@@ -117,6 +117,29 @@ def own_codes(path: Path, profile: Profile) -> Legend:
     )
 
 
+def declared_codes(path: Path, profile: Profile) -> pd.DataFrame:
+    """crop_code, crop_name, rows, area_ha: one row per code (or name, where the file has no codes) of the rows that the
+    profile does not exclude; of several names the most frequent."""
+    parts = {role: names for role, names in _column_parts(profile.columns, where=str(path)).items() if "crop" in role}
+    raw = read_rows(
+        path, [*(name for names in parts.values() for name in names), *profile.exclude], layer=profile.layer,
+        crs=profile.crs, wkt_column=profile.wkt_column, encoding=profile.encoding, member=profile.member,
+    )  # fmt: skip
+    text = _text(raw, parts, profile.model_copy(update={"translation": None}), path)
+    table = pd.DataFrame({
+        "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"], "crop_name": text["crop_name"],
+        "area_ha": outlines.area_ha(outlines.repair(raw.geometry)[0], raw.crs),
+    })[_excluded(raw.attributes, profile.exclude).isna()].dropna(subset="crop_code")  # fmt: skip
+    names = table.groupby("crop_code")["crop_name"].agg(_most_frequent)
+    counted = table.groupby("crop_code").agg(rows=("area_ha", "size"), area_ha=("area_ha", "sum")).reset_index()
+    name = names.reindex(counted["crop_code"]).to_numpy(object)
+    return counted.assign(crop_name=pd.Series(name, dtype=object).where(pd.notna(name), None))
+
+
+def _most_frequent(names: pd.Series[Any]) -> Any:
+    return next(iter(names.value_counts().index), None)
+
+
 def _column_parts(columns: Mapping[str, str], *, where: str) -> dict[str, list[str]]:
     """The file's columns of every role. Where nothing identifies a parcel, the row's number does."""
     if not columns.get("crop_code") and not columns.get("crop_name"):
