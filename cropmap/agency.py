@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
 from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
@@ -22,7 +23,6 @@ from cropmap.schemas import Architecture, Confidentiality
 from cropmap.seasons import Season
 from cropmap.sources.nuts_codes import no_code, of_other_editions, words
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
-from cropmap.yaml_files import read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -287,7 +287,7 @@ class Agency(Section):
     @classmethod
     def read(cls, path: Path, *, data: Path | None = None) -> Agency:
         """Reads and checks an agency file. Raises ConfigurationError with one line: what, where, how to mend."""
-        document = read_yaml(path)
+        document = read_document(path)
         if data is not None and not data.is_dir():
             raise ConfigurationError(f"data folder {data} does not exist", where="--data / CROPMAP_DATA")
         try:

@@ -23,7 +23,6 @@ from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
 from cropmap.sources.containers import opened
 from cropmap.sources.nuts_codes import REGION, words
-from cropmap.sources.vector_files import parse_crs
 from cropmap.sources.vector_formats import Layer, Shapes, list_layers, read_layer
 
 IDS: Final = ("NUTS_ID", "NUTS_CODE")
@@ -147,7 +146,10 @@ def _placed(shapes: Shapes, stated: object, named: str, path: Path) -> gpd.GeoSe
 def _system(shapes: Shapes, stated: object, named: str, path: Path) -> pyproj.CRS:
     """The file's own, unless its coordinates cannot be of it: GeoJSON counts as degrees whatever it holds, and TopoJSON
     states nothing. GISCO's names say it then."""
-    own = parse_crs(stated, str(path)) if stated is not None else None
+    try:
+        own = None if stated is None else pyproj.CRS.from_user_input(stated)
+    except pyproj.exceptions.CRSError as error:
+        raise RegionFileError(f"{stated!r} is no CRS", where=str(path), mend=GISCO) from error
     west, south, east, north = shapely.total_bounds(shapes)
     degrees = bool(np.all(np.abs([west, east]) <= 180.001) and np.all(np.abs([south, north]) <= 90.001))
     if own is not None and not (own.is_geographic and not degrees):

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
-from cropmap.yaml_files import read_yaml
 
 FOLDER: Final = Path(__file__).parent
 GENERIC: Final = "generic"
@@ -136,7 +136,7 @@ def _built_in(name: str) -> Profile:
 
 def _parse(path: Path) -> Profile:
     try:
-        document = read_yaml(path)
+        document = read_document(path)
     except ConfigurationError as error:
         raise ConfigurationError(f"is no profile ({error.what})", where=str(path)) from error
     if not isinstance(document, dict):

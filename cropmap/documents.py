@@ -15,25 +15,38 @@ from cropmap.errors import ConfigurationError
 
 MAX_BYTES: Final = 4 * 2**20
 MAX_DEPTH: Final = 40
+MERGE: Final = "tag:yaml.org,2002:merge"
 MAX_NODES: Final = 200_000
 """values, aliases followed"""
 
 
+class _TooDeepError(Exception):
+    pass
+
+
 class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently keep the last, and what is nested without end."""
+
+    depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        self.depth = getattr(self, "depth", 0) + 1
+        self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.constructor.ConstructorError(None, None, f"nested more than {MAX_DEPTH} deep", self.at())
+            raise _TooDeepError
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
+        lines: dict[str, int] = {}
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value} stands twice", key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            if key.value in lines:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} stands in line {lines[key.value]} and again", key.start_mark
+                )
+            lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep=deep)
 
     def document(self) -> Any:
@@ -47,9 +60,6 @@ class _Loader(yaml.SafeLoader):
         finally:
             self.dispose()
 
-    def at(self) -> Any:
-        return self.peek_event().start_mark  # type: ignore[no-untyped-call]
-
 
 def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
     """How many values a node stands for, aliases followed."""
@@ -61,7 +71,7 @@ def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def read_yaml(path: Path) -> Any:
+def read_document(path: Path) -> Any:
     """Raises ConfigurationError where the file cannot be read or is no such document."""
     try:
         data = path.read_bytes()
@@ -74,7 +84,9 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigurationError(f"is not YAML ({line}{_line(error.problem or error)})", where=str(path)) from error
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (_TooDeepError, RecursionError) as error:
+        raise ConfigurationError("is nested too deeply", where=str(path)) from error
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         # ValueError: a day that does not exist (0000-01-01), bytes that are not UTF-8
         raise ConfigurationError(f"is not YAML ({_line(error)})", where=str(path)) from error
 
