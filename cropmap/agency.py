@@ -92,10 +92,29 @@ class DeclarationsSection(Section):
     )
     layer: str | None = Field(None, description="layer of a file with several; a pattern reads all that fit")
     member: str | None = Field(None, description="file within an archive of several, name or pattern")
-    crs: str | None = Field(None, description="coordinate system where the file does not say, such as EPSG:2154")
+    crs: str | None = Field(
+        None,
+        description="coordinate system, such as EPSG:2154: needed where the file names none, or one without a datum; "
+        "it wins over what the file says, and a note says by how many metres they differ",
+    )
+    axis_order: Literal["easting_first", "northing_first"] | None = Field(
+        None,
+        description="how coordinates stand in the file (longitude is an easting), where that is not what its format or "
+        "CRS prescribes: a GML that contradicts its srsName, latitude first in GeoJSON or WKT",
+    )
+    allow_partial: bool = Field(
+        False,
+        description="read a file that says itself that it holds a part (a page of a WFS answer); what it lacks counts "
+        "as not declared",
+    )
     encoding: str | None = Field(None, description="encoding of the text where the file does not say, such as CP1250")
     area_unit: Literal["ha", "m2"] | None = Field(
         None, description="unit of the declared area; ha where the profile does not say"
+    )
+    code_pattern: str | None = Field(
+        None,
+        description="regular expression whose first group is the code, for a column that holds more: "
+        "`110 - Winter wheat`, or a link that ends in the code",
     )
     wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV file")
     exclude: dict[str, list[str | int | float | bool]] | None = Field(

@@ -209,6 +209,17 @@ class CertificateReason(StrEnum):
     TOO_MANY_RIGHT = "TOO_MANY_RIGHT"
 
 
+class CsvDialect(StrEnum):
+    """How a CSV file is written."""
+
+    PLAIN = "plain"
+    """UTF-8, comma, decimal point: for programs"""
+    BOM = "bom"
+    """the same with a byte order mark, without which Excel takes UTF-8 for the code page of the country"""
+    SEMICOLON = "semicolon"
+    """byte order mark, semicolon, decimal comma: what Excel opens by a double click where the comma is decimal"""
+
+
 class Basis(StrEnum):
     """How a published area came about."""
 

@@ -42,7 +42,7 @@ class Statistic(BaseModel):
     crop: str = Field(description="Eurostat crop item, or model class")
     strucpro: str = Field(description="Eurostat measure code")
     concept: str = Field(description="area concept of Regulation (EU) 2022/2379")
-    basis: Basis = Field(description="how the area came about")
+    basis: Basis | None = Field(description="how the area came about; null in a confidential cell")
     declared_ha: float | None
     mapped_ha: float | None
     estimate_ha: float | None = Field(description="estimated area, corrected for what the map gets wrong")
@@ -58,7 +58,7 @@ class Statistic(BaseModel):
 
 
 class StatisticRelease(BaseModel):
-    """A table of crop areas as it left the house: frozen, numbered."""
+    """A table of crop areas as it was released: frozen, numbered."""
 
     agency: str
     season: int
@@ -199,4 +199,4 @@ class Health(BaseModel):
     migrations: Literal["up to date", "open", "unknown"] = Field(
         description='"open": run `cropmap db upgrade`; "unknown" while the database is down'
     )
-    newest_season: PublishedSeason | None = Field(description="what was published last")
+    newest_season: PublishedSeason | None = Field(description="what was published last; null without a valid key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -41,13 +41,17 @@ def inspect(
     ] = None,
     layer: Annotated[str | None, typer.Option("--layer", help="look into this layer")] = None,
     member: Annotated[str | None, typer.Option("--member", help="file within an archive of several")] = None,
-    crs: Annotated[str | None, typer.Option("--crs", help="where the file does not say, such as EPSG:3035")] = None,
+    crs: Annotated[str | None, typer.Option("--crs", help="instead of the file's own, such as EPSG:3035")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="where the file does not say")] = None,
     skeleton: Annotated[
         Path | None,
         typer.Option(
             "--legend", metavar="OUT.csv", help="write a legend to fill in: every code of the file, largest first"
         ),
+    ] = None,
+    axis_order: Annotated[
+        Literal["easting_first", "northing_first"] | None,
+        typer.Option("--axis-order", help="how coordinates stand in the file, instead of what it prescribes"),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -66,10 +70,13 @@ def inspect(
     legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
     with Counter("inspect", total=2, unit="steps") as counter:
         counter.add(0, description=f"look into {file.name}")
-        found = inspect_file(file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding)
+        found = inspect_file(
+            file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding, axis_order=axis_order
+        )
         counter.add(1, description="read it through the profile")
         whole = _legend(codes, profile or found.known_as) if codes else None
-        layout = _layout(found, profile, {"member": member, "crs": crs, "encoding": encoding})
+        given_keys = {"member": member, "crs": crs, "encoding": encoding, "axis_order": axis_order}
+        layout = _layout(found, profile, given_keys)
         read = _read_through(file, layout, whole, named=profile is not None)
         twice = _declared_twice(file, layout, read)
         if skeleton:
@@ -112,7 +119,8 @@ def _legend(codes: Path, profile: str | None = None) -> Legend:
 
 
 def _layout(found: Inspection, reference: str | None, given: Mapping[str, str | None]) -> Profile:
-    """The profile named, else the built-in one that knows the file, else the proposed one; with what was given."""
+    """The profile named, else the built-in one that knows the file, else the proposed one; with what was given. A
+    part of a delivery is read as one."""
     import yaml
 
     from cropmap.sources.profiles import Profile
@@ -120,7 +128,7 @@ def _layout(found: Inspection, reference: str | None, given: Mapping[str, str | 
     name = reference or found.known_as
     proposed = {"name": "proposed", **yaml.safe_load(found.proposal)}
     profile = Profile.read(name, base=Path.cwd()) if name else Profile.model_validate(proposed)
-    return profile.overridden({key: value for key, value in given.items() if value})
+    return profile.overridden({key: value for key, value in given.items() if value} | {"allow_partial": True})
 
 
 def _read_through(file: Path, profile: Profile, legend: Legend | None, *, named: bool) -> Declarations | str:
@@ -195,10 +203,11 @@ def _counts(read: Declarations) -> dict[str, Any]:
 
 
 def _show(answer: Mapping[str, Any], found: Inspection) -> None:
-    table([{**layer, "columns": len(layer["columns"])} for layer in answer["layers"]],
+    table([{**layer, "columns": len(layer["columns"]), "crs": _named(layer["crs"])} for layer in answer["layers"]],
           ("name", "format", "geometry", "rows", "crs", "encoding", "columns"))  # fmt: skip
     print()
-    say({key: answer[key] for key in ("looked_at", "geometry", "known_as")}, as_json=False)
+    looked_at = answer["looked_at"] | {"crs": _named(found.crs)}
+    say({"looked_at": looked_at, **{key: answer[key] for key in ("geometry", "known_as")}}, as_json=False)
     for note in found.notes:
         print(f"note: {note}")
     print()
@@ -221,6 +230,11 @@ def _show(answer: Mapping[str, Any], found: Inspection) -> None:
         if listed:
             print(f"\n{title}: {len(listed)}")
             table(listed[:UNMAPPED_SHOWN], tuple(listed[0]))
+
+
+def _named(crs: str | None) -> str | None:
+    """The name of a CRS that a file spells out in full (WKT); a code stays."""
+    return crs.split('"')[1] if crs and crs.count('"') > 1 else crs
 
 
 def _listed(sources: Path) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cropmap.schemas import Architecture
+from cropmap.schemas import Architecture, CsvDialect
 
 if TYPE_CHECKING:
     from cropmap.settings import Settings
@@ -40,6 +40,13 @@ Accept = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="say more on stderr")]
+CsvOption = Annotated[
+    CsvDialect,
+    typer.Option(
+        "--csv",
+        help="of csv: plain for programs; bom (byte order mark) or semicolon (and decimal comma) for spreadsheets",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="write to this file instead of stdout")]
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from cropmap.errors import InputError
 from cropmap.sources.nuts_codes import EDITIONS, common_editions, editions_of, no_code
+from cropmap.statistics.crops import LOCAL
 
 FOLDER: Final = Path(__file__).parent
 ANNUAL: Final = "A"
@@ -60,6 +61,13 @@ def crop_items() -> dict[str, str]:
     """Item of Eurostat's list CROPS -> label of EU 2023/1538, else our own word for what our legends name so; the code
     itself where neither has one."""
     return {row["crops"]: row["label"] or row["crops"] for row in _rows("crops.csv")}
+
+
+def crop_name(crop: str) -> str:
+    """What a published crop is called: an item, a sum of items (`C1500+G3000`), or a class without one (`local:…`)."""
+    if crop.startswith(LOCAL):
+        return crop.removeprefix(LOCAL).replace("_", " ")
+    return " + ".join(crop_items().get(item, item) for item in crop.split("+"))
 
 
 @cache

@@ -7,7 +7,7 @@ to the rows of the file.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +56,8 @@ class Declarations:
     """accepted + merged + rejected"""
     codes: CodeReport
     """how codes were found, and those that were not, with rows and area"""
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole: its CRS, that it is a part"""
 
     @property
     def merged(self) -> int:
@@ -75,10 +77,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     """
     parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
-    raw = read_rows(
-        path, [*names, *profile.exclude], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(path, [*names, *profile.exclude], profile)
     text = _text(raw, parts, profile, path)
     found = find_codes(text["crop_code"], text["crop_name"], legend)
     nobody = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
@@ -100,6 +99,15 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
             text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
             FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
         ),
+        notes=raw.notes,
+    )  # fmt: skip
+
+
+def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
+    """The rows of the file as the profile says that they are to be read. Raises DeclarationFileError."""
+    return read_rows(
+        path, columns, layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column, encoding=profile.encoding,
+        member=profile.member, axis_order=profile.axis_order, allow_partial=profile.allow_partial,
     )  # fmt: skip
 
 
@@ -107,10 +115,7 @@ def own_codes(path: Path, profile: Profile) -> Legend:
     """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
     parts = _column_parts(profile.columns, where=str(path))
     role = "crop_code" if "crop_code" in parts else "crop_name"
-    raw = read_rows(
-        path, parts[role], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(path, parts[role], profile.model_copy(update={"allow_partial": True}))
     codes = _text(raw, {role: parts[role]}, profile.model_copy(update={"translation": None}), path)[role]
     return Legend(
         "the file's own codes", tuple(LegendEntry(code, "", None, None, "") for code in codes.dropna().unique()), ""
@@ -121,10 +126,8 @@ def declared_codes(path: Path, profile: Profile) -> pd.DataFrame:
     """crop_code, crop_name, rows, area_ha: one row per code (or name, where the file has no codes) of the rows that the
     profile does not exclude; of several names the most frequent."""
     parts = {role: names for role, names in _column_parts(profile.columns, where=str(path)).items() if "crop" in role}
-    raw = read_rows(
-        path, [*(name for names in parts.values() for name in names), *profile.exclude], layer=profile.layer,
-        crs=profile.crs, wkt_column=profile.wkt_column, encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    columns = [*(name for names in parts.values() for name in names), *profile.exclude]
+    raw = profiled_rows(path, columns, profile.model_copy(update={"allow_partial": True}))
     text = _text(raw, parts, profile.model_copy(update={"translation": None}), path)
     table = pd.DataFrame({
         "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"], "crop_name": text["crop_name"],

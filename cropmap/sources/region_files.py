@@ -7,6 +7,7 @@ codes.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +23,11 @@ import shapely
 from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
 from cropmap.sources.containers import opened
+from cropmap.sources.coordinate_systems import place
 from cropmap.sources.nuts_codes import REGION, words
 from cropmap.sources.vector_formats import Layer, Shapes, list_layers, read_layer
+
+log = logging.getLogger(__name__)
 
 IDS: Final = ("NUTS_ID", "NUTS_CODE")
 NUTS2JSON: Final = ("id", "na")
@@ -134,6 +138,11 @@ def _placed(shapes: Shapes, stated: object, named: str, path: Path) -> gpd.GeoSe
     """The outlines in EPSG:3035."""
     flat = shapely.force_2d(shapes)
     system = _system(flat, stated, named, path)
+    placement = place(system, flat)
+    if placement.refused:
+        raise RegionFileError(placement.refused, where=str(path), mend=GISCO)
+    for note in placement.notes:
+        log.warning("%s: %s", path.name, note)
     try:
         return gpd.GeoSeries(flat, crs=system).to_crs(epsg=EPSG_EQUAL_AREA)
     except (pyproj.exceptions.ProjError, shapely.errors.GEOSException, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,9 @@ from cropmap.sources.crop_codes import CodeReport
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.doubles import Doubles, Separator, find_doubles, find_separator
 from cropmap.sources.regions import Regions, assign_regions, nearest_regions, read_regions
+from cropmap.stages.axis_hints import axis_hints
 
+log = logging.getLogger(__name__)
 STEPS: Final = 3
 SHOWN: Final = 4
 MOSTLY: Final = 0.5
@@ -41,6 +44,8 @@ class DeclaredFile:
     source_hash: str
     row_count: int
     codes: CodeReport
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole"""
 
 
 def declarations_path(agency: Agency, *, season: int) -> Path:
@@ -80,10 +85,15 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
         pd.concat(found).sort_values(["row_number", "notice"], ignore_index=True) if found else read.notices.iloc[:0]
     )
     lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
-    return DeclaredFile(
+    hints = axis_hints(path, profile, regions) if accepted.empty else ()
+    file = DeclaredFile(
         path, accepted, rejected, read.merged - len(lost), notices, doubles, separator, farthest_m,
         read.source_hash, read.row_count, read.codes,
     )  # fmt: skip
+    file = replace(file, notes=(*read.notes, *hints, *_notes(file)))
+    for note in file.notes:
+        log.warning("%s: %s", path.name, note)
+    return file
 
 
 def _in_regions(
@@ -110,7 +120,7 @@ def _in_regions(
     return accepted[inside], rejected, pd.DataFrame(placed[list(NOTICE_COLUMNS)]), float(away_m.max())
 
 
-def notes(file: DeclaredFile) -> list[str]:
+def _notes(file: DeclaredFile) -> list[str]:
     """What a person should know of a file that can be loaded, one line each."""
     counts = file.notices["notice"].value_counts()
     lines = []

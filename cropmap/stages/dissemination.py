@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from cropmap.dissemination.formats import TABLE_FORMATS, Described, Format
 from cropmap.dissemination.long_form import DECIMALS, LongForm, long_form
 from cropmap.dissemination.recoding import read_weights, recode
 from cropmap.errors import InputError
-from cropmap.schemas import LeftOut
+from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
 from cropmap.stages.releases import open_release
@@ -127,6 +127,8 @@ def export_statistics(
     dataflow: str = formats.DATAFLOW,
     recoding: Recoding | None = None,
     release: int | None = None,
+    dialect: CsvDialect = CsvDialect.PLAIN,
+    region_names: Mapping[str, str] | None = None,
 ) -> Exported:
     """Published statistics, or a release, as a file; empty figures where CONF_STATUS is C. Raises InputError."""
     found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels, release=release)
@@ -136,9 +138,11 @@ def export_statistics(
         _one_agency(found)
     about = Described(
         dataflow=dataflow, source=", ".join(sorted(set(found.rows["agency"]))), updated=found.published_at,
-        notes=found.notes,
+        notes=found.notes, region_names=region_names or {},
     )  # fmt: skip
-    written = formats.write(found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals)
+    written = formats.write(
+        found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals, dialect=dialect
+    )
     if written.table is not None and written.table.table.empty:
         raise InputError(
             f"no crop of the season has an item of its own in Eurostat's list ({written.table.rows_left_out} rows)",

@@ -25,7 +25,7 @@ from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import find_acquisitions
 from cropmap.sources.crop_codes import codes_answer
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.declared import declarations_path, exclude_hint, notes, read_declared
+from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
 from cropmap.stages.forecast import is_carried
 from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.parcels import declared_until, season_parcels
@@ -47,9 +47,6 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     if not path.exists() and (carried := _carried_forward(context)):
         return {"carried_forward": carried}
     read = read_declared(agency, season=context.season.year)
-    said = notes(read)
-    for note in said:
-        log.warning("%s: %s", path.name, note)
     if read.accepted.empty:
         reasons = read.rejected["reason"].value_counts().to_dict()
         raise DeclarationFileError(
@@ -69,7 +66,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
         )  # fmt: skip
     noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}
     return {
-        "rows": read.row_count, **counts, "merged": read.merged, "notices": noticed, "notes": said,
+        "rows": read.row_count, **counts, "merged": read.merged, "notices": noticed, "notes": list(read.notes),
         **codes_answer(read.codes),
     }  # fmt: skip
 

@@ -61,8 +61,8 @@ def quality_page(
     template = environment.from_string(Path(__file__).with_name("quality_page.html").read_text(encoding="utf-8"))
     picture = _map(accepted, rejected, warnings)
     return template.render(
-        quality=quality, agency=agency, season=season, unmapped=codes["unmapped_codes"], meaning=MEANING, notes=notes,
-        map=base64.b64encode(picture).decode(),
+        quality=quality, agency=agency, season=season, unmapped=codes["unmapped_codes"], meaning=MEANING,
+        notes=notes, map=base64.b64encode(picture).decode(),
     )  # fmt: skip
 
 

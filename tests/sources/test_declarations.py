@@ -261,16 +261,9 @@ def test_parquet_without_geometry_metadata(tmp_path: Path) -> None:
 
 
 def test_a_column_of_lists(tmp_path: Path) -> None:
-    make_frame([(["P1"], "056", square(0))], "id", "code").to_parquet(tmp_path / "d.parquet")
+    make_frame([([1], "056", square(0))], "id", "code").to_parquet(tmp_path / "d.parquet")
     with pytest.raises(DeclarationFileError, match="a column holds neither text nor numbers"):
         read(tmp_path / "d.parquet")
-
-
-def test_a_crs_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
-    path = gpkg(tmp_path, ("P1", "056", square(0)))
-    assert len(read(path, crs="EPSG:3035").accepted) == 1
-    with pytest.raises(DeclarationFileError, match=r"the file is in ETRS89-extended.*declarations.crs says"):
-        read(path, crs="EPSG:25832")
 
 
 def test_several_layers_must_be_told_apart(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cropmap.agency import Agency
 from cropmap.errors import ConfigurationError, RegionFileError
 from cropmap.sources.nuts_codes import editions_of, no_code, of_other_editions
 from cropmap.sources.regions import nearest_regions, read_regions
-from cropmap.stages.declared import notes, read_boundaries, read_declared
+from cropmap.stages.declared import read_boundaries, read_declared
 from tests.sources.test_regions import block, make_regions
 
 CODES = ["FRH0"]
@@ -199,4 +199,4 @@ def test_parcels_at_coasts_and_borders_keep_their_place(shared_data: Path, count
     found = read_declared(agency, season=2024)
     assert "OUTSIDE_REGIONS" not in set(found.rejected["reason"])
     assert (found.notices["notice"] == "NEAREST_REGION").sum() == near
-    assert any("1 : 1 million" in note for note in notes(found))
+    assert any("1 : 1 million" in note for note in found.notes)

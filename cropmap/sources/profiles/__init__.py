@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
+from cropmap.sources.gml import AxisOrder
 
 FOLDER: Final = Path(__file__).parent
 GENERIC: Final = "generic"
@@ -66,7 +67,11 @@ class Profile(BaseModel):
     layer: str | None = None
     """name or pattern; all layers that fit are read"""
     crs: str | None = None
-    """where the file does not say"""
+    """wins over what the file says; where it says nothing, it is needed"""
+    axis_order: AxisOrder | None = None
+    """where coordinates do not stand as the format and the CRS prescribe"""
+    allow_partial: bool = False
+    """read a file that says itself that it is a part"""
     encoding: str | None = None
     """where the file says a wrong one, or none"""
     columns: Columns = {}
