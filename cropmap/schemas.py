@@ -53,6 +53,21 @@ class RejectReason(StrEnum):
     """the profile leaves such rows out: landscape elements, overlays"""
 
 
+class Notice(StrEnum):
+    """What somebody should know of a declaration that was accepted; stored and counted like a rejection."""
+
+    PARTS_MERGED = "PARTS_MERGED"
+    """several rows of one identifier, crop and holding are the parts of one parcel"""
+    PLACEHOLDER_HOLDING = "PLACEHOLDER_HOLDING"
+    """the holding is a word that names nobody, and is taken as missing"""
+    NEAREST_REGION = "NEAREST_REGION"
+    """outside every region of the boundaries by no more than `regions.tolerance_m`"""
+    SEVERAL_CROPS = "SEVERAL_CROPS"
+    """another row declares another crop on the same outline or identifier; that row is rejected"""
+    OVERLAP = "OVERLAP"
+    """another accepted parcel claims part of the same ground"""
+
+
 class RowReject(StrEnum):
     """Why a row of a table of parcel statistics made elsewhere was not used."""
 
@@ -294,6 +309,9 @@ CARRIED_FORWARD: Final = "(carried forward)"
 """Crop code of an outline that stands in for a declaration which is still to come."""
 
 REJECTION_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "reason", "detail")
+
+NOTICE_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "notice", "detail")
+"""One row per accepted declaration and Notice."""
 
 PREDICTION_COLUMNS: Final = (
     "parcel_id", "crop", "probability", "second_crop", "second_probability",

@@ -27,7 +27,8 @@ from cropmap.sources import outlines
 from cropmap.sources.crop_codes import codes_answer
 from cropmap.sources.declarations import profiled_rows
 from cropmap.sources.file_quality import FileQuality, Warnings, find_warnings, summarise
-from cropmap.stages.declared import DeclaredFile, read_declared
+from cropmap.stages.declared import DeclaredFile, exclude_hint, read_declared
+from cropmap.stages.load_guard import against_doubles
 from cropmap.stages.quality_page import quality_page
 from cropmap.store import Store
 
@@ -39,18 +40,21 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
     file = read_declared(agency, season=season)
     rejected = _with_geometry(file, agency)
     columns = agency.read_profile().columns
-    warnings = find_warnings(file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns)
+    warnings = find_warnings(
+        file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns, notices=file.notices,
+        overlaps=file.doubles.overlaps,
+    )  # fmt: skip
     quality = summarise(
-        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings
-    )
+        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings,
+        merged=file.merged,
+    )  # fmt: skip
     codes = codes_answer(file.codes)
+    twice = against_doubles(file.doubles, exclude_hint(file.separator), agency.declarations)
+    stops = [one.what for one in twice]
     document = {
-        "agency": agency.agency,
-        "season": season,
-        **_plain(asdict(quality)),
-        "notes": list(file.notes),
-        **codes,
-    }
+        "agency": agency.agency, "season": season, **_plain(asdict(quality)), "notes": list(file.notes),
+        "stops_load": stops, **codes,
+    }  # fmt: skip
     if out.exists() and not out.is_dir():
         raise InputError("is a file", where=str(out), mend="Name a folder for --out")
     store = Store(out.absolute())
@@ -63,7 +67,7 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
                             rejected=rejected, warnings=warnings, notes=file.notes)  # fmt: skip
         store.write_bytes("quality.html", page.encode())
         counter.add()
-    return _answer(quality, file.notes, codes, out)
+    return {**_answer(quality, file.notes, codes, out), **({"stops_load": stops} if stops else {})}
 
 
 def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
@@ -109,6 +113,7 @@ def _answer(quality: FileQuality, notes: Sequence[str], codes: dict[str, Any], o
         "rows": quality.rows,
         "accepted": quality.accepted,
         "rejected": quality.rejected,
+        "merged": quality.merged,
         "with_warnings": quality.with_warnings,
         "area_ha": round(quality.area_ha, 2),
         "rejections": {check.name: check.rows for check in quality.checks if check.rejects and check.rows},

@@ -27,19 +27,22 @@ from cropmap.sources.catalog_access import CatalogAccess
 from cropmap.sources.crop_codes import codes_answer
 from cropmap.sources.search_boxes import search_boxes
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.declared import declarations_path, read_declared
+from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
 from cropmap.stages.forecast import is_carried
+from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.parcels import declared_until, season_parcels
 
 log = logging.getLogger(__name__)
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
 
 
-def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[str, Any]:
+def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, Any]:
     """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
 
-    The same file again changes nothing. Returns the counts, by reason for the rejections. Where the file is still to
-    come and an earlier season's parcels were carried forward, they stay.
+    The same file again changes nothing. Returns the counts, by reason for the rejections, and notes for a person. Where
+    the file is still to come and an earlier season's parcels were carried forward, they stay. Raises
+    DeclarationFileError, and writes nothing, for a load that takes too much from the register or declares much land
+    twice; the message says the word (`accept`) with which this very file passes.
     """
     agency = context.agency
     path = declarations_path(agency, season=context.season.year)
@@ -51,14 +54,23 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
         raise DeclarationFileError(
             f"no declaration could be accepted ({reasons or 'the file has no rows'})", where=str(path)
         )
-    with context.connect() as connection:
+    twice = against_doubles(read.doubles, exclude_hint(read.separator), agency.declarations)
+
+    def check(losses: register.Losses) -> None:
+        found = [*against_losses(losses, agency.declarations), *twice]
+        refuse(found, accepted=accept, source_hash=read.source_hash, where=str(path))
+
+    with context.connect() as connection, connection.transaction():
         ensure_season(connection, **context.key, simulated=agency.simulated, document=agency.model_dump(mode="json"))
         counts = register.store_declarations(
-            connection, **context.key, accepted=read.accepted, rejected=read.rejected,
-            source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
+            connection, **context.key, accepted=read.accepted, rejected=read.rejected, notices=read.notices,
+            source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at, check=check,
         )  # fmt: skip
-    notes = {"notes": list(read.notes)} if read.notes else {}
-    return {"rows": read.row_count, **counts, **notes, **codes_answer(read.codes)}
+    noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}
+    return {
+        "rows": read.row_count, **counts, "merged": read.merged, "notices": noticed, "notes": list(read.notes),
+        **codes_answer(read.codes),
+    }  # fmt: skip
 
 
 def _carried_forward(context: SeasonContext) -> int:

@@ -29,7 +29,7 @@ MEANING: Final[dict[RejectReason | FileWarning, str]] = {
     RejectReason.INVALID_GEOMETRY: f"not a polygon, or repairing it would change its area by {MAX_REPAIR_CHANGE:.0%}",
     RejectReason.DUPLICATE_GEOMETRY: "an earlier row has the same outline",
     RejectReason.AREA_CONTRADICTS_GEOMETRY: f"claimed and drawn area differ by more than {MAX_AREA_DIFFERENCE:.0%}",
-    RejectReason.OUTSIDE_REGIONS: "the parcel touches none of the agency's regions",
+    RejectReason.OUTSIDE_REGIONS: "the parcel touches none of the agency's regions, and none is near",
     FileWarning.OVERLAP: f"another parcel claims {MIN_OVERLAP_HA} ha of it or more, and {MIN_OVERLAP_SHARE:.0%} of the "
     "smaller one; the area counts each pair once",
     FileWarning.CLAIMED_ABOVE_DRAWN: f"claimed above the drawn area by more than {BUFFER_M} m along its edge",
@@ -39,6 +39,10 @@ MEANING: Final[dict[RejectReason | FileWarning, str]] = {
     FileWarning.SLIVER: f"narrower than {SLIVER_WIDTH_M:g} m on average",
     FileWarning.MALFORMED_PARCEL_ID: "the identifier looks damaged",
     FileWarning.MISSING_HOLDING_ID: "nobody is named as its holding",
+    FileWarning.PARTS_MERGED: "several rows of the same identifier, crop and holding are one parcel",
+    FileWarning.PLACEHOLDER_HOLDING: "its holding is a word that names nobody, and counts as missing",
+    FileWarning.NEAREST_REGION: "outside the boundaries; it counts in the nearest region",
+    FileWarning.SEVERAL_CROPS: "another row declares another crop on the same land; that row is rejected",
 }
 OUTLINED: Final = 20_000
 """parcels; a map of more shows where they are as a grid of dots"""

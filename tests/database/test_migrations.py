@@ -21,6 +21,7 @@ VIEWS = {
     "crop_statistic": "agency season as_of nuts_version nuts_id level crop strucpro concept basis declared_ha mapped_ha"
     " estimate_ha se_ha ci95_low_ha ci95_high_ha cv n_parcels n_holdings obs_flag conf_status run_id",
     "rejected_declaration": "agency season source_file row_number parcel_id reason detail",
+    "declaration_notice": "agency season source_file row_number parcel_id notice detail",
     "run_log": "run_id agency season as_of status started_at finished_at code_version model_version n_acquisitions"
     " n_parcels detail",
     "declaration_log": "agency season parcel_id version valid_from valid_to change crop_code holding_id"
@@ -106,6 +107,7 @@ def test_public_views_have_the_columns_of_the_contract(connection: Connection, v
     ("constraint", "words"),
     [
         ("rejection_reason", schemas.RejectReason),
+        ("notice_kind", schemas.Notice),
         ("acquisition_status", schemas.AcquisitionStatus),
         ("acquisition_reason", schemas.QuarantineReason),
         ("run_status", schemas.RunStatus),

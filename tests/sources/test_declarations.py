@@ -25,7 +25,7 @@ def read(path: Path, **changes: Any) -> Declarations:
     layout: dict[str, Any] = {"columns": COLUMNS} | changes
     legend = layout.pop("legend", LEGEND)
     found = read_declarations(path, legend=legend, profile=Profile(**layout))
-    assert len(found.accepted) + len(found.rejected) == found.row_count
+    assert len(found.accepted) + found.merged + len(found.rejected) == found.row_count
     assert tuple(found.accepted.columns) == DECLARATION_COLUMNS
     assert tuple(found.rejected.columns) == REJECTION_COLUMNS
     return found
