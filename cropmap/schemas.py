@@ -314,6 +314,17 @@ class Confidentiality(StrEnum):
     """nothing is hidden: for internal use"""
 
 
+class Internal(StrEnum):
+    """Why a table of areas is not for publication."""
+
+    NOT_PROTECTED = "NOT_PROTECTED"
+    """statistics.confidentiality is not full"""
+    HOLDINGS_UNKNOWN = "HOLDINGS_UNKNOWN"
+    """no parcel names its holding: nobody can say how many contribute to a cell"""
+    AUDIT_REFUSED = "AUDIT_REFUSED"
+    """hidden figures could be recovered, or the audit was not solved, however much was hidden"""
+
+
 STATISTIC_COLUMNS: Final = (
     "nuts_id", "level", "crop", "strucpro", "concept", "basis",
     "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv",

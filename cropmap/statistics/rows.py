@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -84,10 +84,16 @@ def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
         "ci95_high_ha": high.ravel(),
         "cv": cv.ravel(),
         "n_parcels": pd.array(contributors.parcels, dtype="Int64"),
-        "n_holdings": pd.array(contributors.assigned.holdings(contributors.cells), dtype="Int64"),
+        "n_holdings": _holdings(contributors),
         "obs_flag": pd.Series(_flags(cv, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
     })  # fmt: skip
     return Level(level, names, table[list(STATISTIC_COLUMNS[:-1])], contributors)
+
+
+def _holdings(contributors: Contributors) -> pd.Series[Any]:
+    """How many contribute at least; missing where no parcel names its holding."""
+    counts = pd.Series(contributors.assigned.holdings(contributors.cells), dtype="Int64")
+    return counts if contributors.holdings_known else counts.mask(counts >= 0)
 
 
 def over(values: Floats, parent: Integers, parents: int) -> Floats:
