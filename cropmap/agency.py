@@ -36,6 +36,11 @@ class RegionsSection(Section):
     nuts_version: Literal[2016, 2021, 2024] = Field(description="edition of the NUTS classification")
     boundaries: str = Field(description="GISCO file with NUTS_ID and LEVL_CODE (GPKG, GeoJSON, Parquet)")
     codes: list[str] = Field(min_length=1, description="NUTS codes of any level; the season covers every NUTS-3 below")
+    complete: list[str] = Field(
+        [],
+        description="regions above `codes` that the register covers whole although not all their NUTS-3 regions are in "
+        "`codes`; every other one is marked partial_region and kept out of SDMX, JSON-stat, TSV and the comparison",
+    )
 
 
 class AcquisitionsSection(Section):

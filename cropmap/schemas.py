@@ -249,6 +249,8 @@ class LeftOut(StrEnum):
     """neither a number nor `:`"""
     SERIES_TWICE = "SERIES_TWICE"
     """the same series again: the first line counts"""
+    PARTIAL_REGION = "PARTIAL_REGION"
+    """the register covers only a part of the region: its sum is no figure of the region"""
     HIDDEN_HERE = "HIDDEN_HERE"
     """confidential in the table that is compared"""
     HIDDEN_THERE = "HIDDEN_THERE"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import pandas as pd
@@ -13,11 +15,38 @@ from cropmap.database.connection import Connection, connect
 from cropmap.database.releases import Release
 from cropmap.dissemination.revisions import FORECAST, Revisions, revisions, with_stage
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS, Confidentiality, ReleaseStage
+from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
+from cropmap.statistics.confidentiality import internal_reasons
 
 ORDER: Final = list(ReleaseStage)
+
+
+class Allowed(StrEnum):
+    """What a person says to release a table all the same."""
+
+    UNKNOWN_HOLDINGS = "unknown-holdings"
+    """I know from elsewhere that no figure tells of fewer holdings than it may"""
+    SIMULATION = "simulation"
+
+
+WORDS: Final = {Internal.HOLDINGS_UNKNOWN: Allowed.UNKNOWN_HOLDINGS}
+REFUSED: Final = {
+    Internal.NOT_PROTECTED: (
+        "its hidden cells can be recovered (statistics.confidentiality is not full)",
+        "Set statistics.confidentiality: full in the agency file and run the season again",
+    ),
+    Internal.HOLDINGS_UNKNOWN: (
+        "no parcel names its holding, and a figure may be that of one farm",
+        "Give declarations.columns.holding_id and run the season again; if you know who farms the land, say "
+        f"--allow {Allowed.UNKNOWN_HOLDINGS}",
+    ),
+    Internal.AUDIT_REFUSED: (
+        "hidden figures can be recovered, however much is hidden",
+        "Merge crops in the legend, or raise the areas' level; what an earlier release showed cannot be hidden again",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -33,12 +62,18 @@ class Released:
 
 
 def release_season(
-    context: SeasonContext, stage: ReleaseStage, *, released_at: datetime, note: str | None = None
+    context: SeasonContext,
+    stage: ReleaseStage,
+    *,
+    released_at: datetime,
+    note: str | None = None,
+    allowed: Collection[Allowed] = (),
 ) -> Released:
     """Makes the published table of a season its next release; the latest one again changes nothing.
 
-    Raises InputError where nothing is published, where the table is not fully protected, where the season has been
-    released at a later stage, and for a forecast that is called more than a first estimate.
+    Raises InputError where nothing is published, where the table is not for publication, where the season has been
+    released at a later stage, and for a forecast that is called more than a first estimate. What a person answers for
+    is named in `allowed`.
     """
     where = f"{context.agency.agency} {context.season.year}"
     with context.connect() as connection:
@@ -47,7 +82,7 @@ def release_season(
         run, rows = _published(connection, context, where=where)
         if last is not None and (last.run_id, last.stage) == (run.run_id, stage):
             return _released(connection, last, known, is_new=False)
-        _check(run, rows, stage, last, where=where)
+        _check(run, rows, stage, last, set(allowed), where=where)
         before = releases.read_rows(connection, last) if last is not None else None
         flagged = with_stage(rows, stage, before=before, before_stage=last.stage if last else None)
         release = Release(
@@ -110,13 +145,17 @@ def _published(connection: Connection, context: SeasonContext, *, where: str) ->
     return run, rows
 
 
-def _check(run: runs.Run, rows: pd.DataFrame, stage: ReleaseStage, last: Release | None, *, where: str) -> None:
-    disclosure = (run.report or {}).get("statistics", {}).get("disclosure", {})
-    if disclosure.get("mode") != Confidentiality.FULL:
+def _check(
+    run: runs.Run, rows: pd.DataFrame, stage: ReleaseStage, last: Release | None, allowed: set[Allowed], *, where: str
+) -> None:
+    for reason in internal_reasons(run.report):
+        if WORDS.get(reason) not in allowed:
+            what, mend = REFUSED[reason]
+            raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)
+    if bool(rows["simulated"].any()) and Allowed.SIMULATION not in allowed:
         raise InputError(
-            f"run {run.run_id} is for internal use: its hidden cells can be recovered (confidentiality "
-            f"{disclosure.get('mode', 'not stated')})", where=where,
-            mend="Set statistics.confidentiality: full in the agency file and run the season again",
+            f"run {run.run_id} is a simulation: nothing in it was observed or declared", where=where,
+            mend=f"Release a season of real inputs; for an exercise say --allow {Allowed.SIMULATION}",
         )  # fmt: skip
     if last is not None and ORDER.index(stage) < ORDER.index(ReleaseStage(last.stage)):
         raise InputError(
