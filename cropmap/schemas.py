@@ -223,6 +223,14 @@ class ReleaseStage(StrEnum):
     FINAL = "final"
 
 
+class ReleaseWord(StrEnum):
+    """What a person says to release a table all the same."""
+
+    UNKNOWN_HOLDINGS = "unknown-holdings"
+    """it is known from elsewhere that no figure tells of fewer holdings than it may"""
+    SIMULATION = "simulation"
+
+
 class Revision(StrEnum):
     """What became of a figure from one release to the next."""
 

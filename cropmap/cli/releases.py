@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,12 +20,11 @@ from cropmap.cli.options import (
     write_out,
 )
 from cropmap.cli.statistics import SHOWN_ROWS, AgencyName, SomeAgencyFile, agency_name, stats
-from cropmap.schemas import ReleaseStage, Revision
+from cropmap.schemas import ReleaseStage, ReleaseWord, Revision
 
 if TYPE_CHECKING:
     from cropmap.dissemination.revisions import Revisions
 
-Allowance = Literal["unknown-holdings", "simulation"]
 LISTED: Final = [
     "agency", "season", "number", "stage", "as_of", "released_at", "cells", "confidential", "intact", "simulated",
     "run_id", "note",
@@ -58,7 +57,7 @@ def release(
     ],
     note: Annotated[str | None, typer.Option("--note", help="why, in a line; kept with the release")] = None,
     allow: Annotated[
-        list[Allowance] | None,
+        list[ReleaseWord] | None,
         typer.Option(
             "--allow",
             help="release all the same: unknown-holdings (no parcel names its holding, and you answer for the table), "
@@ -78,10 +77,9 @@ def release(
     from datetime import UTC, datetime
 
     context = open_season(agency_file, season=season, home=home, data=data)
-    from cropmap.stages.releases import Allowed, release_season
+    from cropmap.stages.releases import release_season
 
-    allowed = [Allowed(word) for word in allow or ()]
-    found = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allowed)
+    found = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allow or ())
     one = found.release
     hidden = int((found.rows["conf_status"] == "C").sum())
     answer: dict[str, Any] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 import pandas as pd
@@ -15,23 +14,14 @@ from cropmap.database.connection import Connection, connect
 from cropmap.database.releases import Release
 from cropmap.dissemination.revisions import FORECAST, Revisions, revisions, with_stage
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage
+from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage, ReleaseWord
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 from cropmap.statistics.confidentiality import internal_reasons
 
 ORDER: Final = list(ReleaseStage)
 
-
-class Allowed(StrEnum):
-    """What a person says to release a table all the same."""
-
-    UNKNOWN_HOLDINGS = "unknown-holdings"
-    """I know from elsewhere that no figure tells of fewer holdings than it may"""
-    SIMULATION = "simulation"
-
-
-WORDS: Final = {Internal.HOLDINGS_UNKNOWN: Allowed.UNKNOWN_HOLDINGS}
+WORDS: Final = {Internal.HOLDINGS_UNKNOWN: ReleaseWord.UNKNOWN_HOLDINGS}
 REFUSED: Final = {
     Internal.NOT_PROTECTED: (
         "its hidden cells can be recovered (statistics.confidentiality is not full)",
@@ -40,7 +30,7 @@ REFUSED: Final = {
     Internal.HOLDINGS_UNKNOWN: (
         "no parcel names its holding, and a figure may be that of one farm",
         "Give declarations.columns.holding_id and run the season again; if you know who farms the land, say "
-        f"--allow {Allowed.UNKNOWN_HOLDINGS}",
+        f"--allow {ReleaseWord.UNKNOWN_HOLDINGS}",
     ),
     Internal.AUDIT_REFUSED: (
         "hidden figures can be recovered, however much is hidden",
@@ -67,7 +57,7 @@ def release_season(
     *,
     released_at: datetime,
     note: str | None = None,
-    allowed: Collection[Allowed] = (),
+    allowed: Collection[ReleaseWord] = (),
 ) -> Released:
     """Makes the published table of a season its next release; the latest one again changes nothing.
 
@@ -88,7 +78,7 @@ def release_season(
         release = Release(
             **context.key, number=len(known) + 1, stage=str(stage), run_id=run.run_id, as_of=run.as_of,
             nuts_version=run.nuts_version, note=note, content_hash=releases.rows_hash(flagged),
-            released_at=released_at,
+            released_at=released_at, simulated=bool(rows["simulated"].any()),
         )  # fmt: skip
         releases.store_release(connection, release, flagged)
         return _released(connection, replace(release, model_version=run.model_version), known, is_new=True)
@@ -146,16 +136,22 @@ def _published(connection: Connection, context: SeasonContext, *, where: str) ->
 
 
 def _check(
-    run: runs.Run, rows: pd.DataFrame, stage: ReleaseStage, last: Release | None, allowed: set[Allowed], *, where: str
+    run: runs.Run,
+    rows: pd.DataFrame,
+    stage: ReleaseStage,
+    last: Release | None,
+    allowed: set[ReleaseWord],
+    *,
+    where: str,
 ) -> None:
     for reason in internal_reasons(run.report):
         if WORDS.get(reason) not in allowed:
             what, mend = REFUSED[reason]
             raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)
-    if bool(rows["simulated"].any()) and Allowed.SIMULATION not in allowed:
+    if bool(rows["simulated"].any()) and ReleaseWord.SIMULATION not in allowed:
         raise InputError(
             f"run {run.run_id} is a simulation: nothing in it was observed or declared", where=where,
-            mend=f"Release a season of real inputs; for an exercise say --allow {Allowed.SIMULATION}",
+            mend=f"Release a season of real inputs; for an exercise say --allow {ReleaseWord.SIMULATION}",
         )  # fmt: skip
     if last is not None and ORDER.index(stage) < ORDER.index(ReleaseStage(last.stage)):
         raise InputError(

@@ -146,7 +146,7 @@ def test_whoever_reads_parcels_can_rebuild_them_and_is_another(
     season: tuple[Connection, Estimated, Estimated],
 ) -> None:
     """Why the roles are apart."""
-    connection, closed, open_ = season
+    connection, _, open_ = season
     parcels = _as(
         connection, "cropmap_controller", lambda: connection.execute(
             "SELECT nuts_id, declared_code, area_ha FROM crop_assessment"
