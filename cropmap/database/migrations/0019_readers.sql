@@ -51,9 +51,9 @@ $$;
 CREATE TRIGGER run_stays_published BEFORE UPDATE ON run FOR EACH ROW
 WHEN (OLD.status = 'published' AND
       (OLD.run_id, OLD.agency, OLD.season, OLD.as_of, OLD.status, OLD.code_version, OLD.model_version, OLD.nuts_version,
-       OLD.n_acquisitions, OLD.n_parcels, OLD.report, OLD.simulated, OLD.partial_regions) IS DISTINCT FROM
+       OLD.n_parcels, OLD.report, OLD.simulated, OLD.partial_regions) IS DISTINCT FROM
       (NEW.run_id, NEW.agency, NEW.season, NEW.as_of, NEW.status, NEW.code_version, NEW.model_version, NEW.nuts_version,
-       NEW.n_acquisitions, NEW.n_parcels, NEW.report, NEW.simulated, NEW.partial_regions))
+       NEW.n_parcels, NEW.report, NEW.simulated, NEW.partial_regions))
 EXECUTE FUNCTION refuse_change('permission denied: a published run does not change');
 
 CREATE FUNCTION refuse_rows_of_published_run() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -134,11 +134,6 @@ CREATE CONSTRAINT TRIGGER release_of_its_run AFTER INSERT ON release DEFERRABLE 
 CREATE TRIGGER rows_of_their_run AFTER INSERT ON released_row REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION rows_are_of_their_run();
 
--- The API learns whether a hash is that of a valid key, and reads none.
-CREATE FUNCTION key_name(hash text) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
-AS $$ SELECT name FROM public.api_key WHERE key_hash = hash AND revoked_at IS NULL $$;
-REVOKE EXECUTE ON FUNCTION key_name(text) FROM PUBLIC;
-
 -- Maps show parcels; see 0004_maps.sql.
 CREATE OR REPLACE FUNCTION install_maps() RETURNS boolean LANGUAGE plpgsql AS $maps$
 BEGIN
@@ -205,13 +200,11 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server') THEN
         GRANT SELECT ON agency, season, parcel, declaration, acquisition, run, prediction, assessment, statistic,
-            published, release, released_row, schema_migration, crop_prediction, crop_assessment, crop_statistic,
+            published, release, released_row, schema_migration, api_key, crop_prediction, crop_assessment, crop_statistic,
             rejected_declaration, run_log, statistic_release, released_statistic TO cropmap_server;
-        GRANT EXECUTE ON FUNCTION key_name(text) TO cropmap_server;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_writer') THEN
         REVOKE SELECT ON api_key FROM cropmap_writer;
-        GRANT EXECUTE ON FUNCTION key_name(text) TO cropmap_writer;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_api') THEN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server') THEN
