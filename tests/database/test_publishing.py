@@ -39,7 +39,8 @@ def test_published_rows_are_what_the_views_show(season: Connection) -> None:
          "lstm-1", "run-1", 0.5, False),
         ("bretagne", 2018, "7", "FRH02", 2.0, "maize", 0.5, "wheat", 0.25, 3, date(2018, 8, 1), "mean of 4 folds",
          "lstm-1", "run-1", 0.999, False),
-        ("bretagne", 2018, AWKWARD, "FRH02", 0.25, None, None, None, None, 0, None, None, "lstm-1", "run-1", None, False),
+        ("bretagne", 2018, AWKWARD, "FRH02", 0.25, None, None, None, None, 0, None, None, "lstm-1",
+         "run-1", None, False),
     ]  # fmt: skip
     assert season.execute("SELECT * FROM crop_assessment WHERE verdict = 'mismatch'").fetchall() == [
         ("bretagne", 2018, "007", "0001", "FRH01", 1.4, "056", "maize", "wheat", 0.125, "mismatch",
