@@ -53,6 +53,11 @@ class RegionsSection(Section):
         "with notice NEAREST_REGION; boundaries of 1 : 20 million miss real parcels by up to 2.8 km. 0: rejected as "
         "OUTSIDE_REGIONS",
     )
+    complete: list[str] = Field(
+        [],
+        description="regions above `codes` that the register covers whole although not all their NUTS-3 regions are in "
+        "`codes`; every other one is marked partial_region and kept out of SDMX, JSON-stat, TSV and the comparison",
+    )
 
     @model_validator(mode="after")
     def _of_this_edition(self) -> Self:

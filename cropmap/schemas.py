@@ -244,6 +244,14 @@ class ReleaseStage(StrEnum):
     FINAL = "final"
 
 
+class ReleaseWord(StrEnum):
+    """What a person says to release a table all the same."""
+
+    UNKNOWN_HOLDINGS = "unknown-holdings"
+    """it is known from elsewhere that no figure tells of fewer holdings than it may"""
+    SIMULATION = "simulation"
+
+
 class Revision(StrEnum):
     """What became of a figure from one release to the next."""
 
@@ -270,6 +278,8 @@ class LeftOut(StrEnum):
     """neither a number nor `:`"""
     SERIES_TWICE = "SERIES_TWICE"
     """the same series again: the first line counts"""
+    PARTIAL_REGION = "PARTIAL_REGION"
+    """the register covers only a part of the region: its sum is no figure of the region"""
     HIDDEN_HERE = "HIDDEN_HERE"
     """confidential in the table that is compared"""
     HIDDEN_THERE = "HIDDEN_THERE"
@@ -336,6 +346,17 @@ class Confidentiality(StrEnum):
     """hidden cells can be recovered from sums: for internal use"""
     OFF = "off"
     """nothing is hidden: for internal use"""
+
+
+class Internal(StrEnum):
+    """Why a table of areas is not for publication."""
+
+    NOT_PROTECTED = "NOT_PROTECTED"
+    """statistics.confidentiality is not full"""
+    HOLDINGS_UNKNOWN = "HOLDINGS_UNKNOWN"
+    """no parcel names its holding: nobody can say how many contribute to a cell"""
+    AUDIT_REFUSED = "AUDIT_REFUSED"
+    """hidden figures could be recovered, or the audit was not solved, however much was hidden"""
 
 
 STATISTIC_COLUMNS: Final = (

@@ -53,8 +53,12 @@ class Statistic(BaseModel):
     n_parcels: int | None
     n_holdings: int | None
     obs_flag: str | None = Field(description="SDMX observation status")
-    conf_status: str | None = Field(description='"C": confidential, every figure of the row is empty')
+    conf_status: str | None = Field(
+        description='"C": confidential, every figure of the row is empty; "N": not for publication'
+    )
     run_id: str
+    simulated: bool = Field(description="true where the inputs were simulated: the figure describes no real land")
+    partial_region: bool = Field(description="true where the register covers only a part of the region")
 
 
 class StatisticRelease(BaseModel):
@@ -71,6 +75,7 @@ class StatisticRelease(BaseModel):
     model_version: str | None
     run_id: str = Field(description="the run that it was made from")
     content_hash: str = Field(description="SHA-256 of its rows")
+    simulated: bool = Field(description="true where the inputs were simulated")
 
 
 class ReleasedStatistic(Statistic):
@@ -104,6 +109,7 @@ class AssessedParcel(BaseModel):
     holding_id: str | None = Field(description="personal data; null where the agency's file has none")
     nuts_id: str | None
     area_ha: float
+    simulated: bool = Field(description="true where the inputs were simulated")
 
 
 class Assessment(ParcelAssessment, AssessedParcel):
@@ -189,6 +195,7 @@ class Run(BaseModel):
     n_acquisitions: int | None
     n_parcels: int | None
     detail: str | None = Field(description="what failed, and which units; or a remark")
+    simulated: bool = Field(description="true where the inputs are simulated")
 
 
 class Health(BaseModel):

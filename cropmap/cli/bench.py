@@ -279,7 +279,8 @@ def flags(
 @bench.command("disclosure")
 def disclosure(
     part: Annotated[
-        list[str] | None, typer.Option("--part", help="tables, optimum, releases, large or huge; again for several")
+        list[str] | None,
+        typer.Option("--part", help="tables, optimum, releases, seasons, large or huge; again for several"),
     ] = None,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the random tables")] = 0,
     quick: Quick = False,

@@ -171,7 +171,9 @@ def compare_stats(
             f"{geo} {crops}": one[["TIME_PERIOD", "OBS_VALUE", "OBS_FLAG"]].to_dict("records")
             for (geo, crops), one in comparison.series.items()
         }
-        counts = {"compared": len(comparison.rows), "outliers": len(comparison.outliers)}
+        counts = {
+            "compared": len(comparison.rows), "outliers": len(comparison.outliers), "simulated": comparison.simulated,
+        }  # fmt: skip
         say(counts | {"rows": comparison.rows, "series": series, "left_out": comparison.left_out}, as_json=True)
         return
     shown = comparison.rows if every else comparison.rows[:SHOWN_ROWS]
@@ -183,6 +185,8 @@ def compare_stats(
     )
     for line in left_out_lines(comparison.left_out):
         print(line)
+    if comparison.simulated:
+        print("simulation: our figures describe no real land")
 
 
 def agency_name(file: Path | None, name: str | None, *, data: Path | None) -> str | None:

@@ -29,19 +29,22 @@ ONE_RUN: Final = "SELECT r.* FROM run r WHERE run_id = %(run_id)s"
 STATISTICS: Final = """
 SELECT agency, season, r.as_of, r.nuts_version, s.nuts_id, s.level, s.crop, s.strucpro, s.concept, s.basis,
        s.declared_ha, s.mapped_ha, s.estimate_ha, s.se_ha, s.ci95_low_ha, s.ci95_high_ha, s.cv,
-       s.n_parcels, s.n_holdings, s.obs_flag, s.conf_status, run_id
+       s.n_parcels, s.n_holdings, s.obs_flag, s.conf_status, run_id, coalesce(r.simulated, false) AS simulated,
+       coalesce(s.nuts_id = ANY (r.partial_regions), false) AS partial_region
 FROM ({runs}) r JOIN statistic s USING (run_id)
 WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "C", s.strucpro, s.concept
 """
 PREDICTIONS: Final = """
 SELECT agency, season, p.parcel_id, p.nuts_id, p.area_ha, p.crop, p.probability, p.second_crop, p.second_probability,
-       p.n_observations, p.last_observation, p.scored_by, p.out_of_distribution, r.model_version, run_id
+       p.n_observations, p.last_observation, p.scored_by, p.out_of_distribution, r.model_version, run_id,
+       coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN prediction p USING (run_id)
 WHERE {filters} ORDER BY agency, season, p.parcel_id COLLATE "C"
 """
 ASSESSMENTS: Final = """
 SELECT agency, season, a.parcel_id, a.holding_id, a.nuts_id, a.area_ha, a.declared_code, a.declared_crop,
-       a.predicted_crop, a.declared_probability, a.right_probability, a.verdict, a.reason, a.priority, run_id
+       a.predicted_crop, a.declared_probability, a.right_probability, a.verdict, a.reason, a.priority, run_id,
+       coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN assessment a USING (run_id)
 WHERE {filters} ORDER BY -coalesce(a.priority, '-Infinity'), a.parcel_id LIMIT %(limit)s
 """

@@ -78,8 +78,9 @@ def write(
         return Written(eurostat_tsv.write(table, decimals=decimals), long)
     if format_ == "json-stat":
         notes = [f"{word}: {said}" for word, said in about.notes]
+        label = f"{LABEL} (simulation)" if (table["COMMENT_OBS"] != "").any() else LABEL
         data = json_stat.write(
-            table, label=LABEL, source=about.source, updated=about.updated, decimals=decimals, notes=notes
+            table, label=label, source=about.source, updated=about.updated, decimals=decimals, notes=notes
         )
         return Written(data, long)
     version: sdmx_csv.Version = "1.0" if format_ == "sdmx-csv" else "2.0"

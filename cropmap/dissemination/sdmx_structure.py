@@ -31,6 +31,7 @@ CONCEPTS: Final = {
     "CONCEPT": "Area concept of Regulation (EU) 2022/2379", "BASIS": "How the area came about",
     "STD_ERR": "Standard error in 1000 ha", "CI95_LOW": "Lower end of the 95 % interval in 1000 ha",
     "CI95_HIGH": "Upper end of the 95 % interval in 1000 ha", "CV": "Coefficient of variation, a share of the value",
+    "COMMENT_OBS": "Says where a figure is simulated",
 }  # fmt: skip
 NUMBERS: Final = (MEASURE, "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
 BASES: Final = {

@@ -16,7 +16,7 @@ from cropmap.dissemination import formats
 from cropmap.dissemination.compare import Comparison, compare
 from cropmap.dissemination.compare_figure import draw
 from cropmap.dissemination.formats import TABLE_FORMATS, Described, Format
-from cropmap.dissemination.long_form import DECIMALS, LongForm, long_form
+from cropmap.dissemination.long_form import DECIMALS, SIMULATION, LongForm, long_form, marked
 from cropmap.dissemination.recoding import read_weights, recode
 from cropmap.errors import InputError
 from cropmap.schemas import CsvDialect, LeftOut
@@ -56,6 +56,11 @@ class PublishedStatistics:
         return int(known[0]) if len(known) else None
 
     @property
+    def _partial(self) -> str:
+        """Whose figures are no figures of the region: the register has only a part of it."""
+        return ", ".join(sorted(set(self.rows["nuts_id"][marked(self.rows, "partial_region")])))
+
+    @property
     def notes(self) -> tuple[tuple[str, str], ...]:
         first = self.rows.iloc[0]
         run_ids = ", ".join(sorted(set(self.rows["run_id"])))
@@ -67,6 +72,8 @@ class PublishedStatistics:
             ("published at", self.published_at.isoformat()),
             ("unit", "columns _ha: hectares; obs_value: 1000 ha (THS_HA)"),
             ("confidentiality", self.confidentiality),
+            ("simulated", SIMULATION if marked(self.rows, "simulated").any() else "no"),
+            ("regions covered in part", self._partial or "none"),
         )  # fmt: skip
 
 
@@ -145,8 +152,9 @@ def export_statistics(
     )
     if written.table is not None and written.table.table.empty:
         raise InputError(
-            f"no crop of the season has an item of its own in Eurostat's list ({written.table.rows_left_out} rows)",
-            where="--format", mend="csv, parquet, json and xlsx have all crops",
+            "no row has an item of its own in Eurostat's list and a region that is covered whole "
+            f"({written.table.rows_left_out} rows)",
+            where="--format", mend="csv, parquet, json and xlsx have all crops and regions",
         )  # fmt: skip
     left_out = written.table.left_out if written.table else {}
     return Exported(written.data, {reason: dict(names) for reason, names in left_out.items()})

@@ -39,6 +39,7 @@ FLAG_SCHEMA: Final = pa.schema(
         *(pa.field(name, pa.string()) for name in ("verdict", "reason")),
         pa.field("priority", pa.float64()),
         pa.field("run_id", pa.string()),
+        pa.field("simulated", pa.bool_()),
     ]
 )
 """A row of the list, as `queries.assessments` gives it."""
