@@ -5,7 +5,6 @@ The offset that is applied is that of the item's own metadata; a guard refuses o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pyarrow as pa
 from cropmap.errors import SceneError
 from cropmap.observations import zonal
 from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
+from cropmap.observations.identity import pixel_metadata
 from cropmap.observations.raster import read_window
 from cropmap.schemas import (
     BANDS,
@@ -120,15 +120,12 @@ def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells, judge_
 
 
 def observation_metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:
-    """What an observation file says of itself: the item, how its numbers were scaled, and of which parcels they are."""
-    assets = {band: acquisition.assets[band] for band in BANDS}
+    """What an observation file says of itself: the item, what determines its numbers, and of which parcels they are."""
     return {
         "item_id": acquisition.item_id,
         "datetime": acquisition.sensed_at.isoformat(),
         "tile": coverage.tile,
-        "processing_baseline": acquisition.processing_baseline or "",
-        "offset": json.dumps({band: asset.offset for band, asset in assets.items()}),
-        "scale": json.dumps({band: asset.scale for band, asset in assets.items()}),
         "parcel_set": coverage.parcel_set,
         "observation_version": OBSERVATION_VERSION,
+        **pixel_metadata(acquisition),
     }

@@ -48,6 +48,8 @@ DATATAKE_ID: Final = re.compile(r"G?(?P<platform>S2[A-D])_(?P<datatake>\d{8}T\d{
 """GS2A_20221005T115411_038058_N04.00: the baseline at its end does not belong to the sensing."""
 TILE: Final = re.compile(r"T?(\d{2}[C-HJ-NP-X][A-Z]{2})$")
 BASELINE: Final = re.compile(r"\d{2}\.\d{2}$")
+PRODUCT_END: Final = re.compile(r"_MSIL\d[AC]_.*_(\d{8}T\d{6})(?:\.SAFE)?$")
+"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE: the time of processing."""
 DATASTRIP_START: Final = re.compile(r"_S(\d{8}T\d{6})")
 
 
@@ -86,6 +88,7 @@ def _acquisition(item: Mapping[str, Any]) -> Acquisition:
         bbox=bbox,
         footprint_wkt=footprint_wkt,
         assets={band: _band_asset(item, band, baseline) for band in (*BANDS, "SCL")},
+        generated_at=generated_at_of(item),
     )
 
 
@@ -97,6 +100,27 @@ def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
+    """When the product was processed, in UTC and whole seconds: the end of the product's name, or the fields.
+
+    Two products of one sensing were seen with one `s2:generation_time`; their names tell them apart. Not
+    `created` or `updated`: they say when the catalogue wrote the item.
+    """
+    properties = item["properties"]
+    named = (PRODUCT_END.search(str(text or "")) for text in (properties.get("s2:product_uri"), item["id"]))
+    for text in (
+        *(match[1] for match in named if match),
+        properties.get("s2:generation_time"),
+        properties.get("processing:datetime"),
+    ):
+        try:
+            moment = datetime.fromisoformat(text)
+        except (TypeError, ValueError):
+            continue
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
+    return None
 
 
 def tile_of(item: Mapping[str, Any]) -> str | None:
@@ -153,15 +177,19 @@ def _band_asset(item: Mapping[str, Any], band: str, baseline: str | None) -> Ban
     asset = item["assets"][key]
     metadata = _raster_metadata(asset)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
+    checksum, size = asset.get("file:checksum"), asset.get("file:size")
+    checksum = checksum.lower() if isinstance(checksum, str) and checksum else None
+    size = size if isinstance(size, int) else None
     if band == "SCL":
-        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m)
+        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, checksum, size)
     offset_applied = item["properties"].get("earthsearch:boa_offset_applied")
     offset = effective_offset(metadata, baseline=baseline, offset_applied=offset_applied)
     if isinstance(offset, QuarantineReason):
         raise _scene_error(
             item, f"asset {key} has no offset and the processing baseline is {baseline or 'not given'}", offset
         )
-    return BandAsset(band, asset["href"], float(metadata.get("scale", DEFAULT_SCALE)), offset, nodata, resolution_m)
+    scale = float(metadata.get("scale", DEFAULT_SCALE))
+    return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, checksum, size)
 
 
 def _raster_metadata(asset: Mapping[str, Any]) -> dict[str, Any]:
