@@ -98,6 +98,13 @@ class QuarantineReason(StrEnum):
     DUPLICATE = "DUPLICATE"
 
 
+class AcquisitionWarning(StrEnum):
+    """What speaks against an acquisition that is observed all the same."""
+
+    OFFSET_DOUBTFUL = "OFFSET_DOUBTFUL"
+    """its parcels look as if an offset were applied twice or not at all, and nothing decides it"""
+
+
 class AcquisitionStatus(StrEnum):
     FOUND = "found"
     OBSERVED = "observed"

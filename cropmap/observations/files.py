@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cropmap.observations.coverage import TileCoverage
-from cropmap.observations.extract import observation_metadata
-from cropmap.observations.identity import same_pixels
+from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
+from cropmap.observations.identity import pixel_metadata, same_pixels
 from cropmap.schemas import OBSERVATION_SCHEMA
 from cropmap.sources.acquisition import Acquisition
 from cropmap.store import Store, parquet_schema
@@ -66,6 +66,13 @@ def is_observed(store: Store, name: str, acquisition: Acquisition, coverage: Til
     """
     kept = _recalled(store, name)
     return kept is not None and observation_metadata(acquisition, coverage).items() <= kept.items()
+
+
+def kept_parcel_set(store: Store, name: str, acquisition: Acquisition) -> str | None:
+    """Whose outlines a file is of that was made of this item as it is now; None where there is no such file."""
+    kept = _recalled(store, name)
+    wanted = {"item_id": acquisition.item_id, "observation_version": OBSERVATION_VERSION, **pixel_metadata(acquisition)}
+    return kept.get("parcel_set") if kept is not None and wanted.items() <= kept.items() else None
 
 
 def amendable(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> str | None:

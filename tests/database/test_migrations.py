@@ -50,7 +50,8 @@ def test_upgrade_applies_every_file_in_order_and_only_once(empty_database_url: s
         assert all(step.applied_at is None for step in migrations.status(connection))
         first = migrations.upgrade(connection)
         assert first[:3] == ["0001_tables", "0002_public_views", "0003_roles"]
-        assert [name[:4] for name in first] == [f"{number:04d}" for number in range(1, NUMBER + 1)]
+        assert len(first) == NUMBER
+        assert [name[:4] for name in first] == sorted({name[:4] for name in first})
         before = migrations.status(connection)
         assert migrations.upgrade(connection) == []
         assert migrations.status(connection) == before
