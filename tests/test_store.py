@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from cropmap.cli.options import write_out
 from cropmap.errors import ConfigurationError, DamagedObjectError, StoreError
 from cropmap.leftovers import partial_name
 from cropmap.store import Store
@@ -174,3 +175,8 @@ def test_what_a_killed_process_was_writing_is_removed(store: Store) -> None:
 def test_an_object_that_is_not_there_is_named(store: Store) -> None:
     with pytest.raises(StoreError, match="runs/nothing: is not in the store"):
         store.read_bytes("runs/nothing")
+
+
+def test_what_a_command_writes_for_people_is_what_it_says(tmp_path: Path) -> None:
+    write_out(b"a;b\r\n1;2\r\n", tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_bytes() == b"a;b\r\n1;2\r\n"
