@@ -119,6 +119,13 @@ class QuarantineReason(StrEnum):
     """neither GeoTIFF nor JPEG 2000: Zarr, VRT"""
 
 
+class AcquisitionWarning(StrEnum):
+    """What speaks against an acquisition that is observed all the same."""
+
+    OFFSET_DOUBTFUL = "OFFSET_DOUBTFUL"
+    """its parcels look as if an offset were applied twice or not at all, and nothing decides it"""
+
+
 class AcquisitionStatus(StrEnum):
     FOUND = "found"
     OBSERVED = "observed"
@@ -307,7 +314,8 @@ OBSERVATION_SCHEMA: Final = pa.schema(
 """One file per tile x acquisition, rows sorted by parcel_id, one row per parcel that the acquisition covers.
 
 A band is the mean reflectance x 10 000 over the clear pixels of the parcel, REFLECTANCE_NODATA where none is.
-File metadata: item_id, datetime, tile, processing_baseline, offset, scale, parcel_set, observation_version.
+File metadata: item_id, datetime, tile, parcel_set, observation_version, and what `observations.identity` says of the
+pixels: processing_baseline, offset, scale, nodata, checksum, size, generated_at, places.
 """
 
 DECLARATION_COLUMNS: Final = (

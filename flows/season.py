@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect import flow
 
+from cropmap.stages.ingest import raise_unreadable
 from cropmap.stages.products import give_way, logged_run, plan_run
 from flows.ingest import ingest
 from flows.predict import predict
@@ -17,11 +18,13 @@ from flows.retrain import retrain
 @flow(name="season", flow_run_name="season {request.label}")
 def season(request: SeasonRequest) -> dict[str, Any]:
     """Run again after anything, a kill -9 too: what is finished is found and not done twice."""
-    ingested = ingest(request)
+    ingested = ingest(request, to_the_end=False)
     context = request.open()
     plan = plan_run(context, retrain=True)
     with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
         networks = retrain(request)
         decided = plan_run(context)
     give_way(context, plan, to=decided, finished_at=datetime.now(UTC))
-    return {"ingest": ingested, "networks": networks, **predict(request)}
+    published = predict(request)
+    raise_unreadable(ingested["acquisitions"])
+    return {"ingest": ingested, "networks": networks, **published}

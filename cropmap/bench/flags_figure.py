@@ -36,7 +36,7 @@ def draw(rows: Sequence[dict[str, Any]], settings: Sequence[str], out: Path) -> 
         data = io.BytesIO()
         kind = out.suffix.lstrip(".") or "svg"
         figure.savefig(data, format=kind, metadata={"Date": None} if kind == "svg" else None, dpi=150)
-    Store(out.absolute().parent).write_bytes(out.name, data.getvalue())
+    Store(out.absolute().parent).write_bytes(out.name, data.getvalue(), digest=False)
 
 
 def _panel(panel: Any, group: Sequence[dict[str, Any]], setting: str) -> None:

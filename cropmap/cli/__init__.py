@@ -13,6 +13,7 @@ import click
 import typer
 
 from cropmap.cli import (
+    acquisitions,
     agencies,
     bench,
     breizhcrops,
@@ -55,8 +56,8 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, file_quality, evaluate, drift, breizhcrops, models, exports, statistics, releases, report,
-    evidence, explain, review, agencies, serve, database, bench,
+    demo, seasons, inputs, acquisitions, file_quality, evaluate, drift, breizhcrops, models, exports, statistics,
+    releases, report, evidence, explain, review, agencies, serve, database, bench,
 ):  # fmt: skip
     room.register(app)
 

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from cropmap.database.connection import Connection, database_errors
 from cropmap.database.runs import ensure_season
 from cropmap.errors import DatabaseError
-from cropmap.schemas import AcquisitionStatus, QuarantineReason
+from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
 from cropmap.sources.acquisition import Acquisition, UnusableItem
 
 
@@ -36,6 +36,11 @@ class LedgerEntry:
     document: dict[str, Any] | None
     parcel_set: str | None
     """whose outlines were observed; None before that, and for observations that another system made"""
+    tried: str | None
+    """what the attempt that quarantined it depended on; None where the catalogue set it aside"""
+    warning: str | None
+    """an AcquisitionWarning, while observed"""
+    warning_detail: str | None
 
     @property
     def acquisition(self) -> Acquisition:
@@ -61,14 +66,14 @@ VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, %(processi
 ON CONFLICT (agency, season, item_id) DO UPDATE
 SET tile = excluded.tile, sensed_at = excluded.sensed_at, processing_baseline = excluded.processing_baseline,
     document = excluded.document, status = 'found', object_name = NULL, n_parcels = NULL, parcel_set = NULL,
-    reason = NULL, detail = NULL
+    reason = NULL, detail = NULL, tried = NULL, warning = NULL, warning_detail = NULL
 WHERE acquisition.document IS DISTINCT FROM excluded.document
-   OR acquisition.reason IN ('SUPERSEDED', 'DUPLICATE')
+   OR (acquisition.status = 'quarantined' AND acquisition.tried IS NULL)
 """
 OBSERVED: Final = """
 UPDATE acquisition
 SET status = 'observed', object_name = %(object_name)s, n_parcels = %(n_parcels)s, parcel_set = %(parcel_set)s,
-    reason = NULL, detail = NULL
+    reason = NULL, detail = NULL, tried = NULL
 WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s)
 """
 IMPORTED: Final = """
@@ -77,12 +82,23 @@ VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'observed'
 ON CONFLICT (agency, season, item_id) DO NOTHING
 """
 QUARANTINED: Final = """
-INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, reason, detail)
-VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'quarantined', %(reason)s, %(detail)s)
+INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, reason, detail, tried)
+VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'quarantined', %(reason)s, %(detail)s, %(tried)s)
 ON CONFLICT (agency, season, item_id) DO UPDATE
-SET status = 'quarantined', reason = excluded.reason, detail = excluded.detail, object_name = NULL, n_parcels = NULL,
-    parcel_set = NULL
-WHERE (acquisition.reason, acquisition.detail) IS DISTINCT FROM (excluded.reason, excluded.detail)
+SET status = 'quarantined', reason = excluded.reason, detail = excluded.detail, tried = excluded.tried,
+    object_name = NULL, n_parcels = NULL, parcel_set = NULL, warning = NULL, warning_detail = NULL
+WHERE (acquisition.reason, acquisition.detail, acquisition.tried)
+      IS DISTINCT FROM (excluded.reason, excluded.detail, excluded.tried)
+"""
+WARNED: Final = """
+UPDATE acquisition SET warning = %(warning)s, warning_detail = %(detail)s
+WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s) AND status = 'observed'
+  AND (warning, warning_detail) IS DISTINCT FROM (%(warning)s, %(detail)s)
+"""
+AGAIN: Final = """
+UPDATE acquisition SET status = 'found', reason = NULL, detail = NULL, tried = NULL
+WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s) AND status = 'quarantined'
+  AND tried IS NOT NULL
 """
 
 
@@ -97,8 +113,8 @@ def record_found(
 ) -> None:
     """Enters what one search of the catalogue found, and what it set aside.
 
-    An acquisition that is known keeps its state, unless its metadata changed (another baseline, another file) or it
-    is no longer superseded: then it is found anew. An item that is listed twice stays usable.
+    An acquisition that is known keeps its state, unless its metadata changed (another baseline, another file) or the
+    catalogue had set it aside and does no longer: then it is found anew. An item that is listed twice stays usable.
     """
     key = {"agency": agency, "season": season}
     rows = [
@@ -109,7 +125,10 @@ def record_found(
         for a in acquisitions
     ]  # fmt: skip
     usable = {row["item_id"] for row in rows}
-    aside = [{**key, **asdict(item), "reason": str(item.reason)} for item in unusable if item.item_id not in usable]
+    aside = [
+        {**key, **asdict(item), "reason": str(item.reason), "tried": None}
+        for item in unusable if item.item_id not in usable
+    ]  # fmt: skip
     with connection.transaction(), connection.cursor() as cursor:
         ensure_season(connection, agency=agency, season=season)
         cursor.executemany(RECORD, rows)
@@ -146,13 +165,31 @@ def mark_observed(
 
 @database_errors()
 def mark_quarantined(
-    connection: Connection, *, agency: str, season: int, item_id: str, reason: QuarantineReason, detail: str
+    connection: Connection, *, agency: str, season: int, item_id: str, reason: QuarantineReason, detail: str, tried: str
 ) -> None:
-    """Sets an acquisition aside, with the reason and one line of detail."""
-    values = {"agency": agency, "season": season, "item_id": item_id, "reason": str(reason), "detail": detail}
+    """Sets an acquisition aside, with the reason, one line of detail, and what the attempt depended on."""
+    values = {
+        "agency": agency, "season": season, "item_id": item_id, "reason": str(reason), "detail": detail, "tried": tried,
+    }  # fmt: skip
     with connection.transaction():
         ensure_season(connection, agency=agency, season=season)
         connection.execute(QUARANTINED, {**values, "tile": None, "sensed_at": None})
+
+
+@database_errors()
+def mark_warned(
+    connection: Connection, *, agency: str, season: int, item_id: str, warning: AcquisitionWarning | None, detail: str
+) -> None:
+    """Puts a warning beside an observed acquisition, or takes it away; others are left as they are."""
+    values = {"agency": agency, "season": season, "item_id": item_id}
+    said = {"warning": str(warning) if warning else None, "detail": detail if warning else None}
+    connection.execute(WARNED, values | said)
+
+
+@database_errors()
+def find_again(connection: Connection, *, agency: str, season: int, item_id: str) -> None:
+    """Makes an acquisition that could not be observed due again; one that the catalogue set aside stays aside."""
+    connection.execute(AGAIN, {"agency": agency, "season": season, "item_id": item_id})
 
 
 @database_errors()

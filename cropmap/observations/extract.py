@@ -5,7 +5,6 @@ The offset that is applied is that of the item's own metadata; a guard refuses o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ import pyarrow as pa
 from cropmap.errors import SceneError
 from cropmap.observations import zonal
 from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
+from cropmap.observations.identity import pixel_metadata
+from cropmap.observations.offsets import OffsetEvidence, judge_look, look_of, offset_of
 from cropmap.observations.raster import read_window
 from cropmap.schemas import (
     BANDS,
@@ -75,7 +76,7 @@ def observe(
         columns = list(
             pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]], band in judged), BANDS)
         )
-    return pa.table(
+    table = pa.table(
         [
             pa.array(coverage.parcel_ids.tolist(), pa.string()),
             pa.array(masked[10].pixels.astype(np.float32)),
@@ -84,6 +85,11 @@ def observe(
         ],
         schema=OBSERVATION_SCHEMA.with_metadata(observation_metadata(acquisition, coverage)),
     )
+    if judge_offset:
+        judgement = judge_look(look_of(table, day=acquisition.day, offset=offset_of(acquisition)))
+        if judgement.evidence == OffsetEvidence.CONTRADICTED:
+            raise _contradicted(acquisition, judgement.detail)
+    return table
 
 
 def _clear_pixels(
@@ -110,25 +116,27 @@ def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells, judge_
     if judge_offset and zonal.offset_contradicted(
         values, masked.weights, scale=asset.scale, offset=asset.offset, nodata=asset.nodata
     ):
-        raise SceneError(
-            f"offset {asset.offset} would make {band} negative over clear land: it is applied already",
-            reason=QuarantineReason.OFFSET_CONTRADICTED, where=acquisition.item_id,
-            mend="The item's metadata contradicts its pixels; take it from another provider",
-        )  # fmt: skip
+        raise _contradicted(
+            acquisition, f"offset {asset.offset} would make {band} negative over clear land: it is applied already"
+        )
     mean = zonal.zonal_mean(values, masked.weights, coverage.starts, clear=masked.pixels, nodata=asset.nodata)
     return zonal.stored_reflectance(mean, scale=asset.scale, offset=asset.offset)
 
 
+def _contradicted(acquisition: Acquisition, what: str) -> SceneError:
+    return SceneError(
+        what, reason=QuarantineReason.OFFSET_CONTRADICTED, where=acquisition.item_id,
+        mend="The item's metadata contradicts its pixels; take it from another provider",
+    )  # fmt: skip
+
+
 def observation_metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:
-    """What an observation file says of itself: the item, how its numbers were scaled, and of which parcels they are."""
-    assets = {band: acquisition.assets[band] for band in BANDS}
+    """What an observation file says of itself: the item, what determines its numbers, and of which parcels they are."""
     return {
         "item_id": acquisition.item_id,
         "datetime": acquisition.sensed_at.isoformat(),
         "tile": coverage.tile,
-        "processing_baseline": acquisition.processing_baseline or "",
-        "offset": json.dumps({band: asset.offset for band, asset in assets.items()}),
-        "scale": json.dumps({band: asset.scale for band, asset in assets.items()}),
         "parcel_set": coverage.parcel_set,
         "observation_version": OBSERVATION_VERSION,
+        **pixel_metadata(acquisition),
     }

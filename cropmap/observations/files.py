@@ -18,14 +18,14 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
+from cropmap.observations.identity import pixel_metadata, same_pixels
 from cropmap.schemas import OBSERVATION_SCHEMA
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.plain_text import object_part
-from cropmap.store import Store
+from cropmap.store import Store, parquet_schema
 
 ROW_GROUP: Final = 16_384
 """rows; sorted by parcel, so that reading a few thousand parcels skips most of a large tile"""
@@ -61,36 +61,37 @@ def earlier_name(name: str, parcel_set: str) -> str:
 
 
 def is_observed(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> bool:
-    """Whether the file is there, made of this item under this baseline, of these parcels and by these rules."""
-    if not store.exists(name):
-        return False
-    kept = _metadata(store, name)
-    return kept == {
-        **kept,
-        "item_id": acquisition.item_id,
-        "processing_baseline": acquisition.processing_baseline or "",
-        "parcel_set": coverage.parcel_set,
-        "observation_version": OBSERVATION_VERSION,
-    }
+    """Whether the file is there, whole, and says of itself what observing this item's parcels would say today.
+
+    One that differs is not lost: see `amendable`.
+    """
+    kept = _recalled(store, name)
+    return kept is not None and observation_metadata(acquisition, coverage).items() <= kept.items()
+
+
+def kept_parcel_set(store: Store, name: str, acquisition: Acquisition) -> str | None:
+    """Whose outlines a file is of that was made of this item as it is now; None where there is no such file."""
+    kept = _recalled(store, name)
+    wanted = {"item_id": acquisition.item_id, "observation_version": OBSERVATION_VERSION, **pixel_metadata(acquisition)}
+    return kept.get("parcel_set") if kept is not None and wanted.items() <= kept.items() else None
 
 
 def amendable(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> str | None:
-    """The parcel set of a file whose rows would be the same today: same item, baseline, scaling and rules.
+    """The parcel set of a file whose rows would be the same today: same item, same pixels, same rules.
 
-    None where there is no such file. Its parcels may be others than those of `coverage`.
+    None where there is no such file, or a damaged one. Its parcels may be others than those of `coverage`, and what it
+    says of itself may be older: another time of sensing for the same files, or no checksum yet.
     """
-    if not store.exists(name):
+    kept, wanted = _recalled(store, name), observation_metadata(acquisition, coverage)
+    if kept is None or any(kept.get(key) != wanted[key] for key in ("item_id", "tile", "observation_version")):
         return None
-    kept, wanted = _metadata(store, name), observation_metadata(acquisition, coverage)
-    same = all(kept.get(key) == value for key, value in wanted.items() if key != "parcel_set")
-    return kept.get("parcel_set") if same else None
+    return kept.get("parcel_set") if same_pixels(kept, wanted) else None
 
 
 def write_observation(store: Store, name: str, table: pa.Table) -> None:
     """Writes the table of one acquisition (OBSERVATION_SCHEMA with the metadata of `observe`), atomically."""
     assert table.schema.equals(OBSERVATION_SCHEMA), table.schema
-    with store.writing(name) as sink:
-        pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
+    store.write_table(name, table, row_group_size=ROW_GROUP)
 
 
 def iter_observations(
@@ -161,6 +162,11 @@ def _with_acquisition(table: pa.Table, metadata: dict[str, str]) -> pa.Table:
 
 def _metadata(store: Store, name: str) -> dict[str, str]:
     return _decoded(store.read_schema(name).metadata)
+
+
+def _recalled(store: Store, name: str) -> dict[str, str] | None:
+    schema = store.recall(name, parquet_schema)
+    return None if schema is None else _decoded(schema.metadata)
 
 
 def _decoded(stored: dict[bytes, bytes] | None) -> dict[str, str]:

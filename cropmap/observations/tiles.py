@@ -14,7 +14,7 @@ import pandas as pd
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid
 from cropmap.observations.raster import read_grid
-from cropmap.schemas import QuarantineReason
+from cropmap.schemas import EPSG_WGS84, QuarantineReason
 from cropmap.sources.acquisition import Acquisition
 
 PROBED: Final = 3
@@ -22,6 +22,10 @@ PROBED: Final = 3
 
 EDGE_TOLERANCE_M: Final = 1.0
 """a parcel digitised along the edge of a tile sticks out by what re-projection rounds; the inner buffer is 10 m"""
+
+
+NEAR_DEGREES: Final = 0.01
+"""about a kilometre: what catalogues round away of an extent"""
 
 
 def tile_grids(acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
@@ -52,6 +56,24 @@ def _grids(acquisition: Acquisition) -> tuple[Grid, Grid]:
             reason=QuarantineReason.WRONG_GRID, where=acquisition.item_id,
         )  # fmt: skip
     return fine, coarse
+
+
+def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisition]) -> dict[str, np.ndarray]:
+    """Tile -> which parcels (bool, in their order) may have their home there; tiles of no parcel are left out.
+
+    By the extents that the catalogue gives, so that no file of a tile is opened which no parcel needs.
+    """
+    boxes = parcels.geometry.to_crs(epsg=EPSG_WGS84).bounds.to_numpy()
+    found: dict[str, np.ndarray] = {}
+    for tile, extent in sorted({(a.tile, a.bbox) for a in acquisitions}):
+        west, south, east, north = np.add(extent, (-NEAR_DEGREES, -NEAR_DEGREES, NEAR_DEGREES, NEAR_DEGREES))
+        crossing = west > east  # the extent goes over the antimeridian
+        across = (boxes[:, 0] <= east) | (boxes[:, 2] >= west) if crossing else (
+            (boxes[:, 0] <= east) & (boxes[:, 2] >= west)
+        )  # fmt: skip
+        near = across & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+        found[tile] = found.get(tile, np.zeros(len(parcels), dtype=bool)) | near
+    return {tile: near for tile, near in found.items() if near.any()}
 
 
 def home_tiles(parcels: gpd.GeoDataFrame, grids: Mapping[str, Grid]) -> pd.Series:

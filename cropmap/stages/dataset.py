@@ -21,6 +21,7 @@ from cropmap.dataset.series import Series, build_series
 from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
+from cropmap.observations.identity import pixel_key
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, EPSG_EQUAL_AREA, AcquisitionStatus
 from cropmap.stages.context import SeasonContext
@@ -42,7 +43,7 @@ class SeasonData:
     """None where fewer than two crops have enough parcels: then nothing is trained and nothing is assessed"""
     too_rare: dict[str, int]
     state: str
-    """hash of the declarations and the acquisitions that went in"""
+    """hash of the declarations, the acquisitions and the observations that went in"""
     last_acquisition: str
     """ISO date of the last observed acquisition"""
     n_acquisitions: int
@@ -54,6 +55,7 @@ class SeasonData:
 
 _lock = threading.Lock()
 _latest: dict[tuple[str, str], SeasonData] = {}
+"""by store, and hash of the declarations and the acquisitions with what determines their pixels"""
 
 
 def season_data(context: SeasonContext) -> SeasonData:
@@ -73,14 +75,21 @@ def season_data(context: SeasonContext) -> SeasonData:
         )
     objects = observation_objects(context, parcels, observed)
     state = _state(
-        context, parcels, [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
+        context,
+        parcels,
+        [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)],
     )
     with _lock:
-        key = context.store.root, state
+        key = context.store.root, content_hash(state, *(_pixels(entry) for entry in observed))
         if key not in _latest:
             _latest.clear()
             _latest[key] = _build(context, parcels, observed, [one.name for one in objects], state)
         return _latest[key]
+
+
+def _pixels(entry: ledger.LedgerEntry) -> str:
+    """Another one where a provider replaced the product in place; empty for what another system observed."""
+    return pixel_key(entry.acquisition) if entry.document else ""
 
 
 def _state(context: SeasonContext, parcels: gpd.GeoDataFrame, items: list[str]) -> str:
@@ -112,7 +121,7 @@ def _build(
     )
     dataset, too_rare = _dataset(context, parcels, series)
     return SeasonData(
-        parcels, series, legend, dataset, too_rare, state,
+        parcels, series, legend, dataset, too_rare, content_hash(state, series.hash),
         last_acquisition=max(a.sensed_at for a in observed).date().isoformat(), n_acquisitions=len(observed),
     )  # fmt: skip
 

@@ -218,4 +218,5 @@ def write_figure(comparison: Comparison, out: Path) -> None:
         raise InputError(
             f"cannot draw a {kind or 'file without an ending'}", where=str(out), mend="Name it .svg or .png"
         )
-    Store(out.absolute().parent).write_bytes(out.name, draw(comparison, kind="svg" if kind == "svg" else "png"))
+    picture = draw(comparison, kind="svg" if kind == "svg" else "png")
+    Store(out.absolute().parent).write_bytes(out.name, picture, digest=False)

@@ -6,16 +6,18 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+import pandas as pd
 import pyarrow as pa
 
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
-from cropmap.errors import CatalogError, DeclarationFileError, SceneError
+from cropmap.errors import CatalogError, DeclarationFileError, PartialFailureError, SceneError
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
@@ -26,6 +28,7 @@ from cropmap.sources.catalog import find_acquisitions, nothing_usable
 from cropmap.sources.catalog_access import CatalogAccess
 from cropmap.sources.crop_codes import codes_answer
 from cropmap.sources.search_boxes import search_boxes
+from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
 from cropmap.stages.forecast import is_carried
@@ -33,6 +36,19 @@ from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.parcels import declared_until, season_parcels
 
 log = logging.getLogger(__name__)
+
+CHEAP_TO_TRY: Final = frozenset(
+    {
+        QuarantineReason.UNREADABLE_FILE, QuarantineReason.MISSING_BAND, QuarantineReason.WRONG_CRS,
+        QuarantineReason.WRONG_GRID,
+    }
+)  # fmt: skip
+"""Reasons that a file's header or its absence gives: it may have been the network, and a repaired file has no name."""
+CHECKED_TOGETHER: Final = 8
+"""observation files that are held against their digests at a time"""
+UNREADABLE_TILES: Final = "unreadable_tiles"
+NAMED: Final = 5
+
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
 
 
@@ -95,12 +111,14 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
         collection=section.collection, bbox=search_boxes(parcels.bounds.to_numpy()), season=context.season,
         access=_catalog_access(context), offset_by_baseline=section.offset == "baseline",
     )  # fmt: skip
+    context.store.clean()
     if not found.acquisitions:
         with context.connect() as connection:
             ledger.record_found(connection, **context.key, acquisitions=(), unusable=found.unusable)
         raise nothing_usable(found, season=context.season, where=section.catalog)
-    grids = {tile: tile_grids(context, tile, found.acquisitions)[10] for tile in {a.tile for a in found.acquisitions}}
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
+    candidates = tiles.candidate_tiles(homeless, found.acquisitions)
+    grids, unreadable = _grids(context, candidates, found.acquisitions)
     home = tiles.home_tiles(homeless, grids)
     with context.connect() as connection:
         ledger.record_found(connection, **context.key, acquisitions=found.acquisitions, unusable=found.unusable)
@@ -111,6 +129,7 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
         "found": len(found.acquisitions),
         "unusable": len(found.unusable),
         "parcels outside all tiles": int(home.isna().sum()),
+        **_needed(unreadable, candidates, homeless[home.isna()]["parcel_id"], homeless["parcel_id"]),
     }
 
 
@@ -121,6 +140,42 @@ def _catalog_access(context: SeasonContext) -> CatalogAccess:
         trusted=agency.acquisitions.trusted,
         folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
     )
+
+
+def _grids(
+    context: SeasonContext, candidates: Mapping[str, Any], acquisitions: Sequence[Acquisition]
+) -> tuple[dict[str, Grid], dict[str, str]]:
+    """The 10 m grid of each tile, and why a tile has none. Raises CatalogError where no tile has one."""
+    grids, unreadable = {}, {}
+    for tile in candidates:
+        try:
+            grids[tile] = tile_grids(context, tile, acquisitions)[10]
+        except CatalogError as error:
+            log.warning("%s", error)
+            unreadable[tile] = error.what
+    if unreadable and not grids:
+        raise CatalogError("; ".join(unreadable.values()), where="acquisitions")
+    return grids, unreadable
+
+
+def _needed(
+    unreadable: Mapping[str, str], candidates: Mapping[str, Any], homeless: pd.Series[Any], parcels: pd.Series[Any]
+) -> dict[str, Any]:
+    """The unreadable tiles that parcels without another home need, for `raise_unreadable`."""
+    needed = {}
+    for tile, why in unreadable.items():
+        left = sorted(set(parcels[candidates[tile]]) & set(homeless))
+        if left:
+            named = ", ".join(left[:NAMED]) + (", …" if len(left) > NAMED else "")
+            needed[tile] = f"{len(left)} parcels are not observed ({named}): {why}"
+    return {UNREADABLE_TILES: needed} if needed else {}
+
+
+def raise_unreadable(summary: Mapping[str, Any]) -> None:
+    """At the end of a run: PartialFailureError where parcels need a tile that could not be read."""
+    failed = summary.get(UNREADABLE_TILES, {})
+    if failed:
+        raise PartialFailureError(failed, of=len(failed), unit="tiles", mend="Everything else is done; run it again")
 
 
 def season_tiles(context: SeasonContext) -> list[str]:
@@ -144,26 +199,37 @@ def cover_tile(context: SeasonContext, tile: str) -> str:
 def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str]) -> dict[str, str]:
     """item_id -> tile of every acquisition without an observation of the tile's parcels as they are now.
 
-    One that was quarantined because a file could not be read is tried again: it may have been the network.
+    One that was quarantined is tried again where its cause may have changed: always where a file could not be read or
+    was not what it should be, else when the item, a local file, the parcels or the rules changed.
     """
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
-    pending, earlier = {}, declared_until(context) is not None
-    for entry in known:
-        if entry.tile is None or entry.tile not in parcel_sets:
-            continue
-        if entry.sensed_at is None or entry.sensed_at.date() > context.season.end:
-            continue
+    earlier = declared_until(context) is not None
+    entries = [
+        e for e in known
+        if e.tile in parcel_sets and e.document and e.sensed_at and e.sensed_at.date() <= context.season.end
+    ]  # fmt: skip
+
+    def due(entry: ledger.LedgerEntry) -> bool:
+        coverage = _coverage(context, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if entry.status == AcquisitionStatus.QUARANTINED:
-            due = entry.reason == QuarantineReason.UNREADABLE_FILE
-        else:
-            coverage = _coverage(context, entry.tile, parcel_sets[entry.tile])
-            name = _name(context, entry, coverage, earlier=earlier)
-            done = files.is_observed(context.store, name, entry.acquisition, coverage)
-            due = not done or entry.status != AcquisitionStatus.OBSERVED
-        if due:
-            pending[entry.item_id] = entry.tile
-    return pending
+            return _tried_again(entry, coverage)
+        name = _name(context, entry, coverage, earlier=earlier)
+        whole = files.is_observed(context.store, name, entry.acquisition, coverage)
+        return not whole or entry.status != AcquisitionStatus.OBSERVED
+
+    for tile, parcel_set in parcel_sets.items():
+        _coverage(context, tile, parcel_set)
+    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
+        return {
+            e.item_id: e.acquisition.tile for e, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due
+        }
+
+
+def _tried_again(entry: ledger.LedgerEntry, coverage: TileCoverage) -> bool:
+    if entry.tried is None:  # the catalogue set it aside, and every search of it decides anew
+        return False
+    return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, coverage.parcel_set)
 
 
 def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -> str:
@@ -182,7 +248,10 @@ def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -
     except SceneError as error:
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
         with context.connect() as connection:
-            ledger.mark_quarantined(connection, **context.key, item_id=item_id, reason=error.reason, detail=str(error))
+            ledger.mark_quarantined(
+                connection, **context.key, item_id=item_id, reason=error.reason, detail=str(error),
+                tried=depends_on(entry.acquisition, coverage.parcel_set),
+            )  # fmt: skip
         return AcquisitionStatus.QUARANTINED
     if entry.status == AcquisitionStatus.OBSERVED and earlier:
         return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
@@ -197,7 +266,7 @@ def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -
 def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage) -> pa.Table:
     """All parcels, or where an earlier file has rows of the same outlines, those and the others."""
     store, acquisition = context.store, entry.acquisition
-    kept = entry.object_name or _own_name(context, entry)
+    kept = entry.object_name or own_name(context, entry)
     before = files.amendable(store, kept, acquisition, coverage)
     outlines, now = (read_outlines(store, name) if name else None for name in (before, coverage.parcel_set))
     if outlines is None or now is None:
@@ -206,26 +275,36 @@ def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileC
 
 
 def acquisition_counts(context: SeasonContext) -> dict[str, int]:
-    """Acquisitions by status, and the quarantined ones by reason."""
+    """Acquisitions by status, the quarantined ones by reason and the observed ones by warning."""
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
     counts = Counter(str(entry.status) for entry in known)
-    counts.update(f"{entry.status}: {entry.reason}" for entry in known if entry.reason)
+    counts.update(f"{entry.status}: {why}" for entry in known if (why := entry.reason or entry.warning))
     return dict(sorted(counts.items()))
 
 
 def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
     """The 10 m and 20 m grid of a tile: what most of its first readable files say, kept so that it never changes."""
     name = f"grids/{context.agency.agency}/{context.season.year}/{tile}.json"
-    if context.store.exists(name):
-        kept = json.loads(context.store.read_bytes(name))
-        return {int(resolution): Grid(**{**g, "transform": tuple(g["transform"])}) for resolution, g in kept.items()}
+    if (kept := context.store.recall(name, _grids_from)) is not None:
+        return kept
     try:
-        grids = tiles.tile_grids([a for a in acquisitions if a.tile == tile])
+        grids = tiles.tile_grids([a for a in acquisitions if a.tile == tile] or _known(context, tile))
     except SceneError as error:
         raise CatalogError(f"no acquisition of tile {tile} can be read ({error})", where="acquisitions") from error
     context.store.write_bytes(name, json.dumps({r: asdict(grid) for r, grid in grids.items()}).encode())
     return grids
+
+
+def _grids_from(data: bytes) -> dict[int, Grid]:
+    kept = json.loads(data)
+    return {int(resolution): Grid(**{**g, "transform": tuple(g["transform"])}) for resolution, g in kept.items()}
+
+
+def _known(context: SeasonContext, tile: str) -> list[Acquisition]:
+    with context.connect() as connection:
+        known = ledger.read_acquisitions(connection, **context.key)
+    return [entry.acquisition for entry in known if entry.tile == tile and entry.document]
 
 
 def _coverage(context: SeasonContext, tile: str, parcel_set: str) -> TileCoverage:
@@ -237,7 +316,7 @@ def _coverage(context: SeasonContext, tile: str, parcel_set: str) -> TileCoverag
 
 def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage, *, earlier: bool) -> str:
     """Of the observation file. An `earlier` register has files of its own, for outlines that are others by now."""
-    name = _own_name(context, entry)
+    name = own_name(context, entry)
     if not earlier:
         return name
     if entry.object_name and entry.parcel_set == coverage.parcel_set:
@@ -245,6 +324,7 @@ def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCover
     return files.earlier_name(name, coverage.parcel_set)
 
 
-def _own_name(context: SeasonContext, entry: ledger.LedgerEntry) -> str:
+def own_name(context: SeasonContext, entry: ledger.LedgerEntry) -> str:
+    """Of the observation file of an acquisition, of the parcels as they are now."""
     acquisition = entry.acquisition
     return files.observation_name(context.agency.agency, context.season.year, acquisition.tile, acquisition.item_id)

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from cropmap.database.acquisitions import (
+    find_again,
     mark_observed,
     mark_quarantined,
+    mark_warned,
     read_acquisition,
     read_acquisitions,
     record_found,
 )
 from cropmap.database.connection import Connection
 from cropmap.errors import DatabaseError
-from cropmap.schemas import AcquisitionStatus, QuarantineReason
+from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
 from cropmap.sources.acquisition import Acquisition, BandAsset, UnusableItem
 from tests.database.seasons import KEY, everything
 
@@ -30,6 +33,7 @@ def acquisition(item_id: str, day: int, baseline: str = "02.06") -> Acquisition:
     )  # fmt: skip
 
 
+TRUNCATED: Any = {"reason": QuarantineReason.UNREADABLE_FILE, "detail": "truncated", "tried": "x"}
 ONE, TWO = acquisition("S2A_02", 2), acquisition("S2A_01", 1)
 
 
@@ -47,10 +51,14 @@ def test_ledger_returns_what_it_was_given_in_order_of_time(connection: Connectio
 def test_found_again_keeps_the_state(connection: Connection) -> None:
     record_found(connection, **KEY, acquisitions=[ONE, TWO])
     mark_observed(connection, **KEY, item_id="S2A_02", object_name="observations/x.parquet", n_parcels=3)
-    mark_quarantined(connection, **KEY, item_id="S2A_01", reason=QuarantineReason.UNREADABLE_FILE, detail="truncated")
+    mark_quarantined(
+        connection, **KEY, item_id="S2A_01", reason=QuarantineReason.UNREADABLE_FILE, detail="truncated", tried="x"
+    )
     before = everything(connection, "acquisition")
     record_found(connection, **KEY, acquisitions=[ONE, TWO])
-    mark_quarantined(connection, **KEY, item_id="S2A_01", reason=QuarantineReason.UNREADABLE_FILE, detail="truncated")
+    mark_quarantined(
+        connection, **KEY, item_id="S2A_01", reason=QuarantineReason.UNREADABLE_FILE, detail="truncated", tried="x"
+    )
     assert everything(connection, "acquisition") == before
     observed = read_acquisitions(connection, **KEY, status=AcquisitionStatus.OBSERVED)
     assert [(e.object_name, e.n_parcels) for e in observed] == [("observations/x.parquet", 3)]
@@ -82,3 +90,31 @@ def test_an_item_listed_twice_stays_usable(connection: Connection) -> None:
 def test_unknown_item_is_an_error(connection: Connection) -> None:
     with pytest.raises(DatabaseError, match="S2A_09 is not in the ledger"):
         mark_observed(connection, **KEY, item_id="S2A_09", object_name="x", n_parcels=1)
+
+
+@pytest.mark.parametrize("reason", [QuarantineReason.OFFSET_UNKNOWN, QuarantineReason.INCOMPLETE_METADATA])
+def test_what_the_catalogue_set_aside_comes_back_when_its_item_is_mended(
+    connection: Connection, reason: QuarantineReason
+) -> None:
+    record_found(connection, **KEY, acquisitions=[ONE])
+    record_found(connection, **KEY, acquisitions=[], unusable=[UnusableItem("S2A_02", "30UVU", None, reason, "broken")])
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").reason == reason
+    record_found(connection, **KEY, acquisitions=[ONE])  # the very document that the ledger had
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").status == "found"
+
+
+def test_a_warning_stands_beside_what_is_observed_alone(connection: Connection) -> None:
+    doubtful: Any = {"item_id": "S2A_02", "warning": AcquisitionWarning.OFFSET_DOUBTFUL, "detail": "bright"}
+    record_found(connection, **KEY, acquisitions=[ONE])
+    mark_warned(connection, **KEY, **doubtful)
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").warning is None
+    mark_observed(connection, **KEY, item_id="S2A_02", object_name="observations/x.parquet", n_parcels=3)
+    mark_warned(connection, **KEY, **doubtful)
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").warning_detail == "bright"
+    before = everything(connection, "acquisition")
+    mark_warned(connection, **KEY, **doubtful)
+    assert everything(connection, "acquisition") == before
+    mark_quarantined(connection, **KEY, item_id="S2A_02", reason=QuarantineReason.WRONG_GRID, detail="", tried="x")
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").warning is None
+    find_again(connection, **KEY, item_id="S2A_02")
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").status == "found"

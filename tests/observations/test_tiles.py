@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import geopandas as gpd
 import shapely
 
 from cropmap.observations.grids import Grid, Window
-from cropmap.observations.tiles import home_tiles
+from cropmap.observations.tiles import candidate_tiles, home_tiles
+from tests.data.make_scenes import flat_bands, make_acquisition
 
 WEST_TILE = Grid(32630, (10, 0, 500_000, 0, -10, 5_300_040), width=1000, height=1000)
 EAST_TILE = Grid(32630, (10, 0, 509_000, 0, -10, 5_300_040), width=1000, height=1000)
@@ -52,3 +56,23 @@ def test_windows() -> None:
     assert WEST_TILE.window((400_000, 5_299_999, 400_001, 5_400_000)).size == 0
     assert Window(3, 5, 2, 4).coarsened(2) == Window(1, 2, 2, 3)
     assert Window(3, 5, 2, 4).union(Window(1, 7, 1, 9)) == Window(1, 5, 4, 11)
+
+
+def test_only_tiles_near_a_parcel_are_candidates(tmp_path: Path) -> None:
+    """Two parcels make a box whose other corners no parcel is in; the box of their tiles need not be opened."""
+    parcels = gpd.GeoDataFrame(
+        {"parcel_id": ["a", "b"]}, geometry=[shapely.box(0, 48, 0.1, 48.1), shapely.box(5, 43, 5.1, 43.1)], crs=4326
+    )
+    one = make_acquisition(tmp_path, flat_bands(rows=2, cols=2))
+    found = [
+        replace(one, tile=tile, bbox=bbox)
+        for tile, bbox in {
+            "30UXU": (-0.5, 47.5, 1.0, 48.5), "31TFJ": (4.5, 42.5, 5.5, 43.5), "31UFP": (4.5, 47.5, 5.5, 48.5),
+            "30TXN": (-0.5, 42.5, 1.0, 43.5), "01VCG": (179.5, 47.5, -179.5, 48.5),
+        }.items()
+    ]  # fmt: skip
+    candidates = candidate_tiles(parcels.to_crs(3035), found)
+    assert {tile: near.tolist() for tile, near in candidates.items()} == {
+        "30UXU": [True, False],
+        "31TFJ": [False, True],
+    }

@@ -1,0 +1,72 @@
+"""`cropmap acquisitions list | retry`: what became of each acquisition, and another try for those set aside."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
+from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
+
+acquisitions: Final = typer.Typer(no_args_is_help=True, help="Acquisitions of a season, one by one.")
+REASONS: Final = sorted([*QuarantineReason, *AcquisitionWarning])
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(acquisitions, name="acquisitions")
+
+
+@acquisitions.command("list")
+def show(
+    agency: AgencyFile,
+    season: SeasonYear,
+    status: Annotated[AcquisitionStatus | None, typer.Option("--status", help="only those that are so")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="only those set aside or marked for this: " + ", ".join(REASONS))
+    ] = None,
+    tile: Annotated[str | None, typer.Option("--tile", help="only those of this tile, such as 32UPU")] = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the acquisitions by time: observed, still to observe, or set aside, with reason and detail."""
+    if reason is not None and reason not in REASONS:
+        raise typer.BadParameter(f"{reason} is none of {', '.join(REASONS)}", param_hint="--reason")
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.acquisitions import list_acquisitions
+
+    rows = list_acquisitions(context, status=status, reason=reason, tile=tile)
+    if as_json:
+        say({**context.key, "acquisitions": rows}, as_json=True)
+        return
+    shown = [
+        {**row, "sensed_at": f"{row['sensed_at']:%Y-%m-%d}" if row["sensed_at"] else ""} | _filled(row) for row in rows
+    ]
+    table(shown, ["item_id", "tile", "sensed_at", "baseline", "status", "reason", "detail"])
+
+
+def _filled(row: dict[str, object]) -> dict[str, object]:
+    return {key: row[key] or "" for key in ("tile", "baseline", "reason", "detail")}
+
+
+@acquisitions.command("retry")
+def retry(
+    agency: AgencyFile,
+    season: SeasonYear,
+    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="names of acquisitions")] = None,
+    reason: Annotated[
+        QuarantineReason | None, typer.Option("--reason", help="all that were set aside for this reason")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all that were set aside")] = False,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make acquisitions that were set aside due again; the next `cropmap observe` or season run reads them anew."""
+    if sum((bool(items), reason is not None, everything)) != 1:
+        raise typer.BadParameter("name acquisitions, or pass --reason, or --all")
+    context = open_season(agency, season=season, home=home, data=data)
+    from cropmap.stages.acquisitions import retry_acquisitions
+
+    say(retry_acquisitions(context, items=items or (), reason=reason), as_json=as_json)

@@ -1,0 +1,35 @@
+"""What an attempt to observe an acquisition depends on: where it is another, a quarantined one is tried again."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import cropmap.observations
+from cropmap.provenance import content_hash, files_hash
+from cropmap.sources.acquisition import Acquisition
+
+
+def depends_on(acquisition: Acquisition, parcel_set: str) -> str:
+    """Hash of the item, of its local files as they lie there, of the parcels, and of the rules of observing."""
+    item = json.dumps(acquisition.to_json(), sort_keys=True)
+    files = (_state(asset.href) for _, asset in sorted(acquisition.assets.items()))
+    return content_hash(item, parcel_set, _rules(), *files)
+
+
+def _state(href: str) -> str:
+    """Size and time of a local file; of another nothing is known without asking for it."""
+    path = href.removeprefix("file://")
+    if "://" in path or path.startswith("/vsi"):
+        return ""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return "none"
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+@cache
+def _rules() -> str:
+    return files_hash(Path(cropmap.observations.__file__).parent.glob("*.py"))

@@ -1,0 +1,104 @@
+"""Offsets judged by the whole season: what contradicts the other days is quarantined, what is doubtful is marked.
+
+The judgement of a tile follows from its observation files, in whatever order and in however many runs they were made.
+A file that it condemns stays in the store as evidence, and takes its place again when later days speak for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cropmap.database import acquisitions as ledger
+from cropmap.errors import StoreError
+from cropmap.observations.files import kept_parcel_set
+from cropmap.observations.offsets import Judgement, Look, OffsetEvidence, judge_season, look_of, offset_of
+from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
+from cropmap.schemas import QuarantineReason as Reason
+from cropmap.stages.attempts import depends_on
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.ingest import own_name
+from cropmap.stages.parcels import declared_until, season_parcels
+
+log = logging.getLogger(__name__)
+
+SAMPLE: Final = 1_000
+"""parcels of a tile that are looked at, all of them in its first row groups"""
+SAMPLE_FROM: Final = 16_384
+
+
+def judge_offsets(context: SeasonContext) -> dict[str, int]:
+    """Judges every tile anew, and enters what changed in the ledger. Returns the acquisitions by what is said of them.
+
+    Says nothing of a register of an earlier day: its files are no evidence for the season as it stands.
+    """
+    counts: dict[str, int] = {}
+    if declared_until(context) is not None:
+        return counts
+    parcels = season_parcels(context)
+    with context.connect() as connection:
+        known = ledger.read_acquisitions(connection, **context.key)
+    for tile, at_home in parcels.dropna(subset=["home_tile"]).groupby("home_tile"):
+        ids = sorted(at_home["parcel_id"])[:SAMPLE_FROM]
+        sample = pa.array(ids[:: max(len(ids) // SAMPLE, 1)], pa.string())
+        entries = {e.item_id: e for e in known if e.tile == tile and e.document and _is_evidence(e)}
+        looks = {item: look for item, e in entries.items() if (look := _look(context, e, sample)) is not None}
+        for item, judgement in judge_season(looks).items():
+            counts[judgement.evidence] = counts.get(judgement.evidence, 0) + 1
+            _enter(context, entries[item], judgement)
+    return counts
+
+
+def _is_evidence(entry: ledger.LedgerEntry) -> bool:
+    return entry.status == AcquisitionStatus.OBSERVED or entry.reason == Reason.OFFSET_CONTRADICTED
+
+
+def _look(context: SeasonContext, entry: ledger.LedgerEntry, sample: pa.Array) -> Look | None:
+    name = entry.object_name or own_name(context, entry)
+    if entry.object_name is None and kept_parcel_set(context.store, name, entry.acquisition) is None:
+        return None  # refused before it became a file, or what lies there is of the item as it was once
+    try:
+        between = (pc.field("parcel_id") >= sample[0]) & (pc.field("parcel_id") <= sample[-1])
+        table = context.store.read_table(name, rows=between)
+    except StoreError as error:
+        log.warning("%s", error)
+        return None
+    return look_of(_rows_of(table, sample), day=entry.acquisition.day, offset=offset_of(entry.acquisition))
+
+
+def _rows_of(table: pa.Table, sample: pa.Array) -> pa.Table:
+    """One row for each parcel of the sample, without a value where the file has none."""
+    taken = table.take(pc.index_in(sample, table["parcel_id"].combine_chunks()))
+    columns: dict[str, Any] = {"parcel_id": sample}
+    for name in OBSERVATION_SCHEMA.names[1:]:
+        columns[name] = pc.fill_null(taken[name], REFLECTANCE_NODATA if name in BANDS else np.float32(0))
+    return pa.table(columns)
+
+
+def _enter(context: SeasonContext, entry: ledger.LedgerEntry, judgement: Judgement) -> None:
+    key: dict[str, Any] = {**context.key, "item_id": entry.item_id}
+    contradicted = judgement.evidence == OffsetEvidence.CONTRADICTED
+    name = entry.object_name or own_name(context, entry)
+    parcel_set = entry.parcel_set or kept_parcel_set(context.store, name, entry.acquisition)
+    with context.connect() as connection:
+        if contradicted:
+            if entry.status == AcquisitionStatus.OBSERVED:
+                log.warning("quarantined %s: %s (%s)", entry.item_id, judgement.detail, Reason.OFFSET_CONTRADICTED)
+            ledger.mark_quarantined(
+                connection, **key, reason=Reason.OFFSET_CONTRADICTED, detail=judgement.detail,
+                tried=depends_on(entry.acquisition, parcel_set or ""),
+            )  # fmt: skip
+            return
+        if entry.status != AcquisitionStatus.OBSERVED:
+            log.info("%s is taken back: other days speak for its offset", entry.item_id)
+            rows = context.store.read_table(name, columns=["parcel_id"]).num_rows
+            ledger.mark_observed(connection, **key, object_name=name, n_parcels=rows, parcel_set=parcel_set)
+        doubtful = judgement.evidence == OffsetEvidence.DOUBTFUL
+        ledger.mark_warned(
+            connection, **key, detail=judgement.detail,
+            warning=AcquisitionWarning.OFFSET_DOUBTFUL if doubtful else None,
+        )  # fmt: skip

@@ -1,0 +1,179 @@
+"""Products that a provider replaced or rewrote under their old names, and objects of the store that went bad."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cropmap.database import acquisitions as ledger
+from cropmap.errors import DamagedObjectError
+from cropmap.observations import extract
+from cropmap.observations.files import read_observations
+from cropmap.observations.grids import Grid, Window
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import season_data
+from tests.stages.conftest import observe_everything, open_context
+
+Item = dict[str, Any]
+NO_MODEL = {"min_class_parcels": 1_000}
+
+
+@pytest.fixture
+def inputs(tiny_inputs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_inputs, tmp_path / "inputs"))
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every file of a scene that is read from now on."""
+    reader, seen = extract.read_window, []
+
+    def noted(href: str, grid: Grid, window: Window) -> object:
+        seen.append(Path(href).parent.name)
+        return reader(href, grid, window)
+
+    monkeypatch.setattr(extract, "read_window", noted)
+    return seen
+
+
+def rewrite(inputs: Path, change: Callable[[Item], None], only: str = "") -> list[str]:
+    """Changes the items of the catalogue; returns their names."""
+    files = sorted(file for file in (inputs / "scenes").glob("*/S2*/*.json") if only in file.name)
+    for file in files:
+        item = json.loads(file.read_text())
+        change(item)
+        file.write_text(json.dumps(item))
+    return [file.stem for file in files]
+
+
+def checksums(item: Item, text: str = "ab") -> None:
+    for asset in item["assets"].values():
+        asset["file:checksum"] = "1220" + text * 32
+
+
+def untouched(_: Item) -> None:
+    pass
+
+
+def other_time_and_footprint(item: Item) -> None:
+    item["properties"]["datetime"] = item["properties"]["datetime"].replace("Z", ".000108Z")
+    item["geometry"]["coordinates"][0][0][0] += 1e-9
+    item["geometry"]["coordinates"][0][-1][0] += 1e-9
+
+
+def processed_again(item: Item) -> None:
+    product = item["properties"]["s2:product_uri"]
+    item["properties"]["s2:product_uri"] = product[:-20] + "20240702T161031.SAFE"
+
+
+def of_bands(item: Item, **changes: float) -> None:
+    for asset in item["assets"].values():
+        for band in asset["raster:bands"]:
+            if "scale" in band:
+                band.update(changes)
+
+
+CHANGES: dict[str, tuple[Callable[[Item], None], Callable[[Item], None], bool]] = {
+    "the same files under another time": (checksums, other_time_and_footprint, False),
+    "no checksums and another time": (untouched, other_time_and_footprint, False),
+    "other files": (checksums, lambda item: checksums(item, "cd"), True),
+    "processed again": (
+        untouched,
+        processed_again,
+        True,
+    ),
+    "the same files, processed again": (
+        checksums,
+        processed_again,
+        False,
+    ),
+    "another baseline": (
+        untouched,
+        lambda item: item["properties"].update({"s2:processing_baseline": "05.12"}),
+        True,
+    ),
+    "another scale": (checksums, lambda item: of_bands(item, scale=2e-4), True),
+    "an offset that was forgotten": (checksums, lambda item: of_bands(item, offset=-0.05), True),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_product_is_read_again_where_its_pixels_changed(
+    environment: None, inputs: Path, tmp_path: Path, read: list[str], what: str
+) -> None:
+    before, after, again = CHANGES[what]
+    rewrite(inputs, before)
+    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    observe_everything(context)
+    first = {entry.item_id: entry for entry in entries(context)}
+    state = season_data(context).state
+    read.clear()
+    changed = set(rewrite(inputs, after, only="20180610_1"))
+    observe_everything(context)
+    assert set(read) == (changed if again else set())
+    for entry in entries(context):
+        if entry.reason == "SUPERSEDED":
+            continue
+        assert entry.status == "observed"
+        assert entry.acquisition == first[entry.item_id].acquisition or entry.item_id in changed
+        kept = context.store.read_schema(entry.object_name or "").metadata
+        assert kept[b"datetime"].decode() == entry.acquisition.sensed_at.isoformat()
+    if not again:
+        assert season_data(context).state == state
+    if what in ("another scale", "an offset that was forgotten"):
+        assert season_data(context).state != state
+    read.clear()
+    observe_everything(context)
+    assert read == []
+
+
+def test_a_store_of_an_earlier_version_is_not_read_again(
+    environment: None, inputs: Path, tmp_path: Path, read: list[str]
+) -> None:
+    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    observe_everything(context)
+    table = read_observations(context.store, names := context.store.names("observations"))
+    for name in names:  # as it was written before: without a digest, and saying less of itself
+        old = context.store.read_table(name)
+        metadata = {k: v for k, v in old.schema.metadata.items() if k not in (b"checksum", b"size", b"generated_at",
+                                                                              b"places", b"nodata")}  # fmt: skip
+        pq.write_table(old.replace_schema_metadata(metadata), context.store.local_path(name), compression="zstd")
+    with context.connect() as connection:
+        connection.execute("UPDATE acquisition SET document = document - 'generated_at'")
+    read.clear()
+    observe_everything(context)
+    assert read == []
+    assert read_observations(context.store, names).equals(table)
+    assert b"generated_at" in context.store.read_schema(names[0]).metadata
+
+
+def test_a_damaged_observation_is_named_and_made_again(
+    environment: None, inputs: Path, tmp_path: Path, read: list[str]
+) -> None:
+    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    observe_everything(context)
+    names = context.store.names("observations")
+    whole, draw = read_observations(context.store, names), np.random.default_rng(18)
+    path = context.store.local_path(names[1])
+    data = path.read_bytes()
+    for at in draw.integers(8, len(data) - 8, 5):
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << int(draw.integers(0, 8)))]) + data[at + 1 :])
+        with pytest.raises(DamagedObjectError, match=f"{names[1]}: is damaged .*cropmap observe") as caught:
+            read_observations(context.store, names)
+        assert "\n" not in str(caught.value)
+        read.clear()
+        observe_everything(context)
+        assert set(read) == {Path(names[1]).stem}
+        assert read_observations(context.store, names).equals(whole)
+
+
+def entries(context: SeasonContext) -> list[ledger.LedgerEntry]:
+    with context.connect() as connection:
+        return ledger.read_acquisitions(connection, **context.key)
