@@ -11,6 +11,8 @@ CropmapError                    the run failed; exit code 1
 ├── ModelError                  training, export or inference cannot go on
 │   ├── ParityError             the ONNX file does not predict what torch predicts; refused
 │   └── ArtifactError           an artifact that does not fit its manifest or the input
+├── StoreError                  the object store does not answer, or lacks an object that should be there
+│   └── DamagedObjectError      an object whose bytes are not those that were written; found when it is read
 ├── DatabaseError
 │   ├── DatabaseUnavailableError
 │   └── MigrationError
@@ -88,6 +90,14 @@ class ParityError(ModelError):
 
 
 class ArtifactError(ModelError):
+    pass
+
+
+class StoreError(CropmapError):
+    pass
+
+
+class DamagedObjectError(StoreError):
     pass
 
 

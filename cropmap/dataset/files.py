@@ -7,8 +7,8 @@ folder is named by the dataset's hash, and its facts are written last, so it is 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-import uuid
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -19,16 +19,22 @@ from numpy.typing import NDArray
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import Folds
 from cropmap.dataset.series import Series
+from cropmap.leftovers import partial_name
+
+log = logging.getLogger(__name__)
 
 SERIES_ARRAYS: Final = ("parcel_ids", "offsets", "day_of_year", "reflectance", "clear_fraction")
 FOLD_ARRAYS: Final = ("fold", "excluded", "holding")
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> Path:
-    """Writes the dataset below `folder` unless it is there; returns its own folder."""
+    """Writes the dataset below `folder` unless it is there, whole; returns its own folder."""
     target = folder / dataset.hash
+    if target.is_dir() and not _is_whole(target, dataset):
+        log.warning("%s is damaged; it is made again", target)
+        shutil.rmtree(target)
     if not target.is_dir():
-        partial = folder / f".writing-{uuid.uuid4().hex}"
+        partial = folder / partial_name()
         partial.mkdir(parents=True)
         try:
             for name, array in _arrays(dataset).items():
@@ -42,6 +48,17 @@ def write_dataset(folder: Path, dataset: Dataset) -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _is_whole(folder: Path, dataset: Dataset) -> bool:
+    """Whether the folder still holds this dataset, bit for bit; its arrays are read once for that."""
+    try:
+        found = open_dataset(folder)
+        as_named = found.hash == dataset.hash
+    except Exception:  # damaged bytes may break a reader in any way
+        return False
+    types = [[array.dtype for array in _arrays(one).values()] for one in (found, dataset)]  # no part of the hash
+    return as_named and types[0] == types[1]
 
 
 def open_dataset(folder: Path) -> Dataset:

@@ -228,8 +228,11 @@ def _named(outlines: str, inner_buffer_10m_m: float, inner_buffer_20m_m: float) 
 
 def read_outlines(store: Store, parcel_set: str) -> dict[str, str] | None:
     """parcel_id -> outline hash of a parcel set that was covered before; None for one that is not known."""
-    name = _outlines_name(parcel_set)
-    return dict(json.loads(store.read_bytes(name))) if store.exists(name) else None
+    return store.recall(_outlines_name(parcel_set), _outlines_from)
+
+
+def _outlines_from(data: bytes) -> dict[str, str]:
+    return {str(parcel): str(outline) for parcel, outline in json.loads(data).items()}
 
 
 def _outlines_name(parcel_set: str) -> str:
@@ -254,7 +257,7 @@ def tile_coverage(
         _kept_coverage(store, parcels, grids[r], outlines=outlines, inner_buffer_m=buffers[r]) for r in (10, 20)
     )
     parcel_set = _named(outlines, inner_buffer_10m_m, inner_buffer_20m_m)
-    if not store.exists(_outlines_name(parcel_set)):
+    if read_outlines(store, parcel_set) is None:
         kept = json.dumps(outline_hashes(parcels), ensure_ascii=False)
         store.write_bytes(_outlines_name(parcel_set), kept.encode())
     return TileCoverage(tile=tile, parcel_set=parcel_set, fine=fine, coarse=coarse)
@@ -264,8 +267,8 @@ def _kept_coverage(
     store: Store, parcels: gpd.GeoDataFrame, grid: Grid, *, outlines: str, inner_buffer_m: float
 ) -> Coverage:
     name = f"coverage/{content_hash(outlines, grid.key, repr(float(inner_buffer_m)))}.npz"
-    if store.exists(name):
-        return _from_bytes(store.read_bytes(name))
+    if (kept := store.recall(name, _from_bytes)) is not None:
+        return kept
     coverage = build_coverage(parcels, grid, inner_buffer_m=inner_buffer_m)
     store.write_bytes(name, _to_bytes(coverage))
     return coverage

@@ -18,7 +18,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
@@ -88,8 +87,7 @@ def amendable(store: Store, name: str, acquisition: Acquisition, coverage: TileC
 def write_observation(store: Store, name: str, table: pa.Table) -> None:
     """Writes the table of one acquisition (OBSERVATION_SCHEMA with the metadata of `observe`), atomically."""
     assert table.schema.equals(OBSERVATION_SCHEMA), table.schema
-    with store.writing(name) as sink:
-        pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
+    store.write_table(name, table, row_group_size=ROW_GROUP)
 
 
 def iter_observations(

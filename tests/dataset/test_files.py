@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
@@ -48,3 +49,21 @@ def test_a_dataset_without_an_observation_has_files_too(tmp_path: Path) -> None:
         reflectance=np.empty((0, 2), np.float32), clear_fraction=np.empty(0, np.float32),
     )  # fmt: skip
     _same(replace(dataset, series=none), open_dataset(write_dataset(tmp_path, replace(dataset, series=none))))
+
+
+@pytest.mark.parametrize("name", ["reflectance.npy", "label.npy", "facts.json"])
+def test_a_damaged_dataset_is_made_again(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = make_dataset()
+    file = write_dataset(tmp_path, dataset) / name
+    whole, draw = file.read_bytes(), np.random.default_rng(18)
+    for at in draw.integers(0, len(whole), 40):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(draw.integers(0, 8)))]) + whole[at + 1 :])
+        _same(dataset, open_dataset(write_dataset(tmp_path, dataset)))
+    assert "it is made again" in caplog.text
+
+
+def test_other_bytes_of_the_same_hash_are_no_dataset(tmp_path: Path) -> None:
+    dataset = make_dataset()
+    file = write_dataset(tmp_path, dataset) / "reflectance.npy"
+    file.write_bytes(file.read_bytes().replace(b"'<f4'", b"'>f4'"))  # the hash sees bytes, not their order
+    _same(dataset, open_dataset(write_dataset(tmp_path, dataset)))

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import shapely
 
-from cropmap.observations.coverage import build_coverage, parcel_set_hash, parcel_sums, tile_coverage
+from cropmap.observations.coverage import (
+    TileCoverage,
+    build_coverage,
+    outline_hashes,
+    parcel_set_hash,
+    parcel_sums,
+    read_outlines,
+    tile_coverage,
+)
 from cropmap.observations.grids import Grid, Window
 from cropmap.store import Store
 from tests.data.make_scenes import EPSG, NORTH, WEST, parcels_at
@@ -110,6 +118,28 @@ def test_coverage_is_computed_once_and_kept(store: Store, monkeypatch: pytest.Mo
         assert kept.parcel_ids.tolist() == ["001", "b"]
         assert (made.matrix != kept.matrix).nnz == 0
     assert first.parcel_set == again.parcel_set
+
+
+def test_damaged_coverage_and_outlines_are_made_again(store: Store) -> None:
+    parcels = parcels_at({"001": (10, 10, 50, 40), "b": (60, 20, 100, 60)})
+
+    def covered() -> TileCoverage:
+        return tile_coverage(
+            store, parcels, tile="t", grids={10: FINE, 20: COARSE}, inner_buffer_10m_m=2, inner_buffer_20m_m=2
+        )
+
+    first = covered()
+    outlines = read_outlines(store, first.parcel_set)
+    draw = np.random.default_rng(18)
+    for name in (*store.names("coverage"), *store.names("parcel_sets")):
+        path = store.local_path(name)
+        whole = path.read_bytes()
+        for at in draw.integers(0, len(whole) - 90, 20):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(draw.integers(0, 8)))]) + whole[at + 1 :])
+            again = covered()
+            assert (first.coarse.matrix != again.coarse.matrix).nnz == (first.fine.matrix != again.fine.matrix).nnz == 0
+            assert path.read_bytes() == whole
+    assert read_outlines(store, first.parcel_set) == outlines == outline_hashes(parcels)
 
 
 def test_twenty_metre_pixel_under_each_ten_metre_pixel(store: Store) -> None:
