@@ -60,6 +60,9 @@ class SeasonContext:
             threads=settings.threads,
         )
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
+
     def connect(self) -> Connection:
         """An autocommit connection, for a `with` block."""
         return connect(self.database_url)

@@ -52,7 +52,7 @@ def read_boundaries(agency: Agency, *, season: int) -> Regions:
 
 def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
     """Reads the file and assigns NUTS-3 regions. Raises InputErrors for a file that cannot be used as a whole."""
-    path = declarations_path(agency, season=season)
+    path, agency = declarations_path(agency, season=season), agency.of_season(season)
     with Counter("declarations", total=STEPS, unit="steps") as counter:
         counter.add(0, description=f"read {path.name}")
         read = read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
