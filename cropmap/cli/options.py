@@ -108,7 +108,7 @@ def write_out(data: bytes, out: Path | None) -> None:
     from cropmap.store import Store
 
     target = out.absolute()
-    Store(target.parent).write_bytes(target.name, data)
+    Store(target.parent).write_bytes(target.name, data, digest=False)
 
 
 def _finite(value: Any) -> Any:

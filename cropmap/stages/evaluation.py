@@ -248,7 +248,7 @@ def _by_date(dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Pa
     if plot is not None:
         target = plot.absolute()
         title = f"{int(dataset.judged.sum()):,} parcels, {len(dataset.crops)} crops, {dataset.folds.made_by} folds"
-        Store(target.parent).write_bytes(target.name, by_date_picture(scores, title=title))
+        Store(target.parent).write_bytes(target.name, by_date_picture(scores, title=title), digest=False)
     return {"by_date": {name: [asdict(row) for row in rows] for name, rows in scores.items()}}
 
 
