@@ -59,11 +59,14 @@ class SeasonContext:
             architecture=architecture or agency.model.architecture,
             store=settings.open_store(),
             database_url=url,
-            mlflow_uri=settings.mlflow_tracking_uri or _embedded_mlflow(url),
+            mlflow_uri=settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url),
             mlflow_artifacts=str(settings.home_path / "mlflow"),
             threads=settings.threads,
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),
         )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
 
     def connect(self) -> Connection:
         """An autocommit connection, for a `with` block."""
