@@ -69,7 +69,8 @@ def write(*, dataflow: str, label: str, prepared_at: datetime) -> bytes:
         _named(scheme, "Concept", concept, CONCEPTS.get(concept, concept), {})
     _structure(Xml.SubElement(parts, f"{STRUCTURE}DataStructures"), named["id"], label, kept)
     Xml.indent(root)
-    return Xml.tostring(root, encoding="utf-8", xml_declaration=True)
+    document: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
 
 
 def _attributes() -> tuple[str, ...]:
