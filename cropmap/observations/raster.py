@@ -11,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
+from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
@@ -31,6 +33,8 @@ GDAL_OPTIONS: Final = {
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
+DRIVERS: Final = ("GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
+"""GeoTIFF (a COG is one) and JPEG 2000, whichever decoder GDAL has. All others may refer to other files and hosts."""
 ALIGNMENT_TOLERANCE: Final = 1e-3
 """pixels; catalogues and files write origins with rounding, half a millimetre is none"""
 
@@ -41,7 +45,7 @@ def read_grid(href: str) -> Grid:
     """Grid of a file, from its header. Raises SceneError (UNREADABLE_FILE, MISSING_BAND, WRONG_CRS, WRONG_GRID)."""
     with rasterio.Env(**GDAL_OPTIONS):
         try:
-            with rasterio.open(href) as source:
+            with _opened(href) as source:
                 return _grid(source, href)
         except RasterioError as error:
             raise _unreadable(error, href) from error
@@ -55,7 +59,7 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
     """
     with rasterio.Env(**GDAL_OPTIONS):
         try:
-            with rasterio.open(href) as source:
+            with _opened(href) as source:
                 _check_grid(_grid(source, href), grid, href)
                 if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
                     raise SceneError(
@@ -69,6 +73,13 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
                 return values
         except RasterioError as error:
             raise _unreadable(error, href) from error
+
+
+@ensure_env_with_credentials  # type: ignore[untyped-decorator]
+def _opened(href: str) -> DatasetReader:
+    """As rasterio.open, which takes a single driver only. Overviews and masks are never asked for: a file may name
+    others for them."""
+    return DatasetReader(href, driver=list(DRIVERS), sharing=False)
 
 
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from cropmap.errors import InputError
 from cropmap.legends import Legend
 from cropmap.schemas import Finding, FindingReject
+from cropmap.sources.drivers import pyogrio, quiet
 
 FILLED_IN: Final = ("finding", "found_crop_code", "reviewed_by", "reviewed_at", "note")
 """the columns that are left empty for the field"""
@@ -167,7 +167,8 @@ def _dictionaries(text: str) -> Iterator[dict[str, Any]]:
 
 def _gpkg_rows(path: Path) -> list[dict[str, Any]]:
     try:
-        frame = pyogrio.read_dataframe(path, read_geometry=False)
+        with quiet():
+            frame = pyogrio.read_dataframe(path, read_geometry=False)
     except (DataSourceError, DataLayerError) as error:
         raise InputError(f"cannot be read as GeoPackage ({error})", where=str(path)) from error
     rows: list[dict[str, Any]] = frame.astype(object).to_dict("records")

@@ -14,12 +14,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from cropmap.errors import RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA
+from cropmap.sources.drivers import pyogrio, quiet
 from cropmap.sources.outlines import repair
 
 log = logging.getLogger(__name__)
@@ -136,8 +136,9 @@ def _read(path: Path) -> tuple[gpd.GeoDataFrame, str]:
     try:
         if path.suffix.lower() in (".parquet", ".geoparquet"):
             return gpd.read_parquet(path), ""
-        layer = str(pyogrio.list_layers(path)[0][0])
-        return pyogrio.read_dataframe(path, layer=layer), layer
+        with quiet():
+            layer = str(pyogrio.list_layers(path)[0][0])
+            return pyogrio.read_dataframe(path, layer=layer), layer
     except (DataSourceError, DataLayerError, pa.ArrowException, ValueError, IndexError) as error:
         raise RegionFileError(
             f"cannot be read ({' '.join(str(error).split())[:200]})", where=str(path), mend="Check regions.boundaries"

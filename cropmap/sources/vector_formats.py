@@ -8,7 +8,6 @@ import csv
 import difflib
 import json
 import unicodedata
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import CSV_SUFFIXES, PARQUET_SUFFIXES
+from cropmap.sources.drivers import pyogrio, quiet, refuse_references
 
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
@@ -77,6 +76,7 @@ def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | N
         return [_csv_layer(source, wkt_column, encoding)]
     if is_parquet(source):
         return [_parquet_layer(source)]
+    refuse_references(source)
     with _gdal_errors(source):
         return [_gdal_layer(source, str(name), kind) for name, kind in pyogrio.list_layers(source)]
 
@@ -295,8 +295,7 @@ def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None) -> Shapes
 @contextlib.contextmanager
 def _gdal_errors(source: str) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's remarks, on file endings for one
+        with quiet():
             yield
     except (DataSourceError, DataLayerError, FeatureError, FieldError, pa.ArrowException, RuntimeError) as error:
         raise DeclarationFileError(
