@@ -135,7 +135,7 @@ def _kind(path: Path) -> _Reader | None:
         return _tar
     if any(head.startswith(magic) for magic in COMPRESSED):
         return _compressed
-    return _zip if head.startswith(b"PK") and zipfile.is_zipfile(path) else None
+    return _zip if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else None
 
 
 def _checked(member: Member, where: str) -> Member:
