@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import glob
+import re
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,6 +30,7 @@ MAX_DEPTH: Final = 3
 MAX_INNER: Final = 500
 """archives that are looked into; a country delivered per district has some hundred"""
 SHOWN: Final = 8
+_CODE_PAGE: Final = re.compile(r"^(?:ANSI|OEM|WIN|WINDOWS|MS)[\s_-]*(\d{3,4})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,20 @@ def _whole(source: Path, folder: Path, where: str) -> Path:
         (target / f"{source.stem}{each.suffix.lower()}").symlink_to(each.absolute())
     (target / f"{source.stem}.shx").write_bytes(_index(source, header))
     return target / f"{source.stem}.shp"
+
+
+def code_page(source: str) -> str | None:
+    """The encoding that a `.cpg` states in words that GDAL does not know (`ANSI 1250`), None for all others."""
+    path = Path(source)
+    if path.suffix.lower() != ".shp":
+        return None
+    stated = next(
+        (each for each in path.parent.glob(f"{glob.escape(path.stem)}.*") if each.suffix.lower() == ".cpg"), None
+    )
+    if stated is None:
+        return None
+    match = _CODE_PAGE.match(stated.read_bytes()[:40].decode("ascii", "replace").strip())
+    return f"CP{match.group(1)}" if match else None
 
 
 def _refuse_cut(stated: int, path: Path, where: str) -> None:
