@@ -209,9 +209,7 @@ def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Seri
 def _why_hopeless(rows: pd.DataFrame, raw: RawRows) -> pd.Series[Any]:
     why = pd.Series("not readable as a geometry", index=rows.index, dtype=object)
     for number in rows.index[rows["hopeless"] & ~raw.unreadable_geometry]:
-        shape = raw.geometry[number]
-        polygonal = shape.geom_type in ("Polygon", "MultiPolygon", "GeometryCollection")
-        why[number] = shapely.is_valid_reason(shape) if polygonal else f"a {shape.geom_type} is no parcel"
+        why[number] = outlines.why_hopeless(raw.geometry[number])
     return why
 
 

@@ -55,6 +55,7 @@ def read_numbers(text: pd.Series[Any], near: Any = None) -> tuple[pd.Series[floa
             raise _ambiguous(value for value, each in distinct.items() if each.only)
         read = {value: each.grouped if each.only == OTHER[mark] else each.decimal for value, each in distinct.items()}
     numbers = text.map(read).astype(float)
+    numbers[~np.isfinite(numbers)] = np.nan
     unreadable = int((numbers.isna() & text.notna()).sum())
     return numbers, unreadable
 
