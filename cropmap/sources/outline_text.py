@@ -16,7 +16,7 @@ from cropmap.sources.outlines import Shapes
 
 WKT_NAMES: Final = (
     "wkt", "ewkt", "wkb", "ewkb", "geometry", "geom", "the_geom", "geom_wkt", "wkt_geom", "geometry_wkt",
-    "wkb_geometry", "shape", "geojson",
+    "wkb_geometry", "geojson",
 )  # fmt: skip
 """what columns of outlines are called, the likeliest first"""
 LOOKED_AT: Final = 200

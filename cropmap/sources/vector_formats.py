@@ -226,7 +226,7 @@ def _attributes(source: str, layer: Layer, table: pa.Table, columns: dict[str, s
         try:
             texts[name] = _text(table.column(own))
         except (pa.ArrowException, UnicodeError) as error:
-            if isinstance(error, UnicodeError) or "utf8" in str(error).lower():
+            if isinstance(error, UnicodeError) or "invalid utf8" in str(error).lower():
                 raise DeclarationFileError(
                     f"the text of column {own!r} is in another encoding than {layer.encoding or 'UTF-8'}, in which "
                     "the file has to be read by its own words", where=source,
