@@ -35,6 +35,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _UTF8: Final = "utf-8-sig"
+csv.field_size_limit(BLOCK_BYTES)  # of the whole process: the library's own 128 kB are an outline of 5,000 vertices
 
 
 @dataclass(frozen=True)

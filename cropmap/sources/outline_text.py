@@ -5,6 +5,7 @@ GeoJSON. In: one text or byte string per row; out: shapes, and the coordinate sy
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,6 +22,11 @@ WKT_NAMES: Final = (
 """what columns of outlines are called, the likeliest first"""
 LOOKED_AT: Final = 200
 """rows that a column of outlines is known by"""
+MAX_DEPTH: Final = 32
+"""collections in collections"""
+_LINES, _RINGED = (2, 8), (3, 17)
+_POLYGON: Final = b"\x03"
+"""as nearly all outlines begin, after the byte order: nothing is nested in it"""
 _SRID: Final = re.compile(r"^\s*SRID\s*=\s*(\d+)\s*;", re.IGNORECASE)
 _HEX: Final = re.compile(r"^(?:\\x|0x)?(?:0[01])[0-9a-f]{8,}$", re.IGNORECASE)
 _WKT: Final = re.compile(
@@ -55,7 +61,7 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
         texts[row] = value
         kinds.setdefault(kind, []).append(int(row))
     for read, rows in kinds.items():
-        shapes[rows] = _by_rows(read, texts[rows])
+        shapes[rows] = _by_rows(read, shallow(texts[rows]))
     present = ~shapely.is_missing(shapes)
     stated |= {int(number) for number in np.unique(shapely.get_srid(shapes[present])) if number > 0}
     if len(stated) > 1:
@@ -75,7 +81,7 @@ def holds_outlines(values: Shapes) -> bool:
 
 def from_wkb(values: Shapes) -> Shapes:
     """Shapes of WKB in bytes, None where a row cannot be read."""
-    return _by_rows(_from_wkb, values)
+    return _by_rows(_from_wkb, shallow(values))
 
 
 def _by_rows(read: Callable[[Shapes], Shapes], values: Shapes) -> Shapes:
@@ -87,6 +93,58 @@ def _by_rows(read: Callable[[Shapes], Shapes], values: Shapes) -> Shapes:
             return np.array([None], dtype=object)
     half = len(values) // 2
     return np.concatenate([_by_rows(read, values[:half]), _by_rows(read, values[half:])])
+
+
+def shallow(values: Shapes) -> Shapes:
+    """Outlines without those that are nested so deeply that a reader, which descends into them, would crash."""
+    deep = [row for row, value in enumerate(values) if value is not None and _is_deep(value)]
+    if not deep:
+        return values
+    kept: Shapes = np.array(values, dtype=object)
+    kept[deep] = None
+    return kept
+
+
+def _is_deep(value: str | bytes) -> bool:
+    if isinstance(value, str):
+        if _HEX.match(value):
+            digits = value.removeprefix("\\x").removeprefix("0x")
+            return len(digits) > MAX_DEPTH * 18 and _is_deep(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+        return value.upper().count("COLLECTION") > MAX_DEPTH or "[" * MAX_DEPTH in value.replace(" ", "")
+    return value[1:2] != _POLYGON and _depth_above(value, MAX_DEPTH)
+
+
+def _depth_above(wkb: bytes, most: int) -> bool:
+    """Walks through the headers of (E)WKB and ISO WKB, down to `most` levels."""
+    at, open_ = 0, [1]
+    try:
+        while open_:
+            if open_[-1] == 0:
+                open_.pop()
+                continue
+            open_[-1] -= 1
+            order = "<" if wkb[at] == 1 else ">"
+            (stated,) = struct.unpack_from(f"{order}I", wkb, at + 1)
+            at += 9 if stated & 0x2000_0000 else 5
+            iso, kind = divmod(stated & 0x0FFF_FFFF, 1000)
+            size = 8 * (2 + bool(stated & 0x8000_0000 or iso in (1, 3)) + bool(stated & 0x4000_0000 or iso in (2, 3)))
+            if kind == 1:
+                at += size
+                continue
+            (count,) = struct.unpack_from(f"{order}I", wkb, at)
+            at += 4
+            if kind in _LINES:
+                at += size * count
+            elif kind in _RINGED:
+                for _ in range(count):
+                    at += 4 + size * struct.unpack_from(f"{order}I", wkb, at)[0]
+            else:
+                open_.append(count)
+                if len(open_) > most:
+                    return True
+    except (struct.error, IndexError):
+        return False  # it ends here, for every other reader too
+    return False
 
 
 def _from_wkt(values: Shapes) -> Shapes:

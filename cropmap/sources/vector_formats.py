@@ -21,7 +21,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import code_page
 from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
 from cropmap.sources.drivers import pyogrio, quiet, refuse_references
-from cropmap.sources.outline_text import from_wkb
+from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
 from cropmap.sources.row_text import storable
 
@@ -190,7 +190,7 @@ def _read_gdal(
 def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None) -> Shapes:
     """Arcs, which shapely does not know, are drawn as lines by reading the geometry a second time, more slowly."""
     try:
-        shapes: Shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+        shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:
         shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **_options(source))[2])
     return shapes

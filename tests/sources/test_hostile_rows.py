@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.inspection import inspect_file
+from cropmap.sources.outline_text import from_wkb
 from cropmap.sources.outlines import MAX_CROSSINGS, repair
 from cropmap.sources.profiles import Profile
 from tests.data.make_sources_declarations import make_frame, make_legend, square, write_csv
@@ -91,6 +95,42 @@ def test_a_quotation_mark_that_swallows_rows_refuses_the_file(tmp_path: Path) ->
     with pytest.raises(DeclarationFileError, match=r"d\.csv: ") as caught:
         read(write_csv(tmp_path / "d.csv", rows))
     assert len(str(caught.value).splitlines()) == 1
+
+
+def nested(depth: int, order: str) -> bytes:
+    """A collection in a collection, in either byte order; readers that descend into it would exhaust the stack."""
+    head = struct.pack(f"{order}BII", order == "<", 7, 1)
+    return head * depth + struct.pack(f"{order}BII", order == "<", 7, 0)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_outlines_nested_too_deeply(tmp_path: Path, order: str) -> None:
+    deep = nested(200_000, order)
+    wkt = "GEOMETRYCOLLECTION(" * 100_000 + "POINT(1 1)" + ")" * 100_000
+    json_ = '{""type"":""GeometryCollection"",""geometries"":[' * 20_000 + "]}" * 20_000
+    good = shapely.to_wkb(square(0))
+    pq.write_table(pa.table({"id": ["P1", "P2"], "code": ["056"] * 2, "wkb": [good, deep]}), tmp_path / "d.parquet")
+    rows = ["id;code;geom", f"P1;056;{good.hex()}", *(f'P2;056;"{text}"' for text in (deep.hex(), wkt, json_))]
+    for path in (tmp_path / "d.parquet", write_csv(tmp_path / "d.csv", rows)):
+        found = read(path)
+        assert list(found.accepted["parcel_id"]) == ["P1"]
+        assert set(found.rejected["reason"]) == {"INVALID_GEOMETRY"}
+
+
+def test_multipolygons_of_many_parts_are_not_deep(tmp_path: Path) -> None:
+    many = shapely.MultiPolygon([shapely.box(i, j, i + 0.5, j + 0.5) for i in range(20) for j in range(20)])
+    shapes = [many, shapely.force_3d(many), shapely.set_srid(many, 3035)]
+    for byte_order in (0, 1):
+        values = np.array([shapely.to_wkb(shape, include_srid=True, byte_order=byte_order) for shape in shapes], object)
+        assert shapely.equals(from_wkb(values), many).all()
+
+
+def test_a_column_of_large_outlines(tmp_path: Path) -> None:
+    """More characters than Python's csv module takes by itself."""
+    large = shapely.segmentize(square(0), 0.01)
+    assert len(large.wkt) > 400_000
+    found = read(write_csv(tmp_path / "d.csv", ["id;code;outline", f'P1;056;"{large.wkt}"']))
+    assert list(found.accepted["area_ha"]) == pytest.approx([1.0])
 
 
 def test_a_collection_keeps_its_polygons(tmp_path: Path) -> None:
