@@ -53,7 +53,8 @@ class AcquisitionsSection(Section):
 
 class DeclarationsSection(Section):
     path: str = Field(
-        description="declarations: any vector file GDAL reads, GeoParquet, or CSV with WKT; zip and 7z too"
+        description="declarations: a vector file, Parquet (also a folder of parts), or CSV with outlines; archives "
+        "too (`docs/declarations.md` lists the formats)"
     )
     profile: str = Field(
         GENERIC,
@@ -72,7 +73,7 @@ class DeclarationsSection(Section):
     area_unit: Literal["ha", "m2"] | None = Field(
         None, description="unit of the declared area; ha where the profile does not say"
     )
-    wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV file")
+    wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV or Parquet file")
     exclude: dict[str, list[str | int | float | bool]] | None = Field(
         None, description="column: values (patterns) of rows that are no crop; they are rejected as NOT_A_CROP"
     )
