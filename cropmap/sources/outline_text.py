@@ -49,7 +49,7 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
         if isinstance(value, str):
             value = value.strip()
             if (match := _SRID.match(value)) is not None:
-                stated.add(int(match.group(1)))
+                stated |= {int(match.group(1))} - {0}  # PostGIS writes 0 where it knows none
                 value = value[match.end() :]
             kind = _from_wkt
             if _HEX.match(value):

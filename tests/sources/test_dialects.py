@@ -39,6 +39,7 @@ def read(path: Path, *, crs: str | None = "EPSG:3035", **layout: Any) -> Declara
 WRITTEN: dict[str, Callable[[shapely.Polygon], str]] = {
     "wkt": lambda shape: shape.wkt,
     "ewkt": lambda shape: f"SRID=3035;{shape.wkt}",
+    "EWKT without a system": lambda shape: f"srid=0; {shape.wkt}",
     "hex WKB": lambda shape: shapely.to_wkb(shape, hex=True),
     "hex EWKB": lambda shape: shapely.to_wkb(shapely.set_srid(shape, 3035), hex=True, include_srid=True),
     "bytea": lambda shape: "\\x" + shapely.to_wkb(shape, hex=True).lower(),
