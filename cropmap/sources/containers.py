@@ -55,6 +55,8 @@ def opened(path: Path, member: str | None = None) -> Iterator[str]:
     """
     if not _exists(path):
         raise DeclarationFileError("no such file", where=str(path), mend="Check declarations.path")
+    if not (path.is_file() or path.is_dir()):
+        raise DeclarationFileError("is no file and no folder", where=str(path), mend="Check declarations.path")
     with tempfile.TemporaryDirectory(prefix="cropmap-") as folder:
         source = str(_whole(_source(path, member, Path(folder)), Path(folder), str(path)))
         try:
@@ -62,7 +64,8 @@ def opened(path: Path, member: str | None = None) -> Iterator[str]:
         except DeclarationFileError as error:
             if error.where != source:
                 raise
-            raise DeclarationFileError(error.what, where=str(path), mend=error.mend) from error
+            what = error.what.replace(source, path.name)
+            raise DeclarationFileError(what, where=str(path), mend=error.mend) from error
 
 
 def _exists(path: Path) -> bool:
@@ -120,7 +123,10 @@ def _candidates(
 
 def _vector_files(names: Sequence[str], archive: Path) -> list[tuple[str, str, str | None]]:
     """Vector files by their ending, a geodatabase or a folder of Parquet parts as one; tables only where nothing else
-    is there. (what to call it, its path, the folder where that has another name)"""
+    is there, and a single file of any name: its content tells what it is.
+
+    (what to call it, its path, the folder where that has another name)
+    """
     tops: dict[str, tuple[str, str | None]] = {}
     for name in names:
         if _is_junk(name):
@@ -138,7 +144,8 @@ def _vector_files(names: Sequence[str], archive: Path) -> list[tuple[str, str, s
               and not label.lower().endswith((".shp.xml", ".gml.xml", ".gpkg.xml", ".aux.xml"))]  # fmt: skip
     clear = [label for label in vector if endings[label] != ".xml"]
     tables = [label for label, ending in endings.items() if ending in (*CSV_SUFFIXES, *PARQUET_SUFFIXES)]
-    return [(label, *tops[label]) for label in clear or vector or tables]
+    only = [label for label in tops if len(tops) == 1 and not label.lower().endswith(ENDINGS)]
+    return [(label, *tops[label]) for label in clear or vector or tables or only]
 
 
 def _is_junk(name: str) -> bool:
@@ -207,8 +214,10 @@ def _unpacked(chosen: _Candidate, folder: Path, budget: Budget) -> Path:
                     wanted[member] = target / PurePosixPath(member.name).name
             elif member.name.startswith(f"{chosen.name}/"):
                 wanted[member] = target / member.name.removeprefix(f"{chosen.name}/")
+            elif member.name == chosen.name:
+                wanted[member] = target
             elif (ending := _ending_of(member.name, name)) is not None:
-                wanted[member] = target if member.name == chosen.name else folder / f"{name.stem}{ending}"
+                wanted[member] = folder / f"{name.stem}{ending}"
         archive.unpack(wanted, budget)
     return target
 

@@ -110,9 +110,11 @@ def _encoding(source: str, given: str | None) -> str:
 
 def count_rows(source: str, dialect: Dialect) -> int:
     """Line ends below the header: near enough for a first look."""
+    feeds = returns = 0
     with Path(source).open("rb") as file:
-        lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    return max(lines - 1 - dialect.skipped, 0)
+        while block := file.read(1 << 20):
+            feeds, returns = feeds + block.count(b"\n"), returns + block.count(b"\r")
+    return max((feeds or returns) - 1 - dialect.skipped, 0)
 
 
 def read_csv(source: str, dialect: Dialect, columns: Sequence[str], *, given: str | None, limit: int | None) -> CsvRows:

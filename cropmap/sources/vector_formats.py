@@ -99,6 +99,10 @@ def read_layer(
     ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
     found = {name: find_column(source, name, layer.columns) for name in columns if not (fid and name == FEATURE_ID)}
+    if twice := [own for own in found.values() if not lenient and layer.columns.count(own) > 1]:
+        raise DeclarationFileError(
+            f"column {twice[0]!r} is there more than once", where=source, mend="Give each a name of its own"
+        )
     if layer.format == "CSV":
         rows, crs = _read_csv(source, list(found.values()), wkt_column, encoding, limit)
         table, geometry, present, ragged = rows.table, rows.shapes, rows.present, rows.ragged

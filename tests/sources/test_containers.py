@@ -127,6 +127,13 @@ def test_other_containers(tmp_path: Path, shapefile: Path) -> None:
     assert ids(tmp_path / "d.geojson.gz") == ["P1"]
 
 
+def test_a_single_file_is_known_by_its_content(tmp_path: Path) -> None:
+    make_frame([("P1", "056", square(0))], "id", "code").to_file(tmp_path / "d.gpkg")
+    (tmp_path / "download").write_bytes(gzip.compress((tmp_path / "d.gpkg").read_bytes()))
+    assert ids(tmp_path / "download") == ["P1"]
+    assert ids(packed(tmp_path / "other", {"export": (tmp_path / "d.gpkg").read_bytes()})) == ["P1"]
+
+
 def rar(files: dict[str, bytes], method: int = 0x30) -> bytes:
     """RAR 4 with stored members (technote.txt of RAR 4.11); 0x33 says that they are compressed."""
 

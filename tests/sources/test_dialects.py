@@ -78,6 +78,19 @@ def test_encodings_that_a_file_shows_and_lines_above_the_header(
     assert list(found.accepted["parcel_id"]) == ["Mähwiese 0", "Mähwiese 1", "Mähwiese 2"]
 
 
+def test_line_ends_of_old_macs(tmp_path: Path) -> None:
+    rows = ["id;code;wkt", *(f"P{i};056;{square(i).wkt}" for i in range(3))]
+    (tmp_path / "d.csv").write_bytes("\r".join(rows).encode())
+    assert len(read(tmp_path / "d.csv").accepted) == 3
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "d.csv", ["id;id;code;note;note;wkt", f"P0;x;056;a;b;{square(0).wkt}"])
+    with pytest.raises(DeclarationFileError, match=r"column 'id' is there more than once"):
+        read(path)
+    assert len(read(path, columns={"crop_code": "code"}).accepted) == 1
+
+
 @pytest.mark.parametrize(
     ("written", "near", "meant"),
     [
