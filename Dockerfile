@@ -1,4 +1,4 @@
-# One image for the API, the Prefect server, the Prefect worker and the command line; a second target adds MLflow's UI.
+# One image for the API, the Prefect server, the Prefect worker and the command line; a second target is MLflow's server.
 #   docker build --tag cropmap:0.1.0 .
 #   docker build --tag cropmap-mlflow:0.1.0 --target mlflow .
 ARG PYTHON=python:3.11-slim-bookworm
@@ -16,8 +16,13 @@ COPY flows flows
 COPY serving serving
 RUN pip install --extra-index-url ${TORCH_INDEX} --constraint constraints.txt .
 
-FROM build AS build-mlflow
-RUN pip install --extra-index-url ${TORCH_INDEX} --constraint constraints.txt '.[mlflow-ui]'
+# the whole of MLflow wants older pyarrow and pandas than cropmap: it stands alone, in the version of mlflow-skinny
+FROM ${PYTHON} AS build-mlflow
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/mlflow
+COPY constraints.txt /tmp/
+RUN /opt/mlflow/bin/pip install "mlflow==$(sed -n 's/^mlflow-skinny==//p' /tmp/constraints.txt)" \
+    'psycopg[binary]' 'sqlalchemy<2.1'
 
 FROM ${PYTHON} AS runtime
 # rasterio's wheel brings GDAL but not expat; WeasyPrint lays out PDF reports with the system's Pango and fonts;
@@ -44,7 +49,8 @@ ENTRYPOINT ["cropmap"]
 CMD ["serve", "--host", "0.0.0.0"]
 
 FROM runtime AS mlflow
-COPY --from=build-mlflow /opt/cropmap /opt/cropmap
+COPY --from=build-mlflow /opt/mlflow /opt/mlflow
+ENV PATH=/opt/mlflow/bin:$PATH
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
 ENTRYPOINT ["mlflow"]

@@ -7,13 +7,14 @@ folder of the agency file; `{season}` in a path or a window stands for the campa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
 from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
@@ -21,11 +22,17 @@ from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture, Confidentiality
 from cropmap.seasons import Season
+from cropmap.sources.nuts_codes import no_code, of_other_editions, words
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
+TRUSTED_PLACE: Final = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9a-fA-F:]+\]?|(s3|gs)://[^/\s]+/?|/.+")
 Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+
+
+GUARDS: Final = frozenset({"max_withdrawn_share", "max_doubled_share"})
+"""keys of `declarations` that stop a load and change nothing in one that goes on"""
 
 
 class Section(BaseModel):
@@ -34,8 +41,33 @@ class Section(BaseModel):
 
 class RegionsSection(Section):
     nuts_version: Literal[2016, 2021, 2024] = Field(description="edition of the NUTS classification")
-    boundaries: str = Field(description="GISCO file with NUTS_ID and LEVL_CODE (GPKG, GeoJSON, Parquet)")
+    boundaries: str = Field(
+        description="NUTS boundaries of GISCO (GPKG, SHP, GeoJSON, TopoJSON, Parquet; zipped or not). Take those of "
+        "1 : 1 million: coarser ones leave out parcels at coasts and borders"
+    )
     codes: list[str] = Field(min_length=1, description="NUTS codes of any level; the season covers every NUTS-3 below")
+    tolerance_m: float = Field(
+        3_000,
+        ge=0,
+        description="a parcel outside every region counts in the nearest one when it is no farther away than this, "
+        "with notice NEAREST_REGION; boundaries of 1 : 20 million miss real parcels by up to 2.8 km. 0: rejected as "
+        "OUTSIDE_REGIONS",
+    )
+    complete: list[str] = Field(
+        [],
+        description="regions above `codes` that the register covers whole although not all their NUTS-3 regions are in "
+        "`codes`; every other one is marked partial_region and kept out of SDMX, JSON-stat, TSV and the comparison",
+    )
+
+    @model_validator(mode="after")
+    def _of_this_edition(self) -> Self:
+        if wrong := next(filter(None, map(no_code, self.codes)), None):
+            raise ValueError(wrong)
+        if foreign := of_other_editions(self.codes, nuts_version=self.nuts_version):
+            code, editions = next(iter(foreign.items()))
+            of = f"NUTS {words(editions)}" if editions else "an earlier edition"
+            raise ValueError(f"NUTS {self.nuts_version} does not have {words(foreign)} ({code} is of {of})")
+        return self
 
 
 class AcquisitionsSection(Section):
@@ -49,6 +81,25 @@ class AcquisitionsSection(Section):
         ("{season}-01-01", "{season}-12-31"),
         description="first and last day of the acquisitions; {season}, {previous} and {next} stand for years",
     )
+    offset: Literal["item", "baseline"] = Field(
+        "item",
+        description="what says which offset the pixels carry: the item alone, or where it says nothing the processing "
+        "baseline (-0.1 from 04.00 on): for mirrors of Planetary Computer, which is recognised by itself",
+    )
+    trusted: list[str] = Field(
+        [],
+        description="hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders that the catalogue may "
+        "point to, beside its own host or folder, the data folder, that of this file, and the known providers "
+        "(`docs/catalogues.md`)",
+    )
+
+    @field_validator("trusted")
+    @classmethod
+    def _hosts_buckets_folders(cls, trusted: list[str]) -> list[str]:
+        for place in trusted:
+            if not TRUSTED_PLACE.fullmatch(place):
+                raise ValueError(f"{place!r} is no host (example.org, *.example.org), bucket (s3://name) or /folder")
+        return trusted
 
 
 class DeclarationsSection(Section):
@@ -68,14 +119,57 @@ class DeclarationsSection(Section):
     )
     layer: str | None = Field(None, description="layer of a file with several; a pattern reads all that fit")
     member: str | None = Field(None, description="file within an archive of several, name or pattern")
-    crs: str | None = Field(None, description="coordinate system where the file does not say, such as EPSG:2154")
+    crs: str | None = Field(
+        None,
+        description="coordinate system, such as EPSG:2154: needed where the file names none, or one without a datum; "
+        "it wins over what the file says, and a note says by how many metres they differ",
+    )
+    axis_order: Literal["easting_first", "northing_first"] | None = Field(
+        None,
+        description="how coordinates stand in the file (longitude is an easting), where that is not what its format or "
+        "CRS prescribes: a GML that contradicts its srsName, latitude first in GeoJSON or WKT",
+    )
+    allow_partial: bool = Field(
+        False,
+        description="read a file that says itself that it holds a part (a page of a WFS answer); what it lacks counts "
+        "as not declared",
+    )
     encoding: str | None = Field(None, description="encoding of the text where the file does not say, such as CP1250")
     area_unit: Literal["ha", "m2"] | None = Field(
         None, description="unit of the declared area; ha where the profile does not say"
     )
+    code_pattern: str | None = Field(
+        None,
+        description="regular expression whose first group is the code, for a column that holds more: "
+        "`110 - Winter wheat`, or a link that ends in the code",
+    )
     wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV or Parquet file")
     exclude: dict[str, list[str | int | float | bool]] | None = Field(
         None, description="column: values (patterns) of rows that are no crop; they are rejected as NOT_A_CROP"
+    )
+    no_holding: list[str] | None = Field(
+        None,
+        description="words that stand in the column of the holding where none is known, beside NULL, 0, unknown and "
+        "the like, which are known in many languages; such holdings count as missing, with notice PLACEHOLDER_HOLDING",
+    )
+    max_holding_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="one holding on more than this share of the rows (and on 20 or more) is taken for such a word; "
+        "0.25 where the profile does not say, 1: never",
+    )
+    max_withdrawn_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="a load that would withdraw more than this share of the season's declarations, or move them to "
+        "other ground, stops and writes nothing; it says what to pass to go on",
+    )
+    max_doubled_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="a load in which more than this share of the declared land is declared twice (several crops on one "
+        "outline, outlines on one another) stops and writes nothing; it says what to pass to go on",
     )
     codes: str | None = Field(
         None, description="code list with HCAT3 codes (EuroCrops' columns), from which the legends hcat3… are made"
@@ -239,12 +333,7 @@ class Agency(Section):
     @classmethod
     def read(cls, path: Path, *, data: Path | None = None) -> Agency:
         """Reads and checks an agency file. Raises ConfigurationError with one line: what, where, how to mend."""
-        try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"is not YAML ({' '.join(str(error).split())})", where=str(path)) from error
+        document = read_document(path)
         if data is not None and not data.is_dir():
             raise ConfigurationError(f"data folder {data} does not exist", where="--data / CROPMAP_DATA")
         try:
@@ -288,7 +377,9 @@ class Agency(Section):
         """How the declarations file is laid out: the profile, overridden by the keys that are given."""
         section = self.declarations
         profile = Profile.read(section.profile, base=self._base(section.profile))
-        given = section.model_dump(exclude={"path", "profile", "codes"}, exclude_none=True, exclude_defaults=True)
+        given = section.model_dump(
+            exclude={"path", "profile", "codes", *GUARDS}, exclude_none=True, exclude_defaults=True
+        )
         return profile.overridden(given)
 
     def _base(self, reference: str) -> Path:
@@ -304,16 +395,18 @@ class Agency(Section):
         return self
 
     def decisions_hash(self) -> str:
-        """Hash of everything in the file that can change a result; the schedule and how reviews are drawn cannot."""
-        return value_hash(self.model_dump(mode="json", exclude={"schedule", "review"}))
+        """Hash of everything in the file that can change a result; the schedule, how reviews are drawn and what stops a
+        load cannot."""
+        left_out: Any = {"schedule": True, "review": True, "declarations": set(GUARDS)}
+        return value_hash(self.model_dump(mode="json", exclude=left_out))
 
 
 def _first_problem(error: ValidationError) -> str:
     problems = []
-    for item in error.errors():
+    for item in error.errors(include_input=False):
         key = ".".join(str(part) for part in item["loc"]) or "the file"
         message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-        problems.append(f"{key}: {message}")
+        problems.append(" ".join(f"{key}: {message}".split()))
     return "; ".join(problems)
 
 

@@ -35,8 +35,9 @@ class CropmapError(Exception):
         super().__init__(what, where, mend)
 
     def __str__(self) -> str:
+        """One line, whatever line ends the names in it hold."""
         line = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{line}. {self.mend}" if self.mend else line
+        return " ".join((f"{line}. {self.mend}" if self.mend else line).split())
 
 
 class InputError(CropmapError):

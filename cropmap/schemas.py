@@ -55,6 +55,21 @@ class RejectReason(StrEnum):
     """another number of fields than the header, a NUL, or a value of kilobytes"""
 
 
+class Notice(StrEnum):
+    """What somebody should know of a declaration that was accepted; stored and counted like a rejection."""
+
+    PARTS_MERGED = "PARTS_MERGED"
+    """several rows of one identifier, crop and holding are the parts of one parcel"""
+    PLACEHOLDER_HOLDING = "PLACEHOLDER_HOLDING"
+    """the holding is a word that names nobody, and is taken as missing"""
+    NEAREST_REGION = "NEAREST_REGION"
+    """outside every region of the boundaries by no more than `regions.tolerance_m`"""
+    SEVERAL_CROPS = "SEVERAL_CROPS"
+    """another row declares another crop on the same outline or identifier; that row is rejected"""
+    OVERLAP = "OVERLAP"
+    """another accepted parcel claims part of the same ground"""
+
+
 class RowReject(StrEnum):
     """Why a row of a table of parcel statistics made elsewhere was not used."""
 
@@ -98,6 +113,12 @@ class QuarantineReason(StrEnum):
     SUPERSEDED = "SUPERSEDED"
     """the same tile and datatake exists under a higher processing baseline"""
     DUPLICATE = "DUPLICATE"
+    INVALID_ID = "INVALID_ID"
+    """no text, too long, or one that looks like a path"""
+    FORBIDDEN_ADDRESS = "FORBIDDEN_ADDRESS"
+    """a file of the item lies where its catalogue may not point to"""
+    UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
+    """neither GeoTIFF nor JPEG 2000: Zarr, VRT"""
 
 
 class AcquisitionStatus(StrEnum):
@@ -196,6 +217,17 @@ class CertificateReason(StrEnum):
     TOO_MANY_RIGHT = "TOO_MANY_RIGHT"
 
 
+class CsvDialect(StrEnum):
+    """How a CSV file is written."""
+
+    PLAIN = "plain"
+    """UTF-8, comma, decimal point: for programs"""
+    BOM = "bom"
+    """the same with a byte order mark, without which Excel takes UTF-8 for the code page of the country"""
+    SEMICOLON = "semicolon"
+    """byte order mark, semicolon, decimal comma: what Excel opens by a double click where the comma is decimal"""
+
+
 class Basis(StrEnum):
     """How a published area came about."""
 
@@ -212,6 +244,14 @@ class ReleaseStage(StrEnum):
     PROVISIONAL = "provisional"
     """after declarations closed; flag p"""
     FINAL = "final"
+
+
+class ReleaseWord(StrEnum):
+    """What a person says to release a table all the same."""
+
+    UNKNOWN_HOLDINGS = "unknown-holdings"
+    """it is known from elsewhere that no figure tells of fewer holdings than it may"""
+    SIMULATION = "simulation"
 
 
 class Revision(StrEnum):
@@ -240,6 +280,8 @@ class LeftOut(StrEnum):
     """neither a number nor `:`"""
     SERIES_TWICE = "SERIES_TWICE"
     """the same series again: the first line counts"""
+    PARTIAL_REGION = "PARTIAL_REGION"
+    """the register covers only a part of the region: its sum is no figure of the region"""
     HIDDEN_HERE = "HIDDEN_HERE"
     """confidential in the table that is compared"""
     HIDDEN_THERE = "HIDDEN_THERE"
@@ -280,6 +322,9 @@ CARRIED_FORWARD: Final = "(carried forward)"
 
 REJECTION_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "reason", "detail")
 
+NOTICE_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "notice", "detail")
+"""One row per accepted declaration and Notice."""
+
 PREDICTION_COLUMNS: Final = (
     "parcel_id", "crop", "probability", "second_crop", "second_probability",
     "n_observations", "last_observation", "scored_by", "out_of_distribution",
@@ -303,6 +348,17 @@ class Confidentiality(StrEnum):
     """hidden cells can be recovered from sums: for internal use"""
     OFF = "off"
     """nothing is hidden: for internal use"""
+
+
+class Internal(StrEnum):
+    """Why a table of areas is not for publication."""
+
+    NOT_PROTECTED = "NOT_PROTECTED"
+    """statistics.confidentiality is not full"""
+    HOLDINGS_UNKNOWN = "HOLDINGS_UNKNOWN"
+    """no parcel names its holding: nobody can say how many contribute to a cell"""
+    AUDIT_REFUSED = "AUDIT_REFUSED"
+    """hidden figures could be recovered, or the audit was not solved, however much was hidden"""
 
 
 STATISTIC_COLUMNS: Final = (

@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr(""), description="libpq URL of a PostgreSQL server; default: the embedded one in the home"
     )
+    catalog_headers: SecretStr = Field(
+        SecretStr(""),
+        description="headers that a STAC API wants, one `Name: value` a line, such as `Authorization: Bearer …`; sent "
+        "to the catalogue's own host alone",
+    )
     data: Path | None = Field(None, description="folder that relative paths of agency files start from")
     pg_bin: Path | None = Field(None, description="folder with other PostgreSQL binaries for the embedded server")
     mlflow_tracking_uri: str = Field(

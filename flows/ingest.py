@@ -22,7 +22,7 @@ observe = unit("observe", "observe {item_id}")(stage.observe_acquisition)
 def ingest(request: SeasonRequest) -> dict[str, Any]:
     """Idempotent: an unchanged file changes nothing, an acquisition that was observed is not touched again."""
     context = request.open()
-    declarations = load_declarations(context, loaded_at=datetime.now(UTC))
+    declarations = load_declarations(context, loaded_at=datetime.now(UTC), accept=request.accept)
     found = search_catalog(context)
     tiles = {tile: cover_tile.submit(context, tile=tile) for tile in stage.season_tiles(context)}
     sets = gather(tiles, description="cover parcels", units="tiles")

@@ -22,6 +22,8 @@ class SeasonRequest(BaseModel):
     model: Architecture | None = None
     data: Path | None = None
     home: Path | None = None
+    accept: str | None = None
+    """the word with which a load said that this very declarations file may pass"""
 
     def open(self) -> SeasonContext:
         settings = Settings.load(home=self.home)

@@ -4,9 +4,11 @@
 --
 -- cropmap_owner   owns the tables and runs `cropmap db upgrade`, which grants to the two groups:
 -- cropmap_writer    season runs: what they may write, table by table
--- cropmap_reader    people with SQL: the public views; GRANT cropmap_reader TO somebody
+-- cropmap_reader    people with SQL: statistics; GRANT cropmap_reader TO somebody
+-- cropmap_controller  people with SQL: parcels, which show what statistics hide: only inside the agency
+-- cropmap_server    the API: what it answers from
 -- cropmap_worker  signs in for season runs; one of cropmap_writer
--- cropmap_api     signs in for the API; reads, and can change nothing
+-- cropmap_api     signs in for the API; one of cropmap_server, reads, and can change nothing
 -- prefect, mlflow own a database each and can connect to no other
 \set ON_ERROR_STOP on
 \getenv owner_password CROPMAP_OWNER_PASSWORD
@@ -17,7 +19,8 @@
 
 SELECT format('CREATE ROLE %I NOLOGIN', name)
 FROM unnest(ARRAY[
-    'cropmap_owner', 'cropmap_writer', 'cropmap_reader', 'cropmap_worker', 'cropmap_api', 'prefect', 'mlflow'
+    'cropmap_owner', 'cropmap_writer', 'cropmap_reader', 'cropmap_controller', 'cropmap_server', 'cropmap_worker',
+    'cropmap_api', 'prefect', 'mlflow'
 ]) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
@@ -28,7 +31,8 @@ ALTER ROLE cropmap_api LOGIN PASSWORD :'api_password';
 ALTER ROLE prefect LOGIN PASSWORD :'prefect_password';
 ALTER ROLE mlflow LOGIN PASSWORD :'mlflow_password';
 GRANT cropmap_writer TO cropmap_worker;
-GRANT cropmap_reader TO cropmap_api;
+GRANT cropmap_server TO cropmap_api;
+REVOKE cropmap_reader FROM cropmap_api;
 
 -- no question to the API may hold the server for long
 ALTER ROLE cropmap_api SET default_transaction_read_only = on;
@@ -39,15 +43,22 @@ FROM (VALUES ('cropmap', 'cropmap_owner'), ('prefect', 'prefect'), ('mlflow', 'm
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)
 \gexec
 
-REVOKE CONNECT, TEMPORARY ON DATABASE cropmap, prefect, mlflow FROM PUBLIC;
+REVOKE CONNECT, TEMPORARY ON DATABASE cropmap, prefect, mlflow, postgres, template1 FROM PUBLIC;
 -- bulk loads pass through temporary tables
 GRANT CONNECT, TEMPORARY ON DATABASE cropmap TO cropmap_writer;
-GRANT CONNECT ON DATABASE cropmap TO cropmap_reader;
+GRANT CONNECT ON DATABASE cropmap TO cropmap_reader, cropmap_controller, cropmap_server;
 
 \connect cropmap
 -- the migrations use PostGIS where it is, but only a superuser may bring it in
 SELECT 'CREATE EXTENSION IF NOT EXISTS postgis' FROM pg_available_extensions WHERE name = 'postgis'
 \gexec
 GRANT USAGE, CREATE ON SCHEMA public TO cropmap_owner;
--- beyond the public views the API shows a parcel's geometry and checks keys against their hashes
-ALTER DEFAULT PRIVILEGES FOR ROLE cropmap_owner GRANT SELECT ON TABLES TO cropmap_api;
+-- earlier versions let the API read every table
+ALTER DEFAULT PRIVILEGES FOR ROLE cropmap_owner REVOKE SELECT ON TABLES FROM cropmap_api;
+-- nothing is kept in large objects, which anybody could write otherwise
+SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', oid::regprocedure)
+FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace
+  AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lowrite', 'lo_open', 'lo_unlink', 'lo_truncate',
+                  'lo_truncate64')
+\gexec

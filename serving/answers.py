@@ -42,7 +42,7 @@ class Statistic(BaseModel):
     crop: str = Field(description="Eurostat crop item, or model class")
     strucpro: str = Field(description="Eurostat measure code")
     concept: str = Field(description="area concept of Regulation (EU) 2022/2379")
-    basis: Basis = Field(description="how the area came about")
+    basis: Basis | None = Field(description="how the area came about; null in a confidential cell")
     declared_ha: float | None
     mapped_ha: float | None
     estimate_ha: float | None = Field(description="estimated area, corrected for what the map gets wrong")
@@ -53,12 +53,16 @@ class Statistic(BaseModel):
     n_parcels: int | None
     n_holdings: int | None
     obs_flag: str | None = Field(description="SDMX observation status")
-    conf_status: str | None = Field(description='"C": confidential, every figure of the row is empty')
+    conf_status: str | None = Field(
+        description='"C": confidential, every figure of the row is empty; "N": not for publication'
+    )
     run_id: str
+    simulated: bool = Field(description="true where the inputs were simulated: the figure describes no real land")
+    partial_region: bool = Field(description="true where the register covers only a part of the region")
 
 
 class StatisticRelease(BaseModel):
-    """A table of crop areas as it left the house: frozen, numbered."""
+    """A table of crop areas as it was released: frozen, numbered."""
 
     agency: str
     season: int
@@ -71,6 +75,7 @@ class StatisticRelease(BaseModel):
     model_version: str | None
     run_id: str = Field(description="the run that it was made from")
     content_hash: str = Field(description="SHA-256 of its rows")
+    simulated: bool = Field(description="true where the inputs were simulated")
 
 
 class ReleasedStatistic(Statistic):
@@ -104,6 +109,7 @@ class AssessedParcel(BaseModel):
     holding_id: str | None = Field(description="personal data; null where the agency's file has none")
     nuts_id: str | None
     area_ha: float
+    simulated: bool = Field(description="true where the inputs were simulated")
 
 
 class Assessment(ParcelAssessment, AssessedParcel):
@@ -189,6 +195,7 @@ class Run(BaseModel):
     n_acquisitions: int | None
     n_parcels: int | None
     detail: str | None = Field(description="what failed, and which units; or a remark")
+    simulated: bool = Field(description="true where the inputs are simulated")
 
 
 class Health(BaseModel):
@@ -199,4 +206,4 @@ class Health(BaseModel):
     migrations: Literal["up to date", "open", "unknown"] = Field(
         description='"open": run `cropmap db upgrade`; "unknown" while the database is down'
     )
-    newest_season: PublishedSeason | None = Field(description="what was published last")
+    newest_season: PublishedSeason | None = Field(description="what was published last; null without a valid key")

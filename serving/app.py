@@ -8,11 +8,12 @@ be asked (`/docs`, `/openapi.json`).
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI, Request, Response
+from anyio import to_thread
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 import cropmap
@@ -20,9 +21,12 @@ from cropmap.database.connection import check_url, open_pool
 from cropmap.errors import ConfigurationError
 from cropmap.store import Store
 from serving import docs, errors
-from serving.access import require_key
+from serving.access import KeyRing, require_key
+from serving.admission import Admission
 from serving.logs import Sparse
+from serving.parameters import known_parameters
 from serving.routes import assessments, health, parcels, releases, runs, seasons, statistics
+from serving.series import SeriesReader
 from serving.settings import ServingSettings
 
 DESCRIPTION: Final = (
@@ -33,17 +37,12 @@ KEYED: Final = (
     seasons.router, statistics.router, releases.router, assessments.router, parcels.router, runs.router,
 )  # fmt: skip
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
     401: {"model": errors.Problem, "description": "the API key is missing or not known"},
     422: {"model": errors.Problem, "description": "a parameter is wrong"},
+    429: {"model": errors.Problem, "description": "too many requests wait already"},
     503: {"model": errors.Problem, "description": "the database or the store does not answer"},
 }
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Answers hold personal data: no cache keeps them. The pages load nothing and are framed by nobody."""
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
@@ -62,7 +61,10 @@ def create_app(settings: ServingSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(url, max_size=settings.pool_size, wait_seconds=settings.database_timeout_s)
-        app.state.pool, app.state.store = pool, store
+        app.state.pool, app.state.keys = pool, KeyRing(pool)
+        app.state.series = SeriesReader(store, cache_bytes=settings.series_cache_mb << 20) if store else None
+        # as many threads as connections: whoever has a thread has a connection too, and waits for nothing else
+        to_thread.current_default_thread_limiter().total_tokens = settings.pool_size
         try:
             yield
         finally:
@@ -77,20 +79,14 @@ def create_app(settings: ServingSettings) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=_operation_id,
     )
-    app.middleware("http")(_add_headers)
+    app.add_middleware(Admission, most=settings.max_requests)
     errors.install(app)
     docs.install(app)
     app.include_router(health.router)
     for router in KEYED:
-        app.include_router(router, dependencies=[Depends(require_key)], responses=PROBLEMS)
+        app.include_router(router, dependencies=[Depends(require_key), Depends(known_parameters)], responses=PROBLEMS)
     _keep_log_readable()
     return app
-
-
-async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    response.headers.update(HEADERS)
-    return response
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -98,5 +98,10 @@ def _detail(error: Exception) -> str:
 def _problem(
     request: Request, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    problem = Problem(title=status.phrase, status=status, detail=detail, instance=request.url.path)
-    return JSONResponse(problem.model_dump(), status, dict(headers or {}), MEDIA_TYPE)
+    return problem(request.url.path, status, detail, headers=headers)
+
+
+def problem(path: str, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer to a request for `path` that is refused or failed."""
+    said = Problem(title=status.phrase, status=status, detail=detail, instance=path)
+    return JSONResponse(said.model_dump(), status, dict(headers or {}), MEDIA_TYPE)

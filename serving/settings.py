@@ -25,7 +25,15 @@ class ServingSettings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address that the API listens on; 127.0.0.1 is this machine only")
     port: int = Field(8000, ge=0, le=65_535, description="port that the API listens on")
-    pool_size: int = Field(8, ge=1, le=100, description="database connections that the API keeps at most")
+    pool_size: int = Field(
+        4, ge=1, le=100, description="database connections that the API keeps at most, and threads that use them"
+    )
+    max_requests: int = Field(
+        200, ge=1, description="requests that are worked on or wait for a thread; one more is answered 429"
+    )
+    series_cache_mb: int = Field(
+        512, ge=1, description="memory for the observation files of the tiles that were asked about last, in MB"
+    )
     database_timeout_s: float = Field(
         5.0, gt=0, description="seconds that a request waits for a database connection before it answers 503"
     )

@@ -1,15 +1,22 @@
-"""The same rows as JSON or as CSV, whichever the client asks for."""
+"""The same rows as JSON or as CSV, whichever the client asks for, made whole before anything is sent.
+
+Rows come from the database in their own types; the answer models say which columns are shown and describe them. They
+are not validated once more: a table of a country has hundreds of thousands of values.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Header, Query
+from fastapi import Header, Query, Response
 from pydantic import BaseModel
+from pydantic_core import to_json
 
+from cropmap.dissemination.vocabulary import HIDDEN_STATUSES
+from cropmap.statistics.confidentiality import HIDDEN
 from serving.errors import NotAcceptableError
 
 Form = Literal["json", "csv"]
@@ -20,9 +27,10 @@ FORM_OF: Final[dict[str, Form]] = {
     "text/*": "csv",
     "*/*": "json",
 }
+JSON: Final = "application/json"
 
 
-def wanted_form(
+async def wanted_form(
     form: Annotated[Form | None, Query(alias="format", description="wins over the Accept header")] = None,
     accept: Annotated[str, Header(description="application/json (default) or text/csv")] = "*/*",
 ) -> Form:
@@ -35,18 +43,40 @@ def wanted_form(
     raise NotAcceptableError(f"Accept: {accept}", mend="application/json and text/csv are offered")
 
 
-def to_csv(model: type[BaseModel], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def table(
+    model: type[BaseModel], rows: Sequence[Mapping[str, Any]], form: Form = "json", *, file_name: str = ""
+) -> Response:
+    """The columns of `model` of every row, in its order; a CSV carries the name of a file to save it under."""
+    if form == "json":
+        return json_answer(shown(model, rows))
+    disposition = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+    return Response(to_csv(model, rows), media_type="text/csv", headers=disposition)
+
+
+def json_answer(content: Any) -> Response:
+    """JSON of plain values, dates and models; what is no number is null."""
+    return Response(to_json(content, inf_nan_mode="null"), media_type=JSON)
+
+
+def shown(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The columns of `model` alone."""
+    names = list(model.model_fields)
+    return [{name: row[name] for name in names} for row in rows]
+
+
+def masked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of areas with nothing in a confidential cell but its names, as in every file that is written of them."""
+    empty = dict.fromkeys((*HIDDEN, "obs_flag", "basis"))
+    return [{**row, **empty} if row["conf_status"] in HIDDEN_STATUSES else row for row in rows]
+
+
+def to_csv(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> str:
     """Header and one line per row, in the order of the model's fields; None is an empty cell."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(model.model_fields), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow(row)
-        if buffer.tell() > 65_536:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
+    writer.writerows(rows)
+    return buffer.getvalue()
 
 
 def _by_preference(accept: str) -> list[str]:

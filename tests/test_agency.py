@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cropmap.agency import Agency, documented_keys
 from cropmap.errors import ConfigurationError
@@ -154,3 +155,16 @@ def test_a_group_names_classes_of_the_legend_once(agency_file: Path, groups: str
     agency_file.write_text(MINIMAL + f"assessment: {{groups: {groups}}}\n")
     with pytest.raises(ConfigurationError, match=said):
         Agency.read(agency_file).read_legend()
+
+
+@pytest.mark.parametrize("place", ["https://example.org/", "*.", "s3://", "folder/below", "a b"])
+def test_a_trusted_place_is_a_host_a_bucket_or_a_folder(agency_file: Path, place: str) -> None:
+    document = yaml.safe_load(agency_file.read_text())
+    good = ["example.org", "*.example.org", "s3://ours", "/mnt/archive", "127.0.0.1"]
+    document["acquisitions"] = {**document.get("acquisitions", {}), "trusted": good}
+    agency_file.write_text(yaml.safe_dump(document))
+    assert Agency.read(agency_file).acquisitions.trusted == good
+    document["acquisitions"]["trusted"] = [place]
+    agency_file.write_text(yaml.safe_dump(document))
+    with pytest.raises(ConfigurationError, match=r"acquisitions\.trusted"):
+        Agency.read(agency_file)

@@ -2,7 +2,8 @@
 
 Parts: `tables` (130 cells each: hidden cells, and the four ways in which a pattern could fail), `optimum` (weight of
 the hidden cells beside the exact optimum, on small tables), `releases` (a second release of the season's three
-figures, revised, attacked together with the first; beside it one that knows nothing of the first), `large` (60 crop
+figures, revised, attacked together with the first; beside it one that knows nothing of the first), `seasons` (small
+random seasons through the whole estimate: none may stop, none may leave an unsafe table), `large` (60 crop
 items in 4 levels x 51 regions, 3,060 cells, in processor seconds of one thread), `huge` (80 x 143 regions, 11,440
 cells, with the three figures of a season).
 """
@@ -18,15 +19,16 @@ import numpy as np
 
 from cropmap.bench.disclosure_optimum import optimum
 from cropmap.bench.disclosure_tables import RandomTable, random_table
+from cropmap.bench.small_seasons import measure_seasons
 from cropmap.disclosure import Contributions, Earlier, Figure, Pattern, check, protect
 from cropmap.disclosure.audit import recoverable_from_both
 from cropmap.disclosure.tables import Floats
 from cropmap.errors import DisclosureError
 from cropmap.progress import track
 
-PARTS: Final = ("tables", "optimum", "releases", "large", "huge")
-COUNTS: Final = {"tables": 200, "optimum": 20, "releases": 100, "large": 1, "huge": 1}
-QUICK: Final = {"tables": 2, "optimum": 1, "releases": 1, "large": 0, "huge": 0}
+PARTS: Final = ("tables", "optimum", "releases", "seasons", "large", "huge")
+COUNTS: Final = {"tables": 200, "optimum": 20, "releases": 100, "seasons": 500, "large": 1, "huge": 1}
+QUICK: Final = {"tables": 2, "optimum": 1, "releases": 1, "seasons": 4, "large": 0, "huge": 0}
 REVISION: Final = 0.05
 """a holding's areas move by up to this share between two releases"""
 LARGE_CROPS: Final = (1, 4, 15, 40)
@@ -46,7 +48,10 @@ MAPPED_SPREAD: Final = 0.2
 def measure(parts: Sequence[str] = PARTS, *, quick: bool = False, first_seed: int = 0) -> list[dict[str, Any]]:
     """One row per part; tables of the seeds from `first_seed` on."""
     counts = QUICK if quick else COUNTS
-    how = {"tables": _tables, "optimum": _optimum, "releases": _releases, "large": _large, "huge": _huge}
+    how = {
+        "tables": _tables, "optimum": _optimum, "releases": _releases, "seasons": measure_seasons, "large": _large,
+        "huge": _huge,
+    }  # fmt: skip
     return [{"part": part} | how[part](range(first_seed, first_seed + counts[part])) for part in parts if counts[part]]
 
 

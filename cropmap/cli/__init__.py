@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import click
 import typer
@@ -36,12 +36,22 @@ from cropmap.cli import (
 from cropmap.errors import CropmapError
 from cropmap.logs import FILE_ONLY
 
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from cropmap.provenance import code_version
+
+        print(f"cropmap {code_version()}")
+        raise typer.Exit
+
+
 app: Final = typer.Typer(
     name="cropmap",
     help="Seasonal crop mapping: Sentinel-2 and CAP declarations in; parcel predictions, assessments of every "
     "declaration and NUTS crop statistics out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes `[peers]` and `[default: mismatch]` for markup and leaves them out
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
@@ -49,6 +59,16 @@ for room in (
     evidence, explain, review, agencies, serve, database, bench,
 ):  # fmt: skip
     room.register(app)
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass
+
 
 INTERRUPTED: Final = 130
 USAGE_ERRORS: Final[tuple[type[Any], ...]] = (click.ClickException, typer.BadParameter.__mro__[2])

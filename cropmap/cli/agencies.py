@@ -52,7 +52,13 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
         rows = [{"variable": name, "meaning": text} for name, text in found.items()]
         _print(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
     else:
-        say(Settings.load(home=home).shown(), as_json=as_json)
+        shown = Settings.load(home=home).shown()
+        if as_json:
+            say(shown, as_json=True)
+            return
+        width = max(map(len, shown))
+        for name, value in shown.items():
+            print(f"{name:<{width}}  {value}")
 
 
 def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], page: str, *, as_json: bool, markdown: bool) -> None:

@@ -82,6 +82,15 @@ def memory(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> 
     _print(measure(quick=quick), as_json=as_json)
 
 
+@bench.command("api")
+def api(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+    """The REST API under load: 200 requests/s of all routes, 500 at once, clients that do not read."""
+    prepare(home)
+    from cropmap.bench.api import measure
+
+    _print(measure(quick=quick), as_json=as_json)
+
+
 @bench.command("estimate")
 def estimate(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
     """Time and memory of the area estimate of 500,000 parcels, 60 crops and 1,500 regions."""
@@ -270,7 +279,8 @@ def flags(
 @bench.command("disclosure")
 def disclosure(
     part: Annotated[
-        list[str] | None, typer.Option("--part", help="tables, optimum, releases, large or huge; again for several")
+        list[str] | None,
+        typer.Option("--part", help="tables, optimum, releases, seasons, large or huge; again for several"),
     ] = None,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the random tables")] = 0,
     quick: Quick = False,

@@ -1,7 +1,9 @@
-"""`cropmap db url | status | upgrade`, `cropmap doctor`."""
+"""`cropmap db url | psql | status | upgrade | stop`, `cropmap doctor`."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Final
 
 import typer
@@ -22,6 +24,20 @@ def url(home: Home = None) -> None:
     from cropmap.stages.context import database_url
 
     print(database_url(prepare(home)))
+
+
+@db.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, home: Home = None) -> None:
+    """Open the database in psql, which comes with cropmap; what follows is psql's, as in `db psql -c "\\d"`."""
+    settings = prepare(home)
+    from cropmap.database.binaries import client_program
+    from cropmap.database.connection import connection_environment
+    from cropmap.stages.context import database_url
+
+    program, url = client_program("psql", pg_bin=settings.pg_bin), database_url(settings)
+    # the password, where there is one, must not stand among the arguments, which every user of the machine can read
+    environment = os.environ | connection_environment(url)
+    raise typer.Exit(subprocess.run([program, *context.args], env=environment, check=False).returncode)
 
 
 @db.command()

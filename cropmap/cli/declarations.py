@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from cropmap.legends import Legend
     from cropmap.sources.declarations import Declarations
     from cropmap.sources.inspection import Inspection
+    from cropmap.sources.profiles import Profile
 
 BUILT_IN: Final = ("fr_breizhcrops13",)
 """legends whose codes an unknown file may use; the two French ones know the same"""
+FRENCH: Final = "fr_rpg"
+"""the profile whose codes the built-in legends know"""
 ROLES: Final = ("parcel_id", "crop_code", "crop_name", "area", "holding_id")
 SURVEY: Final = ("source", "profile", "rows", "accepted", "rejected", "declared", "harmonised", "share", "reasons")
 UNMAPPED_SHOWN: Final = 20
@@ -38,14 +41,25 @@ def inspect(
     ] = None,
     layer: Annotated[str | None, typer.Option("--layer", help="look into this layer")] = None,
     member: Annotated[str | None, typer.Option("--member", help="file within an archive of several")] = None,
-    crs: Annotated[str | None, typer.Option("--crs", help="where the file does not say, such as EPSG:3035")] = None,
+    crs: Annotated[str | None, typer.Option("--crs", help="instead of the file's own, such as EPSG:3035")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="where the file does not say")] = None,
+    skeleton: Annotated[
+        Path | None,
+        typer.Option(
+            "--legend", metavar="OUT.csv", help="write a legend to fill in: every code of the file, largest first"
+        ),
+    ] = None,
+    axis_order: Annotated[
+        Literal["easting_first", "northing_first"] | None,
+        typer.Option("--axis-order", help="how coordinates stand in the file, instead of what it prescribes"),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at an unknown declarations file: layers, CRS, which columns may be what, and a profile to start from.
 
-    The file is then read through the profile, as a load would: accepted and rejected rows, codes found and not found.
+    The file is then read through the profile, as a load would: accepted and rejected rows, codes found and not found,
+    land that is declared twice.
     """
     prepare(home)
     from cropmap.legends import Legend
@@ -56,12 +70,21 @@ def inspect(
     legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
     with Counter("inspect", total=2, unit="steps") as counter:
         counter.add(0, description=f"look into {file.name}")
-        found = inspect_file(file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding)
+        found = inspect_file(
+            file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding, axis_order=axis_order
+        )
         counter.add(1, description="read it through the profile")
         whole = _legend(codes, profile or found.known_as) if codes else None
-        read = _read_through(file, found, whole, profile, {"member": member, "crs": crs, "encoding": encoding})
+        given_keys = {"member": member, "crs": crs, "encoding": encoding, "axis_order": axis_order}
+        layout = _layout(found, profile, given_keys)
+        read = _read_through(file, layout, whole, named=profile is not None)
+        twice = _declared_twice(file, layout, read)
+        if skeleton:
+            _write_skeleton(skeleton, file, layout, whole)
         counter.add()
-    answer = _answer(file, found, read)
+    answer = _answer(file, found, (layout.name, read)) | twice
+    if skeleton:
+        answer["legend"] = str(skeleton)
     if as_json:
         say(answer, as_json=True)
     else:
@@ -95,26 +118,56 @@ def _legend(codes: Path, profile: str | None = None) -> Legend:
     return hcat3_legend(read_code_list(codes).with_more(more), level=LEVELS["hcat3"])
 
 
-def _read_through(
-    file: Path, found: Inspection, legend: Legend | None, reference: str | None, given: Mapping[str, str | None]
-) -> tuple[str, Declarations | str]:
-    """The profile's name, and the declarations or, in words, why none can be read."""
+def _layout(found: Inspection, reference: str | None, given: Mapping[str, str | None]) -> Profile:
+    """The profile named, else the built-in one that knows the file, else the proposed one; with what was given. A
+    part of a delivery is read as one."""
     import yaml
 
-    from cropmap.errors import InputError
-    from cropmap.sources.declarations import own_codes, read_declarations
     from cropmap.sources.profiles import Profile
 
     name = reference or found.known_as
     proposed = {"name": "proposed", **yaml.safe_load(found.proposal)}
     profile = Profile.read(name, base=Path.cwd()) if name else Profile.model_validate(proposed)
-    profile = profile.overridden({key: value for key, value in given.items() if value})
+    return profile.overridden({key: value for key, value in given.items() if value} | {"allow_partial": True})
+
+
+def _read_through(file: Path, profile: Profile, legend: Legend | None, *, named: bool) -> Declarations | str:
+    """The declarations or, in words, why none can be read; raises where the profile was `named`."""
+    from cropmap.errors import InputError
+    from cropmap.sources.declarations import own_codes, read_declarations
+
     try:
-        return profile.name, read_declarations(file, legend=legend or own_codes(file, profile), profile=profile)
+        return read_declarations(file, legend=legend or own_codes(file, profile), profile=profile)
     except InputError as error:
-        if reference:
+        if named:
             raise
-        return profile.name, str(error)
+        return str(error)
+
+
+def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> dict[str, Any]:
+    """What a load would say of land declared twice, and what `exclude` would leave out."""
+    from cropmap.sources.doubles import find_doubles, find_separator
+    from cropmap.stages.declared import exclude_hint
+
+    doubles = None if isinstance(read, str) or read.accepted.empty else find_doubles(read)
+    if not doubles:
+        return {}
+    hint = exclude_hint(find_separator(doubles, file, profile))
+    return {"declared_twice": {"said": doubles.words, "share": round(doubles.share, 4), "hint": hint}}
+
+
+def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend | None) -> None:
+    from cropmap.cli.options import write_out
+    from cropmap.errors import ConfigurationError
+    from cropmap.legends import Legend
+    from cropmap.sources.declarations import declared_codes
+    from cropmap.sources.legend_skeleton import legend_skeleton
+
+    if target.exists():
+        raise ConfigurationError("is there already", where=str(target), mend="Name another file for --legend")
+    known = legend or (Legend.read(BUILT_IN[0]) if profile.name == FRENCH else None)
+    table = legend_skeleton(declared_codes(file, profile), known)
+    write_out(table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig"), target)
 
 
 def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | str]) -> dict[str, Any]:
@@ -141,18 +194,20 @@ def _counts(read: Declarations) -> dict[str, Any]:
     from cropmap.sources.crop_codes import codes_answer
 
     return {
-        "rows": read.row_count, "accepted": len(read.accepted),
+        "rows": read.row_count, "accepted": len(read.accepted), "merged": read.merged,
         "rejected": {str(k): int(v) for k, v in read.rejected["reason"].value_counts().items()},
+        "notices": {str(k): int(v) for k, v in read.notices["notice"].value_counts().sort_index().items()},
         "harmonised": read.codes.harmonised or None, **codes_answer(read.codes),
         "renamed": [{"code": c, "here": here, "in_the_list": there} for c, here, there in read.codes.renamed],
     }  # fmt: skip
 
 
 def _show(answer: Mapping[str, Any], found: Inspection) -> None:
-    table([{**layer, "columns": len(layer["columns"])} for layer in answer["layers"]],
+    table([{**layer, "columns": len(layer["columns"]), "crs": _named(layer["crs"])} for layer in answer["layers"]],
           ("name", "format", "geometry", "rows", "crs", "encoding", "columns"))  # fmt: skip
     print()
-    say({key: answer[key] for key in ("looked_at", "geometry", "known_as")}, as_json=False)
+    looked_at = answer["looked_at"] | {"crs": _named(found.crs)}
+    say({"looked_at": looked_at, **{key: answer[key] for key in ("geometry", "known_as")}}, as_json=False)
     for note in found.notes:
         print(f"note: {note}")
     print()
@@ -165,10 +220,21 @@ def _show(answer: Mapping[str, Any], found: Inspection) -> None:
     read = dict(answer["read"])
     unmapped, renamed = read.pop("unmapped_codes", []), read.pop("renamed", [])
     say(read, as_json=False)
+    if twice := answer.get("declared_twice"):
+        print(f"\nnote: {twice['said']}")
+        if twice["hint"]:
+            print(f"note: {twice['hint']}")
+    if "legend" in answer:
+        print(f"\nlegend to fill in: {answer['legend']} (its columns: docs/declarations.md)")
     for title, listed in (("codes that were not found", unmapped), ("names that differ from the list's", renamed)):
         if listed:
             print(f"\n{title}: {len(listed)}")
             table(listed[:UNMAPPED_SHOWN], tuple(listed[0]))
+
+
+def _named(crs: str | None) -> str | None:
+    """The name of a CRS that a file spells out in full (WKT); a code stays."""
+    return crs.split('"')[1] if crs and crs.count('"') > 1 else crs
 
 
 def _listed(sources: Path) -> list[dict[str, str]]:
@@ -196,7 +262,8 @@ def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
         legend = _legend(folder / codes) if codes else None
         found = inspect_file(path, legends=[legend or Legend.read(BUILT_IN[0])])
         legend = _legend(folder / codes, found.known_as) if codes else None
-        profile, read = _read_through(path, found, legend, found.known_as, {})
+        layout = _layout(found, found.known_as, {})
+        profile, read = layout.name, _read_through(path, layout, legend, named=found.known_as is not None)
     except InputError as error:
         return {"source": name, "reasons": str(error)}
     if isinstance(read, str):

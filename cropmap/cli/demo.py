@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from cropmap.cli.options import AsJson, Home, Verbose, prepare, say, table
+from cropmap.schemas import Verdict
 
-SEASON = 2018
+SEASON: Final = 2018
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +34,7 @@ def demo(
     from cropmap.simulation.season import simulate_season
 
     simulate_season(inputs, parcels=parcels, seed=seed, season=SEASON)
+    from cropmap.database import queries
     from cropmap.stages.context import SeasonContext
     from cropmap.stages.truth import check_against_truth
     from flows.request import SeasonRequest
@@ -41,10 +47,13 @@ def demo(
     if as_json:
         say(summary, as_json=True)
     else:
-        _show(summary, agency=context.agency.agency, agency_file=agency_file)
+        _show(summary)
+        with context.connect() as connection:
+            (first,) = queries.assessments(connection, **context.key, limit=1).items
+        _show_hints(hints(program_name(), _from_here(agency_file), home=home, first=first))
 
 
-def _show(summary: dict[str, Any], *, agency: str, agency_file: Path) -> None:
+def _show(summary: dict[str, Any]) -> None:
     print("SIMULATION: nothing below describes real farms.\n")
     counts = summary["ingest"]
     say({"declarations": counts["declarations"], "acquisitions": counts["acquisitions"]}, as_json=False)
@@ -55,13 +64,62 @@ def _show(summary: dict[str, Any], *, agency: str, agency_file: Path) -> None:
     print()
     rest = {key: value for key, value in summary.items() if key not in {"ingest", "networks"}}
     say(rest, as_json=False)
-    print(
-        f"""
-Where to look
-  the tables        psql "$(cropmap db url)" -c "table crop_statistic"
-  wrong declarations cropmap flags export --agency {agency} --season {SEASON} --format csv
-  areas             cropmap stats export {agency_file} --season {SEASON} --format csv
-  the REST API      cropmap api-key create me; cropmap serve      then http://127.0.0.1:8000/docs
-  the season        cropmap season status {agency_file} --season {SEASON}
-  every model       MLflow, in the same database: cropmap doctor prints its address"""
-    )
+
+
+def _show_hints(found: list[tuple[str, str]]) -> None:
+    print("\nWhere to look: each line can be typed as it stands, from this folder")
+    width = max(len(what) for what, _ in found)
+    for what, command in found:
+        print(f"  {what:<{width}}  {command}")
+    print("\nThe embedded PostgreSQL goes on running, so that these commands answer at once; the last line stops it.")
+
+
+def hints(
+    program: list[str], agency_file: Path, *, home: Path | None, first: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """What to look at, and the command that shows it, as a shell takes it; what serves until Ctrl-C comes late.
+
+    `first`: the assessment that is looked at first. Where no list of mismatches stands, its page is the evidence.
+    """
+    where = [] if home is None else ["--home", str(home)]
+    season = [str(agency_file), "--season", str(SEASON)]
+    parcel, results = ["--parcel", str(first["parcel_id"])], agency_file.parent / "results"
+    flagged = [] if first["verdict"] == Verdict.MISMATCH else parcel
+    commands: list[tuple[str, list[str]]] = [
+        ("the season", ["season", "status", *season]),
+        ("the report: maps, areas, quality", ["report", *season, "--out", str(results / "areas.html")]),
+        ("a page for each wrong declaration", ["evidence", *season, *flagged, "--out", str(results / "evidence")]),
+        ("the list of them", ["flags", "export", *season, "--format", "xlsx", "--out", str(results / "flags.xlsx")]),
+        ("how one parcel came to its rows", ["explain", *season, *parcel]),
+        (
+            "crop areas as a table",
+            ["stats", "export", *season, "--format", "xlsx", "--out", str(results / "areas.xlsx")],
+        ),
+        ("the models, and what the gate said", ["models", "list", str(agency_file)]),
+        ("the tables, in SQL", ["db", "psql", "-c", "SELECT * FROM crop_statistic LIMIT 20"]),
+        ("a key for the REST API", ["api-key", "create", "me"]),
+        ("the REST API (Ctrl-C ends it)", ["serve"]),
+        ("every training, in MLflow (Ctrl-C)", ["mlflow"]),
+        ("stop the database", ["db", "stop"]),
+    ]
+    return [(what, shlex.join([*program, *_with_home(command, where)])) for what, command in commands]
+
+
+def _with_home(command: list[str], where: list[str]) -> list[str]:
+    """psql takes what follows its own options for itself."""
+    return [*command[:2], *where, *command[2:]] if command[:2] == ["db", "psql"] else [*command, *where]
+
+
+def program_name() -> list[str]:
+    """How this program is called from the present folder: by its name where the PATH finds it, else by its path."""
+    own = Path(sys.argv[0]).absolute()
+    if own.name == "__main__.py":
+        return [str(_from_here(Path(sys.executable))), "-m", "cropmap"]
+    found = shutil.which(own.name)
+    if found and Path(found).absolute() == own:
+        return [own.name]
+    return [str(_from_here(own))]
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final, Literal
 
 import typer
 
-from cropmap.cli.options import Home, Out, SeasonYear, prepare, write_out
-from cropmap.schemas import Verdict
+from cropmap.cli.options import CsvOption, Data, Home, Out, SeasonYear, prepare, write_out
+from cropmap.cli.statistics import AgencyName, SomeAgencyFile, agency_name
+from cropmap.schemas import CsvDialect, Verdict
 
 flags: Final = typer.Typer(no_args_is_help=True, help="Assessments of declarations.")
 
@@ -19,8 +21,12 @@ def register(app: typer.Typer) -> None:
 @flags.command("export")
 def export_flags(
     season: SeasonYear,
-    agency: Annotated[str, typer.Option("--agency", help="the agency's short name")],
-    format_: Annotated[Literal["csv", "gpkg", "parquet", "json"], typer.Option("--format")] = "csv",
+    agency_file: SomeAgencyFile = None,
+    agency: AgencyName = None,
+    format_: Annotated[
+        Literal["csv", "xlsx", "gpkg", "parquet", "json"], typer.Option("--format", help="xlsx for spreadsheets")
+    ] = "csv",
+    csv: CsvOption = CsvDialect.PLAIN,
     verdict: Annotated[
         list[Verdict] | None, typer.Option("--verdict", help="only this verdict; may be repeated [default: mismatch]")
     ] = None,
@@ -28,16 +34,22 @@ def export_flags(
         bool, typer.Option("--certified", help="only the mismatches that reviews certified, less those found right")
     ] = False,
     out: Out = None,
+    data: Data = None,
     home: Home = None,
 ) -> None:
     """Write the published assessments, most urgent first; gpkg adds the parcels' outlines."""
     settings = prepare(home)
+    name = agency_name(agency_file, agency, data=data)
+    if name is None:
+        raise typer.BadParameter("give AGENCY.yaml, or --agency NAME")
+    if format_ in {"xlsx", "gpkg", "parquet"} and out is None and sys.stdout.isatty():
+        raise typer.BadParameter(f"{format_} is no text: give --out FILE")
     from cropmap.stages.exchange import export_flags as export
 
     if certified and verdict not in (None, [], [Verdict.MISMATCH]):
         raise typer.BadParameter("only mismatches are certified: leave --verdict out")
     verdicts = [str(one) for one in verdict or [Verdict.MISMATCH]]
     file = export(
-        settings, agency=agency, season=season, verdicts=verdicts, format_=format_, certified=certified
+        settings, agency=name, season=season, verdicts=verdicts, format_=format_, certified=certified, dialect=csv
     )  # fmt: skip
     write_out(file, out)

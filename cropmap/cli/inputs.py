@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.declarations import register as register_files
-from cropmap.cli.options import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
+from cropmap.cli.options import Accept, AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
 
 declarations: Final = typer.Typer(no_args_is_help=True, help="Declarations of an agency.")
 observations: Final = typer.Typer(no_args_is_help=True, help="Parcel observations, out of the store and into it.")
@@ -55,14 +55,20 @@ def simulate(
 
 
 @declarations.command("load")
-def load(agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
-    """Load the declarations file: accepted rows, and rejected ones with their reasons."""
+def load(
+    agency: AgencyFile, season: SeasonYear, accept: Accept = None, data: Data = None, home: Home = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Load the declarations file: accepted rows, and rejected ones with their reasons.
+
+    A load that would withdraw much of the register, or declares much land twice, stops before anything is written.
+    """
     from datetime import UTC, datetime
 
     context = open_season(agency, season=season, home=home, data=data)
     from cropmap.stages.ingest import load_declarations
 
-    say(load_declarations(context, loaded_at=datetime.now(UTC)), as_json=as_json)
+    say(load_declarations(context, loaded_at=datetime.now(UTC), accept=accept), as_json=as_json)
 
 
 @declarations.command("carry-forward")

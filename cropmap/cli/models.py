@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, open_season, say, table
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, open_season, prepare, say, table
 from cropmap.schemas import Architecture
 
 if TYPE_CHECKING:
@@ -23,6 +24,29 @@ COLUMNS: Final = (
 
 def register(app: typer.Typer) -> None:
     app.add_typer(models, name="models")
+    app.command("mlflow")(mlflow_pages)
+
+
+def mlflow_pages(
+    host: Annotated[str, typer.Option("--host", help="address to listen on; 127.0.0.1 is this machine only")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", help="port to listen on")] = 5000,
+    home: Home = None,
+) -> None:
+    """Open MLflow's pages over every training: parameters, metrics, plots, models. Ctrl-C stops them.
+
+    The first time it installs MLflow into the home.
+    """
+    settings = prepare(home)
+    from cropmap.stages.tracking_pages import serve_pages, tracking_uri
+
+    uri = tracking_uri(settings)
+    if uri.startswith(("http://", "https://")):
+        print("trainings are recorded by a server, which has the pages: open MLFLOW_TRACKING_URI in a browser")
+        return
+    print(f"http://{host}:{port} shows every training; Ctrl-C stops", file=sys.stderr)
+    raise typer.Exit(serve_pages(settings, uri=uri, host=host, port=port))
 
 
 @models.command("list")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cropmap.schemas import Architecture
+from cropmap.schemas import Architecture, CsvDialect
 
 if TYPE_CHECKING:
     from cropmap.settings import Settings
@@ -30,8 +30,23 @@ AsOf = Annotated[
 Model = Annotated[Architecture | None, typer.Option("--model", help="network to publish; default: the agency file's")]
 Home = Annotated[Path | None, typer.Option("--home", help="everything local lives here [default: ./.cropmap]")]
 Data = Annotated[Path | None, typer.Option("--data", help="folder that relative paths of the agency file start from")]
+Accept = Annotated[
+    str | None,
+    typer.Option(
+        "--accept",
+        metavar="WORD",
+        help="load this declarations file although it takes much away; the load says the word",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="say more on stderr")]
+CsvOption = Annotated[
+    CsvDialect,
+    typer.Option(
+        "--csv",
+        help="of csv: plain for programs; bom (byte order mark) or semicolon (and decimal comma) for spreadsheets",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="write to this file instead of stdout")]
 
 

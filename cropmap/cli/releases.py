@@ -20,13 +20,14 @@ from cropmap.cli.options import (
     write_out,
 )
 from cropmap.cli.statistics import SHOWN_ROWS, AgencyName, SomeAgencyFile, agency_name, stats
-from cropmap.schemas import ReleaseStage, Revision
+from cropmap.schemas import ReleaseStage, ReleaseWord, Revision
 
 if TYPE_CHECKING:
     from cropmap.dissemination.revisions import Revisions
 
 LISTED: Final = [
-    "agency", "season", "number", "stage", "as_of", "released_at", "cells", "confidential", "intact", "run_id", "note",
+    "agency", "season", "number", "stage", "as_of", "released_at", "cells", "confidential", "intact", "simulated",
+    "run_id", "note",
 ]  # fmt: skip
 REVISED: Final = [
     "nuts_id",
@@ -55,6 +56,14 @@ def release(
         typer.Option("--stage", help="first (flag f), provisional after declarations closed (flag p), final"),
     ],
     note: Annotated[str | None, typer.Option("--note", help="why, in a line; kept with the release")] = None,
+    allow: Annotated[
+        list[ReleaseWord] | None,
+        typer.Option(
+            "--allow",
+            help="release all the same: unknown-holdings (no parcel names its holding, and you answer for the table), "
+            "simulation; may be repeated",
+        ),
+    ] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -62,20 +71,22 @@ def release(
     """Freeze what is published as the season's next release, with its number, and say what changed since the last.
 
     The same run at the same stage again changes nothing. Only a table that is protected with
-    statistics.confidentiality: full can be released, and a season does not go back to an earlier stage.
+    statistics.confidentiality: full can be released, and a season does not go back to an earlier stage. A table whose
+    parcels name no holding, and a simulation, need a word (--allow).
     """
     from datetime import UTC, datetime
 
     context = open_season(agency_file, season=season, home=home, data=data)
     from cropmap.stages.releases import release_season
 
-    found = release_season(context, stage, released_at=datetime.now(UTC), note=note)
+    found = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allow or ())
     one = found.release
     hidden = int((found.rows["conf_status"] == "C").sum())
     answer: dict[str, Any] = {
         "release": one.number, "stage": one.stage, "new": found.is_new, "run_id": one.run_id,
         "cells": len(found.rows), "confidential": hidden, "content_hash": one.content_hash,
-        "released_at": one.released_at, "against": found.before.name if found.before else None,
+        "released_at": one.released_at, "simulated": one.simulated,
+        "against": found.before.name if found.before else None,
     }  # fmt: skip
     if as_json:
         say(answer | {"revisions": found.revisions.summary() if found.revisions else None}, as_json=True)

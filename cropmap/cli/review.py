@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
 from cropmap.schemas import ReviewPurpose
 
+if TYPE_CHECKING:
+    from cropmap.stages.reviews import FieldFormat
+
 review: Final = typer.Typer(no_args_is_help=True, help="Reviews by people: sample, findings, what they certify.")
-SUFFIXES: Final = (".csv", ".gpkg")
+FORMATS: Final[dict[str, FieldFormat]] = {".csv": "csv", ".xlsx": "xlsx", ".gpkg": "gpkg"}
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def sample(
     agency: AgencyFile,
     season: SeasonYear,
-    out: Annotated[Path, typer.Option("--out", "-o", help="FILE.csv or FILE.gpkg for the field")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="FILE.csv, FILE.xlsx or FILE.gpkg for the field")],
     budget: Annotated[int, typer.Option("--budget", min=10, help="parcels to review")] = 300,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="the same seed draws the same parcels")] = 0,
     purpose: Annotated[
@@ -43,18 +46,16 @@ def sample(
 
     from cropmap.errors import ConfigurationError
 
-    if out.suffix.lower() not in SUFFIXES:
-        raise ConfigurationError(f"{out.name} is neither .csv nor .gpkg", where="--out")
+    format_ = FORMATS.get(out.suffix.lower())
+    if format_ is None:
+        raise ConfigurationError(f"{out.name} is none of {', '.join(FORMATS)}", where="--out")
     context = open_season(agency, season=season, home=home, data=data)
     from cropmap.stages.area_reviews import draw_area_reviews
     from cropmap.stages.reviews import draw_reviews, refuse_to_overwrite
 
     refuse_to_overwrite(out)
     draw = draw_area_reviews if purpose == ReviewPurpose.AREAS else draw_reviews
-    answer, file = draw(
-        context, budget=budget, seed=seed, drawn_at=datetime.now(UTC),
-        format_="gpkg" if out.suffix.lower() == ".gpkg" else "csv",
-    )  # fmt: skip
+    answer, file = draw(context, budget=budget, seed=seed, drawn_at=datetime.now(UTC), format_=format_)
     write_out(file, out)
     say({**answer, "file": str(out)}, as_json=as_json)
 
@@ -65,7 +66,8 @@ def import_(
     season: SeasonYear,
     source: Annotated[Path, typer.Argument(metavar="FILE", help="the file of the sample with findings filled in")],
     rejected: Annotated[
-        Path | None, typer.Option("--rejected", help="CSV for rows not taken [default: FILE.rejected.csv, if any]")
+        Path | None,
+        typer.Option("--rejected", help="CSV for rows not taken [default: beside FILE, .rejected.csv for its ending]"),
     ] = None,
     data: Data = None,
     home: Home = None,
@@ -73,9 +75,12 @@ def import_(
 ) -> None:
     """Take findings in (right, wrong with the crop found, cannot_tell) and say what the list's reviews now certify.
 
-    Rows that cannot be used are counted by reason and written to a file; a correction is imported as a new version.
+    FILE: CSV or XLSX as a spreadsheet saves it, or GeoPackage. Rows that cannot be used are counted by reason and
+    written to a file; where none can be used it ends with an error. A correction is imported as a new version.
     """
     from datetime import UTC, datetime
+
+    from cropmap.errors import InputError
 
     context = open_season(agency, season=season, home=home, data=data)
     from cropmap.stages.reviews import import_reviews
@@ -87,11 +92,14 @@ def import_(
         answer["rejected_rows"] = str(target)
     if as_json:
         say(answer, as_json=True)
-        return
-    said = answer.pop("certification")
-    say(answer, as_json=False)
-    for campaign, sentence in said.items():
-        print(f"\n{campaign}: {sentence}")
+    else:
+        said = answer["certification"]
+        say({key: value for key, value in answer.items() if key != "certification"}, as_json=False)
+        for campaign, sentence in said.items():
+            print(f"\n{campaign}: {sentence}")
+    if refused and not answer["accepted"]:
+        why = ", ".join(f"{reason} {rows}" for reason, rows in answer["rejected"].items())
+        raise InputError(f"no row could be taken ({why})", where=str(source), mend=f"See {answer['rejected_rows']}")
 
 
 @review.command("report")

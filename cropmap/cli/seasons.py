@@ -7,6 +7,7 @@ from typing import Any, Final
 import typer
 
 from cropmap.cli.options import (
+    Accept,
     AgencyFile,
     AsJson,
     AsOf,
@@ -31,14 +32,14 @@ def register(app: typer.Typer) -> None:
 
 @season.command("run")
 def run(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None,
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, accept: Accept = None,
     data: Data = None, home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Ingest, retrain, predict, assess, aggregate and publish. Safe to run again after anything."""
     prepare(home, verbose=verbose)
     from flows.season import season as flow
 
-    summary = flow(_request(agency, season, as_of, model, data, home))
+    summary = flow(_request(agency, season, as_of, model, data, home, accept))
     say(summary if as_json else _readable(summary), as_json=as_json)
 
 
@@ -54,14 +55,14 @@ def status(
 
 
 def observe(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, data: Data = None, home: Home = None,
-    as_json: AsJson = False, verbose: Verbose = False,
+    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, accept: Accept = None, data: Data = None,
+    home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Take in declarations and new acquisitions: one observation file per acquisition."""
     prepare(home, verbose=verbose)
     from flows.ingest import ingest
 
-    say(ingest(_request(agency, season, as_of, None, data, home)), as_json=as_json)
+    say(ingest(_request(agency, season, as_of, None, data, home, accept)), as_json=as_json)
 
 
 def train(
@@ -122,7 +123,7 @@ def publish(
     _stage("publish", agency, season, as_of, model, data, home, as_json)
 
 
-def _request(agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any) -> Any:
+def _request(agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any, accept: str | None = None) -> Any:
     from flows.request import SeasonRequest
 
     return SeasonRequest(
@@ -132,6 +133,7 @@ def _request(agency: Any, season: int, as_of: Any, model: Any, data: Any, home: 
         model=model,
         data=data.absolute() if data else None,
         home=home.absolute() if home else None,
+        accept=accept,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say
+from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say, table
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
 
@@ -24,15 +25,15 @@ def serve(
 ) -> None:
     """Serve the REST API over what is published (docs at /docs); every route but /health needs an API key."""
     settings = prepare(home)
-    import uvicorn
-
     from cropmap.stages.context import ready_database
+    from serving import server
     from serving.app import create_app
     from serving.settings import ServingSettings
 
     asked = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     serving = ServingSettings.load(database_url=ready_database(settings), store=settings.open_store().root, **asked)
-    uvicorn.run(create_app(serving), host=serving.host, port=serving.port, log_level="warning")
+    print(f"http://{serving.host}:{serving.port}/docs says what can be asked; Ctrl-C stops", file=sys.stderr)
+    server.run(create_app(serving), serving)
 
 
 @keys.command("create")
@@ -47,6 +48,41 @@ def create(
 
     with connect(ready_database(settings)) as connection:
         say({"name": name, "key": create_key(connection, name)}, as_json=as_json)
+
+
+@keys.command("list")
+def list_all(home: Home = None, as_json: AsJson = False) -> None:
+    """Every key by name: when it was made, and when it was revoked. The keys themselves are kept nowhere."""
+    settings = prepare(home)
+    from cropmap.database.connection import connect
+    from cropmap.database.keys import list_keys
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        known = list_keys(connection)
+    if as_json:
+        say({"keys": known}, as_json=True)
+    elif known:
+        table([{name: value or "-" for name, value in one.items()} for one in known], list(known[0]))
+    else:
+        print("no key was made: cropmap api-key create NAME", file=sys.stderr)
+
+
+@keys.command("revoke")
+def revoke(
+    name: Annotated[str, typer.Argument(help="as `cropmap api-key list` shows it")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key invalid for good, at once."""
+    settings = prepare(home)
+    from cropmap.database.connection import connect
+    from cropmap.database.keys import revoke_key
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        revoke_key(connection, name)
+    say({"revoked": name}, as_json=as_json)
 
 
 def schedule(

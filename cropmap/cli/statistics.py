@@ -12,6 +12,7 @@ import typer
 from cropmap.cli.options import (
     AgencyFile,
     AsJson,
+    CsvOption,
     Data,
     Home,
     Out,
@@ -22,7 +23,7 @@ from cropmap.cli.options import (
     table,
     write_out,
 )
-from cropmap.schemas import LeftOut
+from cropmap.schemas import CsvDialect, LeftOut
 
 stats: Final = typer.Typer(no_args_is_help=True, help="Crop statistics per NUTS region.")
 
@@ -53,6 +54,7 @@ def export_stats(
         Literal["csv", "parquet", "xlsx", "json", "sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"],
         typer.Option("--format", help="sdmx-csv is 1.0 in Eurostat's layout, sdmx-csv-2 is 2.0"),
     ] = "csv",
+    csv: CsvOption = CsvDialect.PLAIN,
     level: Annotated[
         list[int] | None, typer.Option("--level", min=0, max=3, help="only this NUTS level; may be repeated")
     ] = None,
@@ -87,11 +89,25 @@ def export_stats(
         settings, agency=agency_name(agency_file, agency, data=data), season=season, nuts=nuts, format_=format_,
         levels=level or (), decimals=decimals, dataflow=dataflow or DATAFLOW,
         recoding=Recoding(recode_to, weights) if recode_to is not None and weights is not None else None,
-        release=release,
+        release=release, dialect=csv, region_names=_region_names(agency_file, season, data=data),
     )  # fmt: skip
     write_out(written.data, out)
     for line in left_out_lines(written.left_out):
         print(line, file=sys.stderr)
+
+
+@stats.command("structure")
+def structure(
+    dataflow: Annotated[str | None, typer.Option("--dataflow", help="agency:id(version), as the data name it")] = None,
+    out: Out = None,
+) -> None:
+    """Write the data structure of the SDMX files (SDMX-ML 2.1), which a reader of SDMX-CSV 2.0 needs beside them."""
+    from datetime import UTC, datetime
+
+    from cropmap.dissemination.formats import DATAFLOW, LABEL
+    from cropmap.dissemination.sdmx_structure import write
+
+    write_out(write(dataflow=dataflow or DATAFLOW, label=LABEL, prepared_at=datetime.now(UTC)), out)
 
 
 @stats.command("estimators")
@@ -155,7 +171,9 @@ def compare_stats(
             f"{geo} {crops}": one[["TIME_PERIOD", "OBS_VALUE", "OBS_FLAG"]].to_dict("records")
             for (geo, crops), one in comparison.series.items()
         }
-        counts = {"compared": len(comparison.rows), "outliers": len(comparison.outliers)}
+        counts = {
+            "compared": len(comparison.rows), "outliers": len(comparison.outliers), "simulated": comparison.simulated,
+        }  # fmt: skip
         say(counts | {"rows": comparison.rows, "series": series, "left_out": comparison.left_out}, as_json=True)
         return
     shown = comparison.rows if every else comparison.rows[:SHOWN_ROWS]
@@ -167,6 +185,8 @@ def compare_stats(
     )
     for line in left_out_lines(comparison.left_out):
         print(line)
+    if comparison.simulated:
+        print("simulation: our figures describe no real land")
 
 
 def agency_name(file: Path | None, name: str | None, *, data: Path | None) -> str | None:
@@ -178,6 +198,22 @@ def agency_name(file: Path | None, name: str | None, *, data: Path | None) -> st
     from cropmap.agency import Agency
 
     return Agency.read(file, data=data).agency
+
+
+def _region_names(file: Path | None, season: int, *, data: Path | None) -> dict[str, str]:
+    """Of the agency file's boundaries; none where there is no agency file, or its boundaries are not at hand."""
+    if file is None:
+        return {}
+    from cropmap.agency import Agency
+    from cropmap.errors import InputError
+    from cropmap.stages.declared import read_boundaries
+
+    try:
+        table = read_boundaries(Agency.read(file, data=data), season=season).table
+    except InputError as error:
+        print(f"without names of regions: {error}", file=sys.stderr)
+        return {}
+    return dict(zip(table["nuts_id"], table["name"], strict=True))
 
 
 def left_out_lines(left_out: Mapping[LeftOut, Mapping[str, int]]) -> list[str]:

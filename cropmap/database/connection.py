@@ -50,6 +50,14 @@ def redact(url: str) -> str:
     return urlunsplit(parts._replace(netloc=netloc, query=query))
 
 
+def connection_environment(url: str) -> dict[str, str]:
+    """The same server, user and database as libpq's environment variables, for a program that is started beside us."""
+    known = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD",
+             "passfile": "PGPASSFILE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}  # fmt: skip
+    given = psycopg.conninfo.conninfo_to_dict(check_url(url))
+    return {known[name]: str(value) for name, value in given.items() if name in known and value is not None}
+
+
 def at_database(url: str, name: str) -> str:
     """The same server and user, another database."""
     return urlunsplit(urlsplit(check_url(url))._replace(path="/" + quote(name, safe="")))

@@ -6,15 +6,17 @@ same rows again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
 from cropmap.database.connection import Connection, database_errors
 from cropmap.database.copying import ColumnType, copy_frame
@@ -22,7 +24,7 @@ from cropmap.database.runs import ensure_season
 from cropmap.errors import InputError
 from cropmap.progress import Counter
 from cropmap.provenance import content_hash
-from cropmap.schemas import EPSG_WGS84
+from cropmap.schemas import CARRIED_FORWARD, EPSG_WGS84
 
 INCOMING: Final[dict[str, ColumnType]] = {
     "parcel_id": "text", "crop_code": "text", "holding_id": "text", "declared_area_ha": "float8", "area_ha": "float8",
@@ -33,6 +35,7 @@ CLAIM: Final = ("crop_code", "holding_id", "declared_area_ha", "area_ha", "repai
 """what makes a new version when it changes, beside the geometry; a row that only moved in the file is the same"""
 CHUNK: Final = 25_000
 """declarations that are written at a time: their bytes are held once more while they are"""
+NOTED: Final[dict[str, ColumnType]] = {"row_number": "int4", "parcel_id": "text", "notice": "text", "detail": "text"}
 REJECTION_KEY: Final[dict[str, ColumnType]] = {"agency": "text", "season": "int4", "source_file": "text"}
 REJECTED: Final[dict[str, ColumnType]] = {
     "row_number": "int4", "parcel_id": "text", "reason": "text", "detail": "text",
@@ -71,6 +74,21 @@ SELECT count(*) FILTER (WHERE declared AND version IS NULL) AS new,
        count(*) FILTER (WHERE current AND NOT declared) AS withdrawn,
        count(*) FILTER (WHERE current AND NOT declared AND parcel_id = ANY(%(rejected)s)) AS withdrawn_as_rejected
 FROM amendment
+"""
+LOSSES: Final = """
+SELECT (SELECT count(*) FROM declaration
+        WHERE agency = %(agency)s AND season = %(season)s AND valid_to IS NULL
+          AND crop_code <> %(carried)s) AS stood,
+       count(*) FILTER (WHERE a.current AND NOT a.declared) AS withdrawn,
+       count(*) FILTER (WHERE a.current AND NOT a.declared AND parcel_id = ANY(%(rejected)s)) AS withdrawn_as_rejected,
+       count(*) FILTER (WHERE a.current AND NOT a.declared AND EXISTS (
+           SELECT FROM incoming other WHERE other.wkb = p.wkb)) AS renumbered,
+       count(*) FILTER (WHERE a.current AND a.declared AND a.other_outline AND NOT p.box && box(
+           point(i.west, i.south), point(i.east, i.north))) AS moved,
+       count(*) FILTER (WHERE a.current AND a.declared AND a.other_crop) AS changed_crop
+FROM amendment a
+LEFT JOIN incoming i USING (parcel_id)
+LEFT JOIN (SELECT parcel_id, wkb, box FROM parcel WHERE agency = %(agency)s AND season = %(season)s) p USING (parcel_id)
 """
 LATEST: Final = """
 SELECT max(greatest(valid_from, valid_to)) FROM declaration WHERE agency = %(agency)s AND season = %(season)s
@@ -121,6 +139,22 @@ ORDER BY d.parcel_id COLLATE "C"
 """
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What a load would take from the declarations that stand. Outlines carried forward are none."""
+
+    stood: int
+    withdrawn: int
+    """of them: the file has no acceptable row of the identifier"""
+    withdrawn_as_rejected: int
+    """of the withdrawn: it has one that was rejected"""
+    renumbered: int
+    """of the withdrawn: it has the same outline under another identifier"""
+    moved: int
+    """beside the withdrawn: the identifier stands on ground that shares nothing with its former outline"""
+    changed_crop: int
+
+
 @database_errors()
 def store_declarations(
     connection: Connection,
@@ -132,11 +166,14 @@ def store_declarations(
     source_file: str,
     source_hash: str,
     loaded_at: datetime,
+    notices: pd.DataFrame | None = None,
+    check: Callable[[Losses], None] = lambda _: None,
 ) -> dict[str, int]:
     """Stores a whole register in one transaction: `accepted` is everything that is declared in the season.
 
     `accepted`: DECLARATION_COLUMNS in EPSG:4326, nuts_id, and home_tile where it is known. `rejected`:
-    REJECTION_COLUMNS; they replace the rejections of the same source file. Only declarations that differ are written.
+    REJECTION_COLUMNS; they replace the rejections of the same source file, as `notices` (NOTICE_COLUMNS) do. Only
+    declarations that differ are written. `check` sees what would be lost before anything is written, and may raise.
     Returns the counts: accepted, and of these new, came_back (withdrawn before), changed (of them changed_crop and
     changed_outline, which may be both) and unchanged; withdrawn, because the file no longer has them or, as
     withdrawn_as_rejected, has them no longer acceptable; and the rejected rows. Raises InputError when a later load
@@ -154,12 +191,16 @@ def store_declarations(
             _refuse_earlier(connection, key, source_file)
             # without statistics the planner joins 50,000 fresh rows by nested loops: minutes instead of a second
             connection.execute("ANALYZE amendment")
+        check(_losses(connection, key, rejected))
+        if concerned:
             connection.execute(KEEP_OLD_PLACE, key)
         written = connection.execute(WRITE_PARCELS, key).rowcount
         if concerned:
             connection.execute(CLOSE, key)
             connection.execute(OPEN, key | {"source_file": source_file, "source_hash": source_hash})
-        _replace_rejections(connection, rejected, agency=agency, season=season, source_file=source_file)
+        about = {"agency": agency, "season": season, "source_file": source_file}
+        _replace(connection, "rejection", REJECTED, rejected, about)
+        _replace(connection, "notice", NOTED, pd.DataFrame(columns=list(NOTED)) if notices is None else notices, about)
         if concerned or written:
             connection.execute("ANALYZE parcel, declaration")  # for whoever reads next
     unchanged = len(accepted) - counts["new"] - counts["came_back"] - counts["changed"]
@@ -173,6 +214,14 @@ def _counts(connection: Connection, rejected: pd.DataFrame) -> dict[str, int]:
         counts = cursor.execute(COUNT, {"rejected": ids}).fetchone()
     assert counts is not None, "an aggregate has one row"
     return counts
+
+
+def _losses(connection: Connection, key: Mapping[str, Any], rejected: pd.DataFrame) -> Losses:
+    ids = rejected["parcel_id"].dropna().astype(str).tolist()
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(LOSSES, {**key, "rejected": ids, "carried": CARRIED_FORWARD}).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return Losses(**row)
 
 
 @database_errors()
@@ -245,19 +294,20 @@ def _refuse_earlier(connection: Connection, key: Mapping[str, Any], source_file:
         )
 
 
-def _replace_rejections(
-    connection: Connection, rejected: pd.DataFrame, *, agency: str, season: int, source_file: str
+def _replace(
+    connection: Connection,
+    table: Literal["rejection", "notice"],
+    columns: Mapping[str, ColumnType],
+    rows: pd.DataFrame,
+    about: Mapping[str, Any],
 ) -> None:
-    stored = connection.execute(
-        "SELECT row_number, parcel_id, reason, detail FROM rejection"
-        " WHERE agency = %s AND season = %s AND source_file = %s",
-        (agency, season, source_file),
-    ).fetchall()
-    rows = [tuple(None if pd.isna(v) else v for v in row) for row in rejected[list(REJECTED)].itertuples(index=False)]
-    if sorted(stored, key=repr) == sorted(rows, key=repr):
+    """Rows about a source file, in the place of those that are stored; nothing is written where they are the same."""
+    where = SQL("WHERE agency = %(agency)s AND season = %(season)s AND source_file = %(source_file)s")
+    names = SQL(", ").join(map(Identifier, columns))
+    of_file = SQL("SELECT {} FROM {} {}").format(names, Identifier(table), where)
+    stored = connection.execute(of_file, about).fetchall()
+    fresh = [tuple(None if pd.isna(v) else v for v in row) for row in rows[list(columns)].itertuples(index=False)]
+    if sorted(stored, key=repr) == sorted(fresh, key=repr):
         return
-    connection.execute(
-        "DELETE FROM rejection WHERE agency = %s AND season = %s AND source_file = %s", (agency, season, source_file)
-    )
-    frame = rejected.assign(agency=agency, season=season, source_file=source_file)
-    copy_frame(connection, "rejection", REJECTION_KEY | REJECTED, frame)
+    connection.execute(SQL("DELETE FROM {} {}").format(Identifier(table), where), about)
+    copy_frame(connection, table, {**REJECTION_KEY, **columns}, rows.assign(**about))

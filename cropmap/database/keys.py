@@ -24,7 +24,7 @@ def create_key(connection: Connection, name: str) -> str:
         raise InputError("a key needs a name", mend="Name who will use it")
     try:
         connection.execute(
-            "INSERT INTO api_key (name, key_hash, created_at) VALUES (%s, %s, now())", (name, _hash(secret))
+            "INSERT INTO api_key (name, key_hash, created_at) VALUES (%s, %s, now())", (name, hash_key(secret))
         )
     except UniqueViolation as error:
         raise InputError(f"there is a key named {name!r}", mend="Revoke it or choose another name") from error
@@ -35,9 +35,15 @@ def create_key(connection: Connection, name: str) -> str:
 def check_key(connection: Connection, secret: str) -> str | None:
     """The name of a valid key, None for any other text."""
     row = connection.execute(
-        "SELECT name FROM api_key WHERE key_hash = %s AND revoked_at IS NULL", (_hash(secret),)
+        "SELECT name FROM api_key WHERE key_hash = %s AND revoked_at IS NULL", (hash_key(secret),)
     ).fetchone()
     return str(row[0]) if row else None
+
+
+@database_errors()
+def valid_hashes(connection: Connection) -> frozenset[str]:
+    """What is kept of every key that is valid now."""
+    return frozenset(row[0] for row in connection.execute("SELECT key_hash FROM api_key WHERE revoked_at IS NULL"))
 
 
 @database_errors()
@@ -55,5 +61,6 @@ def list_keys(connection: Connection) -> list[dict[str, Any]]:
         return cursor.execute("SELECT name, created_at, revoked_at FROM api_key ORDER BY name").fetchall()
 
 
-def _hash(secret: str) -> str:
+def hash_key(secret: str) -> str:
+    """What is kept of a key."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -28,7 +28,8 @@ FINISH: Final = """
 UPDATE run
 SET status = 'published', finished_at = %(published_at)s, model_version = %(model_version)s,
     nuts_version = %(nuts_version)s, n_acquisitions = coalesce(%(n_acquisitions)s, n_acquisitions),
-    n_parcels = %(n_parcels)s, report = %(report)s
+    n_parcels = %(n_parcels)s, report = %(report)s, partial_regions = %(partial_regions)s,
+    simulated = (SELECT simulated FROM season s WHERE (s.agency, s.season) = (run.agency, run.season))
 WHERE run_id = %(run_id)s
 """
 POINT: Final = """
@@ -80,6 +81,7 @@ def publish(
                     "run_id": run_id, "published_at": published_at, "model_version": model_version,
                     "nuts_version": nuts_version, "n_acquisitions": n_acquisitions, "n_parcels": len(predictions),
                     "report": None if report is None else Jsonb(dict(report)),
+                    "partial_regions": list((report or {}).get("statistics", {}).get("partial_regions", [])),
                 },
             )  # fmt: skip
         connection.execute(POINT, (agency, season, run_id, published_at))

@@ -29,19 +29,22 @@ ONE_RUN: Final = "SELECT r.* FROM run r WHERE run_id = %(run_id)s"
 STATISTICS: Final = """
 SELECT agency, season, r.as_of, r.nuts_version, s.nuts_id, s.level, s.crop, s.strucpro, s.concept, s.basis,
        s.declared_ha, s.mapped_ha, s.estimate_ha, s.se_ha, s.ci95_low_ha, s.ci95_high_ha, s.cv,
-       s.n_parcels, s.n_holdings, s.obs_flag, s.conf_status, run_id
+       s.n_parcels, s.n_holdings, s.obs_flag, s.conf_status, run_id, coalesce(r.simulated, false) AS simulated,
+       coalesce(s.nuts_id = ANY (r.partial_regions), false) AS partial_region
 FROM ({runs}) r JOIN statistic s USING (run_id)
 WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "C", s.strucpro, s.concept
 """
 PREDICTIONS: Final = """
 SELECT agency, season, p.parcel_id, p.nuts_id, p.area_ha, p.crop, p.probability, p.second_crop, p.second_probability,
-       p.n_observations, p.last_observation, p.scored_by, p.out_of_distribution, r.model_version, run_id
+       p.n_observations, p.last_observation, p.scored_by, p.out_of_distribution, r.model_version, run_id,
+       coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN prediction p USING (run_id)
 WHERE {filters} ORDER BY agency, season, p.parcel_id COLLATE "C"
 """
 ASSESSMENTS: Final = """
 SELECT agency, season, a.parcel_id, a.holding_id, a.nuts_id, a.area_ha, a.declared_code, a.declared_crop,
-       a.predicted_crop, a.declared_probability, a.right_probability, a.verdict, a.reason, a.priority, run_id
+       a.predicted_crop, a.declared_probability, a.right_probability, a.verdict, a.reason, a.priority, run_id,
+       coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN assessment a USING (run_id)
 WHERE {filters} ORDER BY -coalesce(a.priority, '-Infinity'), a.parcel_id LIMIT %(limit)s
 """
@@ -65,6 +68,7 @@ WHERE run_id = %(run_id)s AND a.declared_crop IS NOT NULL AND a.predicted_crop I
       AND starts_with(p.scored_by, 'fold ')
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
+PAGE_MEND: Final = "Give back `next` of the page before"
 HIDDEN: Final = {"run_id", "parcel_id", "agency", "season", "wkb", "content_hash", "valid_to"}
 """columns of the joined rows that say nothing of their own"""
 
@@ -86,6 +90,13 @@ def published_seasons(connection: Connection, *, agency: str | None = None) -> l
         " WHERE %(agency)s::text IS NULL OR agency = %(agency)s ORDER BY agency, season",
         {"agency": agency},
     )
+
+
+@database_errors()
+def has_season(connection: Connection, *, agency: str) -> bool:
+    """Whether the agency has a season, published or not."""
+    found = connection.execute("SELECT EXISTS (SELECT FROM season WHERE agency = %s)", (agency,)).fetchone()
+    return bool(found and found[0])
 
 
 @database_errors()
@@ -156,7 +167,12 @@ def assessments(
     meanwhile. `limit` None gives all at once. Raises InputError for an `after` that no page gave out.
     """
     position = _position(after) if after else None
-    run_id = position["run"] if position else run_id
+    # with the run as a constant the index gives the page in its order; joined from `published` all rows are sorted
+    run_id = position["run"] if position else run_id or published_run(connection, agency=agency, season=season)
+    if position and not _is_run_of(connection, position["run"], agency=agency, season=season):
+        raise InputError("not the mark of a page of this season", where="after", mend=PAGE_MEND)
+    if run_id is None:
+        return Page([], None)
     filters: dict[LiteralString, Any] = {
         "agency = %(agency)s": agency,
         "season = %(season)s": season,
@@ -264,7 +280,14 @@ def _position(token: str) -> Row:
         run, priority, parcel_id = json.loads(base64.urlsafe_b64decode(token.encode()))
         return {"run": _text(run), "priority": float(priority), "parcel_id": _text(parcel_id)}
     except (ValueError, TypeError) as error:
-        raise InputError("not the mark of a page", where="after", mend="Give back `next` of the page before") from error
+        raise InputError("not the mark of a page", where="after", mend=PAGE_MEND) from error
+
+
+def _is_run_of(connection: Connection, run_id: str, *, agency: str, season: int) -> bool:
+    found = connection.execute(
+        "SELECT FROM run WHERE (run_id, agency, season) = (%s, %s, %s)", (run_id, agency, season)
+    ).fetchone()
+    return found is not None
 
 
 def _text(value: object) -> str:

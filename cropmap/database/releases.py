@@ -20,7 +20,8 @@ ROW: Final[dict[str, ColumnType]] = {
     "season": "int4", "number": "int4", **{name: TYPES.get(name, "text") for name in STATISTIC_COLUMNS},
 }  # fmt: skip
 RELEASES: Final = """
-SELECT agency, season, number, stage, run_id, as_of, nuts_version, note, content_hash, released_at, model_version
+SELECT agency, season, number, stage, run_id, as_of, nuts_version, note, content_hash, released_at, model_version,
+       simulated
 FROM statistic_release WHERE (%(agency)s::text IS NULL OR agency = %(agency)s)
 AND (%(season)s::int IS NULL OR season = %(season)s) ORDER BY agency, season, number
 """
@@ -51,6 +52,7 @@ class Release:
     """`rows_hash` of what was released"""
     released_at: datetime
     model_version: str | None = None
+    simulated: bool = False
 
     @property
     def name(self) -> str:

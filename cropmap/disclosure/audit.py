@@ -55,8 +55,20 @@ def feasible_intervals(
 
     Raises DisclosureError where no table agrees with what is published, or a programme is not solved.
     """
-    low, high = np.full(structure.cells, np.nan), np.full(structure.cells, np.nan)
     asked = np.isnan(published) if cells is None else np.isin(np.arange(structure.cells), cells) & np.isnan(published)
+    node = _nodes(structure, published)
+    if node is not None:
+        wanted = np.zeros(node.structure.cells, dtype=bool)
+        wanted[node.of[asked]] = True
+        low, high = _intervals(node.structure, node.published, wanted & np.isnan(node.published), track)
+        shown = ~np.isnan(node.published)
+        low[shown] = high[shown] = node.published[shown]
+        return np.where(asked, low[node.of], np.nan), np.where(asked, high[node.of], np.nan)
+    return _intervals(structure, published, asked, track)
+
+
+def _intervals(structure: Structure, published: Floats, asked: Mask, track: Track) -> tuple[Floats, Floats]:
+    low, high = np.full(structure.cells, np.nan), np.full(structure.cells, np.nan)
     parts = _components(structure, published)
     asked_of = [(part, int(place)) for part in parts for place in np.flatnonzero(asked[part.cells])]
     for number in track(range(len(asked_of)), len(asked_of)):
@@ -75,6 +87,15 @@ def recoverable(structure: Structure, published: Floats, *, track: Track = untra
     value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.
     """
     published = _with_zeros(structure, published)
+    node = _nodes(structure, published)
+    if node is not None:
+        follows = ~np.isnan(node.published)
+        follows[_recoverable(node.structure, node.published, track)] = True
+        return np.flatnonzero(follows[node.of] & np.isnan(published))
+    return _recoverable(structure, published, track)
+
+
+def _recoverable(structure: Structure, published: Floats, track: Track) -> Integers:
     found = [np.empty(0, dtype=np.intp)]
     rng = np.random.default_rng(len(published))
     for part in _components(structure, published):
@@ -84,8 +105,13 @@ def recoverable(structure: Structure, published: Floats, *, track: Track = untra
             np.minimum(low, x, out=low)
             np.maximum(high, x, out=high)
 
-        for _ in range(PROBES):
-            see(_probe(structure, part, rng.random(len(part.cells))))
+        for number in range(PROBES):
+            if _wide(low, high).all():
+                break
+            direction = rng.random(len(part.cells))
+            probed = _lowest(structure, part, direction) if number % 2 == 0 else _highest(structure, part, direction)
+            if probed is not None:
+                see(probed)
         for place in track(range(len(part.cells)), len(part.cells)):
             for sign in (1, -1):
                 if not _wide(low[place], high[place]):
@@ -93,6 +119,26 @@ def recoverable(structure: Structure, published: Floats, *, track: Track = untra
                     see(x) if np.isfinite(value) else high.__setitem__(place, np.inf)
         found.append(part.cells[~_wide(low, high)])
     return np.sort(np.concatenate(found))
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    structure: Structure
+    """without a parent's only child"""
+    of: Integers
+    """[cells] the node of every cell"""
+    published: Floats
+    """[nodes]: a node is known where any of its cells is shown"""
+
+
+def _nodes(structure: Structure, published: Floats) -> _Nodes | None:
+    """The same table with cells that show each other as one; None where the cells of a node are shown and differ."""
+    smaller, of = structure.merged()
+    known = np.flatnonzero(~np.isnan(published))
+    values = np.full(smaller.cells, np.nan)
+    values[of[known]] = published[known]
+    apart = np.abs(values[of[known]] - published[known]) > NOTHING_HA + ROUNDING * np.abs(published[known])
+    return None if apart.any() else _Nodes(smaller, of, values)
 
 
 def recoverable_from_both(structure: Structure, published: Floats, earlier: Floats) -> Integers:
@@ -157,8 +203,16 @@ def _extreme(structure: Structure, part: _Component, place: int, sign: int) -> t
     return sign * found.value * part.scale, found.x * part.scale
 
 
-def _probe(structure: Structure, part: _Component, direction: Floats) -> Floats:
+def _lowest(structure: Structure, part: _Component, direction: Floats) -> Floats:
     return _solved(structure, part, direction).x * part.scale
+
+
+def _highest(structure: Structure, part: _Component, direction: Floats) -> Floats | None:
+    """A table far up in a direction, none of its cells above a ceiling that keeps the programme bounded; None where
+    there is none below it."""
+    zero, ceiling = np.zeros(len(direction)), np.full(len(direction), LARGEST)
+    found = minimise(-direction, part.matrix, part.right, zero, ceiling, where=structure.name(part.cells[0]))
+    return None if found is None else found.x * part.scale
 
 
 def _solved(structure: Structure, part: _Component, cost: Floats) -> Solution:

@@ -1,13 +1,21 @@
-"""What each holding adds to each cell, and the few numbers of it that the rules need."""
+"""What each holding adds to each cell, and the few numbers of it that the rules need.
+
+Land whose holding is not known (UNKNOWN) may belong to any holding. The rules take the worst case in every cell: it is
+the largest holding's, and where it stands alone it is one holding's.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from cropmap.disclosure.tables import Floats, Integers
+from cropmap.disclosure.tables import Floats, Integers, Mask
+
+UNKNOWN: Final = -1
+"""holding of land that no holding is named for"""
 
 
 @dataclass(frozen=True)
@@ -32,16 +40,21 @@ class Contributions:
         return cls(cell[first], holding[first], np.add.reduceat(area, starts) if len(starts) else area)
 
     def holdings(self, cells: int) -> Integers:
-        """[cells] how many contribute."""
-        return np.bincount(self.cell, minlength=cells)
+        """[cells] how many contribute at least: unknown ones may be among the known."""
+        known = np.bincount(self.cell[self._known], minlength=cells)
+        return np.where(known > 0, known, np.bincount(self.cell, minlength=cells))
+
+    @cached_property
+    def _known(self) -> Mask:
+        return np.asarray(self.holding != UNKNOWN)
 
     def largest(self, cells: int, *, n: int) -> Largest:
-        order = np.lexsort((-self.area, self.cell))
-        cell, area = self.cell[order], self.area[order]
+        order = np.lexsort((-self.area, ~self._known, self.cell))
+        cell, area, known = self.cell[order], self.area[order], self._known[order]
         rank = np.arange(len(cell)) - np.searchsorted(cell, cell)
         first, second, top = (
             np.bincount(cell[chosen], weights=area[chosen], minlength=cells).astype(float)
-            for chosen in (rank == 0, rank == 1, rank < n)
+            for chosen in ((rank == 0) | ~known, (rank == 1) & known, (rank < n) | ~known)
         )
         total = np.bincount(cell, weights=area, minlength=cells).astype(float)
         return Largest(self.holdings(cells), total, first, second, top)
@@ -54,11 +67,14 @@ class Contributions:
 
     @cached_property
     def sole(self) -> tuple[Integers, Integers]:
-        """(cell, holding) of the cells that a single holding makes up."""
-        alone = np.ones(len(self.cell), dtype=bool)
-        alone[1:] &= self.cell[1:] != self.cell[:-1]
-        alone[:-1] &= self.cell[1:] != self.cell[:-1]
-        return self.cell[alone], self.holding[alone]
+        """(cell, holding) of the cells that a single holding makes up, or may make up with unknown ones."""
+        named = np.isin(self.cell, self.cell[self._known])
+        counts = self._known | ~named
+        cell, holding = self.cell[counts], self.holding[counts]
+        alone = np.ones(len(cell), dtype=bool)
+        alone[1:] &= cell[1:] != cell[:-1]
+        alone[:-1] &= cell[1:] != cell[:-1]
+        return cell[alone], holding[alone]
 
 
 @dataclass(frozen=True)

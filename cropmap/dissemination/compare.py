@@ -51,6 +51,8 @@ class Comparison:
     series: Mapping[tuple[str, str], pd.DataFrame]
     """(geo, crops) -> TIME_PERIOD, OBS_VALUE, OBS_FLAG of Eurostat's series, years ascending"""
     left_out: Mapping[LeftOut, Mapping[str, int]]
+    simulated: bool = False
+    """our figures describe no real land"""
 
     @property
     def outliers(self) -> list[dict[str, Any]]:
@@ -82,7 +84,8 @@ def compare(ours: LongForm, eurostat: LongForm) -> Comparison:
         )  # fmt: skip
     _mark_regions(rows)
     rows.sort(key=lambda row: (not row["outlier"], -_distance(row["ratio"]), row["geo"], row["crops"]))
-    return Comparison(rows, series, left_out)
+    simulated = "COMMENT_OBS" in ours.table and bool((ours.table["COMMENT_OBS"] != "").any())
+    return Comparison(rows, series, left_out, simulated)
 
 
 def _why_not(

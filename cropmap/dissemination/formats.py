@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
 from typing import Final, Literal
 
 import pandas as pd
 
-from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, workbook
+from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
+from cropmap.dissemination.spreadsheets import to_csv, unguarded
 from cropmap.dissemination.vocabulary import AREA, HECTARES, current_strucpro, measures
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.schemas import STATISTIC_COLUMNS, CsvDialect
 from cropmap.statistics.confidentiality import HIDDEN
 
 TableFormat = Literal["csv", "parquet", "xlsx", "json"]
@@ -30,6 +33,9 @@ DATAFLOW: Final = "CROPMAP:CROP_AREA(1.0)"
 LABEL: Final = "Crop areas by NUTS region"
 UNIT: Final = "unit"
 VALUE: Final = "obs_value"
+MOST_BYTES: Final = 2 << 30
+"""of an unpacked file; Eurostat's whole table of crops is a tenth of it"""
+WHOLE_NUMBERS: Final = ("season", "nuts_version", "level", "n_parcels", "n_holdings")
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Described:
     updated: datetime | None = None
     notes: tuple[tuple[str, str], ...] = ()
     """a word and what it says"""
+    region_names: Mapping[str, str] = field(default_factory=dict)
+    """nuts_id -> name, where the boundaries are at hand"""
 
 
 @dataclass(frozen=True)
@@ -57,19 +65,22 @@ def write(
     nuts_version: int | None,
     described: Described | None = None,
     decimals: int = DECIMALS,
+    dialect: CsvDialect = CsvDialect.PLAIN,
 ) -> Written:
-    """Published rows (agency, season and STATISTIC_COLUMNS) as a file. Raises InputError, see `long_form`."""
+    """Published rows (agency, season and STATISTIC_COLUMNS) as a file; `dialect` is that of csv. Raises InputError, see
+    `long_form`."""
     about = described or Described()
     if format_ in TABLE_FORMATS:
-        return Written(_table(rows, format_, about, decimals=decimals), None)
+        return Written(_table(rows, format_, about, decimals=decimals, dialect=dialect), None)
     long = long_form(rows, nuts_version=nuts_version, decimals=decimals)
     table = long.table
     if format_ == "tsv":
         return Written(eurostat_tsv.write(table, decimals=decimals), long)
     if format_ == "json-stat":
         notes = [f"{word}: {said}" for word, said in about.notes]
+        label = f"{LABEL} (simulation)" if (table["COMMENT_OBS"] != "").any() else LABEL
         data = json_stat.write(
-            table, label=LABEL, source=about.source, updated=about.updated, decimals=decimals, notes=notes
+            table, label=label, source=about.source, updated=about.updated, decimals=decimals, notes=notes
         )
         return Written(data, long)
     version: sdmx_csv.Version = "1.0" if format_ == "sdmx-csv" else "2.0"
@@ -81,28 +92,50 @@ def read(
     data: bytes, *, name: str, geo: Collection[str] | None = None, crops: Collection[str] | None = None
 ) -> LongForm:
     """A file in any format but XLSX and JSON, told by what it begins with; `geo`, `crops` spare work in a bulk TSV."""
+    if data.startswith(eurostat_tsv.GZIP):
+        data = _unpacked(data, name=name)
     start = data[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")
     if start.startswith(b"{"):
         return json_stat.read(data, where=name)
     if start.startswith((b"DATAFLOW", b"STRUCTURE")):
         return sdmx_csv.read(data, where=name)
-    if start.startswith((eurostat_tsv.GZIP, b"freq,")):
+    if start.startswith(b"freq,"):
         return eurostat_tsv.read(data, where=name, geo=geo, crops=crops)
     return _published(data, name=name)
 
 
-def table_of(rows: pd.DataFrame, *, decimals: int) -> pd.DataFrame:
-    """The published rows as they leave in a table format: hidden cells empty, then the area in Eurostat's unit."""
+def _unpacked(data: bytes, *, name: str) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(data)) as packed:
+            found = packed.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot be read ({error})", where=name, mend="Download it again") from error
+    if len(found) > MOST_BYTES:
+        raise InputError(
+            f"unpacks to more than {MOST_BYTES >> 20} MB", where=name, mend="Ask for fewer regions or years"
+        )
+    return found
+
+
+def table_of(rows: pd.DataFrame, *, decimals: int, region_names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The published rows as a table format holds them: hidden cells empty, then the area in Eurostat's unit, and the
+    names of crop and region for people."""
     shown = masked(rows)
     shown[VALUE] = (pd.to_numeric(shown[AREAS["OBS_VALUE"]]) / HECTARES).round(decimals)
     shown[UNIT] = measures()[AREA].unit
+    shown["crop_name"] = [vocabulary.crop_name(str(crop)) for crop in shown["crop"]]
+    if region_names:
+        shown["nuts_name"] = shown["nuts_id"].map(dict(region_names)).astype(object)
     if "strucpro" in shown:
         shown["strucpro"] = [current_strucpro(code) for code in shown["strucpro"]]
+    for column in WHOLE_NUMBERS:
+        if column in shown:  # a hidden cell among them would make them floats: 54.0 parcels
+            shown[column] = pd.to_numeric(shown[column]).astype("Int64")
     return shown
 
 
-def _table(rows: pd.DataFrame, format_: Format, about: Described, *, decimals: int) -> bytes:
-    shown = table_of(rows, decimals=decimals)
+def _table(rows: pd.DataFrame, format_: Format, about: Described, *, decimals: int, dialect: CsvDialect) -> bytes:
+    shown = table_of(rows, decimals=decimals, region_names=about.region_names)
     if format_ == "xlsx":
         return workbook.write(shown, notes=about.notes, made_at=about.updated)
     if format_ == "parquet":
@@ -114,15 +147,13 @@ def _table(rows: pd.DataFrame, format_: Format, about: Described, *, decimals: i
     if format_ == "json":
         records = shown.astype(object).where(shown.notna(), None).to_dict("records")
         return json.dumps(records, default=str, ensure_ascii=False, indent=1, allow_nan=False).encode()
-    return shown.to_csv(index=False, lineterminator="\n").encode()
+    return to_csv(shown, dialect)
 
 
 def _published(data: bytes, *, name: str) -> LongForm:
     """A file of `--format csv` or `parquet`, whole rows in ha."""
     try:
-        rows = (
-            pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else pd.read_csv(io.BytesIO(data), dtype=str)
-        )
+        rows = pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else _read_csv(data)
     except (ValueError, UnicodeDecodeError, OSError) as error:  # pandas' and Arrow's errors of a broken file
         raise InputError(
             f"is no file of crop statistics ({str(error).splitlines()[0]})", where=name, mend=_readable(name)
@@ -140,6 +171,17 @@ def _published(data: bytes, *, name: str) -> LongForm:
     if len(versions) > 1:
         raise InputError(f"NUTS versions are mixed: {versions}", where=name, mend="One version per file")
     return long_form(rows, nuts_version=versions[0] if versions else None, where=name)
+
+
+def _read_csv(data: bytes) -> pd.DataFrame:
+    """Any of our dialects, told by the first line."""
+    text = data.decode("utf-8-sig")
+    semicolon = ";" in text.partition("\n")[0]
+    rows = pd.read_csv(io.StringIO(text), dtype=str, sep=";" if semicolon else ",").map(unguarded)
+    if semicolon:
+        for column in (*workbook.numbers(rows.columns), VALUE):
+            rows[column] = rows[column].str.replace(",", ".", regex=False)
+    return rows
 
 
 def _readable(name: str) -> str:

@@ -28,12 +28,15 @@ COLUMNS: Final = (*DIMENSIONS, *MEASURED)
 AREAS: Final = {
     "OBS_VALUE": "estimate_ha", "STD_ERR": "se_ha", "CI95_LOW": "ci95_low_ha", "CI95_HIGH": "ci95_high_ha",
 }  # fmt: skip
-ATTRIBUTES: Final = ("UNIT_MEASURE", "CONCEPT", "BASIS", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
-"""STD_ERR and the interval in 1000 ha, CV a share of the value"""
+ATTRIBUTES: Final = ("UNIT_MEASURE", "CONCEPT", "BASIS", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV", "COMMENT_OBS")
+"""STD_ERR and the interval in 1000 ha, CV a share of the value; COMMENT_OBS says SIMULATION or nothing"""
 FIGURES: Final = ("OBS_VALUE", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
 DECIMALS: Final = 5
 """1000 ha with five decimals is 0.01 ha, as parcels are declared"""
 NOT_SIGNIFICANT: Final = "n"
+SIMULATION: Final = "simulation: nothing here was observed or declared"
+DIFFERS: Final = "d"
+"""flag of a simulated figure where a format has no room for words: definition differs"""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,15 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
     """Published rows, one season or several, in Eurostat's words.
 
     `rows`: season and STATISTIC_COLUMNS (areas in ha). Crops without an item of their own (`local:…`, sums such as
-    C1500+G3000) and items that the code list does not have are left out, counted by name. Raises InputError for a
-    region of another NUTS version, an unknown strucpro or flag, and a figure that is there twice.
+    C1500+G3000), items that the code list does not have, and regions that the register covers in part
+    (`partial_region`) are left out, counted by name. What is simulated (`simulated`) says so in COMMENT_OBS, and by
+    flag d where a figure is shown. Raises InputError for a region of another NUTS version, an unknown strucpro or flag,
+    and a figure that is there twice.
     """
     shown = masked(rows)
     kept, left_out = _with_item(shown)
+    kept = _whole(kept, left_out)
+    simulated = marked(kept, "simulated")
     regions = _words(kept["nuts_id"])
     vocabulary.check_regions(regions, nuts_version=nuts_version, where=where)
     table = pd.DataFrame({
@@ -79,12 +86,18 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
         "geo": regions,
         "TIME_PERIOD": _words(kept["season"]),
         **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
-        "OBS_FLAG": [_flag(text, where=where) for text in _words(kept["obs_flag"])],
+        "OBS_FLAG": [
+            _flag(text if not (made_up and value == value) or DIFFERS in text else text + DIFFERS, where=where)
+            for text, made_up, value in zip(
+                _words(kept["obs_flag"]), simulated, pd.to_numeric(kept["estimate_ha"]).astype(float), strict=True
+            )
+        ],
         "CONF_STATUS": [_status(text, where=where) for text in _words(kept["conf_status"])],
         "UNIT_MEASURE": vocabulary.measures()[vocabulary.AREA].unit,
         "CONCEPT": _words(kept["concept"]),
         "BASIS": _words(kept["basis"]),
         "CV": pd.to_numeric(kept["cv"]),
+        "COMMENT_OBS": np.where(simulated, SIMULATION, ""),
     })[[*COLUMNS, *ATTRIBUTES]]  # fmt: skip
     return LongForm(ordered(rounded(table, decimals=decimals), where=where), left_out)
 
@@ -163,6 +176,19 @@ def _with_item(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[LeftOut, dict[str
     count(left_out, LeftOut.NO_ITEM_OF_ITS_OWN, crops[own])
     count(left_out, LeftOut.UNKNOWN_CROP, crops[unknown])
     return rows[~(own | unknown)], left_out
+
+
+def marked(rows: pd.DataFrame, name: str) -> NDArray[np.bool_]:
+    """[rows] a mark (`simulated`, `partial_region`) as a table or a file of it has it; False where there is none."""
+    if name not in rows:
+        return np.zeros(len(rows), dtype=bool)
+    return np.array([str(value).lower() == "true" for value in rows[name]], dtype=bool)
+
+
+def _whole(rows: pd.DataFrame, left_out: dict[LeftOut, dict[str, int]]) -> pd.DataFrame:
+    partial = marked(rows, "partial_region")
+    count(left_out, LeftOut.PARTIAL_REGION, _words(rows["nuts_id"])[partial])
+    return rows[~partial]
 
 
 def _words(values: pd.Series[Any]) -> pd.Series[str]:

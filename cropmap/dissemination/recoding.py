@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from cropmap.dissemination.compare import BREAK
@@ -21,6 +22,7 @@ from cropmap.dissemination.vocabulary import check_regions
 from cropmap.errors import InputError
 from cropmap.schemas import Basis
 from cropmap.statistics.confidentiality import CONFIDENTIAL, HIDDEN
+from cropmap.statistics.precision import precision
 
 Weights = Mapping[str, Mapping[str, float]]
 """old region -> new region -> share of the old one, adding up to 1"""
@@ -95,11 +97,14 @@ def _joined(code: str, parts: list[tuple[float, dict[str, Any]]]) -> dict[str, A
     for name in ADDED:
         values = [share * part[name] for share, part in parts if not pd.isna(part[name])]
         row[name] = sum(values) if len(values) == len(parts) else None
-    if row["estimate_ha"] and row["se_ha"] is not None:
-        row["cv"] = row["se_ha"] / row["estimate_ha"]
+    if row["estimate_ha"] is not None and row["se_ha"] is not None:
+        cv, _ = precision(np.array([row["estimate_ha"]], float), np.array([row["se_ha"]], float))
+        row["cv"] = None if np.isnan(cv[0]) else float(cv[0])
     bases = {part["basis"] for _, part in parts}
     cut = any(share < 1 for share, _ in parts)
     letters = "".join(part["obs_flag"] for _, part in parts if isinstance(part["obs_flag"], str))
+    if "partial_region" in row:
+        row["partial_region"] = any(bool(part["partial_region"]) for _, part in parts)
     return row | {
         "basis": str(Basis.SYNTHETIC) if cut or len(bases) > 1 else bases.pop(),
         "obs_flag": "".join(sorted({*letters, BREAK})),

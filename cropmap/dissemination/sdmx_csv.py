@@ -24,6 +24,10 @@ from cropmap.schemas import LeftOut
 Version = Literal["1.0", "2.0"]
 INFORMATION: Final = "I"
 CV_DECIMALS: Final = 4
+LABEL: Final = ": "
+"""between a code and its label, in the header and in cells (SDMX-CSV field guide, `labels=both`)"""
+OPTIONAL: Final = ("OBS_FLAG", "CONF_STATUS")
+"""attributes that a table without flags or hidden figures does not have"""
 FIRST: Final = {"DATAFLOW": "1.0", "STRUCTURE": "2.0"}
 
 
@@ -57,7 +61,8 @@ def read(data: bytes, *, where: str) -> LongForm:
     numbers = range(2, len(lines) + 1)
     count(left_out, LeftOut.BROKEN_LINE, (f"line {n}" for n, fits in zip(numbers, whole, strict=True) if not fits))
     kept = [(n, line) for n, line, fits in zip(numbers, lines[1:], whole, strict=True) if fits]
-    texts = {name: [line[place] for _, line in kept] for name, place in places.items()}
+    texts = {name: [_code(line[place], name) for _, line in kept] for name, place in places.items()}
+    texts |= {name: [""] * len(kept) for name in OPTIONAL if name not in places}
     values, readable = parse_numbers(texts["OBS_VALUE"])
     count(left_out, LeftOut.NO_NUMBER, (f"line {kept[i][0]}" for i in np.flatnonzero(~readable)))
     rows = pd.DataFrame({**{name: texts[name] for name in DIMENSIONS}, "OBS_VALUE": values}, dtype=object)[readable]
@@ -78,18 +83,27 @@ def _column(values: pd.Series, name: str, *, decimals: int) -> Sequence[str]:
     return decimal_text(values.to_numpy(float), decimals=CV_DECIMALS if name == "CV" else decimals)
 
 
+def _code(text: str, name: str) -> str:
+    """Of a cell that was asked for with `labels=both` (`C1110: Common wheat`), the code; a figure as it is."""
+    return text if name == "OBS_VALUE" else text.partition(LABEL)[0]
+
+
 def _header(lines: Sequence[Sequence[str]], *, where: str) -> tuple[Sequence[str], dict[str, int]]:
-    """The header and where it has each of COLUMNS."""
-    header = lines[0] if lines else []
-    missing = [name for name in COLUMNS if name not in header]
+    """The header without labels, and where it has each of COLUMNS."""
+    header = [name.partition(LABEL)[0] for name in lines[0]] if lines else []
+    missing = [name for name in COLUMNS if name not in header and name not in OPTIONAL]
     if not header or header[0] not in FIRST or missing:
         what = f"lacks the columns {', '.join(missing)}" if missing else "begins with neither DATAFLOW nor STRUCTURE"
         raise InputError(what, where=where, mend=f"Needed: DATAFLOW or STRUCTURE, {', '.join(COLUMNS)}")
     if "ACTION" in header:
         place = header.index("ACTION")
-        other = {line[place] for line in lines[1:] if len(line) == len(header)} - {INFORMATION, "A", "R"}
+        other = {_code(line[place], "ACTION") for line in lines[1:] if len(line) == len(header)} - {
+            INFORMATION,
+            "A",
+            "R",
+        }
         if other:
             raise InputError(
                 f"ACTION {sorted(other)[0]!r} is no figure", where=where, mend="Ask for the data, not for changes"
             )
-    return header, {name: header.index(name) for name in COLUMNS}
+    return header, {name: header.index(name) for name in COLUMNS if name in header}

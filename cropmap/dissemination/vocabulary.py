@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from cropmap.errors import InputError
+from cropmap.sources.nuts_codes import EDITIONS, common_editions, editions_of, no_code
+from cropmap.statistics.crops import LOCAL
 
 FOLDER: Final = Path(__file__).parent
 ANNUAL: Final = "A"
@@ -25,16 +27,8 @@ HECTARES: Final = 1000.0
 CONF_STATUSES: Final = frozenset("CNP")
 HIDDEN_STATUSES: Final = frozenset("CP")
 """CONF_STATUS of a cell whose value is not shown; N is shown, to those inside"""
-NUTS_VERSIONS: Final = (2016, 2021, 2024)
-COUNTRIES: Final = frozenset({
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "EL", "ES", "FI", "FR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
-    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
-    "AL", "BA", "CH", "GE", "IS", "LI", "MD", "ME", "MK", "NO", "RS", "TR", "UA", "UK", "XK",
-})  # fmt: skip
-REGION: Final = re.compile(r"[A-Z]{2}[0-9A-Z]{0,3}")
 GEO: Final = re.compile(r"[A-Z]{2}[0-9A-Z_]*")
 """regions, and Eurostat's aggregates such as EU27_2020 and EL41_42"""
-FORMER_COUNTRIES: Final = {"GR": "EL", "GB": "UK"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +63,13 @@ def crop_items() -> dict[str, str]:
     return {row["crops"]: row["label"] or row["crops"] for row in _rows("crops.csv")}
 
 
+def crop_name(crop: str) -> str:
+    """What a published crop is called: an item, a sum of items (`C1500+G3000`), or a class without one (`local:…`)."""
+    if crop.startswith(LOCAL):
+        return crop.removeprefix(LOCAL).replace("_", " ")
+    return " + ".join(crop_items().get(item, item) for item in crop.split("+"))
+
+
 @cache
 def flag_meanings() -> dict[str, str]:
     """OBS_FLAG (lower case) and CONF_STATUS (upper case) -> meaning."""
@@ -95,14 +96,6 @@ def split_flags(text: str) -> tuple[str, str] | None:
     return "".join(dict.fromkeys(letter for letter in letters if letter not in CONF_STATUSES)), status
 
 
-@cache
-def _bounds() -> dict[str, tuple[int, int]]:
-    return {
-        row["nuts_id"]: (int(row["first"] or NUTS_VERSIONS[0]), int(row["last"] or NUTS_VERSIONS[-1]))
-        for row in _rows("nuts_versions.csv")
-    }
-
-
 def check_regions(codes: Iterable[str], *, nuts_version: int | None, where: str = "") -> None:
     """Raises InputError for what is no NUTS code, and for codes of another version than `nuts_version`.
 
@@ -111,30 +104,22 @@ def check_regions(codes: Iterable[str], *, nuts_version: int | None, where: str 
     """
     found = sorted(set(codes))
     for code in found:
-        if not REGION.fullmatch(code) or code[:2] not in COUNTRIES:
-            better = FORMER_COUNTRIES.get(code[:2])
-            raise InputError(
-                f"{code!r} is no NUTS code", where=where,
-                mend=f"Eurostat writes {better}{code[2:]}" if better else "Two letters of a country, then up to three",
-            )  # fmt: skip
-    possible = {code: _versions_of(code) for code in found}
+        if wrong := no_code(code):
+            raise InputError(wrong, where=where)
+    possible = {code: editions_of(code) for code in found}
     for code, versions in possible.items():
         if nuts_version is not None and nuts_version not in versions:
             raise InputError(
-                f"{code} is no region of NUTS {nuts_version}, but of {_words(versions)}", where=where,
+                f"{code} is no region of NUTS {nuts_version}, but of {_words(versions) or 'an earlier one'}",
+                where=where,
                 mend="Name the version that the table has, or recode it (docs/formats.md)",
             )  # fmt: skip
-    if not set(NUTS_VERSIONS).intersection(*possible.values()):
-        narrow = {code: versions for code, versions in possible.items() if len(versions) < len(NUTS_VERSIONS)}
+    if found and not common_editions(found):
+        narrow = {code: versions for code, versions in possible.items() if len(versions) < len(EDITIONS)}
         raise InputError(
             "NUTS versions are mixed: " + ", ".join(f"{code} ({_words(v)})" for code, v in list(narrow.items())[:6]),
             where=where, mend="Recode the older part first (docs/formats.md)",
         )  # fmt: skip
-
-
-def _versions_of(code: str) -> set[int]:
-    first, last = _bounds().get(code, (NUTS_VERSIONS[0], NUTS_VERSIONS[-1]))
-    return {version for version in NUTS_VERSIONS if first <= version <= last}
 
 
 def _words(versions: Iterable[int]) -> str:

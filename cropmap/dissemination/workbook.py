@@ -1,4 +1,4 @@
-"""XLSX for people: the published rows on one sheet, what they mean on another.
+"""XLSX for people: rows on one sheet, what they mean on another.
 
 Codes are written as text, figures as numbers; a hidden cell is empty. The same table gives the same bytes.
 """
@@ -20,7 +20,8 @@ STATISTICS: Final = "statistics"
 NOTES: Final = "notes"
 AREA_FORMAT: Final = "#,##0.00"
 FORMATS: Final = {"cv": "0.0 %", "n_parcels": "#,##0", "n_holdings": "#,##0", "season": "0", "level": "0",
-                  "nuts_version": "0", "obs_value": "#,##0.00000"}  # fmt: skip
+                  "nuts_version": "0", "obs_value": "#,##0.00000", "priority": "0.000",
+                  "declared_probability": "0.000", "right_probability": "0.000"}  # fmt: skip
 WIDTH: Final = 14
 SHEET_ROWS: Final = 1_048_575
 """below the header"""
@@ -31,10 +32,12 @@ def numbers(columns: Iterable[str]) -> list[str]:
     return [name for name in columns if _pattern(name)]
 
 
-def write(rows: pd.DataFrame, *, notes: Sequence[tuple[str, str]], made_at: datetime | None) -> bytes:
+def write(
+    rows: pd.DataFrame, *, notes: Sequence[tuple[str, str]], made_at: datetime | None, title: str = STATISTICS
+) -> bytes:
     """`rows` as the other table formats have them; `notes`: pairs of a word and what it says; `made_at` becomes the
-    document's date. Columns whose name ends in `_ha`, and those of FORMATS, are numbers. Raises InputError for more
-    than SHEET_ROWS."""
+    document's date, `title` the first sheet's name. Columns whose name ends in `_ha`, and those of FORMATS, are
+    numbers. Raises InputError for more than SHEET_ROWS."""
     if len(rows) > SHEET_ROWS:
         raise InputError(f"{len(rows):,} rows do not fit on a sheet", where="xlsx", mend="Write csv or parquet")
     sink = io.BytesIO()
@@ -42,7 +45,7 @@ def write(rows: pd.DataFrame, *, notes: Sequence[tuple[str, str]], made_at: date
     if made_at is not None:
         book.set_properties({"created": made_at.replace(tzinfo=None)})
     bold = book.add_format({"bold": True})
-    sheet = book.add_worksheet(STATISTICS)
+    sheet = book.add_worksheet(title)
     for place, name in enumerate(rows.columns):
         pattern = _pattern(name)
         sheet.set_column(place, place, WIDTH, book.add_format({"num_format": pattern}) if pattern else None)
@@ -54,7 +57,7 @@ def write(rows: pd.DataFrame, *, notes: Sequence[tuple[str, str]], made_at: date
     page = book.add_worksheet(NOTES)
     page.set_column(0, 0, 24)
     page.set_column(1, 1, 110)
-    for line, (word, said) in enumerate([*notes, *_vocabulary()]):
+    for line, (word, said) in enumerate([*notes, *(_vocabulary() if title == STATISTICS else [])]):
         page.write_string(line, 0, word, bold)
         page.write_string(line, 1, said)
     book.close()
@@ -79,5 +82,16 @@ def _vocabulary() -> list[tuple[str, str]]:
     return [
         *((f"flag {code}", meaning) for code, meaning in vocabulary.flag_meanings().items()),
         *((code, measures[code].label) for code in (vocabulary.AREA, vocabulary.MAIN_AREA)),
+        (
+            "basis",
+            "how the area came about: register (declared), model_assisted (the map, corrected by what it gets "
+            "wrong), synthetic (from other regions or crops, or put together)",
+        ),
+        ("declared_ha, mapped_ha", "area by declarations, and by the model's map"),
+        ("estimate_ha", "the published area: corrected for what the map gets wrong"),
+        ("se_ha", "standard error of estimate_ha"),
+        ("ci95_low_ha, ci95_high_ha", "ends of the interval that holds the true area with 95 % confidence"),
+        ("cv", "coefficient of variation: se_ha / estimate_ha"),
+        ("conf_status", "C: confidential, every figure of the row is empty; N: not for publication"),
         ("SA, MA, HA, PA", "concept: sown, main, harvested, production area (EU 2023/1538)"),
     ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.evidence.bands import Band
-from cropmap.evidence.canvas import Canvas, Points
+from cropmap.evidence.canvas import Canvas, Points, measure
 from cropmap.evidence.sheet import RunFacts, Sheet
 from cropmap.evidence.words import band_words, crop_words, day_words
 
@@ -28,7 +28,12 @@ LOWEST, HIGHEST = -0.1, 1.0
 """the same axis on every page, so that pages can be laid side by side"""
 TICKS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 LABEL_WIDTH: Final = 206.0
-LABEL_GAP: Final = 30.0
+LABEL_INDENT: Final = 16.0
+LABEL_TEXT_WIDTH: Final = LABEL_WIDTH - LABEL_INDENT - 4
+LABEL_GAP: Final = 5.0
+LINE: Final = 13.0
+"""from one line of a label to the next"""
+ELLIPSIS: Final = "…"
 STRIP_HEIGHT: Final = 40.0
 DASHES: Final = (7.0, 4.0)
 CUT_DAYS: Final = 20
@@ -182,23 +187,48 @@ def _labels(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
     if len(value):
         named.append((float(axes.y(value[-1])), "this parcel", f"{len(value)} clear dates", INK))
     named.sort()
-    places = _apart([one[0] for one in named], lowest=axes.box.y + 10, highest=axes.box.y + axes.box.height - 12)
+    labels = [
+        [*((line, 12.0, colour) for line in wrapped(heading, LABEL_TEXT_WIDTH, size=12, bold=True)),
+         *((line, 10.0, QUIET) for line in wrapped(detail, LABEL_TEXT_WIDTH, size=10))]
+        for _, heading, detail, colour in named
+    ]  # fmt: skip
+    places = _apart(
+        [one[0] for one in named], [LINE * len(label) + LABEL_GAP for label in labels],
+        lowest=axes.box.y + 10, highest=axes.box.y + axes.box.height,
+    )  # fmt: skip
     right = axes.box.x + axes.box.width
-    for y, (end, heading, detail, colour) in zip(places, named, strict=True):
-        canvas.line(np.array([[right + 2, end], [right + 12, y]]), stroke=colour)
-        canvas.text(right + 16, y + 3, heading, size=12, fill=colour, bold=True)
-        canvas.text(right + 16, y + 16, detail, size=10, fill=QUIET)
+    for y, label, (end, _, _, stroke) in zip(places, labels, named, strict=True):
+        canvas.line(np.array([[right + 2, end], [right + 12, y]]), stroke=stroke)
+        for number, (line, size, colour) in enumerate(label):
+            canvas.text(right + LABEL_INDENT, y + 3 + LINE * number, line, size=size, fill=colour, bold=size > 10)
 
 
-def _apart(wanted: list[float], *, lowest: float, highest: float) -> list[float]:
-    """Ascending places as near to the wanted ones as a gap between them lets."""
+def wrapped(text: str, width: float, *, size: float, bold: bool = False) -> list[str]:
+    """The text in lines that are no wider; a single word that is too long ends in an ellipsis."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and measure(longer, size=size, bold=bold) <= width:
+            lines[-1] = longer
+            continue
+        while measure(word, size=size, bold=bold) > width and len(word) > 1:
+            word = word.removesuffix(ELLIPSIS)[:-1] + ELLIPSIS
+        lines.append(word)
+    return lines
+
+
+def _apart(wanted: list[float], heights: list[float], *, lowest: float, highest: float) -> list[float]:
+    """Ascending places as near to the wanted ones as the labels' heights let, none below `highest` if they fit."""
     places: list[float] = []
-    for y in wanted:
-        places.append(max(y, lowest, places[-1] + LABEL_GAP if places else lowest))
-    over = max((places[-1] - highest) if places else 0, 0)
+    end = lowest
+    for y, height in zip(wanted, heights, strict=True):
+        places.append(max(y, end))
+        end = places[-1] + height
+    limit = highest
     for i in range(len(places) - 1, -1, -1):  # push back up what left the box
-        limit = highest - LABEL_GAP * (len(places) - 1 - i)
-        places[i] = min(places[i], limit) if over else places[i]
+        limit -= heights[i]
+        places[i] = min(places[i], max(limit, lowest))
+        limit = places[i]
     return places
 
 

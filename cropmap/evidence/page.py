@@ -31,10 +31,13 @@ body{margin:0;background:#fff;color:#1a1a1a;font:15px/1.5 system-ui,sans-serif}
 main{max-width:920px;margin:0 auto;padding:24px 20px 40px}
 h1{font-size:26px;line-height:1.25;margin:2px 0 10px}h2{font-size:16px;margin:22px 0 6px}
 p{margin:0 0 8px;max-width:78ch}.quiet{color:#5f6b73;font-size:13px}.warn{font-weight:600}
-.pair{display:flex;flex-wrap:wrap;gap:28px}.pair>*{flex:1 1 380px}svg{width:100%;height:auto;display:block}
+.pair{display:flex;flex-wrap:wrap;gap:28px}.pair>*{flex:1 1 380px;min-width:0}svg{width:100%;height:auto;display:block}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:4px 10px 4px 0;vertical-align:top;
 border-bottom:1px solid #e6eaed;font-weight:400}th{color:#5f6b73}td.n{text-align:right}thead th button{font:inherit;
 color:inherit;background:none;border:0;padding:0;cursor:pointer;text-decoration:underline}
+td,h1,p{overflow-wrap:anywhere}.list{overflow-x:auto}.list td,.list th{overflow-wrap:normal}
+@media (max-width:700px){main{padding:16px 12px}.pair>*{flex-basis:100%}.list td:nth-child(n+6):nth-child(-n+7),
+.list th:nth-child(n+6):nth-child(-n+7){display:none}.list td,.list th{padding-right:6px;font-size:13px}}
 figure{margin:0}figcaption{color:#5f6b73;font-size:13px;margin-top:4px}
 @media print{main{padding:0}h2{break-after:avoid}figure{break-inside:avoid}}
 """
@@ -171,7 +174,7 @@ def overview(rendered: Sequence[Rendered], *, heading: str, notes: Sequence[str]
     columns = ("priority, ha", "P(right)", "parcel", "declared", "predicted", "area, ha", "region", "season")
     head = "".join(f"<th><button>{name}</button></th>" for name in columns)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(one.row for one in rendered)}</tbody></table>"
-    body = f"<h1>{escape(heading)}</h1>{''.join(_paragraph(text) for text in notes)}{table}"
+    body = f"<h1>{escape(heading)}</h1>{''.join(_paragraph(text) for text in notes)}<div class='list'>{table}</div>"
     return _document(heading, f"<main>{body}</main><script>{SORT}</script>")
 
 

@@ -1,14 +1,14 @@
 """A legend maps a national crop code to a model class and to its Eurostat crop.
 
-Tables stand beside this file as CSV, or anywhere an agency keeps its own: columns `crop_code, crop_name, crop,
-eurostat_code, inseparable_group`, and where the agency keeps them `hcat3_code, hcat3_name`. A code with an empty
-`crop` is known but not mapped (its parcels are declared area, and `not_assessable`); a code that is not listed at all
-is unknown (its row is rejected and counted). `cropmap.legends.hcat3` makes one from a country's code list.
+Tables stand beside this file as CSV, or anywhere an agency keeps its own, also as XLSX (`cropmap.sheets`): columns
+`crop_code, crop_name, crop, eurostat_code, inseparable_group`, and where the agency keeps them `hcat3_code,
+hcat3_name`. A code with an empty `crop` is known but not mapped (its parcels are declared area, and `not_assessable`);
+a code that is not listed at all is unknown (its row is rejected and counted). `cropmap.legends.hcat3` makes one from a
+country's code list.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,8 +17,10 @@ from typing import Final
 
 from cropmap.errors import ConfigurationError
 from cropmap.provenance import content_hash
+from cropmap.sheets import read_sheet
 
 COLUMNS: Final = ("crop_code", "crop_name", "crop", "eurostat_code", "inseparable_group")
+OPTIONAL: Final = ("hcat3_code", "hcat3_name")
 FOLDER: Final = Path(__file__).parent
 
 
@@ -57,12 +59,14 @@ class Legend:
                 where="legend",
                 mend=f"Built in are: {known}",
             )
-        text = path.read_text(encoding="utf-8-sig")
-        rows = csv.DictReader(text.splitlines())
-        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        sheet = read_sheet(path)
+        missing = [name for name in COLUMNS if sheet.find(name) is None]
         if missing:
-            raise ConfigurationError(f"missing columns {sorted(missing)}", where=str(path), mend=f"Needed: {COLUMNS}")
-        return cls(path.stem, _entries(rows, where=str(path)), content_hash(text))
+            raise ConfigurationError(
+                f"missing columns {', '.join(missing)}", where=str(path), mend=f"Needed: {', '.join(COLUMNS)}"
+            )
+        entries = _entries(sheet.columns((*COLUMNS, *OPTIONAL)), where=str(path))
+        return cls(path.stem, entries, content_hash(sheet.text))
 
     @cached_property
     def by_code(self) -> dict[str, LegendEntry]:
@@ -107,23 +111,25 @@ class Legend:
         return tuple(sorted({e.eurostat_code for e in self.entries if e.crop == crop and e.eurostat_code}))
 
 
-def _entries(rows: Iterable[dict[str, str]], *, where: str) -> tuple[LegendEntry, ...]:
+def _entries(rows: Iterable[tuple[int, Mapping[str, str]]], *, where: str) -> tuple[LegendEntry, ...]:
     entries: dict[str, LegendEntry] = {}
-    for number, row in enumerate(rows, start=2):
-        code = (row["crop_code"] or "").strip()
+    for number, row in rows:
+        code = row["crop_code"]
         if not code or code in entries:
             raise ConfigurationError(
                 f"line {number}: crop_code {code!r} is {'twice in the table' if code else 'empty'}",
                 where=where,
             )
-        crop = row["crop"].strip() or None
+        crop = row["crop"] or None
         entries[code] = LegendEntry(
             crop_code=code,
-            crop_name=row["crop_name"].strip(),
+            crop_name=row["crop_name"],
             crop=crop,
-            eurostat_code=row["eurostat_code"].strip() or None,
-            inseparable_group=row["inseparable_group"].strip() or (crop or ""),
-            hcat3_code=(row.get("hcat3_code") or "").strip() or None,
-            hcat3_name=(row.get("hcat3_name") or "").strip() or None,
+            eurostat_code=row["eurostat_code"] or None,
+            inseparable_group=row["inseparable_group"] or (crop or ""),
+            hcat3_code=row["hcat3_code"] or None,
+            hcat3_name=row["hcat3_name"] or None,
         )
+    if not entries:
+        raise ConfigurationError("lists no code", where=where, mend="One line per code below the names of the columns")
     return tuple(entries.values())

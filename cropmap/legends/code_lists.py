@@ -6,7 +6,6 @@ The lists are CC BY-SA and change every year, so that the agency keeps its own c
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Final
 
 from cropmap.errors import ConfigurationError
 from cropmap.provenance import content_hash
+from cropmap.sheets import read_sheet
 
+LISTED: Final = ("original_code", "original_name")
 HCAT3_DIGITS: Final = 10
 
 
@@ -61,32 +62,27 @@ def hcat3_code(text: str, *, where: str) -> str:
 
 def read_code_list(path: Path) -> CodeList:
     """Raises ConfigurationError where the file is no such list."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError("is not UTF-8", where=str(path), mend="Save it as UTF-8") from error
-    header = text.split("\n", 1)[0]
-    rows = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count))
-    names = set(rows.fieldnames or ())
-    if "HCAT3_code" not in names or not names & {"original_code", "original_name"}:
+    sheet = read_sheet(path)
+    names = {name for name in (*LISTED, "HCAT3_code") if sheet.find(name) is not None}
+    if "HCAT3_code" not in names or not names & set(LISTED):
         raise ConfigurationError(
             "is no code list", where=str(path),
             mend="Needed: HCAT3_code, and original_code or original_name (the columns of EuroCrops' tables)",
         )  # fmt: skip
-    entries = [_entry(row, number, where=str(path)) for number, row in enumerate(rows, start=2)]
+    rows = sheet.columns((*LISTED, "HCAT3_code", "HCAT3_name"))
+    entries = [_entry(row, number, where=str(path)) for number, row in rows]
     kept, contradicting = _unique(entry for entry in entries if entry.code)
-    return CodeList(path.stem, kept, contradicting, content_hash(text))
+    if not kept:
+        raise ConfigurationError("lists no code that can be used", where=str(path), mend="One line per code")
+    return CodeList(path.stem, kept, contradicting, content_hash(sheet.text))
 
 
-def _entry(row: dict[str, str], number: int, *, where: str) -> ListedCode:
-    name = " ".join((row.get("original_name") or "").split())
-    hcat3 = (row.get("HCAT3_code") or "").strip()
+def _entry(row: Mapping[str, str], number: int, *, where: str) -> ListedCode:
+    name = " ".join(row["original_name"].split())
+    hcat3 = row["HCAT3_code"]
     if hcat3:
         hcat3_code(hcat3, where=f"{where}, line {number}")
-    return ListedCode((row.get("original_code") or "").strip() or name, name, hcat3 or None,
-                      (row.get("HCAT3_name") or "").strip())  # fmt: skip
+    return ListedCode(row["original_code"] or name, name, hcat3 or None, row["HCAT3_name"])
 
 
 def _unique(entries: Iterable[ListedCode]) -> tuple[tuple[ListedCode, ...], tuple[str, ...]]:

@@ -24,6 +24,7 @@ from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
 from cropmap.schemas import OBSERVATION_SCHEMA
 from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.plain_text import object_part
 from cropmap.store import Store
 
 ROW_GROUP: Final = 16_384
@@ -50,7 +51,7 @@ OBSERVATION_TABLE_SCHEMA: Final = pa.schema(
 
 
 def observation_name(agency: str, season_year: int, tile: str, item_id: str) -> str:
-    return f"observations/{agency}/{season_year}/{tile}/{item_id}.parquet"
+    return f"observations/{agency}/{season_year}/{tile}/{object_part(item_id)}.parquet"
 
 
 def earlier_name(name: str, parcel_set: str) -> str:

@@ -5,20 +5,21 @@ Every failure of a file becomes a SceneError that names it. Values are never sca
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
-from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import RasterioError
-from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.signing import SIGNER, without_signatures
 
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
@@ -33,8 +34,8 @@ GDAL_OPTIONS: Final = {
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
-DRIVERS: Final = ("GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEG2000")
-"""GeoTIFF (a COG is one) and JPEG 2000, whichever decoder GDAL has. All others may refer to other files and hosts."""
+REFUSED: Final = re.compile(r"response code: 40[1349]|AWS_SECRET_ACCESS_KEY|AccessDenied|InvalidAccessKeyId")
+KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
 ALIGNMENT_TOLERANCE: Final = 1e-3
 """pixels; catalogues and files write origins with rounding, half a millimetre is none"""
 
@@ -64,7 +65,7 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
                 if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
                     raise SceneError(
                         f"holds {source.dtypes[0]}, not digital numbers",
-                        reason=QuarantineReason.UNREADABLE_FILE, where=href,
+                        reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
                     )  # fmt: skip
                 if not window.size:
                     return np.empty((0, 0), source.dtypes[0])
@@ -75,22 +76,30 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
             raise _unreadable(error, href) from error
 
 
-@ensure_env_with_credentials  # type: ignore[untyped-decorator]
-def _opened(href: str) -> DatasetReader:
-    """As rasterio.open, which takes a single driver only. Overviews and masks are never asked for: a file may name
-    others for them."""
-    return DatasetReader(href, driver=list(DRIVERS), sharing=False)
+def _opened(href: str) -> rasterio.DatasetReader:
+    """The file by the driver of its ending alone: another driver would follow what the file refers to."""
+    return rasterio.open(SIGNER.opened(href), driver=_driver(href))
+
+
+def _driver(href: str) -> str:
+    return "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
 
 
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:
     epsg = _epsg(source.crs)
     if epsg is None:
         raise SceneError(
-            "has no coordinate reference system with an EPSG code", reason=QuarantineReason.WRONG_CRS, where=href
+            "has no coordinate reference system with an EPSG code",
+            reason=QuarantineReason.WRONG_CRS,
+            where=without_signatures(href),
         )
     transform = tuple(float(c) for c in source.transform[:6])
     if transform[1] or transform[3] or transform[0] <= 0 or transform[4] >= 0:
-        raise SceneError(f"is not north-up: transform {transform}", reason=QuarantineReason.WRONG_GRID, where=href)
+        raise SceneError(
+            f"is not north-up: transform {transform}",
+            reason=QuarantineReason.WRONG_GRID,
+            where=without_signatures(href),
+        )
     a, b, c, d, e, f = transform
     return Grid(epsg=epsg, transform=(a, b, c, d, e, f), width=source.width, height=source.height)
 
@@ -103,26 +112,32 @@ def _check_grid(found: Grid, expected: Grid, href: str) -> None:
     if found.epsg != expected.epsg:
         raise SceneError(
             f"is in EPSG:{found.epsg}, the tile in EPSG:{expected.epsg}",
-            reason=QuarantineReason.WRONG_CRS, where=href,
+            reason=QuarantineReason.WRONG_CRS, where=without_signatures(href),
         )  # fmt: skip
     shift = np.abs(np.subtract(found.transform, expected.transform)).max() / expected.transform[0]
     if (found.width, found.height) != (expected.width, expected.height) or shift > ALIGNMENT_TOLERANCE:
         raise SceneError(
             f"has {found.width} x {found.height} pixels from {found.transform}, "
             f"the tile {expected.width} x {expected.height} from {expected.transform}",
-            reason=QuarantineReason.WRONG_GRID, where=href,
+            reason=QuarantineReason.WRONG_GRID, where=without_signatures(href),
         )  # fmt: skip
 
 
 def _unreadable(error: RasterioError, href: str) -> SceneError:
     path = href.removeprefix("file://")
     if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
-        return SceneError("the file does not exist", reason=QuarantineReason.MISSING_BAND, where=href)
-    return SceneError(f"cannot be read ({_one_line(error)})", reason=QuarantineReason.UNREADABLE_FILE, where=href)
+        return SceneError(
+            "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
+        )
+    why = _one_line(error)
+    return SceneError(
+        f"cannot be read ({why})", reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
+        mend=KEYS_WANTED if REFUSED.search(why) else "",
+    )  # fmt: skip
 
 
 def _one_line(error: BaseException) -> str:
     """The innermost message: rasterio says "Read failed. See previous exception for details."."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split())
+    return without_signatures(" ".join(str(error).split()))

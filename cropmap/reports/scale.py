@@ -37,13 +37,19 @@ class Scale:
         )
 
 
+SMALLEST: Final = 0.01
+"""a narrower step is below what any figure of the page shows"""
+
+
 def scale(values: Sequence[float]) -> Scale:
-    """The smallest round step with which the classes reach the largest value, or COVERED of MANY values."""
+    """The smallest round step, from SMALLEST on, with which the classes reach the largest value, or COVERED of MANY
+    values."""
     largest = max(values, default=0.0)
     if not largest > 0:
         return Scale(1.0, open_end=False)
     reached = float(np.quantile(values, COVERED)) if len(values) >= MANY else largest
     least = (reached if reached > 0 else largest) / len(COLOURS)
+    least = max(least, SMALLEST)
     power = 10.0 ** math.floor(math.log10(least))
     step = next(power * one for one in ROUND if power * one >= least * (1 - 1e-9))
     return Scale(step, open_end=largest > step * len(COLOURS) * (1 + 1e-9))

@@ -7,8 +7,9 @@ acquisition is in memory at a time. Fields are rectangles, and a cloud covers a 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -71,8 +72,8 @@ def simulate_observations(
         land = lay_out(parcels=parcels, seed=seed, irregular=False)
         population = settle(land.region, seed=seed, wrong_share=wrong_share)
         _write_register(out, land, population, seed=seed)
-        prefix, parcel_set = observation_name(agency, season, "{tile}", "{item_id}"), value_hash(arguments)
-        written = _write_observations(store, prefix, parcel_set, land, population, plan, seed=seed)
+        name, parcel_set = partial(observation_name, agency, season), value_hash(arguments)
+        written = _write_observations(store, name, parcel_set, land, population, plan, seed=seed)
         figures = {
             "parcels": parcels,
             "holdings": int(population.holding.max()) + 1,
@@ -95,17 +96,17 @@ def _write_register(out: Path, land: Landscape, population: Population, *, seed:
 
 
 def _write_observations(
-    store: Store, name: str, parcel_set: str, land: Landscape, population: Population, plan: tuple[Pass, ...],
-    *, seed: int,
+    store: Store, name: Callable[[str, str], str], parcel_set: str, land: Landscape, population: Population,
+    plan: tuple[Pass, ...], *, seed: int,
 ) -> int:  # fmt: skip
-    """One file per tile and pass; `name` has places for tile and item_id. Returns the number of files."""
+    """One file per tile and pass; `name` is of tile and item_id. Returns the number of files."""
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
     ids = np.array([f"{number:07d}" for number in range(1, len(land.fields) + 1)], object)
     wanted = {}
     for one in plan:
         for tile in one.tiles:
             scene = Scene(one, tile, one.baseline)
-            file = name.format(tile=tile, item_id=scene.item_id)
+            file = name(tile, scene.item_id)
             if not _is_written(store, file, parcel_set):
                 wanted[one.number, tile] = scene, file
     with Counter("simulate", total=len(wanted), unit="acquisitions") as counter:

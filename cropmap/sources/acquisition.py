@@ -30,6 +30,10 @@ class BandAsset:
     """DN without a measurement; never scaled"""
     resolution_m: int
     """pixel size of this file in metres"""
+    checksum: str | None = None
+    """multihash of the file, hexadecimal (STAC file extension); None where the item does not say"""
+    size: int | None = None
+    """bytes of the file; None where the item does not say"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Acquisition:
     """data footprint, EPSG:4326; the bbox as polygon where the item has no geometry"""
     assets: Mapping[str, BandAsset] = field(hash=False)
     """by band: every name of `schemas.BANDS`, and SCL"""
+    generated_at: datetime | None = None
+    """UTC, when the provider processed the product, to the second; None where the item does not say"""
 
     @property
     def day(self) -> date:
@@ -65,16 +71,20 @@ class Acquisition:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, for a jsonb column or `json.dumps`."""
-        return {**asdict(self), "sensed_at": self.sensed_at.isoformat(), "bbox": list(self.bbox)}
+        generated_at = self.generated_at.isoformat() if self.generated_at else None
+        times = {"sensed_at": self.sensed_at.isoformat(), "generated_at": generated_at}
+        return {**asdict(self), **times, "bbox": list(self.bbox)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Acquisition:
         """The inverse of `to_json`, exactly."""
         west, south, east, north = record["bbox"]
+        generated_at = record.get("generated_at")  # a ledger of an earlier version has none
         return cls(
             **{
                 **record,
                 "sensed_at": datetime.fromisoformat(record["sensed_at"]),
+                "generated_at": datetime.fromisoformat(generated_at) if generated_at else None,
                 "bbox": (west, south, east, north),
                 "assets": {band: BandAsset(**asset) for band, asset in record["assets"].items()},
             }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -25,12 +25,12 @@ Role = Literal["parcel_id", "crop_code", "crop_name", "area", "holding_id"]
 
 CROP: Final = re.compile(
     r"crop|cult|cul_|kult|gewas|gws|afg|snar|schlagnut|plod|grdkod|lnf|nutz|product|prod_|ugdym|poljop|ro[sś]lin|upraw"
-    r"|növény|kood|kasv|pas[ei]|usev|vrsta|raba|kmet|uso_|utiliz|destin|especie|codnut|code_bez|fruit_type|ec_",
+    r"|növény|kood|kasv|pas[ei]|usev|vrsta|raba|kmet|uso_|utiliz|destin|especie|codnut|code_bez|fruit_type|ec_|specific_?land_?use|specificvalue",
     re.IGNORECASE,
 )
-CODE: Final = re.compile(r"kod|cod|code|nr$|_nr|num|typ|id$|_id|sifra", re.IGNORECASE)
+CODE: Final = re.compile(r"kod|cod|code|nr$|_nr|num|typ|id$|_id|sifra|href$", re.IGNORECASE)
 NAME: Final = re.compile(
-    r"name|nam$|nimi|naziv|bez|desc|opis|libel|label|nombre|nome|tekst|text|lang|trans", re.IGNORECASE
+    r"name|nam$|nimi|naziv|bez|desc|opis|libel|label|nombre|nome|tekst|text|lang|trans|title$", re.IGNORECASE
 )
 IDENTIFIER: Final = re.compile(r"ident|_id$|^id|uuid", re.IGNORECASE)
 PARCEL: Final = re.compile(
@@ -137,10 +137,11 @@ def _share(values: pd.Series[Any], weights: np.ndarray[Any, Any], matcher: Match
 
 
 def candidates(
-    attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: Areas
+    attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: Areas, *, links: Collection[str] = ()
 ) -> dict[Role, list[Candidate]]:
-    """At most SHOWN per role, best first."""
-    names = _crops(attributes, columns)
+    """At most SHOWN per role, best first. `links`: columns whose values are the last parts of links, which are codes
+    however long they are."""
+    names = _crops(attributes, columns, links)
     found: dict[Role, list[Candidate]] = {
         "parcel_id": _parcel_ids(attributes, columns),
         **names,
@@ -153,12 +154,14 @@ def candidates(
 # --- crops -------------------------------------------------------------------------------------------------------
 
 
-def _crops(attributes: pd.DataFrame, columns: Sequence[ColumnFacts]) -> dict[Role, list[Candidate]]:
+def _crops(
+    attributes: pd.DataFrame, columns: Sequence[ColumnFacts], links: Collection[str]
+) -> dict[Role, list[Candidate]]:
     rows = len(attributes)
     few = [c for c in columns if c.filled and c.distinct <= min(max(50, rows / 2), MAX_CROPS)
            and not c.decimals and not c.dates]  # fmt: skip
-    texts = [c for c in few if c.letters > 0.9 and c.length >= 4]
-    codes = [c for c in few if c.length <= 12 and not (c in texts and c.length > 7)]
+    texts = [c for c in few if c.letters > 0.9 and c.length >= 4 and c.name not in links]
+    codes = [c for c in few if c.name in links or (c.length <= 12 and not (c in texts and c.length > 7))]
     pairs = {(c.name, t.name) for c in codes for t in texts if c is not t and _one_name(attributes, c, t)}
     known = {c.name for c in [*codes, *texts] if _is_crop(c)}
     found: dict[Role, list[Candidate]] = {}

@@ -1,13 +1,14 @@
 """Crop declarations: a file of an agency in, accepted declarations and counted rejections out.
 
-A row is accepted, or it is rejected with one reason code; the two always add up to the rows of the file.
+A row is accepted, part of an accepted parcel of several rows, or rejected with one reason code; the three always add up
+to the rows of the file.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,12 @@ import shapely
 from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend, LegendEntry
 from cropmap.legends.matching import blanks
-from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, REJECTION_COLUMNS, RejectReason
+from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
 from cropmap.sources import outlines
 from cropmap.sources.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
+from cropmap.sources.identifiers import placeholders, stands_for_nothing
 from cropmap.sources.numbers import read_areas
+from cropmap.sources.parts import find_parts
 from cropmap.sources.profiles import Profile, Values
 from cropmap.sources.vector_files import RawRows, read_rows, read_table, source_hash
 from cropmap.sources.vector_formats import FEATURE_ID
@@ -34,6 +37,9 @@ log = logging.getLogger(__name__)
 JOIN: Final = "+"
 """`blockid+skiftesbet`: two columns that identify a parcel together, joined by a hyphen."""
 HECTARES_PER_UNIT: Final = {"ha": 1.0, "m2": 1e-4}
+PART: Final = "part"
+"""in the place of a reason, of a row that is part of an earlier row's parcel"""
+REPEATED_COLUMNS: Final = ("row_number", "parcel_id", "crop_code", "kept_row", "kept_crop_code", "area_ha")
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,29 @@ class Declarations:
     """DECLARATION_COLUMNS, EPSG:4326, 2-D, sorted by parcel_id; parcel_id is unique; crop_code as the legend has it"""
     rejected: pd.DataFrame
     """REJECTION_COLUMNS, sorted by row_number"""
+    merged_parts: pd.DataFrame
+    """row_number, first_row, parcel_id of the rows that are parts of an accepted parcel, beside its first row"""
+    notices: pd.DataFrame
+    """NOTICE_COLUMNS: what was done to accepted rows"""
+    repeated: pd.DataFrame
+    """REPEATED_COLUMNS: rejected rows whose identifier or outline an accepted row has already"""
+    source_file: str
     source_hash: str
     row_count: int
-    """accepted + rejected"""
+    """accepted + merged + rejected"""
     codes: CodeReport
     """how codes were found, and those that were not, with rows and area"""
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole: its CRS, that it is a part"""
+
+    @property
+    def merged(self) -> int:
+        return len(self.merged_parts)
+
+    def with_parts(self, parcels: pd.DataFrame) -> pd.DataFrame:
+        """`parcels` (row_number, parcel_id) and the rows that are parts of them."""
+        parts = self.merged_parts[self.merged_parts["first_row"].isin(parcels["row_number"])]
+        return pd.concat([parcels, parts[["row_number", "parcel_id"]]]).sort_values("row_number", ignore_index=True)
 
 
 def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declarations:
@@ -57,25 +81,37 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     """
     parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
-    raw = read_rows(
-        path, [*names, *profile.exclude], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(path, [*names, *profile.exclude], profile)
     text = _text(raw, parts, profile, path)
     found = find_codes(text["crop_code"], text["crop_name"], legend)
+    nobody = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
+    text["holding_id"] = text["holding_id"].where(nobody.isna(), None)
     rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit])
     no_crop = _excluded(raw.attributes, profile.exclude)
     _check(rows, raw, found, no_crop)
-    accepted, crops = rows["reason"].isna(), no_crop.isna()
+    accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
     return Declarations(
         accepted=_accepted(rows[accepted], raw.crs),
-        rejected=_rejected(rows[~accepted], path.name),
+        rejected=_rejected(rows[~accepted & ~merged], path.name),
+        merged_parts=pd.DataFrame(rows.loc[merged, ["row_number", "first_row", "parcel_id"]]),
+        notices=_notices(rows, nobody, path.name),
+        repeated=_repeated(rows),
+        source_file=path.name,
         source_hash=source_hash(path),
         row_count=len(rows),
         codes=report(
             text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
             FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
         ),
+        notes=raw.notes,
+    )  # fmt: skip
+
+
+def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
+    """The rows of the file as the profile says that they are to be read. Raises DeclarationFileError."""
+    return read_rows(
+        path, columns, layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column, encoding=profile.encoding,
+        member=profile.member, axis_order=profile.axis_order, allow_partial=profile.allow_partial,
     )  # fmt: skip
 
 
@@ -83,14 +119,32 @@ def own_codes(path: Path, profile: Profile) -> Legend:
     """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
     parts = _column_parts(profile.columns, where=str(path))
     role = "crop_code" if "crop_code" in parts else "crop_name"
-    raw = read_rows(
-        path, parts[role], layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(path, parts[role], profile.model_copy(update={"allow_partial": True}))
     codes = _text(raw, {role: parts[role]}, profile.model_copy(update={"translation": None}), path)[role]
     return Legend(
         "the file's own codes", tuple(LegendEntry(code, "", None, None, "") for code in codes.dropna().unique()), ""
     )
+
+
+def declared_codes(path: Path, profile: Profile) -> pd.DataFrame:
+    """crop_code, crop_name, rows, area_ha: one row per code (or name, where the file has no codes) of the rows that the
+    profile does not exclude; of several names the most frequent."""
+    parts = {role: names for role, names in _column_parts(profile.columns, where=str(path)).items() if "crop" in role}
+    columns = [*(name for names in parts.values() for name in names), *profile.exclude]
+    raw = profiled_rows(path, columns, profile.model_copy(update={"allow_partial": True}))
+    text = _text(raw, parts, profile.model_copy(update={"translation": None}), path)
+    table = pd.DataFrame({
+        "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"], "crop_name": text["crop_name"],
+        "area_ha": outlines.area_ha(outlines.repair(raw.geometry)[0], raw.crs),
+    })[_excluded(raw.attributes, profile.exclude).isna()].dropna(subset="crop_code")  # fmt: skip
+    names = table.groupby("crop_code")["crop_name"].agg(_most_frequent)
+    counted = table.groupby("crop_code").agg(rows=("area_ha", "size"), area_ha=("area_ha", "sum")).reset_index()
+    name = names.reindex(counted["crop_code"]).to_numpy(object)
+    return counted.assign(crop_name=pd.Series(name, dtype=object).where(pd.notna(name), None))
+
+
+def _most_frequent(names: pd.Series[Any]) -> Any:
+    return next(iter(names.value_counts().index), None)
 
 
 def _column_parts(columns: Mapping[str, str], *, where: str) -> dict[str, list[str]]:
@@ -160,6 +214,8 @@ def _rows(
             "shape": pd.Series(shapes, dtype=object),
             "reason": nothing,
             "detail": nothing,
+            "first_row": np.arange(1, len(nothing) + 1),
+            "kept_row": 0,
         }
     )
 
@@ -185,25 +241,66 @@ def _declared_ha(text: pd.Series[Any], drawn_ha: outlines.Areas, hectares_per_un
 def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Series[Any]) -> None:
     """Fills `reason` and `detail`; the first reason that applies stays.
 
-    Duplicates are looked for last, among rows that are otherwise good: the first of them is kept, so that a broken
-    row never pushes out a good one.
+    Parts of one parcel are put together before areas are compared. Duplicates are looked for last, among rows that are
+    otherwise good: the first of them is kept, so that a broken row never pushes out a good one.
     """
     no_shape = pd.Series(shapely.is_missing(raw.geometry) | shapely.is_empty(raw.geometry)) & ~rows["hopeless"]
     unusable = pd.Series(raw.unusable, dtype=object)
     _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
     _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
     _reject(rows, rows["parcel_id"].isna(), RejectReason.MISSING_PARCEL_ID, "")
+    nameless = _nameless(rows["parcel_id"])
+    _reject(rows, nameless, RejectReason.MISSING_PARCEL_ID, rows["parcel_id"].map("{!r} names no parcel".format))
     _reject(rows, found.found == MISSING, RejectReason.MISSING_CODE, "")
     _reject(rows, found.code.isna(), RejectReason.UNKNOWN_CODE, found.detail)
     _reject(rows, no_shape, RejectReason.EMPTY_GEOMETRY, "")
     _reject(rows, rows["hopeless"], RejectReason.INVALID_GEOMETRY, _why_hopeless(rows, raw))
     _reject(rows, rows["area_ha"].isna(), RejectReason.INVALID_GEOMETRY, f"coordinates do not fit CRS {raw.crs.name}")
+    _merge_parts(rows, raw.crs)
     contradicts = outlines.area_contradicts(rows["declared_area_ha"].to_numpy(), rows["area_ha"].to_numpy())
     areas = rows["declared_area_ha"].map("declared {:.2f} ha, ".format) + rows["area_ha"].map("drawn {:.2f} ha".format)
     _reject(rows, pd.Series(contradicts), RejectReason.AREA_CONTRADICTS_GEOMETRY, areas)
     _reject_repeated(rows, rows["parcel_id"], RejectReason.DUPLICATE_PARCEL_ID, "row {} has this id")
     keys = pd.Series(outlines.outline_keys(rows["shape"].to_numpy()), dtype=object)
     _reject_repeated(rows, keys, RejectReason.DUPLICATE_GEOMETRY, "row {} has the same outline")
+    _reject_with_their_parcel(rows)
+
+
+def _nameless(identifiers: pd.Series[Any]) -> pd.Series[bool]:
+    """Rows whose identifier is a placeholder that others have too; one that stands once may be right (`0`)."""
+    counts = identifiers.value_counts()
+    words = [text for text, rows in counts.items() if rows > 1 and stands_for_nothing(str(text))]
+    nameless: pd.Series[bool] = identifiers.isin(words)
+    return nameless
+
+
+def _merge_parts(rows: pd.DataFrame, crs: pyproj.CRS) -> None:
+    """Gives the first row of every parcel the whole outline and claim, and the others PART and its number."""
+    usable = rows["reason"].isna().to_numpy()
+    keys = rows[["parcel_id", "crop_code", "holding_id"]]
+    parts = find_parts(keys, usable, rows["shape"].to_numpy(), rows["declared_area_ha"].to_numpy(), crs)
+    if not parts.shape:
+        return
+    others = parts.first != np.arange(len(rows))
+    firsts = list(parts.shape)
+    whole = np.empty(len(firsts), dtype=object)
+    whole[:] = list(parts.shape.values())
+    rows["first_row"] = rows["row_number"].to_numpy()[parts.first]
+    rows["repaired"] = rows["repaired"].groupby(rows["first_row"]).transform("any")
+    rows.loc[firsts, "shape"] = whole
+    rows.loc[firsts, "area_ha"] = outlines.area_ha(whole, crs)
+    rows.loc[firsts, "declared_area_ha"] = list(parts.declared_ha.values())
+    rows.loc[others, "reason"] = PART
+
+
+def _reject_with_their_parcel(rows: pd.DataFrame) -> None:
+    """Parts of a parcel that was not accepted have its reason."""
+    parts = rows["reason"] == PART
+    whole = rows.set_index("row_number").loc[rows.loc[parts, "first_row"], ["reason", "detail"]]
+    gone = whole["reason"].notna().to_numpy()
+    lost = rows.index[parts][gone]
+    text = [f"{detail}, as a parcel with row {row}" for row, detail in whole["detail"][gone].items()]
+    rows.loc[lost, "reason"], rows.loc[lost, "detail"] = whole["reason"][gone].to_numpy(), text
 
 
 def _why_hopeless(rows: pd.DataFrame, raw: RawRows) -> pd.Series[Any]:
@@ -225,6 +322,7 @@ def _reject_repeated(rows: pd.DataFrame, keys: pd.Series[Any], reason: RejectRea
     repeated = good[good.duplicated()]
     first = rows.loc[good[~good.duplicated()].index, "row_number"].set_axis(good[~good.duplicated()].to_numpy())
     text = repeated.map(first).map(detail.format).reindex(rows.index)
+    rows.loc[repeated.index, "kept_row"] = repeated.map(first).to_numpy()
     _reject(rows, pd.Series(rows.index.isin(repeated.index), index=rows.index), reason, text)
 
 
@@ -237,3 +335,22 @@ def _accepted(rows: pd.DataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
 
 def _rejected(rows: pd.DataFrame, source_file: str) -> pd.DataFrame:
     return rows.assign(source_file=source_file).reset_index(drop=True)[list(REJECTION_COLUMNS)]
+
+
+def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
+    kept = rows.set_index("row_number")["crop_code"]
+    found = rows[rows["kept_row"] > 0]
+    return pd.DataFrame(found.assign(kept_crop_code=kept.reindex(found["kept_row"]).to_numpy()))[list(REPEATED_COLUMNS)]
+
+
+def _notices(rows: pd.DataFrame, nobody: pd.Series[Any], source_file: str) -> pd.DataFrame:
+    """Merged parts, and holdings that name nobody; of accepted rows only."""
+    accepted = rows["reason"].isna()
+    members = rows[rows["reason"] == PART].groupby("first_row")["row_number"].agg(lambda row: ", ".join(map(str, row)))
+    parts = rows[accepted & rows["row_number"].isin(members.index)]
+    merged = parts.assign(notice=str(Notice.PARTS_MERGED),
+                          detail="with row " + parts["row_number"].map(members).astype(str))  # fmt: skip
+    named = accepted & nobody.notna()
+    unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=nobody[named])
+    found = pd.concat([merged, unnamed]).assign(source_file=source_file)
+    return found.reset_index(drop=True)[list(NOTICE_COLUMNS)]

@@ -42,6 +42,10 @@ class FileWarning(StrEnum):
     SLIVER = "SLIVER"
     MALFORMED_PARCEL_ID = "MALFORMED_PARCEL_ID"
     MISSING_HOLDING_ID = "MISSING_HOLDING_ID"
+    PARTS_MERGED = "PARTS_MERGED"
+    PLACEHOLDER_HOLDING = "PLACEHOLDER_HOLDING"
+    NEAREST_REGION = "NEAREST_REGION"
+    SEVERAL_CROPS = "SEVERAL_CROPS"
 
 
 WARNING_COLUMNS: Final = ("row_number", "parcel_id", "warning", "detail", "area_ha")
@@ -69,7 +73,8 @@ class FileQuality:
     rows: int
     accepted: int
     rejected: int
-    """accepted + rejected = rows"""
+    merged: int
+    """parts of an accepted parcel, beside its first row; accepted + rejected + merged = rows"""
     with_warnings: int
     """of the accepted"""
     area_ha: float
@@ -86,13 +91,22 @@ class Warnings:
     """one row per pair: first_id, first_row, second_id, second_row, overlap_ha, share; EPSG:3035"""
 
 
-def find_warnings(accepted: gpd.GeoDataFrame, *, claims_area: bool, names_holdings: bool) -> Warnings:
+def find_warnings(
+    accepted: gpd.GeoDataFrame,
+    *,
+    claims_area: bool,
+    names_holdings: bool,
+    notices: pd.DataFrame | None = None,
+    overlaps: Overlaps | None = None,
+) -> Warnings:
     """Looks at accepted declarations (DECLARATION_COLUMNS).
 
     `claims_area`, `names_holdings`: whether the file has such a column at all; where it has none, none is missing.
+    `notices` (NOTICE_COLUMNS) are warnings too; `overlaps` are looked for where they are not known yet.
     """
     shapes = np.asarray(accepted.geometry.to_crs(epsg=EPSG_EQUAL_AREA).array, dtype=object)
-    overlaps = find_overlaps(shapes)
+    overlaps = find_overlaps(shapes) if overlaps is None else overlaps
+    told = _told(accepted, notices)
     drawn, perimeter = accepted["area_ha"].to_numpy(), shapely.length(shapes)
     above = claimed_above(accepted["declared_area_ha"].to_numpy(), drawn, perimeter)
     width = 2 * drawn * 10_000 / perimeter
@@ -110,9 +124,21 @@ def find_warnings(accepted: gpd.GeoDataFrame, *, claims_area: bool, names_holdin
     if claims_area:
         parts.append(_rows(accepted, ~(claimed > 0), FileWarning.CLAIMED_AREA_MISSING, "no area above 0 is claimed"))
     if names_holdings:
-        parts.append(_rows(accepted, accepted["holding_id"].isna(), FileWarning.MISSING_HOLDING_ID, "no holding"))
+        replaced = told.loc[told["warning"] == FileWarning.PLACEHOLDER_HOLDING, "row_number"]
+        empty = accepted["holding_id"].isna() & ~accepted["row_number"].isin(replaced)
+        parts.append(_rows(accepted, empty, FileWarning.MISSING_HOLDING_ID, "no holding"))
+    parts.append(told)
     table = pd.concat(parts, ignore_index=True).sort_values(["warning", "row_number"], ignore_index=True)
     return Warnings(table[list(WARNING_COLUMNS)], _pairs(accepted, overlaps))
+
+
+def _told(accepted: gpd.GeoDataFrame, notices: pd.DataFrame | None) -> pd.DataFrame:
+    """Notices as warnings, but overlaps, which are found here with both parcels."""
+    if notices is None or notices.empty:
+        return pd.DataFrame(columns=list(WARNING_COLUMNS)).astype({"area_ha": float})
+    other = notices[notices["notice"] != FileWarning.OVERLAP]
+    area = other["row_number"].map(accepted.set_index("row_number")["area_ha"])
+    return other.rename(columns={"notice": "warning"}).assign(area_ha=area)[list(WARNING_COLUMNS)]
 
 
 def claimed_above(declared_ha: Areas, drawn_ha: Areas, perimeter_m: Areas) -> Areas:
@@ -123,10 +149,10 @@ def claimed_above(declared_ha: Areas, drawn_ha: Areas, perimeter_m: Areas) -> Ar
 
 
 def summarise(
-    *, file: str, source_hash: str, accepted: pd.DataFrame, rejected: pd.DataFrame, warnings: Warnings
+    *, file: str, source_hash: str, accepted: pd.DataFrame, rejected: pd.DataFrame, warnings: Warnings, merged: int = 0
 ) -> FileQuality:
     """Counts every check. `rejected`: REJECTION_COLUMNS and area_ha (NaN where a row has no outline)."""
-    rows = len(accepted) + len(rejected)
+    rows = len(accepted) + len(rejected) + merged
     checks = [
         _check(str(reason), rejected[rejected["reason"] == reason], rows, rejects=True) for reason in RejectReason
     ]
@@ -135,7 +161,7 @@ def summarise(
     twice = float(warnings.overlaps["overlap_ha"].sum())
     checks = [replace(check, area_ha=twice) if check.name == FileWarning.OVERLAP else check for check in checks]
     return FileQuality(
-        file=file, source_hash=source_hash, rows=rows, accepted=len(accepted), rejected=len(rejected),
+        file=file, source_hash=source_hash, rows=rows, accepted=len(accepted), rejected=len(rejected), merged=merged,
         with_warnings=int(table["row_number"].nunique()), area_ha=float(accepted["area_ha"].sum()), checks=checks,
     )  # fmt: skip
 

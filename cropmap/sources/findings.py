@@ -1,31 +1,33 @@
-"""Files of findings that come back from the field: CSV (comma, semicolon or tab, with or without a byte order mark) or
-GeoPackage. In: a file. Out: rows as text, then findings that may be stored and rows that may not, with the reason.
+"""Files of findings that come back from the field: a spreadsheet (CSV or XLSX, `cropmap.sheets`) or GeoPackage. In: a
+file. Out: rows as text, then findings that may be stored and rows that may not, with the reason.
 """
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from pyogrio.errors import DataLayerError, DataSourceError
 
-from cropmap.errors import InputError
+from cropmap.errors import DeclarationFileError, InputError
 from cropmap.legends import Legend
 from cropmap.schemas import Finding, FindingReject
-from cropmap.sources.drivers import pyogrio, quiet
+from cropmap.sheets import read_sheet
+from cropmap.sources.containers import opened
+from cropmap.sources.vector_formats import list_layers, read_layer
 
 FILLED_IN: Final = ("finding", "found_crop_code", "reviewed_by", "reviewed_at", "note")
 """the columns that are left empty for the field"""
 NEEDED: Final = ("parcel_id", "finding")
 READ: Final = ("campaign", "parcel_id", *FILLED_IN)
-DATES: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y")
+DATES: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")
 """a spreadsheet writes the day first in every country that declares to the CAP"""
+EXCEL_EPOCH: Final = date(1899, 12, 30)
+EXCEL_DAYS: Final = range(32_874, 73_051)
+"""1990 to 2099: a day as the number behind it, where a cell lost its format"""
 ACCEPTED: Final = ("campaign", "parcel_id", "finding", "found_code", "reviewed_by", "reviewed_at", "note")
 REJECTED: Final = ("row_number", "parcel_id", "reason", "detail")
 FIRST_ROW: Final = 2
@@ -43,22 +45,21 @@ class CheckedFindings:
 
 
 def read_findings_file(path: Path) -> pd.DataFrame:
-    """READ as text, None where empty or not in the file, one row per row of the file.
+    """READ as text, None where empty or not in the file, one row per row of the file; the index is its line.
 
     Raises InputError where it cannot be read or has no parcel_id or finding.
     """
     if not path.is_file():
         raise InputError("no such file", where=str(path))
-    rows = _gpkg_rows(path) if path.suffix.lower() == ".gpkg" else _csv_rows(path)
-    names = {name.strip().lower(): name for name in (rows[0] if rows else {}) if name}
-    if missing := [name for name in NEEDED if name not in names]:
-        has = ", ".join(names) or "no rows"
+    table = _from_map(path) if path.suffix.lower() == ".gpkg" else _from_sheet(path)
+    if missing := [name for name in NEEDED if name not in table]:
+        has = ", ".join(str(name) for name in table) or "no rows"
         raise InputError(
             f"no column {' and '.join(missing)}", where=str(path),
             mend=f"Fill in the file that `cropmap review sample` wrote; this one has {has}",
         )  # fmt: skip
-    table = {name: [_text(row.get(names.get(name, ""))) for row in rows] for name in READ}
-    return pd.DataFrame(table, columns=list(READ), dtype=object)
+    nothing = pd.Series([None] * len(table), index=table.index, dtype=object)
+    return pd.DataFrame({name: table.get(name, nothing) for name in READ}, columns=list(READ), dtype=object)
 
 
 def check_findings(
@@ -72,7 +73,7 @@ def check_findings(
     first: dict[tuple[str, str], int] = {}
     rejected: list[tuple[int, Any, str, str]] = []
     conflicting, not_visited = set(), 0
-    for number, row in enumerate(raw.to_dict("records"), start=FIRST_ROW):
+    for number, row in zip(raw.index, raw.to_dict("records"), strict=True):
         if row["parcel_id"] and not row["finding"] and not row["found_crop_code"]:
             not_visited += 1
             continue
@@ -143,42 +144,35 @@ def _code(code: str, legend: Legend) -> str | None:
 
 
 def _date(text: str | None) -> date | None:
-    for layout in DATES if text else ():
+    day = (text or "").replace("T", " ").split(" ")[0]
+    if day.isdecimal() and len(day) == 5 and int(day) in EXCEL_DAYS:
+        return EXCEL_EPOCH + timedelta(days=int(day))
+    for layout in DATES if day else ():
         try:
-            return datetime.strptime((text or "")[:10], layout).date()  # noqa: DTZ007  a day has no time zone
+            return datetime.strptime(day, layout).date()  # noqa: DTZ007  a day has no time zone
         except ValueError:
             continue
     return None
 
 
-def _csv_rows(path: Path) -> list[dict[str, Any]]:
+def _from_sheet(path: Path) -> pd.DataFrame:
+    """Lower-case column -> text or None; the index is the line in the spreadsheet."""
+    sheet = read_sheet(path)
+    names = [name.strip().lower().replace(" ", "_") for name in sheet.header]
+    cells = [[cell or None for cell in row] for _, row in sheet.rows]
+    return pd.DataFrame(cells, columns=names, index=[line for line, _ in sheet.rows], dtype=object)
+
+
+def _from_map(path: Path) -> pd.DataFrame:
+    """The layer with a parcel and a finding, else the first."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_dictionaries(file.read()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot be read as CSV ({error})", where=str(path), mend="Save it as UTF-8") from error
-
-
-def _dictionaries(text: str) -> Iterator[dict[str, Any]]:
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
-    return (row for row in rows if any(row.values()))
-
-
-def _gpkg_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        with quiet():
-            frame = pyogrio.read_dataframe(path, read_geometry=False)
-    except (DataSourceError, DataLayerError) as error:
-        raise InputError(f"cannot be read as GeoPackage ({error})", where=str(path)) from error
-    rows: list[dict[str, Any]] = frame.astype(object).to_dict("records")
-    return rows
-
-
-def _text(value: Any) -> str | None:
-    """As a person would write it: 56.0 of a number column is code 56; blanks are None."""
-    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip() or None
+        with opened(path) as source:
+            layers = list_layers(source)
+            fitting = [each for each in layers if {name.lower() for name in each.columns} >= set(NEEDED)] or layers[:1]
+            table = read_layer(source, fitting[0], fitting[0].columns, lenient=True).attributes if fitting else None
+    except DeclarationFileError as error:
+        raise InputError(f"cannot be read as GeoPackage ({error.what})", where=str(path)) from error
+    if table is None:
+        return pd.DataFrame()
+    table.columns = [str(name).strip().lower() for name in table]
+    return table.set_axis(range(FIRST_ROW, FIRST_ROW + len(table)))

@@ -1,17 +1,65 @@
-"""Identifiers that look damaged: by a spreadsheet, a lost leading zero, or a word that stands for nothing."""
+"""Identifiers that look damaged or name nobody: by a spreadsheet, a lost leading zero, or a word that stands for
+nothing. Pure functions on columns of text."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any, Final
 
 import pandas as pd
 
-PLACEHOLDERS: Final = frozenset({"null", "none", "nan", "na", "n/a", "#n/a", "#ref!", "<null>", "-", "?", "xxx"})
+from cropmap.legends.matching import accents
+
+PLACEHOLDERS: Final = frozenset({
+    # what programs write
+    "null", "(null)", "<null>", "none", "nil", "nan", "na", "n/a", "n.a.", "#n/a", "#ref!", "#value!", "not available",
+    "undefined", "default", "dummy", "test", "tbd", "false",
+    # what people write, in the languages of the CAP (without accents)
+    "unknown", "missing", "empty", "not applicable", "anonymous", "no holding", "no farm", "other", "various",
+    "private",
+    "unbekannt", "keine", "keine angabe", "k.a.", "k. a.", "ohne", "leer", "anonym", "entfallt", "nicht bekannt",
+    "onbekend", "geen", "leeg", "nvt", "n.v.t.", "inconnu", "inconnue", "aucun", "aucune", "vide", "neant", "sans",
+    "non renseigne", "nr", "desconocido", "desconegut", "ninguno", "sin datos", "vacio", "s/d", "sconosciuto",
+    "nessuno", "vuoto", "desconhecido", "nenhum", "sem dados", "vazio", "ukendt", "ingen", "okand", "saknas", "ukjent",
+    "tuntematon", "ei tiedossa", "puudub", "teadmata", "nezinams", "nav", "nav zinams", "nezinomas", "nera", "nieznany",
+    "brak", "brak danych", "neznamy", "neuvedeno", "neuvedene", "nezname", "zadny", "neznan", "neznano", "nepoznat",
+    "nepoznato", "nema", "ismeretlen", "nincs", "necunoscut", "fara", "niciunul", "неизвестен", "неизвестно", "няма",
+    "αγνωστο", "αγνωστος", "κανενα",
+})  # fmt: skip
+FILLER: Final = re.compile(r"0+([.,]0+)?|x+|[-–—_.?*#/\\ ]+|9{6,}", re.IGNORECASE)
+"""the same sign over and over, where something had to be filled in"""
 SCIENTIFIC: Final = r"^[+-]?\d[.,]\d+[eE][+-]?\d+$"
 CONTROL: Final = r"[\x00-\x1f\x7f\s]"
 """blanks at the ends are taken off when a file is read; what is left is inside"""
 USUAL_SHARE: Final = 0.95
 """a file whose identifiers have one form has a usual form; below this share of its rows it has several"""
+FEW: Final = 20
+"""rows below which a large share says nothing: a pilot area may belong to one holding"""
+
+
+def stands_for_nothing(text: str) -> bool:
+    """Whether an identifier is a word such as NULL, unknown or keine Angabe, or filler such as 0000 and XXXX."""
+    bare = text.strip(" \t'\"")
+    return not bare or accents(bare) in PLACEHOLDERS or FILLER.fullmatch(bare) is not None
+
+
+def placeholders(identifiers: pd.Series[Any], *, also: Collection[str] = (), max_share: float = 1.0) -> pd.Series[Any]:
+    """Why an identifier names nobody, None where it names somebody or is missing; the index stays.
+
+    `also`: further words of this file, whatever their case. `max_share`: one identifier on a larger share of all rows
+    is no holding but what stands where none is known; 1 takes the largest as it is.
+    """
+    counts = identifiers.value_counts()
+    own = {word.strip().casefold() for word in also}
+    why: dict[Any, str] = {}
+    for value, rows in counts.items():
+        text = str(value)
+        if stands_for_nothing(text) or text.strip().casefold() in own:
+            why[value] = f"{text!r} names nobody"
+        elif rows >= FEW and rows > max_share * len(identifiers):
+            why[value] = f"{text!r} stands on {rows} of {len(identifiers)} rows: taken for a placeholder"
+    return identifiers.map(why).astype(object).where(identifiers.isin(list(why)), None)
 
 
 def malformed(identifiers: pd.Series[Any]) -> pd.Series[Any]:
@@ -24,7 +72,7 @@ def malformed(identifiers: pd.Series[Any]) -> pd.Series[Any]:
     why[_other_form(text)] = "another form than nearly all identifiers of the file"
     why[text.str.contains(CONTROL)] = "blanks or control characters inside"
     why[text.str.contains(SCIENTIFIC)] = "a number in scientific notation: a spreadsheet has rounded it"
-    why[text.str.lower().isin(PLACEHOLDERS) | text.str.fullmatch("0+")] = "a word that stands for nothing"
+    why[text.isin([each for each in text.unique() if stands_for_nothing(str(each))])] = "a word that stands for nothing"
     return why.where(identifiers.notna(), None)
 
 

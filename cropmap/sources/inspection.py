@@ -6,7 +6,7 @@ In: any file that `vector_files` opens, and legends to hold its codes against. O
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +21,15 @@ from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend
 from cropmap.legends.matching import Matcher
 from cropmap.schemas import EPSG_WGS84
-from cropmap.sources import outlines
+from cropmap.sources import inspire, outlines
 from cropmap.sources.candidates import Candidate, ColumnFacts, Role, candidates, facts
+from cropmap.sources.completeness import stated_size
 from cropmap.sources.containers import opened
+from cropmap.sources.coordinate_systems import Placement, overridden, parse_crs, place
+from cropmap.sources.gml import AxisOrder
 from cropmap.sources.profiles import recognise
-from cropmap.sources.vector_files import choose_layers, parse_crs
+from cropmap.sources.sidecars import apart
+from cropmap.sources.vector_files import choose_layers
 from cropmap.sources.vector_formats import FEATURE_ID, Layer, Shapes, Table, list_layers, read_layer
 
 LOOKED_AT: Final = 20_000
@@ -67,10 +71,12 @@ def inspect_file(
     member: str | None = None,
     crs: str | None = None,
     encoding: str | None = None,
+    axis_order: AxisOrder | None = None,
 ) -> Inspection:
-    """Raises DeclarationFileError where nothing in the file can be read."""
+    """Raises DeclarationFileError where nothing in the file can be read, or it is cut off."""
     matchers = {legend.name: _matcher(legend) for legend in legends}
-    with opened(path, member) as source:
+    with opened(path, member) as delivered, apart(delivered) as source:
+        size = stated_size(source)
         layers, encoding, notes = _layers(source, encoding)
         wanted = choose_layers(layers, layer, where=source) if layer else [x for x in layers if x.rows and _drawn(x)]
         if not wanted:
@@ -78,18 +84,25 @@ def inspect_file(
             raise DeclarationFileError(
                 "no layer has rows and geometry", where=source, mend=f"It holds: {held or 'none'}"
             )
-        tables = [(each, *_table(source, each, encoding)) for each in wanted[:LAYERS_TRIED]]
+        tables = [(each, *_table(source, each, encoding, axis_order)) for each in wanted[:LAYERS_TRIED]]
         judged = [(*_judge(each, table, crs, matchers, str(path)), each, table, own) for each, table, own in tables]
-    columns, found, stated, best, table, own_encoding = max(judged, key=lambda item: _promise(item[1], item[3], path))
+    if missing := size.missing(sum(each.rows for each in layers)):
+        notes.append(f"{missing}: it is read only with declarations.allow_partial")
+    columns, found, stated, links, placement, best, table, own_encoding = max(
+        judged, key=lambda item: _promise(item[1], item[5], path)
+    )
     known = recognise(path.name, best.name, best.columns)
     shapes = table.geometry[table.present]
-    notes = [*notes, *_notes(table.attributes, stated, shapes, own_encoding, encoding, found)]
+    notes += overridden(best.crs, crs, shapes)
+    notes += [f"{placement.refused}. {placement.mend}"] if placement.refused else placement.notes
+    notes += inspire.notes(table.attributes, links)
+    notes += _notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)
     return Inspection(
         layers=tuple(layers), layer=best, rows=len(table.attributes), crs=stated,
         without_geometry=int((~table.present).sum()), not_polygons=int((~_polygons(shapes)).sum()),
         invalid=int((~shapely.is_valid(shapes)).sum()), columns=tuple(columns), candidates=found,
         known_as=known.name if known else None,
-        proposal=_proposal(path, layers, best, found, crs=crs if best.crs is None else None,
+        proposal=_proposal(path, layers, best, found, crs=crs, axis_order=axis_order, links=links, placement=placement,
                            encoding=_better_encoding(table.attributes) or own_encoding),
         notes=tuple(notes),
     )  # fmt: skip
@@ -115,11 +128,13 @@ def _layers(source: str, encoding: str | None) -> tuple[list[Layer], str | None,
     return layers, OTHER_ENCODINGS[0], [f"the header is not UTF-8; read as {OTHER_ENCODINGS[0]}"]
 
 
-def _table(source: str, layer: Layer, encoding: str | None) -> tuple[Table, str | None]:
+def _table(source: str, layer: Layer, encoding: str | None, axis_order: AxisOrder | None) -> tuple[Table, str | None]:
     """The first rows, and the encoding in which they could be read where it is not the file's own."""
     for attempt in dict.fromkeys([encoding, *OTHER_ENCODINGS]):
         try:
-            table = read_layer(source, layer, layer.columns, encoding=attempt, limit=LOOKED_AT, lenient=True)
+            table = read_layer(
+                source, layer, layer.columns, encoding=attempt, limit=LOOKED_AT, lenient=True, axis_order=axis_order
+            )
         except DeclarationFileError as error:
             unreadable = "encoding" in error.what or "UTF8" in error.what or "utf-8" in error.what
             if encoding or not unreadable or attempt == OTHER_ENCODINGS[-1]:
@@ -131,11 +146,15 @@ def _table(source: str, layer: Layer, encoding: str | None) -> tuple[Table, str 
 
 def _judge(
     layer: Layer, table: Table, crs: str | None, matchers: dict[str, Matcher], where: str
-) -> tuple[list[ColumnFacts], dict[Role, list[Candidate]], str | None]:
-    columns = facts(table.attributes, matchers)
-    stated = layer.crs or crs
-    areas = _drawn_ha(table.geometry, parse_crs(stated, where) if stated else None)
-    return columns, candidates(table.attributes, columns, areas), stated
+) -> tuple[list[ColumnFacts], dict[Role, list[Candidate]], str | None, dict[str, str], Placement]:
+    links = inspire.code_patterns(table.attributes)
+    attributes = inspire.coded(table.attributes, links)
+    columns = facts(attributes, matchers)
+    stated = crs or layer.crs
+    known = parse_crs(stated, where) if stated else None
+    placement = place(known, table.geometry) if known else Placement()
+    areas = _drawn_ha(table.geometry, None if placement.refused else known)
+    return columns, candidates(attributes, columns, areas, links=links), stated, links, placement
 
 
 def _drawn_ha(shapes: Shapes, crs: pyproj.CRS | None) -> outlines.Areas:
@@ -196,7 +215,7 @@ def _better_encoding(attributes: pd.DataFrame) -> str | None:
 
 def _proposal(
     path: Path, layers: Sequence[Layer], layer: Layer, found: dict[Role, list[Candidate]], *, crs: str | None,
-    encoding: str | None,
+    axis_order: AxisOrder | None, links: Mapping[str, str], placement: Placement, encoding: str | None,
 ) -> str:  # fmt: skip
     """A profile of what was found; what only a person can decide stands in comments."""
     area = found["area"][0] if found["area"] else None
@@ -204,16 +223,23 @@ def _proposal(
     code, name = best.get("crop_code"), best.get("crop_name")
     if code and name and name.column not in code.goes_with:
         del best["crop_code" if code.score < name.score else "crop_name"]
+    if code and links.get(code.column, inspire.LAST_PART) != inspire.LAST_PART:
+        best.pop("crop_name", None)  # it holds the names of several lists in one field
     columns = {"parcel_id": FEATURE_ID} | {role: candidate.column for role, candidate in best.items()}
     document: dict[str, Any] = {"title": path.name, "files": [_pattern(path.name)]}
     document["layer"] = _layer_pattern(layers, layer)
     document |= {"crs": crs} if crs else {}
+    document |= {"axis_order": axis_order} if axis_order else {}
     document |= {"encoding": encoding} if encoding else {}
     document |= {"columns": columns}
+    pattern = links.get(columns.get("crop_code", ""))
+    document |= {"code_pattern": pattern} if pattern else {}
     document |= {"area_unit": area.unit} if area and area.unit == "m2" else {}
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     if layer.crs is None and crs is None:
         text += "# crs: EPSG:…  (the file does not say)\n"
+    elif placement.refused:
+        text += f"# crs: {placement.fits[0] if placement.fits else 'EPSG:…'}  (the file's own places nothing)\n"
     if found["holding_id"]:
         text += f"# columns.holding_id: {found['holding_id'][0].column}  (only if it names no person)\n"
     return text + "# exclude: {column: [value]}  (rows that are no crop)\n"

@@ -1,4 +1,4 @@
-"""What a STAC item says about one Sentinel-2 acquisition: pure functions from an item's dictionary to values.
+"""What a STAC item says about one Sentinel-2 acquisition: from an item's dictionary to values, or a reason.
 
 Understands the items of Earth Search v1, Copernicus Data Space and Planetary Computer, in STAC 1.0 (`raster:bands`,
 `proj:epsg`) and STAC 1.1 (`bands`, `proj:code`). Never looks at pixels, and never lets the date decide anything.
@@ -6,190 +6,97 @@ Understands the items of Earth Search v1, Copernicus Data Space and Planetary Co
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+import json
+from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from pyproj.exceptions import ProjError
 from shapely.errors import ShapelyError
-from shapely.geometry import box, shape
 
 from cropmap.errors import SceneError
-from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
-from cropmap.sources.acquisition import Acquisition, BandAsset, Bbox
-
-ASSET_KEYS: Final = {
-    "B02": ("blue", "B02_10m", "B02"),
-    "B03": ("green", "B03_10m", "B03"),
-    "B04": ("red", "B04_10m", "B04"),
-    "B05": ("rededge1", "B05_20m", "B05"),
-    "B06": ("rededge2", "B06_20m", "B06"),
-    "B07": ("rededge3", "B07_20m", "B07"),
-    "B08": ("nir", "B08_10m", "B08"),
-    "B8A": ("nir08", "B8A_20m", "B8A"),
-    "B11": ("swir16", "B11_20m", "B11"),
-    "B12": ("swir22", "B12_20m", "B12"),
-    "SCL": ("scl", "SCL_20m", "SCL"),
-}
-"""Asset keys of Earth Search v1, Copernicus Data Space, Planetary Computer."""
-
-FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
-"""From this processing baseline on DN = reflectance * 10 000 + 1000 (S2 Products Specification, 04.00)."""
-DEFAULT_SCALE: Final = 1e-4
-"""1 / BOA_QUANTIFICATION_VALUE, the same in every baseline so far."""
-DEFAULT_NODATA: Final = 0
-
-PRODUCT_NAME: Final = re.compile(
-    r"(?P<platform>S2[A-D])_MSIL\d[AC]_(?P<datatake>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?"
-    r"(?:_R(?P<orbit>\d{3}))?(?:_T(?P<tile>\d{2}[A-Z]{3}))?"
+from cropmap.schemas import BANDS, QuarantineReason
+from cropmap.sources.acquisition import Acquisition, Bbox
+from cropmap.sources.footprints import box_of, footprint_of, polygon_of
+from cropmap.sources.item_assets import ASSET_KEYS, asset_key, band_asset
+from cropmap.sources.item_identity import (
+    baseline_of,
+    datatake_of,
+    generated_at_of,
+    relative_orbit_of,
+    sensed_at_of,
+    tile_of,
 )
-"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454; Planetary Computer leaves N out."""
-DATATAKE_ID: Final = re.compile(r"G?(?P<platform>S2[A-D])_(?P<datatake>\d{8}T\d{6})_")
-"""GS2A_20221005T115411_038058_N04.00: the baseline at its end does not belong to the sensing."""
-TILE: Final = re.compile(r"T?(\d{2}[C-HJ-NP-X][A-Z]{2})$")
-BASELINE: Final = re.compile(r"\d{2}\.\d{2}$")
-DATASTRIP_START: Final = re.compile(r"_S(\d{8}T\d{6})")
+from cropmap.sources.places import Places
+from cropmap.sources.plain_text import id_problem, kept_id, one_line
+
+PLANETARY_COMPUTER: Final = ("planetarycomputer.microsoft.com", "sentinel2l2a01.blob.core.windows.net")
+"""Its catalogue and its files. Its items state no offset; by its documentation the pixels are those of ESA, so the
+offset is -0.1 from baseline 04.00 on (microsoft/PlanetaryComputer#134)."""
+MALFORMED: Final = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ShapelyError, ProjError,
+)  # fmt: skip
+"""what a field of an unexpected type, depth or size gives"""
+MAX_BYTES: Final = 2**20
+"""of an acquisition in the ledger; an ordinary one has 4,000"""
 
 
-def acquisition_from_item(item: Mapping[str, Any]) -> Acquisition:
-    """Reads an item whose asset hrefs are absolute.
+def acquisition_from_item(
+    item: Mapping[str, Any], *, places: Places | None = None, offset_by_baseline: bool = False
+) -> Acquisition:
+    """Reads an item whose asset hrefs are absolute; `places` says which of them may be opened, None: any.
 
+    `offset_by_baseline` is for a mirror of Planetary Computer, whose own items are recognised by their addresses.
     Raises SceneError with the reason for which the acquisition cannot be used.
     """
+    if problem := id_problem(item.get("id")):
+        raise SceneError(problem, reason=QuarantineReason.INVALID_ID, where=kept_id(item.get("id")))
     try:
-        return _acquisition(item)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        what = f"a field of the item cannot be read ({type(error).__name__}: {error})"
+        acquisition = _acquisition(item, offset_by_baseline or _is_planetary_computer(item, places))
+        stored = json.dumps(acquisition.to_json(), allow_nan=False, ensure_ascii=False).encode()
+    except MALFORMED as error:
+        what = f"a field of the item cannot be read ({type(error).__name__}: {one_line(error, 160)})"
         raise _scene_error(item, what, QuarantineReason.INCOMPLETE_METADATA) from error
+    if len(stored) > MAX_BYTES or b"\\u0000" in stored:
+        raise _scene_error(item, "its fields cannot be stored", QuarantineReason.INCOMPLETE_METADATA)
+    if places is not None:
+        for band in acquisition.assets:
+            key = asset_key(item, band)
+            asset = item["assets"][key]
+            places.check_raster(acquisition.item_id, key, asset["href"], asset.get("type"))
+    return acquisition
 
 
-def _acquisition(item: Mapping[str, Any]) -> Acquisition:
+def _acquisition(item: Mapping[str, Any], by_baseline: bool) -> Acquisition:
     properties = item["properties"]
-    tile = tile_of(item)
-    sensed_at = sensed_at_of(item)
+    tile, sensed_at = tile_of(item), sensed_at_of(item)
     if tile is None or sensed_at is None:
-        missing = "MGRS tile" if tile is None else "datetime"
+        missing = "MGRS tile" if tile is None else "datetime of Sentinel-2"
         raise _scene_error(item, f"the item has no {missing}", QuarantineReason.INCOMPLETE_METADATA)
     baseline, cloud_cover = baseline_of(item), properties.get("eo:cloud_cover")
     bbox, footprint_wkt = _extent(item)
     return Acquisition(
         item_id=item["id"],
-        collection=item.get("collection") or "",
+        collection=_text(item.get("collection")) or "",
         tile=tile,
         sensed_at=sensed_at,
-        platform=properties.get("platform"),
-        relative_orbit=_relative_orbit(item),
+        platform=_text(properties.get("platform")),
+        relative_orbit=relative_orbit_of(item),
         processing_baseline=baseline,
-        datatake=_datatake(item, sensed_at),
+        datatake=datatake_of(item, sensed_at),
         cloud_cover=None if cloud_cover is None else float(cloud_cover),
         epsg=_epsg(item, tile),
         bbox=bbox,
         footprint_wkt=footprint_wkt,
-        assets={band: _band_asset(item, band, baseline) for band in (*BANDS, "SCL")},
+        assets={band: band_asset(item, band, baseline=baseline, by_baseline=by_baseline) for band in (*BANDS, "SCL")},
+        generated_at=generated_at_of(item),
     )
 
 
-def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
-    """Sensing time in UTC; None where the item has none that can be read."""
-    text = item["properties"].get("datetime") or item["properties"].get("start_datetime")
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def tile_of(item: Mapping[str, Any]) -> str | None:
-    properties = item["properties"]
-    zone = properties.get("mgrs:utm_zone")
-    band, square = properties.get("mgrs:latitude_band", ""), properties.get("mgrs:grid_square", "")
-    candidates = (
-        properties.get("s2:mgrs_tile"),
-        str(properties.get("grid:code", "")).removeprefix("MGRS-"),
-        f"{zone:0>2}{band}{square}" if zone is not None else None,
-        *(match["tile"] for match in _product_names(item)),
-    )
-    matches = (TILE.match(str(candidate)) for candidate in candidates if candidate)
-    return next((match[1] for match in matches if match), None)
-
-
-def baseline_of(item: Mapping[str, Any]) -> str | None:
-    properties = item["properties"]
-    for key in ("s2:processing_baseline", "processing:version"):
-        if BASELINE.match(str(properties.get(key, ""))):
-            return str(properties[key])
-    found = (match["baseline"] for match in _product_names(item))
-    return next((f"{digits[:2]}.{digits[2:]}" for digits in found if digits), None)
-
-
-def datastrip_of(item: Mapping[str, Any]) -> str | None:
-    """Sensing start of the datastrip: two strips of one datatake show different parts of a tile."""
-    match = DATASTRIP_START.search(str(item["properties"].get("s2:datastrip_id", "")))
-    return match[1] if match else None
-
-
-def effective_offset(
-    metadata: Mapping[str, Any], *, baseline: str | None, offset_applied: bool | None
-) -> float | QuarantineReason:
-    """Reflectance to add to DN * scale, for the pixels as they are stored; OFFSET_UNKNOWN where nothing says.
-
-    `offset_applied` is Earth Search's `earthsearch:boa_offset_applied`: its items keep the offset -0.1 in the band
-    metadata although the pixels have it already. A baseline before 04.00 has none; a later one must say which.
-    """
-    if offset_applied:
-        return 0.0
-    if metadata.get("offset") is not None:
-        return float(metadata["offset"])
-    if baseline is not None and baseline < FIRST_BASELINE_WITH_OFFSET:
-        return 0.0
-    return QuarantineReason.OFFSET_UNKNOWN
-
-
-def _band_asset(item: Mapping[str, Any], band: str, baseline: str | None) -> BandAsset:
-    key = next((key for key in ASSET_KEYS[band] if key in item["assets"]), None)
-    if key is None:
-        wanted = ", ".join(ASSET_KEYS[band])
-        raise _scene_error(item, f"no asset for band {band} (looked for {wanted})", QuarantineReason.MISSING_BAND)
-    asset = item["assets"][key]
-    metadata = _raster_metadata(asset)
-    nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
-    if band == "SCL":
-        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m)
-    offset_applied = item["properties"].get("earthsearch:boa_offset_applied")
-    offset = effective_offset(metadata, baseline=baseline, offset_applied=offset_applied)
-    if isinstance(offset, QuarantineReason):
-        raise _scene_error(
-            item, f"asset {key} has no offset and the processing baseline is {baseline or 'not given'}", offset
-        )
-    return BandAsset(band, asset["href"], float(metadata.get("scale", DEFAULT_SCALE)), offset, nodata, resolution_m)
-
-
-def _raster_metadata(asset: Mapping[str, Any]) -> dict[str, Any]:
-    """scale, offset, nodata, spatial_resolution of an asset: STAC 1.0 `raster:bands`, or STAC 1.1 `bands` and the
-    asset itself, whose raster fields carry a prefix."""
-    sources: Sequence[Mapping[str, Any]] = (
-        asset,
-        *asset.get("bands", ())[:1],
-        *asset.get("raster:bands", ())[:1],
-    )
-    names = ("scale", "offset", "nodata", "spatial_resolution")
-    return {
-        name: source[key]
-        for source in sources
-        for name in names
-        for key in (name, f"raster:{name}")
-        if source.get(key) is not None
-    }
-
-
-def _resolution_m(asset: Mapping[str, Any], metadata: Mapping[str, Any], band: str) -> int:
-    transform = asset.get("proj:transform") or ()
-    return round(
-        (abs(transform[0]) if transform else None)
-        or metadata.get("spatial_resolution")
-        or asset.get("gsd")
-        or RESOLUTION_M[band]
-    )
+def _text(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{value!r:.60} is no text")
+    return value
 
 
 def _epsg(item: Mapping[str, Any], tile: str) -> int:
@@ -201,44 +108,41 @@ def _epsg(item: Mapping[str, Any], tile: str) -> int:
         raise _scene_error(item, "the item has neither proj:code nor proj:epsg", QuarantineReason.INCOMPLETE_METADATA)
     expected = (32600 if tile[2] >= "N" else 32700) + int(tile[:2])
     if str(code).upper().removeprefix("EPSG:") != str(expected):
-        raise _scene_error(item, f"CRS {code!r} of tile {tile} is not EPSG:{expected}", QuarantineReason.WRONG_CRS)
+        raise _scene_error(
+            item, f"CRS {one_line(code, 60)!r} of tile {tile} is not EPSG:{expected}", QuarantineReason.WRONG_CRS
+        )
     return expected
 
 
 def _extent(item: Mapping[str, Any]) -> tuple[Bbox, str]:
-    try:
-        footprint = shape(item["geometry"]) if item.get("geometry") else box(*item["bbox"])
-        west, south, east, north = item.get("bbox") or footprint.bounds
-    except (KeyError, TypeError, ValueError, ShapelyError) as error:
-        raise _scene_error(
-            item, "neither geometry nor bbox can be read", QuarantineReason.INCOMPLETE_METADATA
-        ) from error
+    """Box and footprint, each standing in for the other where it is missing."""
+    written, footprint = box_of(item), footprint_of(item)
+    if footprint is None and written is None:
+        raise ValueError("the item has neither geometry nor bbox")
+    if footprint is None:
+        assert written is not None
+        footprint = polygon_of(written)
+    west, south, east, north = written or footprint.bounds
     return (float(west), float(south), float(east), float(north)), footprint.wkt
 
 
-def _datatake(item: Mapping[str, Any], sensed_at: datetime) -> str:
-    """The same text whether the item names its datatake, its product, or only platform and time."""
-    properties = item["properties"]
-    match = DATATAKE_ID.match(str(properties.get("s2:datatake_id", ""))) or next(_product_names(item), None)
-    if match:
-        return f"{match['platform']}_{match['datatake']}"
-    platform = str(properties.get("platform", "")).upper().replace("SENTINEL-", "S")
-    return f"{platform or 'S2'}_{sensed_at:%Y%m%dT%H%M%S}"
+def _is_planetary_computer(item: Mapping[str, Any], places: Places | None) -> bool:
+    """By the address of the catalogue, of a link of the item, or of its blue band."""
+    links, assets = item.get("links"), item["assets"]
+    addresses = [
+        places.catalog if places else "",
+        *(link.get("href") for link in (links if isinstance(links, list) else ()) if isinstance(link, Mapping)),
+        *(assets[key].get("href") for key in ASSET_KEYS["B02"] if key in assets),
+    ]
+    return any(_host(address) in PLANETARY_COMPUTER for address in addresses)
 
 
-def _relative_orbit(item: Mapping[str, Any]) -> int | None:
-    orbit = item["properties"].get("sat:relative_orbit")
-    if orbit is None:
-        orbit = next((match["orbit"] for match in _product_names(item)), None)
-    return int(orbit) if orbit is not None else None
-
-
-def _product_names(item: Mapping[str, Any]) -> Iterator[re.Match[str]]:
-    for text in (item["properties"].get("s2:product_uri"), item["id"]):
-        match = PRODUCT_NAME.search(str(text or ""))
-        if match:
-            yield match
+def _host(address: object) -> str | None:
+    try:
+        return urlsplit(address).hostname if isinstance(address, str) else None
+    except ValueError:
+        return None
 
 
 def _scene_error(item: Mapping[str, Any], what: str, reason: QuarantineReason) -> SceneError:
-    return SceneError(what, reason=reason, where=str(item["id"]))
+    return SceneError(what, reason=reason, where=kept_id(item.get("id")))

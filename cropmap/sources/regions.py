@@ -13,20 +13,17 @@ from typing import Any, Final
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from cropmap.errors import RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA
-from cropmap.sources.drivers import pyogrio, quiet
+from cropmap.sources.nuts_codes import common_editions, of_other_editions, words
 from cropmap.sources.outlines import repair
+from cropmap.sources.region_files import ASSIGNED_LEVEL, read_region_file
 
 log = logging.getLogger(__name__)
 
 NUTS_VERSIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
-ASSIGNED_LEVEL: Final = 3
-NAMED: Final = 6
 CHUNK: Final = 50_000
 """parcels that are moved to the regions' CRS at a time: half a million take a gigabyte there"""
 SLIVER_HA: Final = 0.01
@@ -49,15 +46,15 @@ class Regions:
 
 
 def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regions:
-    """Reads a file in GISCO's layout (NUTS_ID, LEVL_CODE, NAME_LATN or NUTS_NAME) as GeoPackage, GeoJSON, Shapefile
-    or GeoParquet.
+    """Reads NUTS boundaries in any container that `region_files` opens.
 
-    Raises RegionFileError: unreadable, another NUTS version by its name, or without one of `codes`.
+    Raises RegionFileError: unreadable, another edition by its name or its codes, or without one of `codes`.
     """
-    frame, name = _read(path)
-    _check_version(f"{name} {path.stem}", nuts_version, where=str(path))
-    table = _table(frame, where=str(path))
+    file = read_region_file(path)
+    table = file.table
+    _check_version(file.named, nuts_version, where=str(path))
     _check_levels(table[table["nuts_id"].str.startswith(tuple(codes))], where=str(path))
+    _check_edition(table["nuts_id"], nuts_version, where=str(path))
     chosen = {code: [n for n in _level_3(table) if n.startswith(code)] for code in codes}
     for code in (code for code, found in chosen.items() if not found):
         near = difflib.get_close_matches(code, table["nuts_id"].tolist(), n=5, cutoff=0.5)
@@ -67,6 +64,28 @@ def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regi
     wanted = {n[:length] for found in chosen.values() for n in found for length in range(2, len(n) + 1)}
     kept = table[table["nuts_id"].isin(wanted)].reset_index(drop=True)
     return Regions(_sound(kept, where=str(path)), nuts_version)
+
+
+def nearest_regions(
+    declarations: gpd.GeoDataFrame, regions: Regions, *, tolerance_m: float
+) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """(NUTS 3 code, metres to it) of the nearest region of parcels that touch none; None and NaN beyond `tolerance_m`.
+
+    Boundaries that are generalised for maps leave out strips of coast and border: 1 : 20 million by up to three
+    kilometres. `declarations` may be in any CRS; the results have its index.
+    """
+    nearest = pd.Series([None] * len(declarations), index=declarations.index, dtype=object)
+    away_m = pd.Series(np.nan, index=declarations.index, dtype=float)
+    if declarations.empty or tolerance_m <= 0:
+        return nearest, away_m
+    shapes = np.asarray(declarations.geometry.to_crs(EPSG_EQUAL_AREA).array, dtype=object)
+    tree = shapely.STRtree(regions.assignable.geometry.to_numpy())
+    (own, found), metres = tree.query_nearest(shapes, max_distance=tolerance_m, return_distance=True, all_matches=True)
+    order = np.lexsort((found, own))  # ties: the first code
+    once = order[~pd.Series(own[order]).duplicated().to_numpy()]
+    nearest.iloc[own[once]] = regions.assignable["nuts_id"].to_numpy()[found[once]]
+    away_m.iloc[own[once]] = metres[once]
+    return nearest, away_m
 
 
 def assign_regions(declarations: gpd.GeoDataFrame, regions: Regions) -> pd.Series[Any]:
@@ -130,21 +149,6 @@ def _assign(shapes: np.ndarray[Any, Any], regions: Regions) -> np.ndarray[Any, A
     return assigned
 
 
-def _read(path: Path) -> tuple[gpd.GeoDataFrame, str]:
-    if not path.exists():
-        raise RegionFileError("no such file", where=str(path), mend="Check regions.boundaries")
-    try:
-        if path.suffix.lower() in (".parquet", ".geoparquet"):
-            return gpd.read_parquet(path), ""
-        with quiet():
-            layer = str(pyogrio.list_layers(path)[0][0])
-            return pyogrio.read_dataframe(path, layer=layer), layer
-    except (DataSourceError, DataLayerError, pa.ArrowException, ValueError, IndexError) as error:
-        raise RegionFileError(
-            f"cannot be read ({' '.join(str(error).split())[:200]})", where=str(path), mend="Check regions.boundaries"
-        ) from error
-
-
 def _check_version(names: str, nuts_version: int, *, where: str) -> None:
     years = {int(year) for year in YEAR.findall(names)} & set(NUTS_VERSIONS)
     if years and nuts_version not in years:
@@ -155,19 +159,16 @@ def _check_version(names: str, nuts_version: int, *, where: str) -> None:
         )
 
 
-def _table(frame: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
-    name = next((column for column in ("NAME_LATN", "NUTS_NAME") if column in frame), None)
-    missing = [column for column in ("NUTS_ID", "LEVL_CODE") if column not in frame]
-    if missing or name is None or frame.crs is None:
-        what = f"no column {', '.join(missing or ['NAME_LATN or NUTS_NAME'])}" if missing or not name else "no CRS"
-        raise RegionFileError(what, where=where, mend="Use a NUTS_RG file of GISCO")
-    level = pd.to_numeric(frame["LEVL_CODE"], errors="coerce")
-    if not level.isin(range(ASSIGNED_LEVEL + 1)).all():
-        odd = frame.loc[~level.isin(range(ASSIGNED_LEVEL + 1)), "LEVL_CODE"].iloc[0]
-        raise RegionFileError(f"LEVL_CODE {odd!r} is no NUTS level", where=where, mend="Use a NUTS_RG file of GISCO")
-    regions = {"nuts_id": frame["NUTS_ID"].astype(str), "level": level.astype(int), "name": frame[name].astype(str)}
-    table = gpd.GeoDataFrame(regions, geometry=frame.geometry.to_crs(EPSG_EQUAL_AREA))
-    return table.sort_values("nuts_id", ignore_index=True)
+def _check_edition(codes: pd.Series[Any], nuts_version: int, *, where: str) -> None:
+    """A file without a year in its name is known by its codes."""
+    foreign = of_other_editions(codes, nuts_version=nuts_version)
+    if foreign:
+        fitting = common_editions(codes)
+        edition = f"the file is of NUTS {words(fitting)}" if fitting else "the codes are of several editions"
+        raise RegionFileError(
+            f"NUTS {nuts_version} does not have {words(foreign)}: {edition}", where=where,
+            mend=f"Take the boundaries of NUTS {nuts_version}, or set regions.nuts_version",
+        )  # fmt: skip
 
 
 def _check_levels(table: gpd.GeoDataFrame, *, where: str) -> None:
@@ -188,7 +189,10 @@ def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
         raise RegionFileError(
             f"{_named(twice)} is there more than once", where=where, mend="One row per region: dissolve its parts"
         )
-    shapes, repaired, hopeless = repair(table.geometry.to_numpy())
+    shapes = table.geometry.to_numpy().copy()
+    coordinates, region = shapely.get_coordinates(shapes, return_index=True)
+    shapes[np.unique(region[~np.isfinite(coordinates).all(axis=1)])] = None  # nothing that GEOS would mend
+    shapes, repaired, hopeless = repair(shapes)
     bad = hopeless | shapely.is_missing(shapes) | shapely.is_empty(shapes)
     if bad.any():
         raise RegionFileError(
@@ -202,8 +206,7 @@ def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
 
 
 def _named(codes: pd.Series[Any]) -> str:
-    names = sorted(set(codes))
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return words(sorted(set(codes)))
 
 
 def _level_3(table: gpd.GeoDataFrame) -> list[str]:

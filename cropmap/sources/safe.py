@@ -5,6 +5,7 @@ Source: S2 Products Specification Document, MTD_MSIL2A.xml and MTD_TL.xml. Reads
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,9 @@ from shapely.geometry import Polygon
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.acquisition import Acquisition, BandAsset
-from cropmap.sources.items import FIRST_BASELINE_WITH_OFFSET, PRODUCT_NAME
+from cropmap.sources.item_assets import FIRST_BASELINE_WITH_OFFSET
+from cropmap.sources.item_identity import PRODUCT_NAME
+from cropmap.sources.plain_text import one_line
 
 COLLECTION: Final = "sentinel-2-l2a"
 PRODUCT_METADATA: Final = "MTD_MSIL2A.xml"
@@ -33,7 +36,7 @@ def read_safe(
     """
     try:
         return _acquisition(path, bands, resolutions)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise _incomplete(path, f"a field of the metadata is no number ({error})") from error
 
 
@@ -42,13 +45,18 @@ def _acquisition(path: Path, bands: Sequence[str], resolutions: Sequence[int] | 
     listed = [Path(f"{element.text}.jp2") for element in product.iter("IMAGE_FILE")]
     if not listed:
         raise _incomplete(path, f"{PRODUCT_METADATA} lists no image file")
+    if outside := next((file for file in listed if file.is_absolute() or ".." in file.parts), None):
+        raise SceneError(
+            f"{PRODUCT_METADATA} lists {one_line(outside, 80)}, which lies outside the product",
+            reason=QuarantineReason.FORBIDDEN_ADDRESS, where=path.name,
+        )  # fmt: skip
     tile = _parse(path.joinpath(*listed[0].parts[:2], TILE_METADATA), path)
     uri = _text(product, "PRODUCT_URI", path)
     name = PRODUCT_NAME.match(uri)
     if name is None or not name["tile"]:
         raise _incomplete(path, f"PRODUCT_URI {uri!r} does not name datatake and tile")
     baseline = _text(product, "PROCESSING_BASELINE", path)
-    scale = 1 / float(_text(product, "BOA_QUANTIFICATION_VALUE", path))
+    scale = 1 / _finite(_text(product, "BOA_QUANTIFICATION_VALUE", path))
     offsets = _offsets(product, baseline, path)
     footprint = _footprint(product, path)
     west, south, east, north = footprint.bounds
@@ -101,7 +109,7 @@ def _offsets(product: ET.Element, baseline: str, path: Path) -> dict[str, float]
     """DN to add, by band name; empty for a baseline before the offset existed."""
     bands = {element.get("bandId"): element.get("physicalBand", "") for element in product.iter("Spectral_Information")}
     offsets = {
-        _padded(bands.get(element.get("band_id"), "")): float(element.text or "nan")
+        _padded(bands.get(element.get("band_id"), "")): _finite(element.text or "")
         for element in product.iter("BOA_ADD_OFFSET")
     }
     if baseline >= FIRST_BASELINE_WITH_OFFSET and not set(BANDS) <= set(offsets):
@@ -111,6 +119,13 @@ def _offsets(product: ET.Element, baseline: str, path: Path) -> dict[str, float]
             where=path.name,
         )
     return offsets
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
 
 
 def _padded(physical_band: str) -> str:

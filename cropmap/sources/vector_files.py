@@ -9,6 +9,7 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,15 @@ import shapely
 
 from cropmap.errors import DeclarationFileError
 from cropmap.provenance import file_hash, files_hash
+from cropmap.sources.completeness import AGAIN, ALL_PAGES, codes_of, cut_off, ends_within_a_line, stated_size
 from cropmap.sources.containers import opened
+from cropmap.sources.coordinate_systems import choose_crs
+from cropmap.sources.gml import AxisOrder
+from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import FEATURE_ID, Flags, Layer, Shapes, Table, list_layers, read_layer
+
+DELETED_ROWS: Final = (".shp", ".tab")
+"""formats that mark rows as deleted and still announce them"""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,8 @@ class RawRows:
     unreadable_geometry: Flags
     """True where the file has something that is no geometry; its `geometry` is None"""
     crs: pyproj.CRS
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole"""
 
 
 def read_rows(
@@ -43,26 +53,47 @@ def read_rows(
     wkt_column: str | None = None,
     encoding: str | None = None,
     member: str | None = None,
+    axis_order: AxisOrder | None = None,
+    allow_partial: bool = False,
 ) -> RawRows:
     """Reads the named columns and the geometry of every row.
 
     `layer` may be a pattern (`Culturas_*`): all layers with geometry that fit it are read, one after the other. `crs`
-    stands in where the file carries none; `member` names the file within an archive of several. Raises
-    DeclarationFileError when the file as a whole is unusable.
+    and `axis_order` win over what the file states; `member` names the file within an archive of several. Raises
+    DeclarationFileError when the file as a whole is unusable: cut off, with a CRS that does not say where the outlines
+    lie, or, unless `allow_partial`, a part by its own words.
     """
-    with opened(path, member) as source:
-        layers = choose_layers(list_layers(source, wkt_column=wkt_column, encoding=encoding), layer, where=source)
+    with opened(path, member) as delivered, apart(delivered) as source:
+        stated = stated_size(source)
+        found = list_layers(source, wkt_column=wkt_column, encoding=encoding)
+        layers = choose_layers(found, layer, where=source)
         if FEATURE_ID in columns and len(layers) > 1:
             raise DeclarationFileError(
                 "feature ids begin anew in every layer", where=source, mend="Map a column to parcel_id"
             )
-        tables = [read_layer(source, each, columns, wkt_column=wkt_column, encoding=encoding) for each in layers]
-    return _raw_rows([table for table in tables if len(table.attributes)], crs, where=str(path))
+        tables = [
+            read_layer(source, each, columns, wkt_column=wkt_column, encoding=encoding, axis_order=axis_order)
+            for each in layers
+        ]
+        missing = stated.missing(sum(each.rows for each in found))
+        mend = ALL_PAGES if stated.records is None else AGAIN
+        if not missing and not source.lower().endswith(DELETED_ROWS):
+            missing, mend = _not_read(layers, tables), AGAIN
+        if missing and not allow_partial:
+            raise DeclarationFileError(missing, where=source, mend=mend)
+        if layers[0].format == "CSV" and _broken_end(tables[-1]) and ends_within_a_line(source):
+            raise cut_off(source, "the last line breaks off within its geometry")
+        if any(table.crs is None for table in tables) and (codes := codes_of(stated.systems)):
+            raise DeclarationFileError(
+                f"its outlines are in several CRSs ({', '.join(codes)})", where=source, mend="Ask for them in one"
+            )
+    notes = (f"{missing}: read all the same (allow_partial)",) if missing else ()
+    return _raw_rows([table for table in tables if len(table.attributes)], crs, notes, where=str(path))
 
 
 def read_table(path: Path, columns: Sequence[str], *, layer: str, member: str | None = None) -> pd.DataFrame:
     """Columns of a layer, as text; it may be one without geometry (a translation of the crops' names, for one)."""
-    with opened(path, member) as source:
+    with opened(path, member) as delivered, apart(delivered) as source:
         found = next((each for each in list_layers(source) if fnmatch.fnmatchcase(each.name, layer)), None)
         if found is None:
             raise DeclarationFileError(f"no layer {layer!r}", where=source)
@@ -81,17 +112,29 @@ def choose_layers(layers: Sequence[Layer], layer: str | None, *, where: str) -> 
     raise DeclarationFileError(what, where=where, mend=f"Set declarations.layer to one of: {names}" if names else "")
 
 
-def _raw_rows(tables: Sequence[Table], given: str | None, *, where: str) -> RawRows:
+def _not_read(layers: Sequence[Layer], tables: Sequence[Table]) -> str:
+    """Where a layer announces more rows than come out of it; a CSV file announces none."""
+    for layer, table in zip(layers, tables, strict=True):
+        if layer.format != "CSV" and layer.rows > len(table.attributes):
+            return f"layer {layer.name} announces {layer.rows:,} rows and has {len(table.attributes):,}"
+    return ""
+
+
+def _broken_end(table: Table) -> bool:
+    return len(table.geometry) > 0 and bool(table.present[-1]) and table.geometry[-1] is None
+
+
+def _raw_rows(tables: Sequence[Table], given: str | None, notes: tuple[str, ...], *, where: str) -> RawRows:
     if not tables:
         raise DeclarationFileError("the file has no rows", where=where, mend="Check declarations.path and layer")
-    systems = [_crs(table.crs, given, where=where) for table in tables]
-    if any(system != systems[0] for system in systems):
+    if given is None and any(table.crs != tables[0].crs for table in tables):
         raise DeclarationFileError("its layers differ in CRS", where=where, mend="Read them one by one: set the layer")
     geometry = np.concatenate([table.geometry for table in tables])
     present = np.concatenate([table.present for table in tables])
     attributes = pd.concat([table.attributes for table in tables], ignore_index=True)
     unusable = np.concatenate([table.unusable for table in tables])
-    return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), systems[0])
+    crs, told = choose_crs(tables[0].crs, given, geometry, where=where)
+    return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), crs, (*notes, *told))
 
 
 def source_hash(path: Path) -> str:
@@ -101,25 +144,3 @@ def source_hash(path: Path) -> str:
     if path.is_dir():
         return files_hash(p for p in path.rglob("*") if p.is_file())
     return file_hash(path)
-
-
-def _crs(file_crs: object, given: str | None, *, where: str) -> pyproj.CRS:
-    """The file's CRS, or the one given for a file without; two that differ are a mistake nobody here can settle."""
-    stated, own = (parse_crs(value, where) if value is not None else None for value in (given, file_crs))
-    if stated is not None and own is not None and not stated.equals(own, ignore_axis_order=True):
-        raise DeclarationFileError(
-            f"the file is in {own.name}, declarations.crs says {stated.name}",
-            where=where,
-            mend="Remove declarations.crs",
-        )
-    crs = own or stated
-    if crs is None:
-        raise DeclarationFileError("the file carries no CRS", where=where, mend="Set declarations.crs, e.g. EPSG:3035")
-    return crs
-
-
-def parse_crs(value: object, where: str) -> pyproj.CRS:
-    try:
-        return pyproj.CRS.from_user_input(value)
-    except pyproj.exceptions.CRSError as error:
-        raise DeclarationFileError(f"{value!r} is no CRS", where=where, mend="Write it like EPSG:25832") from error

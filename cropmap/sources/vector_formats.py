@@ -21,6 +21,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import code_page
 from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
 from cropmap.sources.drivers import pyogrio, quiet, refuse_references
+from cropmap.sources.gml import AxisOrder, gml_options, is_gml
 from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
 from cropmap.sources.row_text import storable
@@ -28,7 +29,8 @@ from cropmap.sources.row_text import storable
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
 row's number."""
-GML_SUFFIXES: Final = (".gml", ".xml")
+SEVERAL: Final = ";"
+"""between the values of one field that holds several"""
 
 Shapes = np.ndarray[Any, np.dtype[np.object_]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -88,10 +90,12 @@ def read_layer(
     encoding: str | None = None,
     limit: int | None = None,
     lenient: bool = False,
+    axis_order: AxisOrder | None = None,
 ) -> Table:
     """The named columns and the geometry of every row, or of the first `limit`. Raises DeclarationFileError.
 
-    `lenient` leaves out columns that are neither text nor numbers instead.
+    `lenient` leaves out columns that are neither text nor numbers instead. `axis_order` is what the file has, where
+    that is not what its format or CRS prescribes; the geometry has eastings first.
     """
     if layer.format == "CSV" and layer.geometry is None:
         raise DeclarationFileError("no column holds the geometry", where=source, mend="Set declarations.wkt_column")
@@ -109,7 +113,11 @@ def read_layer(
     elif layer.format == "Parquet":
         table, geometry, present, crs = read_parquet(source, list(found.values()), limit, wkt_column)
     else:
-        table, geometry, present, crs = _read_gdal(source, layer, list(found.values()), encoding, limit, fid=fid)
+        table, geometry, present, crs = _read_gdal(
+            source, layer, list(found.values()), encoding, limit, fid=fid, axis_order=axis_order
+        )
+    if axis_order == "northing_first" and not is_gml(source):
+        geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
     if lenient:
         found = {name: own for name, own in found.items() if _is_plain(table.schema.field(own).type)}
     attributes = _attributes(source, layer, table, found)
@@ -162,23 +170,20 @@ def _read_csv(
 
 
 def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
-    about = pyogrio.read_info(source, layer=name, force_feature_count=True, **_options(source))
+    about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
     return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
                  about["crs"], about["encoding"], tuple(str(field) for field in about["fields"]))  # fmt: skip
 
 
-def _options(source: str) -> dict[str, str]:
-    """Reading GML must not leave a file beside it."""
-    return {"WRITE_GFS": "NO"} if Path(source).suffix.lower() in GML_SUFFIXES else {}
-
-
 def _read_gdal(
-    source: str, layer: Layer, columns: Sequence[str], encoding: str | None, limit: int | None, *, fid: bool
-) -> tuple[pa.Table, Shapes, Flags, object]:
+    source: str, layer: Layer, columns: Sequence[str], encoding: str | None, limit: int | None, *, fid: bool,
+    axis_order: AxisOrder | None,
+) -> tuple[pa.Table, Shapes, Flags, object]:  # fmt: skip
+    options = gml_options(source, axis_order)
     with _gdal_errors(source):
         meta, table = pyogrio.raw.read_arrow(
             source, layer=layer.name, columns=list(columns), encoding=encoding or code_page(source), return_fids=fid,
-            read_geometry=layer.geometry is not None, max_features=limit, **_options(source),
+            read_geometry=layer.geometry is not None, max_features=limit, **options,
         )  # fmt: skip
         outline = str(meta["geometry_name"] or "wkb_geometry")
         if fid:
@@ -188,15 +193,20 @@ def _read_gdal(
             nothing = np.full(table.num_rows, None, dtype=object)
             return table, nothing, np.zeros(len(nothing), dtype=bool), meta["crs"]
         wkb = table.column(outline).to_numpy(zero_copy_only=False)
-        return table, _shapes(source, layer, wkb, limit), np.array([w is not None for w in wkb], bool), meta["crs"]
+        return (
+            table,
+            _shapes(source, layer, wkb, limit, options),
+            np.array([w is not None for w in wkb], bool),
+            meta["crs"],
+        )
 
 
-def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None) -> Shapes:
+def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:
     """Arcs, which shapely does not know, are drawn as lines by reading the geometry a second time, more slowly."""
     try:
         shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:
-        shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **_options(source))[2])
+        shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **options)[2])
     return shapes
 
 
@@ -244,12 +254,23 @@ def _attributes(source: str, layer: Layer, table: pa.Table, columns: dict[str, s
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return _is_texts(kind) or not (
+        pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    )
+
+
+def _is_texts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and bool(
+        pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)
+    )
 
 
 def _text(column: pa.ChunkedArray) -> Shapes:
-    """Values as a person would write them: 1200.0 stored in a float column is code 1200; blanks are None."""
+    """Values as a person would write them: 1200.0 stored in a float column is code 1200; blanks are None; several
+    values of one field stand one after the other."""
     kind = column.type
+    if _is_texts(kind):
+        column = pc.binary_join(column.cast(pa.list_(pa.string())), SEVERAL)
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
     if pa.types.is_floating(kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,7 @@ from cropmap.errors import MigrationError
 from cropmap.schemas import Architecture
 from cropmap.seasons import Season
 from cropmap.settings import Settings
+from cropmap.sources.catalog_access import read_headers
 from cropmap.store import Store
 
 MLFLOW_DATABASE: Final = "mlflow"
@@ -33,6 +35,8 @@ class SeasonContext:
     mlflow_uri: str = field(repr=False)
     mlflow_artifacts: str
     threads: int
+    catalog_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """for the catalogue's own host"""
 
     @classmethod
     def open(
@@ -58,6 +62,7 @@ class SeasonContext:
             mlflow_uri=settings.mlflow_tracking_uri or _embedded_mlflow(url),
             mlflow_artifacts=str(settings.home_path / "mlflow"),
             threads=settings.threads,
+            catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),
         )
 
     def connect(self) -> Connection:

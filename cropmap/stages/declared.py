@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import geopandas as gpd
 import pandas as pd
 
-from cropmap.agency import Agency
+from cropmap.agency import Agency, RegionsSection
 from cropmap.progress import Counter
-from cropmap.schemas import REJECTION_COLUMNS, RejectReason
+from cropmap.schemas import NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
 from cropmap.sources.crop_codes import CodeReport
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.regions import Regions, assign_regions, read_regions
+from cropmap.sources.declarations import Declarations, read_declarations
+from cropmap.sources.doubles import Doubles, Separator, find_doubles, find_separator
+from cropmap.sources.regions import Regions, assign_regions, nearest_regions, read_regions
+from cropmap.stages.axis_hints import axis_hints
 
-STEPS: Final = 2
+log = logging.getLogger(__name__)
+STEPS: Final = 3
+SHOWN: Final = 4
+MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +31,21 @@ class DeclaredFile:
     accepted: gpd.GeoDataFrame
     """DECLARATION_COLUMNS and nuts_id, EPSG:4326, sorted by parcel_id"""
     rejected: pd.DataFrame
-    """REJECTION_COLUMNS; accepted and rejected are the rows of the file"""
+    """REJECTION_COLUMNS; accepted, merged and rejected are the rows of the file"""
+    merged: int
+    """rows that are parts of an accepted parcel, beside its first row"""
+    notices: pd.DataFrame
+    """NOTICE_COLUMNS, one row per accepted parcel and notice, by row"""
+    doubles: Doubles
+    separator: Separator | None
+    """the column that tells doubles apart"""
+    farthest_m: float
+    """of the parcels outside every region that were given the nearest; NaN where there is none"""
     source_hash: str
     row_count: int
     codes: CodeReport
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole"""
 
 
 def declarations_path(agency: Agency, *, season: int) -> Path:
@@ -46,20 +63,94 @@ def read_boundaries(agency: Agency, *, season: int) -> Regions:
 
 
 def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
-    """Reads the file and assigns NUTS-3 regions. Raises InputErrors for a file that cannot be used as a whole."""
-    path = declarations_path(agency, season=season)
+    """Reads the file, assigns NUTS-3 regions and looks for land that is declared twice.
+
+    Raises InputErrors for a file that cannot be used as a whole.
+    """
+    path, profile = declarations_path(agency, season=season), agency.read_profile()
     with Counter("declarations", total=STEPS, unit="steps") as counter:
         counter.add(0, description=f"read {path.name}")
-        read = read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
+        read = read_declarations(path, legend=agency.read_legend(), profile=profile)
         counter.add(1, description="assign regions")
         regions = read_boundaries(agency, season=season)
-        accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
+        accepted, rejected, placed, farthest_m = _in_regions(read, regions, agency.regions)
+        counter.add(1, description="look for land declared twice")
+        read = replace(read, accepted=accepted, rejected=rejected)
+        doubles = find_doubles(read)
+        separator = find_separator(doubles, path, profile)
         counter.add()
-    inside = accepted["nuts_id"].notna()
-    outside = accepted.loc[~inside, ["row_number", "parcel_id"]].assign(
-        source_file=path.name,
-        reason=str(RejectReason.OUTSIDE_REGIONS),
-        detail=f"outside {', '.join(agency.regions.codes)}",
+    here = read.notices[read.notices["row_number"].isin(accepted["row_number"])]
+    found = [each for each in (here, placed, doubles.notices) if len(each)]
+    notices = (
+        pd.concat(found).sort_values(["row_number", "notice"], ignore_index=True) if found else read.notices.iloc[:0]
     )
-    rejected = pd.concat([read.rejected, outside[list(REJECTION_COLUMNS)]], ignore_index=True)
-    return DeclaredFile(path, accepted[inside], rejected, read.source_hash, read.row_count, read.codes)
+    lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
+    hints = axis_hints(path, profile, regions) if accepted.empty else ()
+    file = DeclaredFile(
+        path, accepted, rejected, read.merged - len(lost), notices, doubles, separator, farthest_m,
+        read.source_hash, read.row_count, read.codes,
+    )  # fmt: skip
+    file = replace(file, notes=(*read.notes, *hints, *_notes(file)))
+    for note in file.notes:
+        log.warning("%s: %s", path.name, note)
+    return file
+
+
+def _in_regions(
+    read: Declarations, regions: Regions, section: RegionsSection
+) -> tuple[gpd.GeoDataFrame, pd.DataFrame, pd.DataFrame, float]:
+    """(accepted with nuts_id, rejected with those outside, notices of those in the nearest region, metres at most)."""
+    accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
+    outside = accepted["nuts_id"].isna()
+    nearest, away_m = nearest_regions(accepted[outside], regions, tolerance_m=section.tolerance_m)
+    accepted.loc[nearest.index, "nuts_id"] = nearest
+    near = accepted.loc[nearest.index[nearest.notna()], ["row_number", "parcel_id", "nuts_id"]]
+    detail = [
+        f"{metres:.0f} m outside {code}" for code, metres in zip(near["nuts_id"], away_m[near.index], strict=True)
+    ]
+    placed = near.assign(source_file=read.source_file, notice=str(Notice.NEAREST_REGION), detail=detail)
+    inside = accepted["nuts_id"].notna()
+    beyond = f", and more than {section.tolerance_m:g} m away" if section.tolerance_m else ""
+    gone = read.with_parts(accepted.loc[~inside, ["row_number", "parcel_id"]]).assign(
+        source_file=read.source_file,
+        reason=str(RejectReason.OUTSIDE_REGIONS),
+        detail=f"outside {', '.join(section.codes)}{beyond}",
+    )
+    rejected = pd.concat([read.rejected, gone[list(REJECTION_COLUMNS)]], ignore_index=True)
+    return accepted[inside], rejected, pd.DataFrame(placed[list(NOTICE_COLUMNS)]), float(away_m.max())
+
+
+def _notes(file: DeclaredFile) -> list[str]:
+    """What a person should know of a file that can be loaded, one line each."""
+    counts = file.notices["notice"].value_counts()
+    lines = []
+    if parcels := int(counts.get(Notice.PARTS_MERGED, 0)):
+        lines.append(f"{file.merged + parcels} rows are parts of {parcels} parcels and were put together")
+    if parcels := int(counts.get(Notice.PLACEHOLDER_HOLDING, 0)):
+        said = file.notices.loc[file.notices["notice"] == Notice.PLACEHOLDER_HOLDING, "detail"].value_counts()
+        shown = "; ".join(f"{why} ({rows} parcels)" for why, rows in said.head(SHOWN).items())
+        lines.append(f"the holding of {parcels} parcels is taken as missing: {shown}")
+    if parcels := int(counts.get(Notice.NEAREST_REGION, 0)):
+        lines.append(
+            f"{parcels} parcels lie outside the boundaries, by up to {file.farthest_m:.0f} m, and count in the nearest "
+            "region: boundaries of 1 : 1 million draw coasts and borders better"
+        )
+    if outside := int((file.rejected["reason"] == RejectReason.OUTSIDE_REGIONS).sum()):
+        lines.append(f"{outside} rows lie outside the regions of the agency and are rejected")
+    if file.doubles:
+        lines.append(file.doubles.words)
+        if hint := exclude_hint(file.separator):
+            lines.append(hint)
+    lost = file.rejected[file.rejected["reason"] != RejectReason.NOT_A_CROP]
+    if len(lost) > MOSTLY * file.row_count:
+        why = ", ".join(f"{reason} {rows}" for reason, rows in lost["reason"].value_counts().items())
+        lines.append(f"most rows are rejected: {why}")
+    return lines
+
+
+def exclude_hint(separator: Separator | None) -> str:
+    """What to write into the agency file; empty where nothing tells doubles apart."""
+    if separator is None:
+        return ""
+    either = "" if separator.certain else ", or the other side of that column"
+    return f"{separator.rows} rows would be left out with `declarations.{separator.key}`{either}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,10 @@ from cropmap.dissemination import formats
 from cropmap.dissemination.compare import Comparison, compare
 from cropmap.dissemination.compare_figure import draw
 from cropmap.dissemination.formats import TABLE_FORMATS, Described, Format
-from cropmap.dissemination.long_form import DECIMALS, LongForm, long_form
+from cropmap.dissemination.long_form import DECIMALS, SIMULATION, LongForm, long_form, marked
 from cropmap.dissemination.recoding import read_weights, recode
 from cropmap.errors import InputError
-from cropmap.schemas import LeftOut
+from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
 from cropmap.stages.releases import open_release
@@ -56,6 +56,11 @@ class PublishedStatistics:
         return int(known[0]) if len(known) else None
 
     @property
+    def _partial(self) -> str:
+        """Whose figures are no figures of the region: the register has only a part of it."""
+        return ", ".join(sorted(set(self.rows["nuts_id"][marked(self.rows, "partial_region")])))
+
+    @property
     def notes(self) -> tuple[tuple[str, str], ...]:
         first = self.rows.iloc[0]
         run_ids = ", ".join(sorted(set(self.rows["run_id"])))
@@ -67,6 +72,8 @@ class PublishedStatistics:
             ("published at", self.published_at.isoformat()),
             ("unit", "columns _ha: hectares; obs_value: 1000 ha (THS_HA)"),
             ("confidentiality", self.confidentiality),
+            ("simulated", SIMULATION if marked(self.rows, "simulated").any() else "no"),
+            ("regions covered in part", self._partial or "none"),
         )  # fmt: skip
 
 
@@ -127,6 +134,8 @@ def export_statistics(
     dataflow: str = formats.DATAFLOW,
     recoding: Recoding | None = None,
     release: int | None = None,
+    dialect: CsvDialect = CsvDialect.PLAIN,
+    region_names: Mapping[str, str] | None = None,
 ) -> Exported:
     """Published statistics, or a release, as a file; empty figures where CONF_STATUS is C. Raises InputError."""
     found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels, release=release)
@@ -136,13 +145,16 @@ def export_statistics(
         _one_agency(found)
     about = Described(
         dataflow=dataflow, source=", ".join(sorted(set(found.rows["agency"]))), updated=found.published_at,
-        notes=found.notes,
+        notes=found.notes, region_names=region_names or {},
     )  # fmt: skip
-    written = formats.write(found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals)
+    written = formats.write(
+        found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals, dialect=dialect
+    )
     if written.table is not None and written.table.table.empty:
         raise InputError(
-            f"no crop of the season has an item of its own in Eurostat's list ({written.table.rows_left_out} rows)",
-            where="--format", mend="csv, parquet, json and xlsx have all crops",
+            "no row has an item of its own in Eurostat's list and a region that is covered whole "
+            f"({written.table.rows_left_out} rows)",
+            where="--format", mend="csv, parquet, json and xlsx have all crops and regions",
         )  # fmt: skip
     left_out = written.table.left_out if written.table else {}
     return Exported(written.data, {reason: dict(names) for reason, names in left_out.items()})

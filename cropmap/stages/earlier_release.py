@@ -14,19 +14,22 @@ from cropmap.statistics import EarlierRelease
 
 
 def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | None:
-    """The season's published table where it was protected for publication, else its latest numbered release; None
-    where there is neither. For the run that is published itself it is what that run was held against, so that it can
-    be made again."""
+    """The season's published table where it is fit for publication, else what is public besides: what an internal run
+    was held against itself, and the latest numbered release. None where nothing is public. For the run that is
+    published itself it is what that run was held against, so that it can be made again."""
     with context.connect() as connection:
         published = queries.published_run(connection, **context.key)
         disclosure = _disclosure(connection, published)
         if published == run_id:
             published = disclosure.get("earlier_release")
-            disclosure = _disclosure(connection, published)
-        elif disclosure.get("mode") != Confidentiality.FULL:  # an internal run must not make what is out forgotten
+        elif disclosure.get("mode") != Confidentiality.FULL or disclosure.get("internal"):
+            # an internal run must not make what is out forgotten
             released = releases.read_releases(connection, **context.key)
-            published = released[-1].run_id if released else None
-            disclosure = _disclosure(connection, published)
+            out = released[-1].run_id if released else None
+            # a release of this very run is out by a person's word; else nothing came out since the run was held
+            # against what was
+            published = out if out == published else disclosure.get("earlier_release") or out
+        disclosure = _disclosure(connection, published)
         if published is None or disclosure.get("mode") != Confidentiality.FULL:
             return None
         table = pd.DataFrame(queries.statistics(connection, run_id=published))

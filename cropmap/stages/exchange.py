@@ -18,13 +18,15 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database import queries, reviews, runs
 from cropmap.database.connection import Connection, connect
+from cropmap.dissemination import workbook
+from cropmap.dissemination.spreadsheets import to_csv
 from cropmap.errors import InputError
 from cropmap.observations.tidy import export_tidy, import_tidy
-from cropmap.schemas import AcquisitionStatus, Finding, Verdict
+from cropmap.schemas import AcquisitionStatus, CsvDialect, Finding, Verdict
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 
-Format = Literal["csv", "gpkg", "parquet", "json"]
+Format = Literal["csv", "xlsx", "gpkg", "parquet", "json"]
 HECTARE_DIGITS: Final = 4
 FLAG_SCHEMA: Final = pa.schema(
     [
@@ -37,9 +39,19 @@ FLAG_SCHEMA: Final = pa.schema(
         *(pa.field(name, pa.string()) for name in ("verdict", "reason")),
         pa.field("priority", pa.float64()),
         pa.field("run_id", pa.string()),
+        pa.field("simulated", pa.bool_()),
     ]
 )
 """A row of the list, as `queries.assessments` gives it."""
+FLAG_NOTES: Final = (
+    ("what this is", "assessments of declarations, what should be looked at first comes first (docs/flags.md)"),
+    ("verdict", "what the evidence says of the declaration; it decides nothing about aid"),
+    ("reason", "why this verdict"),
+    ("declared_probability", "probability of the declared crop, adapted to its region and to wrong declarations"),
+    ("right_probability", "probability that the declaration is right"),
+    ("priority", "area in ha that is expected to be wrong; higher is sooner"),
+    ("holding_id", "personal data: hand it on to those only who may see it"),
+)
 NUMERIC_IDS: Final = "parcel_id is a number in this file: compared as text, leading zeros cannot be recovered"
 
 
@@ -97,7 +109,14 @@ def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedO
 
 
 def export_flags(
-    settings: Settings, *, agency: str, season: int, verdicts: list[str], format_: Format, certified: bool = False
+    settings: Settings,
+    *,
+    agency: str,
+    season: int,
+    verdicts: list[str],
+    format_: Format,
+    certified: bool = False,
+    dialect: CsvDialect = CsvDialect.PLAIN,
 ) -> bytes:
     """Published assessments with these verdicts, most urgent first; gpkg holds the outlines that were assessed.
     `certified`: of the mismatches only those that reviews certified, without the ones that were found right.
@@ -115,7 +134,12 @@ def export_flags(
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd")
         return sink.getvalue()
-    return _encoded(table.to_pandas(), format_) if outlines is None else _gpkg(table.to_pandas(), outlines)
+    frame = table.to_pandas()
+    if outlines is not None:
+        return _gpkg(frame, outlines)
+    if format_ == "xlsx":
+        return workbook.write(frame, notes=FLAG_NOTES, made_at=None, title="flags")
+    return to_csv(frame, dialect) if format_ == "csv" else _json(frame)
 
 
 def _certified(connection: Connection, rows: list[queries.Row], run_id: str) -> list[queries.Row]:
@@ -162,12 +186,6 @@ def _published_run(connection: Any, agency: str, season: int) -> str:
     raise InputError(f"{agency} {season} is not published", where="--agency / --season", mend=f"Published: {names}")
 
 
-def _encoded(frame: pd.DataFrame, format_: Format) -> bytes:
-    if format_ == "parquet":
-        sink = io.BytesIO()
-        frame.to_parquet(sink, index=False)
-        return sink.getvalue()
-    if format_ == "json":
-        records = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        return json.dumps(records, default=str, ensure_ascii=False, indent=1, allow_nan=False).encode()
-    return frame.to_csv(index=False, lineterminator="\n").encode()
+def _json(frame: pd.DataFrame) -> bytes:
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return json.dumps(records, default=str, ensure_ascii=False, indent=1, allow_nan=False).encode()

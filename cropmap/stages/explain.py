@@ -137,7 +137,13 @@ def _unseen(entry: ledger.LedgerEntry, run: PublishedRun) -> str:
         return f"quarantined, {entry.reason}: {entry.detail}"
     if entry.sensed_at and entry.sensed_at.date() > run.context.season.end:
         return f"after {run.context.season.end}, the run's last day"
-    return "not observed yet" if entry.status == AcquisitionStatus.FOUND else "the parcel is outside its footprint"
+    if entry.status == AcquisitionStatus.FOUND:
+        return "not observed yet"
+    return (
+        "no row of the parcel in the imported table"
+        if entry.tile == IMPORTED
+        else "the parcel is outside its footprint"
+    )
 
 
 def _series(series: Series, seen: list[dict[str, Any]]) -> dict[str, Any]:

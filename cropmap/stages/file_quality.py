@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +25,10 @@ from cropmap.progress import Counter
 from cropmap.schemas import EPSG_WGS84
 from cropmap.sources import outlines
 from cropmap.sources.crop_codes import codes_answer
+from cropmap.sources.declarations import profiled_rows
 from cropmap.sources.file_quality import FileQuality, Warnings, find_warnings, summarise
-from cropmap.sources.vector_files import read_rows
-from cropmap.stages.declared import DeclaredFile, read_declared
+from cropmap.stages.declared import DeclaredFile, exclude_hint, read_declared
+from cropmap.stages.load_guard import against_doubles
 from cropmap.stages.quality_page import quality_page
 from cropmap.store import Store
 
@@ -38,12 +40,21 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
     file = read_declared(agency, season=season)
     rejected = _with_geometry(file, agency)
     columns = agency.read_profile().columns
-    warnings = find_warnings(file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns)
+    warnings = find_warnings(
+        file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns, notices=file.notices,
+        overlaps=file.doubles.overlaps,
+    )  # fmt: skip
     quality = summarise(
-        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings
-    )
+        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings,
+        merged=file.merged,
+    )  # fmt: skip
     codes = codes_answer(file.codes)
-    document = {"agency": agency.agency, "season": season, **_plain(asdict(quality)), **codes}
+    twice = against_doubles(file.doubles, exclude_hint(file.separator), agency.declarations)
+    stops = [one.what for one in twice]
+    document = {
+        "agency": agency.agency, "season": season, **_plain(asdict(quality)), "notes": list(file.notes),
+        "stops_load": stops, **codes,
+    }  # fmt: skip
     if out.exists() and not out.is_dir():
         raise InputError("is a file", where=str(out), mend="Name a folder for --out")
     store = Store(out.absolute())
@@ -53,10 +64,10 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
         store.write_bytes("quality.json", json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode())
         counter.add()
         page = quality_page(quality, agency=agency.agency, season=season, codes=codes, accepted=file.accepted,
-                            rejected=rejected, warnings=warnings)  # fmt: skip
+                            rejected=rejected, warnings=warnings, notes=file.notes)  # fmt: skip
         store.write_bytes("quality.html", page.encode())
         counter.add()
-    return _answer(quality, codes, out)
+    return {**_answer(quality, file.notes, codes, out), **({"stops_load": stops} if stops else {})}
 
 
 def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
@@ -65,10 +76,7 @@ def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
         nothing = file.rejected.assign(area_ha=np.empty(0))
         return gpd.GeoDataFrame(nothing, geometry=gpd.GeoSeries([], crs=EPSG_WGS84), crs=EPSG_WGS84)
     profile = agency.read_profile()
-    raw = read_rows(
-        file.path, profile.named_columns(), layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column,
-        encoding=profile.encoding, member=profile.member,
-    )  # fmt: skip
+    raw = profiled_rows(file.path, profile.named_columns(), profile)
     shapes = shapely.force_2d(raw.geometry[file.rejected["row_number"].to_numpy() - 1])
     area = outlines.area_ha(outlines.repair(shapes)[0], raw.crs)
     placed = outlines.transform(shapes, raw.crs, EPSG_WGS84)
@@ -99,17 +107,19 @@ def _write_rejects(path: Path, file: DeclaredFile, rejected: gpd.GeoDataFrame, w
     partial.replace(path)
 
 
-def _answer(quality: FileQuality, codes: dict[str, Any], out: Path) -> dict[str, Any]:
+def _answer(quality: FileQuality, notes: Sequence[str], codes: dict[str, Any], out: Path) -> dict[str, Any]:
     return {
         "file": quality.file,
         "rows": quality.rows,
         "accepted": quality.accepted,
         "rejected": quality.rejected,
+        "merged": quality.merged,
         "with_warnings": quality.with_warnings,
         "area_ha": round(quality.area_ha, 2),
         "rejections": {check.name: check.rows for check in quality.checks if check.rejects and check.rows},
         "warnings": {check.name: check.rows for check in quality.checks if not check.rejects and check.rows},
         "unmapped_codes": len(codes["unmapped_codes"]),
+        **({"notes": list(notes)} if notes else {}),
         "report": str(out / "quality.html"),
         "rejects": str(out / REJECTS),
     }

@@ -22,22 +22,27 @@ from cropmap.observations.coverage import TileCoverage, read_outlines, tile_cove
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.acquisition import Acquisition
-from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.catalog import find_acquisitions, nothing_usable
+from cropmap.sources.catalog_access import CatalogAccess
 from cropmap.sources.crop_codes import codes_answer
+from cropmap.sources.search_boxes import search_boxes
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.declared import declarations_path, read_declared
+from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
 from cropmap.stages.forecast import is_carried
+from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.parcels import declared_until, season_parcels
 
 log = logging.getLogger(__name__)
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
 
 
-def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[str, Any]:
+def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, Any]:
     """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
 
-    The same file again changes nothing. Returns the counts, by reason for the rejections. Where the file is still to
-    come and an earlier season's parcels were carried forward, they stay.
+    The same file again changes nothing. Returns the counts, by reason for the rejections, and notes for a person. Where
+    the file is still to come and an earlier season's parcels were carried forward, they stay. Raises
+    DeclarationFileError, and writes nothing, for a load that takes too much from the register or declares much land
+    twice; the message says the word (`accept`) with which this very file passes.
     """
     agency = context.agency
     path = declarations_path(agency, season=context.season.year)
@@ -49,13 +54,23 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime) -> dict[st
         raise DeclarationFileError(
             f"no declaration could be accepted ({reasons or 'the file has no rows'})", where=str(path)
         )
-    with context.connect() as connection:
+    twice = against_doubles(read.doubles, exclude_hint(read.separator), agency.declarations)
+
+    def check(losses: register.Losses) -> None:
+        found = [*against_losses(losses, agency.declarations), *twice]
+        refuse(found, accepted=accept, source_hash=read.source_hash, where=str(path))
+
+    with context.connect() as connection, connection.transaction():
         ensure_season(connection, **context.key, simulated=agency.simulated, document=agency.model_dump(mode="json"))
         counts = register.store_declarations(
-            connection, **context.key, accepted=read.accepted, rejected=read.rejected,
-            source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at,
+            connection, **context.key, accepted=read.accepted, rejected=read.rejected, notices=read.notices,
+            source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at, check=check,
         )  # fmt: skip
-    return {"rows": read.row_count, **counts, **codes_answer(read.codes)}
+    noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}
+    return {
+        "rows": read.row_count, **counts, "merged": read.merged, "notices": noticed, "notes": list(read.notes),
+        **codes_answer(read.codes),
+    }  # fmt: skip
 
 
 def _carried_forward(context: SeasonContext) -> int:
@@ -75,16 +90,15 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
     if section.catalog is None:
         return {"found": 0}
     parcels, earlier = season_parcels(context), declared_until(context) is not None
-    west, south, east, north = (float(edge) for edge in parcels.total_bounds)
     found = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
-        collection=section.collection, bbox=(west, south, east, north), season=context.season,
+        collection=section.collection, bbox=search_boxes(parcels.bounds.to_numpy()), season=context.season,
+        access=_catalog_access(context), offset_by_baseline=section.offset == "baseline",
     )  # fmt: skip
     if not found.acquisitions:
-        raise CatalogError(
-            f"no usable acquisition from {context.season.start} to {context.season.end} over the parcels",
-            where=section.catalog, mend="Check acquisitions.collection and acquisitions.window",
-        )  # fmt: skip
+        with context.connect() as connection:
+            ledger.record_found(connection, **context.key, acquisitions=(), unusable=found.unusable)
+        raise nothing_usable(found, season=context.season, where=section.catalog)
     grids = {tile: tile_grids(context, tile, found.acquisitions)[10] for tile in {a.tile for a in found.acquisitions}}
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
     home = tiles.home_tiles(homeless, grids)
@@ -98,6 +112,15 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
         "unusable": len(found.unusable),
         "parcels outside all tiles": int(home.isna().sum()),
     }
+
+
+def _catalog_access(context: SeasonContext) -> CatalogAccess:
+    agency = context.agency
+    return CatalogAccess(
+        headers=context.catalog_headers,
+        trusted=agency.acquisitions.trusted,
+        folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
+    )
 
 
 def season_tiles(context: SeasonContext) -> list[str]:

@@ -41,6 +41,7 @@ from cropmap.stages.forecast import (
 from cropmap.stages.reviews import reviewed_labels, run_statement
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
+from cropmap.statistics.coverage import partial_regions
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,13 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
             earlier=earlier_release(context, plan.run_id),
             reviews=reviewed.table,
         )  # fmt: skip
-        _write(context, plan, "statistics", estimated.table, estimated.report | {"review_sample": reviewed.report})
+        regions = context.agency.regions
+        partial = partial_regions(
+            estimated.table["nuts_id"], codes=regions.codes, complete=regions.complete,
+            nuts_version=regions.nuts_version,
+        )  # fmt: skip
+        report = estimated.report | {"review_sample": reviewed.report, "partial_regions": list(partial)}
+        _write(context, plan, "statistics", estimated.table, report)
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
     shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]
     largest = table[table["level"] == table["level"].max()].nlargest(SHOWN_ROWS, "estimate_ha")[shown].round(1)

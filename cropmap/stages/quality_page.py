@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ MEANING: Final[dict[RejectReason | FileWarning, str]] = {
     RejectReason.DUPLICATE_GEOMETRY: "an earlier row has the same outline",
     RejectReason.AREA_CONTRADICTS_GEOMETRY: f"claimed and drawn area differ by more than {MAX_AREA_DIFFERENCE:.0%}",
     RejectReason.UNUSABLE_ROW: "another number of fields than the header, or a value that no column can hold",
-    RejectReason.OUTSIDE_REGIONS: "the parcel touches none of the agency's regions",
+    RejectReason.OUTSIDE_REGIONS: "the parcel touches none of the agency's regions, and none is near",
     FileWarning.OVERLAP: f"another parcel claims {MIN_OVERLAP_HA} ha of it or more, and {MIN_OVERLAP_SHARE:.0%} of the "
     "smaller one; the area counts each pair once",
     FileWarning.CLAIMED_ABOVE_DRAWN: f"claimed above the drawn area by more than {BUFFER_M} m along its edge",
@@ -39,6 +40,10 @@ MEANING: Final[dict[RejectReason | FileWarning, str]] = {
     FileWarning.SLIVER: f"narrower than {SLIVER_WIDTH_M:g} m on average",
     FileWarning.MALFORMED_PARCEL_ID: "the identifier looks damaged",
     FileWarning.MISSING_HOLDING_ID: "nobody is named as its holding",
+    FileWarning.PARTS_MERGED: "several rows of the same identifier, crop and holding are one parcel",
+    FileWarning.PLACEHOLDER_HOLDING: "its holding is a word that names nobody, and counts as missing",
+    FileWarning.NEAREST_REGION: "outside the boundaries; it counts in the nearest region",
+    FileWarning.SEVERAL_CROPS: "another row declares another crop on the same land; that row is rejected",
 }
 OUTLINED: Final = 20_000
 """parcels; a map of more shows where they are as a grid of dots"""
@@ -49,7 +54,7 @@ COLOURS: Final = {"parcels": "#c9c9c9", "warning": "#e08214", "rejected": "#b218
 
 def quality_page(
     quality: FileQuality, *, agency: str, season: int, codes: dict[str, Any], accepted: gpd.GeoDataFrame,
-    rejected: gpd.GeoDataFrame, warnings: Warnings,
+    rejected: gpd.GeoDataFrame, warnings: Warnings, notes: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """HTML text; names and codes of the file are escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -58,7 +63,7 @@ def quality_page(
     picture = _map(accepted, rejected, warnings)
     return template.render(
         quality=quality, agency=agency, season=season, unmapped=codes["unmapped_codes"], meaning=MEANING,
-        map=base64.b64encode(picture).decode(),
+        notes=notes, map=base64.b64encode(picture).decode(),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,11 +14,29 @@ from cropmap.database.connection import Connection, connect
 from cropmap.database.releases import Release
 from cropmap.dissemination.revisions import FORECAST, Revisions, revisions, with_stage
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS, Confidentiality, ReleaseStage
+from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage, ReleaseWord
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
+from cropmap.statistics.confidentiality import internal_reasons
 
 ORDER: Final = list(ReleaseStage)
+
+WORDS: Final = {Internal.HOLDINGS_UNKNOWN: ReleaseWord.UNKNOWN_HOLDINGS}
+REFUSED: Final = {
+    Internal.NOT_PROTECTED: (
+        "its hidden cells can be recovered (statistics.confidentiality is not full)",
+        "Set statistics.confidentiality: full in the agency file and run the season again",
+    ),
+    Internal.HOLDINGS_UNKNOWN: (
+        "no parcel names its holding, and a figure may be that of one farm",
+        "Give declarations.columns.holding_id and run the season again; if you know who farms the land, say "
+        f"--allow {ReleaseWord.UNKNOWN_HOLDINGS}",
+    ),
+    Internal.AUDIT_REFUSED: (
+        "hidden figures can be recovered, however much is hidden",
+        "Merge crops in the legend, or raise the areas' level; what an earlier release showed cannot be hidden again",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -33,12 +52,18 @@ class Released:
 
 
 def release_season(
-    context: SeasonContext, stage: ReleaseStage, *, released_at: datetime, note: str | None = None
+    context: SeasonContext,
+    stage: ReleaseStage,
+    *,
+    released_at: datetime,
+    note: str | None = None,
+    allowed: Collection[ReleaseWord] = (),
 ) -> Released:
     """Makes the published table of a season its next release; the latest one again changes nothing.
 
-    Raises InputError where nothing is published, where the table is not fully protected, where the season has been
-    released at a later stage, and for a forecast that is called more than a first estimate.
+    Raises InputError where nothing is published, where the table is not for publication, where the season has been
+    released at a later stage, and for a forecast that is called more than a first estimate. What a person answers for
+    is named in `allowed`.
     """
     where = f"{context.agency.agency} {context.season.year}"
     with context.connect() as connection:
@@ -47,13 +72,13 @@ def release_season(
         run, rows = _published(connection, context, where=where)
         if last is not None and (last.run_id, last.stage) == (run.run_id, stage):
             return _released(connection, last, known, is_new=False)
-        _check(run, rows, stage, last, where=where)
+        _check(run, rows, stage, last, set(allowed), where=where)
         before = releases.read_rows(connection, last) if last is not None else None
         flagged = with_stage(rows, stage, before=before, before_stage=last.stage if last else None)
         release = Release(
             **context.key, number=len(known) + 1, stage=str(stage), run_id=run.run_id, as_of=run.as_of,
             nuts_version=run.nuts_version, note=note, content_hash=releases.rows_hash(flagged),
-            released_at=released_at,
+            released_at=released_at, simulated=bool(rows["simulated"].any()),
         )  # fmt: skip
         releases.store_release(connection, release, flagged)
         return _released(connection, replace(release, model_version=run.model_version), known, is_new=True)
@@ -110,13 +135,23 @@ def _published(connection: Connection, context: SeasonContext, *, where: str) ->
     return run, rows
 
 
-def _check(run: runs.Run, rows: pd.DataFrame, stage: ReleaseStage, last: Release | None, *, where: str) -> None:
-    disclosure = (run.report or {}).get("statistics", {}).get("disclosure", {})
-    if disclosure.get("mode") != Confidentiality.FULL:
+def _check(
+    run: runs.Run,
+    rows: pd.DataFrame,
+    stage: ReleaseStage,
+    last: Release | None,
+    allowed: set[ReleaseWord],
+    *,
+    where: str,
+) -> None:
+    for reason in internal_reasons(run.report):
+        if WORDS.get(reason) not in allowed:
+            what, mend = REFUSED[reason]
+            raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)
+    if bool(rows["simulated"].any()) and ReleaseWord.SIMULATION not in allowed:
         raise InputError(
-            f"run {run.run_id} is for internal use: its hidden cells can be recovered (confidentiality "
-            f"{disclosure.get('mode', 'not stated')})", where=where,
-            mend="Set statistics.confidentiality: full in the agency file and run the season again",
+            f"run {run.run_id} is a simulation: nothing in it was observed or declared", where=where,
+            mend=f"Release a season of real inputs; for an exercise say --allow {ReleaseWord.SIMULATION}",
         )  # fmt: skip
     if last is not None and ORDER.index(stage) < ORDER.index(ReleaseStage(last.stage)):
         raise InputError(

@@ -23,6 +23,7 @@ from cropmap.reports.pdf import to_pdf
 from cropmap.reports.quality import season_quality
 from cropmap.reports.report import Report, Revisions, RunFacts
 from cropmap.reports.sims import quality_file
+from cropmap.schemas import Confidentiality
 from cropmap.settings import Settings
 from cropmap.sources.regions import Regions
 from cropmap.stages.context import SeasonContext
@@ -30,6 +31,7 @@ from cropmap.stages.declared import read_boundaries
 from cropmap.stages.dissemination import published_statistics
 from cropmap.stages.published import separation
 from cropmap.stages.releases import Released, open_release, release_of_published
+from cropmap.statistics.confidentiality import internal_reasons
 
 ReportFormat = Literal["html", "pdf"]
 
@@ -124,10 +126,17 @@ def _facts(
         published_at=published.on, run_id=run.run_id, model_version=run.model_version or "not stated",
         code_version=run.code_version, nuts_version=run.nuts_version, n_acquisitions=run.n_acquisitions,
         simulated=published.simulated,
-        confidentiality=str(statistics.get("disclosure", {}).get("mode", "")),
+        confidentiality=_protected(statistics),
         protection=str(statistics.get("confidentiality", "the run does not say how its table was protected")),
         release=release,
     )  # fmt: skip
+
+
+def _protected(statistics: Mapping[str, Any]) -> str:
+    """The mode of `statistics.confidentiality`, or why the table is for internal use although it was asked for."""
+    mode = str(statistics.get("disclosure", {}).get("mode", ""))
+    reasons = internal_reasons({"statistics": statistics})
+    return mode if mode != Confidentiality.FULL else ", ".join(reasons) or mode
 
 
 def _accuracy(agreement: pd.DataFrame, legend: Legend, season: pd.DataFrame) -> Accuracy | None:

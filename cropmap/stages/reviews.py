@@ -26,13 +26,14 @@ from cropmap.provenance import content_hash
 from cropmap.schemas import Finding, ReviewPart, ReviewPurpose
 from cropmap.sources.findings import FILLED_IN, check_findings, read_findings_file
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.field_workbook import field_workbook
 
-FieldFormat = Literal["csv", "gpkg"]
+FieldFormat = Literal["csv", "xlsx", "gpkg"]
 FIELD: Final = (
     "campaign", "parcel_id", "declared_code", "declared_name", "declared_crop", "predicted_crop", "reason", "area_ha",
     "nuts_id", "stratum", "inclusion_probability", *FILLED_IN,
 )  # fmt: skip
-"""columns of the file for the field; a GeoPackage adds the outline, a CSV file `lon` and `lat` of a point inside it"""
+"""columns of the file for the field; a GeoPackage adds the outline, others `lon` and `lat` of a point inside it"""
 CERTIFIED: Final = ("certified", "reason", "certified_size", "sampled", "reviewed", "found_right", "statement")
 DEGREE_DIGITS: Final = 6
 
@@ -223,9 +224,10 @@ def field_file(
         return sink.getvalue()
     inside = shapes.geometry.representative_point()
     points = {"lon": inside.x.round(DEGREE_DIGITS), "lat": inside.y.round(DEGREE_DIGITS)}
-    return (
-        pd.DataFrame(shapes.drop(columns="geometry")).assign(**points).to_csv(index=False, lineterminator="\n").encode()
-    )
+    table = pd.DataFrame(shapes.drop(columns="geometry")).assign(**points)
+    if format_ == "xlsx":
+        return field_workbook(table, to_fill_in=FILLED_IN)
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _with_campaign(raw: pd.DataFrame, campaigns: list[Campaign], *, where: str) -> pd.DataFrame:

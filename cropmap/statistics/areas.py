@@ -21,9 +21,17 @@ from cropmap.statistics.confidentiality import DOMINANCE, MIN_HOLDINGS, MIN_HOLD
 from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import columns
 from cropmap.statistics.difference import OVERCONFIDENT, Corrected, Reviews, correct, overconfidence, prior_size
-from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population
+from cropmap.statistics.hiding import EarlierRelease
+from cropmap.statistics.population import (
+    NONE,
+    Population,
+    Probabilities,
+    declared_codes,
+    population,
+    without_holding,
+)
 from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
-from cropmap.statistics.release import EarlierRelease, Protection, released
+from cropmap.statistics.release import Protection, released
 from cropmap.statistics.reviewed import found, with_finding
 from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
 from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
@@ -56,8 +64,11 @@ def estimate_areas(
     `parcels`: parcel_id, nuts_id (NUTS-3), area_ha (EPSG:3035), crop_code, holding_id; undeclared parcels have no
     crop_code, and a parcel that is divided at a border has a row for each of its regions. `reviews`: parcel_id,
     found_code, inclusion_probability; rows without a found_code were not visited. At NUTS-3 a cell needs
-    max(min_holdings, min_holdings_nuts3) holdings. `earlier`: what is already published of the season. Raises
-    InputError; DisclosureError where the table cannot be protected, or its audit finds a hidden figure.
+    max(min_holdings, min_holdings_nuts3) holdings. `earlier`: what is already published of the season. A table that
+    cannot be protected is for internal use: every row says so, and the report why. Raises InputError.
+
+    Parcels without a holding may be any holding's: the rules take the worst case. Where no parcel names one, the table
+    is for internal use.
     """
     visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
@@ -105,6 +116,8 @@ def estimate_areas(
         }
         | disclosure
     )
+    if people.holdings_known and (unknown := report["parcels_without_holding"]):
+        report["confidentiality"] += f"; {unknown} parcels name no holding and count in each cell as the largest one's"
     return Estimated(table, report)
 
 
@@ -120,7 +133,7 @@ def _report(
         "parcels_outside_regions": int(parcels["nuts_id"].isna().sum()),
         "parcels_without_prediction": len(np.unique(people.parcel[unseen])),
         "area_share_without_prediction": float(people.area[unseen].sum() / max(people.area.sum(), 1e-12)),
-        "parcels_without_holding": int(parcels["holding_id"].isna().sum()),
+        "parcels_without_holding": int(without_holding(parcels["holding_id"]).sum()),
         # shares: the whole area would be one more published sum, from which a crop hidden at the top follows
         "area_share_by_verdict": dict(zip(VERDICTS, (area.sum(axis=0) / max(area.sum(), 1e-12)).tolist(), strict=True)),
         "area_in_reviewed_cells": float((area * (corrected.omega > 0)).sum() / max(area.sum(), 1e-12)),

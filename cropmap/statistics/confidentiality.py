@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from cropmap.disclosure.tables import Mask
-from cropmap.schemas import Confidentiality
+from cropmap.schemas import Confidentiality, Internal
 
 MIN_HOLDINGS: Final = 4
 MIN_HOLDINGS_NUTS3: Final = 10
@@ -16,9 +17,14 @@ DOMINANCE: Final = (2, 0.85)
 CONFIDENTIAL: Final = "C"
 NOT_FOR_PUBLICATION: Final = "N"
 """CONF_STATUS of SDMX: confidential; not for publication, restricted for internal use"""
-STATEMENT: Final = {
+STATEMENT: Final[Mapping[Confidentiality | Internal, str]] = {
     Confidentiality.FULL: "primary and secondary suppression over crops x regions; the published table was attacked "
     "and gave no hidden figure away",
+    Internal.HOLDINGS_UNKNOWN: "not for publication: no parcel names its holding, so nobody can say how many holdings "
+    "are behind a figure; cells are hidden as if every parcel were a holding of its own, and one holding's crop may be "
+    "shown",
+    Internal.AUDIT_REFUSED: "not for publication: the table did not pass its audit, however much was hidden; hidden "
+    "figures may be recovered",
     Confidentiality.PRIMARY: "primary confidentiality only: hidden cells can be recovered by differencing; not for "
     "publication",
     Confidentiality.OFF: "no confidentiality: every figure is shown; for internal use, not for publication",
@@ -26,6 +32,21 @@ STATEMENT: Final = {
 HIDDEN: Final = (
     "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv", "n_parcels", "n_holdings",
 )  # fmt: skip
+
+
+def internal_reasons(report: Mapping[str, Any] | None) -> tuple[Internal, ...]:
+    """Why the table of a run is not for publication, by the run's report; none where it may be published.
+
+    A run of an earlier version says less: there a table without holdings is known by its counts.
+    """
+    statistics = (report or {}).get("statistics", {})
+    disclosure = statistics.get("disclosure", {})
+    if disclosure.get("mode") != Confidentiality.FULL:
+        return (Internal.NOT_PROTECTED,)
+    if "internal" in disclosure:
+        return tuple(Internal(reason) for reason in disclosure["internal"])
+    # earlier versions counted every parcel without a holding as a holding of its own
+    return (Internal.HOLDINGS_UNKNOWN,) if statistics.get("parcels_without_holding") else ()
 
 
 def suppress(table: pd.DataFrame, mask: Mask, *, others: str | None = None) -> pd.DataFrame:

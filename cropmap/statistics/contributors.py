@@ -18,6 +18,8 @@ class Contributors:
     """Cells are region * (J + S) + column."""
 
     cells: int
+    holdings_known: bool
+    """False: no parcel names its holding, and each stands for one of its own, which says little of who contributes"""
     located: Contributions
     """of parcels, not holdings, by assigned crop: declared, else the likeliest"""
     assigned: Contributions
@@ -31,13 +33,17 @@ class Contributors:
         known = np.flatnonzero(people.column != NONE)
         cells = len(people.nuts3) * len(cols.names)
         cell, which = _cells(people.region, sums.assigned, cols)
+        holding = people.holding if people.holdings_known else people.parcel
         return (
             cls(
                 cells=cells,
+                holdings_known=people.holdings_known,
                 located=Contributions.of(cell, people.parcel[which], people.area[which]),
-                assigned=Contributions.of(cell, people.holding[which], people.area[which]),
-                declared=_contributions(people, known, people.column[known], people.area[known], cols),
-                mapped=_contributions(people, *sums.mapped_parts, cols),
+                assigned=Contributions.of(cell, holding[which], people.area[which]),
+                declared=_contributions(
+                    people.region[known], holding[known], people.column[known], people.area[known], cols
+                ),
+                mapped=_mapped(people, holding, sums, cols),
             )
             if len(everyone)
             else cls._nobody(cells)
@@ -46,7 +52,7 @@ class Contributors:
     @classmethod
     def _nobody(cls, cells: int) -> Contributors:
         none = Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
-        return cls(cells, none, none, none, none)
+        return cls(cells, True, none, none, none, none)
 
     @property
     def parcels(self) -> Integers:
@@ -61,14 +67,17 @@ class Contributors:
             Contributions.of(target[part.cell], part.holding, part.area)
             for part in (self.located, self.assigned, self.declared, self.mapped)
         )
-        return Contributors(parents * width, *moved)
+        return Contributors(parents * width, self.holdings_known, *moved)
 
 
-def _contributions(
-    people: Population, parcel: Integers, column: Integers, area: Floats, cols: Columns
-) -> Contributions:
-    cell, which = _cells(people.region[parcel], column, cols)
-    return Contributions.of(cell, people.holding[parcel[which]], area[which])
+def _mapped(people: Population, holding: Integers, sums: Totals, cols: Columns) -> Contributions:
+    parcel, column, area = sums.mapped_parts
+    return _contributions(people.region[parcel], holding[parcel], column, area, cols)
+
+
+def _contributions(region: Integers, holding: Integers, column: Integers, area: Floats, cols: Columns) -> Contributions:
+    cell, which = _cells(region, column, cols)
+    return Contributions.of(cell, holding[which], area[which])
 
 
 def _cells(region: Integers, column: Integers, cols: Columns) -> tuple[Integers, Integers]:

@@ -48,7 +48,7 @@ class Population:
     area: Floats
     """ha"""
     holding: Integers
-    """a parcel without a holding is a holding of its own"""
+    """NONE where it is not known"""
     column: Integers
     """declared crop as a published column"""
     declared: Integers
@@ -58,6 +58,11 @@ class Population:
 
     def span(self, region: int) -> slice:
         return slice(int(self.starts[region]), int(self.starts[region + 1]))
+
+    @property
+    def holdings_known(self) -> bool:
+        """Whether any parcel names its holding: where none does nothing can be said of who contributes."""
+        return bool((self.holding != NONE).any()) or not len(self.holding)
 
     @property
     def learnt_from(self) -> int:
@@ -93,17 +98,21 @@ def population(
         region=region,
         area=inside["area_ha"].to_numpy(float),
         parcel=pd.factorize(inside["parcel_id"])[0].astype(np.intp),
-        holding=_holdings(inside["holding_id"], inside["parcel_id"]),
+        holding=_holdings(inside["holding_id"]),
         column=np.array([*(columns.of_code.get(str(name), NONE) for name in names), NONE], dtype=np.intp)[code],
         declared=np.array([*(class_of_code.get(str(name), NONE) for name in names), NONE], dtype=np.intp)[code],
         row=_scored_rows(inside["parcel_id"], predictions),
     )
 
 
-def _holdings(holding_id: pd.Series[Any], parcel_id: pd.Series[Any]) -> Integers:
-    codes, names = pd.factorize(holding_id)
-    alone = codes == NONE
-    codes[alone] = len(names) + pd.factorize(parcel_id[alone])[0]
+def without_holding(holding_id: pd.Series[Any]) -> NDArray[np.bool_]:
+    """[rows] no holding is named: missing, or a blank text."""
+    blank = holding_id.astype(object).map(lambda name: isinstance(name, str) and not name.strip())
+    return np.asarray(holding_id.isna() | blank.astype(bool))
+
+
+def _holdings(holding_id: pd.Series[Any]) -> Integers:
+    codes, _ = pd.factorize(holding_id.mask(without_holding(holding_id)))
     return codes.astype(np.intp)
 
 

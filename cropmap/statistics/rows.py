@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,9 @@ from cropmap.statistics.crops import Columns, concept, strucpro
 from cropmap.statistics.difference import AreaEstimate, Corrected, add_up, benchmark
 from cropmap.statistics.population import ancestors
 from cropmap.statistics.posterior import Floats, Integers
+from cropmap.statistics.precision import precision
 from cropmap.statistics.totals import Totals
 
-UNRELIABLE_CV: Final = 0.25
 SYNTHETIC_SHARE: Final = 0.2
 """a region of which a larger share lies in cells without a review is `synthetic`"""
 
@@ -64,7 +64,7 @@ def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
     estimate = AreaEstimate(over(figures.area, parent, len(names)), upper.variance, upper.df)
     limit = over(figures.sums.cells.area.sum(axis=1), parent, len(names))
     low, high = estimate.interval(limit[:, None])
-    cv = np.divide(estimate.se, estimate.area, out=np.full_like(low, np.nan), where=estimate.area > 0)
+    cv, unreliable = precision(estimate.area, estimate.se)
     declared = over(figures.sums.declared, parent, len(names))
     basis = _basis(figures, parent, estimate.area, declared)
     unraked = over((~figures.sums.raked).astype(float), parent, len(names)) > 0
@@ -84,10 +84,16 @@ def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
         "ci95_high_ha": high.ravel(),
         "cv": cv.ravel(),
         "n_parcels": pd.array(contributors.parcels, dtype="Int64"),
-        "n_holdings": pd.array(contributors.assigned.holdings(contributors.cells), dtype="Int64"),
-        "obs_flag": pd.Series(_flags(cv, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
+        "n_holdings": _holdings(contributors),
+        "obs_flag": pd.Series(_flags(unreliable, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
     })  # fmt: skip
     return Level(level, names, table[list(STATISTIC_COLUMNS[:-1])], contributors)
+
+
+def _holdings(contributors: Contributors) -> pd.Series[Any]:
+    """How many contribute at least; missing where no parcel names its holding."""
+    counts = pd.Series(contributors.assigned.holdings(contributors.cells), dtype="Int64")
+    return counts if contributors.holdings_known else counts.mask(counts >= 0)
 
 
 def over(values: Floats, parent: Integers, parents: int) -> Floats:
@@ -113,12 +119,12 @@ def _basis(figures: Nuts3Figures, parent: Integers, estimate: Floats, declared: 
 
 
 def _flags(
-    cv: Floats, basis: NDArray[np.object_], unraked: NDArray[np.bool_], *, forecast: bool
+    unreliable: NDArray[np.bool_], basis: NDArray[np.object_], unraked: NDArray[np.bool_], *, forecast: bool
 ) -> NDArray[np.object_]:
     """OBS_FLAG: f forecast; u low reliability (CV above 25 %, or probabilities that miss the declared counts);
     e estimated; none on a register figure."""
-    flag = np.full(cv.shape, "f" if forecast else "e", dtype=object)
+    flag = np.full(unreliable.shape, "f" if forecast else "e", dtype=object)
     if not forecast:
         flag[basis == Basis.REGISTER] = None
-        flag[(cv > UNRELIABLE_CV) | unraked[:, None]] = "u"
+        flag[unreliable | unraked[:, None]] = "u"
     return flag

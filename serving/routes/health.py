@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from cropmap.database import migrations, queries
+from cropmap.database import keys, migrations, queries
 from cropmap.database.connection import borrow
 from cropmap.errors import DatabaseUnavailableError
 from serving.answers import Health, PublishedSeason
+from serving.parameters import known_parameters
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(known_parameters)])
 
 
 @router.get("/health", responses={503: {"model": Health, "description": "the database is away"}})
 def health(request: Request, response: Response) -> Health:
-    """Asks the database, and answers 503 while it is away or its tables are not up to date."""
+    """Asks the database, and answers 503 while it is away or its tables are not up to date.
+
+    Who sends a valid key also learns which season was published last.
+    """
+    key = request.headers.get("x-api-key", "")
     try:
         with borrow(request.app.state.pool) as connection:
             if any(step.applied_at is None for step in migrations.status(connection)):
                 response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
                 return Health(status="unavailable", database="up", migrations="open", newest_season=None)
-            seasons = queries.published_seasons(connection)
+            seasons = queries.published_seasons(connection) if keys.check_key(connection, key) else []
     except DatabaseUnavailableError:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return Health(status="unavailable", database="down", migrations="unknown", newest_season=None)

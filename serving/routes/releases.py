@@ -1,27 +1,33 @@
-"""GET /releases, GET /releases/{agency}/{season}/{number}: tables of crop areas as they left the house."""
+"""GET /releases, GET /releases/{agency}/{season}/{number}: tables of crop areas as they were released."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Path, Response
 
 from cropmap.database import releases as released
-from cropmap.database.releases import Release
 from serving.access import Reader
 from serving.answers import ReleasedStatistic, StatisticRelease
 from serving.errors import NotFoundError, Problem
+from serving.known import require_agency
 from serving.names import AgencyPath, AgencyQuery, NutsQuery, SeasonPath, SeasonQuery
-from serving.tables import Form, to_csv, wanted_form
+from serving.tables import Form, masked, table, wanted_form
 
 router = APIRouter(tags=["releases"])
 
 
-@router.get("/releases", response_model=list[StatisticRelease])
-def releases(connection: Reader, agency: AgencyQuery = None, season: SeasonQuery = None) -> list[Release]:
+@router.get(
+    "/releases",
+    response_model=list[StatisticRelease],
+    responses={404: {"model": Problem, "description": "there is no such agency"}},
+)
+def releases(reader: Reader, agency: AgencyQuery = None, season: SeasonQuery = None) -> Response:
     """Every release, by agency, season and number."""
-    return released.read_releases(connection, agency=agency, season=season)
+    with reader() as connection:
+        require_agency(connection, agency=agency)
+        known = released.read_releases(connection, agency=agency, season=season)
+    return table(StatisticRelease, [vars(one) for one in known])
 
 
 @router.get(
@@ -34,23 +40,21 @@ def releases(connection: Reader, agency: AgencyQuery = None, season: SeasonQuery
     },
 )
 def release(
-    connection: Reader,
+    reader: Reader,
     form: Annotated[Form, Depends(wanted_form)],
     agency: AgencyPath,
     season: SeasonPath,
     number: Annotated[int, Path(description="of the release", ge=1, le=2**31 - 1)],
     nuts_id: NutsQuery = None,
-) -> list[dict[str, Any]] | StreamingResponse:
-    """The rows of a release as they left: they never change. JSON by default, CSV with `format=csv`."""
-    known = released.read_releases(connection, agency=agency, season=season)
-    found = next((one for one in known if one.number == number), None)
-    if found is None:
-        raise NotFoundError(f"there is no release {number}", where=f"{agency} {season}", mend="See /releases")
-    table = released.read_rows(connection, found)
-    table = table[table["nuts_id"].str.startswith(nuts_id or "")]
-    records = table.astype(object).where(table.notna(), None).to_dict("records")
-    rows = [{str(name): value for name, value in row.items()} for row in records]
-    if form == "json":
-        return rows
-    disposition = {"Content-Disposition": f'attachment; filename="statistics-release-{number}.csv"'}
-    return StreamingResponse(to_csv(ReleasedStatistic, rows), media_type="text/csv", headers=disposition)
+) -> Response:
+    """The rows of a release as they were released: they never change. JSON by default, CSV with `format=csv`."""
+    with reader() as connection:
+        known = released.read_releases(connection, agency=agency, season=season)
+        found = next((one for one in known if one.number == number), None)
+        if found is None:
+            raise NotFoundError(f"there is no release {number}", where=f"{agency} {season}", mend="See /releases")
+        rows = released.read_rows(connection, found)
+    rows = rows[rows["nuts_id"].str.startswith(nuts_id or "")]
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    shown = masked([{str(name): value for name, value in row.items()} for row in records])
+    return table(ReleasedStatistic, shown, form, file_name=f"statistics-release-{number}.csv")

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from cropmap.database import queries
 from serving.access import Reader
 from serving.answers import Run
+from serving.errors import Problem
+from serving.known import require_agency
 from serving.names import AgencyQuery, SeasonQuery
+from serving.tables import table
 
 router = APIRouter(tags=["runs"])
 
 
-@router.get("/runs", response_model=list[Run])
+@router.get(
+    "/runs",
+    response_model=list[Run],
+    responses={404: {"model": Problem, "description": "there is no such agency"}},
+)
 def runs(
-    connection: Reader,
+    reader: Reader,
     agency: AgencyQuery = None,
     season: SeasonQuery = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="rows at most")] = 100,
-) -> list[queries.Row]:
+) -> Response:
     """Runs, the latest start first; a failed one says which units failed."""
-    return queries.run_log(connection, agency=agency, season=season, limit=limit)
+    with reader() as connection:
+        require_agency(connection, agency=agency)
+        rows = queries.run_log(connection, agency=agency, season=season, limit=limit)
+    return table(Run, rows)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Response
 
 from cropmap.database import queries
 from serving.access import Reader
 from serving.answers import Statistic
 from serving.errors import Problem
+from serving.known import require_published
 from serving.names import AgencyQuery, CropQuery, LevelQuery, NutsQuery, SeasonQuery
-from serving.tables import Form, to_csv, wanted_form
+from serving.tables import Form, masked, table, wanted_form
 
 router = APIRouter(tags=["statistics"])
 
@@ -22,25 +22,25 @@ router = APIRouter(tags=["statistics"])
     response_model=list[Statistic],
     responses={
         200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        404: {"model": Problem, "description": "nothing is published of this agency, or not this season"},
         406: {"model": Problem, "description": "neither JSON nor CSV is accepted"},
     },
 )
 def statistics(
-    connection: Reader,
+    reader: Reader,
     form: Annotated[Form, Depends(wanted_form)],
     agency: AgencyQuery = None,
     season: SeasonQuery = None,
     nuts_id: NutsQuery = None,
     level: LevelQuery = None,
     crop: CropQuery = None,
-) -> list[queries.Row] | StreamingResponse:
+) -> Response:
     """Declared, mapped and estimated area per region and crop, with standard error and interval.
 
     Without filters: everything that is published. JSON by default, CSV with `format=csv` or `Accept: text/csv`.
     Confidential cells keep their row and lose their figures.
     """
-    rows = queries.statistics(connection, agency=agency, season=season, nuts_id=nuts_id, level=level, crop=crop)
-    if form == "json":
-        return rows
-    disposition = {"Content-Disposition": 'attachment; filename="statistics.csv"'}
-    return StreamingResponse(to_csv(Statistic, rows), media_type="text/csv", headers=disposition)
+    with reader() as connection:
+        require_published(connection, agency=agency, season=season)
+        rows = queries.statistics(connection, agency=agency, season=season, nuts_id=nuts_id, level=level, crop=crop)
+    return table(Statistic, masked(rows), form, file_name="statistics.csv")

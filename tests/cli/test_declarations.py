@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.cli import run
+from cropmap.legends import Legend
 from tests.data.make_sources_declarations import make_frame, square
 
 LIST = "original_code,original_name,HCAT3_name,HCAT3_code\n1,Barley,barley,3301010400\n2,Maize,grain_maize,3301010600\n"
@@ -56,3 +57,41 @@ def test_what_cannot_be_read_is_one_line(file: Path, capsys: pytest.CaptureFixtu
     assert out == ""
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_inspect_writes_a_legend_to_fill_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: bool
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
+    rows = [(f"P{i}", code, name, square(i, width_m=width)) for i, (code, name, width) in enumerate([
+        ("01", "Gerste", 100), ("02", "Mais", 100), ("02", "Mais", 100), ("09", "Winter wheat", 50),
+        ("01", "Gerste", 10), ("77", "Sonstiges", 5),
+    ])]  # fmt: skip
+    make_frame(rows, "parcel_id", "crop_code", "crop_name").to_file(tmp_path / "fields.gpkg")
+    (tmp_path / "list.csv").write_text(LIST)
+    out = tmp_path / "legend.csv"
+    command = ["declarations", "inspect", str(tmp_path / "fields.gpkg"), "--legend", str(out)]
+    command += ["--codes", str(tmp_path / "list.csv")] if given else []
+    assert run(command) == 0
+    assert "legend to fill in" in capsys.readouterr().out
+    legend = Legend.read("legend.csv", base=tmp_path)
+    assert [entry.crop_code for entry in legend.entries] == ["02", "01", "09", "77"], "the largest area first"
+    maize, barley, wheat, other = legend.entries
+    assert (maize.crop, barley.eurostat_code) == (("maize", "C1300") if given else (None, None))
+    assert (wheat.crop, wheat.eurostat_code, wheat.hcat3_code) == ("winter wheat", "C1111", "3301010101")
+    assert (other.crop_name, other.crop) == ("Sonstiges", None)
+    assert run(command) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_inspect_says_what_is_declared_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
+    rows = [(f"{use}{i}", code, use, square(i)) for use, code in (("catch", "09"), ("main", "01")) for i in range(4)]
+    make_frame(rows, "parcel_id", "crop_code", "use").to_file(tmp_path / "fields.gpkg")
+    assert run(["declarations", "inspect", str(tmp_path / "fields.gpkg"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["declared_twice"]
+    assert said["share"] == 0.5
+    assert "`declarations.exclude: {use: [catch]}`" in said["hint"]

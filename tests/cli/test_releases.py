@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from cropmap.cli import run
 from cropmap.database.connection import connect
+from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
 from cropmap.schemas import STATISTIC_COLUMNS
 from tests.database.seasons import begin, publish_run
@@ -26,11 +27,16 @@ def publish(workplace: Path, database_url: str) -> Publish:
     """Publishes a run of the season; its agency file is agency.yaml of the working folder."""
     write_agency(workplace / "agency.yaml")
 
-    def publish(run_id: str, *, mode: str = "full", change: Change = lambda table: table) -> None:
+    def publish(
+        run_id: str, *, mode: str = "full", change: Change = lambda table: table, internal: Sequence[str] = (),
+        partial: Sequence[str] = (), simulated: bool = False,
+    ) -> None:  # fmt: skip
         rows = change(masked(published()).fillna({"basis": "register"}))[list(STATISTIC_COLUMNS)]
         rows = rows.assign(obs_flag=rows["obs_flag"].replace("f", "e"))
-        report = {"statistics": {"disclosure": {"mode": mode, "already_published": []}, "confidentiality": mode}}
+        disclosure = {"mode": mode, "already_published": [], "internal": list(internal)}
+        report = {"statistics": {"disclosure": disclosure, "confidentiality": mode, "partial_regions": list(partial)}}
         with connect(database_url) as connection:
+            ensure_season(connection, agency="bretagne", season=2018, simulated=simulated)
             begin(connection, run_id)
             publish_run(connection, run_id, statistics=rows, report=report)
 
@@ -107,7 +113,9 @@ def test_what_cannot_be_released_is_one_line(publish: Publish, capsys: pytest.Ca
     out = ["release", "agency.yaml", "--season", "2018", "--stage"]
     assert "the season is not published" in refused(*out, "first")
     publish("run-1", mode="off")
-    assert "for internal use: its hidden cells can be recovered (confidentiality off)" in refused(*out, "first")
+    assert "for internal use: its hidden cells can be recovered (statistics.confidentiality is not full)" in refused(
+        *out, "first"
+    )
     assert "season 2018 has no release" in refused("revisions", "--season", "2018")
     publish("run-2")
     release(capsys, "final")
@@ -117,3 +125,66 @@ def test_what_cannot_be_released_is_one_line(publish: Publish, capsys: pytest.Ca
     publish("run-3", change=lambda t: t.assign(obs_flag="f"))
     publish("run-4", change=lambda t: t.iloc[:0])
     assert "it is a forecast before declarations" in refused(*out, "final")
+
+
+def test_what_needs_a_word_is_refused_without_it(publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["stats", "release", "agency.yaml", "--season", "2018", "--stage", "final"]
+
+    def refused(*words: str) -> str:
+        capsys.readouterr()
+        assert run([*out, *words]) == 2
+        return capsys.readouterr().err.strip().splitlines()[-1]
+
+    publish("run-1", internal=["AUDIT_REFUSED"])
+    assert "hidden figures can be recovered" in refused("--allow", "unknown-holdings", "--allow", "simulation")
+    publish("run-2", internal=["HOLDINGS_UNKNOWN"], simulated=True)
+    assert "no parcel names its holding" in refused()
+    assert "--allow unknown-holdings" in refused("--allow", "simulation")
+    assert "run-2 is a simulation" in refused("--allow", "unknown-holdings")
+    assert run([*out, "--allow", "unknown-holdings", "--allow", "simulation", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["simulated"] is True
+    (listed,) = answer(capsys, "releases", "agency.yaml")["releases"]
+    assert listed["simulated"] is True
+
+
+def test_marks_leave_with_every_format(publish: Publish, tmp_path: Path) -> None:
+    publish("run-1", simulated=True, partial=["FRH0"])
+    for format_ in ("csv", "json", "parquet", "xlsx", "sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"):
+        out = tmp_path / f"out.{format_}"
+        export = ["stats", "export", "agency.yaml", "--season", "2018", "--format", format_, "--out", str(out)]
+        assert run(export) == 0, format_
+    rows = pd.read_csv(tmp_path / "out.csv")
+    assert rows["simulated"].all()
+    assert set(rows["nuts_id"][rows["partial_region"]]) == {"FRH0"}
+    assert pd.read_parquet(tmp_path / "out.parquet")["simulated"].all()
+    assert all(row["simulated"] is True for row in json.loads((tmp_path / "out.json").read_text()))
+    book = pd.read_excel(tmp_path / "out.xlsx", sheet_name=None)
+    assert book["statistics"]["simulated"].astype(bool).all()
+    notes = pd.read_excel(tmp_path / "out.xlsx", sheet_name="notes", header=None, index_col=0)[1]
+    assert notes["simulated"] == "simulation: nothing here was observed or declared"
+    assert notes["regions covered in part"] == "FRH0"
+    for format_ in ("sdmx-csv", "sdmx-csv-2"):
+        table = pd.read_csv(tmp_path / f"out.{format_}", keep_default_na=False)
+        assert set(table["COMMENT_OBS"]) == {"simulation: nothing here was observed or declared"}
+        assert table["OBS_FLAG"][table["OBS_VALUE"] != ""].str.contains("d").all()
+        assert "FRH0" not in set(table["geo"])
+    document = json.loads((tmp_path / "out.json-stat").read_text())
+    assert document["label"].endswith("(simulation)")
+    assert "simulated: simulation: nothing here was observed or declared" in document["note"]
+    assert all("d" in text for key, text in document["status"].items() if key in document["value"])
+    assert "FRH0" not in document["dimension"]["geo"]["category"]["index"]
+    lines = (tmp_path / "out.tsv").read_text().splitlines()[1:]
+    assert all(line.split("\t")[0].split(",")[3] != "FRH0" for line in lines)
+    assert all("d" in cell or ":" in cell for line in lines for cell in line.split("\t")[1:])
+    assert run(["stats", "compare", "--statistics", str(tmp_path / "out.csv"), "--eurostat",
+                str(tmp_path / "out.tsv")]) == 0  # fmt: skip
+
+
+def test_a_real_season_has_no_mark(publish: Publish, tmp_path: Path) -> None:
+    publish("run-1")
+    for format_ in ("csv", "sdmx-csv", "json-stat"):
+        out = tmp_path / f"out.{format_}"
+        assert run(["stats", "export", "--season", "2018", "--format", format_, "--out", str(out)]) == 0
+    assert not pd.read_csv(tmp_path / "out.csv")[["simulated", "partial_region"]].any(axis=None)
+    assert pd.read_csv(tmp_path / "out.sdmx-csv")["COMMENT_OBS"].isna().all()
+    assert "simulation" not in (tmp_path / "out.json-stat").read_text()

@@ -57,7 +57,7 @@ def write_catalog(folder: Path, items: Sequence[Mapping[str, Any] | str]) -> Pat
     names = [f"item{number}.json" for number in range(len(items))]
     for name, item in zip(names, items, strict=True):
         (folder / name).write_text(item if isinstance(item, str) else json.dumps(item))
-    (folder / "collection.json").write_text(json.dumps(_collection([{"rel": "item", "href": f"./{n}"} for n in names])))
+    (folder / "collection.json").write_text(json.dumps(collection([{"rel": "item", "href": f"./{n}"} for n in names])))
     catalog = {
         "type": "Catalog", "stac_version": "1.0.0", "id": "scenes", "description": "scenes of a test",
         "links": [{"rel": "child", "href": "./collection.json"}],
@@ -66,7 +66,7 @@ def write_catalog(folder: Path, items: Sequence[Mapping[str, Any] | str]) -> Pat
     return folder / "catalog.json"
 
 
-def _collection(links: list[dict[str, str]]) -> dict[str, Any]:
+def collection(links: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "type": "Collection", "stac_version": "1.0.0", "id": COLLECTION, "description": "scenes of a test",
         "license": "proprietary", "links": links,
@@ -93,7 +93,7 @@ def stac_api(
             if self.path == "/":
                 self._answer(200, _landing(root))
             elif self.path == "/collections":
-                self._answer(200, {"collections": [_collection([])], "links": []})
+                self._answer(200, {"collections": [collection([])], "links": []})
             else:
                 self._answer(404, {"code": "NotFound", "description": self.path})
 
@@ -121,7 +121,7 @@ def stac_api(
         def log_message(self, *_: Any) -> None:
             """Silent: the test asserts on `searches`."""
 
-    with _served(Handler) as url:
+    with served(Handler) as url:
         yield url, searches
 
 
@@ -136,12 +136,12 @@ def file_server(folder: Path) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Silent."""
 
-    with _served(Handler) as url:
+    with served(Handler) as url:
         yield url
 
 
 @contextmanager
-def _served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

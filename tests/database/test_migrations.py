@@ -15,27 +15,30 @@ from cropmap.errors import MigrationError
 
 VIEWS = {
     "crop_prediction": "agency season parcel_id nuts_id area_ha crop probability second_crop second_probability"
-    " n_observations last_observation scored_by model_version run_id out_of_distribution",
+    " n_observations last_observation scored_by model_version run_id out_of_distribution simulated",
     "crop_assessment": "agency season parcel_id holding_id nuts_id area_ha declared_code declared_crop predicted_crop"
-    " declared_probability verdict reason priority run_id",
+    " declared_probability verdict reason priority run_id simulated",
     "crop_statistic": "agency season as_of nuts_version nuts_id level crop strucpro concept basis declared_ha mapped_ha"
-    " estimate_ha se_ha ci95_low_ha ci95_high_ha cv n_parcels n_holdings obs_flag conf_status run_id",
-    "rejected_declaration": "agency season source_file row_number parcel_id reason detail",
+    " estimate_ha se_ha ci95_low_ha ci95_high_ha cv n_parcels n_holdings obs_flag conf_status run_id"
+    " simulated partial_region",
+    "rejected_declaration": "agency season source_file row_number parcel_id reason detail simulated",
+    "declaration_notice": "agency season source_file row_number parcel_id notice detail simulated",
     "run_log": "run_id agency season as_of status started_at finished_at code_version model_version n_acquisitions"
-    " n_parcels detail",
+    " n_parcels detail simulated",
     "declaration_log": "agency season parcel_id version valid_from valid_to change crop_code holding_id"
-    " declared_area_ha area_ha nuts_id row_number source_file source_hash",
+    " declared_area_ha area_ha nuts_id row_number source_file source_hash simulated",
     "reviewed_parcel": "agency season parcel_id declared_code declared_crop predicted_crop verdict part stratum"
-    " inclusion_probability list_rank finding found_code reviewed_at version campaign_id run_id",
+    " inclusion_probability list_rank finding found_code reviewed_at version campaign_id run_id simulated",
     "list_certification": "agency season run_id campaign_id certified reason target confidence list_size certified_size"
-    " sampled reviewed found_right estimated_rate statement stated_at",
+    " sampled reviewed found_right estimated_rate statement stated_at simulated",
     "statistic_release": "agency season number stage as_of nuts_version released_at note model_version code_version"
-    " run_id content_hash",
+    " run_id content_hash simulated",
     "released_statistic": "agency season number stage as_of nuts_version nuts_id level crop strucpro concept basis"
     " declared_ha mapped_ha estimate_ha se_ha ci95_low_ha ci95_high_ha cv n_parcels n_holdings obs_flag conf_status"
-    " run_id",
+    " run_id simulated partial_region",
 }
 NUMBER = len(list(migrations.FOLDER.glob("*.sql")))
+LAST = max(int(path.name[:4]) for path in migrations.FOLDER.glob("*.sql"))
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_upgrade_applies_every_file_in_order_and_only_once(empty_database_url: s
         assert all(step.applied_at is None for step in migrations.status(connection))
         first = migrations.upgrade(connection)
         assert first[:3] == ["0001_tables", "0002_public_views", "0003_roles"]
-        assert [name[:4] for name in first] == [f"{number:04d}" for number in range(1, NUMBER + 1)]
+        assert first == sorted(path.stem for path in migrations.FOLDER.glob("*.sql"))
         before = migrations.status(connection)
         assert migrations.upgrade(connection) == []
         assert migrations.status(connection) == before
@@ -64,15 +67,15 @@ def test_changed_file_is_refused(connection: Connection, folder: Path) -> None:
 
 
 def test_newer_database_is_refused(connection: Connection, folder: Path) -> None:
-    (folder / f"{NUMBER + 1:04d}_next.sql").write_text("CREATE TABLE next_thing (id integer);")
-    assert migrations.upgrade(connection, folder) == [f"{NUMBER + 1:04d}_next"]
+    (folder / f"{LAST + 1:04d}_next.sql").write_text("CREATE TABLE next_thing (id integer);")
+    assert migrations.upgrade(connection, folder) == [f"{LAST + 1:04d}_next"]
     with pytest.raises(MigrationError, match=r"newer than this version of cropmap [(]it has \d{4}_next"):
         migrations.status(connection)
 
 
 def test_failing_migration_leaves_nothing(connection: Connection, folder: Path) -> None:
-    (folder / f"{NUMBER + 1:04d}_good.sql").write_text("CREATE TABLE good (id integer);")
-    (folder / f"{NUMBER + 2:04d}_bad.sql").write_text("CREATE TABLE bad (id nonsense);")
+    (folder / f"{LAST + 1:04d}_good.sql").write_text("CREATE TABLE good (id integer);")
+    (folder / f"{LAST + 2:04d}_bad.sql").write_text("CREATE TABLE bad (id nonsense);")
     with pytest.raises(Exception, match="nonsense"):
         migrations.upgrade(connection, folder)
     assert connection.execute("SELECT to_regclass('good')").fetchone() == (None,)
@@ -106,6 +109,7 @@ def test_public_views_have_the_columns_of_the_contract(connection: Connection, v
     ("constraint", "words"),
     [
         ("rejection_reason", schemas.RejectReason),
+        ("notice_kind", schemas.Notice),
         ("acquisition_status", schemas.AcquisitionStatus),
         ("acquisition_reason", schemas.QuarantineReason),
         ("run_status", schemas.RunStatus),
@@ -127,17 +131,24 @@ def test_closed_words_are_those_of_the_vocabulary(
     assert set(re.findall(r"'(\w+)'", row[0])) == {str(word) for word in words}
 
 
-def test_reader_sees_the_public_views_and_nothing_else(connection: Connection) -> None:
+READER = {"crop_statistic", "statistic_release", "released_statistic"}
+CONTROLLER = set(VIEWS) - READER
+
+
+@pytest.mark.parametrize(("role", "views"), [("cropmap_reader", READER), ("cropmap_controller", CONTROLLER)])
+def test_a_role_sees_its_views_and_nothing_else(connection: Connection, role: str, views: set[str]) -> None:
     rows = connection.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'p')"
-        " AND has_table_privilege('cropmap_reader', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')"
+        " AND has_table_privilege(%s, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')",
+        (role,),
     ).fetchall()
-    assert {row[0] for row in rows} == set(VIEWS)
-    connection.execute("SET ROLE cropmap_reader")
-    for view in VIEWS:
-        assert connection.execute(f"SELECT count(*) FROM {view}").fetchone() == (0,)  # noqa: S608  names above
-    with pytest.raises(Exception, match="permission denied for table assessment"):
-        connection.execute("SELECT * FROM assessment")
+    assert {row[0] for row in rows} - {"crop_map", "geometry_columns", "geography_columns", "spatial_ref_sys"} == views
+    connection.execute(f"SET ROLE {role}".encode())
+    for view in views:
+        assert connection.execute(f"TABLE {view}".encode()).fetchall() == []
+    for other in set(VIEWS) - views | {"assessment", "statistic", "api_key", "run"}:
+        with pytest.raises(Exception, match="permission denied"):
+            connection.execute(f"TABLE {other}".encode())
 
 
 def test_writer_cannot_change_products_or_keys(connection: Connection) -> None:

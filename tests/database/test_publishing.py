@@ -36,20 +36,21 @@ def test_published_rows_are_what_the_views_show(season: Connection) -> None:
     assert publish_run(season)
     assert season.execute("SELECT * FROM crop_prediction ORDER BY parcel_id COLLATE \"C\"").fetchall() == [
         ("bretagne", 2018, "007", "FRH01", 1.4, "wheat", 0.75, "maize", 0.125, 12, date(2018, 9, 30), "fold 2",
-         "lstm-1", "run-1", 0.5),
+         "lstm-1", "run-1", 0.5, False),
         ("bretagne", 2018, "7", "FRH02", 2.0, "maize", 0.5, "wheat", 0.25, 3, date(2018, 8, 1), "mean of 4 folds",
-         "lstm-1", "run-1", 0.999),
-        ("bretagne", 2018, AWKWARD, "FRH02", 0.25, None, None, None, None, 0, None, None, "lstm-1", "run-1", None),
+         "lstm-1", "run-1", 0.999, False),
+        ("bretagne", 2018, AWKWARD, "FRH02", 0.25, None, None, None, None, 0, None, None, "lstm-1",
+         "run-1", None, False),
     ]  # fmt: skip
     assert season.execute("SELECT * FROM crop_assessment WHERE verdict = 'mismatch'").fetchall() == [
         ("bretagne", 2018, "007", "0001", "FRH01", 1.4, "056", "maize", "wheat", 0.125, "mismatch",
-         "OTHER_CROP_SUPPORTED", 1.05, "run-1")
+         "OTHER_CROP_SUPPORTED", 1.05, "run-1", False)
     ]  # fmt: skip
     assert season.execute("SELECT * FROM crop_statistic ORDER BY nuts_id").fetchall() == [
         ("bretagne", 2018, date(2018, 10, 31), 2024, "FRH01", 3, "maize", "AR", "main", "model_assisted",
-         1.5, 1.25, 1.375, 0.5, 0.375, 2.5, 0.36, 5, 4, "e", None, "run-1"),
+         1.5, 1.25, 1.375, 0.5, 0.375, 2.5, 0.36, 5, 4, "e", None, "run-1", False, False),
         ("bretagne", 2018, date(2018, 10, 31), 2024, "FRH02", 3, "maize", "AR", "main", "synthetic",
-         None, None, None, None, None, None, None, None, None, None, "C", "run-1"),
+         None, None, None, None, None, None, None, None, None, None, "C", "run-1", False, False),
     ]  # fmt: skip
     run = read_run(season, "run-1")
     assert run is not None

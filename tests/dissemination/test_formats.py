@@ -17,12 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 import sdmx
 from pyjstat import pyjstat
-from sdmx.model import v30
 
 from cropmap import legends
-from cropmap.dissemination import formats, vocabulary
+from cropmap.dissemination import formats, sdmx_structure, vocabulary
 from cropmap.dissemination.formats import CodedFormat, Described, Format
-from cropmap.dissemination.long_form import COLUMNS, long_form
+from cropmap.dissemination.long_form import ATTRIBUTES, COLUMNS, DIMENSIONS, long_form
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 from tests.dissemination.published import EXPECTED, SECRET, published, row
@@ -61,14 +60,10 @@ def test_sdmx_csv_1_has_eurostats_columns_and_our_figures() -> None:
 
 
 def _read_by_sdmx1(data: bytes) -> Figures:
-    """sdmx1 needs the structure that Eurostat's service delivers with the data."""
+    """With the data structure that `stats structure` writes."""
     columns = next(csv.reader(io.StringIO(data.decode())))[3:]
-    structure = v30.DataStructureDefinition(id="CROP_AREA")
-    for name in columns[:5]:
-        structure.dimensions.append(v30.Dimension(id=name))
-    structure.measures.append(v30.Measure(id="OBS_VALUE"))
-    for name in columns[6:]:
-        structure.attributes.append(v30.DataAttribute(id=name))
+    described = sdmx_structure.write(dataflow=formats.DATAFLOW, label=formats.LABEL, prepared_at=PUBLISHED_AT)
+    structure = sdmx.read_sdmx(io.BytesIO(described)).structure["CROP_AREA"]
     message = sdmx.read_sdmx(io.BytesIO(data), format="CSV", structure=structure)
     (data_set,) = message.data
     found = [
@@ -78,6 +73,25 @@ def _read_by_sdmx1(data: bytes) -> Figures:
         for one in data_set.obs
     ]
     return figures(found)
+
+
+def test_the_data_structure_describes_every_column_and_code() -> None:
+    described = sdmx_structure.write(dataflow="AGENCY:AREAS(2.1)", label="Areas", prepared_at=PUBLISHED_AT)
+    message = sdmx.read_sdmx(io.BytesIO(described))
+    structure = message.structure["AREAS"]
+    assert (structure.maintainer.id, str(structure.version)) == ("AGENCY", "2.1")
+    assert [one.id for one in structure.dimensions.components] == list(DIMENSIONS)
+    assert [one.id for one in structure.attributes.components] == ["OBS_FLAG", "CONF_STATUS", *ATTRIBUTES]
+    assert message.dataflow["AREAS"].structure.id == "AREAS"
+    assert set(message.codelist["CL_CROPS"].items) == set(vocabulary.crop_items())
+    assert {one.local_representation.enumerated.id for one in structure.dimensions.components[:3]} == {
+        "CL_FREQ", "CL_CROPS", "CL_STRUCPRO",
+    }  # fmt: skip
+
+
+def test_a_dataflow_of_another_form_is_refused() -> None:
+    with pytest.raises(InputError, match="is no dataflow"):
+        sdmx_structure.write(dataflow="AREAS", label="Areas", prepared_at=PUBLISHED_AT)
 
 
 def test_sdmx1_reads_sdmx_csv_2_with_the_same_figures() -> None:
@@ -159,7 +173,7 @@ def test_nothing_of_a_hidden_cell_leaves_the_house(format_: Format) -> None:
         kept = {name for name, value in secret.items() if not pd.isna(value)}
         assert kept == {
             "agency", "season", "nuts_version", "nuts_id", "level", "crop", "strucpro", "concept", "conf_status",
-            "run_id", "unit",
+            "run_id", "unit", "crop_name",
         }  # fmt: skip
 
 
@@ -237,3 +251,32 @@ def test_every_item_that_our_legends_name_has_a_label() -> None:
     assert len(tables) >= 3
     assert len(named) > 50
     assert [code for code in sorted(named) if vocabulary.crop_items()[code] == code] == []
+
+
+def test_counts_stay_whole_numbers_beside_hidden_cells() -> None:
+    assert published()["conf_status"].eq("C").any()
+    lines = list(csv.DictReader(io.StringIO(written("csv").decode())))
+    assert {line["n_parcels"] for line in lines} <= {"", "12"}
+    assert {line["n_holdings"] for line in lines} <= {"", "7"}
+    assert all(type(line["n_parcels"]) in (int, type(None)) for line in json.loads(written("json")))
+    assert pq.read_table(io.BytesIO(written("parquet"))).schema.field("n_parcels").type == "int64"
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "xlsx"])
+def test_crops_and_regions_carry_their_names(format_: Format) -> None:
+    about = Described(region_names={"FRH0": "Bretagne"})
+    data = formats.write(published(), format_, nuts_version=2024, described=about).data
+    if format_ == "xlsx":
+        header, *lines = openpyxl.load_workbook(io.BytesIO(data))["statistics"].values
+        rows = [dict(zip(header, line, strict=True)) for line in lines]
+    else:
+        rows = json.loads(data) if format_ == "json" else list(csv.DictReader(io.StringIO(data.decode())))
+    found = {(one["crop"], one["nuts_id"]): (one["crop_name"], one["nuts_name"]) for one in rows}
+    assert found["C1110", "FRH0"] == (vocabulary.crop_items()["C1110"], "Bretagne")
+
+
+@pytest.mark.parametrize(
+    ("crop", "name"), [("local:sugar_beet", "sugar beet"), ("C1110+G3000", "{C1110} + {G3000}"), ("X9", "X9")]
+)
+def test_names_of_crops_without_an_item_of_their_own(crop: str, name: str) -> None:
+    assert vocabulary.crop_name(crop) == name.format_map(vocabulary.crop_items())

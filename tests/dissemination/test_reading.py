@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cropmap.dissemination import eurostat_tsv, formats, json_stat, sdmx_csv
-from cropmap.dissemination.long_form import COLUMNS, LongForm, ordered
+from cropmap.dissemination.long_form import COLUMNS, DIMENSIONS, LongForm, ordered
 from cropmap.dissemination.vocabulary import crop_items, split_flags
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS, LeftOut
+from cropmap.schemas import STATISTIC_COLUMNS, CsvDialect, LeftOut
+from tests.dissemination.published import published
 
 EXAMPLES = {
     "example_eurostat.tsv": 2, "example_sdmx_csv_eurostat21.csv": 2, "example_sdmx_csv_2.csv": 1,
@@ -200,3 +201,28 @@ def test_any_table_comes_back_from_every_format(records: list[dict[str, object]]
         found: LongForm = formats.read(data, name="file")
         assert found.left_out == {}
         pd.testing.assert_frame_equal(found.table, table, check_exact=True, check_dtype=False)
+
+
+def test_sdmx_csv_is_read_without_flags_with_labels_and_packed() -> None:
+    bare = (
+        b"DATAFLOW,LAST UPDATE,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE\n"
+        b"E:F(1.0),,A,C1110,AR_THS_HA,FRH0,2018,1.5\n"
+    )
+    labelled = (
+        b"DATAFLOW: Dataflow,LAST UPDATE: Last change,freq: Frequency,crops: Crops,strucpro: Structure,geo: Region,"
+        b"TIME_PERIOD: Time,OBS_VALUE: Value,OBS_FLAG: Status,CONF_STATUS: Confidentiality\n"
+        b'E:F(1.0): Crop production,,A: Annual,"C1110: Common wheat, spelt",AR_THS_HA: Area,FRH0: Bretagne,'
+        b"2018: 2018,1.5,e: estimated,\n"
+    )
+    expected = ("A", "C1110", "AR_THS_HA", "FRH0", "2018", 1.5)
+    for data, flag in ((bare, ""), (labelled, "e"), (gzip.compress(labelled), "e")):
+        (line,) = formats.read(data, name="file").table[[*DIMENSIONS, "OBS_VALUE", "OBS_FLAG"]].to_records(index=False)
+        assert tuple(line) == (*expected, flag)
+
+
+def test_our_own_csv_is_read_back_in_every_dialect() -> None:
+    rows = published()
+    plain = formats.read(formats.write(rows, "csv", nuts_version=2024).data, name="plain").table
+    for dialect in (CsvDialect.BOM, CsvDialect.SEMICOLON):
+        data = formats.write(rows, "csv", nuts_version=2024, dialect=dialect).data
+        pd.testing.assert_frame_equal(formats.read(data, name="file").table, plain)

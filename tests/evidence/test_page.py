@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from cropmap.evidence import words
-from cropmap.evidence.canvas import SCALE, PixelCanvas, SvgCanvas
-from cropmap.evidence.chart import _apart
-from cropmap.evidence.page import overview, render, to_html, to_png
+from cropmap.evidence.canvas import SCALE, PixelCanvas, SvgCanvas, measure
+from cropmap.evidence.chart import _apart, wrapped
+from cropmap.evidence.page import CHART, chart_svg, overview, render, to_html, to_png
 from cropmap.schemas import Reason, Verdict
 from tests.evidence.sheets import FACTS, SHOWN, band, sheet
 
@@ -134,9 +134,33 @@ def test_the_overview_links_every_page_and_sorts_by_a_click() -> None:
 
 
 def test_labels_keep_their_order_and_their_distance() -> None:
-    assert _apart([10, 12, 200], lowest=0, highest=300) == [10, 40, 200]
-    assert _apart([290, 295, 299], lowest=0, highest=300) == [240, 270, 300]
-    assert _apart([], lowest=0, highest=300) == []
+    three = [30.0, 30.0, 30.0]
+    assert _apart([10, 12, 200], three, lowest=0, highest=300) == [10, 40, 200]
+    assert _apart([290, 295, 299], three, lowest=0, highest=300) == [210, 240, 270]
+    assert _apart([], [], lowest=0, highest=300) == []
+
+
+def test_a_long_label_goes_on_in_the_next_line_and_a_long_word_ends_in_an_ellipsis() -> None:
+    assert wrapped("this parcel", 190, size=12, bold=True) == ["this parcel"]
+    lines = wrapped("permanent grassland with little cover (declared, predicted)", 186, size=12, bold=True)
+    assert len(lines) > 1
+    assert " ".join(lines) == "permanent grassland with little cover (declared, predicted)"
+    (word,) = wrapped("x" * 80, 186, size=12)
+    assert word.endswith("…")
+    assert all(measure(line, size=12, bold=True) <= 186 for line in lines)
+    assert measure(word, size=12) <= 186
+
+
+def test_no_text_of_the_chart_is_cut_at_its_edge() -> None:
+    crop = "temporary_grassland_of_more_than_five_years"
+    shown = sheet(declared_band=band(crop, 0.1, 0.5, parcels=123_456))
+    drawing = ET.fromstring(chart_svg(shown))  # noqa: S314
+    names = [text for text in drawing.iter() if text.tag.endswith("text")]
+    assert any("five years" in (text.text or "") for text in names)
+    for text in names:
+        if text.get("text-anchor") in (None, "start"):
+            size, bold = float(text.get("font-size", 12)), text.get("font-weight") in ("bold", "600", "700")
+            assert float(text.get("x", 0)) + measure(text.text or "", size=size, bold=bold) <= CHART.width, text.text
 
 
 def test_both_canvases_draw_a_square_where_it_belongs() -> None:

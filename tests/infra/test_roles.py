@@ -111,6 +111,23 @@ def test_the_api_answers_with_its_own_role(server: str, season: tuple[str, Store
         ("cropmap_worker", "ALTER TABLE parcel ADD COLUMN mine int"),
         ("cropmap_worker", "INSERT INTO api_key VALUES ('mine', 'hash', now())"),
         ("cropmap_worker", "CREATE TABLE mine (x int)"),
+        ("cropmap_worker", "SELECT key_hash FROM api_key"),
+        (
+            "cropmap_worker",
+            "INSERT INTO prediction (run_id, parcel_id, area_ha, n_observations)"
+            " SELECT run_id, 'mine', 1, 1 FROM published",
+        ),
+        ("cropmap_worker", "UPDATE run SET status = 'running'"),
+        ("cropmap_worker", "UPDATE declaration SET crop_code = 'MIS'"),
+        (
+            "cropmap_worker",
+            "INSERT INTO release (agency, season, number, stage, run_id, content_hash, released_at)"
+            " SELECT agency, season, 9, 'final', run_id, 'x', now() FROM published",
+        ),
+        ("cropmap_api", "UPDATE api_key SET revoked_at = NULL"),
+        ("cropmap_api", "SELECT * FROM review"),
+        ("cropmap_api", "SET default_transaction_read_only = off; SELECT lo_create(0)"),
+        ("cropmap_api", "SET default_transaction_read_only = off; SELECT lo_from_bytea(0, 'mine')"),
     ],
 )
 def test_what_a_role_must_not_do(server: str, season: tuple[str, Store], role: str, statement: str) -> None:
@@ -128,6 +145,9 @@ def test_what_a_role_must_not_do(server: str, season: tuple[str, Store], role: s
         ("prefect", "prefect", "cropmap"),
         ("mlflow", "mlflow", "prefect"),
         ("cropmap_worker", "worker's", "mlflow"),
+        ("prefect", "prefect", "postgres"),
+        ("mlflow", "mlflow", "template1"),
+        ("cropmap_api", "api", "postgres"),
         ("cropmap_api", "wrong", "cropmap"),
         ("cropmap_reader", "", "cropmap"),
     ],
@@ -143,9 +163,15 @@ def test_prefect_and_mlflow_own_a_database_each(server: str, role: str) -> None:
         connection.execute("CREATE TABLE mine (x int)")
 
 
-def test_a_person_with_sql_sees_the_public_views_alone(server: str, season: tuple[str, Store]) -> None:
+def test_people_with_sql_see_statistics_or_parcels(server: str, season: tuple[str, Store]) -> None:
     with connect(at_database(server, "cropmap")) as connection:
         connection.execute("SET ROLE cropmap_reader")
+        assert connection.execute("SELECT count(*) FROM crop_statistic").fetchone() == (4,)
+        for table in ("crop_assessment", "crop_prediction", "declaration_log", "assessment", "api_key"):
+            with pytest.raises(DatabaseError, match="denied"):
+                run(connection, f"TABLE {table}")
+        connection.execute("SET ROLE cropmap_controller")
         assert connection.execute("SELECT count(*) FROM crop_assessment").fetchone() == (7,)
-        with pytest.raises(DatabaseError, match="denied"):
-            run(connection, "SELECT * FROM api_key")
+        for table in ("crop_statistic", "released_statistic", "assessment", "api_key"):
+            with pytest.raises(DatabaseError, match="denied"):
+                run(connection, f"TABLE {table}")

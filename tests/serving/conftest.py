@@ -37,6 +37,7 @@ from cropmap.schemas import (
 from cropmap.sources.acquisition import Acquisition
 from cropmap.store import Store
 from serving.app import create_app
+from serving.server import config
 from serving.settings import ServingSettings
 from tests.database_fixtures import _fresh as fresh_database
 
@@ -165,7 +166,7 @@ def every_message() -> Iterator[None]:
 @contextmanager
 def running(app: FastAPI, *, key: str | None = None) -> Iterator[httpx.Client]:
     """A real server of the application on a free port of this machine, and a client of it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+    server = uvicorn.Server(config(app, ServingSettings(port=0)))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

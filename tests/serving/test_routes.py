@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import json
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -11,7 +13,17 @@ import httpx
 import pytest
 
 from cropmap.database.connection import connect
-from serving.answers import Statistic
+from serving.answers import (
+    Assessment,
+    AssessmentPage,
+    Parcel,
+    PublishedAgency,
+    PublishedSeason,
+    ReleasedStatistic,
+    Run,
+    Statistic,
+    StatisticRelease,
+)
 from serving.app import create_app
 from serving.settings import ServingSettings
 from tests.serving.conftest import BY_PRIORITY, DAY, HURTS, Desk, publish, running
@@ -35,6 +47,12 @@ def test_health_names_the_newest_season(api: httpx.Client) -> None:
     body = answer.json()
     assert (body["status"], body["database"], body["migrations"]) == ("ok", "up", "up to date")
     assert (body["newest_season"]["agency"], body["newest_season"]["season"]) == ("bretagne", 2018)
+
+
+def test_health_names_no_season_to_strangers(api: httpx.Client) -> None:
+    for headers in ({}, {"X-API-Key": "cropmap_wrong"}):
+        answer = httpx.get(api.base_url.join("/health"), headers=headers, trust_env=False)
+        assert (answer.status_code, answer.json()["newest_season"]) == (200, None)
 
 
 def test_health_of_a_database_that_is_down() -> None:
@@ -63,7 +81,6 @@ def test_seasons_and_agencies_show_what_is_published_and_that_it_is_simulated(ap
         "model_version": "transformer 7", "run_id": "run-1",
     }  # fmt: skip
     assert api.get("/agencies").json() == [{"agency": "bretagne", "simulated": True, "seasons": [2018]}]
-    assert api.get("/seasons?agency=bayern").json() == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +91,7 @@ def test_seasons_and_agencies_show_what_is_published_and_that_it_is_simulated(ap
         ("nuts_id=FRH0&level=3&crop=C1500", [("FRH01", "C1500"), ("FRH02", "C1500")]),
         ("level=2&season=2018&agency=bretagne", [("FRH0", "C1500")]),
         ("season=2019", []),
-        ("agency=%27%20OR%201%3D1%20--", []),
+        ("nuts_id=ZZ99", []),
     ],
 )
 def test_statistics_filters(api: httpx.Client, query: str, expected: list[tuple[str, str]]) -> None:
@@ -222,6 +239,96 @@ def test_invalid_questions_are_told_so(api: httpx.Client, path: str) -> None:
     answer = api.get(path)
     assert answer.status_code == 422
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/seasons?agency=bayern", "bayern: nothing is published of this agency. See /agencies"),
+        ("/statistics?agency=%27%20OR%201%3D1%20--", "' OR 1=1 --: nothing is published of this agency. See /agencies"),
+        ("/statistics?agency=bretagne&season=2019", "bretagne 2019: this season is not published. See /seasons"),
+        ("/assessments?agency=bayern&season=2018", "bayern: nothing is published of this agency. See /agencies"),
+        ("/assessments?agency=bretagne&season=2019", "bretagne 2019: this season is not published. See /seasons"),
+        ("/releases?agency=bayern", "bayern: there is no such agency. See /agencies"),
+        ("/runs?agency=bayern", "bayern: there is no such agency. See /agencies"),
+    ],
+)
+def test_unknown_agencies_and_seasons_are_not_found(api: httpx.Client, path: str, detail: str) -> None:
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (404, detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/statistics?nuts=FRH01", ["nuts: no such parameter", "Did you mean nuts_id?"]),
+        ("/statistics?crops=C1500", ["crops: no such parameter", "Did you mean crop?"]),
+        ("/statistics?season=2018&season=2017", ["season: given 2 times"]),
+        ("/statistics?level=3&level=3", ["level: given 2 times"]),
+        ("/statistics?format=csv&format=json", ["format: given 2 times"]),
+        (f"{ASSESSMENTS}&verdicts=mismatch", ["Did you mean verdict?"]),
+        (f"{ASSESSMENTS}&offset=5", ["offset: no such parameter", "limit"]),
+        ("/parcels/bretagne/2018/007?geom=true", ["Did you mean geometry?"]),
+        ("/agencies?agency=bretagne", ["agency: no such parameter. This route knows none"]),
+        ("/releases/bretagne/2018/1?crop=C1500", ["crop: no such parameter"]),
+        ("/runs?api_key=x", ["api_key: no such parameter"]),
+        ("/health?deep=1", ["deep: no such parameter"]),
+    ],
+)
+def test_parameters_that_no_route_knows_and_repeated_ones_are_refused(
+    api: httpx.Client, path: str, words: list[str]
+) -> None:
+    answer = api.get(path)
+    assert answer.status_code == 400
+    assert all(word in answer.json()["detail"] for word in words), answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/statistics?season=2018", ASSESSMENTS, "/statistics?format=csv", "/docs"])
+def test_head_answers_as_get_without_the_body(api: httpx.Client, path: str) -> None:
+    head, get = api.head(path), api.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_head_needs_a_key_too(api: httpx.Client) -> None:
+    assert httpx.head(api.base_url.join("/statistics"), trust_env=False).status_code == 401
+
+
+@pytest.mark.parametrize("format_", ["json", "csv"])
+def test_a_confidential_cell_says_nothing_of_its_basis(api: httpx.Client, format_: str) -> None:
+    for path in ("/statistics", "/releases/bretagne/2018/1"):
+        answer = api.get(f"{path}?nuts_id=FRH02&format={format_}")
+        (row,) = answer.json() if format_ == "json" else list(csv.DictReader(io.StringIO(answer.text)))
+        assert row["conf_status"] == "C"
+        assert not any(row[name] for name in ("basis", "obs_flag", "estimate_ha", "n_parcels", "n_holdings"))
+
+
+def test_counts_are_whole_numbers_where_others_are_hidden(api: httpx.Client) -> None:
+    rows = list(csv.DictReader(io.StringIO(api.get("/statistics?format=csv").text)))
+    assert [row["n_holdings"] for row in rows] == ["9", "9", "9", ""]
+
+
+def test_answers_fit_their_models(api: httpx.Client) -> None:
+    """What is sent is made without the models; it is what they describe."""
+    for model, path in (
+        (PublishedSeason, "/seasons"), (PublishedAgency, "/agencies"), (Statistic, "/statistics"), (Run, "/runs"),
+        (StatisticRelease, "/releases"), (ReleasedStatistic, "/releases/bretagne/2018/1"),
+    ):  # fmt: skip
+        for row in api.get(path).json():
+            assert list(row) == list(model.model_fields), path
+            model.model_validate(row)
+    page = api.get(ASSESSMENTS).json()
+    AssessmentPage.model_validate(page)
+    assert list(page["items"][0]) == list(Assessment.model_fields)
+    Parcel.model_validate(api.get("/parcels/bretagne/2018/007?geometry=true").json())
+
+
+def test_a_page_mark_of_another_season_is_refused(api: httpx.Client) -> None:
+    for mark in (["no-such-run", 1.0, "y"], ["run-2", 0.4, "B/2"]):  # run-2 is of season 2019
+        after = base64.urlsafe_b64encode(json.dumps(mark).encode()).decode()
+        answer = api.get(f"{ASSESSMENTS}&after={after}")
+        assert (answer.status_code, "after: " in answer.json()["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize("mark", ["x", "e30=", "WzFd", "WyJydW4tMSIsMC40LCJhXHUwMDAwYiJd", "%C3%BC"])

@@ -15,6 +15,7 @@ from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.acquisition import Acquisition
 from cropmap.sources.catalog import CatalogSearch, find_acquisitions
+from cropmap.sources.catalog_access import CatalogAccess
 from tests.data.make_sources_catalog import (
     COLLECTION,
     COPERNICUS,
@@ -201,7 +202,9 @@ def test_an_api_is_searched_page_by_page_and_a_busy_one_asked_again() -> None:
         for day in (27, 7, 17)
     ]
     with stac_api(items, page_size=2, busy_answers=1) as (url, searches):
-        found = find_acquisitions(url, collection=COLLECTION, bbox=BRITTANY, season=SEASON)
+        found = find_acquisitions(
+            url, collection=COLLECTION, bbox=BRITTANY, season=SEASON, access=CatalogAccess(trusted=["example.org"])
+        )
     assert [acquisition.day.day for acquisition in found.acquisitions] == [7, 17, 27]
     assert found.acquisitions[0].assets["B02"].href == "https://example.org/S2A_30UVU_20180607_0_L2A/B02.tif"
     assert len(searches) == 3, "one refused, two pages"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import geopandas as gpd
+import openpyxl
 import pytest
 from shapely import Point
 
@@ -94,9 +95,44 @@ def test_a_file_that_is_none_says_what_is_missing(tmp_path: Path) -> None:
         read_findings_file(_file(tmp_path, "parcel_id,result\n007,right\n"))
     with pytest.raises(InputError, match="no such file"):
         read_findings_file(tmp_path / "none.csv")
-    (tmp_path / "latin.csv").write_bytes("parcel_id,finding,note\n7,right,été\n".encode("latin-1"))
-    with pytest.raises(InputError, match="Save it as UTF-8"):
-        read_findings_file(tmp_path / "latin.csv")
     (tmp_path / "broken.gpkg").write_bytes(b"no database")
     with pytest.raises(InputError, match="cannot be read as GeoPackage"):
         read_findings_file(tmp_path / "broken.gpkg")
+
+
+@pytest.mark.parametrize(("encoding", "note"), [("cp1252", "été à côté"), ("cp1250", "řepka žlutá"), ("utf-16", "été")])
+def test_what_excel_saves_as_csv(tmp_path: Path, encoding: str, note: str) -> None:
+    text = f"campaign;parcel_id;finding;reviewed_at;note\r\nc1;007;right;31.07.18;{note}\r\n"
+    (tmp_path / "field.csv").write_bytes(text.encode(encoding))
+    found = check(tmp_path / "field.csv")
+    assert found.accepted[["parcel_id", "reviewed_at", "note"]].to_numpy().tolist() == [
+        ["007", date(2018, 7, 31), note]
+    ]
+
+
+def test_a_workbook_keeps_leading_zeros_and_days(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["Campaign", "Parcel ID", "Finding", "Found crop code", "Reviewed at"])
+    sheet.append(["c1", "007", "wrong", "BTH", datetime(2018, 7, 31)])  # noqa: DTZ001  a cell has no time zone
+    sheet.append(["c1", 7, "right", None, 43312])
+    sheet.append(["c1", 100, "cannot tell", None, "2018-07-30"])
+    sheet["B4"].number_format = "0000"
+    sheet.append([None] * 5)
+    sheet.append(["c1", "999", "right", None, None])
+    book.save(tmp_path / "field.xlsx")
+    found = check(tmp_path / "field.xlsx")
+    assert found.accepted[["parcel_id", "finding", "found_code", "reviewed_at"]].to_numpy().tolist() == [
+        ["007", "wrong", "BTH", date(2018, 7, 31)], ["7", "right", None, date(2018, 7, 31)],
+        ["0100", "cannot_tell", None, date(2018, 7, 30)],
+    ]  # fmt: skip
+    assert found.rejected[["row_number", "reason"]].to_numpy().tolist() == [[6, "UNKNOWN_PARCEL"]]
+
+
+def test_old_and_damaged_workbooks_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "old.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and so on")
+    with pytest.raises(InputError, match=r"Excel file of before 2007\. Save it as XLSX or CSV"):
+        read_findings_file(tmp_path / "old.xls")
+    (tmp_path / "cut.xlsx").write_bytes(b"PK\x03\x04 and nothing more")
+    with pytest.raises(InputError, match="cannot be read as XLSX"):
+        read_findings_file(tmp_path / "cut.xlsx")

@@ -274,7 +274,8 @@ def test_thirteen_native_files_are_recognised_read_and_harmonised(shared_data: P
         source, profile = sources[authority], Profile.read(name)
         path = folder / source["path"]
         legend = _legend(folder, source, profile)
-        found = read_declarations(path, legend=legend, profile=profile)
+        partial = authority == "LV"  # the sample kept the count of the whole answer
+        found = read_declarations(path, legend=legend, profile=profile.model_copy(update={"allow_partial": partial}))
         assert found.row_count == int(source["n_rows"]) == len(found.accepted) + len(found.rejected)
         assert len(found.accepted) == accepted, authority
         assert found.rejected["reason"].value_counts().to_dict() == rejections, authority

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,34 @@ def test_a_crs_that_is_text(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="a field of the metadata is no number") as caught:
         read_safe(path)
     assert caught.value.reason is QuarantineReason.INCOMPLETE_METADATA
+
+
+@pytest.mark.parametrize("number", ["0", "nan", "inf", "ten"])
+def test_a_scale_that_is_none(tmp_path: Path, number: str) -> None:
+    path = make_safe(tmp_path, baseline="02.06")
+    text = (path / "MTD_MSIL2A.xml").read_text()
+    (path / "MTD_MSIL2A.xml").write_text(re.sub(r"(BOA_QUANTIFICATION_VALUE[^>]*>)[^<]*", rf"\g<1>{number}", text))
+    with pytest.raises(SceneError, match="is no number") as caught:
+        read_safe(path)
+    assert caught.value.reason is QuarantineReason.INCOMPLETE_METADATA
+
+
+def test_an_offset_that_is_not_finite(tmp_path: Path) -> None:
+    path = make_safe(tmp_path, offsets=dict.fromkeys(range(13), -1000))
+    text = (path / "MTD_MSIL2A.xml").read_text()
+    (path / "MTD_MSIL2A.xml").write_text(text.replace("-1000", "nan", 1))
+    with pytest.raises(SceneError, match="is no number"):
+        read_safe(path)
+
+
+@pytest.mark.parametrize("place", ["../../outside/T30UVU_20180607T110621_B02_10m", "/etc/T30UVU_B02_10m"])
+def test_a_file_outside_the_product(tmp_path: Path, place: str) -> None:
+    path = make_safe(tmp_path, baseline="02.06")
+    text = (path / "MTD_MSIL2A.xml").read_text()
+    (path / "MTD_MSIL2A.xml").write_text(re.sub(r"(IMAGE_FILE>)[^<]*", rf"\g<1>{place}", text, count=1))
+    with pytest.raises(SceneError, match="outside the product") as caught:
+        read_safe(path)
+    assert caught.value.reason is QuarantineReason.FORBIDDEN_ADDRESS
 
 
 def test_metadata_without_a_field(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -228,7 +229,7 @@ def test_the_commands(season: SeasonContext, tmp_path: Path, capsys: pytest.Capt
     where = [str(season.agency.file), "--season", str(YEAR), "--data", str(season.agency.data)]
     out = tmp_path / "field.csv"
     assert cropmap(["review", "sample", *where, "--budget", "50", "--out", str(out)]) == 0
-    assert cropmap(["review", "sample", *where, "--budget", "50", "--out", str(tmp_path / "field.xlsx")]) == 2
+    assert cropmap(["review", "sample", *where, "--budget", "50", "--out", str(tmp_path / "field.ods")]) == 2
     field(out.read_bytes(), everything_wrong, out)
     with out.open("a") as file:
         file.write("c9;nobody\n")
@@ -242,3 +243,39 @@ def test_the_commands(season: SeasonContext, tmp_path: Path, capsys: pytest.Capt
     assert "false_alarms" in capsys.readouterr().out
     with connect(season.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM review").fetchone() == (50,)
+
+
+def test_a_sample_goes_out_and_comes_back_as_a_workbook(
+    season: SeasonContext, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [str(season.agency.file), "--season", str(YEAR), "--data", str(season.agency.data)]
+    out = tmp_path / "field.xlsx"
+    assert cropmap(["review", "sample", *where, "--budget", "50", "--out", str(out)]) == 0
+    book = openpyxl.load_workbook(out)
+    sheet = book["review"]
+    header = [cell.value for cell in sheet[1]]
+    parcel, finding = header.index("parcel_id") + 1, header.index("finding") + 1
+    assert isinstance(sheet.cell(2, parcel).value, str)
+    assert sheet.data_validations.dataValidation[0].formula1 == '"right,wrong,cannot_tell"'
+    for row in range(2, sheet.max_row + 1):
+        sheet.cell(row, finding).value = "right"
+    book.save(out)
+    capsys.readouterr()
+    assert cropmap(["review", "import", *where, str(out), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["rows"], answer["accepted"], answer["rejected"]) == (50, 50, {})
+
+
+def test_an_import_of_which_nothing_could_be_taken_fails(
+    season: SeasonContext, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [str(season.agency.file), "--season", str(YEAR), "--data", str(season.agency.data)]
+    draw(season)
+    back = tmp_path / "back.csv"
+    back.write_text("parcel_id;finding\nnobody;right\nnobody either;wrong\n")
+    capsys.readouterr()
+    assert cropmap(["review", "import", *where, str(back), "--json"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["rejected"] == {"UNKNOWN_PARCEL": 2}
+    assert f"no row could be taken (UNKNOWN_PARCEL 2). See {tmp_path / 'back.rejected.csv'}" in said.err
+    assert (tmp_path / "back.rejected.csv").read_text().count("nobody") == 2

@@ -249,12 +249,39 @@ def test_confidential_cells_are_empty_in_every_figure() -> None:
     assert "gave no hidden figure away" in estimated.report["confidentiality"]
 
 
-def test_parcels_without_holding_count_as_their_own() -> None:
+def test_a_table_without_any_holding_is_for_internal_use() -> None:
+    """Parcels are no holdings: how many contribute is not known, and a figure may be one farm's."""
     frame, predicted, _ = simulate(parcels=300, seed=11, regions=("FRH01",))
-    frame["holding_id"] = None
-    estimated = _open(frame, predicted)
+    blank = estimate_areas(frame.assign(holding_id=" "), predicted, legend())
+    estimated = estimate_areas(frame.assign(holding_id=None), predicted, legend())
+    pd.testing.assert_frame_equal(estimated.table, blank.table)
     assert estimated.report["parcels_without_holding"] == 300
-    assert (estimated.table["n_holdings"] == estimated.table["n_parcels"]).all()
+    assert set(estimated.table["conf_status"]) <= {"C", "N"}
+    assert estimated.table["n_holdings"].isna().all()
+    assert estimated.table["n_parcels"].notna().any()
+    assert estimated.report["disclosure"]["internal"] == ["HOLDINGS_UNKNOWN"]
+    assert estimated.report["confidentiality"].startswith("not for publication: no parcel names its holding")
+    known = estimate_areas(frame, predicted, legend())
+    figures = ["declared_ha", "mapped_ha", "estimate_ha", "se_ha"]
+    both = (known.table["conf_status"] != "C") & (estimated.table["conf_status"] != "C")
+    pd.testing.assert_frame_equal(known.table.loc[both, figures], estimated.table.loc[both, figures])
+
+
+def test_parcels_of_an_unknown_holding_may_be_anybody_s() -> None:
+    """One farm grows all misc of a region on twelve parcels whose holding is not named."""
+    frame, predicted, _ = simulate(parcels=900, seed=11, regions=("FRH01", "FRH02"), undeclared=0.0)
+    misc = frame["crop_code"] == "DIV"
+    frame.loc[misc, "crop_code"] = "BTH"
+    farm = frame.index[frame["nuts_id"] == "FRH01"][:12]
+    frame.loc[farm, "crop_code"] = "DIV"
+    frame.loc[farm, "holding_id"] = None
+    estimated = estimate_areas(frame, predicted, legend())
+    table = estimated.table.set_index(["nuts_id", "crop"])
+    for region in ("FRH01", "FRH0", "FRH", "FR"):
+        assert table.at[(region, "local:misc"), "conf_status"] == "C", region
+    assert estimated.report["disclosure"]["internal"] == []
+    assert "12 parcels name no holding" in estimated.report["confidentiality"]
+    assert table["conf_status"].isna().any()
 
 
 def test_report_is_json_and_says_what_was_checked() -> None:

@@ -5,15 +5,17 @@ the agency's own. In: a profile's name or path, and the keys given in the agency
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
+from cropmap.sources.gml import AxisOrder
 
 FOLDER: Final = Path(__file__).parent
 GENERIC: Final = "generic"
@@ -25,6 +27,16 @@ def _known_roles(columns: dict[str, str]) -> dict[str, str]:
     if unknown := set(columns) - set(ROLES):
         raise ValueError(f"{', '.join(sorted(unknown))} is none of {', '.join(ROLES)}")
     return columns
+
+
+def _with_a_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
+    if not groups:
+        raise ValueError(f"{pattern!r} has no group (in brackets) for the code")
+    return pattern
 
 
 Columns = Annotated[dict[str, str], AfterValidator(_known_roles)]
@@ -55,18 +67,26 @@ class Profile(BaseModel):
     layer: str | None = None
     """name or pattern; all layers that fit are read"""
     crs: str | None = None
-    """where the file does not say"""
+    """wins over what the file says; where it says nothing, it is needed"""
+    axis_order: AxisOrder | None = None
+    """where coordinates do not stand as the format and the CRS prescribe"""
+    allow_partial: bool = False
+    """read a file that says itself that it is a part"""
     encoding: str | None = None
     """where the file says a wrong one, or none"""
     columns: Columns = {}
     """role -> column, `a+b` joins two; without parcel_id the feature id or row number stands for it"""
     area_unit: Literal["ha", "m2"] = "ha"
     wkt_column: str | None = None
-    code_pattern: str | None = None
+    code_pattern: Annotated[str, AfterValidator(_with_a_group)] | None = None
     """regular expression whose first group is the code, for columns that hold more than it (`110 - Winter wheat`)"""
     exclude: dict[str, Values] = {}
     """column -> values (patterns) of rows that are no crop: landscape elements, overlays"""
     translation: Translation | None = None
+    no_holding: list[str] = []
+    """what stands in the column of the holding where none is known, beside NULL, 0, unknown and the like"""
+    max_holding_share: float = Field(0.25, gt=0, le=1)
+    """one holding on a larger share of the rows is what stands where none is known"""
     more_codes: dict[str, str] = {}
     """code (or name, where the list has no codes) -> HCAT3 code: what the file uses and the code list lacks"""
 
@@ -121,14 +141,17 @@ def _built_in(name: str) -> Profile:
 
 def _parse(path: Path) -> Profile:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_document(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"is no profile ({error.what})", where=str(path)) from error
+    if not isinstance(document, dict):
+        raise ConfigurationError("is no profile", where=str(path), mend="The keys are in docs/declarations.md")
+    try:
         return Profile.model_validate({"name": path.stem, **document})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise ConfigurationError(f"is no profile ({' '.join(str(error).split())})", where=str(path)) from error
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        what = "unknown key" if first["type"] == "extra_forbidden" else " ".join(first["msg"].split())
         raise ConfigurationError(
             f"{key}: {what}", where=str(path), mend="The keys are in docs/declarations.md"
         ) from error

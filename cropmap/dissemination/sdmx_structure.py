@@ -1,0 +1,130 @@
+"""The data structure of our SDMX files, as an SDMX-ML 2.1 structure message: without it SDMX-CSV 2.0 cannot be opened.
+
+Dataflow, data structure definition, concepts and the code lists of our own words. Regions are text: their list is the
+NUTS regulation's. (SDMX 2.1 Technical Specifications, section 3A, schemas SDMXStructure*.xsd.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from xml.etree import ElementTree as Xml
+
+from cropmap.dissemination import vocabulary
+from cropmap.dissemination.long_form import ATTRIBUTES, DIMENSIONS
+from cropmap.errors import InputError
+from cropmap.schemas import Basis
+
+DATAFLOW_ID: Final = re.compile(r"(?P<agency>[A-Za-z][\w.-]*):(?P<id>[\w@$-]+)\((?P<version>\d+(\.\d+)*)\)")
+NAMESPACE: Final = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/"
+MESSAGE, STRUCTURE, COMMON = (f"{{{NAMESPACE}{name}}}" for name in ("message", "structure", "common"))
+LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+TIME: Final = "TIME_PERIOD"
+MEASURE: Final = "OBS_VALUE"
+FREQUENCY: Final = {"A": "Annual"}
+CONCEPTS: Final = {
+    "freq": "Time frequency", "crops": "Crop", "strucpro": "Structure of production: the measure", "geo": "NUTS region",
+    TIME: "Campaign year", MEASURE: "Estimated area in 1000 ha", "OBS_FLAG": "Observation status",
+    "CONF_STATUS": "Confidentiality status", "UNIT_MEASURE": "Unit of measure",
+    "CONCEPT": "Area concept of Regulation (EU) 2022/2379", "BASIS": "How the area came about",
+    "STD_ERR": "Standard error in 1000 ha", "CI95_LOW": "Lower end of the 95 % interval in 1000 ha",
+    "CI95_HIGH": "Upper end of the 95 % interval in 1000 ha", "CV": "Coefficient of variation, a share of the value",
+    "COMMENT_OBS": "Says where a figure is simulated",
+}  # fmt: skip
+NUMBERS: Final = (MEASURE, "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
+BASES: Final = {
+    Basis.REGISTER: "declared area", Basis.MODEL_ASSISTED: "corrected by what the model gets wrong",
+    Basis.SYNTHETIC: "from other regions or crops, or put together",
+}  # fmt: skip
+LISTS: Final = {"freq": "CL_FREQ", "crops": "CL_CROPS", "strucpro": "CL_STRUCPRO", "CONF_STATUS": "CL_CONF_STATUS",
+                "BASIS": "CL_BASIS"}  # fmt: skip
+SCHEME: Final = "CS_CROP_AREA"
+
+
+def write(*, dataflow: str, label: str, prepared_at: datetime) -> bytes:
+    """The structure message for files that name `dataflow` (agency:id(version)). Raises InputError for another form."""
+    named = DATAFLOW_ID.fullmatch(dataflow)
+    if named is None:
+        raise InputError(f"{dataflow!r} is no dataflow", where="--dataflow", mend="Write AGENCY:ID(1.0)")
+    kept = {"agencyID": named["agency"], "version": named["version"], "isFinal": "true"}
+    for prefix, name in (("mes", "message"), ("str", "structure"), ("com", "common")):
+        Xml.register_namespace(prefix, NAMESPACE + name)
+    root = Xml.Element(f"{MESSAGE}Structure")
+    header = Xml.SubElement(root, f"{MESSAGE}Header")
+    for name, text in (("ID", named["id"]), ("Test", "false"), ("Prepared", prepared_at.isoformat(timespec="seconds"))):
+        Xml.SubElement(header, f"{MESSAGE}{name}").text = text
+    Xml.SubElement(header, f"{MESSAGE}Sender", id=named["agency"])
+    parts = Xml.SubElement(root, f"{MESSAGE}Structures")
+    flow = _named(Xml.SubElement(parts, f"{STRUCTURE}Dataflows"), "Dataflow", named["id"], label, kept)
+    _reference(Xml.SubElement(flow, f"{STRUCTURE}Structure"), named["id"], "DataStructure", "datastructure", kept)
+    lists = Xml.SubElement(parts, f"{STRUCTURE}Codelists")
+    for concept, codes in _code_lists().items():
+        found = _named(lists, "Codelist", LISTS[concept], CONCEPTS[concept], kept)
+        for code, meaning in codes.items():
+            _named(found, "Code", code, meaning, {})
+    scheme = _named(Xml.SubElement(parts, f"{STRUCTURE}Concepts"), "ConceptScheme", SCHEME, label, kept)
+    for concept in (*DIMENSIONS, MEASURE, *_attributes()):
+        _named(scheme, "Concept", concept, CONCEPTS.get(concept, concept), {})
+    _structure(Xml.SubElement(parts, f"{STRUCTURE}DataStructures"), named["id"], label, kept)
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _attributes() -> tuple[str, ...]:
+    return ("OBS_FLAG", "CONF_STATUS", *ATTRIBUTES)
+
+
+def _code_lists() -> dict[str, Mapping[str, str]]:
+    measures = {measure.code: measure.label for measure in vocabulary.measures().values()}
+    statuses = {code: text for code, text in vocabulary.flag_meanings().items() if code in vocabulary.CONF_STATUSES}
+    bases = {str(basis): text for basis, text in BASES.items()}
+    return {
+        "freq": FREQUENCY, "crops": vocabulary.crop_items(), "strucpro": measures, "CONF_STATUS": statuses,
+        "BASIS": bases,
+    }  # fmt: skip
+
+
+def _structure(parent: Xml.Element, name: str, label: str, kept: Mapping[str, str]) -> None:
+    """Dimensions in the order of the columns; every attribute belongs to the observation."""
+    components = Xml.SubElement(
+        _named(parent, "DataStructure", name, label, kept), f"{STRUCTURE}DataStructureComponents"
+    )
+    dimensions = Xml.SubElement(components, f"{STRUCTURE}DimensionList", id="DimensionDescriptor")
+    for place, concept in enumerate(DIMENSIONS, start=1):
+        kind = "TimeDimension" if concept == TIME else "Dimension"
+        one = Xml.SubElement(dimensions, f"{STRUCTURE}{kind}", id=concept, position=str(place))
+        _component(one, concept, kept)
+    attributes = Xml.SubElement(components, f"{STRUCTURE}AttributeList", id="AttributeDescriptor")
+    for concept in _attributes():
+        one = Xml.SubElement(attributes, f"{STRUCTURE}Attribute", id=concept, assignmentStatus="Conditional")
+        _component(one, concept, kept)
+        relation = Xml.SubElement(one, f"{STRUCTURE}AttributeRelationship")
+        Xml.SubElement(Xml.SubElement(relation, f"{STRUCTURE}PrimaryMeasure"), "Ref", id=MEASURE)
+    measures = Xml.SubElement(components, f"{STRUCTURE}MeasureList", id="MeasureDescriptor")
+    _component(Xml.SubElement(measures, f"{STRUCTURE}PrimaryMeasure", id=MEASURE), MEASURE, kept)
+
+
+def _component(one: Xml.Element, concept: str, kept: Mapping[str, str]) -> None:
+    """What the component means, and which values it takes."""
+    identity = Xml.SubElement(one, f"{STRUCTURE}ConceptIdentity")
+    where = {"maintainableParentID": SCHEME, "maintainableParentVersion": kept["version"], "package": "conceptscheme"}
+    Xml.SubElement(identity, "Ref", {"id": concept, "agencyID": kept["agencyID"], "class": "Concept", **where})
+    values = Xml.SubElement(one, f"{STRUCTURE}LocalRepresentation")
+    if concept in LISTS:
+        _reference(Xml.SubElement(values, f"{STRUCTURE}Enumeration"), LISTS[concept], "Codelist", "codelist", kept)
+    else:
+        kind = "ObservationalTimePeriod" if concept == TIME else "Double" if concept in NUMBERS else "String"
+        Xml.SubElement(values, f"{STRUCTURE}TextFormat", textType=kind)
+
+
+def _named(parent: Xml.Element, kind: str, name: str, label: str, kept: Mapping[str, str]) -> Xml.Element:
+    one = Xml.SubElement(parent, f"{STRUCTURE}{kind}", {"id": name, **kept})
+    Xml.SubElement(one, f"{COMMON}Name", {LANGUAGE: "en"}).text = label
+    return one
+
+
+def _reference(parent: Xml.Element, name: str, kind: str, package: str, kept: Mapping[str, str]) -> None:
+    about = {"id": name, "agencyID": kept["agencyID"], "version": kept["version"], "class": kind, "package": package}
+    Xml.SubElement(parent, "Ref", about)

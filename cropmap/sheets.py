@@ -1,0 +1,201 @@
+"""Tables that people keep by hand: CSV as any spreadsheet writes it, and XLSX. In: a file. Out: a header, rows of text.
+
+One reader for legends, code lists, folds, labels and findings. Comma, semicolon, tab or bar; UTF-8 with or without a
+byte order mark, UTF-16, or what Windows calls ANSI, told apart by the letters. Cells stay text as written: codes keep
+leading zeros, also those that a number format of XLSX shows. Nothing here knows what a column means.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cropmap.errors import ConfigurationError
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+ANSI: Final = {
+    "cp1252": ("àâæçéèêëîïôœùûüÿ", "äöüß", "áéíñóúü", "àèéìíòóùú", "ãáàâçéêíóôõú", "éëïóöèê", "æøåé", "åäöéø", "õäöü"),
+    "cp1250": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß"),
+    "cp1257": ("āčēģīķļņšūž", "ąčęėįšųūž", "äöõüšž"),
+    "cp1253": ("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ",),
+    "cp1251": ("абвгдежзийклмнопрстуфхцчшщъьюя",),
+}
+"""code page -> the letters beyond a to z of the languages of the CAP that are written in it"""
+MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+PUNCTUATION: Final = "«»„“”‘’–—…°²³€§·\xa0"
+SEPARATOR_LINE: Final = re.compile(r"^\"?sep=(.)\"?\r?\n", re.IGNORECASE)
+XLSX: Final = b"PK\x03\x04"
+OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
+MAX_BYTES: Final = 512 * 2**20
+"""of a table that people keep, unpacked; more is a mistake or a trap"""
+ZEROS: Final = re.compile(r"0{2,}")
+"""a number format that shows leading zeros"""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    header: tuple[str, ...]
+    """without blanks at the ends"""
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    """(line as the spreadsheet numbers it, cells without blanks at the ends), as many cells as columns; rows of empty
+    cells are left out"""
+    text: str
+    """the decoded file; of XLSX its cells as CSV"""
+    encoding: str
+
+    def find(self, name: str) -> int | None:
+        """Position of a column, whatever its case and blanks."""
+        folded = [_folded(column) for column in self.header]
+        return folded.index(_folded(name)) if _folded(name) in folded else None
+
+    def columns(self, names: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+        """(line, name -> cell) of every row; empty where the sheet has no such column."""
+        places = {name: self.find(name) for name in names}
+        for line, cells in self.rows:
+            yield line, {name: "" if place is None else cells[place] for name, place in places.items()}
+
+
+def read_sheet(path: Path) -> Sheet:
+    """An empty file has no columns. Raises ConfigurationError: unreadable, or a row longer than the header."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    if len(data) > MAX_BYTES:
+        raise ConfigurationError(
+            "is too large for a table that people keep", where=str(path), mend="Is it the right file?"
+        )
+    if data.startswith(OLD_EXCEL):
+        raise ConfigurationError("is an Excel file of before 2007", where=str(path), mend="Save it as XLSX or CSV")
+    if data.startswith(XLSX):
+        cells = _workbook(data, str(path))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(cells)
+        return _sheet(enumerate(cells, start=1), text.getvalue(), "XLSX", str(path))
+    text_, encoding = _decoded(data, str(path))
+    return _sheet(_lines(text_, str(path)), text_, encoding, str(path))
+
+
+def _sheet(lines: Iterable[tuple[int, Sequence[str]]], text: str, encoding: str, where: str) -> Sheet:
+    filled = [(number, cells) for number, row in lines if any(cells := [cell.strip() for cell in row])]
+    if not filled:
+        return Sheet((), (), text, encoding)
+    header = filled[0][1]
+    while header and not header[-1]:
+        header = header[:-1]
+    twice = sorted({name for name in header if name and [_folded(h) for h in header].count(_folded(name)) > 1})
+    if twice:
+        raise ConfigurationError(
+            f"has column {twice[0]!r} more than once", where=where, mend="Give every column a name of its own"
+        )
+    rows = []
+    for number, cells in filled[1:]:
+        if any(cells[len(header) :]):
+            raise ConfigurationError(
+                f"line {number} has {len(cells)} cells, the header {len(header)}", where=where,
+                mend="A cell that holds the separator stands in quotes",
+            )  # fmt: skip
+        rows.append((number, tuple([*cells, *[""] * len(header)][: len(header)])))
+    return Sheet(tuple(header), tuple(rows), text, encoding)
+
+
+def _folded(name: str) -> str:
+    return "_".join(name.casefold().replace("_", " ").split())
+
+
+def _decoded(data: bytes, where: str) -> tuple[str, str]:
+    """Text with \\n at the ends of lines, and the encoding it was in."""
+    mark = next((name for start, name in MARKS.items() if data.startswith(start)), None)
+    try:
+        text, encoding = data.decode(mark or "utf-8"), mark or "utf-8"
+    except UnicodeDecodeError as error:
+        if mark:
+            raise ConfigurationError(
+                f"is not {mark.upper()}, as its first bytes say", where=where, mend="Save it anew"
+            ) from error
+        text, encoding = _ansi(data)
+    if "\x00" in text:
+        raise ConfigurationError("is no text file", where=where, mend="Save it as CSV or XLSX")
+    return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
+
+
+def _ansi(data: bytes) -> tuple[str, str]:
+    """The code page in which the text is most like one language; western where nothing tells."""
+    found = {page: data.decode(page, errors="replace") for page in ANSI}
+    fits = {page: max(_share(text, letters) for letters in ANSI[page]) for page, text in found.items()}
+    best = max(fits, key=lambda page: fits[page])  # of equals the first
+    return found[best], best
+
+
+def _share(text: str, letters: str) -> float:
+    """Of the letters beyond ASCII, those of the language."""
+    signs = [sign for sign in text.lower() if not sign.isascii() and sign not in PUNCTUATION]
+    return sum(sign in letters for sign in signs) / len(signs) if signs else 0.0
+
+
+def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    said = SEPARATOR_LINE.match(text)
+    body, skipped = (text[said.end() :], 1) if said else (text, 0)
+    header = body.lstrip("\n").partition("\n")[0]
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=said[1] if said else max(DELIMITERS, key=header.count))
+    try:
+        for row in reader:
+            yield reader.line_num + skipped, row
+    except csv.Error as error:
+        raise ConfigurationError(
+            f"cannot be read as CSV ({error})",
+            where=f"{where}, line {reader.line_num + skipped}",
+            mend="Mind the quotes",
+        ) from error
+
+
+def _workbook(data: bytes, where: str) -> list[list[str]]:
+    """The cells of the first sheet that has any."""
+    from openpyxl import load_workbook
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size <= MAX_BYTES:
+            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            sheets = ([[_cell(cell) for cell in row] for row in _rows_of(sheet)] for sheet in book.worksheets)
+            return next((cells for cells in sheets if any(any(row) for row in cells)), [])
+    except Exception as error:
+        # openpyxl names no error of its own: a damaged workbook fails wherever it happens to be read
+        what = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ConfigurationError(
+            f"cannot be read as XLSX ({what})", where=where, mend="Save it anew, as XLSX or CSV"
+        ) from error
+    raise ConfigurationError("unpacks to more than a table that people keep", where=where, mend="Is it the right file?")
+
+
+def _rows_of(sheet: Any) -> Any:
+    """All rows, whatever size the sheet says it has."""
+    sheet.reset_dimensions()
+    return sheet.iter_rows()
+
+
+def _cell(cell: Any) -> str:
+    """As the spreadsheet shows it: 7 under the format 000 is 007, a day is 2018-07-31, 56.0 is 56."""
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and ZEROS.fullmatch(str(cell.number_format)):
+        return str(value).zfill(len(str(cell.number_format)))
+    return str(value)

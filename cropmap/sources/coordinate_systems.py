@@ -1,0 +1,317 @@
+"""Whether the coordinate system that a file states places its outlines where they lie.
+
+PROJ answers: which operation it takes to WGS 84 for the file's own coordinates, and how exact that is. Where it has
+none, it moves coordinates as if both datums were one ("ballpark"), which is 50 to 500 m off for Europe's older grids
+and is refused here. In: a CRS and outlines. Out: a Placement: a refusal, or notes on what an operator should know.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyproj
+import shapely
+from pyproj.aoi import AreaOfInterest
+from pyproj.database import query_crs_info
+from pyproj.enums import PJType
+from pyproj.exceptions import CRSError, ProjError
+
+from cropmap.errors import DeclarationFileError
+from cropmap.schemas import EPSG_WGS84
+
+NOTED_ABOVE_M: Final = 5.0
+"""half a pixel of the 10 m bands: a datum transformation that is no better than this is told of"""
+SAMPLED: Final = 100
+"""outlines whose place is looked at"""
+MOSTLY: Final = 0.5
+SAME_RADIUS_M: Final = 0.5
+WGS84_RADIUS_M: Final = 6_378_137.0
+"""of WGS 84 and GRS 80 alike. A datum on one of them is, in Europe, ETRS89 or WGS 84, which differ by less than a
+metre; Pseudo-Mercator's sphere has it too"""
+SAME_PLACE_DEG: Final = 1e-7
+"""one centimetre"""
+NEAR_DEG: Final = 1.0
+"""how far beyond its area of use a CRS is not worth a word"""
+EUROPE: Final = (-16.1, 32.8, 40.2, 84.8)
+"""area of use of ETRS89, degrees: only to recognise latitudes and longitudes that stand the wrong way round"""
+BALLPARK: Final = "ballpark"
+EXAMPLES: Final = 3
+
+Points = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What PROJ says of a CRS for the outlines in it."""
+
+    refused: str = ""
+    """why nothing may be read with this CRS, in words; empty where it may"""
+    mend: str = ""
+    notes: tuple[str, ...] = ()
+    fits: tuple[str, ...] = field(default=(), repr=False)
+    """EPSG codes of the same grid with a datum, where the CRS lost its own"""
+
+
+def parse_crs(value: object, where: str) -> pyproj.CRS:
+    """Raises DeclarationFileError for what PROJ does not understand. Heights are left out of a compound CRS."""
+    try:
+        crs = pyproj.CRS.from_user_input(value)
+        return crs.to_2d() if crs.is_compound or len(crs.axis_info) > 2 else crs
+    except CRSError as error:
+        shown = " ".join(str(value).split())[:80]
+        raise DeclarationFileError(f"{shown!r} is no CRS", where=where, mend="Write it like EPSG:25832") from error
+
+
+def choose_crs(stated: object, given: str | None, shapes: Any, *, where: str) -> tuple[pyproj.CRS, tuple[str, ...]]:
+    """The CRS to read `shapes` with, and notes: `given` (`declarations.crs`) wins over what the file states.
+
+    Raises DeclarationFileError where there is neither, and where the one chosen does not say where the outlines lie.
+    """
+    if stated is None and given is None:
+        raise DeclarationFileError("the file carries no CRS", where=where, mend="Set declarations.crs, e.g. EPSG:3035")
+    crs = parse_crs(stated if given is None else given, where)
+    placement = place(crs, shapes)
+    if placement.refused:
+        raise DeclarationFileError(placement.refused, where=where, mend=placement.mend)
+    return crs, (*overridden(stated, given, shapes), *placement.notes)
+
+
+def overridden(stated: object, given: str | None, shapes: Any) -> tuple[str, ...]:
+    """A note where `given` replaces another CRS that the file states."""
+    if stated is None or given is None:
+        return ()
+    crs = parse_crs(given, "declarations.crs")
+    try:
+        own = parse_crs(stated, "")
+    except DeclarationFileError:
+        return (f"the file states a CRS that cannot be read: {crs.name} (declarations.crs) is used",)
+    if own.equals(crs, ignore_axis_order=True):
+        return ()
+    apart = _apart_m(own, crs, _centres(shapes))
+    metres = f", {apart:,.0f} m apart" if apart is not None else ""
+    return (f"the file says {_name(own)}, declarations.crs says {_name(crs)} and is used{metres}",)
+
+
+def place(crs: pyproj.CRS, shapes: Any) -> Placement:
+    """How well `crs` places the shapes on WGS 84; shapes that are missing or not finite say nothing."""
+    points = _centres(shapes)
+    if wrong := _unusable(crs, points):
+        return wrong
+    try:
+        transformer = pyproj.Transformer.from_crs(crs, EPSG_WGS84, always_xy=True)
+        used = [_operation(transformer, x, y) for x, y in points]
+    except ProjError as error:
+        why = " ".join(str(error).split())[:160]
+        return Placement(f"PROJ cannot lead its CRS {_name(crs)} to WGS 84 ({why})", _another_crs())
+    if not used:
+        return Placement()
+    lost = [BALLPARK in description.casefold() for description, _ in used]
+    if np.mean(lost) > MOSTLY or _null_shift(crs):
+        return _without_datum(crs, points[int(np.argmax(lost))])
+    notes = [*_inexact(crs, used), *misplaced(crs, points)]
+    return Placement(notes=tuple(notes))
+
+
+def misplaced(crs: pyproj.CRS, points: Points) -> list[str]:
+    """A note where most points lie far from where the CRS is used: another zone or unit, or axes turned round."""
+    lon, lat = _lonlat(crs, points[:, 0], points[:, 1])
+    if _inside(crs, lon, lat) > MOSTLY:
+        return []
+    at = f"{np.nanmedian(lat):.2f} N {np.nanmedian(lon):.2f} E"
+    if _inside(crs, *_lonlat(crs, points[:, 1], points[:, 0])) > MOSTLY:
+        return [
+            f"the coordinates would lie at {at}; the other way round they lie where {_name(crs)} is used: set "
+            "axis_order: northing_first (easting_first for a GML whose srsName begins with urn or http)"
+        ]
+    if _area(crs) is not None:
+        return [f"most coordinates lie at {at}, where {_name(crs)} is not used: another CRS, zone or unit?"]
+    return [f"most coordinates lie at {at}, outside Europe: another CRS, zone or unit?"] if crs.is_projected else []
+
+
+def _unusable(crs: pyproj.CRS, points: Points) -> Placement | None:
+    if not (crs.is_geographic or crs.is_projected):
+        kind = crs.type_name.removesuffix(" CRS").lower()
+        return Placement(f"its CRS {_name(crs)} is {kind}: it places no outlines on the map", _another_crs())
+    degrees = (np.abs(points[:, 0]) <= 360) & (np.abs(points[:, 1]) <= 90)
+    if len(points) and np.mean(degrees) < MOSTLY and crs.is_geographic:
+        x, y = points[int(np.argmin(degrees))]
+        return Placement(f"its coordinates are no degrees ({x:.0f} {y:.0f}), though its CRS is {_name(crs)}",
+                         "Set declarations.crs to the grid that they are in, such as EPSG:25832")  # fmt: skip
+    if len(points) and degrees.all() and crs.is_projected and abs(_unit_m(crs)) <= 1:
+        x, y = points[0]
+        return Placement(f"its coordinates look like degrees ({x:.5f} {y:.5f}), though its CRS is {_name(crs)}",
+                         "Set declarations.crs, such as EPSG:4326")  # fmt: skip
+    return None
+
+
+def _inexact(crs: pyproj.CRS, used: list[tuple[str, float]]) -> Iterator[str]:
+    lost = sum(BALLPARK in description.casefold() for description, _ in used)
+    if lost:
+        yield (f"{lost} of {len(used)} outlines looked at lie where no transformation from {_datum(crs)} is known: "
+               "they may be far off")  # fmt: skip
+    worst = max((accuracy for _, accuracy in used), default=0.0)
+    if worst > NOTED_ABOVE_M:
+        yield f"PROJ leads {_name(crs)} to WGS 84 to within {worst:.0f} m only{_missing_grids(crs)}"
+    elif crs.is_bound and worst < 0:
+        yield f"{_name(crs)} brings its own way to WGS 84 (TOWGS84), whose accuracy nobody states"
+
+
+def _without_datum(crs: pyproj.CRS, point: Any) -> Placement:
+    x, y = (float(value) for value in point)
+    ellipsoid = crs.ellipsoid
+    if ellipsoid is not None and abs(ellipsoid.semi_major_metre - WGS84_RADIUS_M) < SAME_RADIUS_M:
+        note = f"its CRS {_name(crs)} names no datum that leads to WGS 84: taken as WGS 84 (ETRS89 is within a metre)"
+        return Placement(notes=(note, *misplaced(crs, np.array([[x, y]]))))
+    lon, lat = (float(value) for value in _on_own_datum(crs, x, y))
+    if not np.isfinite([lon, lat]).all():
+        return Placement(f"its CRS {_name(crs)} names no datum, and its coordinates do not fit it", _another_crs())
+    shifts = sorted(_shifts_m(crs, lon, lat).values())
+    far = f"about {shifts[0]:.0f} m" if len(shifts) == 1 else f"{shifts[0]:.0f} to {shifts[-1]:.0f} m" if shifts else ""
+    fits = sorted(_same_grid(crs, x, y, lon, lat), key=len)
+    off = f": outlines would lie {far} off" if far else ": outlines may lie hundreds of metres off"
+    return Placement(
+        f"its CRS {_name(crs)} names no datum that leads to WGS 84 at {lat:.2f} N {lon:.2f} E{off}",
+        f"Set declarations.crs, such as {', '.join(fits[:EXAMPLES])}" if fits else _another_crs(),
+        fits=tuple(fit.split()[0] for fit in fits),
+    )
+
+
+def _another_crs() -> str:
+    return "Set declarations.crs to the one that the file is in, such as EPSG:31468"
+
+
+# --- PROJ ----------------------------------------------------------------------------------------------------------
+
+
+def _operation(transformer: pyproj.Transformer, x: float, y: float) -> tuple[str, float]:
+    """Description and accuracy (m; negative where unknown) of what PROJ does at a place."""
+    transformer.transform(x, y)
+    try:
+        used = transformer.get_last_used_operation()
+    except ProjError:  # there is one operation alone
+        used = transformer
+    return str(used.description), float(used.accuracy)
+
+
+def _null_shift(crs: pyproj.CRS) -> bool:
+    """`TOWGS84[0,0,0…]` on an ellipsoid that is not that of WGS 84: somebody had to write something."""
+    if not crs.is_bound or crs.coordinate_operation is None or crs.source_crs is None:
+        return False
+    shift, ellipsoid = crs.coordinate_operation.towgs84, crs.source_crs.ellipsoid
+    other = ellipsoid is not None and abs(ellipsoid.semi_major_metre - WGS84_RADIUS_M) > SAME_RADIUS_M
+    return bool(shift) and not any(shift) and other
+
+
+def _shifts_m(crs: pyproj.CRS, lon: float, lat: float) -> dict[str, float]:
+    """Metres that every known datum on the same ellipsoid lies off WGS 84 there."""
+    found, geod = {}, pyproj.Geod(ellps="WGS84")
+    for name, known in _known(PJType.GEOGRAPHIC_2D_CRS, crs, lon, lat):
+        transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
+        x, y = transformer.transform(lon, lat)
+        if BALLPARK not in _operation(transformer, lon, lat)[0].casefold():
+            found[name] = float(geod.inv(lon, lat, x, y)[2])
+    return found
+
+
+def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> Iterator[str]:
+    """Known CRSs that differ from this one in the datum alone, and lead to WGS 84 there."""
+    for name, known in _known(PJType.PROJECTED_CRS if crs.is_projected else PJType.GEOGRAPHIC_2D_CRS, crs, lon, lat):
+        if np.allclose(_on_own_datum(known, x, y), (lon, lat), rtol=0, atol=SAME_PLACE_DEG):
+            transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
+            if BALLPARK not in _operation(transformer, x, y)[0].casefold():
+                yield name
+
+
+def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tuple[str, pyproj.CRS]]:
+    """EPSG's CRSs for that place on the ellipsoid of `crs`."""
+    for info in query_crs_info("EPSG", kind, AreaOfInterest(lon, lat, lon, lat), contains=True):
+        known = pyproj.CRS.from_epsg(int(info.code))
+        one, other = known.ellipsoid, crs.ellipsoid
+        if one is not None and other is not None and abs(one.semi_major_metre - other.semi_major_metre) < SAME_RADIUS_M:
+            yield f"EPSG:{info.code} ({info.name})", known
+
+
+def _on_own_datum(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
+    own = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
+    base = own.geodetic_crs
+    if base is None or own.is_geographic:
+        return x, y
+    lon, lat = pyproj.Transformer.from_crs(own, base, always_xy=True).transform(x, y)
+    return float(lon), float(lat)
+
+
+def _apart_m(one: pyproj.CRS, other: pyproj.CRS, points: Points) -> float | None:
+    """How far the first outline lies apart in two CRSs; None where one does not fit."""
+    if not len(points):
+        return None
+    try:
+        (a, b), (c, d) = (_lonlat(crs, points[:1, 0], points[:1, 1]) for crs in (one, other))
+    except ProjError:
+        return None
+    ends = np.array([a[0], b[0], c[0], d[0]])
+    if not np.isfinite(ends).all() or (np.abs(ends[[1, 3]]) > 90).any() or (np.abs(ends[[0, 2]]) > 360).any():
+        return None
+    return float(pyproj.Geod(ellps="WGS84").inv(*ends)[2])
+
+
+def _missing_grids(crs: pyproj.CRS) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that the best operation is not available, which is asked for
+        group = pyproj.transformer.TransformerGroup(crs, EPSG_WGS84, always_xy=True)
+    better = [each for each in group.unavailable_operations if 0 <= each.accuracy <= NOTED_ABOVE_M]
+    grids = sorted({grid.short_name for each in better for grid in each.grids if not grid.available})
+    return f"; the grid {' or '.join(grids[:EXAMPLES])} would do better (docs/declarations.md)" if grids else ""
+
+
+def _lonlat(crs: pyproj.CRS, x: Points, y: Points) -> tuple[Points, Points]:
+    lon, lat = pyproj.Transformer.from_crs(crs, EPSG_WGS84, always_xy=True).transform(x, y)
+    return np.asarray(lon, dtype=float), np.asarray(lat, dtype=float)
+
+
+# --- where ---------------------------------------------------------------------------------------------------------
+
+
+def _centres(shapes: Any) -> Points:
+    """x, y of at most SAMPLED outlines, spread over the file."""
+    bounds = shapely.bounds(shapes).reshape(-1, 4)
+    bounds = bounds[np.isfinite(bounds).all(axis=1)]
+    chosen = np.unique(np.linspace(0, len(bounds) - 1, min(len(bounds), SAMPLED)).astype(int))
+    return np.asarray((bounds[chosen, :2] + bounds[chosen, 2:]) / 2, dtype=np.float64)
+
+
+def _inside(crs: pyproj.CRS, lon: Points, lat: Points) -> float:
+    """Share of the points where the CRS is used, or in Europe where that is not known."""
+    if not len(lon):
+        return 1.0
+    west, south, east, north = _area(crs) or EUROPE
+    held = (lon >= west - NEAR_DEG) & (lon <= east + NEAR_DEG) if west <= east else (lon >= west) | (lon <= east)
+    return float(np.mean(held & (lat >= south - NEAR_DEG) & (lat <= north + NEAR_DEG)))
+
+
+def _area(crs: pyproj.CRS) -> tuple[float, float, float, float] | None:
+    """West, south, east, north of the area of use; None for the whole world and where nobody says."""
+    named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
+    area = named.area_of_use
+    if area is None:
+        code = named.to_epsg()
+        area = pyproj.CRS.from_epsg(code).area_of_use if code else None
+    if area is None or (area.east - area.west) % 360 == 0:
+        return None
+    return (area.west, area.south, area.east, area.north)
+
+
+def _unit_m(crs: pyproj.CRS) -> float:
+    return float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+
+
+def _name(crs: pyproj.CRS) -> str:
+    authority = crs.to_authority(min_confidence=100)
+    return f"{':'.join(authority)} ({crs.name})" if authority else f"{crs.name!r}"
+
+
+def _datum(crs: pyproj.CRS) -> str:
+    return crs.geodetic_crs.name if crs.geodetic_crs is not None else crs.name

@@ -1,0 +1,28 @@
+"""How GDAL is asked to read GML: with everything that an element says, and its coordinates in the order wanted.
+
+INSPIRE's land use names the crop in attributes (`<elu:specificLandUse xlink:href=… xlink:title=…/>`), which GDAL drops
+unless it is told not to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+AxisOrder = Literal["easting_first", "northing_first"]
+"""how coordinates stand in the file, whatever its CRS and format prescribe; longitude is an easting"""
+GML_SUFFIXES: Final = (".gml", ".xml")
+CONFIGURED: Final = {"GML_ATTRIBUTES_TO_OGR_FIELDS": "YES", "GML_DOWNLOAD_SCHEMA": "NO"}
+"""for the listing of layers, which takes no options"""
+
+
+def is_gml(source: str) -> bool:
+    return Path(source).suffix.lower() in GML_SUFFIXES
+
+
+def gml_options(source: str, axis_order: AxisOrder | None = None) -> dict[str, str]:
+    """Open options of GDAL for the file; none where it is no GML."""
+    if not is_gml(source):
+        return {}
+    swap = {None: "AUTO", "easting_first": "NO", "northing_first": "YES"}[axis_order]
+    return {"WRITE_GFS": "NO", "SWAP_COORDINATES": swap, "GML_ATTRIBUTES_TO_OGR_FIELDS": "YES"}

@@ -1,0 +1,140 @@
+"""Which sensing a STAC item shows: tile, datatake, datastrip, processing, from whatever its provider calls them.
+
+Pure functions from an item's dictionary. Properties come under `s2:` (Earth Search v1, Planetary Computer), `eopf:`
+and `processing:` (Copernicus Data Space), `sentinel2:` and `sentinel:` (older tools); the product's name has most too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+FIRST_YEAR: Final = 2015
+"""Sentinel-2A was launched in June 2015: an earlier date is no date of sensing"""
+
+PRODUCT_NAME: Final = re.compile(
+    r"(?P<platform>S2[A-D])_MSIL\d[AC]_(?P<datatake>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?"
+    r"(?:_R(?P<orbit>\d{3}))?(?:_T(?P<tile>\d{2}[A-Z]{3}))?"
+)
+"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454; Planetary Computer leaves N out."""
+PRODUCT_PROPERTIES: Final = ("s2:product_uri", "sentinel2:product_title", "sentinel:product_id", "title")
+BASELINE_PROPERTIES: Final = (
+    "s2:processing_baseline", "processing:version", "sentinel2:processing_baseline", "sentinel:processing_baseline",
+)  # fmt: skip
+DATATAKE_PROPERTIES: Final = ("s2:datatake_id", "eopf:datatake_id")
+GENERATED_PROPERTIES: Final = ("s2:generation_time", "sentinel2:generation_time", "processing:datetime")
+DATASTRIP_PROPERTIES: Final = ("s2:datastrip_id", "eopf:datastrip_id")
+
+PRODUCT_END: Final = re.compile(r"_MSIL\d[AC]_.*_(\d{8}T\d{6})(?:\.SAFE)?$")
+"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE: the time of processing."""
+DATATAKE_ID: Final = re.compile(r"G?(?P<platform>S2[A-D])_(?P<datatake>\d{8}T\d{6})_")
+"""GS2A_20221005T115411_038058_N04.00: the baseline at its end does not belong to the sensing."""
+TILE: Final = re.compile(r"T?(\d{1,2}[C-HJ-NP-X][A-Z]{2})$")
+BASELINE: Final = re.compile(r"\d{2}\.\d{2}$")
+DATASTRIP_START: Final = re.compile(r"_S(\d{8}T\d{6})")
+"""S2A_OPER_MSI_L2A_DS_2APS_20240601T120000_S20240601T101559_N05.10"""
+GRANULE_START: Final = re.compile(r"/GRANULE/L2A_T\d{2}[A-Z]{3}_A\d{6}_(\d{8}T\d{6})/")
+"""folder of a granule within a product; its time is the datastrip's start"""
+
+
+def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
+    """Sensing time in UTC; None where the item has none that can be read, or one before Sentinel-2."""
+    return _moment(_properties(item).get("datetime") or _properties(item).get("start_datetime"))
+
+
+def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
+    """When the product was processed, in UTC and whole seconds: the end of the product's name, or the fields.
+
+    Two products of one sensing were seen with one `s2:generation_time`; their names tell them apart. Not `created` or
+    `updated`: they say when the catalogue wrote the item.
+    """
+    texts = (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id"))
+    ends = (PRODUCT_END.search(str(text or "")) for text in texts)
+    written = (
+        *(match[1] for match in ends if match),
+        *(_properties(item).get(key) for key in GENERATED_PROPERTIES),
+    )
+    moments = (_moment(text) for text in written)
+    return next((moment.replace(microsecond=0) for moment in moments if moment), None)
+
+
+def tile_of(item: Mapping[str, Any]) -> str | None:
+    """MGRS tile without the leading T; None where nothing names one."""
+    properties = _properties(item)
+    zone, band, square = (properties.get(f"mgrs:{part}") for part in ("utm_zone", "latitude_band", "grid_square"))
+    candidates = (
+        properties.get("s2:mgrs_tile"),
+        str(properties.get("grid:code", "")).removeprefix("MGRS-"),
+        f"{zone}{band}{square}",
+        *(match["tile"] for match in product_names(item)),
+    )
+    matches = (TILE.match(str(candidate)) for candidate in candidates if candidate)
+    return next((match[1].zfill(5) for match in matches if match), None)
+
+
+def baseline_of(item: Mapping[str, Any]) -> str | None:
+    """Two digits, dot, two digits."""
+    for key in BASELINE_PROPERTIES:
+        if BASELINE.match(str(_properties(item).get(key, ""))):
+            return str(_properties(item)[key])
+    found = (match["baseline"] for match in product_names(item))
+    return next((f"{digits[:2]}.{digits[2:]}" for digits in found if digits), None)
+
+
+def datatake_of(item: Mapping[str, Any], sensed_at: datetime) -> str:
+    """The same text whether the item names its datatake, its product, or only platform and time."""
+    properties = _properties(item)
+    named = (DATATAKE_ID.match(str(properties.get(key, ""))) for key in DATATAKE_PROPERTIES)
+    match = next((found for found in named if found), None) or next(product_names(item), None)
+    if match:
+        return f"{match['platform']}_{match['datatake']}"
+    platform = str(properties.get("platform", "")).upper().replace("SENTINEL-", "S")
+    return f"{platform or 'S2'}_{sensed_at:%Y%m%dT%H%M%S}"
+
+
+def datastrip_start_of(item: Mapping[str, Any]) -> datetime | None:
+    """Sensing start of the datastrip, by its id or the granule's folder: two parts of a tile have two."""
+    named = (DATASTRIP_START.search(str(_properties(item).get(key, ""))) for key in DATASTRIP_PROPERTIES)
+    match = next((found for found in named if found), None)
+    if match is None:
+        assets = item.get("assets")
+        listed = assets.values() if isinstance(assets, Mapping) else ()
+        hrefs = (str(asset.get("href")) for asset in listed if isinstance(asset, Mapping))
+        match = next((found for href in hrefs if (found := GRANULE_START.search(href))), None)
+    try:
+        return datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
+
+
+def relative_orbit_of(item: Mapping[str, Any]) -> int | None:
+    orbit = _properties(item).get("sat:relative_orbit")
+    if orbit is None:
+        orbit = next((match["orbit"] for match in product_names(item)), None)
+    return int(orbit) if orbit is not None else None
+
+
+def product_names(item: Mapping[str, Any]) -> Iterator[re.Match[str]]:
+    for text in (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id")):
+        match = PRODUCT_NAME.search(str(text or ""))
+        if match:
+            yield match
+
+
+def _moment(text: object) -> datetime | None:
+    """A time in UTC; None for what is none, or lies before Sentinel-2."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.year >= FIRST_YEAR else None
+
+
+def _properties(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = item.get("properties")
+    return properties if isinstance(properties, Mapping) else {}

@@ -1,0 +1,84 @@
+"""How many requests are worked on, how many may wait, and what is sent of an answer at a time.
+
+Every request that is not answered yet counts. Up to `most` are let in; the threads of the application, one for each
+database connection, take them in turn. One more is answered 429 at once: a client that is told to come back is better
+served than one that waits, and those inside keep their time.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.errors import problem
+
+PIECE_BYTES: Final = 65_536
+"""of an answer that goes to the server at a time; it waits for the reader in between"""
+UNREAD_BYTES: Final = 256 << 20
+"""of answers that are ready and not taken by their readers yet"""
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Answers hold personal data: no cache keeps them. The pages load nothing and are framed by nobody."""
+
+
+class Admission:
+    """ASGI middleware: counts, refuses with 429, sends in pieces, sets the headers of every answer; HEAD is GET."""
+
+    def __init__(self, app: ASGIApp, *, most: int, unread_bytes: int = UNREAD_BYTES) -> None:
+        self._app, self._most, self._unread_bytes = app, most, unread_bytes
+        self._working = self._unread = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] == "HEAD":  # the server leaves out the body of the answer to its own HEAD
+            scope = {**scope, "method": "GET"}
+        app = self._app
+        if self._working >= self._most or self._unread >= self._unread_bytes:
+            app = problem(scope["path"], HTTPStatus.TOO_MANY_REQUESTS, BUSY, headers={"Retry-After": "1"})
+        await self._answer(app, scope, receive, send)
+
+    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        working = True
+
+        def worked() -> None:
+            nonlocal working
+            self._working, working = self._working - working, False
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+                await send(message)
+                return
+            worked()
+            await self._send_in_pieces(message, send)
+
+        self._working += 1
+        try:
+            await app(scope, receive, sending)
+        finally:
+            worked()
+
+    async def _send_in_pieces(self, message: Message, send: Send) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        left = len(body)
+        self._unread += left
+        try:
+            for start in range(0, max(len(body), 1), PIECE_BYTES):
+                piece = body[start : start + PIECE_BYTES]
+                last = start + PIECE_BYTES >= len(body)
+                await send({"type": "http.response.body", "body": piece, "more_body": more or not last})
+                left, self._unread = left - len(piece), self._unread - len(piece)
+        finally:
+            self._unread -= left
+
+
+BUSY: Final = "too many requests wait already; try again after a second"

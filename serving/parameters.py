@@ -1,0 +1,41 @@
+"""A question with a parameter that no route knows, or one that is there twice, is refused.
+
+Left to itself the framework ignores the one and takes the last of the other: `?crops=C1500` would answer with
+everything, and nobody would notice (OGC API Features, requirement 9: unknown parameters are an error).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+
+from fastapi import Request
+
+from cropmap.errors import InputError
+
+
+async def known_parameters(request: Request) -> None:
+    """Raises InputError, which names the parameter and those that the route knows."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if not given:
+        return
+    several = _parameters(request)
+    for name, times in given.items():
+        if name not in several:
+            near = difflib.get_close_matches(name, several, n=1)
+            known = f"This route knows {', '.join(several)}" if several else "This route knows none"
+            raise InputError(
+                "no such parameter", where=name, mend=f"Did you mean {near[0]}? {known}" if near else known
+            )
+        if times > 1 and not several[name]:
+            raise InputError(f"given {times} times, and one is expected", where=name)
+
+
+def _parameters(request: Request) -> dict[str, bool]:
+    """Name of every query parameter that the API's own description gives the route, and whether it may be repeated."""
+    operation = request.app.openapi()["paths"][request.scope["route"].path_format]["get"]
+    return {
+        one["name"]: any(kind.get("type") == "array" for kind in (one["schema"], *one["schema"].get("anyOf", ())))
+        for one in operation.get("parameters", ())
+        if one["in"] == "query"
+    }

@@ -1,0 +1,137 @@
+"""The observations of one parcel, from files that each hold one acquisition of a whole tile.
+
+A parcel's series needs a row of every file of its tile, some hundred. Opening them for every request costs more than
+everything else that the API does, so the files of the tiles that were asked about last stay in memory, as arrays.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cropmap.observations.files import iter_observations
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
+from cropmap.store import Store
+from serving.errors import ObservationsUnavailableError
+
+CACHE_BYTES: Final = 512 << 20
+
+
+@dataclass(frozen=True)
+class ObservationFile:
+    """An observation file of the ledger; `version` is another one whenever the file was written anew."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class _Acquisition:
+    """One file in memory."""
+
+    rows: Mapping[str, int]
+    """parcel_id -> row; shared between the files of the same parcels"""
+    sensed_at: datetime | None
+    item_id: str
+    clear_fraction: NDArray[np.float64]
+    bands: NDArray[np.int16]
+    """(parcels, bands), reflectance x 10 000"""
+
+    @property
+    def bytes(self) -> int:
+        return self.clear_fraction.nbytes + self.bands.nbytes
+
+
+class SeriesReader:
+    """Reads series from a store and keeps the files that were used last, up to `cache_bytes`."""
+
+    def __init__(self, store: Store, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self._store, self._cache_bytes = store, cache_bytes
+        self._kept: OrderedDict[ObservationFile, _Acquisition] = OrderedDict()
+        self._bytes = 0
+        self._lock, self._loading = threading.Lock(), threading.Lock()
+
+    def read(self, files: Sequence[ObservationFile], parcel_id: str) -> list[dict[str, Any]]:
+        """sensed_at, clear_fraction and reflectance (NaN where no pixel is clear) of the parcel, by time.
+
+        Raises ObservationsUnavailableError.
+        """
+        seen = [one for one in self._acquisitions(files) if parcel_id in one.rows]
+        seen.sort(key=lambda one: (one.sensed_at, one.item_id))
+        at = [one.rows[parcel_id] for one in seen]
+        stored = np.array([one.bands[row] for one, row in zip(seen, at, strict=True)]).reshape(-1, len(BANDS))
+        values = np.where(stored == REFLECTANCE_NODATA, np.nan, stored / REFLECTANCE_SCALE).tolist()
+        return [
+            {
+                "sensed_at": one.sensed_at,
+                "clear_fraction": float(one.clear_fraction[row]),
+                "reflectance": dict(zip(BANDS, reflectance, strict=True)),
+            }
+            for one, row, reflectance in zip(seen, at, values, strict=True)
+        ]
+
+    def _acquisitions(self, files: Sequence[ObservationFile]) -> list[_Acquisition]:
+        found = self._found(files)
+        if len(found) < len(set(files)):
+            with self._loading:  # whoever comes while the same tile is being read finds it afterwards
+                found |= self._found(files)
+                found |= self._load([file for file in files if file not in found])
+        return [found[file] for file in files]
+
+    def _found(self, files: Sequence[ObservationFile]) -> dict[ObservationFile, _Acquisition]:
+        with self._lock:
+            found = {file: self._kept[file] for file in files if file in self._kept}
+            for file in found:
+                self._kept.move_to_end(file)
+        return found
+
+    def _load(self, files: Sequence[ObservationFile]) -> dict[ObservationFile, _Acquisition]:
+        loaded: dict[ObservationFile, _Acquisition] = {}
+        shared: list[tuple[pa.Array, dict[str, int]]] = []
+        try:
+            tables = iter_observations(self._store, [file.name for file in files])
+            for file, table in zip(files, tables, strict=True):
+                loaded[file] = _acquisition(table, shared)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ObservationsUnavailableError(
+                f"observations cannot be read ({error})", where=self._store.root
+            ) from error
+        with self._lock:
+            for file, one in loaded.items():
+                self._keep(file, one)
+        return loaded
+
+    def _keep(self, file: ObservationFile, one: _Acquisition) -> None:
+        if file not in self._kept:
+            self._kept[file] = one
+            self._bytes += one.bytes
+        while self._bytes > self._cache_bytes and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].bytes
+
+
+def _acquisition(table: pa.Table, shared: list[tuple[pa.Array, dict[str, int]]]) -> _Acquisition:
+    clear, total = (table[name].to_numpy().astype(float) for name in ("clear_pixels", "total_pixels"))
+    return _Acquisition(
+        rows=_rows(table["parcel_id"].combine_chunks().dictionary_decode(), shared),
+        sensed_at=table["sensed_at"][0].as_py() if len(table) else None,
+        item_id=str(table["item_id"][0]) if len(table) else "",
+        clear_fraction=np.divide(clear, total, out=np.zeros_like(clear), where=total > 0),
+        bands=np.column_stack([table[band].to_numpy() for band in BANDS]),
+    )
+
+
+def _rows(parcel_ids: pa.Array, shared: list[tuple[pa.Array, dict[str, int]]]) -> Mapping[str, int]:
+    """parcel_id -> row; one dictionary for all files that hold the same parcels, as those of a tile do."""
+    for known, rows in shared:
+        if known.equals(parcel_ids):
+            return rows
+    shared.append((parcel_ids, {parcel_id: row for row, parcel_id in enumerate(parcel_ids.to_pylist())}))
+    return shared[-1][1]

@@ -1,0 +1,73 @@
+"""The web server around the application: how long a client may take, and how many there may be.
+
+uvicorn bounds idle connections alone. A client that sends no request, or that reads its answer slower than a few kB a
+second, would hold a connection and the answer's memory for as long as it likes; here it is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from serving.settings import ServingSettings
+
+REQUEST_SECONDS: Final = 10.0
+"""for the first request of a connection, head and all"""
+STALLED_SECONDS: Final = 20.0
+"""for a reader to take the 50 to 110 kB that asyncio holds back before it lets an answer go on"""
+CONNECTIONS: Final = 2_000
+"""open at once, each with at most one answer; more are refused"""
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 with a bound on the time a client takes to ask, and on how slowly it reads."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect(REQUEST_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.flow.write_paused:
+            self._relax()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect(STALLED_SECONDS)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._relax()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relax()
+        super().connection_lost(exc)
+
+    def _expect(self, seconds: float) -> None:
+        self._relax()
+        self._patience = self.loop.call_later(seconds, self.transport.abort)
+
+    def _relax(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+def config(app: FastAPI, settings: ServingSettings, **changes: Any) -> uvicorn.Config:
+    """How the application is served; `changes` are uvicorn's own options."""
+    options: dict[str, Any] = {
+        "host": settings.host, "port": settings.port, "http": BoundedProtocol, "ws": "none", "access_log": False,
+        "limit_concurrency": CONNECTIONS, "log_level": "warning", "server_header": False,
+    }  # fmt: skip
+    return uvicorn.Config(app, **options | changes)
+
+
+def run(app: FastAPI, settings: ServingSettings) -> None:
+    """Serves until a signal ends it."""
+    uvicorn.Server(config(app, settings)).run()

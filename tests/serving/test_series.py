@@ -1,0 +1,60 @@
+"""A parcel's series from files of whole tiles, of which the last ones stay in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from cropmap.observations.files import write_observation
+from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA
+from cropmap.store import Store
+from serving.errors import ObservationsUnavailableError
+from serving.series import ObservationFile, SeriesReader
+
+
+def write(store: Store, name: str, *, day: int, b04: Sequence[int], parcels: Sequence[str] = ("A", "B")) -> None:
+    metadata = {"item_id": name, "datetime": datetime(2018, 5, day, tzinfo=UTC).isoformat(), "tile": "30UVU"}
+    columns = {"parcel_id": list(parcels), "clear_pixels": [3.0] * len(parcels), "total_pixels": [4.0] * len(parcels)}
+    bands = {band: list(b04) if band == "B04" else [REFLECTANCE_NODATA] * len(parcels) for band in BANDS}
+    schema = OBSERVATION_SCHEMA.with_metadata({**metadata, "processing_baseline": "02.06"})
+    write_observation(store, name, pa.table({**columns, **bands}, schema=schema))
+
+
+def test_a_series_is_by_time_and_of_this_parcel(store: Store) -> None:
+    write(store, "late", day=9, b04=[100, 200])
+    write(store, "early", day=2, b04=[300, 400])
+    write(store, "elsewhere", day=4, b04=[7], parcels=["C"])
+    series = SeriesReader(store).read([ObservationFile(name, "1") for name in ("late", "early", "elsewhere")], "B")
+    assert [(one["sensed_at"].day, one["clear_fraction"], one["reflectance"]["B04"]) for one in series] == [
+        (2, 0.75, 0.04), (9, 0.75, 0.02),
+    ]  # fmt: skip
+    assert math.isnan(series[0]["reflectance"]["B08"])
+
+
+def test_a_file_that_was_written_anew_is_read_anew(store: Store) -> None:
+    reader = SeriesReader(store)
+    write(store, "one", day=2, b04=[100, 200])
+    assert reader.read([ObservationFile("one", "1")], "A")[0]["reflectance"]["B04"] == 0.01
+    write(store, "one", day=2, b04=[500, 600])
+    assert reader.read([ObservationFile("one", "2")], "A")[0]["reflectance"]["B04"] == 0.05
+
+
+def test_what_is_kept_is_not_read_again_and_is_bounded(store: Store) -> None:
+    reader = SeriesReader(store, cache_bytes=100)
+    for name, day in (("one", 2), ("two", 3)):
+        write(store, name, day=day, b04=[day, day])
+    files = [ObservationFile("one", "1"), ObservationFile("two", "1")]
+    assert len(reader.read(files, "A")) == 2
+    store.remove("two")
+    assert len(reader.read(files[1:], "A")) == 1, "the last file that was used stays"
+    store.remove("one")
+    with pytest.raises(ObservationsUnavailableError):
+        reader.read(files, "A")
+
+
+def test_no_file_is_an_empty_series(store: Store) -> None:
+    assert SeriesReader(store).read([], "A") == []

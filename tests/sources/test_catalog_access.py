@@ -1,0 +1,255 @@
+"""APIs as they are: with tokens, without POST, busy, beside invalid collections, without an end, leading elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cropmap.errors import CatalogError, ConfigurationError
+from cropmap.schemas import QuarantineReason
+from cropmap.seasons import Season
+from cropmap.sources import stac_api
+from cropmap.sources.catalog import CatalogSearch, find_acquisitions, nothing_usable
+from cropmap.sources.catalog_access import CatalogAccess, read_headers
+from tests.data.hostile_api import Awkward, awkward_api
+from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
+
+SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
+BRITTANY = (-5.2, 47.2, -1.0, 48.9)
+FOLDER = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x"
+ITEMS = [make_item(f"day {day}", moment=f"2018-06-{day:02d}T11:06:21Z", folder=FOLDER) for day in (1, 11, 21)]
+ANOTHER = {**collection([]), "id": "unrelated"}
+SECRET = "Bearer zyxw-9876"
+
+
+def find(url: str, **changes: Any) -> CatalogSearch:
+    return find_acquisitions(url, **{"collection": COLLECTION, "bbox": BRITTANY, "season": SEASON} | changes)
+
+
+def days(found: CatalogSearch) -> list[int]:
+    return [acquisition.day.day for acquisition in found.acquisitions]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param({**ANOTHER, "extent": {"temporal": {"interval": [[None, None]]}}}, id="no spatial extent"),
+        pytest.param({**ANOTHER, "links": None}, id="links null"),
+        pytest.param(
+            {**ANOTHER, "extent": {"spatial": {"bbox": [[0, 0, 1, 1]]}, "temporal": {"interval": [["2015", ".."]]}}},
+            id="open interval",
+        ),
+        pytest.param({**ANOTHER, "extent": None, "description": 5}, id="nothing"),
+        pytest.param(None, id="no object"),
+        pytest.param({"id": ["a"]}, id="id is a list"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("has_route", [True, False])
+def test_an_invalid_collection_of_no_concern_stops_nothing(foreign: Any, has_route: bool) -> None:
+    api = Awkward(ITEMS, collections=[foreign, collection([]), foreign], has_collection_route=has_route)
+    with awkward_api(api) as url:
+        assert days(find(url)) == [1, 11, 21]
+        with pytest.raises(CatalogError, match=r"no collection 'landsat'.*It has: .*sentinel-2-l2a"):
+            find(url, collection="landsat")
+
+
+def test_an_api_without_post_is_asked_by_get() -> None:
+    api = Awkward(ITEMS, methods=["GET"])
+    with awkward_api(api) as url:
+        assert days(find(url)) == [1, 11, 21]
+    assert [search["method"] for search in api.searches] == ["POST", "GET"]
+    assert api.searches[1]["bbox"] == "-5.2,47.2,-1.0,48.9"
+
+
+def test_an_api_that_takes_neither_is_one_line() -> None:
+    with awkward_api(Awkward(ITEMS, methods=[])) as url, pytest.raises(CatalogError, match="405") as caught:
+        find(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_goes_to_the_catalogue_and_nowhere_else(caplog: pytest.LogCaptureFixture) -> None:
+    other = Awkward(ITEMS)
+    with awkward_api(other) as elsewhere:
+        api = Awkward(
+            ITEMS, page_size=2, header=("Authorization", SECRET),
+            next_link=lambda _, n: {"rel": "next", "href": f"{elsewhere}search"} if n == 1 else None,
+        )  # fmt: skip
+        trusted = [elsewhere.split("/")[2].split(":")[0]]
+        headers = read_headers(f"Authorization: {SECRET}\nX-Key: zyxw-9876\n")
+        with awkward_api(api) as url, caplog.at_level(logging.DEBUG):
+            access = CatalogAccess(headers=headers, trusted=trusted)
+            assert days(find(url, access=access)) == [1, 11, 21]
+            with pytest.raises(CatalogError, match="CROPMAP_CATALOG_HEADERS") as caught:
+                find(url)
+    assert other.searches, "the second page came from the other host"
+    assert all("zyxw" not in str(headers) for _, _, headers in other.seen)
+    assert all(seen.get("X-Key") == "zyxw-9876" for _, _, seen in api.seen if "Authorization" in seen)
+    assert "zyxw" not in caplog.text + str(caught.value) + repr(access)
+
+
+def test_a_redirect_takes_no_header_along() -> None:
+    other = Awkward(ITEMS)
+    with awkward_api(other) as elsewhere:
+        api = Awkward(ITEMS, endless=f"redirect:{elsewhere}search")
+        access = CatalogAccess(headers={"X-Key": "zyxw-9876"}, trusted=["127.0.0.1"])
+        with awkward_api(api) as url:
+            assert days(find(url, access=access)) == [1, 11, 21]
+    assert other.searches
+    assert all("X-Key" not in headers for _, _, headers in other.seen)
+
+
+@pytest.mark.parametrize(
+    "target", ["http://169.254.169.254/latest/meta-data", "http://localhost:9/", "file:///etc/passwd"]
+)
+def test_a_catalogue_does_not_lead_elsewhere(target: str) -> None:
+    for api in (
+        Awkward(ITEMS, endless=f"redirect:{target}"),
+        Awkward(ITEMS, next_link=lambda *_: {"rel": "next", "href": target}),
+    ):
+        with awkward_api(api) as url, pytest.raises(CatalogError) as caught:
+            find(url)
+        assert "\n" not in str(caught.value)
+    assert "leads elsewhere" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["no colon", "a b: c", "Empty:", "Name: a\x07b"])
+def test_a_setting_that_is_no_header_is_not_shown(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="line 1 is no header") as caught:
+        read_headers(text)
+    assert text not in str(caught.value)
+
+
+def test_throttling_is_waited_for() -> None:
+    api = Awkward(ITEMS, first=[(403, {"message": "Forbidden"}), (429, {}), (503, {})])
+    with awkward_api(api) as url:
+        assert days(find(url)) == [1, 11, 21]
+    assert len(api.searches) == 4
+
+
+def test_a_lasting_403_is_named() -> None:
+    api = Awkward(ITEMS, first=[(403, {"description": "key expired"})] * 2)
+    with awkward_api(api) as url, pytest.raises(CatalogError, match=r"403.*key expired.*CROPMAP_CATALOG_HEADERS"):
+        find(url)
+
+
+def endless_next(root: str, page: int) -> dict[str, Any]:
+    return {"rel": "next", "href": f"{root}/search?page={page}"}
+
+
+def test_pages_that_repeat_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with awkward_api(Awkward(ITEMS, next_link=endless_next)) as url, pytest.raises(CatalogError, match="no end"):
+        find(url)
+
+
+class Fresh(list[Mapping[str, Any]]):
+    """Items that are new on every page."""
+
+    n = 0
+
+    def __getitem__(self, _: Any) -> Any:
+        self.n += 1
+        return [{**ITEMS[0], "id": f"{self.n} {k}"} for k in range(100)]
+
+
+def test_pages_without_an_end_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stac_api, "LEAST_MAX_ITEMS", 500)
+    monkeypatch.setattr(stac_api, "ITEMS_PER_CELL_AND_DAY", 0)
+    with awkward_api(Awkward(Fresh(), next_link=endless_next)) as url, pytest.raises(CatalogError, match="500 items"):
+        find(url)
+
+
+def test_an_empty_page_ends_the_search() -> None:
+    with awkward_api(Awkward([], next_link=endless_next)) as url:
+        assert find(url) == CatalogSearch((), ())
+
+
+def test_an_answer_without_an_end_is_cut_off() -> None:
+    with awkward_api(Awkward(ITEMS, endless="body")) as url, pytest.raises(CatalogError, match="longer than 64 MiB"):
+        find(url)
+
+
+def test_features_of_any_kind_are_counted() -> None:
+    api = Awkward([ITEMS[0], None, "x", 5, [], {}, {"id": "half"}, {**ITEMS[1], "properties": None}])  # type: ignore[list-item]
+    with awkward_api(api) as url:
+        found = find(url)
+    assert days(found) == [1]
+    assert Counter(item.reason for item in found.unusable) == {QuarantineReason.INCOMPLETE_METADATA: 7}
+
+
+def test_one_search_for_each_box_and_each_item_once() -> None:
+    api = Awkward(ITEMS)
+    with awkward_api(api) as url:
+        found = find(url, bbox=[(-5.2, 47.2, -3.1, 48.9), (-3.1, 47.2, -1.0, 48.9)])
+    assert days(found) == [1, 11, 21]
+    assert found.unusable == ()
+    assert len(api.searches) == 2
+
+
+def test_nothing_usable_says_why(tmp_path: Any) -> None:
+    several = [
+        make_item(f"item {n}", moment=f"2018-06-{n:02d}T11:06:21Z", baseline="05.09", offset=None) for n in (1, 2)
+    ]
+    zarr = make_item("zarr", moment="2018-07-01T11:06:21Z")
+    for asset in zarr["assets"].values():
+        asset["type"] = "application/vnd+zarr"
+    found = find(str(write_catalog(tmp_path, [*several, zarr])))
+    error = str(nothing_usable(found, season=SEASON, where="catalog.json"))
+    assert "none of 3 items" in error
+    assert "OFFSET_UNKNOWN 2, UNSUPPORTED_FORMAT 1" in error
+    assert "acquisitions.offset" in error
+    assert "window" not in error
+
+
+def test_a_static_catalogue_behind_a_web_server_wants_a_header_too(tmp_path: Any) -> None:
+    write_catalog(tmp_path, [make_item("a")])
+    with file_server(tmp_path) as url:
+        found = find(f"{url}catalog.json", access=CatalogAccess(headers={"X-Key": "k"}))
+    assert len(found.acquisitions) == 1
+
+
+@pytest.mark.parametrize("address", ["http://[bad/catalog.json", "https://example.org:port/", "nowhere/catalog.json"])
+def test_what_is_no_address_is_one_line(address: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        find(address)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["get", "merge"])
+def test_pages_are_followed_as_the_link_says(kind: str) -> None:
+    def following(root: str, page: int) -> dict[str, Any] | None:
+        if page > 2:
+            return None
+        if kind == "get":
+            return {"rel": "next", "href": f"{root}/search?token={page}", "method": "GET"}
+        return {"rel": "next", "href": "/search", "method": "POST", "merge": True, "body": {"token": page}}
+
+    api = Awkward(ITEMS, page_size=1, next_link=following)
+    with awkward_api(api) as url:
+        assert days(find(url)) == [1, 11, 21]
+    assert [search["method"] for search in api.searches] == (["POST", "GET", "GET"] if kind == "get" else ["POST"] * 3)
+    if kind == "merge":
+        assert all(search["collections"] == [COLLECTION] for search in api.searches)
+
+
+LAX = {
+    "31-datetimes-and-lax-fields": (10, {QuarantineReason.INCOMPLETE_METADATA: 1}),
+    "34-cog-without-crs": (3, {}),
+    "36-item-without-scl": (1, {QuarantineReason.MISSING_BAND: 1}),
+}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("case", LAX)
+def test_lax_items(shared_data: Path, case: str) -> None:
+    usable, reasons = LAX[case]
+    season = Season.from_window(2024, ("2024-01-01", "2024-12-31"))
+    catalog = str(shared_data / "cases/input" / case / "catalog.json")
+    found = find(catalog, bbox=(11.6, 48.3, 11.8, 48.5), season=season)
+    assert len(found.acquisitions) == usable
+    assert Counter(item.reason for item in found.unusable) == reasons

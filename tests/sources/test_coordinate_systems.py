@@ -1,0 +1,297 @@
+"""Outlines lie where they are, or the file is refused: lost datums, other grids, degrees, axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyproj
+import pytest
+import shapely
+
+from cropmap.agency import Agency
+from cropmap.errors import DeclarationFileError, RegionFileError
+from cropmap.schemas import EPSG_WGS84
+from cropmap.sources.coordinate_systems import choose_crs, parse_crs, place
+from cropmap.sources.declarations import Declarations, read_declarations
+from cropmap.sources.inspection import inspect_file
+from cropmap.sources.profiles import Profile
+from cropmap.sources.regions import read_regions
+from cropmap.stages.declared import read_declared
+from tests.data.make_sources_declarations import make_frame, make_legend, write_csv
+
+LEGEND = make_legend("056")
+GAUSS_KRUGER = (
+    'PROJCS["{name}",GEOGCS["{datum}",DATUM["{datum}",SPHEROID["bessel",6377397.155,299.1528128]{shift}],'
+    'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
+    'PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",12],PARAMETER["scale_factor",1],'
+    'PARAMETER["false_easting",4500000],PARAMETER["false_northing",0],UNIT["Meter",1]]'
+)
+UTM = (
+    'PROJCS["unnamed",GEOGCS["{datum}",DATUM["{datum}",SPHEROID[{spheroid}]],PRIMEM["Greenwich",0],'
+    'UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000],'
+    'PARAMETER["False_Northing",0],PARAMETER["Central_Meridian",9],PARAMETER["Scale_Factor",0.9996],'
+    'PARAMETER["Latitude_Of_Origin",0],UNIT["Meter",1]]'
+)
+BAVARIA = (4_478_000, 5_363_000)
+HELMERT = ",TOWGS84[598.1,73.7,418.2,0.202,0.045,-2.455,6.7]"
+
+
+def boxes(x: float, y: float, *, edge: float = 100.0) -> Any:
+    return np.array([shapely.box(x + n * edge, y, x + (n + 0.9) * edge, y + edge) for n in range(3)], dtype=object)
+
+
+def gauss_kruger(datum: str = "unknown", *, shift: str = "", name: str = "unnamed") -> str:
+    return GAUSS_KRUGER.format(datum=datum, shift=shift, name=name)
+
+
+def metres_apart(shapes: Any, crs: object, truth: object) -> float:
+    (x, y), (a, b) = (
+        pyproj.Transformer.from_crs(each, EPSG_WGS84, always_xy=True).transform(*shapes[0].centroid.coords[0])
+        for each in (crs, truth)
+    )
+    return float(pyproj.Geod(ellps="WGS84").inv(x, y, a, b)[2])
+
+
+LOST = {
+    "unknown": gauss_kruger(),
+    "D_unknown": gauss_kruger("D_unknown"),
+    "a name of nobody's": gauss_kruger("Potsdam_neu"),
+    "a null shift": gauss_kruger(shift=",TOWGS84[0,0,0,0,0,0,0]"),
+    "PROJ text": "+proj=tmerc +lat_0=0 +lon_0=12 +k=1 +x_0=4500000 +y_0=0 +ellps=bessel +units=m +no_defs",
+    "with heights": f'COMPD_CS["both",{gauss_kruger()},VERT_CS["h",VERT_DATUM["h",2005],UNIT["m",1]]]',
+}
+
+
+@pytest.mark.parametrize("text", LOST.values(), ids=LOST.keys())
+def test_a_lost_datum_is_refused_with_the_metres_and_the_grid_it_fits(text: str) -> None:
+    with pytest.raises(DeclarationFileError) as caught:
+        choose_crs(text, None, boxes(*BAVARIA), where="fields.shp")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "outlines would lie 86 to 149 m off. Set declarations.crs, such as EPSG:31468" in message
+    crs, notes = choose_crs(text, "EPSG:31468", boxes(*BAVARIA), where="fields.shp")
+    assert crs.to_epsg() == 31468
+    assert len(notes) == 1
+    assert "declarations.crs says EPSG:31468 (DHDN / 3-degree Gauss-Kruger zone 4) and is used, " in notes[0]
+
+
+def test_an_international_ellipsoid_without_a_datum_is_ed50_or_nothing() -> None:
+    text = UTM.format(datum="unknown", spheroid='"intl",6378388,297')
+    refused = place(parse_crs(text, ""), boxes(700_000, 5_365_000))
+    assert refused.fits[0] == "EPSG:23032"
+    assert "120 to 121 m" in refused.refused
+
+
+def test_a_grid_used_where_its_datum_leads_nowhere_is_refused() -> None:
+    refused = place(parse_crs("EPSG:31275", ""), boxes(5_500_000, 5_000_000))
+    assert "about 373 m off" in refused.refused
+    assert refused.fits == ("EPSG:8677",)
+
+
+RIGHT = {
+    "a datum by ESRI's name": (gauss_kruger("D_Deutsches_Hauptdreiecksnetz"), "EPSG:31468", BAVARIA),
+    "a shift of its own": (gauss_kruger(shift=HELMERT), "EPSG:31468", BAVARIA),
+    "no name but ETRS89": (
+        UTM.format(datum="D_ETRS_1989", spheroid='"GRS_1980",6378137,298.257222101'),
+        "EPSG:25832", (700_000, 5_365_000),
+    ),
+    "GRS 80 without a datum": (
+        UTM.format(datum="D_unknown", spheroid='"GRS80",6378137,298.257222101'), "EPSG:25832", (700_000, 5_365_000)
+    ),
+    "WGS 84 without a datum": (
+        UTM.format(datum="D_unknown", spheroid='"WGS84",6378137,298.257223563'), "EPSG:32632", (700_000, 5_365_000)
+    ),
+    "with heights": ("EPSG:5698", "EPSG:2154", (700_000, 6_600_000)),
+    "three dimensions": ("EPSG:4979", "EPSG:4326", (11.7, 48.4)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "truth", "at"), RIGHT.values(), ids=RIGHT.keys())
+def test_what_leads_to_wgs_84_is_read_at_its_place(text: str, truth: str, at: tuple[float, float]) -> None:
+    shapes = boxes(*at, edge=100.0 if at[0] > 360 else 0.001)
+    crs, notes = choose_crs(text, None, shapes, where="fields.shp")
+    assert metres_apart(shapes, crs, truth) < 3
+    told = "unknown" in text or "TOWGS84" in text
+    assert bool(notes) == told, "what cannot be known is told"
+
+
+USELESS = {
+    "a local system": 'LOCAL_CS["site",LOCAL_DATUM["site",0],UNIT["m",1],AXIS["E",EAST],AXIS["N",NORTH]]',
+    "geocentric": "EPSG:4978",
+    "heights alone": "EPSG:5783",
+    "a grid file that is not here": gauss_kruger(shift=',EXTENSION["PROJ4_GRIDS","BETA2007.gsb"]'),
+    "no CRS at all": "EPSG:999999",
+    "garbage": "GEOGCS[[[",
+}
+
+
+@pytest.mark.parametrize("text", USELESS.values(), ids=USELESS.keys())
+def test_a_crs_that_places_nothing_is_one_line(text: str) -> None:
+    with pytest.raises(DeclarationFileError) as caught:
+        choose_crs(text, None, boxes(*BAVARIA), where="fields.shp")
+    assert "\n" not in str(caught.value)
+
+
+def test_degrees_and_metres_are_told_apart() -> None:
+    metres, degrees = boxes(700_000, 5_365_000), boxes(11.7, 48.4, edge=0.001)
+    assert "are no degrees (700045 5365050)" in place(parse_crs("OGC:CRS84", ""), metres).refused
+    assert "look like degrees (11.70045 48.40050)" in place(parse_crs("EPSG:25832", ""), degrees).refused
+    one_wrong = np.append(degrees, metres[:1])
+    assert not place(parse_crs("EPSG:4326", ""), one_wrong).refused, "one row is rejected, not the file"
+
+
+def test_other_units_zones_and_axes_are_noted() -> None:
+    feet = UTM.format(datum="D_ETRS_1989", spheroid='"GRS_1980",6378137,298.257222101').replace(
+        'UNIT["Meter",1]', 'UNIT["Foot_US",0.3048006096012192]'
+    )
+    assert (
+        "outside Europe: another CRS, zone or unit?" in place(parse_crs(feet, ""), boxes(700_000, 5_365_000)).notes[-1]
+    )
+    turned = place(parse_crs("EPSG:25832", ""), boxes(5_365_000, 700_000)).notes
+    assert "set axis_order: northing_first" in turned[0]
+    latitude_first = place(parse_crs("EPSG:4326", ""), boxes(48.4, 11.7, edge=0.001)).notes
+    assert "would lie at 11.70 N 48.40 E" in latitude_first[0]
+    reunion = place(parse_crs("EPSG:2975", ""), boxes(340_000, 7_660_000))
+    assert reunion.notes == (), "a region overseas is none the worse"
+
+
+def test_a_coarse_transformation_is_noted_with_its_metres() -> None:
+    notes = place(parse_crs("EPSG:4230", ""), boxes(30.0, 60.0, edge=0.001)).notes
+    assert "to WGS 84 to within 7 m only" in notes[0]
+
+
+def test_the_same_crs_given_twice_is_no_news() -> None:
+    _, notes = choose_crs("EPSG:4326", "OGC:CRS84", boxes(11.7, 48.4, edge=0.001), where="d.geojson")
+    assert notes == ()
+
+
+def test_no_shapes_no_verdict() -> None:
+    empty = np.array([None, shapely.Polygon()], dtype=object)
+    assert choose_crs("EPSG:25832", None, empty, where="d")[1] == ()
+
+
+# --- through files -----------------------------------------------------------------------------------------------
+
+
+def read(path: Path, **layout: Any) -> Declarations:
+    profile = Profile(**{"columns": {"parcel_id": "id", "crop_code": "code"}, **layout})
+    return read_declarations(path, legend=LEGEND, profile=profile)
+
+
+def written(path: Path, *, prj: str | None) -> Path:
+    frame = make_frame([("P1", "056", boxes(*BAVARIA)[0])], "id", "code")
+    frame.set_crs("EPSG:31468", allow_override=True).to_file(path / "d.shp")
+    if prj is None:
+        (path / "d.prj").unlink()
+    else:
+        (path / "d.prj").write_text(prj)
+    return path / "d.shp"
+
+
+@pytest.mark.parametrize("prj", [None, "", "not a CRS at all", "PROJCS[", "\x00\x01\x02"])
+def test_a_shapefile_without_a_readable_prj_needs_declarations_crs(tmp_path: Path, prj: str | None) -> None:
+    path = written(tmp_path, prj=prj)
+    with pytest.raises(DeclarationFileError, match=r"Set declarations\.crs") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    placed = read(path, crs="EPSG:31468").accepted.geometry.iloc[0].centroid
+    assert (placed.x, placed.y) == pytest.approx((11.70202, 48.40489), abs=1e-5)
+
+
+def test_a_wrong_crs_in_the_file_is_overridden_with_a_note(tmp_path: Path) -> None:
+    path = written(tmp_path, prj=gauss_kruger(name="unnamed"))
+    found = read(path, crs="EPSG:31468")
+    assert len(found.accepted) == 1
+    assert "148 m apart" in found.notes[0] or "149 m apart" in found.notes[0]
+
+
+def test_axis_order_holds_for_wkt_and_geojson(tmp_path: Path) -> None:
+    box = shapely.box(11.70, 48.40, 11.702, 48.402)
+    turned = shapely.transform(box, lambda xy: xy[:, ::-1])
+    csv = write_csv(tmp_path / "d.csv", ["id;code;wkt", f"P1;056;{turned.wkt}"])
+    gpd.GeoDataFrame({"id": ["P1"], "code": ["056"]}, geometry=[turned], crs=4326).to_file(tmp_path / "d.geojson")
+    for found in (read(csv, crs="EPSG:4326", axis_order="northing_first"),
+                  read(tmp_path / "d.geojson", axis_order="northing_first")):  # fmt: skip
+        assert found.accepted.geometry.iloc[0].equals_exact(box, 1e-9, normalize=True)
+        assert found.notes == ()
+    assert "set axis_order: northing_first" in read(tmp_path / "d.geojson").notes[0]
+
+
+def test_boundaries_without_a_datum_are_refused(tmp_path: Path) -> None:
+    regions = gpd.GeoDataFrame(
+        {"NUTS_ID": ["DE21B"], "LEVL_CODE": [3], "NUTS_NAME": ["x"]},
+        geometry=[boxes(*BAVARIA, edge=10_000)[0]], crs=parse_crs(gauss_kruger(), ""),
+    )  # fmt: skip
+    regions.to_parquet(tmp_path / "NUTS_RG_2024.parquet")
+    with pytest.raises(RegionFileError, match="names no datum"):
+        read_regions(tmp_path / "NUTS_RG_2024.parquet", nuts_version=2024, codes=["DE21B"])
+
+
+# --- real cases --------------------------------------------------------------------------------------------------
+
+CASES = "cases/input"
+
+
+@pytest.mark.shared_data
+def test_a_prj_without_a_datum(shared_data: Path) -> None:
+    folder = shared_data / CASES / "01-prj-without-datum"
+    with pytest.raises(DeclarationFileError, match=r"86 to 149 m off\. Set declarations\.crs, such as EPSG:31468"):
+        read_declared(Agency.read(folder / "agency.yaml"), season=2024)
+    found = read_declared(Agency.read(folder / "with-crs" / "agency.yaml"), season=2024)
+    truth = pd.read_csv(folder / "truth_wgs84.csv").set_index("parcel_id").loc[found.accepted["parcel_id"]]
+    centres = found.accepted.geometry.to_crs(3035).centroid.to_crs(4326)
+    off = pyproj.Geod(ellps="WGS84").inv(truth["lon"], truth["lat"], centres.x, centres.y)[2]
+    assert len(off) == 12
+    assert np.max(off) < 3, "the accuracy of DHDN's transformation"
+    assert "149 m apart" in found.notes[0]
+
+
+@pytest.mark.shared_data
+def test_a_geojson_in_metres(shared_data: Path) -> None:
+    folder = shared_data / CASES / "02-geojson-projected-without-crs"
+    with pytest.raises(DeclarationFileError, match="its coordinates are no degrees"):
+        read_declared(Agency.read(folder / "agency.yaml"), season=2024)
+    found = read_declared(Agency.read(folder / "with-crs" / "agency.yaml"), season=2024)
+    assert (len(found.accepted), len(found.rejected)) == (12, 0)
+    look = inspect_file(folder / "fields.geojson", legends=[make_legend("115")])
+    assert any("its coordinates are no degrees" in note for note in look.notes)
+    given = inspect_file(folder / "fields.geojson", legends=[make_legend("115")], crs="EPSG:25832")
+    assert not any("no degrees" in note for note in given.notes)
+    assert "crs: EPSG:25832" in given.proposal
+
+
+GML = {
+    "http-4258-latlon": None, "pl-short-2180-northing-first": "northing_first", "pl-urn-2180-northing-first": None,
+    "pl-urn-2180-easting-first-wrong": "easting_first", "short-4326-latlon": "northing_first",
+    "short-4326-lonlat": None, "urn-25832-multisurface": None, "urn-3035-easting-first-wrong": "easting_first",
+    "urn-3035-northing-first": None, "urn-31468-northing-first": None, "urn-4326-latlon": None,
+    "xml-25832-easting": None,
+}  # fmt: skip
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", GML)
+def test_gml_lies_where_it_is_with_the_axis_order_it_needs(shared_data: Path, name: str) -> None:
+    agency = Agency.read(shared_data / CASES / "10-gml-axes" / name / "agency.yaml")
+    section = agency.declarations.model_copy(update={"axis_order": GML[name]})
+    found = read_declared(agency.model_copy(update={"declarations": section}), season=2024)
+    assert (len(found.accepted), found.notes) == (6, ())
+    centre = found.accepted.set_index("parcel_id").geometry["P0"].centroid
+    there = (16.99978, 52.33) if name.startswith("pl") else (11.70393, 48.40726)
+    if not name.startswith("pl"):
+        assert (centre.x, centre.y) == pytest.approx(there, abs=3e-5)
+    else:
+        polish = pyproj.Transformer.from_crs(2180, 4326, always_xy=True).transform(360_100, 500_100)
+        assert (centre.x, centre.y) == pytest.approx(polish, abs=1e-6)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", ["urn-3035-easting-first-wrong", "short-4326-latlon"])
+def test_where_nothing_lies_in_the_regions_the_other_axis_order_is_tried(shared_data: Path, name: str) -> None:
+    found = read_declared(Agency.read(shared_data / CASES / "10-gml-axes" / name / "agency.yaml"), season=2024)
+    assert found.accepted.empty
+    assert f"with declarations.axis_order: {GML[name]}, 6 of 6 do" in found.notes[-1]

@@ -1,0 +1,103 @@
+"""Tables as spreadsheets save them: separators, code pages, lines, and what is no table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from cropmap.errors import ConfigurationError
+from cropmap.legends import Legend
+from cropmap.legends.code_lists import read_code_list
+from cropmap.sheets import read_sheet
+from cropmap.stages.pairs import read_pairs
+
+LEGEND = "crop_code,crop_name,crop,eurostat_code,inseparable_group\n007,Été,wheat,C1110,\n012,Herbe,,,\n"
+NAMES = [
+    ("cp1252", ["été à côté", "forêt", "maïs « ensilage »"]),
+    ("cp1252", ["Mähwiese größer", "Äcker"]),
+    ("cp1252", ["økologisk vårbyg", "ærter"]),
+    ("cp1252", ["caña española", "maíz", "cañamón"]),
+    ("cp1250", ["Pšenice ozimá", "Ječmen jarní", "Řepka"]),
+    ("cp1250", ["Jęczmień jary", "Żyto", "Łąka"]),
+    ("cp1250", ["Őszi búza", "Gyümölcsös", "Szőlő", "fű"]),
+    ("cp1250", ["ječmen", "kuruza, žito", "trešnja, šljiva"]),
+    ("cp1257", ["Žieminiai kviečiai", "Daugiametės žolės"]),
+    ("cp1257", ["Ilggadīgie zālāji", "Kukurūza", "kvieši, mieži"]),
+    ("cp1253", ["Σιτάρι μαλακό", "Αραβόσιτος"]),
+    ("cp1251", ["Пшеница мека", "Царевица за силаж"]),
+]
+
+
+@pytest.mark.parametrize(("page", "names"), NAMES)
+def test_code_pages_are_told_apart_by_their_letters(tmp_path: Path, page: str, names: list[str]) -> None:
+    lines = ["parcel_id;name", *(f"00{number};{name}" for number, name in enumerate(names))]
+    (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode(page))
+    sheet = read_sheet(tmp_path / "t.csv")
+    assert sheet.encoding == page
+    assert [cells for _, cells in sheet.rows] == [(f"00{number}", name) for number, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_legend_whatever_the_spreadsheet_made_of_it(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    (tmp_path / "legend.csv").write_bytes(LEGEND.replace(",", delimiter).replace("\n", "\r\n").encode(encoding))
+    legend = Legend.read("legend.csv", base=tmp_path)
+    assert [(e.crop_code, e.crop_name, e.crop) for e in legend.entries] == [
+        ("007", "Été", "wheat"), ("012", "Herbe", None)
+    ]  # fmt: skip
+
+
+def test_a_legend_as_a_workbook(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in LEGEND.splitlines():
+        book.active.append(row.split(","))
+    book.save(tmp_path / "legend.xlsx")
+    assert Legend.read("legend.xlsx", base=tmp_path).by_code.keys() == {"007", "012"}
+
+
+def test_lines_are_those_of_the_spreadsheet(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('sep=;\nid; Name \n1;"two\nlines"\n;;\n\n3;short\n4\n')
+    sheet = read_sheet(tmp_path / "t.csv")
+    assert sheet.header == ("id", "Name")
+    assert [(line, cells[0]) for line, cells in sheet.rows] == [(4, "1"), (7, "3"), (8, "4")]
+    assert sheet.rows[-1][1] == ("4", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "missing columns crop_code"),
+        ("crop_code,crop_name,crop\n1,a,b\n", "missing columns eurostat_code, inseparable_group"),
+        (LEGEND + "007,again,rye,,\n", r"line 4: crop_code '007' is twice in the table"),
+        (LEGEND + ",nameless,rye,,\n", r"line 4: crop_code '' is empty"),
+        (LEGEND + "1,a,b,c,d,e,f\n", "line 4 has 7 cells, the header 5"),
+        (LEGEND.splitlines()[0] + "\n", "lists no code"),
+        (LEGEND + "1,\x00,b,,\n", "is no text file"),
+        (LEGEND.replace("crop_name", "crop_code"), "has column 'crop_code' more than once"),
+    ],
+)
+def test_a_legend_that_is_none_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "legend.csv").write_text(text)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        Legend.read("legend.csv", base=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_short_row_has_empty_cells(tmp_path: Path) -> None:
+    (tmp_path / "legend.csv").write_text(LEGEND + "099\n")
+    assert Legend.read("legend.csv", base=tmp_path).by_code["099"].crop is None
+
+
+def test_the_hash_of_a_table_is_that_of_its_text(tmp_path: Path) -> None:
+    for name, ending in (("unix.csv", "\n"), ("windows.csv", "\r\n")):
+        (tmp_path / name).write_bytes(LEGEND.replace("\n", ending).encode("utf-8-sig"))
+    assert Legend.read("unix.csv", base=tmp_path).hash == Legend.read("windows.csv", base=tmp_path).hash
+
+
+def test_folds_and_code_lists_take_the_same(tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_bytes("Parcel_ID;fold\n007;à l\u2019ouest\n".encode("cp1252"))
+    assert read_pairs(tmp_path / "folds.csv", value="fold", where="x") == {"007": "à l\u2019ouest"}
+    (tmp_path / "codes.csv").write_bytes("original_code;original_name;HCAT3_code\n1;Blé;3301010101\n".encode("cp1252"))
+    assert read_code_list(tmp_path / "codes.csv").entries[0].name == "Blé"
