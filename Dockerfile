@@ -25,10 +25,11 @@ RUN /opt/mlflow/bin/pip install "mlflow==$(sed -n 's/^mlflow-skinny==//p' /tmp/c
     'psycopg[binary]' 'sqlalchemy<2.1'
 
 FROM ${PYTHON} AS runtime
-# rasterio's wheel brings GDAL but not expat; WeasyPrint lays out PDF reports with the system's Pango and fonts
+# rasterio's wheel brings GDAL but not expat; WeasyPrint lays out PDF reports with the system's Pango and fonts;
+# bsdtar (libarchive-tools) unpacks RAR archives
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-        libexpat1 libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core \
+        libarchive-tools libexpat1 libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 cropmap \
     && useradd --uid 10001 --gid cropmap --no-create-home --home-dir /var/lib/cropmap --shell /usr/sbin/nologin cropmap \

@@ -104,7 +104,8 @@ class AcquisitionsSection(Section):
 
 class DeclarationsSection(Section):
     path: str = Field(
-        description="declarations: any vector file GDAL reads, GeoParquet, or CSV with WKT; zip and 7z too"
+        description="declarations: a vector file, Parquet (also a folder of parts), or CSV with outlines; archives "
+        "too (`docs/declarations.md` lists the formats)"
     )
     profile: str = Field(
         GENERIC,
@@ -142,7 +143,7 @@ class DeclarationsSection(Section):
         description="regular expression whose first group is the code, for a column that holds more: "
         "`110 - Winter wheat`, or a link that ends in the code",
     )
-    wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV file")
+    wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV or Parquet file")
     exclude: dict[str, list[str | int | float | bool]] | None = Field(
         None, description="column: values (patterns) of rows that are no crop; they are rejected as NOT_A_CROP"
     )

@@ -51,6 +51,8 @@ class RejectReason(StrEnum):
     OUTSIDE_REGIONS = "OUTSIDE_REGIONS"
     NOT_A_CROP = "NOT_A_CROP"
     """the profile leaves such rows out: landscape elements, overlays"""
+    UNUSABLE_ROW = "UNUSABLE_ROW"
+    """another number of fields than the header, a NUL, or a value of kilobytes"""
 
 
 class Notice(StrEnum):

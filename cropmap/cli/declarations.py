@@ -32,7 +32,7 @@ def register(declarations: typer.Typer) -> None:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="any vector file, GeoParquet, CSV with WKT, zip or 7z")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="vector file, Parquet or CSV; also in an archive")],
     codes: Annotated[
         Path | None, typer.Option("--codes", metavar="LIST.csv", help="code list with HCAT3 codes (EuroCrops' columns)")
     ] = None,

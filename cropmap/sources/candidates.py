@@ -16,7 +16,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from cropmap.errors import DeclarationFileError
 from cropmap.legends.matching import Matcher
+from cropmap.sources.numbers import read_numbers
 from cropmap.sources.outlines import Areas
 
 Role = Literal["parcel_id", "crop_code", "crop_name", "area", "holding_id"]
@@ -103,7 +105,7 @@ def facts(attributes: pd.DataFrame, matchers: Mapping[str, Matcher]) -> list[Col
 def _facts(name: str, column: pd.Series[Any], matchers: Mapping[str, Matcher]) -> ColumnFacts:
     counts = column.value_counts()
     values = pd.Series(counts.index.to_numpy(), dtype=object).astype(str)
-    numbers = pd.to_numeric(values.str.replace(",", "."), errors="coerce")
+    numbers = _numbers(values)
     numeric = len(values) > 0 and bool(numbers.notna().all())
     sought = len(values) <= MAX_CROPS and not (numeric and bool((numbers % 1 != 0).any()))
     weights = counts.to_numpy()
@@ -119,6 +121,14 @@ def _facts(name: str, column: pd.Series[Any], matchers: Mapping[str, Matcher]) -
         samples=tuple(values[:SAMPLES]),
         matched={legend: _share(values, weights, matcher) for legend, matcher in matchers.items()} if sought else {},
     )
+
+
+def _numbers(text: pd.Series[Any], near: Areas | None = None) -> pd.Series[float]:
+    """As a load reads them; all NaN where it would refuse them, three decimals where nothing tells."""
+    try:
+        return read_numbers(text, np.ones(len(text)) if near is None else near)[0]
+    except DeclarationFileError:
+        return pd.Series(np.nan, index=text.index)
 
 
 def _share(values: pd.Series[Any], weights: np.ndarray[Any, Any], matcher: Matcher) -> float:
@@ -232,8 +242,8 @@ def _holdings(columns: Sequence[ColumnFacts], rows: int) -> list[Candidate]:
 def _areas(attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: Areas) -> list[Candidate]:
     found = []
     for column in (c for c in columns if c.numeric and c.distinct > 1):
-        numbers = pd.to_numeric(attributes[column.name].str.replace(",", "."), errors="coerce").to_numpy(float)
         for unit, factor in UNITS:
+            numbers = _numbers(attributes[column.name], drawn_ha / factor).to_numpy(float)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = numbers * factor / drawn_ha
             known = np.isfinite(ratio)

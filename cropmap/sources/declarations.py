@@ -7,6 +7,7 @@ to the rows of the file.
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,13 @@ from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, NOTICE_COLUMNS, REJ
 from cropmap.sources import outlines
 from cropmap.sources.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
 from cropmap.sources.identifiers import placeholders, stands_for_nothing
+from cropmap.sources.numbers import read_areas
 from cropmap.sources.parts import find_parts
 from cropmap.sources.profiles import Profile, Values
 from cropmap.sources.vector_files import RawRows, read_rows, read_table, source_hash
 from cropmap.sources.vector_formats import FEATURE_ID
+
+log = logging.getLogger(__name__)
 
 JOIN: Final = "+"
 """`blockid+skiftesbet`: two columns that identify a parcel together, joined by a hyphen."""
@@ -195,14 +199,15 @@ def _rows(
 ) -> pd.DataFrame:
     """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
     shapes, repaired, hopeless = outlines.repair(raw.geometry)
+    drawn_ha = outlines.area_ha(shapes, raw.crs)
     nothing = pd.Series([None] * len(raw.attributes), dtype=object)
     return pd.DataFrame(
         {
             "parcel_id": text["parcel_id"],
             "crop_code": found.code,
             "holding_id": text["holding_id"],
-            "declared_area_ha": _number(text["area"]) * hectares_per_unit,
-            "area_ha": outlines.area_ha(shapes, raw.crs),
+            "declared_area_ha": _declared_ha(text["area"], drawn_ha, hectares_per_unit),
+            "area_ha": drawn_ha,
             "row_number": np.arange(1, len(nothing) + 1),
             "repaired": repaired,
             "hopeless": hopeless | raw.unreadable_geometry,
@@ -225,9 +230,12 @@ def _joined(attributes: pd.DataFrame, names: list[str]) -> pd.Series[Any]:
     return joined.astype(object)
 
 
-def _number(text: pd.Series[Any]) -> pd.Series[float]:
-    """Decimal point or comma; NaN where there is no number."""
-    return pd.to_numeric(text.str.replace(",", ".") if text.notna().any() else text, errors="coerce").astype(float)
+def _declared_ha(text: pd.Series[Any], drawn_ha: outlines.Areas, hectares_per_unit: float) -> pd.Series[float]:
+    """NaN where there is no number."""
+    numbers, unreadable = read_areas(text, drawn_ha / hectares_per_unit, where="declarations.columns.area")
+    if unreadable:
+        log.warning("%d declared areas are no numbers: they count as not declared", unreadable)
+    return numbers * hectares_per_unit
 
 
 def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Series[Any]) -> None:
@@ -237,6 +245,8 @@ def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Seri
     otherwise good: the first of them is kept, so that a broken row never pushes out a good one.
     """
     no_shape = pd.Series(shapely.is_missing(raw.geometry) | shapely.is_empty(raw.geometry)) & ~rows["hopeless"]
+    unusable = pd.Series(raw.unusable, dtype=object)
+    _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
     _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
     _reject(rows, rows["parcel_id"].isna(), RejectReason.MISSING_PARCEL_ID, "")
     nameless = _nameless(rows["parcel_id"])
@@ -296,9 +306,7 @@ def _reject_with_their_parcel(rows: pd.DataFrame) -> None:
 def _why_hopeless(rows: pd.DataFrame, raw: RawRows) -> pd.Series[Any]:
     why = pd.Series("not readable as a geometry", index=rows.index, dtype=object)
     for number in rows.index[rows["hopeless"] & ~raw.unreadable_geometry]:
-        shape = raw.geometry[number]
-        polygonal = shape.geom_type in ("Polygon", "MultiPolygon", "GeometryCollection")
-        why[number] = shapely.is_valid_reason(shape) if polygonal else f"a {shape.geom_type} is no parcel"
+        why[number] = outlines.why_hopeless(raw.geometry[number])
     return why
 
 

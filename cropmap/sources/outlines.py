@@ -23,34 +23,99 @@ by more: net against gross area and landscape elements stay below."""
 MIN_AREA_DIFFERENCE_HA: Final = 0.1
 """A garden plot may be off by a quarter through rounding alone: smaller absolute differences contradict nothing."""
 
+MAX_CROSSINGS: Final = 500
+"""A parcel's outline crosses itself where a vertex was set twice or a border overshot, a few times. Above this it is a
+tangle that no repair makes a parcel of, and that takes seconds to minutes."""
+SEGMENTS_TRIED: Final = 100
+PAIRS_TRIED: Final = 400_000
+
 _POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
+_ITSELF_AND_NEIGHBOURS = 3
 
 
 def repair(shapes: Shapes) -> tuple[Shapes, Flags, Flags]:
     """Flat, valid polygons: (shapes, repaired, hopeless).
 
-    An invalid outline keeps the polygonal part of `shapely.make_valid`. Hopeless, and None: no polygon, no area, or
-    an area changed by more than MAX_REPAIR_CHANGE. Missing and empty shapes pass through, not hopeless.
+    An invalid outline keeps the polygonal part of `shapely.make_valid`, a collection its polygons. Hopeless, and None:
+    no polygon, no area, coordinates that are no numbers, an outline that crosses itself more than MAX_CROSSINGS times,
+    or an area changed by more than MAX_REPAIR_CHANGE. Missing and empty shapes pass through, not hopeless.
     """
     flat = shapely.force_2d(shapes)
     present = ~(shapely.is_missing(flat) | shapely.is_empty(flat))
-    repaired = present & ~shapely.is_valid(flat)
+    unreal = present & ~_finite(flat)
+    flat[unreal] = None
+    invalid = present & ~unreal & ~shapely.is_valid(flat)
+    tangled = np.zeros(len(flat), dtype=bool)
+    tangled[invalid] = [_crossings(shape) > MAX_CROSSINGS for shape in flat[invalid]]
+    flat[tangled] = None
+    repaired = invalid & ~tangled
     before = shapely.area(flat)
-    flat[repaired] = [_polygonal(shape) for shape in shapely.make_valid(flat[repaired])]
+    flat[repaired] = [_polygonal(shape) for shape in _made_valid(flat[repaired])]
+    collected = present & (shapely.get_type_id(flat) == _COLLECTION)
+    flat[collected] = [_polygonal(shape) for shape in flat[collected]]
     after = shapely.area(flat)
     with np.errstate(divide="ignore", invalid="ignore"):
         changed = np.abs(after - before) > MAX_REPAIR_CHANGE * before
     polygonal = np.isin(shapely.get_type_id(flat), (_POLYGON, _MULTIPOLYGON))
     hopeless = present & (~polygonal | ~(after > 0) | (repaired & changed))
     flat[hopeless] = None
-    return flat, repaired & ~hopeless, hopeless
+    return flat, (repaired | collected) & ~hopeless, hopeless
 
 
-def _polygonal(shape: shapely.Geometry) -> shapely.Geometry | None:
-    if shapely.get_type_id(shape) != _COLLECTION:
+def why_hopeless(shape: shapely.Geometry) -> str:
+    """Of a shape that `repair` gave up."""
+    if not bool(_finite(np.array([shape], dtype=object))[0]):
+        return "a coordinate is no finite number"
+    kind = shapely.get_type_id(shape)
+    if kind == _COLLECTION and _polygonal(shape) is None:
+        return "a GeometryCollection without polygons"
+    if kind not in (_POLYGON, _MULTIPOLYGON, _COLLECTION):
+        return f"a {shape.geom_type} is no parcel"
+    if not shapely.is_valid(shape) and _crossings(shape) > MAX_CROSSINGS:
+        return f"it crosses itself more than {MAX_CROSSINGS} times"
+    return str(shapely.is_valid_reason(shape))
+
+
+def _finite(shapes: Shapes) -> Flags:
+    """Whether all coordinates are numbers: the length of all rings is one then, and only then."""
+    with np.errstate(all="ignore"):
+        finite: Flags = np.isfinite(shapely.length(shapes))
+    return finite
+
+
+def _crossings(shape: shapely.Geometry) -> float:
+    """About how many times the outline meets itself, from SEGMENTS_TRIED of its segments: repairing it takes time
+    that grows with the square of it."""
+    rings = shapely.get_rings(shapely.get_parts(shape))
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    within = ring[1:] == ring[:-1]
+    segments = shapely.linestrings(np.stack([xy[:-1][within], xy[1:][within]], axis=1))
+    tried = min(max(PAIRS_TRIED // max(len(segments), 1), 10), SEGMENTS_TRIED)
+    some = segments[:: max(len(segments) // tried, 1)]
+    if not len(some):
+        return 0.0
+    met = len(shapely.STRtree(segments).query(some, predicate="intersects")[0]) / len(some)
+    return float((met - _ITSELF_AND_NEIGHBOURS) * len(segments) / 2)
+
+
+def _made_valid(shapes: Shapes) -> Shapes:
+    """None where GEOS gives up."""
+    try:
+        return np.asarray(shapely.make_valid(shapes), dtype=object)
+    except shapely.errors.GEOSException:
+        if len(shapes) == 1:
+            return np.array([None], dtype=object)
+    half = len(shapes) // 2
+    return np.concatenate([_made_valid(shapes[:half]), _made_valid(shapes[half:])])
+
+
+def _polygonal(shape: shapely.Geometry | None) -> shapely.Geometry | None:
+    """The polygons of a collection, however deep; other shapes as they are."""
+    if shape is None or shapely.get_type_id(shape) != _COLLECTION:
         return shape
-    parts = [part for part in shapely.get_parts(shape) if shapely.get_type_id(part) in (_POLYGON, _MULTIPOLYGON)]
-    return shapely.union_all(parts) if parts else None
+    parts = [_polygonal(part) for part in shapely.get_parts(shape)]
+    kept = [part for part in parts if part is not None and shapely.get_type_id(part) in (_POLYGON, _MULTIPOLYGON)]
+    return shapely.union_all(kept) if kept else None
 
 
 def transform(shapes: Shapes, source: pyproj.CRS, epsg: int) -> Shapes:

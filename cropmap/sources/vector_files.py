@@ -35,6 +35,8 @@ class RawRows:
     """text or None, one column per column asked for, in the order of the file"""
     geometry: Shapes
     """shapely geometries; None where the row has none"""
+    unusable: Shapes
+    """why a row cannot be used whatever it holds, None where it can"""
     unreadable_geometry: Flags
     """True where the file has something that is no geometry; its `geometry` is None"""
     crs: pyproj.CRS
@@ -130,8 +132,9 @@ def _raw_rows(tables: Sequence[Table], given: str | None, notes: tuple[str, ...]
     geometry = np.concatenate([table.geometry for table in tables])
     present = np.concatenate([table.present for table in tables])
     attributes = pd.concat([table.attributes for table in tables], ignore_index=True)
+    unusable = np.concatenate([table.unusable for table in tables])
     crs, told = choose_crs(tables[0].crs, given, geometry, where=where)
-    return RawRows(attributes, geometry, present & shapely.is_missing(geometry), crs, (*notes, *told))
+    return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), crs, (*notes, *told))
 
 
 def source_hash(path: Path) -> str:

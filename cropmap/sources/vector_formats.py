@@ -4,37 +4,31 @@ a file's layers and one to read a layer's columns as text; nothing here knows wh
 from __future__ import annotations
 
 import contextlib
-import csv
 import difflib
-import json
 import unicodedata
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import geopandas
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
-import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.containers import CSV_SUFFIXES, PARQUET_SUFFIXES
+from cropmap.sources.containers import code_page
+from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
+from cropmap.sources.drivers import pyogrio, quiet, refuse_references
 from cropmap.sources.gml import AxisOrder, gml_options, is_gml
+from cropmap.sources.outline_text import from_wkb, shallow
+from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
+from cropmap.sources.row_text import storable
 
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
 row's number."""
-CSV_BLOCK_BYTES: Final = 1 << 26
-"""larger than any row: an outline of a million vertices is 40 MB"""
-WKT_NAMES: Final = ("wkt", "geometry", "geom", "the_geom")
 SEVERAL: Final = ";"
 """between the values of one field that holds several"""
 
@@ -65,6 +59,8 @@ class Table:
 
     attributes: pd.DataFrame
     """text or None, one column per column asked for"""
+    unusable: Shapes
+    """why a row cannot be used whatever it holds, None where it can"""
     geometry: Shapes
     """None where the row has none, or none that can be read"""
     present: Flags
@@ -78,7 +74,9 @@ def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | N
     if is_csv(source):
         return [_csv_layer(source, wkt_column, encoding)]
     if is_parquet(source):
-        return [_parquet_layer(source)]
+        found = parquet_facts(source, wkt_column)
+        return [Layer(Path(source).stem, "Parquet", found.geometry, found.rows, found.crs, "UTF-8", found.columns)]
+    refuse_references(source)
     with _gdal_errors(source):
         return [_gdal_layer(source, str(name), kind) for name, kind in pyogrio.list_layers(source)]
 
@@ -101,12 +99,19 @@ def read_layer(
     """
     if layer.format == "CSV" and layer.geometry is None:
         raise DeclarationFileError("no column holds the geometry", where=source, mend="Set declarations.wkt_column")
+    crs: object
+    ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
     found = {name: find_column(source, name, layer.columns) for name in columns if not (fid and name == FEATURE_ID)}
+    if twice := [own for own in found.values() if not lenient and layer.columns.count(own) > 1]:
+        raise DeclarationFileError(
+            f"column {twice[0]!r} is there more than once", where=source, mend="Give each a name of its own"
+        )
     if layer.format == "CSV":
-        table, geometry, present, crs = _read_csv(source, list(found.values()), wkt_column, encoding, limit)
+        rows, crs = _read_csv(source, list(found.values()), wkt_column, encoding, limit)
+        table, geometry, present, ragged = rows.table, rows.shapes, rows.present, rows.ragged
     elif layer.format == "Parquet":
-        table, geometry, present, crs = _read_parquet(source, list(found.values()), limit)
+        table, geometry, present, crs = read_parquet(source, list(found.values()), limit, wkt_column)
     else:
         table, geometry, present, crs = _read_gdal(
             source, layer, list(found.values()), encoding, limit, fid=fid, axis_order=axis_order
@@ -115,28 +120,14 @@ def read_layer(
         geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
     if lenient:
         found = {name: own for name, own in found.items() if _is_plain(table.schema.field(own).type)}
-    attributes = _attributes(source, table, found)
+    attributes = _attributes(source, layer, table, found)
     if fid and FEATURE_ID not in attributes:
         numbers = (
             table.column(FEATURE_ID).to_numpy() if FEATURE_ID in table.column_names else np.arange(table.num_rows) + 1
         )
         attributes[FEATURE_ID] = numbers.astype(str).astype(object)
-    return Table(attributes[[n for n in dict.fromkeys(columns) if n in attributes]], geometry, present, crs)
-
-
-def is_csv(source: str) -> bool:
-    return Path(source).suffix.lower() in CSV_SUFFIXES
-
-
-def is_parquet(source: str) -> bool:
-    """By its ending, or by the first bytes of a file without one."""
-    path = Path(source)
-    if path.suffix.lower() in PARQUET_SUFFIXES:
-        return True
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
+    kept = attributes[[n for n in dict.fromkeys(columns) if n in attributes]]
+    return Table(*storable(kept, ragged), geometry, present, crs)
 
 
 def find_column(source: str, name: str, existing: Sequence[str]) -> str:
@@ -159,102 +150,20 @@ def _folded(text: str) -> str:
 
 
 def _csv_layer(source: str, wkt_column: str | None, encoding: str | None) -> Layer:
-    with _csv_errors(source, encoding):
-        names, _ = _csv_header(source, encoding)
-        wkt = _wkt_name(names, wkt_column)
-        with Path(source).open("rb") as file:
-            rows = max(sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1, 0)
-    columns = tuple(name for name in names if name != wkt)
-    return Layer(Path(source).stem, "CSV", f"WKT in {wkt}" if wkt else None, rows, None, encoding or "UTF-8", columns)
-
-
-def _csv_header(source: str, encoding: str | None) -> tuple[list[str], str]:
-    with Path(source).open(encoding=encoding or "utf-8-sig", newline="") as file:
-        header = file.readline(CSV_BLOCK_BYTES)
-    delimiter = max(";,\t|", key=header.count)
-    return next(csv.reader([header], delimiter=delimiter), []), delimiter
-
-
-def _wkt_name(names: Sequence[str], given: str | None) -> str | None:
-    return given or next((name for name in names if name.strip().lower() in WKT_NAMES), None)
+    dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
+    columns = tuple(name for name in dialect.columns if name != dialect.outline)
+    outline = f"WKT in {dialect.outline}" if dialect.outline else None
+    name = dialect.encoding.removesuffix("-sig").upper()
+    return Layer(Path(source).stem, "CSV", outline, count_rows(source, dialect), None, encoding or name, columns)
 
 
 def _read_csv(
     source: str, columns: Sequence[str], wkt_column: str | None, encoding: str | None, limit: int | None
-) -> tuple[pa.Table, Shapes, Flags, object]:
-    with _csv_errors(source, encoding):
-        names, delimiter = _csv_header(source, encoding)
-        wkt = find_column(source, _wkt_name(names, wkt_column) or "", names)
-        table = pyarrow.csv.read_csv(
-            source,
-            read_options=pyarrow.csv.ReadOptions(block_size=CSV_BLOCK_BYTES, encoding=encoding or "utf8"),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(
-                include_columns=list(dict.fromkeys([*columns, wkt])), column_types=dict.fromkeys(names, pa.string())
-            ),
-        ).slice(0, limit)
-    text = _text(table.column(wkt))
-    shapes = shapely.from_wkt(text, on_invalid="ignore")
-    return table, shapes, np.array([value is not None for value in text], dtype=bool), None
-
-
-@contextlib.contextmanager
-def _csv_errors(source: str, encoding: str | None) -> Iterator[None]:
-    try:
-        yield
-    except (UnicodeDecodeError, pa.ArrowException, csv.Error, LookupError) as error:
-        raise DeclarationFileError(
-            f"cannot be read as CSV ({_one_line(error)})",
-            where=source,
-            mend="Save it as UTF-8, one header line, fields that hold the delimiter in quotes"
-            + ("" if encoding else "; or say its encoding in declarations.encoding"),
-        ) from error
-
-
-# --- GeoParquet --------------------------------------------------------------------------------------------------
-
-
-def _parquet_layer(source: str) -> Layer:
-    with _parquet_errors(source):
-        schema, primary = pq.read_schema(source), _primary_column(source)
-        about = json.loads(schema.metadata[b"geo"])["columns"][primary]
-        rows = pq.read_metadata(source).num_rows
-    kinds = ", ".join(about.get("geometry_types", [])) or "Unknown"
-    stated = "OGC:CRS84" if "crs" not in about else _crs_name(about["crs"])
-    return Layer(Path(source).stem, "Parquet", kinds, rows, stated, "UTF-8",
-                 tuple(name for name in schema.names if name != primary))  # fmt: skip
-
-
-def _crs_name(crs: Any) -> str | None:
-    if not isinstance(crs, dict):
-        return None if crs is None else str(crs)
-    code = crs.get("id", {})
-    return f"{code['authority']}:{code['code']}" if "code" in code else str(crs.get("name"))
-
-
-def _read_parquet(source: str, columns: Sequence[str], limit: int | None) -> tuple[pa.Table, Shapes, Flags, object]:
-    with _parquet_errors(source):
-        table = pq.read_table(source, columns=list(columns)).slice(0, limit)
-        geometry = geopandas.read_parquet(source, columns=[_primary_column(source)]).geometry.iloc[:limit]
-    if not columns:  # a table without columns would forget how many rows it has
-        table = pa.table({FEATURE_ID: pa.array(range(1, len(geometry) + 1))})
-    shapes = np.asarray(geometry.array, dtype=object)
-    return table, shapes, ~shapely.is_missing(shapes), geometry.crs
-
-
-def _primary_column(source: str) -> str:
-    """KeyError or TypeError where the file has no GeoParquet metadata."""
-    return str(json.loads(pq.read_schema(source).metadata[b"geo"])["primary_column"])
-
-
-@contextlib.contextmanager
-def _parquet_errors(source: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
-        raise DeclarationFileError(
-            f"cannot be read as GeoParquet ({_one_line(error)})", where=source, mend="Write it with geometry metadata"
-        ) from error
+) -> tuple[CsvRows, str | None]:
+    dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
+    outline = find_column(source, dialect.outline or "", dialect.columns)
+    rows = read_csv(source, replace(dialect, outline=outline), columns, given=encoding, limit=limit)
+    return rows, rows.crs
 
 
 # --- GDAL --------------------------------------------------------------------------------------------------------
@@ -273,7 +182,7 @@ def _read_gdal(
     options = gml_options(source, axis_order)
     with _gdal_errors(source):
         meta, table = pyogrio.raw.read_arrow(
-            source, layer=layer.name, columns=list(columns), encoding=encoding, return_fids=fid,
+            source, layer=layer.name, columns=list(columns), encoding=encoding or code_page(source), return_fids=fid,
             read_geometry=layer.geometry is not None, max_features=limit, **options,
         )  # fmt: skip
         outline = str(meta["geometry_name"] or "wkb_geometry")
@@ -295,51 +204,53 @@ def _read_gdal(
 def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:
     """Arcs, which shapely does not know, are drawn as lines by reading the geometry a second time, more slowly."""
     try:
-        shapes: Shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+        shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:
-        linear = pyogrio.raw.read(source, layer=layer.name, max_features=limit, **options)[2]
-        shapes = shapely.from_wkb(linear, on_invalid="ignore")
+        shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **options)[2])
     return shapes
 
 
 @contextlib.contextmanager
 def _gdal_errors(source: str) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # GDAL's remarks, on file endings for one
+        with quiet():
             yield
-    except (
-        DataSourceError,
-        DataLayerError,
-        FeatureError,
-        FieldError,
-        pa.ArrowException,
-        RuntimeError,
-        OSError,
-    ) as error:
-        raise DeclarationFileError(
-            f"GDAL cannot read it ({_one_line(error)})",
-            where=source,
-            mend="Unpack it, or save it as GeoPackage or GeoParquet",
-        ) from error
-    except (UnicodeDecodeError, LookupError) as error:
+    except DeclarationFileError:
+        raise
+    except (UnicodeError, LookupError) as error:
         raise DeclarationFileError(
             f"its text is in another encoding than it says ({_one_line(error)})",
             where=source,
             mend="Set declarations.encoding, such as UTF-8, CP1250 or ISO-8859-1",
+        ) from error
+    except Exception as error:  # a damaged file shows itself in any error of GDAL, Arrow or shapely
+        raise DeclarationFileError(
+            f"GDAL cannot read it ({_one_line(error) or type(error).__name__})",
+            where=source,
+            mend="Unpack it, or save it as GeoPackage or GeoParquet",
         ) from error
 
 
 # --- text --------------------------------------------------------------------------------------------------------
 
 
-def _attributes(source: str, table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
-    try:
-        return pd.DataFrame({name: _text(table.column(own)) for name, own in columns.items()}, dtype=object)
-    except pa.ArrowException as error:
-        raise DeclarationFileError(
-            f"a column holds neither text nor numbers ({_one_line(error)})", where=source, mend="Map other columns"
-        ) from error
+def _attributes(source: str, layer: Layer, table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
+    texts = {}
+    for name, own in columns.items():
+        try:
+            texts[name] = _text(table.column(own))
+        except (pa.ArrowException, UnicodeError) as error:
+            if isinstance(error, UnicodeError) or "invalid utf8" in str(error).lower():
+                raise DeclarationFileError(
+                    f"the text of column {own!r} is in another encoding than {layer.encoding or 'UTF-8'}, in which "
+                    "the file has to be read by its own words", where=source,
+                    mend="Set declarations.encoding, such as CP1250, CP1252 or ISO-8859-2",
+                ) from error  # fmt: skip
+            raise DeclarationFileError(
+                f"column {own!r} holds neither text nor numbers ({_one_line(error)})", where=source,
+                mend="Map other columns",
+            ) from error  # fmt: skip
+    return pd.DataFrame(texts, dtype=object, index=range(table.num_rows))
 
 
 def _is_plain(kind: pa.DataType) -> bool:

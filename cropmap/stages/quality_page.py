@@ -29,6 +29,7 @@ MEANING: Final[dict[RejectReason | FileWarning, str]] = {
     RejectReason.INVALID_GEOMETRY: f"not a polygon, or repairing it would change its area by {MAX_REPAIR_CHANGE:.0%}",
     RejectReason.DUPLICATE_GEOMETRY: "an earlier row has the same outline",
     RejectReason.AREA_CONTRADICTS_GEOMETRY: f"claimed and drawn area differ by more than {MAX_AREA_DIFFERENCE:.0%}",
+    RejectReason.UNUSABLE_ROW: "another number of fields than the header, or a value that no column can hold",
     RejectReason.OUTSIDE_REGIONS: "the parcel touches none of the agency's regions, and none is near",
     FileWarning.OVERLAP: f"another parcel claims {MIN_OVERLAP_HA} ha of it or more, and {MIN_OVERLAP_SHARE:.0%} of the "
     "smaller one; the area counts each pair once",

@@ -216,7 +216,7 @@ def test_a_mapping_without_crop_code(tmp_path: Path) -> None:
     [
         ("absent.gpkg", None, {}, "no such file"),
         ("d.gpkg", ["no geopackage"], {}, "GDAL cannot read it"),
-        ("d.parquet", ["no parquet"], {}, "cannot be read as GeoParquet"),
+        ("d.parquet", ["no parquet"], {}, "cannot be read as Parquet"),
         ("d.csv", ["id,code,wkt"], {"crs": "EPSG:3035"}, "the file has no rows"),
         ("d.csv", [""], {"crs": "EPSG:3035"}, "no column holds the geometry"),
         ("d.csv", ["id,code,shape", "1,2,3"], {"crs": "EPSG:3035"}, "no column holds the geometry"),
@@ -256,13 +256,13 @@ def test_latin_1_text_is_not_guessed(tmp_path: Path) -> None:
 
 def test_parquet_without_geometry_metadata(tmp_path: Path) -> None:
     make_frame([("P1", "056", square(0))], "id", "code").drop(columns="geometry").to_parquet(tmp_path / "d.parquet")
-    with pytest.raises(DeclarationFileError, match="cannot be read as GeoParquet"):
+    with pytest.raises(DeclarationFileError, match="no column holds the geometry"):
         read(tmp_path / "d.parquet")
 
 
 def test_a_column_of_lists(tmp_path: Path) -> None:
     make_frame([([1], "056", square(0))], "id", "code").to_parquet(tmp_path / "d.parquet")
-    with pytest.raises(DeclarationFileError, match="a column holds neither text nor numbers"):
+    with pytest.raises(DeclarationFileError, match="column 'id' holds neither text nor numbers"):
         read(tmp_path / "d.parquet")
 
 

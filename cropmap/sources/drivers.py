@@ -1,0 +1,132 @@
+"""GDAL as this room may use it: the drivers that declarations and boundaries come in, and nothing that a file can send
+elsewhere. Importing this module confines the whole process; whoever reads with pyogrio imports it from here.
+
+A driver that only describes where data lie (VRT, GDALG, WFS, …) would let a file of a stranger read other files, call
+hosts or run programs. Such drivers are taken out of GDAL, so that neither the content of a file, nor its name, nor a
+file inside another one can reach them. What the drivers that stay would fetch by themselves (a schema of GML, a
+coordinate system of GeoJSON) is answered with an error before a connection is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import re
+import secrets
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyogrio
+import pyogrio._ogr
+import pyogrio.raw
+
+from cropmap.errors import CropmapError, DeclarationFileError
+
+__all__ = ["VECTOR_DRIVERS", "pyogrio", "quiet", "refuse_references"]
+
+VECTOR_DRIVERS: Final = frozenset({
+    "ESRI Shapefile", "ESRIJSON", "FlatGeobuf", "GML", "GPKG", "GeoJSON", "GeoJSONSeq", "JSONFG", "KML", "LIBKML",
+    "MapInfo File", "OpenFileGDB", "SQLite", "TopoJSON",
+})  # fmt: skip
+_INTERNAL: Final = frozenset({"MEM", "Memory"})
+"""GDAL's own tables in memory; no file can be one"""
+_OPTIONS: Final[Mapping[str, str]] = {
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": f".{secrets.token_hex(16)}",  # no name has it: /vsicurl opens nothing
+    "GML_DOWNLOAD_SCHEMA": "NO",
+    "GML_DOWNLOAD_WFS_SCHEMA": "NO",
+    "GML_SKIP_RESOLVE_ELEMS": "ALL",
+    "LIBKML_EXTERNAL_STYLE": "NO",
+    "LIBKML_RESOLVE_STYLE": "NO",
+    "OGR_SQLITE_ALLOW_EXTERNAL_ACCESS": "NO",
+    "OGR_SQLITE_LOAD_EXTENSIONS": "NONE",
+}
+_REFERRING_TAB: Final = re.compile(rb"isseamless|create\s+view|open\s+table", re.IGNORECASE)
+_TAB_BYTES: Final = 1 << 20
+
+_HttpFetch = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_void_p] * 6)
+"""CPLHTTPFetchCallbackFunc of cpl_http.h"""
+
+
+class _HttpResult(ctypes.Structure):
+    """The first fields of CPLHTTPResult (cpl_http.h)."""
+
+    _fields_ = (("status", ctypes.c_int), ("content_type", ctypes.c_void_p), ("error", ctypes.c_void_p))
+
+
+_HTTP_RESULT_BYTES: Final = 512
+"""more than the whole of CPLHTTPResult, zeroed"""
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without GDAL's remarks (file endings, measured outlines, several layers): what matters of them is counted by
+    whoever reads, and the rest helps nobody at a terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def refuse_references(source: str) -> None:
+    """Raises DeclarationFileError for a MapInfo table that only points to other tables: a seamless one, or a view."""
+    path = Path(source)
+    tables = [path] if path.suffix.lower() == ".tab" else []
+    if path.is_dir():
+        tables = [inner for inner in path.iterdir() if inner.suffix.lower() == ".tab"]
+    for table in tables:
+        if not table.is_file():
+            continue
+        with table.open("rb") as file:
+            if _REFERRING_TAB.search(file.read(_TAB_BYTES)):
+                raise DeclarationFileError(
+                    "refers to other tables (a seamless table or a view)", where=source,
+                    mend="Save the parcels themselves as a table, or as GeoPackage",
+                )  # fmt: skip
+
+
+def _confine() -> Any:
+    """Returns what must live as long as the process. Raises CropmapError where GDAL cannot be confined."""
+    unwanted = sorted(set(pyogrio.list_drivers()) - VECTOR_DRIVERS - _INTERNAL)
+    pyogrio.set_gdal_config_options({**_OPTIONS, "GDAL_SKIP": ",".join(unwanted)})
+    try:
+        with quiet():
+            pyogrio._ogr._register_drivers()  # GDAL heeds GDAL_SKIP when it registers drivers, and only then
+        kept = _answer_requests_with_errors()
+    except (AttributeError, OSError) as error:
+        raise _not_confined(" ".join(str(error).split())) from error
+    if left := set(pyogrio.list_drivers()) - VECTOR_DRIVERS - _INTERNAL:
+        raise _not_confined(f"{', '.join(sorted(left))} cannot be taken out")
+    return kept
+
+
+def _not_confined(why: str) -> CropmapError:
+    return CropmapError(
+        f"GDAL cannot be kept from reading what a file refers to ({why})", where="pyogrio",
+        mend="Install the versions of constraints.txt",
+    )  # fmt: skip
+
+
+def _answer_requests_with_errors() -> Any:
+    """Every request that GDAL itself would make over HTTP fails at once. A proxy that leads nowhere would not do:
+    NO_PROXY exempts hosts from it."""
+    gdal = ctypes.CDLL(pyogrio._ogr.__file__)  # its symbols include those of the GDAL it is linked to
+    gdal.CPLCalloc.restype, gdal.CPLCalloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t] * 2
+    gdal.CPLStrdup.restype, gdal.CPLStrdup.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    gdal.CPLHTTPSetFetchCallback.restype = None
+    gdal.CPLHTTPSetFetchCallback.argtypes = [_HttpFetch, ctypes.c_void_p]
+
+    def refuse(*_: Any) -> int:
+        address: int = gdal.CPLCalloc(1, _HTTP_RESULT_BYTES)
+        result = ctypes.cast(address, ctypes.POINTER(_HttpResult)).contents
+        result.status = 1
+        result.error = gdal.CPLStrdup(b"a file may not call hosts")
+        return address
+
+    callback = _HttpFetch(refuse)
+    gdal.CPLHTTPSetFetchCallback(callback, None)
+    return callback
+
+
+_KEPT: Final = _confine()

@@ -1,0 +1,121 @@
+"""Numbers as people and spreadsheets write them: `1.234,56`, `1,234.56`, `1 234,56`, `1'234.56`, `0,5`. In: a column of
+text; out: numbers. Which mark is the decimal one is decided for the column as a whole. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from cropmap.errors import DeclarationFileError
+
+Mark = Literal[".", ","]
+OTHER: Final[dict[Mark, Mark]] = {".": ",", ",": "."}
+MAX_UNREADABLE: Final = 0.5
+"""above this share of values that are no numbers the wrong column is named"""
+_SPACES: Final = str.maketrans({"\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
+_GROUPED: Final = re.compile(r"^([+-]?\d{1,3})([ '.,])(\d{3}(?:\2\d{3})*)(?:([.,])(\d*))?$")
+_SIMPLE: Final = re.compile(r"^([+-]?\d*)([.,]?)(\d*)([eE][+-]?\d{1,3})?$")
+
+
+@dataclass(frozen=True)
+class _Written:
+    """One value, taken apart."""
+
+    mark: Mark | None = None
+    """the decimal mark that it must have"""
+    decimal: float = np.nan
+    """its value"""
+    grouped: float = np.nan
+    """its value if its only mark (`1.234`) parts thousands; NaN where it cannot"""
+    only: Mark | None = None
+    """that mark"""
+
+
+def read_numbers(text: pd.Series[Any], near: Any = None) -> tuple[pd.Series[float], int]:
+    """(numbers, how many values are none); NaN where there is no number or no text.
+
+    `1.234` alone may be one and a bit, or a thousand: other values of the column decide, else `near`, about what each
+    row should be (NaN where that is not known). Raises DeclarationFileError where neither does.
+    """
+    distinct = {value: _take_apart(str(value)) for value in text.dropna().unique()}
+    unclear = {each.only for each in distinct.values() if each.only}
+    marks = {each.mark for each in distinct.values() if each.mark}
+    read = {value: each.decimal for value, each in distinct.items()}
+    if unclear:
+        mark = next(iter(marks)) if len(marks) == 1 else None
+        if not marks and len(unclear) == 1:
+            mark = _nearer(text, distinct, next(iter(unclear)), near)
+        if mark is None:
+            raise _ambiguous(value for value, each in distinct.items() if each.only)
+        read = {value: each.grouped if each.only == OTHER[mark] else each.decimal for value, each in distinct.items()}
+    numbers = text.map(read).astype(float)
+    numbers[~np.isfinite(numbers)] = np.nan
+    unreadable = int((numbers.isna() & text.notna()).sum())
+    return numbers, unreadable
+
+
+def read_areas(text: pd.Series[Any], near: Any, *, where: str) -> tuple[pd.Series[float], int]:
+    """As read_numbers; refuses a column in which most values are no numbers."""
+    numbers, unreadable = read_numbers(text, near)
+    if unreadable > MAX_UNREADABLE * max(int(text.notna().sum()), 1):
+        sample = text[numbers.isna() & text.notna()].iloc[0]
+        raise DeclarationFileError(
+            f"the column of areas holds {unreadable} values that are no numbers, such as {str(sample)[:40]!r}",
+            where=where, mend="Map another column to area, or none",
+        )  # fmt: skip
+    return numbers, unreadable
+
+
+def _take_apart(text: str) -> _Written:
+    text = text.strip().translate(_SPACES)
+    if (grouped := _GROUPED.match(text)) is not None:
+        first, by, groups, mark, rest = grouped.groups()
+        whole = first + groups.replace(by, "")
+        if mark is not None and mark != by:
+            return _Written(_mark(mark), float(f"{whole}.{rest or 0}"))
+        if mark is None and by in " '":
+            return _Written(None, float(whole))
+        if mark is None and by in groups:
+            return _Written(OTHER[_mark(by)], float(whole))
+        if mark is None and first.lstrip("+-") != "0":
+            return _Written(None, float(f"{first}.{groups}"), float(whole), _mark(by))
+    if (simple := _SIMPLE.match(text)) is not None and (simple.group(1).strip("+-") or simple.group(3)):
+        whole, mark, rest, power = simple.groups()
+        return _Written(_mark(mark) if mark else None, float(f"{whole or '0'}.{rest or 0}{power or ''}"
+                                                             .replace("+.", "0.").replace("-.", "-0.")))  # fmt: skip
+    return _Written()
+
+
+def _mark(text: str) -> Mark:
+    return "." if text == "." else ","
+
+
+def _nearer(text: pd.Series[Any], distinct: dict[Any, _Written], only: Mark, near: Any) -> Mark | None:
+    """The decimal mark under which the numbers come nearest to what they should be."""
+    if near is None:
+        return None
+    expected = np.asarray(near, dtype=float)
+    best: dict[Mark, float] = {}
+    for mark in (only, OTHER[only]):
+        each = text.map(
+            {value: w.grouped if w.only and mark != only else w.decimal for value, w in distinct.items()}
+        ).to_numpy(dtype=float)
+        known = (each > 0) & (expected > 0) & text.isin([v for v, w in distinct.items() if w.only]).to_numpy()
+        if not known.any():
+            return None
+        best[mark] = float(np.median(np.abs(np.log(each[known] / expected[known]))))
+    return min(best, key=lambda mark: best[mark])
+
+
+def _ambiguous(values: Iterable[Any]) -> DeclarationFileError:
+    some = ", ".join(str(value) for value, _ in zip(values, range(3), strict=False))
+    return DeclarationFileError(
+        f"numbers such as {some} can be read in two ways, with thousands or with three decimals",
+        where="declarations.columns.area", mend="Write the areas without marks between thousands",
+    )  # fmt: skip
