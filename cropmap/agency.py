@@ -7,25 +7,42 @@ folder of the agency file; `{season}` in a path or a window stands for the campa
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from cropmap.cron import checked_cron, checked_zone
+from cropmap.dissemination.vocabulary import crop_items
+from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
 from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
 from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture, Confidentiality
-from cropmap.seasons import Season
+from cropmap.seasons import Season, SeasonsAt
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+Cron = Annotated[str, AfterValidator(checked_cron)]
+
+
+NUTS_3_LENGTH: Final = 5
+"""characters of a region's code"""
 
 
 class Section(BaseModel):
@@ -49,6 +66,16 @@ class AcquisitionsSection(Section):
         ("{season}-01-01", "{season}-12-31"),
         description="first and last day of the acquisitions; {season}, {previous} and {next} stand for years",
     )
+
+    @field_validator("window")
+    @classmethod
+    def _two_days(cls, window: tuple[str, str]) -> tuple[str, str]:
+        try:
+            for year in (2023, 2024):  # a common and a leap year
+                Season.from_window(year, window)
+        except ConfigurationError as error:
+            raise ValueError(f"{error.what}. {error.mend}") from error
+        return window
 
 
 class DeclarationsSection(Section):
@@ -229,7 +256,16 @@ class ScheduleSection(Section):
     observe: Cron | None = Field(None, description="cron: take in new acquisitions and declarations")
     predict: Cron | None = Field(None, description="cron: predict, assess, aggregate and publish")
     retrain: Cron | None = Field(None, description="cron: train the networks anew")
-    timezone: str = Field("UTC", description="time zone of the cron lines")
+    timezone: Annotated[str, AfterValidator(checked_zone)] = Field(
+        "UTC", description="time zone of the cron lines, and of the day that says which season they work on"
+    )
+    settling_days: int = Field(
+        14,
+        ge=0,
+        le=366,
+        description="days after a window's end in which scheduled runs still work on its season: the last acquisitions "
+        "come late, and are observed, predicted with and published then",
+    )
 
 
 class Agency(Section):
@@ -257,12 +293,7 @@ class Agency(Section):
     @classmethod
     def read(cls, path: Path, *, data: Path | None = None) -> Agency:
         """Reads and checks an agency file. Raises ConfigurationError with one line: what, where, how to mend."""
-        try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"is not YAML ({' '.join(str(error).split())})", where=str(path)) from error
+        document = read_document(path)
         if data is not None and not data.is_dir():
             raise ConfigurationError(f"data folder {data} does not exist", where="--data / CROPMAP_DATA")
         try:
@@ -290,10 +321,22 @@ class Agency(Section):
     def season(self, year: int) -> Season:
         return Season.from_window(year, self.acquisitions.window)
 
+    def seasons_at(self, day: date) -> SeasonsAt:
+        """The seasons that scheduled runs work on at a day of the schedule's time zone."""
+        return Season.at(day, self.acquisitions.window, settling_days=self.schedule.settling_days)
+
     def read_legend(self) -> Legend:
         """The legend: built in, made from the code list, in the data folder, or beside the agency file; with the
         agency's own groups."""
-        return self._legend().with_groups(self.assessment.groups)
+        legend = self._legend()
+        for entry in legend.entries:
+            if entry.eurostat_code and entry.eurostat_code not in crop_items():
+                near = difflib.get_close_matches(entry.eurostat_code, crop_items(), n=3, cutoff=0.6)
+                raise ConfigurationError(
+                    f"{entry.eurostat_code!r} is no crop item of Eurostat (code {entry.crop_code})", where=self.legend,
+                    mend=f"Near items: {', '.join(near) or 'none'}; leave the field empty where there is none",
+                )  # fmt: skip
+        return legend.with_groups(self.assessment.groups)
 
     def _legend(self) -> Legend:
         if self.legend in LEVELS:
@@ -312,6 +355,15 @@ class Agency(Section):
     def _base(self, reference: str) -> Path:
         """The data folder where it holds the file, else the folder of the agency file."""
         return self._data if self._data and (self._data / reference).is_file() else self._file.parent
+
+    @model_validator(mode="after")
+    def _regions_for_their_folds(self) -> Self:
+        codes = set(self.regions.codes)
+        if self.model.folds.by == "region" and len(codes) == 1 and len(min(codes)) == NUTS_3_LENGTH:
+            raise ValueError(f"model.folds.by: region needs two NUTS-3 regions, and {min(codes)} is one: use by: block")
+        if self.model.folds.by == "file" and not self.model.folds.file:
+            raise ValueError("model.folds.by: file needs model.folds.file")
+        return self
 
     @model_validator(mode="after")
     def _codes_for_their_legend(self) -> Self:

@@ -36,8 +36,7 @@ class Store:
                 ) from error  # fmt: skip
             self.is_local = isinstance(self._fs, fs.LocalFileSystem)
         else:
-            path = Path(self.root).absolute()
-            path.mkdir(parents=True, exist_ok=True)
+            path = Path(self.root).absolute()  # made by the first object: looking makes none
             self._fs, self._base, self.is_local = fs.LocalFileSystem(), str(path), True
 
     def location(self, name: str) -> str:

@@ -9,8 +9,9 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from cropmap.stages import ingest as stage
+from cropmap.stages.first_check import check_parcels
 from flows.request import SeasonRequest
-from flows.units import gather, runner, unit
+from flows.units import claimed, gather, runner, unit
 
 load_declarations = unit("load declarations")(stage.load_declarations)
 search_catalog = unit("search catalogue")(stage.search_catalog)
@@ -21,15 +22,21 @@ observe = unit("observe", "observe {item_id}")(stage.observe_acquisition)
 @flow(name="ingest", flow_run_name="ingest {request.label}", task_runner=runner())
 def ingest(request: SeasonRequest) -> dict[str, Any]:
     """Idempotent: an unchanged file changes nothing, an acquisition that was observed is not touched again."""
-    context = request.open()
-    declarations = load_declarations(context, loaded_at=datetime.now(UTC))
-    found = search_catalog(context)
-    tiles = {tile: cover_tile.submit(context, tile=tile) for tile in stage.season_tiles(context)}
-    sets = gather(tiles, description="cover parcels", units="tiles")
-    pending = stage.pending_acquisitions(context, sets)
-    units = {item: observe.submit(context, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
-    gather(units, description="observe", units="acquisitions")
-    summary = {"declarations": declarations, "acquisitions": {**found, **stage.acquisition_counts(context)}}
+    return request.each_season(_ingest)
+
+
+def _ingest(request: SeasonRequest) -> dict[str, Any]:
+    context = request.open(observing=True)
+    with claimed(context, "observe"):
+        declarations = load_declarations(context, loaded_at=datetime.now(UTC))
+        check_parcels(context)
+        found = search_catalog(context)
+        tiles = {tile: cover_tile.submit(context, tile=tile) for tile in stage.season_tiles(context)}
+        sets = gather(tiles, description="cover parcels", units="tiles")
+        pending = stage.pending_acquisitions(context, sets)
+        units = {item: observe.submit(context, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
+        gather(units, description="observe", units="acquisitions")
+        summary = {"declarations": declarations, "acquisitions": {**found, **stage.acquisition_counts(context)}}
     rows = [{"of": part, "what": name, "count": n} for part, counts in summary.items() for name, n in counts.items()]
-    create_table_artifact(key="ingest", table=rows, description=f"Ingested: {request.label}")
+    create_table_artifact(key=request.artifact_key("ingest"), table=rows, description=f"Ingested: {request.label}")
     return summary

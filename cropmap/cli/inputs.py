@@ -59,7 +59,7 @@ def load(agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home =
     """Load the declarations file: accepted rows, and rejected ones with their reasons."""
     from datetime import UTC, datetime
 
-    context = open_season(agency, season=season, home=home, data=data)
+    context = open_season(agency, season=season, home=home, data=data, create=True)
     from cropmap.stages.ingest import load_declarations
 
     say(load_declarations(context, loaded_at=datetime.now(UTC)), as_json=as_json)
@@ -116,7 +116,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take in parcel statistics that another system made; the season goes on from there without scenes."""
-    context = open_season(agency, season=season, home=home, data=data)
+    context = open_season(agency, season=season, home=home, data=data, create=True)
     from cropmap.stages.exchange import import_observations
 
     say(import_observations(context, source), as_json=as_json)

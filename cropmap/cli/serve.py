@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say, table
+from cropmap.interruption import release
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
 
@@ -32,6 +33,7 @@ def serve(
 
     asked = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     serving = ServingSettings.load(database_url=ready_database(settings), store=settings.open_store().root, **asked)
+    release()  # uvicorn ends in its own way: it finishes the requests that it has
     print(f"http://{serving.host}:{serving.port}/docs says what can be asked; Ctrl-C stops", file=sys.stderr)
     server.run(create_app(serving), serving)
 

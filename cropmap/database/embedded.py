@@ -34,7 +34,7 @@ from cropmap.database.binaries import Account, find_binaries, major_version, rea
 from cropmap.database.connection import at_database, connect, database_errors, redact, sqlalchemy_url
 from cropmap.errors import DatabaseUnavailableError
 
-__all__ = ["create_database", "ensure_running", "redact", "remove", "sqlalchemy_url", "stop"]
+__all__ = ["create_database", "ensure_running", "exists", "redact", "remove", "sqlalchemy_url", "stop"]
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +126,11 @@ def ensure_running(home: Path, *, pg_bin: Path | None = None) -> str:
         if cluster.ready() != ANSWERS:
             _start(cluster)
         return create_database(url, DATABASE)
+
+
+def exists(home: Path) -> bool:
+    """Whether the home has a database, running or not."""
+    return (home / "postgres.location").is_file() or (home / "postgres" / "data").is_dir()
 
 
 def stop(home: Path) -> bool:

@@ -81,14 +81,15 @@ def begin_run(
     started_at: datetime,
     detail: str | None = None,
 ) -> Run:
-    """Opens the run, or counts one more attempt at it; a published run stays published.
+    """Opens the run, or counts one more attempt at it (the same start is the same attempt); a published run stays so.
 
     Raises DatabaseError when the id belongs to another season.
     """
     connection.execute(
         "INSERT INTO run (run_id, agency, season, as_of, status, started_at, code_version, detail) VALUES"
         " (%(run_id)s, %(agency)s, %(season)s, %(as_of)s, 'running', %(started_at)s, %(code_version)s, %(detail)s)"
-        " ON CONFLICT (run_id) DO UPDATE SET attempts = run.attempts + 1, started_at = excluded.started_at,"
+        " ON CONFLICT (run_id) DO UPDATE SET started_at = excluded.started_at,"
+        " attempts = run.attempts + (run.started_at <> excluded.started_at)::int,"
         " finished_at = NULL, detail = excluded.detail,"
         " status = CASE run.status WHEN 'published' THEN 'published' ELSE 'running' END"
         " WHERE (run.agency, run.season) = (excluded.agency, excluded.season)",
@@ -127,10 +128,12 @@ def finish_run(
 
 @database_errors()
 def fail_run(connection: Connection, *, run_id: str, detail: str, finished_at: datetime) -> None:
-    """Notes why an attempt failed; rows that this run has published before stay published."""
+    """Notes why an attempt failed; rows that this run has published before stay published, and an interruption that
+    was noted first stays the reason."""
     connection.execute(
         "UPDATE run SET finished_at = %s, detail = %s,"
-        " status = CASE status WHEN 'published' THEN 'published' ELSE %s END WHERE run_id = %s",
+        " status = CASE status WHEN 'published' THEN 'published' ELSE %s END"
+        " WHERE run_id = %s AND status <> 'interrupted'",
         (finished_at, detail, RunStatus.FAILED.value, run_id),
     )
 

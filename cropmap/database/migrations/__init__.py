@@ -86,7 +86,7 @@ def _apply(connection: Connection, folder: Path, step: Migration) -> bool:
 
 def _files(folder: Path) -> dict[int, Path]:
     found = {int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))}
-    assert list(found) == list(range(1, len(found) + 1)), f"migrations are not numbered 1, 2, 3 …: {list(found)}"
+    assert found, "the migrations are part of the package"
     return found
 
 

@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
 from cropmap.sources.gml import AxisOrder
 
@@ -126,9 +126,8 @@ def _built_in(name: str) -> Profile:
 
 def _parse(path: Path) -> Profile:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Profile.model_validate({"name": path.stem, **document})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        return Profile.model_validate({"name": path.stem, **read_document(path)})
+    except TypeError as error:
         raise ConfigurationError(f"is no profile ({' '.join(str(error).split())})", where=str(path)) from error
     except ValidationError as error:
         first = error.errors()[0]

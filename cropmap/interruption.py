@@ -1,0 +1,120 @@
+"""One Ctrl-C, SIGTERM or SIGHUP ends the program within seconds, whatever it is doing.
+
+Every step of a season may be killed at any moment (`cropmap.stages`), so nothing has to be unwound: no library is asked
+to stop, and none can refuse. A thread waits for the signals, which are blocked everywhere else. When one comes it does
+the duties of the moment (an entry in the run log), says what to do next, kills the processes that this one started, and
+leaves. Processes inherit that the signals are blocked: a terminal's Ctrl-C reaches this one alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED: Final = 130
+"""exit code of all three signals: a script needs one answer to "was it stopped?", not which key was pressed"""
+SAID: Final = "interrupted: run the same command again to go on"
+SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # SIGHUP: a closed terminal
+DUTY_SECONDS: Final = 4.0
+"""what the duties may take together; a database that is away must not keep the program"""
+LOOK_SECONDS: Final = 0.5
+SHOW_CURSOR: Final = "\x1b[?25h"
+
+_numbers = itertools.count()
+_duties: dict[int, Callable[[str], None]] = {}
+_begun = threading.Event()
+_stop = threading.Event()
+_blocked: set[signal.Signals] = set()
+
+
+def watch() -> None:
+    """Begins to wait for the signals; to be called once, first thing, from the main thread.
+
+    A signal that is ignored (`nohup`, a job in the background of a script) stays so.
+    """
+    _blocked.update(s for s in SIGNALS if signal.getsignal(s) != signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
+    threading.Thread(target=_wait, name="interruption", daemon=True).start()
+
+
+def release() -> None:
+    """Hands the signals back, for a program that ends in its own way (uvicorn finishes the requests it has)."""
+    _stop.set()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
+    _blocked.clear()
+
+
+@contextmanager
+def on_interrupt(duty: Callable[[str], None]) -> Iterator[None]:
+    """While the block works, an interruption calls `duty` with the signal's name before the program ends."""
+    number = next(_numbers)
+    _duties[number] = duty
+    try:
+        yield
+    finally:
+        _duties.pop(number, None)
+
+
+def hold_if_begun() -> None:
+    """Keeps whoever comes here from ending first, with another exit code and another message."""
+    if _begun.is_set():
+        threading.Event().wait(2 * DUTY_SECONDS)
+
+
+def _wait() -> None:
+    waiting = set(_blocked)
+    while waiting and not _stop.is_set():
+        if sys.platform == "darwin":  # has no sigtimedwait; `release` then leaves this thread waiting
+            _end(signal.Signals(signal.sigwait(waiting)).name)
+        elif (caught := signal.sigtimedwait(waiting, LOOK_SECONDS)) is not None:
+            _end(signal.Signals(caught.si_signo).name)
+
+
+def _end(name: str) -> None:
+    """A second signal changes nothing: the first is already as fast as it can be."""
+    _begun.set()
+    duties = threading.Thread(target=_do_duties, args=[name], daemon=True)
+    duties.start()
+    duties.join(DUTY_SECONDS)
+    cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
+    with suppress(OSError, ValueError):
+        print(f"{cursor}\n{SAID}", file=sys.stderr, flush=True)
+    for handler in logging.getLogger("cropmap").handlers:
+        with suppress(Exception):
+            handler.flush()
+    kill_children()
+    os._exit(INTERRUPTED)
+
+
+def _do_duties(name: str) -> None:
+    for duty in reversed(list(_duties.values())):
+        try:
+            duty(name)
+        except Exception as error:  # the program ends whatever a duty does; the next command repeats it
+            log.warning("interrupted (%s), and not all could be noted: %s", name, error)
+
+
+def kill_children() -> None:
+    """Kills every process below this one, but those that made themselves independent (a database server).
+
+    What multiprocessing keeps to clean up behind its workers ends with them and is left to it.
+    """
+    import psutil  # here, because the watch begins before anything that takes time
+
+    session = os.getsid(0)
+    with suppress(psutil.Error, OSError):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, OSError):
+                if os.getsid(child.pid) == session and "resource_tracker" not in " ".join(child.cmdline()):
+                    child.kill()
