@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import functools
+import inspect
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar, cast
@@ -76,13 +77,15 @@ def unit(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], T
 def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R]:
     """A line for every try: of a stage also before the person, of its many units in the file alone."""
 
+    bound = inspect.signature(function)
+
     @functools.wraps(function)
     def tried(*arguments: P.args, **named: P.kwargs) -> R:
         if _hopeless.is_set():
             raise CropmapError("not tried: what it needs is gone")
-        what = f"{run_name.format_map(named)} of {_season(arguments)}"
-        if name == run_name:
-            log.info("%s …", what)
+        given = bound.bind(*arguments, **named).arguments
+        what = f"{run_name.format_map(given)} of {_season(given.values())}"
+        record.info("%s begins", what)
         started = time.monotonic()
         try:
             result = function(*arguments, **named)
@@ -96,7 +99,7 @@ def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R
     return tried
 
 
-def _season(arguments: tuple[Any, ...]) -> str:
+def _season(arguments: Iterable[Any]) -> str:
     context = next((part for part in arguments if isinstance(part, SeasonContext)), None)
     return f"{context.agency.agency} {context.season.year}" if context else "a season"
 
@@ -104,7 +107,7 @@ def _season(arguments: tuple[Any, ...]) -> str:
 def _shown(result: Any) -> str:
     """Counts and words of a result on one line; of a table how many rows."""
     if isinstance(result, Mapping):
-        plain = {key: value for key, value in result.items() if isinstance(value, str | int | float)}
+        plain = {key: value for key, value in result.items() if value and isinstance(value, str | int | float)}
         return ", ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items()) or "done"
     return f"{len(result)} rows" if isinstance(result, list) else str(result)
 

@@ -1,0 +1,205 @@
+"""A command on a terminal of its own that somebody ends: Ctrl-C typed, SIGTERM sent, or the terminal closed.
+
+    python -m tests.flows.terminal FOLDER [--moments 20] [--seed 0]
+
+runs a small season of FOLDER/agency.yaml undisturbed in one home, interrupts it at random moments in another, lets it
+end there, and prints what every moment showed. `test_interrupt.py` does the same at three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import random
+import select
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from psycopg import sql
+
+from cropmap.database import embedded
+from cropmap.database.connection import connect
+
+MARK = "CROPMAP_TEST_MARK"
+"""in the environment of whatever the command starts; its database server, which is to stay, gets none of it"""
+PRODUCTS = ("crop_prediction", "crop_assessment", "crop_statistic", "acquisition", "rejection", "parcel")
+ENDS_WITHIN = 10.0
+
+
+@dataclass
+class Ended:
+    """How a command on a terminal ended."""
+
+    said: str
+    code: int
+    seconds: float
+    """from the signal to the end; of an undisturbed command its whole time"""
+    left: list[str] = field(default_factory=list)
+    """processes that it started and that still live"""
+
+
+def on_terminal(command: list[str], *, how: str = "", after: float | None = None, patience: float = 1_200) -> Ended:
+    """Runs the command on a new pseudo-terminal. `how`: Ctrl-C (twice with Ctrl-C Ctrl-C), SIGTERM, SIGHUP, SIGKILL."""
+    mark = uuid.uuid4().hex
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ[MARK] = mark
+        os.execv(command[0], command)  # noqa: S606
+    said = bytearray()
+    started = time.monotonic()
+    signalled: float | None = None
+    code: int | None = None
+    while code is None:
+        now = time.monotonic()
+        if after is not None and signalled is None and now - started >= after:
+            signalled = now
+            _end(pid, terminal, how)
+        said += _read(terminal)
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+        elif now - (signalled or started) > patience:
+            os.kill(pid, signal.SIGKILL)
+    ended = time.monotonic()
+    while (more := _read(terminal)) and time.monotonic() - ended < 1:
+        said += more
+    os.close(terminal)
+    until = time.monotonic() + 3  # what was killed is gone a moment later
+    while (left := list(_marked(mark))) and time.monotonic() < until:
+        time.sleep(0.1)
+    return Ended(said.decode(errors="replace"), code, ended - (signalled or started), left)
+
+
+def _end(pid: int, terminal: int, how: str) -> None:
+    if how.startswith("Ctrl-C"):
+        os.write(terminal, b"\x03")
+        if how == "Ctrl-C Ctrl-C":
+            time.sleep(0.3)
+            os.write(terminal, b"\x03")
+    else:
+        os.kill(pid, getattr(signal, how))
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        ready, _, _ = select.select([terminal], [], [], 0.05)
+        return os.read(terminal, 65_536) if ready else b""
+    except OSError:  # the other side is closed
+        time.sleep(0.05)
+        return b""
+
+
+def _marked(mark: str) -> Iterator[str]:
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                yield f"{process.pid} {' '.join(process.cmdline())[:120]}"
+        except psutil.Error:
+            continue
+
+
+def rows(url: str) -> dict[str, list[str]]:
+    """Every published row of a season, as sorted text."""
+    with connect(url) as connection:
+        return {
+            name: sorted(
+                row[0]
+                for row in connection.execute(
+                    sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(name))
+                )
+            )
+            for name in PRODUCTS
+        }
+
+
+def runs(url: str) -> list[tuple[str, str, str | None]]:
+    """(run, status, detail) of the run log, the latest first."""
+    with connect(url) as connection:
+        if connection.execute("SELECT to_regclass('run_log')").fetchone() == (None,):
+            return []
+        return connection.execute("SELECT run_id, status, detail FROM run_log ORDER BY started_at DESC").fetchall()
+
+
+def faults(ended: Ended, url: str, *, begun: bool) -> list[str]:
+    """What an interrupted command did wrong; `begun`: it had claimed its agency."""
+    found = []
+    if ended.seconds > ENDS_WITHIN:
+        found.append(f"took {ended.seconds:.1f} s")
+    if ended.code != 130:
+        found.append(f"ended with {ended.code}")
+    if "run the same command again" not in ended.said:
+        found.append(f"said {ended.said[-300:]!r}")
+    if "Traceback" in ended.said:
+        found.append("showed a traceback")
+    found += [f"left {process}" for process in ended.left]
+    log = runs(url)
+    if any(status == "running" for _, status, _ in log):
+        found.append("left a run as running")
+    if begun and not any(status == "interrupted" for _, status, _ in log):
+        found.append(f"no interrupted run in {log}")
+    return found
+
+
+def main() -> int:
+    ask = argparse.ArgumentParser()
+    ask.add_argument("folder", type=Path)
+    ask.add_argument("--moments", type=int, default=20)
+    ask.add_argument("--seed", type=int, default=0)
+    ask.add_argument("--season", default="2018")
+    given = ask.parse_args()
+    folder = given.folder.absolute()
+
+    def command(home: Path) -> list[str]:
+        agency = str(folder / "agency.yaml")
+        return [sys.executable, "-m", "cropmap", "season", "run", agency, "--season", given.season, "--home", str(home)]
+
+    homes = [folder / name for name in ("undisturbed", "disturbed")]
+    for home in homes:
+        prepare(folder, home, given.season)
+    whole = on_terminal(command(homes[0]))
+    assert whole.code == 0, whole.said
+    print(f"undisturbed: {whole.seconds:.0f} s, left {whole.left}", flush=True)
+    url = embedded.ensure_running(homes[1])
+    chance, wrong = random.Random(given.seed), 0  # noqa: S311
+    for number in range(given.moments):
+        how = ["Ctrl-C", "SIGTERM", "Ctrl-C Ctrl-C", "SIGHUP"][number % 4]
+        after = chance.uniform(0.5, whole.seconds)
+        before = len([run for run in runs(url) if run[1] == "interrupted"])
+        ended = on_terminal(command(homes[1]), how=how, after=after)
+        bad = [] if ended.code == 0 else faults(ended, url, begun=before > 0)
+        wrong += bool(bad)
+        print(
+            f"{number + 1:2} {how:13} at {after:5.1f} s: ended with {ended.code} after {ended.seconds:4.1f} s; "
+            f"log {[status for _, status, _ in runs(url)][:2]}; {bad or 'right'}",
+            flush=True,
+        )
+    last = on_terminal(command(homes[1]))
+    equal = rows(url) == rows(embedded.ensure_running(homes[0]))
+    print(f"then: ended with {last.code}, rows {'equal' if equal else 'DIFFER'}; {wrong} of {given.moments} wrong")
+    for home in homes:
+        embedded.remove(home)
+    return wrong + (not equal)
+
+
+def prepare(folder: Path, home: Path, season: str) -> None:
+    """Takes in what is taken in once: a table of parcel means, where the folder has one."""
+    table = folder / f"table_{season}.parquet"
+    if not table.exists():
+        embedded.ensure_running(home)
+        return
+    start = [sys.executable, "-m", "cropmap"]
+    common = [str(folder / "agency.yaml"), "--season", season, "--home", str(home)]
+    for step in (["declarations", "load", *common], ["observations", "import", common[0], str(table), *common[1:]]):
+        ended = on_terminal([*start, *step])
+        assert ended.code == 0, ended.said
+
+
+if __name__ == "__main__":
+    sys.exit(main())
