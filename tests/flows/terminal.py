@@ -51,6 +51,8 @@ def on_terminal(command: list[str], *, how: str = "", after: float | None = None
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ[MARK] = mark
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever this process was started with
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         os.execv(command[0], command)  # noqa: S606
     said = bytearray()
     started = time.monotonic()
@@ -108,15 +110,11 @@ def _marked(mark: str) -> Iterator[str]:
 def rows(url: str) -> dict[str, list[str]]:
     """Every published row of a season, as sorted text."""
     with connect(url) as connection:
-        return {
-            name: sorted(
-                row[0]
-                for row in connection.execute(
-                    sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(name))
-                )
-            )
-            for name in PRODUCTS
-        }
+        found = {}
+        for name in PRODUCTS:
+            statement = sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(name))
+            found[name] = sorted(row[0] for row in connection.execute(statement))
+        return found
 
 
 def runs(url: str) -> list[tuple[str, str, str | None]]:
