@@ -41,9 +41,10 @@ _blocked: set[signal.Signals] = set()
 def watch() -> None:
     """Begins to wait for the signals; to be called once, first thing, from the main thread.
 
-    A signal that is ignored (`nohup`, a job in the background of a script) stays so.
+    A signal that is ignored (`nohup`, a job in the background of a script) stays so; but whoever types Ctrl-C at the
+    terminal that this program has to itself means it.
     """
-    _blocked.update(s for s in SIGNALS if signal.getsignal(s) != signal.SIG_IGN)
+    _blocked.update(s for s in SIGNALS if signal.getsignal(s) != signal.SIG_IGN or _is_meant(s))
     signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
     threading.Thread(target=_wait, name="interruption", daemon=True).start()
 
@@ -53,6 +54,13 @@ def release() -> None:
     _stop.set()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
     _blocked.clear()
+
+
+def _is_meant(number: signal.Signals) -> bool:
+    if number == signal.SIGINT:
+        with suppress(OSError):
+            return os.tcgetpgrp(0) == os.getpgrp()
+    return number == signal.SIGTERM
 
 
 @contextmanager

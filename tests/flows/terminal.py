@@ -13,6 +13,7 @@ import os
 import pty
 import random
 import select
+import shutil
 import signal
 import sys
 import time
@@ -31,6 +32,7 @@ MARK = "CROPMAP_TEST_MARK"
 """in the environment of whatever the command starts; its database server, which is to stay, gets none of it"""
 PRODUCTS = ("crop_prediction", "crop_assessment", "crop_statistic", "acquisition", "rejection", "parcel")
 ENDS_WITHIN = 10.0
+SIGNALS = ("Ctrl-C", "SIGTERM", "Ctrl-C Ctrl-C", "SIGHUP")
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Ended:
     code: int
     seconds: float
     """from the signal to the end; of an undisturbed command its whole time"""
+    disturbed: bool
     left: list[str] = field(default_factory=list)
     """processes that it started and that still live"""
 
@@ -51,8 +54,7 @@ def on_terminal(command: list[str], *, how: str = "", after: float | None = None
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ[MARK] = mark
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever this process was started with
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # this process may have been started with nohup
         os.execv(command[0], command)  # noqa: S606
     said = bytearray()
     started = time.monotonic()
@@ -76,7 +78,7 @@ def on_terminal(command: list[str], *, how: str = "", after: float | None = None
     until = time.monotonic() + 3  # what was killed is gone a moment later
     while (left := list(_marked(mark))) and time.monotonic() < until:
         time.sleep(0.1)
-    return Ended(said.decode(errors="replace"), code, ended - (signalled or started), left)
+    return Ended(said.decode(errors="replace"), code, ended - (signalled or started), signalled is not None, left)
 
 
 def _end(pid: int, terminal: int, how: str) -> None:
@@ -117,16 +119,16 @@ def rows(url: str) -> dict[str, list[str]]:
         return found
 
 
-def runs(url: str) -> list[tuple[str, str, str | None]]:
-    """(run, status, detail) of the run log, the latest first."""
+def runs(url: str) -> list[tuple[str, str, int]]:
+    """(run, status, attempts) of the run log, the latest first."""
     with connect(url) as connection:
-        if connection.execute("SELECT to_regclass('run_log')").fetchone() == (None,):
+        if connection.execute("SELECT to_regclass('run')").fetchone() == (None,):
             return []
-        return connection.execute("SELECT run_id, status, detail FROM run_log ORDER BY started_at DESC").fetchall()
+        return connection.execute("SELECT run_id, status, attempts FROM run ORDER BY started_at DESC").fetchall()
 
 
-def faults(ended: Ended, url: str, *, begun: bool) -> list[str]:
-    """What an interrupted command did wrong; `begun`: it had claimed its agency."""
+def faults(ended: Ended, url: str) -> list[str]:
+    """What an interrupted command did wrong."""
     found = []
     if ended.seconds > ENDS_WITHIN:
         found.append(f"took {ended.seconds:.1f} s")
@@ -140,9 +142,15 @@ def faults(ended: Ended, url: str, *, begun: bool) -> list[str]:
     log = runs(url)
     if any(status == "running" for _, status, _ in log):
         found.append("left a run as running")
-    if begun and not any(status == "interrupted" for _, status, _ in log):
-        found.append(f"no interrupted run in {log}")
-    return found
+    with connect(url) as connection:
+        open_work = connection.execute("SELECT task, worker FROM work WHERE ended_at IS NULL").fetchall()
+    return found + [f"left its work open: {row}" for row in open_work]
+
+
+def _last(said: str) -> str:
+    """What the command was at when it was interrupted, by its last line before."""
+    lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
+    return lines[-2][-60:] if len(lines) > 1 else ""
 
 
 def main() -> int:
@@ -167,15 +175,20 @@ def main() -> int:
     url = embedded.ensure_running(homes[1])
     chance, wrong = random.Random(given.seed), 0  # noqa: S311
     for number in range(given.moments):
-        how = ["Ctrl-C", "SIGTERM", "Ctrl-C Ctrl-C", "SIGHUP"][number % 4]
-        after = chance.uniform(0.5, whole.seconds)
-        before = len([run for run in runs(url) if run[1] == "interrupted"])
-        ended = on_terminal(command(homes[1]), how=how, after=after)
-        bad = [] if ended.code == 0 else faults(ended, url, begun=before > 0)
+        how, after = SIGNALS[number % len(SIGNALS)], chance.uniform(0.5, whole.seconds)
+        ended = None
+        while ended is None or not ended.disturbed:  # a season that had ended by then was not interrupted
+            for name in ("training", "models", "runs"):  # or the later moments would find nothing to do
+                shutil.rmtree(homes[1] / "store" / name, ignore_errors=True)
+            before = sum(attempts for _, status, attempts in runs(url) if status == "interrupted")
+            ended = on_terminal(command(homes[1]), how=how, after=after)
+            after *= 0.9
+        bad = faults(ended, url)
         wrong += bool(bad)
+        again = sum(attempts for _, status, attempts in runs(url) if status == "interrupted") > before
         print(
-            f"{number + 1:2} {how:13} at {after:5.1f} s: ended with {ended.code} after {ended.seconds:4.1f} s; "
-            f"log {[status for _, status, _ in runs(url)][:2]}; {bad or 'right'}",
+            f"{number + 1:2} {how:13} at {after / 0.9:5.1f} s: code {ended.code} after {ended.seconds:4.1f} s; "
+            f"{'noted' if again else 'not begun'} in the run log; {bad or 'right'}; last said {_last(ended.said)!r}",
             flush=True,
         )
     last = on_terminal(command(homes[1]))
