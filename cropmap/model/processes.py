@@ -5,8 +5,10 @@ The processes map one copy of the dataset from disk instead of each being sent i
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from contextlib import contextmanager
@@ -23,6 +25,8 @@ from cropmap.model.training import TrainingConfig
 from cropmap.processes import worker_pool
 from cropmap.progress import Counter
 from cropmap.store import Store
+
+record = logging.getLogger(f"{__name__}.record")
 
 
 @contextmanager
@@ -41,17 +45,20 @@ def train_apart(
 ) -> None:  # fmt: skip
     """One process per fold: each trains on one thread, which is faster than one fold on several threads."""
     with _on_disk(store, dataset) as folder, worker_pool(min(workers, len(missing))) as pool:
-        jobs = [pool.submit(_train_one, store.root, folder, k, config, seed, suspects) for k in missing]
+        jobs = {pool.submit(_train_one, store.root, folder, k, config, seed, suspects): k for k in missing}
         for job in as_completed(jobs):
-            job.result()
+            record.info("%s: fold %d in %.1f s", counter.description, jobs[job] + 1, job.result())
             counter.add(1)
 
 
 def _train_one(
     root: str, folder: Path, fold: int, config: TrainingConfig, seed: int, suspects: NDArray[np.bool_] | None,
     device: str = "cpu",
-) -> None:  # fmt: skip
+) -> float:  # fmt: skip
+    """Trains the fold into the store; returns the seconds that it took."""
+    started = time.monotonic()
     train_fold(Store(root), open_dataset(folder), fold, config, seed=seed, suspects=suspects, device=device)
+    return time.monotonic() - started
 
 
 def train_together(

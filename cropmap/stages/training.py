@@ -20,6 +20,7 @@ from cropmap.errors import ParityError
 from cropmap.model.fitting import Fitted, evaluate_out_of_fold, fit_model
 from cropmap.model.gate import Decision, GateReason, Score, decide
 from cropmap.model.training import TrainingConfig
+from cropmap.progress import part_of_work
 from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
 from cropmap.stages.champion import (
@@ -92,12 +93,14 @@ def train_network(context: SeasonContext, architecture: Architecture) -> dict[st
 def _fit(context: SeasonContext, data: SeasonData, architecture: Architecture, key: str) -> Fitted:
     reviewed = reviewed_labels(context, data.parcels, data.legend)
     left_out = left_out_of_training(context, data, architecture, reviewed)
+    rounds = _clean_up_rounds(context, architecture)
     try:
-        return fit_model(
-            context.store, needed_dataset(data), training_config(context, architecture),
-            seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
-            suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
-        )  # fmt: skip
+        with part_of_work(_round(rounds, rounds)):
+            return fit_model(
+                context.store, needed_dataset(data), training_config(context, architecture),
+                seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
+                suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
+            )  # fmt: skip
     except ParityError as error:
         _note_refusal(context, architecture, key, error)
         raise
@@ -147,11 +150,13 @@ def left_out_of_training(
     wrong, right = (np.isin(ids, np.array(sorted(known), dtype=str)) for known in (reviewed.wrong, reviewed.right))
     left_out = wrong
     one_network = replace(training_config(context, architecture), members=1)  # their order is what counts here
-    for _ in range(_clean_up_rounds(context, architecture)):
-        out = evaluate_out_of_fold(
-            context.store, dataset, one_network, seed=context.agency.model.seed, suspects=left_out,
-            workers=context.threads,
-        )  # fmt: skip
+    rounds = _clean_up_rounds(context, architecture)
+    for number in range(rounds):
+        with part_of_work(_round(number, rounds)):
+            out = evaluate_out_of_fold(
+                context.store, dataset, one_network, seed=context.agency.model.seed, suspects=left_out,
+                workers=context.threads,
+            )  # fmt: skip
         series = dataset.series
         found = suspects(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
@@ -163,6 +168,13 @@ def left_out_of_training(
             break
         left_out = (np.isin(series.parcel_ids, sorted(found)) | wrong) & ~right
     return left_out
+
+
+def _round(number: int, rounds: int) -> str:
+    """What a person is told: the first training, or which of the trainings without suspects this is."""
+    if number == 0:
+        return f"first of {rounds + 1} rounds" if rounds else ""
+    return f"clean-up {number} of {rounds}"
 
 
 def _clean_up_rounds(context: SeasonContext, architecture: Architecture) -> int:
