@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ SHOW_CURSOR: Final = "\x1b[?25h"
 _numbers = itertools.count()
 _duties: dict[int, Callable[[str], None]] = {}
 _begun = threading.Event()
+_first = threading.Lock()
 _stop = threading.Event()
 _blocked: set[signal.Signals] = set()
 
@@ -46,12 +48,24 @@ def watch() -> None:
     """
     _blocked.update(s for s in SIGNALS if signal.getsignal(s) != signal.SIG_IGN or _is_meant(s))
     signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
+    for number in _blocked:  # should a library let one through
+        signal.signal(number, lambda caught, _: _end_apart(signal.Signals(caught).name))
     threading.Thread(target=_wait, name="interruption", daemon=True).start()
+
+
+def settle() -> None:
+    """To be called before processes are started: what multiprocessing keeps to clean up behind them is started, which
+    lets SIGINT and SIGTERM through in the thread that first does it, and they are blocked again."""
+    if _blocked:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
 
 
 def release() -> None:
     """Hands the signals back, for a program that ends in its own way (uvicorn finishes the requests it has)."""
     _stop.set()
+    for number in _blocked:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
     _blocked.clear()
 
@@ -89,8 +103,15 @@ def _wait() -> None:
             _end(signal.Signals(caught.si_signo).name)
 
 
+def _end_apart(name: str) -> None:
+    """The main thread goes on meanwhile: it may hold what the duties need."""
+    threading.Thread(target=_end, args=[name], daemon=True).start()
+
+
 def _end(name: str) -> None:
     """A second signal changes nothing: the first is already as fast as it can be."""
+    if not _first.acquire(blocking=False):
+        return
     _begun.set()
     duties = threading.Thread(target=_do_duties, args=[name], daemon=True)
     duties.start()

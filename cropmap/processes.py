@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
+from cropmap import interruption
+
 
 def end_with_parent() -> None:
     """To be run first in a process: a killed parent leaves none behind."""
@@ -25,6 +27,7 @@ def end_with_parent() -> None:
 @contextmanager
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with this one, and at once where the block raises: nobody waits for what is given up."""
+    interruption.settle()
     spawn = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:

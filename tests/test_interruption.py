@@ -76,3 +76,21 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
     code, _, _ = _interrupted(program, tmp_path / "note", signal.SIGHUP, signal.SIGTERM)
     assert code == 130
     assert (tmp_path / "note").read_text() == "SIGTERM"
+
+
+def test_a_library_that_lets_signals_through_changes_nothing(tmp_path: Path) -> None:
+    # multiprocessing does so when it starts what it keeps to clean up, and Prefect listens to SIGTERM in a flow
+    through = """
+import signal
+from multiprocessing import resource_tracker
+resource_tracker.ensure_running()
+"""
+    program = PROGRAM.replace("note =", through + "note =")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        code, said, _ = _interrupted(program, tmp_path / "note", number)
+        assert (code, "Traceback" in said) == (130, False)
+    program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + PROGRAM.replace(
+        "note =", "interruption.settle()\nnote ="
+    )
+    code, _, _ = _interrupted(program, tmp_path / "note", signal.SIGTERM)
+    assert code == 130

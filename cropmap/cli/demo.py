@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.options import AsJson, Home, Verbose, prepare, say, table
+from cropmap.interruption import settle
 from cropmap.schemas import Verdict
 
 SEASON: Final = 2018
@@ -41,6 +42,7 @@ def demo(
     from flows.season import season as flow
     from flows.server import ensure_server
 
+    settle()
     ensure_server(settings.home_path / "logs")
     agency_file = inputs / "agency.yaml"
     summary = flow(SeasonRequest(agency_file=agency_file, season=SEASON, home=settings.home_path, data=inputs))

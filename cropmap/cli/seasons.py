@@ -19,6 +19,7 @@ from cropmap.cli.options import (
     prepare,
     say,
 )
+from cropmap.interruption import settle
 
 season: Final = typer.Typer(no_args_is_help=True, help="A whole season: run it, look at it.")
 
@@ -134,6 +135,7 @@ def _prepare_flows(home: Any, *, verbose: bool) -> None:
     settings = prepare(home, verbose=verbose, create=True)
     from flows.server import ensure_server
 
+    settle()
     ensure_server(settings.home_path / "logs")
 
 

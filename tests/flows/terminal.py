@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,8 +48,13 @@ class Ended:
     """processes that it started and that still live"""
 
 
-def on_terminal(command: list[str], *, how: str = "", after: float | None = None, patience: float = 1_200) -> Ended:
-    """Runs the command on a new pseudo-terminal. `how`: Ctrl-C (twice with Ctrl-C Ctrl-C), SIGTERM, SIGHUP, SIGKILL."""
+def on_terminal(
+    command: list[str], *, how: str = "", when: Callable[[float], bool] | None = None, patience: float = 1_200
+) -> Ended:
+    """Runs the command on a new pseudo-terminal, and ends it `when` that says so, given the seconds since its start.
+
+    `how`: Ctrl-C (twice with Ctrl-C Ctrl-C), SIGTERM, SIGHUP or SIGKILL.
+    """
     mark = uuid.uuid4().hex
     pid, terminal = pty.fork()
     if pid == 0:
@@ -62,7 +67,7 @@ def on_terminal(command: list[str], *, how: str = "", after: float | None = None
     code: int | None = None
     while code is None:
         now = time.monotonic()
-        if after is not None and signalled is None and now - started >= after:
+        if when is not None and signalled is None and when(now - started):
             signalled = now
             _end(pid, terminal, how)
         said += _read(terminal)
@@ -181,7 +186,7 @@ def main() -> int:
             for name in ("training", "models", "runs"):  # or the later moments would find nothing to do
                 shutil.rmtree(homes[1] / "store" / name, ignore_errors=True)
             before = sum(attempts for _, status, attempts in runs(url) if status == "interrupted")
-            ended = on_terminal(command(homes[1]), how=how, after=after)
+            ended = on_terminal(command(homes[1]), how=how, when=after.__le__)
             after *= 0.9
         bad = faults(ended, url)
         wrong += bool(bad)

@@ -127,8 +127,9 @@ def _built_in(name: str) -> Profile:
 def _parse(path: Path) -> Profile:
     try:
         return Profile.model_validate({"name": path.stem, **read_document(path)})
-    except TypeError as error:
-        raise ConfigurationError(f"is no profile ({' '.join(str(error).split())})", where=str(path)) from error
+    except (TypeError, ConfigurationError) as error:
+        what = error.what if isinstance(error, ConfigurationError) else " ".join(str(error).split())
+        raise ConfigurationError(f"is no profile ({what})", where=str(path)) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
