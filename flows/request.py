@@ -52,8 +52,7 @@ class SeasonRequest(BaseModel):
         check_inputs(self._agency(), season=year, observing=observing)
         if not by_worker:
             settings.make_home()
-        ensure_logging(settings.home_path)
-        return SeasonContext.open(
+        context = SeasonContext.open(
             settings,
             self.agency_file,
             season=year,
@@ -62,6 +61,8 @@ class SeasonRequest(BaseModel):
             architecture=self.model,
             create=not by_worker,
         )
+        ensure_logging(settings.home_path)
+        return context
 
     def _of_worker(self) -> Settings:
         mend = "Give the worker the settings that `cropmap schedule` had, or run `cropmap schedule` on its machine"
