@@ -57,7 +57,13 @@ def settle() -> None:
     """To be called before processes are started: what multiprocessing keeps to clean up behind them is started, which
     lets SIGINT and SIGTERM through in the thread that first does it, and they are blocked again."""
     if _blocked:
+        before = os.environ.get("PYTHONWARNINGS", "")
+        # it would tell a person what it cleans up behind workers that were killed
+        os.environ["PYTHONWARNINGS"] = f"{before},ignore:resource_tracker".lstrip(",")
         resource_tracker.ensure_running()
+        os.environ["PYTHONWARNINGS"] = before
+        if not before:
+            del os.environ["PYTHONWARNINGS"]
         signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
 
 
