@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -39,10 +39,6 @@ from cropmap.sources.profiles import GENERIC, ROLES, Profile
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Cron = Annotated[str, AfterValidator(checked_cron)]
-
-
-NUTS_3_LENGTH: Final = 5
-"""characters of a region's code"""
 
 
 class Section(BaseModel):
@@ -357,10 +353,7 @@ class Agency(Section):
         return self._data if self._data and (self._data / reference).is_file() else self._file.parent
 
     @model_validator(mode="after")
-    def _regions_for_their_folds(self) -> Self:
-        codes = set(self.regions.codes)
-        if self.model.folds.by == "region" and len(codes) == 1 and len(min(codes)) == NUTS_3_LENGTH:
-            raise ValueError(f"model.folds.by: region needs two NUTS-3 regions, and {min(codes)} is one: use by: block")
+    def _file_for_its_folds(self) -> Self:
         if self.model.folds.by == "file" and not self.model.folds.file:
             raise ValueError("model.folds.by: file needs model.folds.file")
         return self

@@ -43,9 +43,11 @@ class Store:
         return f"{self._base}/{name}"
 
     def local_path(self, name: str) -> Path:
-        """Path of an object in a local store; asserts that the store is a folder."""
+        """Path of an object in a local store, in a folder that exists; asserts that the store is a folder."""
         assert self.is_local, "only a local store has paths"
-        return Path(self.location(name))
+        path = Path(self.location(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def exists(self, name: str) -> bool:
         return bool(self._fs.get_file_info(self.location(name)).type == fs.FileType.File)

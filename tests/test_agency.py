@@ -107,14 +107,6 @@ def test_a_cron_line_that_comes_is_taken(agency_file: Path, line: str) -> None:
     assert Agency.read(agency_file).schedule.observe == line
 
 
-def test_folds_by_region_want_two_regions(agency_file: Path) -> None:
-    agency_file.write_text(MINIMAL.replace("[FRH0]", "[FRH01]"))
-    with pytest.raises(ConfigurationError, match="by: block"):
-        Agency.read(agency_file)
-    agency_file.write_text(MINIMAL.replace("[FRH0]", "[FRH01]") + "model: {folds: {by: block}}\n")
-    Agency.read(agency_file)
-
-
 def test_a_window_of_another_shape_is_said_when_the_file_is_read(agency_file: Path) -> None:
     agency_file.write_text(
         MINIMAL.replace("catalog.json}", 'catalog.json, window: ["{year}-01-01", "{season}-12-31"]}')

@@ -17,12 +17,14 @@ from cropmap.stages.forecast import is_carried
 from cropmap.stages.ingest import acquisition_counts
 
 
-def season_status(context: SeasonContext, *, at: datetime) -> dict[str, Any]:
-    """Counts and identifiers, and who works on the agency. Runs that nobody works on any more are closed, `at` now."""
+def season_status(context: SeasonContext, *, at: datetime | None = None) -> dict[str, Any]:
+    """Counts and identifiers, and who works on the agency. Runs that nobody works on any more are closed where `at`
+    says what time it is."""
     agency = context.agency.agency
     with context.connect() as connection:
-        with suppress(DatabaseError):  # a reader may look and not write: the next worker closes them
-            work.close_abandoned(connection, agency, at=at, code_version=code_version())
+        if at is not None:
+            with suppress(DatabaseError):  # a reader may look and not write: the next worker closes them
+                work.close_abandoned(connection, agency, at=at, code_version=code_version())
         working = work.at_work(connection, agency)
         parcels = register.read_declarations(connection, **context.key)
         runs = queries.run_log(connection, **context.key)
