@@ -83,6 +83,13 @@ def _is_meant(number: signal.Signals) -> bool:
     return number == signal.SIGTERM
 
 
+def hand_over() -> None:
+    """Hands the signals to a program in the foreground that has its own use for Ctrl-C; to be called before it starts.
+    Here Ctrl-C does nothing any more."""
+    release()
+    signal.signal(signal.SIGINT, lambda *_: None)
+
+
 @contextmanager
 def on_interrupt(duty: Callable[[str], None]) -> Iterator[None]:
     """While the block works, an interruption calls `duty` with the signal's name before the program ends."""
