@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cropmap.database import embedded
 from tests.flows.conftest import YEAR
-from tests.flows.terminal import MARK, faults, on_terminal, rows, runs
+from tests.flows.terminal import faults, on_terminal, rows, runs
 
 
 @pytest.fixture
@@ -93,12 +91,3 @@ def test_a_second_run_is_refused_at_once_and_a_killed_one_leaves_nothing(inputs:
     answer = on_terminal(status).said
     assert "interrupted 1" in answer, answer
     assert "running" not in answer
-
-
-def test_nothing_is_left_that_this_file_started() -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if not any(MARK in (p.info["environ"] or {}) for p in psutil.process_iter(["environ"])):
-            return
-        time.sleep(0.2)
-    pytest.fail("a process is left")
