@@ -29,6 +29,8 @@ SIGNALS: Final = tuple(
 )  # SIGHUP: a closed terminal
 DUTY_SECONDS: Final = 4.0
 """what the duties may take together; a database that is away must not keep the program"""
+AT_LAST_SECONDS: Final = 8.0
+"""after which the program is gone in any case"""
 LOOK_SECONDS: Final = 0.5
 SHOW_CURSOR: Final = "\x1b[?25h"
 
@@ -104,7 +106,7 @@ def on_interrupt(duty: Callable[[str], None]) -> Iterator[None]:
 def hold_if_begun() -> None:
     """Keeps whoever comes here from ending first, with another exit code and another message."""
     if _begun.is_set():
-        threading.Event().wait(2 * DUTY_SECONDS)
+        threading.Event().wait(2 * AT_LAST_SECONDS)
 
 
 def _wait() -> None:
@@ -126,16 +128,16 @@ def _end(name: str) -> None:
     if not _first.acquire(blocking=False):
         return
     _begun.set()
+    last = threading.Timer(AT_LAST_SECONDS, os._exit, [INTERRUPTED])  # whatever hangs below
+    last.daemon = True
+    last.start()
     duties = threading.Thread(target=_do_duties, args=[name], daemon=True)
     duties.start()
     duties.join(DUTY_SECONDS)
     cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
     with suppress(OSError, ValueError):
         print(f"{cursor}\n{SAID}", file=sys.stderr, flush=True)
-    for handler in logging.getLogger("cropmap").handlers:
-        with suppress(Exception):
-            handler.flush()
-    kill_children()
+    kill_children()  # no log is flushed: ours is at every line, and Prefect's would wait for its server
     os._exit(INTERRUPTED)
 
 
