@@ -1,8 +1,17 @@
-"""`python -m cropmap`: the same program, where its script is not on the path."""
+"""Where the program starts: `cropmap`, and `python -m cropmap` where its script is not on the path."""
 
 from __future__ import annotations
 
-from cropmap.cli import main
+from cropmap import interruption
+
+
+def main() -> None:
+    """Console script. Watches for signals before anything else is imported: imports take seconds."""
+    interruption.watch()
+    from cropmap.cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -7,13 +7,26 @@ folder of the agency file; `{season}` in a path or a window stands for the campa
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from cropmap.cron import checked_cron, checked_zone
+from cropmap.dissemination.vocabulary import crop_items
 from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
 from cropmap.legends import Legend
@@ -21,14 +34,14 @@ from cropmap.legends.code_lists import read_code_list
 from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture, Confidentiality
-from cropmap.seasons import Season
+from cropmap.seasons import Season, SeasonsAt
 from cropmap.sources.nuts_codes import no_code, of_other_editions, words
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 TRUSTED_PLACE: Final = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9a-fA-F:]+\]?|(s3|gs)://[^/\s]+/?|/.+")
-Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+Cron = Annotated[str, AfterValidator(checked_cron)]
 
 
 GUARDS: Final = frozenset({"max_withdrawn_share", "max_doubled_share"})
@@ -100,6 +113,16 @@ class AcquisitionsSection(Section):
             if not TRUSTED_PLACE.fullmatch(place):
                 raise ValueError(f"{place!r} is no host (example.org, *.example.org), bucket (s3://name) or /folder")
         return trusted
+
+    @field_validator("window")
+    @classmethod
+    def _two_days(cls, window: tuple[str, str]) -> tuple[str, str]:
+        try:
+            for year in (2023, 2024):  # a common and a leap year
+                Season.from_window(year, window)
+        except ConfigurationError as error:
+            raise ValueError(f"{error.what}. {error.mend}") from error
+        return window
 
 
 class DeclarationsSection(Section):
@@ -307,7 +330,16 @@ class ScheduleSection(Section):
     observe: Cron | None = Field(None, description="cron: take in new acquisitions and declarations")
     predict: Cron | None = Field(None, description="cron: predict, assess, aggregate and publish")
     retrain: Cron | None = Field(None, description="cron: train the networks anew")
-    timezone: str = Field("UTC", description="time zone of the cron lines")
+    timezone: Annotated[str, AfterValidator(checked_zone)] = Field(
+        "UTC", description="time zone of the cron lines, and of the day that says which season they work on"
+    )
+    settling_days: int = Field(
+        14,
+        ge=0,
+        le=366,
+        description="days after a window's end in which scheduled runs still work on its season: the last acquisitions "
+        "come late, and are observed, predicted with and published then",
+    )
 
 
 class Agency(Section):
@@ -371,10 +403,22 @@ class Agency(Section):
     def season(self, year: int) -> Season:
         return Season.from_window(year, self.acquisitions.window)
 
+    def seasons_at(self, day: date) -> SeasonsAt:
+        """The seasons that scheduled runs work on at a day of the schedule's time zone."""
+        return Season.at(day, self.acquisitions.window, settling_days=self.schedule.settling_days)
+
     def read_legend(self) -> Legend:
         """The legend: built in, made from the code list, in the data folder, or beside the agency file; with the
         agency's own groups."""
-        return self._legend().with_groups(self.assessment.groups)
+        legend = self._legend()
+        for entry in legend.entries:
+            if entry.eurostat_code and entry.eurostat_code not in crop_items():
+                near = difflib.get_close_matches(entry.eurostat_code, crop_items(), n=3, cutoff=0.6)
+                raise ConfigurationError(
+                    f"{entry.eurostat_code!r} is no crop item of Eurostat (code {entry.crop_code})", where=self.legend,
+                    mend=f"Near items: {', '.join(near) or 'none'}; leave the field empty where there is none",
+                )  # fmt: skip
+        return legend.with_groups(self.assessment.groups)
 
     def _legend(self) -> Legend:
         if self.legend in LEVELS:
@@ -410,6 +454,12 @@ class Agency(Section):
         return self._data if self._data and (self._data / reference).is_file() else self._file.parent
 
     @model_validator(mode="after")
+    def _file_for_its_folds(self) -> Self:
+        if self.model.folds.by == "file" and not self.model.folds.file:
+            raise ValueError("model.folds.by: file needs model.folds.file")
+        return self
+
+    @model_validator(mode="after")
     def _codes_for_their_legend(self) -> Self:
         if self.legend in LEVELS and not self.declarations.codes:
             raise ValueError(f"legend {self.legend} is made from a code list: set declarations.codes")
@@ -428,7 +478,7 @@ def _first_problem(error: ValidationError) -> str:
     problems = []
     for item in error.errors(include_input=False):
         key = ".".join(str(part) for part in item["loc"]) or "the file"
-        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
         problems.append(" ".join(f"{key}: {message}".split()))
     return "; ".join(problems)
 

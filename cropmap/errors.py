@@ -16,6 +16,7 @@ CropmapError                    the run failed; exit code 1
 ├── DatabaseError
 │   ├── DatabaseUnavailableError
 │   └── MigrationError
+├── BusyError                   somebody else works on the agency at this moment
 ├── DisclosureError             a table from which confidential figures can be recovered, or that cannot be protected
 └── PartialFailureError         some units failed; what succeeded is kept, the others are named
 """
@@ -23,9 +24,13 @@ CropmapError                    the run failed; exit code 1
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from cropmap.masking import masked
 from cropmap.schemas import QuarantineReason
+
+SHOWN: Final = 8
+"""units, and causes, that one line names"""
 
 
 class CropmapError(Exception):
@@ -114,6 +119,10 @@ class MigrationError(DatabaseError):
     pass
 
 
+class BusyError(CropmapError):
+    pass
+
+
 class DisclosureError(CropmapError):
     pass
 
@@ -123,5 +132,17 @@ class PartialFailureError(CropmapError):
 
     def __init__(self, failed: Mapping[str, str], *, of: int, unit: str, mend: str = "") -> None:
         self.failed = {name: masked(why) for name, why in failed.items()}
-        names = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items()))
-        super().__init__(f"{len(self.failed)} of {of} {unit} failed: {names}", mend=mend)
+        super().__init__(f"{len(self.failed)} of {of} {unit} failed: {_by_cause(self.failed)}", mend=mend)
+
+
+def _by_cause(failed: Mapping[str, str]) -> str:
+    """What failed of what, for one line: units of one cause together, a few of many named. The log has them all."""
+    causes: dict[str, list[str]] = {}
+    for name, why in sorted(failed.items()):
+        causes.setdefault(why, []).append(name)
+    parts = [f"{_few(names, 'more')}: {why}" for why, names in causes.items()]
+    return "; ".join(parts[:SHOWN]) + (f"; and {len(parts) - SHOWN} other causes" if len(parts) > SHOWN else "")
+
+
+def _few(names: list[str], more: str) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} {more}" if len(names) > SHOWN else "")

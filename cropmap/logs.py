@@ -16,9 +16,15 @@ FILE_ONLY: Final = "record"
 """Loggers of this name write tracebacks, which belong into the file and not before a person."""
 
 
+def ensure_logging(home: Path) -> None:
+    """The same where nobody has set it up: in a scheduler's worker, which runs a flow and not a command."""
+    if not logging.getLogger("cropmap").handlers:
+        set_up_logging(home)
+
+
 def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
-    """Messages of `cropmap` go to stderr, everything at INFO and above also to the log file (5 x 5 MB); no secret does
-    (`masking`)."""
+    """Messages of `cropmap` go to stderr, everything at INFO and above also to the log file (5 x 5 MB) of a home that
+    is there: looking makes none. No secret does (`masking`)."""
     mask_logs()
     logger = logging.getLogger("cropmap")
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -30,9 +36,9 @@ def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
     shown.setLevel(logging.DEBUG if verbose else logging.INFO)
     shown.addFilter(lambda record: not record.name.endswith(FILE_ONLY))
     logger.addHandler(shown)
-    if home is not None:
+    if home is not None and home.is_dir():
         folder = home / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         file = logging.handlers.RotatingFileHandler(folder / "cropmap.log", maxBytes=5_000_000, backupCount=5)
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logger.addHandler(file)

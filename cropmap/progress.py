@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TypeVar
 
 from rich.console import Console
@@ -27,6 +29,19 @@ LOG_EVERY_SECONDS: Final = 20.0
 
 _console = Console(stderr=True)
 _log = logging.getLogger(__name__)
+_record = logging.getLogger(f"{__name__}.record")
+_part: ContextVar[str] = ContextVar("part", default="")
+
+
+@contextmanager
+def part_of_work(name: str) -> Iterator[None]:
+    """What is counted in the block belongs to this part of a longer work, such as `clean-up 1 of 2`, and says so: its
+    end is not the work's."""
+    token = _part.set(name)
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 class _Rate(ProgressColumn):
@@ -36,11 +51,18 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f} {unit}/s" if speed and speed >= 10 else f"{speed or 0:.1f} {unit}/s")
 
 
+class _Left(TimeRemainingColumn):
+    """Time left of what is counted; nothing once it is over, for the next part may follow."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.finished else super().render(task)
+
+
 def bar() -> Progress:
     """A progress display on stderr; silent where stderr is no terminal (`Counter` logs there instead)."""
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
-        TimeElapsedColumn(), TimeRemainingColumn(), console=_console, transient=False,
+        TimeElapsedColumn(), _Left(), console=_console, transient=False,
         disable=not _console.is_terminal,
     )  # fmt: skip
 
@@ -52,7 +74,9 @@ class Counter:
     """
 
     def __init__(self, description: str, *, total: int, unit: str) -> None:
-        self.description, self.total, self.unit = description, total, unit
+        part = _part.get()
+        self.description = f"{description}, {part}" if part else description
+        self.total, self.unit = total, unit
         self._progress = bar()
         self._done = 0.0
         self._started = self._logged = 0.0
@@ -70,14 +94,16 @@ class Counter:
         if self._progress.disable and now - self._logged > LOG_EVERY_SECONDS:
             self._logged = now
             rate = self._done / (now - self._started)
-            left = (self.total - self._done) / rate if rate else float("nan")
+            left = f", {(self.total - self._done) / rate:.0f} s left" if rate and self._done < self.total else ""
             _log.info(
-                "%s: %d of %d %s, %.2g/s, %.0f s left",
+                "%s: %d of %d %s, %.2g/s%s",
                 description or self.description, self._done, self.total, self.unit, rate, left,
             )  # fmt: skip
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+        seconds = time.monotonic() - self._started
+        _record.info("%s: %d of %d %s in %.1f s", self.description, self._done, self.total, self.unit, seconds)
 
 
 def track(items: Iterable[Item], description: str, *, total: int, unit: str) -> Iterator[Item]:

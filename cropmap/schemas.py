@@ -138,6 +138,8 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     PUBLISHED = "published"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """stopped by a signal, or left behind by a process that is gone; the same command goes on with it"""
 
 
 class Verdict(StrEnum):

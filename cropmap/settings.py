@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,10 @@ QUIET: Final = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
 """Set before prefect, mlflow or matplotlib are imported: nothing reports home, nothing opens a window."""
+
+
+PRIVATE: Final = ("logs", "store", "mlflow", "prefect")
+"""folders of the home with personal data, or with what was said of them"""
 
 
 class Settings(BaseSettings):
@@ -75,9 +80,23 @@ class Settings(BaseSettings):
 
     @property
     def home_path(self) -> Path:
-        path = self.home.absolute()
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        """Where the home is, or would be: looking makes none."""
+        return self.home.absolute()
+
+    def make_home(self) -> Path:
+        """The home, made where there is none. It holds declarations: nobody else may look into what is in it.
+
+        Root lets others pass through, and no further: PostgreSQL runs as another user.
+        """
+        home = self.home_path
+        home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        for name in PRIVATE:
+            folder = home / name
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with suppress(PermissionError):  # another user's: theirs to close
+                if folder.stat().st_mode & 0o007:
+                    folder.chmod(folder.stat().st_mode & 0o770)
+        return home
 
     def open_store(self) -> Store:
         return Store(self.store.get_secret_value() or self.home_path / "store")

@@ -52,17 +52,18 @@ class Store:
                 ) from error  # fmt: skip
             self.is_local = isinstance(self._fs, fs.LocalFileSystem)
         else:
-            path = Path(self.root).absolute()
-            path.mkdir(parents=True, exist_ok=True)
+            path = Path(self.root).absolute()  # made by the first object: looking makes none
             self._fs, self._base, self.is_local = fs.LocalFileSystem(), str(path), True
 
     def location(self, name: str) -> str:
         return f"{self._base}/{name}"
 
     def local_path(self, name: str) -> Path:
-        """Path of an object in a local store; asserts that the store is a folder."""
+        """Path of an object in a local store, in a folder that exists; asserts that the store is a folder."""
         assert self.is_local, "only a local store has paths"
-        return Path(self.location(name))
+        path = Path(self.location(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def exists(self, name: str) -> bool:
         with _naming(name, "looked for"):

@@ -10,7 +10,7 @@ from prefect.artifacts import create_table_artifact
 
 from cropmap.stages import products as stage
 from flows.request import SeasonRequest
-from flows.units import runner, unit
+from flows.units import claimed, runner, unit
 
 score = unit("predict")(stage.predict)
 assess = unit("assess")(stage.assess)
@@ -21,13 +21,22 @@ publish = unit("publish")(stage.publish)
 @flow(name="predict", flow_run_name="predict {request.label}", task_runner=runner())
 def predict(request: SeasonRequest) -> dict[str, Any]:
     """Publishes nothing when a step fails; what was published before stays readable."""
+    return request.each_season(_predict)
+
+
+def _predict(request: SeasonRequest) -> dict[str, Any]:
     context = request.open()
-    run = stage.plan_run(context)
-    with stage.logged_run(context, run, clock=lambda: datetime.now(UTC)):
-        score(context, run)
-        assessed = assess(context, run)
-        areas = aggregate(context, run)
-        published = publish(context, run, published_at=datetime.now(UTC))
-    create_table_artifact(key="assessments", table=assessed, description=f"Verdicts: {request.label}")
-    create_table_artifact(key="statistics", table=areas, description=f"Largest crops: {request.label}")
+    with claimed(context, "predict"):
+        run = stage.plan_run(context)
+        with stage.logged_run(context, run, clock=lambda: datetime.now(UTC)):
+            score(context, run)
+            assessed = assess(context, run)
+            areas = aggregate(context, run)
+            published = publish(context, run, published_at=datetime.now(UTC))
+    create_table_artifact(
+        key=request.artifact_key("assessments"), table=assessed, description=f"Verdicts: {request.label}"
+    )
+    create_table_artifact(
+        key=request.artifact_key("statistics"), table=areas, description=f"Largest crops: {request.label}"
+    )
     return published

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from prefect import flow
@@ -9,8 +10,11 @@ from prefect.artifacts import create_table_artifact
 
 from cropmap.errors import PartialFailureError
 from cropmap.stages import training as stage
+from cropmap.stages.nothing_to_learn import why_no_model
 from flows.request import SeasonRequest
-from flows.units import one_line, unit
+from flows.units import claimed, one_line, unit
+
+log = logging.getLogger("cropmap.flows.retrain")
 
 train_network = unit("train", "train {architecture}")(stage.train_network)
 
@@ -21,18 +25,27 @@ def retrain(request: SeasonRequest) -> dict[str, Any]:
 
     One network after the other: each trains its folds side by side, one process per fold.
     """
+    return request.each_season(_retrain)
+
+
+def _retrain(request: SeasonRequest) -> dict[str, Any]:
     context = request.open()
     networks: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    for architecture in stage.networks_to_train(context):
-        state = train_network(context, architecture=architecture, return_state=True)
-        result = state.result(raise_on_failure=False)
-        if isinstance(result, BaseException):
-            failed[architecture] = one_line(result)
-        else:
-            networks[str(architecture)] = result
+    with claimed(context, "train"):
+        if why := why_no_model(context):
+            log.warning("%s: %s", request.label, why)
+        for architecture in stage.networks_to_train(context):
+            state = train_network(context, architecture=architecture, return_state=True)
+            result = state.result(raise_on_failure=False)
+            if isinstance(result, BaseException):
+                failed[architecture] = one_line(result)
+            else:
+                networks[str(architecture)] = result
     rows = [{"network": name, **metrics} for name, metrics in networks.items()]
-    create_table_artifact(key="accuracy", table=rows, description=f"Out-of-fold accuracy: {request.label}")
+    create_table_artifact(
+        key=request.artifact_key("accuracy"), table=rows, description=f"Out-of-fold accuracy: {request.label}"
+    )
     if failed:
         raise PartialFailureError(failed, of=len(failed) + len(networks), unit="networks")
     return networks

@@ -8,23 +8,31 @@ from typing import Any
 from prefect import flow
 
 from cropmap.stages.ingest import raise_unreadable
+from cropmap.stages.nothing_to_learn import why_no_model
 from cropmap.stages.products import give_way, logged_run, plan_run
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.request import SeasonRequest
 from flows.retrain import retrain
+from flows.units import claimed
 
 
 @flow(name="season", flow_run_name="season {request.label}")
 def season(request: SeasonRequest) -> dict[str, Any]:
     """Run again after anything, a kill -9 too: what is finished is found and not done twice."""
-    ingested = ingest(request, to_the_end=False)
-    context = request.open()
-    plan = plan_run(context, retrain=True)
-    with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
-        networks = retrain(request)
-        decided = plan_run(context)
-    give_way(context, plan, to=decided, finished_at=datetime.now(UTC))
-    published = predict(request)
+    return request.each_season(_season)
+
+
+def _season(request: SeasonRequest) -> dict[str, Any]:
+    context = request.open(observing=True)
+    with claimed(context, "season run"):
+        ingested = ingest(request, to_the_end=False)
+        plan = plan_run(context, retrain=True)
+        with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
+            networks = retrain(request)
+            decided = plan_run(context)
+        give_way(context, plan, to=decided, finished_at=datetime.now(UTC))
+        published = predict(request)
     raise_unreadable(ingested["acquisitions"])
-    return {"ingest": ingested, "networks": networks, **published}
+    why = why_no_model(context)
+    return {"ingest": ingested, "networks": networks, **published, **({"no model": why} if why else {})}

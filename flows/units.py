@@ -1,20 +1,31 @@
-"""Units of work on Prefect: submit all, keep what succeeds, name what fails."""
+"""Units of work on Prefect: submit all, keep what succeeds, name what fails. One line in the log for each."""
 
 from __future__ import annotations
 
+import errno
+import functools
+import inspect
+import logging
 import os
-from collections.abc import Callable, Mapping
-from functools import wraps
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import deployment
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from cropmap.errors import CropmapError, InputError, PartialFailureError
+from cropmap.errors import CropmapError, DatabaseUnavailableError, InputError, PartialFailureError
+from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
 from cropmap.progress import Counter
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.work import claimed as claim
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,6 +34,20 @@ RETRY_DELAYS: Final = [1.0, 5.0]
 """Seconds before the second and the third try; a database that restarts is back by then."""
 
 WORKERS: Final = os.cpu_count() or 1
+
+log = logging.getLogger("cropmap.flows")
+record = logging.getLogger(f"cropmap.flows.{FILE_ONLY}")
+
+_hopeless = threading.Event()
+"""set when what every unit needs is gone: those that wait are not tried one by one"""
+
+
+@contextmanager
+def claimed(context: SeasonContext, task: str) -> Iterator[None]:
+    """The agency is ours while the block works. A run of a schedule waits for its turn; a person is told who works."""
+    _hopeless.clear()
+    with claim(context, task, clock=lambda: datetime.now(UTC), wait=deployment.id is not None):
+        yield
 
 
 def runner() -> TaskRunner[PrefectFuture[Any]]:
@@ -35,23 +60,25 @@ def unit(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], T
     bad input does not get better by trying again."""
 
     def worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:
-        return not isinstance(state.result(raise_on_failure=False), InputError)
+        return not (_hopeless.is_set() or isinstance(state.result(raise_on_failure=False), InputError))
 
-    decorate: Callable[[Callable[P, R]], Task[P, R]] = task(
-        name=name,
-        task_run_name=run_name or name,
-        retries=len(RETRY_DELAYS),
-        retry_delay_seconds=RETRY_DELAYS,
-        retry_condition_fn=worth_a_retry,
-        cache_policy=NO_CACHE,
-    )
-    return lambda stage: decorate(_without_secrets(stage))
+    def made(function: Callable[P, R]) -> Task[P, R]:
+        return task(
+            name=name,
+            task_run_name=run_name or name,
+            retries=len(RETRY_DELAYS),
+            retry_delay_seconds=RETRY_DELAYS,
+            retry_condition_fn=worth_a_retry,
+            cache_policy=NO_CACHE,
+        )(_without_secrets(_logged(function, name, run_name or name)))
+
+    return made
 
 
 def _without_secrets(stage: Callable[P, R]) -> Callable[P, R]:
     """Prefect keeps what a unit failed of: an error of somebody else's library that holds a secret is told anew."""
 
-    @wraps(stage)
+    @functools.wraps(stage)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return stage(*args, **kwargs)
@@ -65,21 +92,79 @@ def _without_secrets(stage: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R]:
+    """A line for every try: of a stage also before the person, of its many units in the file alone."""
+
+    bound = inspect.signature(function)
+
+    @functools.wraps(function)
+    def tried(*arguments: P.args, **named: P.kwargs) -> R:
+        if _hopeless.is_set():
+            raise CropmapError("not tried: what it needs is gone")
+        given = bound.bind(*arguments, **named).arguments
+        what = f"{run_name.format_map(given)} of {_season(given.values())}"
+        record.info("%s begins", what)
+        started = time.monotonic()
+        try:
+            result = function(*arguments, **named)
+        except Exception as error:
+            record.warning("%s failed after %.1f s: %s", what, time.monotonic() - started, one_line(error))
+            raise
+        line = log if name == run_name or isinstance(result, Mapping) else record
+        line.info("%s: %s (%.1f s)", what, _shown(result), time.monotonic() - started)
+        return result
+
+    return tried
+
+
+def _season(arguments: Iterable[Any]) -> str:
+    context = next((part for part in arguments if isinstance(part, SeasonContext)), None)
+    return f"{context.agency.agency} {context.season.year}" if context else "a season"
+
+
+def _shown(result: Any) -> str:
+    """Counts and words of a result on one line; of a table how many rows."""
+    if isinstance(result, Mapping):
+        plain = {key: value for key, value in result.items() if value and isinstance(value, str | int | float)}
+        return ", ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items()) or "done"
+    return f"{len(result)} rows" if isinstance(result, list) else str(result)
+
+
 def gather(futures: Mapping[str, PrefectFuture[Any]], *, description: str, units: str) -> dict[str, Any]:
     """Results by name. Waits for every unit; raises PartialFailureError that names those that failed."""
     names = {future.task_run_id: name for name, future in futures.items()}
     results, failed = {}, {}
+    gone: CropmapError | None = None
     with Counter(description, total=len(futures), unit=units) as counter:
         for future in as_completed(list(futures.values())):
             name, result = names[future.task_run_id], future.result(raise_on_failure=False)
             if isinstance(result, BaseException):
                 failed[name] = one_line(result)
+                gone = gone or _what_is_gone(result)
+                if gone:
+                    _hopeless.set()
             else:
                 results[name] = result
             counter.add()
+    if gone:
+        raise type(gone)(
+            gone.what, where=gone.where,
+            mend=f"{len(results)} of {len(futures)} {units} are done and kept. {gone.mend}",
+        ) from gone  # fmt: skip
     if failed:
         raise PartialFailureError(failed, of=len(futures), unit=units, mend="Run the same command again")
     return results
+
+
+def _what_is_gone(error: BaseException) -> CropmapError | None:
+    """What no other unit can do without either: the database, or room on the disk."""
+    if isinstance(error, DatabaseUnavailableError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CropmapError(
+            "the disk is full", where=str(error.filename or "store"), mend="Free space, then run the same command again"
+        )
+    return None
 
 
 def one_line(error: BaseException) -> str:

@@ -69,6 +69,63 @@ def test_a_mistake_is_one_line_that_names_key_and_file(agency_file: Path, old: s
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("schedule: {timezone: Europe/Pariss}", "did you mean Europe/Paris"),
+        ("schedule: {timezone: Mars/Phobos}", "is no time zone"),
+        ("schedule: {timezone: Europe}", "is no time zone"),
+        ("schedule: {timezone: ''}", "is no time zone"),
+        ("schedule: {timezone: ../etc/passwd}", "is no time zone"),
+        ("schedule: {observe: a b c d e}", "schedule.observe"),
+        ("schedule: {observe: 30 2 31 2 *}", "that ever comes"),
+        ("schedule: {retrain: 0 0 31 4,6 *}", "that ever comes"),
+        ("schedule: {predict: '61 * * * *'}", "schedule.predict"),
+        ("schedule: {predict: '* * * *'}", "schedule.predict"),
+        ("schedule: {predict: '@daily'}", "schedule.predict"),
+        ("agency: normandie", "key 'agency' stands in line 1 and again"),
+        ("model: {epochs: 3, epochs: 5}", "key 'epochs' stands in line 6 and again"),
+        ("assessment: {groups: {a: [x], a: [y]}}", "key 'a' stands in"),
+        ("model: {folds: {by: file}}", "model.folds.file"),
+        ("x: " + 2_000 * "[", "nested too deeply"),
+    ],
+)
+def test_a_schedule_and_a_key_that_are_wrong_are_said_when_the_file_is_read(
+    agency_file: Path, added: str, said: str
+) -> None:
+    agency_file.write_text(MINIMAL + added + "\n")
+    with pytest.raises(ConfigurationError) as caught:
+        Agency.read(agency_file)
+    line = str(caught.value)
+    assert said in line
+    assert agency_file.name in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("line", ["0 6 * * *", "*/15 6-18 * * MON-FRI", "0 0 29 2 *", "0 3 L * *", "15 0 1 1 *"])
+def test_a_cron_line_that_comes_is_taken(agency_file: Path, line: str) -> None:
+    agency_file.write_text(MINIMAL + f"schedule: {{observe: '{line}', timezone: Europe/Paris}}\n")
+    assert Agency.read(agency_file).schedule.observe == line
+
+
+def test_a_window_of_another_shape_is_said_when_the_file_is_read(agency_file: Path) -> None:
+    agency_file.write_text(
+        MINIMAL.replace("catalog.json}", 'catalog.json, window: ["{year}-01-01", "{season}-12-31"]}')
+    )
+    with pytest.raises(ConfigurationError, match=r"acquisitions\.window"):
+        Agency.read(agency_file)
+
+
+def test_a_eurostat_code_that_does_not_exist_is_named(agency_file: Path, tmp_path: Path) -> None:
+    legend = "crop_code,crop_name,crop,eurostat_code,inseparable_group\n1,x,wheat,C1110,\n2,y,maize,C1509,\n"
+    (tmp_path / "mine.csv").write_text(legend)
+    agency_file.write_text(MINIMAL.replace("fr_breizhcrops13", "mine.csv"))
+    with pytest.raises(ConfigurationError, match=r"'C1509' is no crop item of Eurostat \(code 2\).*C1500"):
+        Agency.read(agency_file).read_legend()
+    (tmp_path / "mine.csv").write_text(legend.replace("C1509", "C1500"))
+    assert Agency.read(agency_file).read_legend().crops == ("maize", "wheat")
+
+
 def test_a_profile_is_overridden_by_the_keys_that_are_given(agency_file: Path, tmp_path: Path) -> None:
     agency_file.write_text(MINIMAL.replace("columns: {parcel_id: id_parcel, crop_code: code_cultu}",
                                            "profile: nl, layer: mine, columns: {area: ha}"))  # fmt: skip
@@ -107,7 +164,7 @@ def test_a_window_that_is_no_window_is_refused(agency_file: Path) -> None:
         MINIMAL.replace("catalog.json}", 'catalog.json, window: ["{season}-12-31", "{season}-01-01"]}')
     )
     with pytest.raises(ConfigurationError, match=r"acquisitions\.window"):
-        Agency.read(agency_file).season(2018)
+        Agency.read(agency_file)
 
 
 def test_the_schedule_is_no_part_of_a_results_identity(agency_file: Path) -> None:

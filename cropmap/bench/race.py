@@ -7,9 +7,7 @@ SHORT_STEPS and with its whole one, each timed to its end: nobody who trains can
 
 from __future__ import annotations
 
-import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +24,7 @@ from cropmap.model.compat import CompatConfig
 from cropmap.model.compat_samples import batches, make_samples
 from cropmap.model.evaluation import evaluate
 from cropmap.model.training import TrainingConfig, learnable, logits_of, seeded, threads, train
-from cropmap.processes import end_with_parent
+from cropmap.processes import worker_pool
 from cropmap.progress import Counter
 from cropmap.schemas import Architecture
 
@@ -50,8 +48,7 @@ def measure(
     import_peer()
     dataset = read_folder(folder)
     judged = _judged(dataset, fold)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=spawn, initializer=end_with_parent) as pool:
+    with worker_pool(2) as pool:
         peer = pool.submit(_peer, folder, fold, architecture, epochs, seed)
         short = pool.submit(_ours, folder, fold, replace(config, max_steps=SHORT_STEPS), seed)
         ours = pool.submit(_ours, folder, fold, config, seed)

@@ -1,6 +1,7 @@
 """The one program, `cropmap`: answers on stdout, progress and logs on stderr.
 
-Exit 0 done; 1 the run failed and the units are named; 2 bad input or configuration, one line, never a traceback.
+Exit 0 done; 1 the run failed and the units are named; 2 bad input or configuration, one line, never a traceback;
+130 stopped by Ctrl-C, SIGTERM or SIGHUP: the same command goes on.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from cropmap.cli import (
     statistics,
 )
 from cropmap.errors import CropmapError
+from cropmap.interruption import INTERRUPTED, SAID, hold_if_begun
 from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
 
@@ -72,14 +74,15 @@ def _program(
     pass
 
 
-INTERRUPTED: Final = 130
 USAGE_ERRORS: Final[tuple[type[Any], ...]] = (click.ClickException, typer.BadParameter.__mro__[2])
 """ClickException of click itself, and that of the copy of click which newer releases of typer carry."""
 
 
 def main() -> None:
     """Console script; turns every error into one line and an exit code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    hold_if_begun()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -92,8 +95,7 @@ def run(arguments: list[str]) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
+        result = INTERRUPTED
     except BrokenPipeError:
         return 0
     except Exception as error:  # a defect of ours: the record goes to the log file, one line to the person
@@ -104,4 +106,6 @@ def run(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    if result == INTERRUPTED:  # typer's answer to a KeyboardInterrupt; a signal is mostly caught before it is one
+        print(SAID, file=sys.stderr)
     return result if isinstance(result, int) else 0

@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from cropmap.cli.options import AsJson, Home, prepare, say
+from cropmap.interruption import hand_over
 from cropmap.masking import masked
 
 db: Final = typer.Typer(no_args_is_help=True, help="The database: where it is, its migrations.")
@@ -38,6 +39,7 @@ def psql(context: typer.Context, home: Home = None) -> None:
     program, url = client_program("psql", pg_bin=settings.pg_bin), database_url(settings)
     # the password, where there is one, must not stand among the arguments, which every user of the machine can read
     environment = os.environ | connection_environment(url)
+    hand_over()  # in psql Ctrl-C ends a question
     raise typer.Exit(subprocess.run([program, *context.args], env=environment, check=False).returncode)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.options import AsJson, Home, Verbose, prepare, say, table
+from cropmap.interruption import settle
 from cropmap.schemas import Verdict
 
 SEASON: Final = 2018
@@ -29,7 +30,7 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Simulate a season in Brittany, run all of it on the embedded database, and say where to look."""
-    settings = prepare(home, verbose=verbose)
+    settings = prepare(home, verbose=verbose, create=True)
     inputs = settings.home_path / "demo" / f"{parcels}-parcels-seed-{seed}"
     from cropmap.simulation.season import simulate_season
 
@@ -39,7 +40,10 @@ def demo(
     from cropmap.stages.truth import check_against_truth
     from flows.request import SeasonRequest
     from flows.season import season as flow
+    from flows.server import ensure_server
 
+    settle()
+    ensure_server(settings.home_path / "logs")
     agency_file = inputs / "agency.yaml"
     summary = flow(SeasonRequest(agency_file=agency_file, season=SEASON, home=settings.home_path, data=inputs))
     context = SeasonContext.open(settings, agency_file, season=SEASON, data=inputs)

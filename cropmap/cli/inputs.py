@@ -65,7 +65,7 @@ def load(
     """
     from datetime import UTC, datetime
 
-    context = open_season(agency, season=season, home=home, data=data)
+    context = open_season(agency, season=season, home=home, data=data, create=True)
     from cropmap.stages.ingest import load_declarations
 
     say(load_declarations(context, loaded_at=datetime.now(UTC), accept=accept), as_json=as_json)
@@ -122,7 +122,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take in parcel statistics that another system made; the season goes on from there without scenes."""
-    context = open_season(agency, season=season, home=home, data=data)
+    context = open_season(agency, season=season, home=home, data=data, create=True)
     from cropmap.stages.exchange import import_observations
 
     say(import_observations(context, source), as_json=as_json)

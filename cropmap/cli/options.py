@@ -51,13 +51,18 @@ CsvOption = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="write to this file instead of stdout")]
 
 
-def prepare(home: Path | None, *, verbose: bool = False) -> Settings:
-    """Settings, logging, and nothing that reports home; every command that does work begins here."""
+def prepare(home: Path | None, *, verbose: bool = False, create: bool = False) -> Settings:
+    """Settings, logging, and nothing that reports home; every command that does work begins here.
+
+    Only `create`, for commands that take something in, makes a home where there is none.
+    """
     from cropmap.logs import set_up_logging
     from cropmap.settings import Settings, keep_quiet
 
     settings = Settings.load(home=home)
     keep_quiet(settings.home_path)
+    if create:
+        settings.make_home()
     set_up_logging(settings.home_path, verbose=verbose)
     return settings
 
@@ -71,6 +76,7 @@ def open_season(
     as_of: datetime | None = None,
     model: Architecture | None = None,
     verbose: bool = False,
+    create: bool = False,
 ) -> SeasonContext:
     from cropmap.stages.context import SeasonContext
 
@@ -82,6 +88,7 @@ def open_season(
         as_of=as_of.date() if as_of else None,
         data=data,
         architecture=model,
+        create=create,
     )
 
 

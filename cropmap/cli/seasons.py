@@ -20,6 +20,7 @@ from cropmap.cli.options import (
     prepare,
     say,
 )
+from cropmap.interruption import settle
 
 season: Final = typer.Typer(no_args_is_help=True, help="A whole season: run it, look at it.")
 
@@ -36,7 +37,7 @@ def run(
     data: Data = None, home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Ingest, retrain, predict, assess, aggregate and publish. Safe to run again after anything."""
-    prepare(home, verbose=verbose)
+    _prepare_flows(home, verbose=verbose)
     from flows.season import season as flow
 
     summary = flow(_request(agency, season, as_of, model, data, home, accept))
@@ -47,11 +48,13 @@ def run(
 def status(
     agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Show what is in: declarations, acquisitions by state, models, runs, what is published."""
+    """Show what is in: declarations, acquisitions by state, models, runs, who works on it, what is published."""
+    from datetime import UTC, datetime
+
     context = open_season(agency, season=season, home=home, data=data)
     from cropmap.stages.status import season_status
 
-    say(season_status(context), as_json=as_json)
+    say(season_status(context, at=datetime.now(UTC)), as_json=as_json)
 
 
 def observe(
@@ -59,7 +62,7 @@ def observe(
     home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Take in declarations and new acquisitions: one observation file per acquisition."""
-    prepare(home, verbose=verbose)
+    _prepare_flows(home, verbose=verbose)
     from flows.ingest import ingest
 
     say(ingest(_request(agency, season, as_of, None, data, home, accept)), as_json=as_json)
@@ -70,7 +73,7 @@ def train(
     home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Train the networks on every fold, calibrate, export to ONNX, check parity, register."""
-    prepare(home, verbose=verbose)
+    _prepare_flows(home, verbose=verbose)
     from flows.retrain import retrain
 
     say(retrain(_request(agency, season, as_of, model, data, home)), as_json=as_json)
@@ -81,13 +84,18 @@ def _stage(name: str, agency: Any, season: int, as_of: Any, model: Any, data: An
 
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model)
     from cropmap.stages import products
+    from cropmap.stages.work import claimed
 
-    plan = products.plan_run(context)
-    with products.logged_run(context, plan, clock=lambda: datetime.now(UTC)):
-        if name == "publish":
-            answer = products.publish(context, plan, published_at=datetime.now(UTC))
-        else:
-            answer = {"run_id": plan.run_id, name: getattr(products, name)(context, plan)}
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    with claimed(context, name, clock=clock):
+        plan = products.plan_run(context)
+        with products.logged_run(context, plan, clock=clock):
+            if name == "publish":
+                answer = products.publish(context, plan, published_at=clock())
+            else:
+                answer = {"run_id": plan.run_id, name: getattr(products, name)(context, plan)}
     say(answer, as_json=as_json)
 
 
@@ -121,6 +129,15 @@ def publish(
 ) -> None:  # fmt: skip
     """Write the run's rows and move the published pointer, in one transaction."""
     _stage("publish", agency, season, as_of, model, data, home, as_json)
+
+
+def _prepare_flows(home: Any, *, verbose: bool) -> None:
+    """Settings and logging, and a Prefect server where there is none."""
+    settings = prepare(home, verbose=verbose, create=True)
+    from flows.server import ensure_server
+
+    settle()
+    ensure_server(settings.home_path / "logs")
 
 
 def _request(agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any, accept: str | None = None) -> Any:

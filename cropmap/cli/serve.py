@@ -1,4 +1,4 @@
-"""`cropmap serve`, `cropmap api-key`, `cropmap schedule`: what runs for others."""
+"""`cropmap serve`, `cropmap api-key`, `cropmap schedule`, `schedules`, `unschedule`: what runs for others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say, table
+from cropmap.interruption import release
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
 
@@ -15,6 +16,8 @@ keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
 def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(schedule)
+    app.command()(schedules)
+    app.command()(unschedule)
     app.add_typer(keys, name="api-key")
 
 
@@ -32,6 +35,7 @@ def serve(
 
     asked = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     serving = ServingSettings.load(database_url=ready_database(settings), store=settings.open_store().root, **asked)
+    release()  # uvicorn ends in its own way: it finishes the requests that it has
     print(f"http://{serving.host}:{serving.port}/docs says what can be asked; Ctrl-C stops", file=sys.stderr)
     server.run(create_app(serving), serving)
 
@@ -92,8 +96,40 @@ def schedule(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create or update this agency's deployments on the Prefect server of PREFECT_API_URL."""
+    """Create or update this agency's deployments on the Prefect server of PREFECT_API_URL.
+
+    They work in the home, the database and the data folder of this command: run it where the worker has the same.
+    """
     prepare(home)
     from flows.deployments import schedule as deploy
 
     say(deploy(agency.absolute(), pool=pool, data=data, home=home), as_json=as_json)
+
+
+def schedules(home: Home = None, as_json: AsJson = False) -> None:
+    """List what is scheduled on the Prefect server, and whether its agency file still is there."""
+    prepare(home)
+    from flows.deployments import scheduled
+
+    rows = scheduled()
+    if as_json:
+        say({"deployments": rows}, as_json=True)
+    else:
+        table(rows, ["deployment", "cron", "agency_file", "state"])
+
+
+def unschedule(
+    agencies: Annotated[list[str] | None, typer.Argument(metavar="[AGENCY]...", help="short names of agencies")] = None,
+    gone: Annotated[
+        bool, typer.Option("--gone", help="also all whose agency file is gone or is another agency's by now")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the deployments of agencies from the Prefect server, such as those of an agency that was renamed."""
+    if not agencies and not gone:
+        raise typer.BadParameter("name an agency, or give --gone")
+    prepare(home)
+    from flows.deployments import unschedule as remove
+
+    say(remove(agencies or [], gone=gone), as_json=as_json)

@@ -64,21 +64,57 @@ class Account:
             return bool(status.st_mode & 0o100)
         return bool(status.st_mode & (0o010 if status.st_gid == self.gid else 0o001))
 
-    def own(self, path: Path, mode: int) -> None:
-        path.chmod(mode)
-        if self.is_other:
-            os.chown(path, self.uid, self.gid)
+    def own(self, folder: Path, mode: int) -> None:
+        """Hands over a folder. Raises DatabaseUnavailableError where root would give away what a link leads to."""
+        try:
+            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if self.is_other else 0))
+        except OSError as error:
+            raise DatabaseUnavailableError(
+                "is a link, or no folder", where=str(folder), mend="Remove it; the database's folder must be a folder"
+            ) from error
+        try:
+            os.fchmod(opened, mode)
+            if self.is_other:
+                os.fchown(opened, self.uid, self.gid)
+        finally:
+            os.close(opened)
+
+    def read(self, path: Path) -> str:
+        """Text of a file in this user's folder, read as this user: a link that it put there shows it nothing that it
+        may not see. Empty where there is none."""
+        if not self.is_other:
+            return path.read_text(errors="replace") if path.is_file() else ""
+        return self.run(["/bin/sh", "-c", 'test -f "$0" && cat "$0"', path], folder=Path("/")).stdout
+
+    def write(self, path: Path, text: str, *, append: bool = False) -> None:
+        """Writes a private file in this user's folder, as this user. Raises DatabaseUnavailableError."""
+        if not self.is_other:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC), 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            return
+        script = f'umask 077; cat {">>" if append else ">"} "$0"'
+        done = self.run(["/bin/sh", "-c", script, path], folder=Path("/"), sent=text)
+        if done.returncode != 0:
+            raise DatabaseUnavailableError(f"cannot be written ({done.stdout.strip()})", where=str(path))
 
     def run(
-        self, command: Sequence[str | Path], *, folder: Path, data: Path | None = None, seconds: float = 120
+        self,
+        command: Sequence[str | Path],
+        *,
+        folder: Path,
+        data: Path | None = None,
+        seconds: float = 120,
+        sent: str = "",
     ) -> subprocess.CompletedProcess[str]:
-        """Runs one of PostgreSQL's programs to its end as this user, with none of our environment."""
+        """Runs a program, mostly PostgreSQL's, to its end as this user, with none of our environment; `sent` is its
+        standard input."""
         other: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": ()} if self.is_other else {}
         environment = {"PATH": os.defpath, "LC_ALL": "C"} | ({"PGDATA": str(data)} if data else {})
         try:
             done: subprocess.CompletedProcess[str] = subprocess.run(
                 [str(part) for part in command], cwd=folder, env=environment, timeout=seconds, text=True, check=False,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **other,
+                input=sent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **other,
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
             raise DatabaseUnavailableError(f"cannot run {command[0]} ({error})") from error

@@ -106,10 +106,10 @@ def database_errors() -> Iterator[None]:
 
 
 @database_errors()
-def connect(url: str) -> Connection:
-    """An autocommit connection; use it in a `with` block. Raises DatabaseUnavailableError."""
+def connect(url: str, **options: str) -> Connection:
+    """An autocommit connection; use it in a `with` block. `options` are libpq's. Raises DatabaseUnavailableError."""
     return psycopg.connect(
-        check_url(url), autocommit=True, **_timeout(url), application_name="cropmap", options=_OPTIONS
+        check_url(url), autocommit=True, application_name="cropmap", options=_OPTIONS, **(_timeout(url) | options)
     )
 
 

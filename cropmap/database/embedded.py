@@ -34,7 +34,7 @@ from cropmap.database.binaries import Account, find_binaries, major_version, rea
 from cropmap.database.connection import at_database, connect, database_errors, redact, sqlalchemy_url
 from cropmap.errors import DatabaseUnavailableError
 
-__all__ = ["create_database", "ensure_running", "redact", "remove", "sqlalchemy_url", "stop"]
+__all__ = ["create_database", "ensure_running", "exists", "redact", "remove", "sqlalchemy_url", "stop"]
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class _Cluster:
     def lives(self) -> bool:
         """Whether the process of postmaster.pid is this cluster's server: a number may have been given away since."""
         try:
-            pid = int((self.data / "postmaster.pid").read_text().split()[0])
+            pid = int(self.account.read(self.data / "postmaster.pid").split()[0])
             os.kill(pid, 0)
         except (OSError, ValueError, IndexError):
             return False
@@ -126,6 +126,11 @@ def ensure_running(home: Path, *, pg_bin: Path | None = None) -> str:
         if cluster.ready() != ANSWERS:
             _start(cluster)
         return create_database(url, DATABASE)
+
+
+def exists(home: Path) -> bool:
+    """Whether the home has a database, running or not."""
+    return (home / "postgres.location").is_file() or (home / "postgres" / "data").is_dir()
 
 
 def stop(home: Path) -> bool:
@@ -250,8 +255,7 @@ def _initialise(cluster: _Cluster, home: Path) -> None:
     making = cluster.folder / f"making-{uuid.uuid4().hex}"
     making.mkdir()
     cluster.account.own(making, 0o700)
-    _write_private(making / "password", password)
-    cluster.account.own(making / "password", 0o600)
+    cluster.account.write(making / "password", password)
     done = cluster.run(
         "initdb", "-D", making / "data", "-U", USER, f"--pwfile={making / 'password'}", "--data-checksums",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions",
@@ -259,8 +263,8 @@ def _initialise(cluster: _Cluster, home: Path) -> None:
     if done.returncode != 0:
         shutil.rmtree(making, ignore_errors=True)
         raise DatabaseUnavailableError(f"initdb failed ({_last_line(done.output)})", where=str(cluster.folder))
-    with (making / "data" / "postgresql.conf").open("a") as file:
-        file.write("\ninclude_if_exists = 'cropmap.conf'\n")
+    include = "\ninclude_if_exists = 'cropmap.conf'\n"
+    cluster.account.write(making / "data" / "postgresql.conf", include, append=True)
     passfile.unlink(missing_ok=True)
     _write_private(passfile, f"*:*:*:{USER}:{password}\n")
     (making / "data").rename(cluster.data)
@@ -299,7 +303,8 @@ def _start(cluster: _Cluster) -> None:
 
 
 def _check_version(cluster: _Cluster) -> None:
-    made, ours = (cluster.data / "PG_VERSION").read_text().strip(), major_version(cluster.binaries, cluster.account)
+    made = cluster.account.read(cluster.data / "PG_VERSION").strip()
+    ours = major_version(cluster.binaries, cluster.account)
     if made != ours:
         raise DatabaseUnavailableError(
             f"the data are of PostgreSQL {made}, the programs of {ours}", where=str(cluster.folder),
@@ -327,9 +332,8 @@ def _prepare_socket(cluster: _Cluster) -> None:
         raise DatabaseUnavailableError(
             "the socket's folder belongs to someone else, or others can enter it", where=str(folder), mend="Remove it"
         )
-    settings = cluster.data / "cropmap.conf"
-    settings.write_text(SETTINGS.format(socket=str(folder).replace("'", "''")))
-    cluster.account.own(settings, 0o600)
+    settings = SETTINGS.format(socket=str(folder).replace("'", "''"))
+    cluster.account.write(cluster.data / "cropmap.conf", settings)
 
 
 def _stop(cluster: _Cluster, *, mode: str = "fast") -> bool:
@@ -344,8 +348,7 @@ def _stop(cluster: _Cluster, *, mode: str = "fast") -> bool:
 
 
 def _log_tail(cluster: _Cluster) -> str:
-    path = cluster.folder / "server.log"
-    return path.read_text(errors="replace")[-2000:].strip() if path.is_file() else ""
+    return cluster.account.read(cluster.folder / "server.log")[-2000:].strip()
 
 
 def _last_line(text: str) -> str:

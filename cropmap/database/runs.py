@@ -128,11 +128,13 @@ def finish_run(
 
 @database_errors()
 def fail_run(connection: Connection, *, run_id: str, detail: str, finished_at: datetime) -> None:
-    """Notes why an attempt failed; rows that this run has published before stay published. Others read the run log:
-    neither secrets nor the folders and addresses of this installation are kept."""
+    """Notes why an attempt failed; rows that this run has published before stay published, and an interruption that
+    was noted first stays the reason. Others read the run log: neither secrets nor the folders and addresses of this
+    installation are kept."""
     connection.execute(
         "UPDATE run SET finished_at = %s, detail = %s,"
-        " status = CASE status WHEN 'published' THEN 'published' ELSE %s END WHERE run_id = %s",
+        " status = CASE status WHEN 'published' THEN 'published' ELSE %s END"
+        " WHERE run_id = %s AND status <> 'interrupted'",
         (finished_at, public(detail), RunStatus.FAILED.value, run_id),
     )
 

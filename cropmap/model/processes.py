@@ -5,11 +5,12 @@ The processes map one copy of the dataset from disk instead of each being sent i
 
 from __future__ import annotations
 
-import multiprocessing
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
 from cropmap.model.fold import train_fold
 from cropmap.model.training import TrainingConfig
-from cropmap.processes import end_with_parent
+from cropmap.processes import worker_pool
 from cropmap.progress import Counter
 from cropmap.store import Store
+
+record = logging.getLogger(f"{__name__}.record")
 
 
 @contextmanager
@@ -41,22 +44,21 @@ def train_apart(
     suspects: NDArray[np.bool_] | None, workers: int, counter: Counter,
 ) -> None:  # fmt: skip
     """One process per fold: each trains on one thread, which is faster than one fold on several threads."""
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        _on_disk(store, dataset) as folder,
-        ProcessPoolExecutor(min(workers, len(missing)), mp_context=spawn, initializer=end_with_parent) as pool,
-    ):
-        jobs = [pool.submit(_train_one, store.root, folder, k, config, seed, suspects) for k in missing]
+    with _on_disk(store, dataset) as folder, worker_pool(min(workers, len(missing))) as pool:
+        jobs = {pool.submit(_train_one, store.root, folder, k, config, seed, suspects): k for k in missing}
         for job in as_completed(jobs):
-            job.result()
+            record.info("%s: fold %d in %.1f s", counter.description, jobs[job] + 1, job.result())
             counter.add(1)
 
 
 def _train_one(
     root: str, folder: Path, fold: int, config: TrainingConfig, seed: int, suspects: NDArray[np.bool_] | None,
     device: str = "cpu",
-) -> None:  # fmt: skip
+) -> float:  # fmt: skip
+    """Trains the fold into the store; returns the seconds that it took."""
+    started = time.monotonic()
     train_fold(Store(root), open_dataset(folder), fold, config, seed=seed, suspects=suspects, device=device)
+    return time.monotonic() - started
 
 
 def train_together(

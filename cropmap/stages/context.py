@@ -11,7 +11,7 @@ from typing import Any, Final
 from cropmap.agency import Agency
 from cropmap.database import embedded, migrations
 from cropmap.database.connection import Connection, connect, sqlalchemy_url
-from cropmap.errors import MigrationError
+from cropmap.errors import ConfigurationError, MigrationError
 from cropmap.schemas import Architecture
 from cropmap.seasons import Season
 from cropmap.settings import Settings
@@ -48,13 +48,18 @@ class SeasonContext:
         as_of: date | None = None,
         data: Path | None = None,
         architecture: Architecture | None = None,
+        create: bool = False,
     ) -> SeasonContext:
-        """Reads the agency file, opens store and database. Raises ConfigurationError or DatabaseUnavailableError."""
+        """Reads the agency file, opens store and database; `create` is for what takes something in, and makes them.
+
+        Raises ConfigurationError (what is asked for is not here) or DatabaseUnavailableError.
+        """
         agency = Agency.read(agency_file, data=data or settings.data)
-        url = ready_database(settings)
+        window = agency.season(season)
+        url = ready_database(settings, create=create)
         return cls(
             agency=agency,
-            season=agency.season(season).until(as_of),
+            season=window.until(as_of),
             as_of=as_of,
             architecture=architecture or agency.model.architecture,
             store=settings.open_store(),
@@ -83,25 +88,45 @@ class SeasonContext:
         return tuple(dict.fromkeys([*self.agency.model.networks, self.architecture]))
 
 
-def database_url(settings: Settings) -> str:
-    """The server of CROPMAP_DATABASE_URL, else the embedded one, started when it is not running."""
-    return settings.database_url.get_secret_value() or embedded.ensure_running(
-        settings.home_path, pg_bin=settings.pg_bin
-    )
+def has_database(settings: Settings) -> bool:
+    """Whether there is one to ask: a server's, or the home's."""
+    return bool(settings.database_url.get_secret_value()) or embedded.exists(settings.home_path)
 
 
-def ready_database(settings: Settings) -> str:
+def database_url(settings: Settings, *, create: bool = False) -> str:
+    """The server of CROPMAP_DATABASE_URL, else the embedded one of the home, started when it is not running.
+
+    Raises ConfigurationError where the home has none, unless `create` makes it: whoever asks a question in the wrong
+    folder is told so, and leaves no empty database there.
+    """
+    if url := settings.database_url.get_secret_value():
+        return url
+    home = settings.home_path
+    if not create and not has_database(settings):
+        raise ConfigurationError(
+            "there is no database here", where=str(home),
+            mend="Name the home with --home or CROPMAP_HOME, or a server with CROPMAP_DATABASE_URL; "
+            "`cropmap declarations load` and `cropmap season run` make one",
+        )  # fmt: skip
+    if create:
+        settings.make_home()
+    return embedded.ensure_running(home, pg_bin=settings.pg_bin)
+
+
+def ready_database(settings: Settings, *, create: bool = False) -> str:
     """URL of a database with every migration applied.
 
-    An empty or embedded database is brought up to date at once. A server that others share is left as it is:
-    there MigrationError asks the owner for `cropmap db upgrade`.
+    An embedded database is brought up to date at once, an empty one of a server where `create` allows it. A server that
+    others share is left as it is: there MigrationError asks the owner for `cropmap db upgrade`.
     """
-    url = database_url(settings)
+    url = database_url(settings, create=create)
     with connect(url) as connection:
         steps = migrations.status(connection)
         pending = [step.name for step in steps if step.applied_at is None]
         if not pending:
             return url
+        if settings.database_url.get_secret_value() and len(pending) == len(steps) and not create:
+            raise MigrationError("the database holds no season", mend="Its owner runs `cropmap db upgrade`")
         if settings.database_url.get_secret_value() and len(pending) < len(steps):
             raise MigrationError(f"the database lacks {', '.join(pending)}", mend="Its owner runs `cropmap db upgrade`")
         migrations.upgrade(connection)
@@ -114,7 +139,7 @@ def migration_status(settings: Settings) -> dict[str, Any]:
 
 
 def upgrade_database(settings: Settings) -> dict[str, Any]:
-    with connect(database_url(settings)) as connection:
+    with connect(database_url(settings, create=True)) as connection:
         applied = migrations.upgrade(connection)
     return {"applied": applied or "nothing was open"}
 

@@ -13,13 +13,16 @@ from cropmap.errors import CropmapError
 from cropmap.masking import masked
 from cropmap.provenance import code_version
 from cropmap.settings import Settings
-from cropmap.stages.context import MLFLOW_DATABASE, ready_database
+from cropmap.stages.context import MLFLOW_DATABASE, has_database, ready_database
 
 PINNED: Final = {
     "torch": "2.13.0", "prefect": "3.8", "fastapi": "0.1", "sqlalchemy": "2.0", "mlflow-skinny": "3.17",
     "onnxruntime": "1.", "rasterio": "1.4", "exactextract": "0.3",
 }  # fmt: skip
 """Versions known to work together; others fail silently (see pyproject.toml)."""
+
+
+NONE_YET: Final = "none yet; the first `cropmap declarations load`, `season run` or `demo` makes it in"
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -52,6 +55,8 @@ def _packages() -> str:
 
 
 def _store(settings: Settings) -> str:
+    if not settings.store and not settings.home_path.is_dir():
+        return f"{NONE_YET} {settings.home_path / 'store'}"
     store = settings.open_store()
     store.write_bytes(".doctor", b"ok")
     store.remove(".doctor")
@@ -59,6 +64,8 @@ def _store(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
+    if not has_database(settings):
+        return f"{NONE_YET} {settings.home_path}"
     url = ready_database(settings)
     with connect(url) as connection:
         version = connection.info.server_version // 10_000
@@ -71,6 +78,8 @@ def _mlflow(settings: Settings) -> str:
     from cropmap.model.tracking import require
 
     given = settings.mlflow_tracking_uri.get_secret_value()
+    if not given and not has_database(settings):
+        return f"{NONE_YET} {settings.home_path}"
     uri = given or sqlalchemy_url(embedded.create_database(ready_database(settings), MLFLOW_DATABASE))
     require(uri)
     return f"{uri} answers"

@@ -6,11 +6,9 @@ where there are many. The files are personal data: the folder is closed to other
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,7 +30,7 @@ from cropmap.evidence.sheet import Judged, RunFacts, Sheet, Shown
 from cropmap.evidence.words import PERSONAL, SIMULATED, list_statement
 from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
-from cropmap.processes import end_with_parent
+from cropmap.processes import worker_pool
 from cropmap.progress import Counter
 from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus, QuarantineReason, Verdict
@@ -263,9 +261,7 @@ def _renderer(context: SeasonContext, pages: int) -> Iterator[Any]:
     if context.threads == 1 or pages <= FEW:
         yield lambda named, html, png: (_draw(one, html, png) for one in named)
         return
-    spawn = multiprocessing.get_context("spawn")
-    workers = min(context.threads, pages // FEW)
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:
+    with worker_pool(min(context.threads, pages // FEW)) as pool:
         yield lambda named, html, png: pool.map(partial(_draw, html=html, png=png), named, chunksize=8)
 
 

@@ -43,6 +43,7 @@ from cropmap.stages.forecast import (
 from cropmap.stages.reviews import run_statement
 from cropmap.stages.run_inputs import RunInputs, counted, planned_inputs, read_inputs
 from cropmap.stages.training import training_key
+from cropmap.stages.work import claim_of
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.coverage import partial_regions
 
@@ -94,12 +95,18 @@ def _planned(context: SeasonContext, plan: RunPlan) -> RunInputs:
 
 @contextmanager
 def logged_run(context: SeasonContext, plan: RunPlan, *, clock: Callable[[], datetime]) -> Iterator[None]:
-    """The run stands in the run log while the block works, and as failed, with the reason, when the block raises."""
+    """The run stands in the run log while the block works, and as failed, with the reason, when the block raises.
+
+    It began when this process began to work on the season, which is before its inputs, and so its id, were known.
+    """
+    claim = claim_of(context)
     with context.connect() as connection:
         runs.begin_run(
             connection, run_id=plan.run_id, **context.key, as_of=plan.as_of, code_version=code_version(),
-            started_at=clock(),
+            started_at=claim.work.since if claim else clock(),
         )  # fmt: skip
+    if claim:
+        claim.planned = True
     try:
         yield
     except Exception as error:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from cropmap.database import declarations as register
-from cropmap.database import queries
+from cropmap.database import queries, work
+from cropmap.errors import DatabaseError
+from cropmap.provenance import code_version
 from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
 from cropmap.stages.ingest import acquisition_counts
 
 
-def season_status(context: SeasonContext) -> dict[str, Any]:
-    """Counts and identifiers; reads only."""
+def season_status(context: SeasonContext, *, at: datetime | None = None) -> dict[str, Any]:
+    """Counts and identifiers, and who works on the agency. Runs that nobody works on any more are closed where `at`
+    says what time it is."""
+    agency = context.agency.agency
     with context.connect() as connection:
+        if at is not None:
+            with suppress(DatabaseError):  # a reader may look and not write: the next worker closes them
+                work.close_abandoned(connection, agency, at=at, code_version=code_version())
+        working = work.at_work(connection, agency)
         parcels = register.read_declarations(connection, **context.key)
         runs = queries.run_log(connection, **context.key)
         published = queries.published_seasons(connection, agency=context.agency.agency)
@@ -28,6 +38,7 @@ def season_status(context: SeasonContext) -> dict[str, Any]:
         "home_tiles": dict(sorted(Counter(tile or "none" for tile in parcels["home_tile"]).items())),
         "acquisitions": acquisition_counts(context),
         "models": {name: model.artifact_id if model else None for name, model in models.items()},
+        "at_work": str(working) if working else None,
         "runs": dict(Counter(str(run["status"]) for run in runs)),
         "published": next((row["run_id"] for row in published if row["season"] == context.season.year), None),
     }

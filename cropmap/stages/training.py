@@ -22,6 +22,7 @@ from cropmap.errors import ModelError, ParityError
 from cropmap.model.fitting import Fitted, evaluate_out_of_fold, fit_model
 from cropmap.model.gate import Decision, GateReason, Score, decide
 from cropmap.model.training import TrainingConfig
+from cropmap.progress import part_of_work
 from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
 from cropmap.stages.champion import (
@@ -122,13 +123,15 @@ def _trained(
 def _fit(
     context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, reviewed: ReviewedLabels
 ) -> Fitted:
+    rounds = _clean_up_rounds(context, architecture)
     try:
         left_out = left_out_of_training(context, data, architecture, reviewed)
-        return fit_model(
-            context.store, needed_dataset(data), training_config(context, architecture),
-            seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
-            suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
-        )  # fmt: skip
+        with part_of_work(_round(rounds, rounds)):
+            return fit_model(
+                context.store, needed_dataset(data), training_config(context, architecture),
+                seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
+                suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
+            )  # fmt: skip
     except Exception as error:
         _note_failure(context, architecture, key, error)
         raise
@@ -179,11 +182,13 @@ def left_out_of_training(
     left_out, row = wrong, {str(parcel): n for n, parcel in enumerate(ids)}
     at = np.array([row.get(parcel, -1) for parcel in data.parcels["parcel_id"]])
     one_network = replace(training_config(context, architecture), members=1)  # their order is what counts here
-    for _ in range(_clean_up_rounds(context, architecture)):
-        out = evaluate_out_of_fold(
-            context.store, dataset, one_network, seed=context.agency.model.seed, suspects=left_out,
-            workers=context.threads,
-        )  # fmt: skip
+    rounds = _clean_up_rounds(context, architecture)
+    for number in range(rounds):
+        with part_of_work(_round(number, rounds)):
+            out = evaluate_out_of_fold(
+                context.store, dataset, one_network, seed=context.agency.model.seed, suspects=left_out,
+                workers=context.threads,
+            )  # fmt: skip
         series = dataset.series
         found = suspects(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
@@ -203,6 +208,13 @@ def _judged_unlearnt(dataset: Dataset, left_out: NDArray[np.bool_]) -> NDArray[n
     """(N,) parcels whose fold's model is trained without any parcel of their crop: strange to it, and not wrong."""
     missing = dataset.never_learnt(left_out)
     return dataset.judged & missing[dataset.folds.fold, dataset.label]
+
+
+def _round(number: int, rounds: int) -> str:
+    """What a person is told: the first training, or which of the trainings without suspects this is."""
+    if number == 0:
+        return f"first of {rounds + 1} rounds" if rounds else ""
+    return f"clean-up {number} of {rounds}"
 
 
 def _clean_up_rounds(context: SeasonContext, architecture: Architecture) -> int:

@@ -246,3 +246,40 @@ def test_threads_that_ask_at_once_get_one_server(home: Path) -> None:
         thread.join()
     assert len(urls) == 4
     assert len(set(urls)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could be misled")
+def test_a_link_in_the_clusters_folder_leads_root_nowhere(own_home: Path, tmp_path: Path) -> None:
+    """Whoever can write there is the server's user; root neither writes nor reads for it what it may not."""
+    embedded.ensure_running(own_home)
+    embedded.stop(own_home)
+    cluster, secret = own_home / "postgres", tmp_path / "root only"
+    secret.write_text("do not touch\n")
+    secret.chmod(0o600)
+    before = secret.stat()
+    (cluster / "data" / "cropmap.conf").unlink()
+    (cluster / "data" / "cropmap.conf").symlink_to(secret)
+    with pytest.raises(DatabaseUnavailableError, match=r"cropmap\.conf"):
+        embedded.ensure_running(own_home)
+    (cluster / "data" / "cropmap.conf").unlink()
+    (cluster / "data" / "PG_VERSION").rename(cluster / "version")
+    (cluster / "data" / "PG_VERSION").symlink_to(secret)
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        embedded.ensure_running(own_home)
+    assert "do not touch" not in str(caught.value)
+    (cluster / "version").replace(cluster / "data" / "PG_VERSION")
+    after = secret.stat()
+    assert (after.st_uid, after.st_mode, secret.read_text()) == (before.st_uid, before.st_mode, "do not touch\n")
+    embedded.ensure_running(own_home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could be misled")
+def test_root_gives_away_no_folder_that_a_link_leads_to(own_home: Path, tmp_path: Path) -> None:
+    own_home.mkdir(mode=0o711)
+    target = tmp_path / "roots"
+    target.mkdir(mode=0o700)
+    (own_home / "postgres").symlink_to(target)
+    with pytest.raises(DatabaseUnavailableError, match="is a link"):
+        embedded.ensure_running(own_home)
+    assert target.stat().st_uid == 0
+    (own_home / "postgres").unlink()

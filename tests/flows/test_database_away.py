@@ -51,6 +51,8 @@ def test_a_database_that_stops_mid_run_costs_nothing_but_time(
     watch.join()
 
     assert "does not answer" in str(caught.value)
+    assert "are done and kept" in str(caught.value)
+    assert len(str(caught.value)) < 500, "one cause is said once, not once a unit"
     assert "\n" not in str(caught.value)
     kept = {p.name: p.read_bytes() for p in (own_home / "store" / "observations").rglob("*.parquet")}
     assert kept

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cropmap.errors import CatalogError, CropmapError, PartialFailureError
+from cropmap.errors import CatalogError, CropmapError, InputError, PartialFailureError
 from cropmap.observations.files import observation_name
 from cropmap.schemas import RunStatus
 from cropmap.stages import ingest as stage
@@ -16,7 +16,7 @@ from cropmap.stages.products import plan_run
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.season import season as season_flow
-from tests.flows.conftest import YEAR, Season, change_agency
+from tests.flows.conftest import LIGHT, YEAR, Season, change_agency
 
 TABLES = ("parcel", "declaration", "rejection", "acquisition", "prediction", "assessment", "statistic", "published")
 
@@ -32,6 +32,7 @@ def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(s
     assert {json.loads(row)["level"] for row in season.rows("crop_statistic")} == {0, 1, 2, 3}
 
     before = {table: season.rows(table) for table in TABLES}
+    first = json.loads(season.rows("run")[0])
     files = {
         p: p.stat().st_mtime_ns for p in (season.request.home or Path()).joinpath("store").rglob("*") if p.is_file()
     }
@@ -40,6 +41,10 @@ def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(s
     assert {p: p.stat().st_mtime_ns for p in files} == files, "a finished unit was done again"
     runs = [json.loads(row) for row in season.rows("run")]
     assert [run["status"] for run in runs] == [RunStatus.PUBLISHED]
+    # both began with their ingest, before the run's id was known
+    assert datetime.fromisoformat(first["started_at"]).timestamp() < min(files.values()) / 1e9
+    assert datetime.fromisoformat(runs[0]["started_at"]) > datetime.fromisoformat(first["started_at"])
+    assert [json.loads(row)["ended_at"] is not None for row in season.rows("work")] == [True]
 
 
 def test_a_broken_scene_is_set_aside_and_the_season_goes_on(season: Season, inputs: Path) -> None:
@@ -91,6 +96,33 @@ def test_a_catalogue_that_is_not_there_is_one_line(season: Season, inputs: Path)
     assert "\n" not in str(caught.value)
 
 
+def test_what_cannot_be_done_is_said_before_any_work(season: Season, inputs: Path) -> None:
+    mistakes = {
+        "two NUTS-3 regions": {"regions": {"nuts_version": 2024, "boundaries": "nuts.geojson", "codes": ["FRH01"]}},
+        "regions.boundaries": {"regions": {"nuts_version": 2024, "boundaries": "gone.geojson", "codes": ["FRH0"]}},
+        "model.folds.file": {"model": {**LIGHT, "folds": {"by": "file", "file": "gone.csv"}}},
+        "gone.csv": {"legend": "gone.csv"},
+    }
+    whole = (inputs / "agency.yaml").read_text()
+    for said, sections in mistakes.items():
+        change_agency(inputs, **sections)
+        with pytest.raises(InputError, match=said):
+            ingest(season.request)
+        (inputs / "agency.yaml").write_text(whole)
+    assert season.rows("parcel") == []
+    assert not (season.request.home or Path()).exists()
+
+
+def test_a_run_that_fails_before_it_is_planned_stands_in_the_run_log(season: Season, inputs: Path) -> None:
+    for file in inputs.glob("declarations*"):
+        file.unlink()
+    with pytest.raises(CropmapError):
+        season_flow(season.request)
+    run = json.loads(season.rows("run")[0])
+    assert (run["run_id"], run["status"]) == (f"simulated-bretagne-{YEAR}-unplanned", RunStatus.FAILED)
+    assert run["detail"].startswith("season run: ")
+
+
 def test_as_of_uses_only_what_was_acquired_by_then(season: Season) -> None:
     early = season.request.model_copy(update={"as_of": date(YEAR, 6, 1)})
     ingest(early)
@@ -110,6 +142,8 @@ def test_too_few_parcels_of_every_crop_end_in_register_statistics(season: Season
     change_agency(inputs, assessment={"min_class_parcels": 10_000})
     summary = season_flow(season.request)
     assert summary["networks"] == {}
+    assert "fewer than 2 crops have 10000 parcels to learn from" in summary["no model"]
+    assert "Lower assessment.min_class_parcels" in summary["no model"]
     assessed = [json.loads(row) for row in season.rows("crop_assessment")]
     assert {row["verdict"] for row in assessed} == {"not_assessable"}
     assert "CLASS_TOO_RARE" in {row["reason"] for row in assessed}

@@ -85,9 +85,8 @@ def _apply(connection: Connection, folder: Path, step: Migration) -> bool:
 
 
 def _files(folder: Path) -> dict[int, Path]:
-    paths = [path for path in sorted(folder.glob("*.sql")) if FILE_NAME.fullmatch(path.name)]
-    found = {int(path.name[:4]): path for path in paths}
-    assert len(found) == len(paths), f"two migrations have one number: {[path.name for path in paths]}"
+    found = {int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))}
+    assert list(found) == list(range(1, len(found) + 1)), f"migrations are not numbered 1, 2, 3 …: {list(found)}"
     return found
 
 

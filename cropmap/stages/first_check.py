@@ -1,0 +1,70 @@
+"""What can be said of a season before any work: everything that its agency file names is there and fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cropmap.agency import Agency
+from cropmap.database import declarations as register
+from cropmap.errors import CatalogError, ConfigurationError
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.declared import boundaries_path, read_boundaries
+from cropmap.stages.forecast import is_carried
+
+_checked: set[tuple[str, int, bool]] = set()
+
+
+def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
+    """Legend, profile, regions and folds, and where acquisitions are looked for the catalogue; once per process.
+
+    Raises the InputError of the first that is not there, or does not fit.
+    """
+    asked = (f"{agency.file}#{agency.decisions_hash()}", season, observing)
+    if asked in _checked:
+        return
+    agency.season(season)
+    agency.read_legend()
+    agency.read_profile()
+    path, section = boundaries_path(agency, season=season), agency.model.folds
+    _needed(path, "regions.boundaries")
+    if section.by == "file":
+        _needed(Path(agency.resolve(section.file or "", season=season)), "model.folds.file")
+    if section.by == "region" and len(regions := read_boundaries(agency, season=season).assignable) < 2:
+        _refuse_one_region(regions["nuts_id"].iloc[0])
+    if observing:
+        _check_catalog(agency, season)
+    _checked.add(asked)
+
+
+def check_parcels(context: SeasonContext) -> None:
+    """The declared parcels can be split into folds by region; said before the scenes are read.
+
+    Raises ConfigurationError where they all lie in one.
+    """
+    if context.agency.model.folds.by != "region":
+        return
+    with context.connect() as connection:
+        parcels = register.read_declarations(connection, **context.key)
+    found = parcels["nuts_id"].dropna().unique()
+    if len(found) == 1 and not is_carried(parcels):
+        _refuse_one_region(found[0])
+
+
+def _refuse_one_region(name: str) -> None:
+    raise ConfigurationError(
+        f"region needs parcels in two NUTS-3 regions, and all are in {name}", where="model.folds.by",
+        mend="Write by: block, which judges spatial blocks",
+    )  # fmt: skip
+
+
+def _check_catalog(agency: Agency, season: int) -> None:
+    place = agency.resolve(agency.acquisitions.catalog or "none://", season=season)
+    if "://" not in place and not Path(place).exists():
+        raise CatalogError("does not exist", where=place, mend="Check acquisitions.catalog")
+
+
+def _needed(path: Path, key: str) -> None:
+    if not path.exists():
+        raise ConfigurationError(
+            f"{path} does not exist", where=key, mend="Relative paths start at --data, else at the agency file"
+        )

@@ -1,0 +1,93 @@
+"""Ctrl-C, SIGTERM and a closed terminal, at a person's terminal and on Prefect's temporary server."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cropmap.database import embedded
+from tests.flows.conftest import YEAR
+from tests.flows.terminal import faults, on_terminal, rows, runs
+
+
+@pytest.fixture
+def homes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of homes with servers of their own; not pytest's, which the server's user cannot enter."""
+    for name in ("CROPMAP_DATABASE_URL", "CROPMAP_HOME", "CROPMAP_DATA", "CROPMAP_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("CROPMAP_THREADS", "2")
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    for home in folder.iterdir():
+        embedded.remove(home)
+    shutil.rmtree(folder)
+
+
+def _command(inputs: Path, home: Path) -> list[str]:
+    options = ["--season", str(YEAR), "--home", str(home)]
+    return [sys.executable, "-m", "cropmap", "season", "run", str(inputs / "agency.yaml"), *options]
+
+
+def _when(home: Path, words: str) -> Callable[[float], bool]:
+    """As soon as the log says so, from now on."""
+    log = home / "logs" / "cropmap.log"
+    known = len(log.read_text()) if log.is_file() else 0
+    return lambda _: log.is_file() and words in log.read_text()[known:]
+
+
+@pytest.mark.slow
+def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(inputs: Path, homes: Path) -> None:
+    home, other = homes / "disturbed", homes / "undisturbed"
+    moments: list[tuple[str, Callable[[float], bool]]] = [
+        ("Ctrl-C", lambda seconds: seconds > 2),  # imports, Prefect's server
+        ("SIGTERM", _when(home, "observe S2")),
+        ("Ctrl-C Ctrl-C", _when(home, "train lstm of simulated-bretagne 2018 begins")),
+        ("SIGHUP", _when(home, "assess of simulated-bretagne 2018 begins")),
+    ]
+    for number, (how, when) in enumerate(moments):
+        ended = on_terminal(_command(inputs, home), how=how, when=when, patience=300)
+        assert ended.disturbed, ended.said
+        if number:
+            assert faults(ended, embedded.ensure_running(home)) == [], ended.said
+            statuses = {status for _, status, _ in runs(embedded.ensure_running(home))}
+            assert statuses == {"interrupted"}
+        else:
+            assert (ended.code, ended.left) == (130, []), ended.said
+            assert ended.seconds < 10
+
+    for place in (home, other):
+        whole = on_terminal(_command(inputs, place))
+        assert whole.code == 0, whole.said
+        assert whole.left == []
+    assert rows(embedded.ensure_running(home)) == rows(embedded.ensure_running(other))
+
+
+@pytest.mark.slow
+def test_a_second_run_is_refused_at_once_and_a_killed_one_leaves_nothing(inputs: Path, homes: Path) -> None:
+    home = homes / "home"
+    said: list[str] = []
+
+    def second_then_kill(_: float) -> bool:
+        """While the first one trains, a second is tried; then the first is killed."""
+        if not trains(0.0):
+            return False
+        said.append(on_terminal(_command(inputs, home), patience=120).said)
+        return True
+
+    trains = _when(home, "train lstm of simulated-bretagne 2018 begins")
+    first = on_terminal(_command(inputs, home), how="SIGKILL", when=second_then_kill, patience=300)
+    assert first.code == -9
+    assert first.left == []
+    assert "is being worked on (season run 2018 by" in said[0].replace("\r\n", " ")
+
+    status = [sys.executable, "-m", "cropmap", "season", "status", *_command(inputs, home)[5:]]
+    answer = on_terminal(status).said
+    assert "interrupted 1" in answer, answer
+    assert "running" not in answer

@@ -1,0 +1,96 @@
+"""A signal ends the program at once, says what to do next, does what was left to do, and takes its processes along."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import pathlib, subprocess, sys, time
+from cropmap import interruption
+interruption.watch()
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+note = pathlib.Path(sys.argv[1])
+with interruption.on_interrupt(lambda name: note.write_text(name)):
+    print(child.pid, flush=True)
+    while True:
+        time.sleep(0.01)
+"""
+HANGS = PROGRAM.replace("note.write_text(name)", "(note.write_text(name), time.sleep(120))")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _interrupted(program: str, note: Path, *signals: signal.Signals) -> tuple[int, str, int]:
+    """Exit code, stderr and the process that the program had started."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(note)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        child = int(process.stdout.readline())
+        for number in signals:
+            os.kill(process.pid, number)
+        code = process.wait(timeout=60)
+        return code, process.stderr.read(), child
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_program_and_its_processes(number: signal.Signals, tmp_path: Path) -> None:
+    code, said, child = _interrupted(PROGRAM, tmp_path / "note", number)
+    assert code == 130
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "note").read_text() == number.name
+    until = time.monotonic() + 10
+    while _alive(child) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _alive(child)
+
+
+def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
+    code, said, _ = _interrupted(PROGRAM, tmp_path / "note", signal.SIGINT, signal.SIGINT, signal.SIGTERM)
+    assert code == 130
+    assert said.count("run the same command again") == 1
+
+
+def test_a_duty_that_hangs_does_not_keep_the_program(tmp_path: Path) -> None:
+    code, said, _ = _interrupted(HANGS, tmp_path / "note", signal.SIGTERM)
+    assert code == 130
+    assert "run the same command again" in said
+
+
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + PROGRAM
+    code, _, _ = _interrupted(program, tmp_path / "note", signal.SIGHUP, signal.SIGTERM)
+    assert code == 130
+    assert (tmp_path / "note").read_text() == "SIGTERM"
+
+
+def test_a_library_that_lets_signals_through_changes_nothing(tmp_path: Path) -> None:
+    # multiprocessing does so when it starts what it keeps to clean up, and Prefect listens to SIGTERM in a flow
+    through = """
+import signal
+from multiprocessing import resource_tracker
+resource_tracker.ensure_running()
+"""
+    program = PROGRAM.replace("note =", through + "note =")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        code, said, _ = _interrupted(program, tmp_path / "note", number)
+        assert (code, "Traceback" in said) == (130, False)
+    program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + PROGRAM.replace(
+        "note =", "interruption.settle()\nnote ="
+    )
+    code, _, _ = _interrupted(program, tmp_path / "note", signal.SIGTERM)
+    assert code == 130
