@@ -24,17 +24,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cropmap.masking import masked
 from cropmap.schemas import QuarantineReason
 
 
 class CropmapError(Exception):
-    """An error a person can act on: `what` went wrong, `where`, and how to `mend` it."""
+    """An error a person can act on: `what` went wrong, `where`, and how to `mend` it; no secret stands in it."""
 
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
-        self.what, self.where, self.mend = what, where, mend
-        super().__init__(what, where, mend)
+        self.what, self.where, self.mend = masked(what), masked(where), masked(mend)
+        super().__init__(self.what, self.where, self.mend)
 
     def __str__(self) -> str:
         """One line, whatever line ends the names in it hold."""
@@ -121,6 +122,6 @@ class PartialFailureError(CropmapError):
     """Some units of work failed; everything that succeeded is kept."""
 
     def __init__(self, failed: Mapping[str, str], *, of: int, unit: str, mend: str = "") -> None:
-        self.failed = dict(failed)
+        self.failed = {name: masked(why) for name, why in failed.items()}
         names = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items()))
         super().__init__(f"{len(self.failed)} of {of} {unit} failed: {names}", mend=mend)

@@ -10,12 +10,16 @@ from typing import Final
 from rich.console import Console
 from rich.logging import RichHandler
 
+from cropmap.masking import mask_logs
+
 FILE_ONLY: Final = "record"
 """Loggers of this name write tracebacks, which belong into the file and not before a person."""
 
 
 def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
-    """Messages of `cropmap` go to stderr, everything at INFO and above also to the log file (5 x 5 MB)."""
+    """Messages of `cropmap` go to stderr, everything at INFO and above also to the log file (5 x 5 MB); no secret does
+    (`masking`)."""
+    mask_logs()
     logger = logging.getLogger("cropmap")
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False

@@ -146,13 +146,15 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a declaration has its verdict. The first five are gates, in this order; the first that fires wins."""
+    """Why a declaration has its verdict. The first six are gates, in this order; the first that fires wins."""
 
     NO_GEOMETRY = "NO_GEOMETRY"
     TOO_SMALL = "TOO_SMALL"
     TOO_FEW_OBSERVATIONS = "TOO_FEW_OBSERVATIONS"
     CROP_NOT_IN_LEGEND = "CROP_NOT_IN_LEGEND"
     CLASS_TOO_RARE = "CLASS_TOO_RARE"
+    CROP_NOT_LEARNT = "CROP_NOT_LEARNT"
+    """the model that judges the parcel was trained without any parcel of the declared crop, which grows in one fold"""
     NO_RELIABLE_EVIDENCE = "NO_RELIABLE_EVIDENCE"
     """a guard refused the list, or this class's part of it"""
     DECLARED_CROP_SUPPORTED = "DECLARED_CROP_SUPPORTED"

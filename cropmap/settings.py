@@ -1,6 +1,7 @@
 """Settings of one installation, from the environment; what an agency decides stands in its agency file.
 
-Secrets (the database URL) come from the environment only and are never logged: `Settings.shown()` masks them.
+Secrets come from the environment only: an address that may hold a password is a SecretStr, and `Settings.shown()` and
+everything that is printed or logged passes `masking`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cropmap.errors import ConfigurationError
+from cropmap.masking import mask_logs, masked
 from cropmap.store import Store
 
 PREFIX: Final = "CROPMAP_"
@@ -39,7 +41,9 @@ class Settings(BaseSettings):
     home: Path = Field(
         Path(".cropmap"), description="everything local: embedded database, store, logs, Prefect's files"
     )
-    store: str = Field("", description="object store: a folder or s3://bucket/prefix; default: `store` in the home")
+    store: SecretStr = Field(
+        SecretStr(""), description="object store: a folder or s3://bucket/prefix; default: `store` in the home"
+    )
     database_url: SecretStr = Field(
         SecretStr(""), description="libpq URL of a PostgreSQL server; default: the embedded one in the home"
     )
@@ -50,8 +54,8 @@ class Settings(BaseSettings):
     )
     data: Path | None = Field(None, description="folder that relative paths of agency files start from")
     pg_bin: Path | None = Field(None, description="folder with other PostgreSQL binaries for the embedded server")
-    mlflow_tracking_uri: str = Field(
-        "",
+    mlflow_tracking_uri: SecretStr = Field(
+        SecretStr(""),
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server or database (MLFLOW_TRACKING_URI); default: a database beside ours",
     )
@@ -76,17 +80,20 @@ class Settings(BaseSettings):
         return path
 
     def open_store(self) -> Store:
-        return Store(self.store or self.home_path / "store")
+        return Store(self.store.get_secret_value() or self.home_path / "store")
 
     def shown(self) -> dict[str, str]:
+        """Each setting as a person may see it: addresses without their passwords."""
         return {
-            variable: "***" if isinstance(value, SecretStr) and value.get_secret_value() else str(value)
+            variable: masked(str(value.get_secret_value() if isinstance(value, SecretStr) else value))
             for (variable, _), (_, value) in zip(documented_settings(), self, strict=True)
         }
 
 
 def keep_quiet(home: Path) -> None:
-    """Switches off every report home, and keeps Prefect's own files in our home unless told otherwise."""
+    """Switches off every report home, masks what is logged from now on, and keeps Prefect's own files in our home
+    unless told otherwise."""
+    mask_logs()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))

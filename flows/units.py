@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
@@ -12,6 +13,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from cropmap.errors import CropmapError, InputError, PartialFailureError
+from cropmap.masking import masked
 from cropmap.progress import Counter
 
 P = ParamSpec("P")
@@ -35,7 +37,7 @@ def unit(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], T
     def worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:
         return not isinstance(state.result(raise_on_failure=False), InputError)
 
-    return task(
+    decorate: Callable[[Callable[P, R]], Task[P, R]] = task(
         name=name,
         task_run_name=run_name or name,
         retries=len(RETRY_DELAYS),
@@ -43,6 +45,24 @@ def unit(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], T
         retry_condition_fn=worth_a_retry,
         cache_policy=NO_CACHE,
     )
+    return lambda stage: decorate(_without_secrets(stage))
+
+
+def _without_secrets(stage: Callable[P, R]) -> Callable[P, R]:
+    """Prefect keeps what a unit failed of: an error of somebody else's library that holds a secret is told anew."""
+
+    @wraps(stage)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return stage(*args, **kwargs)
+        except CropmapError:
+            raise
+        except Exception as error:
+            if (said := masked(str(error))) == str(error):
+                raise
+            raise CropmapError(f"unexpected {type(error).__name__}: {said}") from None
+
+    return run
 
 
 def gather(futures: Mapping[str, PrefectFuture[Any]], *, description: str, units: str) -> dict[str, Any]:
@@ -64,5 +84,5 @@ def gather(futures: Mapping[str, PrefectFuture[Any]], *, description: str, units
 
 def one_line(error: BaseException) -> str:
     """What a unit failed of, for a list of failed units."""
-    text = " ".join(str(error).split())
+    text = masked(" ".join(str(error).split()))
     return text if isinstance(error, CropmapError) else f"{type(error).__name__}: {text}"

@@ -36,6 +36,7 @@ from cropmap.cli import (
 )
 from cropmap.errors import CropmapError
 from cropmap.logs import FILE_ONLY
+from cropmap.masking import masked
 
 
 def _print_version(asked: bool) -> None:
@@ -98,7 +99,8 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # a defect of ours: the record goes to the log file, one line to the person
         logging.getLogger(f"cropmap.{FILE_ONLY}").exception("unexpected error")
         print(
-            f"error: unexpected {type(error).__name__}: {error}. The record is in logs/cropmap.log of the home",
+            f"error: unexpected {type(error).__name__}: {masked(str(error))}. "
+            "The record is in logs/cropmap.log of the home",
             file=sys.stderr,
         )
         return 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cropmap.masking import masked_value
 from cropmap.schemas import Architecture, CsvDialect
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def open_season(
 
 
 def say(answer: Mapping[str, Any], *, as_json: bool) -> None:
-    """The answer of a command on stdout: aligned lines for a person, one JSON document for a program."""
+    """The answer of a command on stdout: aligned lines for a person, one JSON document for a program. No secret of the
+    environment is in it."""
+    answer = masked_value(answer)
     if as_json:
         print(json.dumps(_finite(answer), default=_plain, ensure_ascii=False, indent=2, allow_nan=False))
         return

@@ -6,6 +6,7 @@ room opens exactly one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,6 +16,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
+from cropmap.masking import masked
 
 Connection = psycopg.Connection[Any]
 Pool = ConnectionPool[Connection]
@@ -22,6 +24,8 @@ Pool = ConnectionPool[Connection]
 CONNECT_SECONDS: Final = 10
 GONE: Final = ("08", "57P")
 """SQLSTATE classes of a server that cannot be reached, or is going away"""
+VARIABLE: Final = "CROPMAP_DATABASE_URL"
+WRITE: Final = "Write postgresql://user@host:5432/database"
 MEND: Final = {
     "42P01": "Run `cropmap db upgrade`",
     "42703": "Run `cropmap db upgrade`",
@@ -31,23 +35,33 @@ MEND: Final = {
 
 
 def check_url(url: str) -> str:
-    """Returns the URL; raises ConfigurationError when it is no PostgreSQL URL."""
-    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+    """Returns the URL; raises ConfigurationError when it is no PostgreSQL URL, or none that can be read without doubt.
+
+    No part of it is repeated: of a malformed address nobody knows which part is the password, and libpq names the
+    parts that it cannot read.
+    """
+    if url.partition(":")[0] not in {"postgresql", "postgres"}:
+        raise ConfigurationError("not a PostgreSQL URL", where=VARIABLE, mend=WRITE)
+    authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    try:
+        urlsplit(url)
+        psycopg.conninfo.conninfo_to_dict(url)
+        ports = authority.rpartition("@")[2].rpartition("]")[2]
+        read = authority.count("@") <= 1 and "@" not in url.partition(authority)[2].partition("?")[0]
+        read = read and all(re.fullmatch(r"[^:]*(:\d*)?", one) for one in ports.split(","))
+    except (psycopg.Error, ValueError):
+        read = False
+    if not read:
         raise ConfigurationError(
-            "not a PostgreSQL URL", where="CROPMAP_DATABASE_URL", mend="Write postgresql://user@host:5432/database"
-        )
+            "not a PostgreSQL URL that can be read", where=VARIABLE,
+            mend=f"{WRITE}; in names and passwords write @ / : ? # % and blanks percent-encoded (%40 for @)",
+        )  # fmt: skip
     return url
 
 
 def redact(url: str) -> str:
-    """The URL without its password, for logs and messages."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}{':***' if ':' in user else ''}{at}{host}"
-    query = "&".join(
-        "password=***" if item.lower().startswith("password=") else item for item in parts.query.split("&") if item
-    )
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    """The URL without its password, for logs and messages, whatever is wrong with it."""
+    return masked(url)
 
 
 def connection_environment(url: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from cropmap.database.connection import Connection, database_errors
 from cropmap.errors import DatabaseError
+from cropmap.masking import public
 from cropmap.schemas import RunStatus
 
 
@@ -94,7 +95,7 @@ def begin_run(
         " WHERE (run.agency, run.season) = (excluded.agency, excluded.season)",
         {
             "run_id": run_id, "agency": agency, "season": season, "as_of": as_of,
-            "started_at": started_at, "code_version": code_version, "detail": detail,
+            "started_at": started_at, "code_version": code_version, "detail": public(detail) if detail else detail,
         },
     )  # fmt: skip
     run = read_run(connection, run_id)
@@ -119,7 +120,7 @@ def finish_run(
         " n_acquisitions = coalesce(%(n_acquisitions)s, n_acquisitions), n_parcels = coalesce(%(n_parcels)s, n_parcels)"
         " WHERE run_id = %(run_id)s",
         {
-            "run_id": run_id, "finished_at": finished_at, "detail": detail,
+            "run_id": run_id, "finished_at": finished_at, "detail": public(detail) if detail else detail,
             "n_acquisitions": n_acquisitions, "n_parcels": n_parcels,
         },
     )  # fmt: skip
@@ -127,11 +128,12 @@ def finish_run(
 
 @database_errors()
 def fail_run(connection: Connection, *, run_id: str, detail: str, finished_at: datetime) -> None:
-    """Notes why an attempt failed; rows that this run has published before stay published."""
+    """Notes why an attempt failed; rows that this run has published before stay published. Others read the run log:
+    neither secrets nor the folders and addresses of this installation are kept."""
     connection.execute(
         "UPDATE run SET finished_at = %s, detail = %s,"
         " status = CASE status WHEN 'published' THEN 'published' ELSE %s END WHERE run_id = %s",
-        (finished_at, detail, RunStatus.FAILED.value, run_id),
+        (finished_at, public(detail), RunStatus.FAILED.value, run_id),
     )
 
 

@@ -12,12 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cropmap.model.tracking import RUN_KEY, connected
+from cropmap.masking import masked
+from cropmap.model.tracking import RUN_KEY, connected  # first: it sets what mlflow reads when it is imported
+
+# isort: split
+from mlflow.entities import LifecycleStage, Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 ARTIFACT_ID: Final = "cropmap.artifact_id"
 PROMOTED: Final = "cropmap.promoted"
 REASON: Final = "cropmap.reason"
 DETAIL: Final = "cropmap.detail"
+GONE: Final = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+"""what MLflow says of what was deleted"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class ModelVersion:
 
     registered: RegisteredVersion
     run_key: str
+    """empty where neither the version nor its run says it any more"""
     created: datetime
     aliases: tuple[str, ...]
     promoted: bool | None
@@ -41,12 +50,14 @@ class ModelVersion:
     reason: str
     detail: str
     tags: Mapping[str, str]
-    """of its run: season, code, data, ..."""
+    """of its run: season, code, data, ...; none where the run is gone"""
     metrics: Mapping[str, float]
-    """of its run"""
+    """of its run; none where it is gone"""
 
 
-def register_version(tracking_uri: str, *, name: str, run_id: str, artifact_id: str) -> RegisteredVersion:
+def register_version(
+    tracking_uri: str, *, name: str, run_id: str, artifact_id: str, run_key: str = ""
+) -> RegisteredVersion:
     """The registry's version of an artifact, made if there is none, and called `challenger`."""
     with connected(tracking_uri) as client:
         known = {model.name for model in client.search_registered_models(f"name = '{name}'")}
@@ -55,24 +66,34 @@ def register_version(tracking_uri: str, *, name: str, run_id: str, artifact_id: 
         versions = client.search_model_versions(f"name = '{name}'")
         version = next((v for v in versions if v.tags.get(ARTIFACT_ID) == artifact_id), None)
         if version is None:
-            source = client.get_run(run_id).info.artifact_uri
-            version = client.create_model_version(name, source, run_id, tags={ARTIFACT_ID: artifact_id})
+            run = client.get_run(run_id)
+            key = run_key or run.data.tags.get(RUN_KEY, "")
+            version = client.create_model_version(
+                name, run.info.artifact_uri, run_id, tags={ARTIFACT_ID: artifact_id, RUN_KEY: key}
+            )
         client.set_registered_model_alias(name, "challenger", version.version)
         return RegisteredVersion(name, str(version.version), artifact_id, str(version.run_id))
 
 
 def note_decision(tracking_uri: str, version: RegisteredVersion, *, promoted: bool, reason: str, detail: str) -> None:
-    """Writes what was decided on a version, and why, on it and on its run; a later decision replaces it."""
-    said = {PROMOTED: str(promoted).lower(), REASON: reason, DETAIL: detail}
+    """Writes what was decided on a version, and why, on it and on its run; a later decision replaces it. A version or
+    run that somebody deleted is left out."""
+    said = {PROMOTED: str(promoted).lower(), REASON: str(reason), DETAIL: masked(detail)}
     with connected(tracking_uri) as client:
+        if not _is_there(client, version):
+            return
+        run = _run_of(client, version.run_id)
         for name, value in said.items():
             client.set_model_version_tag(version.name, version.version, name, value)
-            client.set_tag(version.run_id, name, value)
+            if run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE:
+                client.set_tag(version.run_id, name, value)
 
 
 def call_champion(tracking_uri: str, version: RegisteredVersion) -> None:
+    """Puts the alias on a version; on one that somebody deleted there is nothing to put it on."""
     with connected(tracking_uri) as client:
-        client.set_registered_model_alias(version.name, "champion", version.version)
+        if _is_there(client, version):
+            client.set_registered_model_alias(version.name, "champion", version.version)
 
 
 def list_versions(tracking_uri: str, *, name: str) -> tuple[ModelVersion, ...]:
@@ -84,17 +105,38 @@ def list_versions(tracking_uri: str, *, name: str) -> tuple[ModelVersion, ...]:
         return tuple(_known(client, v, aliases) for v in sorted(found, key=lambda v: int(v.version)))
 
 
-def _known(client: Any, version: Any, aliases: Mapping[str, Any]) -> ModelVersion:
-    number, run = str(version.version), client.get_run(version.run_id)
+def _known(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> ModelVersion:
+    number, run = str(version.version), _run_of(client, version.run_id)
     promoted = version.tags.get(PROMOTED)
+    tags: dict[str, str] = dict(run.data.tags) if run is not None else {}
     return ModelVersion(
         registered=RegisteredVersion(version.name, number, version.tags[ARTIFACT_ID], str(version.run_id)),
-        run_key=run.data.tags[RUN_KEY],
+        run_key=tags.get(RUN_KEY) or version.tags.get(RUN_KEY, ""),
         created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         aliases=tuple(sorted(alias for alias, of in aliases.items() if str(of) == number)),
         promoted=None if promoted is None else promoted == "true",
         reason=version.tags.get(REASON, ""),
         detail=version.tags.get(DETAIL, ""),
-        tags=dict(run.data.tags),
-        metrics=dict(run.data.metrics),
+        tags=tags,
+        metrics=dict(run.data.metrics) if run is not None else {},
     )
+
+
+def _run_of(client: MlflowClient, run_id: str) -> Run | None:
+    """None where it was deleted for good."""
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code in GONE:
+            return None
+        raise
+
+
+def _is_there(client: MlflowClient, version: RegisteredVersion) -> bool:
+    try:
+        client.get_model_version(version.name, version.version)
+    except MlflowException as error:
+        if error.error_code in GONE:
+            return False
+        raise
+    return True

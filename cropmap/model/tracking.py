@@ -1,6 +1,8 @@
 """MLflow remembers every training; any database or server by its tracking URI.
 
-A run is found again by the tag `cropmap.run_key`, so that a retry resumes what it began and leaves one run.
+A run is found again by the tag `cropmap.run_key`, so that a retry resumes what it began and leaves one run. People tidy
+MLflow up: an experiment or a run that was deleted stays so, and the next training is noted in a new
+one. A server keeps the files itself; where MLflow is a database alone they go to a folder of ours.
 """
 
 from __future__ import annotations
@@ -8,18 +10,37 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-from cropmap.errors import ModelError
+from cropmap.errors import ConfigurationError, ModelError
+from cropmap.masking import masked, masked_value
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # mlflow reads it when it is imported
+# mlflow reads them when it is imported, or with each request. Its own 7 retries of 120 s are a quarter of an hour
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "12")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
-from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    RunStatus,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils as database_utils
 from mlflow.tracking import MlflowClient
@@ -29,6 +50,41 @@ from sqlalchemy.exc import SQLAlchemyError
 RUN_KEY: Final = "cropmap.run_key"
 BATCH: Final = 900
 """metrics in one request; MLflow takes 1,000"""
+REACH_SECONDS: Final = 8.0
+"""for a server to take a connection"""
+PORTS: Final = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+MEND: Final = "Check MLFLOW_TRACKING_URI, and that MLflow runs"
+
+
+@dataclass(frozen=True)
+class TrackedData:
+    """What a model was trained on, as MLflow shows it."""
+
+    name: str
+    digest: str
+    source: str
+    """name of the object in the store"""
+
+
+def require(tracking_uri: str) -> None:
+    """Asks MLflow for something. Raises ConfigurationError within half a minute where it does not answer."""
+    with _needed(), connected(tracking_uri) as client:
+        client.search_experiments(max_results=1)
+
+
+def begin_training(
+    tracking_uri: str, *, experiment: str, run_key: str, name: str, tags: Mapping[str, str], artifact_root: str | None
+) -> str:
+    """Opens the run of a training before anything is trained, and returns its id: the run's duration is then that of
+    the training, and an MLflow that cannot be used is named before hours of work. A run of the same key that was begun
+    goes on; one that is finished stays finished. Raises ConfigurationError."""
+    with _needed(), connected(tracking_uri) as client:
+        run = _find_or_start(client, _experiment(client, experiment, tracking_uri, artifact_root), run_key, name)
+        finished = run.info.status == RunStatus.to_string(RunStatus.FINISHED)
+        if not finished:
+            client.update_run(run.info.run_id, status=RunStatus.to_string(RunStatus.RUNNING), name=name)
+            client.log_batch(run.info.run_id, tags=_tags(tags))
+        return str(run.info.run_id)
 
 
 def track_training(
@@ -42,15 +98,18 @@ def track_training(
     files: Mapping[str, bytes],
     tags: Mapping[str, str],
     artifact_root: str | None = None,
+    name: str | None = None,
+    data: TrackedData | None = None,
 ) -> str:
     """Writes one training down and returns MLflow's run id; a run of the same key that is finished stays as it is.
 
     history: per fold, rows with a `step`. files: what to keep beside the figures (pictures, manifest, ONNX).
-    artifact_root: where a new experiment keeps its files (None: MLflow's default).
-    Raises ModelError where the tracking store cannot be used.
+    artifact_root: the folder where a new experiment keeps its files where MLflow is a database alone (None: MLflow's
+    default); a server keeps them where it keeps all. Raises ModelError where the tracking store cannot be used.
     """
     with connected(tracking_uri) as client:
-        run = _find_or_start(client, _experiment(client, experiment, artifact_root), run_key)
+        experiment_id = _experiment(client, experiment, tracking_uri, artifact_root)
+        run = _find_or_start(client, experiment_id, run_key, name or run_key)
         run_id = str(run.info.run_id)
         if run.info.status == RunStatus.to_string(RunStatus.FINISHED):
             return run_id
@@ -60,14 +119,18 @@ def track_training(
         ]  # fmt: skip
         rows += [Metric(_allowed(name), value, 0, 0) for name, value in metrics.items()]
         client.log_batch(
-            run_id, params=[Param(name, str(value)) for name, value in params.items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
-        )  # fmt: skip
+            run_id, params=[Param(name, masked(str(value))) for name, value in params.items()], tags=_tags(tags)
+        )
         for start in range(0, len(rows), BATCH):
             client.log_batch(run_id, metrics=rows[start : start + BATCH])
+        if data is not None:
+            trained_on = Dataset(data.name, data.digest, "cropmap", data.source)
+            client.log_inputs(
+                run_id, datasets=[DatasetInput(trained_on, [InputTag("mlflow.data.context", "training")])]
+            )
         with tempfile.TemporaryDirectory() as folder:
-            for name, data in files.items():
-                (Path(folder) / name).write_bytes(data)
+            for file, content in files.items():
+                (Path(folder) / file).write_bytes(content)
             client.log_artifacts(run_id, folder)
         client.set_terminated(run_id)
         return run_id
@@ -78,9 +141,14 @@ def track_failure(
 ) -> None:
     """Writes down a training that gave nothing to register; the next try of the same key resumes the run."""
     with connected(tracking_uri) as client:
-        run_id = _find_or_start(client, _experiment(client, experiment, artifact_root), run_key).info.run_id
-        client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        experiment_id = _experiment(client, experiment, tracking_uri, artifact_root)
+        run_id = _find_or_start(client, experiment_id, run_key, run_key).info.run_id
+        client.log_batch(run_id, tags=_tags(tags))
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value) for name, value in masked_value(dict(tags)).items()]
 
 
 def _allowed(name: str) -> str:
@@ -88,28 +156,83 @@ def _allowed(name: str) -> str:
     return re.sub(r"[^/\w.\- ]", "_", name)
 
 
-def _experiment(client: MlflowClient, name: str, artifact_root: str | None) -> str:
-    found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name, artifact_root))
+def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_root: str | None) -> str:
+    """The experiment's id. The name of one that somebody deleted is taken until it is collected, and an earlier version
+    told servers to keep files in a folder of the worker: the next number after the name stands in for both."""
+    served, number = _is_server(tracking_uri), 1
+    while True:
+        numbered = name if number == 1 else f"{name} ({number})"
+        found = client.get_experiment_by_name(numbered)
+        if found is None:
+            location = None if served or artifact_root is None else _file_uri(artifact_root)
+            try:
+                return str(client.create_experiment(numbered, location))
+            except MlflowException:  # another process was first
+                found = client.get_experiment_by_name(numbered)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == LifecycleStage.ACTIVE and not (
+            served and _lies_with_a_client(found, artifact_root)
+        ):
+            return str(found.experiment_id)
+        number += 1
 
 
-def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str) -> Run:
+def _is_server(tracking_uri: str) -> bool:
+    return urlsplit(tracking_uri).scheme in ("http", "https")
+
+
+def _lies_with_a_client(found: Experiment, artifact_root: str | None) -> bool:
+    return (
+        artifact_root is not None and str(found.artifact_location) == f"file://{artifact_root.removeprefix('file://')}"
+    )
+
+
+def _file_uri(folder: str) -> str:
+    """A folder as an address: # ? % and blanks in its name are no part of the address's own grammar."""
+    return Path(folder.removeprefix("file://")).absolute().as_uri()
+
+
+def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str, name: str) -> Run:
     found = client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{run_key}'", max_results=1)
-    return found[0] if found else client.create_run(experiment_id, tags={RUN_KEY: run_key}, run_name=run_key)
+    return found[0] if found else client.create_run(experiment_id, tags={RUN_KEY: run_key}, run_name=name)
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
+    """What cannot be used is a matter of settings: trying again does not help."""
+    try:
+        yield
+    except ModelError as error:
+        raise ConfigurationError(error.what, where=error.where, mend=error.mend) from error
 
 
 @contextmanager
 def connected(tracking_uri: str) -> Iterator[MlflowClient]:
     """A client; what MLflow and its database raise becomes ModelError, without the password of the address."""
     try:
+        _reach(tracking_uri)
         if tracking_uri.startswith("sqlite:"):
             _make_sqlite(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise ModelError(
-            f"MLflow cannot go on ({str(error).splitlines()[0]})", where=_without_password(tracking_uri),
-            mend="Check MLFLOW_TRACKING_URI",
-        ) from error  # fmt: skip
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"MLflow cannot go on ({said})", where=masked(tracking_uri), mend=MEND) from error
+
+
+def _reach(tracking_uri: str) -> None:
+    """Raises OSError where no server takes a connection: MLflow and its database drivers would try for minutes."""
+    if "://" not in tracking_uri or tracking_uri.startswith("sqlite:"):
+        return
+    try:
+        address = urlsplit(tracking_uri)
+        port = address.port
+    except ValueError as error:
+        raise OSError(f"not an address: {error}") from error
+    kind = address.scheme.partition("+")[0]
+    if not address.hostname or kind not in PORTS or (_is_server(tracking_uri) and getproxies().keys() & {kind, "all"}):
+        return
+    socket.create_connection((address.hostname, port or PORTS[kind]), REACH_SECONDS).close()
 
 
 @cache
@@ -137,8 +260,3 @@ def _make_sqlite(tracking_uri: str) -> None:
                 mlflow_database._initialize_tables(engine)
     finally:
         engine.dispose()
-
-
-def _without_password(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -59,7 +59,7 @@ class SeasonContext:
             architecture=architecture or agency.model.architecture,
             store=settings.open_store(),
             database_url=url,
-            mlflow_uri=settings.mlflow_tracking_uri or _embedded_mlflow(url),
+            mlflow_uri=settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url),
             mlflow_artifacts=str(settings.home_path / "mlflow"),
             threads=settings.threads,
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Final
 
-from cropmap.database import migrations
-from cropmap.database.connection import at_database, connect, redact, sqlalchemy_url
+from cropmap.database import embedded, migrations
+from cropmap.database.connection import connect, sqlalchemy_url
 from cropmap.errors import CropmapError
+from cropmap.masking import masked
 from cropmap.provenance import code_version
 from cropmap.settings import Settings
 from cropmap.stages.context import MLFLOW_DATABASE, ready_database
@@ -33,7 +34,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "cropmap": code_version(),
         "python": sys.version.split()[0],
         "home": str(settings.home_path),
-        **{name: _outcome(check) for name, check in checks.items()},
+        **{name: masked(_outcome(check)) for name, check in checks.items()},
     }
 
 
@@ -62,9 +63,14 @@ def _database(settings: Settings) -> str:
     with connect(url) as connection:
         version = connection.info.server_version // 10_000
         applied = len(migrations.status(connection))
-    return f"{redact(url)} PostgreSQL {version}, {applied} migrations applied"
+    return f"{url} PostgreSQL {version}, {applied} migrations applied"
 
 
 def _mlflow(settings: Settings) -> str:
-    own = redact(sqlalchemy_url(at_database(ready_database(settings), MLFLOW_DATABASE)))
-    return settings.mlflow_tracking_uri or own
+    """Asks it for something: an address says nothing of whether anybody lives there."""
+    from cropmap.model.tracking import require
+
+    given = settings.mlflow_tracking_uri.get_secret_value()
+    uri = given or sqlalchemy_url(embedded.create_database(ready_database(settings), MLFLOW_DATABASE))
+    require(uri)
+    return f"{uri} answers"

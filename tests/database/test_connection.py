@@ -34,6 +34,7 @@ from tests.database.seasons import KEY, begin, load, predictions, publish_run
         ("postgresql://me@/crop?host=/run/x&password=s3cret", "postgresql://me@/crop?host=/run/x&password=***"),
         ("postgresql://db/crop", "postgresql://db/crop"),
     ],
+    ids=["in its place", "in the query", "none"],
 )
 def test_redacted(url: str, shown: str) -> None:
     assert redact(url) == shown
