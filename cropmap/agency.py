@@ -171,7 +171,9 @@ class DeclarationsSection(Section):
         "outline, outlines on one another) stops and writes nothing; it says what to pass to go on",
     )
     codes: str | None = Field(
-        None, description="code list with HCAT3 codes (EuroCrops' columns), from which the legends hcat3… are made"
+        None,
+        description="code list with HCAT3 codes (EuroCrops' columns), from which the legends hcat3… are made; {season} "
+        "in its name stands for the campaign year, as in `profile`, `layer` and `member`",
     )
     more_codes: dict[str, str] | None = Field(
         None,
@@ -317,8 +319,8 @@ class Agency(Section):
     declarations: DeclarationsSection
     observations: ObservationsSection = ObservationsSection()
     legend: str = Field(
-        description="built-in legend name, a CSV file, or hcat3 (hcat3_level3 … hcat3_level6): classes by HCAT level "
-        "from declarations.codes"
+        description="built-in legend name, a CSV file ({season} in its name for one a season), or hcat3 "
+        "(hcat3_level3 … hcat3_level6): classes by HCAT level from declarations.codes"
     )
     model: ModelSection = ModelSection()
     assessment: AssessmentSection = AssessmentSection()
@@ -327,6 +329,7 @@ class Agency(Section):
     schedule: ScheduleSection = ScheduleSection()
 
     _file: Path = PrivateAttr(default=Path("agency.yaml"))
+    _season: int | None = PrivateAttr(default=None)
     _data: Path | None = PrivateAttr(default=None)
 
     @classmethod
@@ -357,6 +360,13 @@ class Agency(Section):
             return reference
         return str((self._data or self._file.parent) / reference)
 
+    def of_season(self, year: int) -> Self:
+        """The same agency whose legend, code list and profile are those of a season: {season} in their names is its
+        year."""
+        bound = self.model_copy()
+        bound._season = year
+        return bound
+
     def season(self, year: int) -> Season:
         return Season.from_window(year, self.acquisitions.window)
 
@@ -368,18 +378,31 @@ class Agency(Section):
     def _legend(self) -> Legend:
         if self.legend in LEVELS:
             assert self.declarations.codes, "checked when the file was read"
-            codes = read_code_list(self._base(self.declarations.codes) / self.declarations.codes)
+            named = self._in_season(self.declarations.codes, key="declarations.codes")
+            codes = read_code_list(self._base(named) / named)
             return hcat3_legend(codes.with_more(self.read_profile().more_codes), level=LEVELS[self.legend])
-        return Legend.read(self.legend, base=self._base(self.legend))
+        named = self._in_season(self.legend, key="legend")
+        return Legend.read(named, base=self._base(named))
 
     def read_profile(self) -> Profile:
         """How the declarations file is laid out: the profile, overridden by the keys that are given."""
         section = self.declarations
-        profile = Profile.read(section.profile, base=self._base(section.profile))
+        named = self._in_season(section.profile, key="declarations.profile")
+        profile = Profile.read(named, base=self._base(named))
         given = section.model_dump(
             exclude={"path", "profile", "codes", *GUARDS}, exclude_none=True, exclude_defaults=True
         )
+        for key in {"layer", "member"} & given.keys():
+            given[key] = self._in_season(given[key], key=f"declarations.{key}")
         return profile.overridden(given)
+
+    def _in_season(self, reference: str, *, key: str) -> str:
+        """A name with its {season}. Raises ConfigurationError where it has one and no season is asked for."""
+        if "{season}" not in reference:
+            return reference
+        if self._season is None:
+            raise ConfigurationError(f"{reference!r} is another one each season", where=key, mend="Give --season")
+        return reference.replace("{season}", str(self._season))
 
     def _base(self, reference: str) -> Path:
         """The data folder where it holds the file, else the folder of the agency file."""

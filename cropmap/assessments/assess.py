@@ -84,7 +84,8 @@ def assess(
     min_class_parcels: int = MIN_CLASS_PARCELS,
 ) -> Assessed:
     """Assesses every declared parcel of `parcels` (columns parcel_id, crop_code, area_ha, pixels, has_geometry; and
-    `nuts_id`, the region that scores are adapted to, and `confirmed`, where reviews found declarations right, if any).
+    `nuts_id`, the region that scores are adapted to, `confirmed`, where reviews found declarations right, and
+    `not_learnt`, where the judging model was trained without the declared crop, if any).
 
     `mismatch` is the longest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
     declarations and are left out. The same inputs and seed give the same bits.

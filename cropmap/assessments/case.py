@@ -29,7 +29,7 @@ MIN_OBSERVATIONS: Final = 5
 MIN_CLASS_PARCELS: Final = 10
 
 
-OPTIONAL: Final[dict[str, Any]] = {"confirmed": False, "nuts_id": ""}
+OPTIONAL: Final[dict[str, Any]] = {"confirmed": False, "nuts_id": "", "not_learnt": False}
 """columns that parcels may come without"""
 
 

@@ -105,6 +105,7 @@ def _gates(
         (Reason.TOO_FEW_OBSERVATIONS, f"{one['n_observations']} clear dates", f"{min_observations}"),
         (Reason.CROP_NOT_IN_LEGEND, crop or "no class", "a class"),
         (Reason.CLASS_TOO_RARE, f"{alike} assessable parcels{known}", f"{min_class_parcels}, known to the model"),
+        (Reason.CROP_NOT_LEARNT, "none" if one["not_learnt"] else "some", "parcels of the crop in another fold"),
     )
     fired = str(gate[row]) if gate[row] != OPEN else ""
     return tuple(Gate(str(reason), value, needed, str(reason) == fired) for reason, value, needed in found)

@@ -31,7 +31,8 @@ def first_gate(
     `parcels` has `has_geometry` (bool), `pixels` (effective 10 m pixels after the inner buffer; NaN where unknown),
     `n_observations` (0 where never seen), `crop` (class of the declared code, None where the legend maps it to none).
     A class is too rare with fewer than `min_class_parcels` declared parcels that pass the gates before it, or where
-    the model does not know it (`modelled`).
+    the model does not know it (`modelled`). `not_learnt` (bool, none where the column is missing): the one model that
+    judges the parcel was trained without any parcel of its class, which says nothing for or against it.
     """
     crop = parcels["crop"]
     seen = (
@@ -47,6 +48,7 @@ def first_gate(
         Reason.TOO_FEW_OBSERVATIONS: parcels["n_observations"].to_numpy(int) < min_observations,
         Reason.CROP_NOT_IN_LEGEND: crop.isna().to_numpy(),
         Reason.CLASS_TOO_RARE: (declared < min_class_parcels) | ~crop.isin(list(modelled)).to_numpy(),
+        Reason.CROP_NOT_LEARNT: parcels.get("not_learnt", pd.Series(False, index=parcels.index)).to_numpy(bool),
     }
     reasons = np.array([str(reason) for reason in fires], dtype=object)
     first = np.select(list(fires.values()), list(range(len(reasons))), default=-1)

@@ -70,7 +70,9 @@ def list_versions(
 def promote(
     agency: AgencyFile,
     model: Network,
-    version: Annotated[int, typer.Option("--version", min=1, help="number of the version, from `models list`")],
+    version: Annotated[
+        str, typer.Option("--version", help="number of the version, or id of its artifact, from `models list`")
+    ],
     reason: Annotated[str, typer.Option("--reason", help="why; kept with the version")] = "",
     data: Data = None, home: Home = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -78,7 +80,7 @@ def promote(
     context = _open(agency, data, home)
     from cropmap.stages.models import promote_model
 
-    say(promote_model(context, model, version=str(version), reason=reason), as_json=as_json)
+    say(promote_model(context, model, version=version, reason=reason), as_json=as_json)
 
 
 @models.command("rollback")

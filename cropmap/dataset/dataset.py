@@ -46,6 +46,16 @@ class Dataset:
         """(N,) parcels with a label, a fold and at least one observation: those that accuracy is measured on."""
         return (self.label >= 0) & (self.folds.fold >= 0) & (self.series.lengths > 0)
 
+    def never_learnt(self, left_out: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """(F, K) classes that a fold's model is trained without any parcel of; `left_out` (N,) take no part."""
+        seen = self.judged if left_out is None else self.judged & ~left_out
+        learnt = [
+            np.bincount(self.label[seen & self.folds.training_mask(k)], minlength=len(self.crops))
+            for k in range(self.folds.count)
+        ]
+        never: NDArray[np.bool_] = np.stack(learnt) == 0
+        return never
+
 
 @dataclass(frozen=True)
 class Labels:

@@ -37,6 +37,8 @@ WHY: Final = {
     Reason.TOO_SMALL: "Too few satellite pixels lie inside the parcel.",
     Reason.TOO_FEW_OBSERVATIONS: "The parcel was seen clear too seldom.",
     Reason.CROP_NOT_IN_LEGEND: "The declared code has no class that a satellite could tell.",
+    Reason.CROP_NOT_LEARNT: "The model that judges this place was trained without any parcel of the declared crop, "
+    "{declared}: it grows here alone, so that nothing can be said for or against it.",
     Reason.CLASS_TOO_RARE: "Too few parcels of the declared crop were there to learn it from.",
 }
 

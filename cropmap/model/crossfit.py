@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
-from cropmap.model.fold import FoldResult, fold_name, train_fold
+from cropmap.model.fold import FoldResult, fold_name, kept_fold, train_fold
 from cropmap.model.networks import Network
 from cropmap.model.processes import train_apart, train_together
 from cropmap.model.training import TrainingConfig, choose_device, new_network
@@ -55,7 +55,8 @@ def cross_fit(
     count = dataset.folds.count
     if workers is None:
         workers = len(os.sched_getaffinity(0))
-    missing = [k for k in range(count) if not store.exists(fold_name(dataset, k, config, seed=seed, suspects=suspects))]
+    names = [fold_name(dataset, k, config, seed=seed, suspects=suspects) for k in range(count)]
+    missing = [k for k, name in enumerate(names) if kept_fold(store, name) is None]
     with Counter(f"train {config.architecture}", total=count, unit="folds") as counter:
         counter.add(count - len(missing))
         if device == "cpu" and min(workers, len(missing)) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -138,9 +139,18 @@ def fit_model(
         evaluation=out.evaluation.to_json(),
         parity=parity,
         files={name: file_digest(data) for name, data in files.items()},
-        about=dict(about),
+        about={**about, "not_learnt": json.dumps(_not_learnt(dataset, suspects), ensure_ascii=False)},
     )
     return Fitted(write_artifact(store, manifest, files), manifest, out, files)
+
+
+def _not_learnt(dataset: Dataset, suspects: NDArray[np.bool_] | None) -> dict[str, list[str]]:
+    """Fold -> the crops that its model was trained without any parcel of, where there are such."""
+    missing = dataset.never_learnt(suspects)
+    return {
+        name: [dataset.crops[c] for c in np.flatnonzero(row)]
+        for name, row in zip(dataset.folds.names, missing, strict=True) if row.any()
+    }  # fmt: skip
 
 
 def _export(dataset: Dataset, fitted: CrossFit) -> tuple[dict[str, bytes], tuple[float, ...]]:

@@ -55,10 +55,10 @@ def train_fold(
     device: str = "cpu",
     on_step: Callable[[float], None] = lambda _: None,
 ) -> FoldResult:
-    """Trains one fold's model and keeps it; reads it where it is kept already."""
+    """Trains one fold's model and keeps it; reads it where it is kept already, whole."""
     name = fold_name(dataset, fold, config, seed=seed, suspects=suspects)
-    if store.exists(name):
-        return _read(store, name)
+    if (kept := kept_fold(store, name)) is not None:
+        return kept
     learn_from = dataset.folds.training_mask(fold)
     if suspects is not None:
         learn_from = learn_from & ~suspects
@@ -93,7 +93,7 @@ class _Begun:
     name: str
 
     def read(self) -> bytes | None:
-        return self.store.read_bytes(self.name) if self.store.exists(self.name) else None
+        return self.store.recall(self.name, bytes)
 
     def write(self, state: bytes) -> None:
         self.store.write_bytes(self.name, state)
@@ -128,8 +128,13 @@ def _write(store: Store, name: str, result: FoldResult) -> None:
     store.write_bytes(name, buffer.getvalue())
 
 
-def _read(store: Store, name: str) -> FoldResult:
-    with np.load(io.BytesIO(store.read_bytes(name)), allow_pickle=False) as file:
+def kept_fold(store: Store, name: str) -> FoldResult | None:
+    """A finished fold; None where it is still to be trained, or its object is damaged, which is logged."""
+    return store.recall(name, _read)
+
+
+def _read(data: bytes) -> FoldResult:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
         facts = json.loads(str(file["facts"]))
         return FoldResult(
             fold=facts["fold"],

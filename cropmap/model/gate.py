@@ -8,17 +8,23 @@ there by the rule that predicts with it too (`honest_folds`): fold by *name*, be
 that region. Where that does not hold the champion has no honest score here, neither for the gate nor for a
 publication. What can stand between a model and a season (`obstacle`):
 
-- other bands, another legend: the agency decided something new; a person confirms it with `cropmap models promote`;
-- other folds (blocks are dealt anew from new data), later data (a season as of a day, or one of the past, must not use
-  what was acquired afterwards), an artifact that this code cannot read: the challenger is refused as champion all the
+- later data (a season as of a day, or one of the past, must not use what was acquired afterwards), other folds (blocks
+  are dealt anew from new data), an artifact that this code cannot read: the challenger is refused as champion all the
   same, but it is the only model that can judge these parcels without having seen them, so the season goes on with it
-  and says so.
+  and says so;
+- other bands, another legend (a class that the model's legend did not have is declared, or the model knows a class
+  that the season's legend has no more): the agency decided something new; a person confirms it with
+  `cropmap models promote`.
+
+Later data comes first: whoever cannot judge a season of the past anyway has no say in its legend. Between a model and
+the very data that it was made from nothing stands.
 
 What the names of folds do not cover: between seasons a holding may have taken land in another region.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,6 +122,8 @@ class Ground:
     bands: tuple[str, ...]
     legend: str
     """hash of the legend's classes"""
+    classes: tuple[str, ...]
+    """the legend's classes"""
     last_day: str
     """ISO day; a model that has seen a later acquisition knows too much"""
     folds: str
@@ -125,14 +133,31 @@ class Ground:
 
 def obstacle(manifest: Manifest, ground: Ground) -> GateReason | None:
     """What stands between a model and a season; None where it can predict there honestly."""
-    about = manifest.about
+    if manifest.dataset_hash == ground.dataset.hash:
+        return None
+    # letters sort after digits: unknown is too late
+    if manifest.about.get("last_acquisition", "unknown") > ground.last_day:
+        return GateReason.LATER_DATA
     if manifest.bands != ground.bands:
         return GateReason.OTHER_BANDS
-    if about.get("legend", ground.legend) != ground.legend:
+    if not knows_classes(manifest, declared=ground.dataset.crops, legend=ground.legend, classes=ground.classes):
         return GateReason.OTHER_LEGEND
-    if about.get("last_acquisition", "unknown") > ground.last_day:  # letters sort after digits: unknown is too late
-        return GateReason.LATER_DATA
     return GateReason.OTHER_FOLDS if honest_folds(manifest, ground) is None else None
+
+
+def knows_classes(manifest: Manifest, *, declared: Sequence[str], legend: str, classes: Sequence[str]) -> bool:
+    """Whether a model was made for the classes of a legend, as far as anybody notices: every class that it predicts is
+    one of the legend's, and every class that is declared stood in the legend that it was made with. A class that nobody
+    declares makes no other legend; one that was merely too rare to be learnt is no new decision of the agency."""
+    return set(manifest.crops) <= set(classes) and set(declared) <= _legend_of(manifest, legend, classes)
+
+
+def _legend_of(manifest: Manifest, legend: str, classes: Sequence[str]) -> set[str]:
+    """The classes of the legend that a model was made with; an older manifest has their hash alone."""
+    about = manifest.about
+    if "classes" in about:
+        return set(json.loads(about["classes"]))
+    return set(classes if about.get("legend", legend) == legend else manifest.crops)
 
 
 def honest_folds(manifest: Manifest, ground: Ground) -> NDArray[np.int16] | None:

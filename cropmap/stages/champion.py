@@ -3,32 +3,34 @@
 `models/<agency>/<network>.json` is the champion with its predecessors, oldest first;
 `models/<agency>/<network>/<training key>.json` is what the gate said of one training. The pointer is written before the
 record: whoever finds a record finds its decision carried out, and a training without one is gone through again, from
-what it has kept.
+what it has kept. A damaged record is no record. A damaged pointer names nobody: seasons go on with models of their own,
+until a person promotes one.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cropmap.errors import ArtifactError, InputError
+from cropmap.errors import ArtifactError, DamagedObjectError, InputError
 from cropmap.legends import Legend
-from cropmap.model.artifact import Manifest, read_manifest
+from cropmap.model.artifact import Manifest
 from cropmap.model.evaluation import evaluate
 from cropmap.model.gate import OUT_OF_REACH, GateReason, Ground, Rival, Score, honest_folds, obstacle
 from cropmap.predictions.predict import Artifact, load_artifact, predict
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, needed_dataset, read_folds
+from cropmap.stages.dataset import SeasonData, needed_dataset
+from cropmap.stages.dataset import folds_rule as folds_rule
 
-BY_HAND: Final = "`cropmap models list` shows the versions; `cropmap models promote` confirms one"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class TrainedModel:
     promoted: bool = True
     reason: str = GateReason.FIRST_MODEL
     detail: str = ""
+    version: str = ""
+    """its number in MLflow's registry; empty where an earlier version of this code wrote it down"""
 
 
 def model_name(context: SeasonContext, architecture: Architecture) -> str:
@@ -57,17 +61,50 @@ def metrics_of(manifest: Manifest) -> dict[str, Any]:
 
 
 def current_model(context: SeasonContext, architecture: Architecture) -> TrainedModel | None:
-    """The agency's champion."""
+    """The agency's champion. Raises ArtifactError where its pointer is damaged."""
     line = succession(context, architecture)
     return line[-1] if line else None
 
 
 def succession(context: SeasonContext, architecture: Architecture) -> tuple[TrainedModel, ...]:
-    """The champions, oldest first, the present one last."""
-    document = _read(context, _pointer(context, architecture))
-    if document is None:
+    """The champions, oldest first, the present one last. Raises ArtifactError where the pointer is damaged."""
+    name = _pointer(context, architecture)
+    if not context.store.exists(name):
         return ()
+    try:
+        return context.store.read(name, _line)
+    except DamagedObjectError as error:
+        raise ArtifactError(
+            f"the pointer to the champion {error.what}", where=name,
+            mend=f"`{_command(context, architecture)} --version N` writes it anew; "
+            f"`cropmap models list {context.agency.file}` shows the versions",
+        ) from error  # fmt: skip
+
+
+def _line(data: bytes) -> tuple[TrainedModel, ...]:
+    document = json.loads(data)
     return tuple(TrainedModel(**one) for one in [*document.pop("former", []), document])
+
+
+def standing(context: SeasonContext, architecture: Architecture) -> tuple[tuple[TrainedModel, ...], GateReason | None]:
+    """The line of champions, and UNREADABLE where the pointer is damaged."""
+    try:
+        return succession(context, architecture), None
+    except ArtifactError as error:
+        log.warning("%s", error)
+        return (), GateReason.UNREADABLE
+
+
+def present_champion(context: SeasonContext, architecture: Architecture) -> TrainedModel | None:
+    """The champion where there is a pointer that can be read."""
+    line, _ = standing(context, architecture)
+    return line[-1] if line else None
+
+
+def has_line(context: SeasonContext, architecture: Architecture) -> bool:
+    """Whether a pointer is there, readable or not."""
+    line, unreadable = standing(context, architecture)
+    return bool(line) or unreadable is not None
 
 
 def write_succession(context: SeasonContext, architecture: Architecture, line: tuple[TrainedModel, ...]) -> None:
@@ -76,16 +113,37 @@ def write_succession(context: SeasonContext, architecture: Architecture, line: t
 
 
 def make_champion(context: SeasonContext, architecture: Architecture, model: TrainedModel) -> None:
-    """Puts a model at the end of the line; one that stands there already changes nothing."""
-    line = succession(context, architecture)
+    """Puts a model at the end of the line; one that stands there already changes nothing. A damaged line begins
+    anew."""
+    line, _ = standing(context, architecture)
     if not line or line[-1].artifact_id != model.artifact_id:
         write_succession(context, architecture, (*line, model))
 
 
 def trained_model(context: SeasonContext, architecture: Architecture, key: str) -> TrainedModel | None:
-    """A training that went through the gate, by its key."""
-    document = _read(context, _record(context, architecture, key))
-    return TrainedModel(**document) if document else None
+    """A training that went through the gate, by its key; a damaged record is none."""
+    if not key:
+        return None
+    return context.store.recall(_record(context, architecture, key), lambda data: TrainedModel(**json.loads(data)))
+
+
+def record_of(context: SeasonContext, architecture: Architecture, artifact_id: str) -> TrainedModel | None:
+    """The training that gave an artifact, by what the store knows of it."""
+    for name in context.store.names(f"models/{context.agency.agency}/{architecture}"):
+        model = context.store.recall(name, lambda data: TrainedModel(**json.loads(data)))
+        if model is not None and model.artifact_id == artifact_id:
+            return model
+    return None
+
+
+def is_whole(context: SeasonContext, model: TrainedModel) -> bool:
+    """Whether the model's artifact is there with all its files, as they were written."""
+    try:
+        load_artifact(context.store, model.artifact_id)
+    except ArtifactError as error:
+        log.warning("%s", error)
+        return False
+    return True
 
 
 def write_record(context: SeasonContext, architecture: Architecture, model: TrainedModel) -> None:
@@ -97,31 +155,20 @@ def legend_key(legend: Legend) -> str:
     return value_hash(legend.crops)
 
 
-def folds_rule(context: SeasonContext) -> str:
-    """What gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data."""
-    section = context.agency.model.folds
-    if section.by == "region":
-        return f"region, NUTS {context.agency.regions.nuts_version}, {section.neighbour_distance_m:g} m"
-    if section.by == "file":
-        file = Path(context.agency.resolve(section.file or "", season=context.season.year))
-        return f"file {value_hash(read_folds(file))}"
-    return ""
-
-
 def ground_of(context: SeasonContext, data: SeasonData) -> Ground:
     return Ground(
-        bands=data.series.bands, legend=legend_key(data.legend), last_day=context.season.end.isoformat(),
-        folds=folds_rule(context), dataset=needed_dataset(data),
+        bands=data.series.bands, legend=legend_key(data.legend), classes=data.legend.crops,
+        last_day=context.season.end.isoformat(), folds=data.folds_rule, dataset=needed_dataset(data),
     )  # fmt: skip
 
 
 def rival(context: SeasonContext, data: SeasonData, architecture: Architecture) -> Rival | None:
     """The champion on this season's folds; None where the agency has none yet."""
-    champion, ground = current_model(context, architecture), ground_of(context, data)
-    if champion is None:
-        return None
+    (line, unreadable), ground = standing(context, architecture), ground_of(context, data)
+    if not line:
+        return Rival(unreadable, None) if unreadable else None
     try:
-        artifact = load_artifact(context.store, champion.artifact_id)
+        artifact = load_artifact(context.store, line[-1].artifact_id)
     except ArtifactError:
         return Rival(GateReason.UNREADABLE, None)
     found = obstacle(artifact.manifest, ground)
@@ -148,31 +195,46 @@ def score_artifact(artifact: Artifact, ground: Ground, *, threads: int) -> Score
 
 
 def predicting_model(context: SeasonContext, data: SeasonData, architecture: Architecture, *, key: str) -> TrainedModel:
-    """The champion where it can judge this season; else the season's own model (of training `key`) where nobody decided
-    on what stands between the two.
+    """Who predicts a season, the first of these that can judge it:
 
-    Raises InputError where neither may predict.
+    1. the champion;
+    2. the season's own model (of training `key`), where it was promoted in its time, or where nobody decided on what
+       stands between the champion and the season;
+    3. where the season's own model was refused, the last former champion: what was published with it then is
+       published with it again.
+
+    Raises InputError, with the command that leads out, where none of them may predict.
     """
-    champion, own = current_model(context, architecture), trained_model(context, architecture, key)
-    if champion is None:
-        raise InputError(f"no {architecture} is trained", mend="Run `cropmap train` (or `season run`) first")
-    if own is not None and own.artifact_id == champion.artifact_id:
-        return champion
-    found = _obstacle(context, champion, ground_of(context, data))
-    if found is None:
-        return champion
-    if found not in OUT_OF_REACH:
-        raise InputError(f"the champion ({architecture}, {champion.season}) does not fit: {found}", mend=BY_HAND)
-    if own is None:
+    own, ground = trained_model(context, architecture, key), ground_of(context, data)
+    line, found = standing(context, architecture)
+    if not line and found is None:
+        if own is None:
+            raise InputError(f"no {architecture} is trained", mend="Run `cropmap train` (or `season run`) first")
+        found = GateReason.UNREADABLE
+    elif line:
+        found = _obstacle(context, line[-1], ground)
+        if found is None:
+            return line[-1]
+    may = own is not None and (own.promoted or {found, own.reason} <= OUT_OF_REACH)
+    if own is not None and may and is_whole(context, own):
+        return own
+    for former in reversed(line[:-1]):
+        if own is not None and not may and _obstacle(context, former, ground) is None:
+            return former
+    champion = f"the champion ({architecture}, {line[-1].season})" if line else f"the champion ({architecture})"
+    if own is None or may:
         raise InputError(
-            f"the champion ({architecture}, {champion.season}) cannot judge this season: {found}",
-            mend="Run `cropmap train` (or `season run`) first",
+            f"{champion} cannot judge this season: {found}", mend="Run `cropmap train` (or `season run`) first"
         )
-    if not own.promoted and own.reason not in OUT_OF_REACH:
-        raise InputError(
-            f"neither the champion ({found}) nor the season's own model ({own.reason}) may predict", mend=BY_HAND
-        )
-    return own
+    version = own.version or own.artifact_id
+    raise InputError(
+        f"neither {champion}: {found}, nor the season's own model ({own.reason}) may predict",
+        mend=f"`{_command(context, architecture)} --version {version}` confirms the season's own",
+    )
+
+
+def _command(context: SeasonContext, architecture: Architecture) -> str:
+    return f"cropmap models promote {context.agency.file} --model {architecture}"
 
 
 def judging_folds(context: SeasonContext, data: SeasonData, artifact: Artifact) -> NDArray[np.int16]:
@@ -180,14 +242,17 @@ def judging_folds(context: SeasonContext, data: SeasonData, artifact: Artifact) 
     ground = ground_of(context, data)
     found, fold = obstacle(artifact.manifest, ground), honest_folds(artifact.manifest, ground)
     if found is not None or fold is None:
-        raise ArtifactError(f"does not fit this season: {found}", where=artifact.artifact_id, mend=BY_HAND)
+        raise ArtifactError(
+            f"does not fit this season: {found}", where=artifact.artifact_id, mend="Run `cropmap train` first"
+        )
     return fold
 
 
 def _obstacle(context: SeasonContext, model: TrainedModel, ground: Ground) -> GateReason | None:
     try:
-        return obstacle(read_manifest(context.store, model.artifact_id), ground)
-    except ArtifactError:
+        return obstacle(load_artifact(context.store, model.artifact_id).manifest, ground)
+    except ArtifactError as error:
+        log.warning("%s", error)
         return GateReason.UNREADABLE
 
 
@@ -197,10 +262,6 @@ def _pointer(context: SeasonContext, architecture: Architecture) -> str:
 
 def _record(context: SeasonContext, architecture: Architecture, key: str) -> str:
     return f"models/{context.agency.agency}/{architecture}/{key}.json"
-
-
-def _read(context: SeasonContext, name: str) -> dict[str, Any] | None:
-    return json.loads(context.store.read_bytes(name)) if context.store.exists(name) else None
 
 
 def _write(context: SeasonContext, name: str, document: Mapping[str, Any]) -> None:

@@ -65,6 +65,9 @@ class SeasonContext:
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),
         )
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
+
     def connect(self) -> Connection:
         """An autocommit connection, for a `with` block."""
         return connect(self.database_url)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +24,15 @@ from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
 from cropmap.observations.identity import pixel_key
-from cropmap.provenance import content_hash
+from cropmap.provenance import content_hash, value_hash
 from cropmap.schemas import BANDS, EPSG_EQUAL_AREA, AcquisitionStatus
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.pairs import read_pairs
 from cropmap.stages.parcels import observation_objects, season_parcels
 
 MIN_CLASSES: Final = 2
+DECLARATIONS: Final = "the declarations"
+OBSERVATIONS: Final = "the observations"
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,10 @@ class SeasonData:
     dataset: Dataset | None
     """None where fewer than two crops have enough parcels: then nothing is trained and nothing is assessed"""
     too_rare: dict[str, int]
-    state: str
-    """hash of the declarations, the acquisitions and the observations that went in"""
+    inputs: Mapping[str, str]
+    """hash of everything that went in, by what a person calls it"""
+    folds_rule: str
+    """what gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data"""
     last_acquisition: str
     """ISO date of the last observed acquisition"""
     n_acquisitions: int
@@ -51,6 +57,18 @@ class SeasonData:
     @cached_property
     def hash(self) -> str:
         return self.dataset.hash if self.dataset else content_hash("no dataset", self.series.hash)
+
+    @cached_property
+    def state(self) -> str:
+        """hash of all inputs"""
+        return content_hash(*(part for item in sorted(self.inputs.items()) for part in item))
+
+    @property
+    def seen_until(self) -> str:
+        """ISO date of the last clear observation of any parcel: a look that was wholly clouded teaches nothing"""
+        if not len(self.series.day_of_year):
+            return ""
+        return (self.series.day_zero + timedelta(days=int(self.series.day_of_year.max()))).isoformat()
 
 
 _lock = threading.Lock()
@@ -74,16 +92,17 @@ def season_data(context: SeasonContext) -> SeasonData:
             mend="Run `cropmap observe` first, or where there is no catalogue `cropmap observations import`",
         )
     objects = observation_objects(context, parcels, observed)
-    state = _state(
-        context,
-        parcels,
-        [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)],
-    )
+    legend, rule = context.agency.read_legend(), folds_rule(context)
+    items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
+    inputs = {
+        DECLARATIONS: _declared(parcels), OBSERVATIONS: content_hash(*items), "the legend": legend.hash,
+        "the agency file": content_hash(context.agency.decisions_hash(), str(context.season)), "the folds": rule,
+    }  # fmt: skip
     with _lock:
-        key = context.store.root, content_hash(state, *(_pixels(entry) for entry in observed))
+        key = context.store.root, content_hash(value_hash(inputs), *(_pixels(entry) for entry in observed))
         if key not in _latest:
             _latest.clear()
-            _latest[key] = _build(context, parcels, observed, [one.name for one in objects], state)
+            _latest[key] = _build(context, parcels, observed, [one.name for one in objects], legend, inputs)
         return _latest[key]
 
 
@@ -92,18 +111,26 @@ def _pixels(entry: ledger.LedgerEntry) -> str:
     return pixel_key(entry.acquisition) if entry.document else ""
 
 
-def _state(context: SeasonContext, parcels: gpd.GeoDataFrame, items: list[str]) -> str:
+def _declared(parcels: gpd.GeoDataFrame) -> str:
     rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
-    return content_hash(
-        context.agency.decisions_hash(), context.agency.read_legend().hash,
-        str(context.season), *items, *rows.agg("|".join, axis=1), *parcels.geometry.to_wkb(),
-    )  # fmt: skip
+    return content_hash(*rows.agg("|".join, axis=1), *parcels.geometry.to_wkb())
+
+
+def folds_rule(context: SeasonContext) -> str:
+    """What gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data."""
+    section = context.agency.model.folds
+    if section.by == "region":
+        return f"region, NUTS {context.agency.regions.nuts_version}, {section.neighbour_distance_m:g} m"
+    if section.by == "file":
+        file = Path(context.agency.resolve(section.file or "", season=context.season.year))
+        return f"file {value_hash(read_folds(file))}"
+    return ""
 
 
 def _build(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: list[Any], names: list[str], state: str
-) -> SeasonData:
-    legend = context.agency.read_legend()
+    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: list[Any], names: list[str], legend: Legend,
+    inputs: Mapping[str, str],
+) -> SeasonData:  # fmt: skip
     table = read_observations(context.store, names)
     pixels = (
         table.select(["parcel_id", "total_pixels"])
@@ -121,7 +148,8 @@ def _build(
     )
     dataset, too_rare = _dataset(context, parcels, series)
     return SeasonData(
-        parcels, series, legend, dataset, too_rare, content_hash(state, series.hash),
+        parcels, series, legend, dataset, too_rare,
+        {**inputs, OBSERVATIONS: content_hash(inputs[OBSERVATIONS], series.hash)}, inputs["the folds"],
         last_acquisition=max(a.sensed_at for a in observed).date().isoformat(), n_acquisitions=len(observed),
     )  # fmt: skip
 

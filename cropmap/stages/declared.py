@@ -67,7 +67,8 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
 
     Raises InputErrors for a file that cannot be used as a whole.
     """
-    path, profile = declarations_path(agency, season=season), agency.read_profile()
+    path, agency = declarations_path(agency, season=season), agency.of_season(season)
+    profile = agency.read_profile()
     with Counter("declarations", total=STEPS, unit="steps") as counter:
         counter.add(0, description=f"read {path.name}")
         read = read_declarations(path, legend=agency.read_legend(), profile=profile)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import from_file
@@ -26,10 +27,12 @@ from cropmap.model.training import TrainingConfig
 from cropmap.observations.tables import read_layout
 from cropmap.schemas import Architecture, Exclusion
 from cropmap.settings import Settings
+from cropmap.stages.champion import predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
 from cropmap.stages.pairs import read_pairs
-from cropmap.stages.training import training_config
+from cropmap.stages.reviews import reviewed_labels
+from cropmap.stages.training import left_out_of_training, training_config, training_key
 from cropmap.store import Store
 
 MIN_CLEAR_FRACTION: Final = 0.5
@@ -62,7 +65,9 @@ class Judged:
 def evaluate_season(
     context: SeasonContext, *, folds: Path | None, architecture: Architecture | None, wanted: Wanted
 ) -> dict[str, Any]:
-    """Both networks, or one, on the agency's folds or on those of a CSV file."""
+    """Both networks, or one, on the agency's folds or on those of a CSV file; each as the season trains it, without the
+    declarations that look wrong or that a review contradicts, so that its figures are those of the network that
+    predicts."""
     data = season_data(context)
     dataset = needed_dataset(data)
     if folds is not None:
@@ -72,9 +77,34 @@ def evaluate_season(
             labelled=dataset.label >= 0, holding_id=holding,
         )  # fmt: skip
         dataset = replace(dataset, folds=given)
-    judged = Judged(dataset, _excluded_declarations(context, data, dataset), _check_folds(dataset))
+        data = replace(data, dataset=dataset)
+    notes = (*_check_folds(dataset), *_predicting(context, data, on_own_folds=folds is None))
+    judged = Judged(dataset, _excluded_declarations(context, data, dataset), notes)
     configs = {a: training_config(context, a) for a in ([architecture] if architecture else context.networks)}
-    return _evaluate(context.store, judged, configs, context.agency.model.seed, context.threads, wanted)
+    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    left_out = {a: left_out_of_training(context, data, a, reviewed) for a in configs}
+    return _evaluate(context.store, judged, configs, context.agency.model.seed, context.threads, wanted, left_out)
+
+
+def _predicting(context: SeasonContext, data: SeasonData, *, on_own_folds: bool) -> tuple[str, ...]:
+    """Where the season is predicted by another network than the one that is evaluated, which."""
+    if not on_own_folds:
+        return ("the season is predicted on other folds than these",)
+    architecture = context.architecture
+    key = training_key(context, data, architecture)
+    own = trained_model(context, architecture, key)
+    if own is None:
+        return (f"the season's own {architecture} is not trained yet",)
+    try:
+        model = predicting_model(context, data, architecture, key=key)
+    except InputError as error:
+        return (f"nothing predicts the season: {error}",)
+    if model.artifact_id == own.artifact_id:
+        return ()
+    return (
+        f"the season is predicted by the {architecture} of {model.season} (artifact {model.artifact_id}), not by its "
+        f"own, which is evaluated here: {own.reason}",
+    )
 
 
 def evaluate_table(
@@ -186,9 +216,13 @@ def _evaluate(
     seed: int,
     workers: int,
     wanted: Wanted,
+    left_out: Mapping[Architecture, NDArray[np.bool_]] | None = None,
 ) -> dict[str, Any]:
-    dataset = judged.dataset
-    found = {a: evaluate_out_of_fold(store, dataset, c, seed=seed, workers=workers) for a, c in configs.items()}
+    dataset, left_out = judged.dataset, left_out or {}
+    found = {
+        a: evaluate_out_of_fold(store, dataset, c, seed=seed, suspects=left_out.get(a), workers=workers)
+        for a, c in configs.items()
+    }
     if wanted.out is not None:
         target = wanted.out.absolute()
         Store(target.parent).write_table(target.name, _probabilities(dataset, found))
@@ -197,7 +231,10 @@ def _evaluate(
         "spatial": dataset.folds.is_spatial,
         "excluded": judged.excluded,
         "notes": judged.notes,
-        "networks": {str(a): _summary(result) for a, result in found.items()},
+        "networks": {
+            str(a): {**_summary(result), "left_out_of_training": int(left_out[a].sum()) if a in left_out else 0}
+            for a, result in found.items()
+        },
     }
     return answer | (_by_date(dataset, found, wanted.plot) if wanted.by_date else {})
 

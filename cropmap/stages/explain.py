@@ -238,10 +238,14 @@ def _prediction_differences(again: Predictions, here: int, stored: Predictions, 
 def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
     """The way through gates and channel; and what differs from the run's assessment."""
     data, section = run.data, run.context.agency.assessment
-    confirmed = run.assessments.index[run.assessments["reason"] == Reason.CONFIRMED_BY_REVIEW]
+    confirmed, not_learnt = (
+        run.assessments.index[run.assessments["reason"] == one]
+        for one in (Reason.CONFIRMED_BY_REVIEW, Reason.CROP_NOT_LEARNT)
+    )
     assessed, path = explain_declaration(
         pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
-            has_geometry=True, confirmed=data.parcels["parcel_id"].isin(confirmed)
+            has_geometry=True, confirmed=data.parcels["parcel_id"].isin(confirmed),
+            not_learnt=data.parcels["parcel_id"].isin(not_learnt),
         ), run.predictions, data.legend,
         parcel_id, false_alarm_rate=section.false_alarm_rate, seed=run.context.agency.model.seed,
         min_pixels=section.min_pixels, min_observations=section.min_observations,

@@ -37,6 +37,7 @@ REJECTS: Final = "rejects.gpkg"
 
 def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
     """Writes the report into `out` and returns the counts of every check. Raises InputErrors as loading does."""
+    agency = agency.of_season(season)
     file = read_declared(agency, season=season)
     rejected = _with_geometry(file, agency)
     columns = agency.read_profile().columns

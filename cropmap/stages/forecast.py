@@ -15,12 +15,12 @@ import pandas as pd
 
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
-from cropmap.errors import InputError
-from cropmap.model.artifact import read_manifest
+from cropmap.errors import ArtifactError, InputError
+from cropmap.model.gate import knows_classes
 from cropmap.predictions.predict import load_artifact, predict
 from cropmap.predictions.predictions import Predictions
 from cropmap.schemas import ASSESSMENT_COLUMNS, CARRIED_FORWARD, REJECTION_COLUMNS, STATISTIC_COLUMNS
-from cropmap.stages.champion import TrainedModel, current_model, legend_key
+from cropmap.stages.champion import TrainedModel, legend_key, succession
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
 
@@ -64,25 +64,37 @@ def is_carried(parcels: pd.DataFrame) -> bool:
 
 
 def forecasting_model(context: SeasonContext, data: SeasonData) -> TrainedModel:
-    """The champion. Raises InputError where there is none, or it was made for other bands, classes or a later time."""
-    champion = current_model(context, context.architecture)
-    if champion is None:
+    """The champion, or where it does not fit this season the last former one that does. Raises InputError where there
+    is none, or each was made for other bands, classes or a later time."""
+    line = succession(context, context.architecture)
+    if not line:
         raise InputError(
             f"no {context.architecture} is trained: a season without declarations needs a champion",
             mend="Run an earlier season first",
         )
-    manifest = read_manifest(context.store, champion.artifact_id)
+    found = [_unfit(context, data, model) for model in line]
+    for model, unfit in zip(reversed(line), reversed(found), strict=True):
+        if not unfit:
+            return model
+    raise InputError(
+        f"the champion ({context.architecture}, {line[-1].season}) does not fit this season: {', '.join(found[-1])}",
+        mend=f"Run an earlier season first; `cropmap models list {context.agency.file}` shows the versions",
+    )
+
+
+def _unfit(context: SeasonContext, data: SeasonData, model: TrainedModel) -> list[str]:
+    """What stands between a model and a season before its declarations."""
+    try:
+        manifest = load_artifact(context.store, model.artifact_id).manifest
+    except ArtifactError as error:
+        return [str(error)]
+    legend = legend_key(data.legend)
     fits = {
         "bands": manifest.bands == data.series.bands,
-        "legend": manifest.about.get("legend") == legend_key(data.legend),
+        "legend": knows_classes(manifest, declared=(), legend=legend, classes=data.legend.crops),
         "time": manifest.about.get("last_acquisition", "unknown") < context.season.end.isoformat(),
     }
-    if unfit := [name for name, fine in fits.items() if not fine]:
-        raise InputError(
-            f"the champion ({context.architecture}, {champion.season}) does not fit this season: {', '.join(unfit)}",
-            mend="`cropmap models list` shows the versions",
-        )
-    return champion
+    return [name for name, fine in fits.items() if not fine]
 
 
 def forecast(context: SeasonContext, data: SeasonData, artifact_id: str) -> Predictions:

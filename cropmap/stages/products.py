@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from cropmap.assessments import assess as assess_declarations
 from cropmap.database import publishing, runs
+from cropmap.errors import InputError
+from cropmap.model.artifact import read_manifest
 from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version, content_hash
-from cropmap.stages.area_reviews import area_reviews
-from cropmap.stages.borders import boundaries_key, counted_parcels
+from cropmap.schemas import Reason
 from cropmap.stages.champion import judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, season_data
+from cropmap.stages.dataset import SeasonData
 from cropmap.stages.earlier_release import earlier_release
 from cropmap.stages.forecast import (
     REPORT,
@@ -38,7 +40,8 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
-from cropmap.stages.reviews import reviewed_labels, run_statement
+from cropmap.stages.reviews import run_statement
+from cropmap.stages.run_inputs import RunInputs, counted, planned_inputs, read_inputs
 from cropmap.stages.training import training_key
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.coverage import partial_regions
@@ -47,6 +50,7 @@ log = logging.getLogger(__name__)
 
 UNTRAINED: Final = "no model"
 SHOWN_ROWS: Final = 12
+NOT_LEARNT: Final = "crops_not_learnt"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class RunPlan:
     """explicit, else the day of the last observed acquisition"""
     artifact_id: str
     """of the model that predicts; empty where nothing could be trained, or is still to be"""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """hash of each part of the season that it was planned on: every step works on these, or stops"""
 
     def name(self, what: str) -> str:
         return f"runs/{self.run_id}/{what}"
@@ -67,8 +73,9 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
 
     Raises InputError where no model may predict.
     """
-    data, architecture = season_data(context), context.architecture
-    key, artifact_id = training_key(context, data, architecture), ""
+    inputs, architecture = read_inputs(context), context.architecture
+    data = inputs.data
+    key, artifact_id = training_key(context, data, architecture, reviewed=inputs.reviewed), ""
     if is_carried(data.parcels):
         model = forecasting_model(context, data)
         key, artifact_id = model.training_key, model.artifact_id
@@ -76,10 +83,13 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
         model = predicting_model(context, data, architecture, key=key)
         key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
-    reviewed = () if is_carried(data.parcels) else area_reviews(context).key
-    counted = boundaries_key(context)
-    digest = content_hash(data.state, str(as_of), architecture, key, code_version(), *reviewed, *counted, length=12)
-    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id)
+    state = (part for item in sorted(inputs.parts.items()) for part in item)
+    digest = content_hash(*state, str(as_of), architecture, key, code_version(), length=12)
+    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id, inputs.parts)
+
+
+def _planned(context: SeasonContext, plan: RunPlan) -> RunInputs:
+    return planned_inputs(context, plan.inputs, run_id=plan.run_id)
 
 
 @contextmanager
@@ -108,14 +118,16 @@ def give_way(context: SeasonContext, plan: RunPlan, *, to: RunPlan, finished_at:
     if plan.run_id != to.run_id:
         with context.connect() as connection:
             detail = f"the new model was not promoted; {to.run_id} is published with artifact {to.artifact_id}"
+            if plan.inputs != to.inputs:
+                detail = f"the season changed while its networks were trained; {to.run_id} takes its place"
             runs.fail_run(connection, run_id=plan.run_id, detail=detail, finished_at=finished_at)
 
 
 def predict(context: SeasonContext, plan: RunPlan) -> dict[str, Any]:
     """Scores every parcel by the model that never saw it. Returns counts."""
-    name = plan.name("predictions.parquet")
-    if not context.store.exists(name):
-        _predictions(context, plan, season_data(context)).write(context.store, name)
+    name, data = plan.name("predictions.parquet"), _planned(context, plan).data
+    if not _is_kept(context, name):
+        _predictions(context, plan, data).write(context.store, name)
     predictions = Predictions.read(context.store, name)
     return {"parcels": len(predictions), "scored": int(np.isfinite(predictions.logits).all(axis=1).sum())}
 
@@ -138,49 +150,79 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
 
 def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
     """Assesses every declaration; a forecast has none. Returns the number of declarations by verdict and reason."""
-    data, section = season_data(context), context.agency.assessment
+    inputs, section = _planned(context, plan), context.agency.assessment
+    data = inputs.data
     if is_carried(data.parcels):
         _write(context, plan, "assessments", no_assessments(), REPORT)
         return []
-    if not context.store.exists(plan.name("assessments.json")):
+    if not _is_kept(context, plan.name("assessments.json"), plan.name("assessments.parquet")):
+        predictions = _kept_predictions(context, plan)
         assessed = assess_declarations(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
                 has_geometry=True,
-                confirmed=data.parcels["parcel_id"].isin(reviewed_labels(context, data.parcels, data.legend).right),
+                confirmed=data.parcels["parcel_id"].isin(inputs.reviewed.right),
+                not_learnt=_not_learnt(context, plan, data, predictions),
             ),
-            Predictions.read(context.store, plan.name("predictions.parquet")),
+            predictions,
             data.legend, false_alarm_rate=section.false_alarm_rate, seed=context.agency.model.seed,
             min_pixels=section.min_pixels, min_observations=section.min_observations,
             min_class_parcels=section.min_class_parcels,
         )  # fmt: skip
-        _write(context, plan, "assessments", assessed.table, assessed.report)
+        _write(context, plan, "assessments", assessed.table, {**assessed.report, NOT_LEARNT: _counted(assessed.table)})
     table = context.store.read_table(plan.name("assessments.parquet"), columns=["verdict", "reason"]).to_pandas()
     counts = table.value_counts().reset_index(name="declarations")
     return [{str(key): value for key, value in row.items()} for row in counts.to_dict("records")]
 
 
+def _not_learnt(context: SeasonContext, plan: RunPlan, data: SeasonData, predictions: Predictions) -> NDArray[np.bool_]:
+    """(N,) parcels that are scored by one fold's model which was trained without any parcel of the declared crop, or of
+    a crop that is never held against it."""
+    if not plan.artifact_id:
+        return np.zeros(len(data.parcels), bool)
+    manifest, group = read_manifest(context.store, plan.artifact_id), data.legend.group_of
+    unknown: dict[str, set[str]] = {}
+    for k in range(len(manifest.fold_names)):
+        missing = manifest.not_learnt(k)
+        unknown[f"fold {k}"] = {group(c) for c in missing} - {group(c) for c in set(manifest.crops) - missing}
+    judge = dict(zip(predictions.parcel_ids.tolist(), predictions.scored_by, strict=True))
+    declared = zip(data.parcels["parcel_id"], data.parcels["crop"], strict=True)
+    return np.array([c is not None and group(c) in unknown.get(judge.get(p, ""), ()) for p, c in declared], bool)
+
+
+def _counted(assessed: pd.DataFrame) -> dict[str, int]:
+    """Declarations by crop that no model which judges them was trained on; said in the log too."""
+    rows = assessed[assessed["reason"] == str(Reason.CROP_NOT_LEARNT)]
+    counts = {str(crop): int(n) for crop, n in rows["declared_crop"].value_counts().sort_index().items()}
+    for crop, n in counts.items():
+        log.warning(
+            "%d declarations of %s are not assessed: it grows in one fold alone, so that the model which judges them "
+            "never saw it; other folds (model.folds) divide it", n, crop,
+        )  # fmt: skip
+    return counts
+
+
 def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
     """Estimates crop areas per region; a forecast has none. Returns the largest rows."""
-    data, section = season_data(context), context.agency.statistics
+    inputs, section = _planned(context, plan), context.agency.statistics
+    data = inputs.data
     if is_carried(data.parcels):
         _write(context, plan, "statistics", no_statistics(), REPORT)
         return []
-    if not context.store.exists(plan.name("statistics.json")):
-        reviewed = area_reviews(context)
+    if not _is_kept(context, plan.name("statistics.json"), plan.name("statistics.parquet")):
         estimated = estimate_areas(
-            counted_parcels(context, data.parcels),
-            Predictions.read(context.store, plan.name("predictions.parquet")),
+            counted(context, inputs, run_id=plan.run_id),
+            _kept_predictions(context, plan),
             data.legend, min_holdings=section.min_holdings, min_holdings_nuts3=section.min_holdings_nuts3,
             dominance=section.dominance, p_percent=section.p_percent, confidentiality=section.confidentiality,
             earlier=earlier_release(context, plan.run_id),
-            reviews=reviewed.table,
+            reviews=inputs.areas.table,
         )  # fmt: skip
         regions = context.agency.regions
         partial = partial_regions(
             estimated.table["nuts_id"], codes=regions.codes, complete=regions.complete,
             nuts_version=regions.nuts_version,
         )  # fmt: skip
-        report = estimated.report | {"review_sample": reviewed.report, "partial_regions": list(partial)}
+        report = estimated.report | {"review_sample": inputs.areas.report, "partial_regions": list(partial)}
         _write(context, plan, "statistics", estimated.table, report)
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
     shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]
@@ -190,8 +232,10 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
 
 def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) -> dict[str, Any]:
     """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing."""
-    data, store = season_data(context), context.store
-    predictions = Predictions.read(store, plan.name("predictions.parquet"))
+    data, store = _planned(context, plan).data, context.store
+    predictions = _kept_predictions(context, plan)
+    for what in ("assessments", "statistics"):
+        _require_written(context, plan, f"{what}.json")
     report = {what: json.loads(store.read_bytes(plan.name(f"{what}.json"))) for what in ("assessments", "statistics")}
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
     tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
@@ -209,9 +253,29 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
         "verdicts": report["assessments"]["verdicts"],
         "reliability": report["assessments"]["reliability"],
         "estimated_false_alarms": report["assessments"]["estimated_rate"],
+        **({NOT_LEARNT: missing} if (missing := report["assessments"].get(NOT_LEARNT)) else {}),
         "certification": run_statement(context, plan.run_id),
         "statistics": len(tables["statistics"]),
     }
+
+
+def _is_kept(context: SeasonContext, *names: str) -> bool:
+    """Whether a step's objects are there as they were written; a damaged one is made again."""
+    return all(context.store.recall(name, lambda _: True) for name in names)
+
+
+def _kept_predictions(context: SeasonContext, plan: RunPlan) -> Predictions:
+    _require_written(context, plan, "predictions.parquet")
+    return Predictions.read(context.store, plan.name("predictions.parquet"))
+
+
+def _require_written(context: SeasonContext, plan: RunPlan, what: str) -> None:
+    """The steps are commands of their own too, and what the season was may have changed between two of them."""
+    if not context.store.exists(plan.name(what)):
+        raise InputError(
+            f"run {plan.run_id}, which is the season as it stands now, has no {what.partition('.')[0]} yet",
+            mend="Run `cropmap predict`, `assess`, `aggregate` and `publish` in this order, or `cropmap season run`",
+        )
 
 
 def _write(context: SeasonContext, plan: RunPlan, what: str, table: pd.DataFrame, report: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ champion's pointer, the record of the training. What stands is found again by it
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments import suspects
-from cropmap.errors import ParityError
+from cropmap.dataset.dataset import Dataset
+from cropmap.errors import ModelError, ParityError
 from cropmap.model.fitting import Fitted, evaluate_out_of_fold, fit_model
 from cropmap.model.gate import Decision, GateReason, Score, decide
 from cropmap.model.training import TrainingConfig
@@ -24,12 +26,13 @@ from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
 from cropmap.stages.champion import (
     TrainedModel,
-    current_model,
-    folds_rule,
+    has_line,
+    is_whole,
     legend_key,
     make_champion,
     metrics_of,
     model_name,
+    present_champion,
     rival,
     trained_model,
     write_record,
@@ -46,15 +49,20 @@ def training_config(context: SeasonContext, architecture: Architecture) -> Train
     )
 
 
-def training_key(context: SeasonContext, data: SeasonData, architecture: Architecture) -> str:
-    """What the model of this season is made of; empty where there is nothing to learn."""
+def training_key(
+    context: SeasonContext, data: SeasonData, architecture: Architecture, *, reviewed: ReviewedLabels | None = None
+) -> str:
+    """What the model of this season is made of, and what the gate holds against a model; empty where there is nothing
+    to learn."""
     if data.dataset is None:
         return ""
     config, rounds = training_config(context, architecture), _clean_up_rounds(context, architecture)
-    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    if reviewed is None:
+        reviewed = reviewed_labels(context, data.parcels, data.legend)
     return content_hash(
-        data.dataset.hash, config.hash, str(context.agency.model.seed), str(rounds), code_version(), *reviewed.key
-    )
+        data.dataset.hash, config.hash, str(context.agency.model.seed), str(rounds), code_version(),
+        legend_key(data.legend), data.seen_until, data.folds_rule, *reviewed.key,
+    )  # fmt: skip
 
 
 def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
@@ -65,41 +73,64 @@ def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
 def train_network(context: SeasonContext, architecture: Architecture) -> dict[str, Any]:
     """Trains one network on every fold, exports and checks it, and makes it champion where the gate lets it.
 
-    A fold that is in the store is not trained again; a training that went through the gate is left as it is. Returns
-    its out-of-fold metrics and the decision. Raises ParityError where ONNX and torch disagree: that is noted in
-    MLflow, and nothing else changes.
+    A fold that is in the store is not trained again; a training that went through the gate is left as it is, except
+    that what was damaged since is made again. All of it works on the season as it stood at the beginning. Returns its
+    out-of-fold metrics and the decision. Raises ConfigurationError where MLflow cannot be used, before anything is
+    trained; ParityError where ONNX and torch disagree: that is noted in MLflow, and nothing else changes.
     """
     data = season_data(context)
-    key = training_key(context, data, architecture)
+    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    key = training_key(context, data, architecture, reviewed=reviewed)
     known = trained_model(context, architecture, key)
-    if known is None:
-        fitted = _fit(context, data, architecture, key)
-        decision = _decide(context, data, architecture, fitted)
-        known = TrainedModel(
-            fitted.artifact_id, key, context.season.year, metrics_of(fitted.manifest), decision.promoted,
-            str(decision.reason), decision.detail,
-        )  # fmt: skip
-        _remember(context, architecture, fitted, known)
-        if known.promoted:
-            make_champion(context, architecture, known)
-        write_record(context, architecture, known)
+    if known is None or not is_whole(context, known):
+        known = _trained(context, data, architecture, key, reviewed, known)
+    if known.promoted and not has_line(context, architecture):
+        make_champion(context, architecture, known)
     return {
         **known.metrics, "artifact": known.artifact_id, "gate": "promoted" if known.promoted else "refused",
         "reason": known.reason,
     }  # fmt: skip
 
 
-def _fit(context: SeasonContext, data: SeasonData, architecture: Architecture, key: str) -> Fitted:
-    reviewed = reviewed_labels(context, data.parcels, data.legend)
-    left_out = left_out_of_training(context, data, architecture, reviewed)
+def _trained(
+    context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, reviewed: ReviewedLabels,
+    known: TrainedModel | None,
+) -> TrainedModel:  # fmt: skip
+    """Trained, decided on and noted down; `known` is the record of an artifact that is to be made again."""
+    from cropmap.model import tracking
+
+    if known is None:
+        tracking.begin_training(
+            context.mlflow_uri, experiment=_experiment(context), run_key=key, name=_run_name(context, architecture),
+            tags=_tags(context, architecture), artifact_root=context.mlflow_artifacts,
+        )  # fmt: skip
+    fitted = _fit(context, data, architecture, key, reviewed)
+    if known is not None and fitted.artifact_id == known.artifact_id:
+        return known
+    decision = _decide(context, data, architecture, fitted)
+    model = TrainedModel(
+        fitted.artifact_id, key, context.season.year, metrics_of(fitted.manifest), decision.promoted,
+        str(decision.reason), decision.detail,
+    )  # fmt: skip
+    model = replace(model, version=_remember(context, architecture, fitted, model))
+    if model.promoted:
+        make_champion(context, architecture, model)
+    write_record(context, architecture, model)
+    return model
+
+
+def _fit(
+    context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, reviewed: ReviewedLabels
+) -> Fitted:
     try:
+        left_out = left_out_of_training(context, data, architecture, reviewed)
         return fit_model(
             context.store, needed_dataset(data), training_config(context, architecture),
             seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
             suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
         )  # fmt: skip
-    except ParityError as error:
-        _note_refusal(context, architecture, key, error)
+    except Exception as error:
+        _note_failure(context, architecture, key, error)
         raise
 
 
@@ -110,13 +141,13 @@ def _about(
     return {
         "agency": context.agency.agency, "season": str(context.season.year),
         "left_out_of_training": str(int(left_out.sum())), "left_out_by_reviews": str(len(reviewed.wrong)),
-        "legend": legend_key(data.legend),
-        "last_acquisition": data.last_acquisition, "folds": folds_rule(context),
+        "legend": legend_key(data.legend), "classes": json.dumps(data.legend.crops, ensure_ascii=False),
+        "last_acquisition": data.seen_until, "folds": data.folds_rule,
     }  # fmt: skip
 
 
 def _decide(context: SeasonContext, data: SeasonData, architecture: Architecture, fitted: Fitted) -> Decision:
-    champion = current_model(context, architecture)
+    champion = present_champion(context, architecture)
     if champion is not None and champion.artifact_id == fitted.artifact_id:  # a try before this one came as far
         return Decision(champion.promoted, GateReason(champion.reason), champion.detail)
     score = Score.of(fitted.out_of_fold.evaluation)
@@ -145,7 +176,8 @@ def left_out_of_training(
     dataset, section = needed_dataset(data), context.agency.assessment
     ids = dataset.series.parcel_ids
     wrong, right = (np.isin(ids, np.array(sorted(known), dtype=str)) for known in (reviewed.wrong, reviewed.right))
-    left_out = wrong
+    left_out, row = wrong, {str(parcel): n for n, parcel in enumerate(ids)}
+    at = np.array([row.get(parcel, -1) for parcel in data.parcels["parcel_id"]])
     one_network = replace(training_config(context, architecture), members=1)  # their order is what counts here
     for _ in range(_clean_up_rounds(context, architecture)):
         out = evaluate_out_of_fold(
@@ -154,7 +186,9 @@ def left_out_of_training(
         )  # fmt: skip
         series = dataset.series
         found = suspects(
-            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(has_geometry=True),
+            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
+                has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)
+            ),
             OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
             data.legend, seed=context.agency.model.seed, min_pixels=section.min_pixels,
             min_observations=section.min_observations, min_class_parcels=section.min_class_parcels,
@@ -165,31 +199,42 @@ def left_out_of_training(
     return left_out
 
 
+def _judged_unlearnt(dataset: Dataset, left_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) parcels whose fold's model is trained without any parcel of their crop: strange to it, and not wrong."""
+    missing = dataset.never_learnt(left_out)
+    return dataset.judged & missing[dataset.folds.fold, dataset.label]
+
+
 def _clean_up_rounds(context: SeasonContext, architecture: Architecture) -> int:
     """Only the network that is published assesses declarations; the others are there for comparison."""
     return context.agency.assessment.clean_up_rounds if architecture == context.architecture else 0
 
 
-def _note_refusal(context: SeasonContext, architecture: Architecture, key: str, error: ParityError) -> None:
+def _note_failure(context: SeasonContext, architecture: Architecture, key: str, error: Exception) -> None:
+    """Why a training gave nothing; that MLflow cannot take it down must not hide why."""
     from cropmap.model import registry, tracking
 
-    tracking.track_failure(
-        context.mlflow_uri, experiment=_experiment(context), run_key=key,
-        tags={
-            **_tags(context, architecture), registry.PROMOTED: "false", registry.REASON: GateReason.PARITY,
-            registry.DETAIL: str(error),
-        },
-        artifact_root=f"file://{context.mlflow_artifacts}",
-    )  # fmt: skip
+    refused = {registry.PROMOTED: "false", registry.REASON: str(GateReason.PARITY)}
+    with suppress(ModelError):
+        tracking.track_failure(
+            context.mlflow_uri, experiment=_experiment(context), run_key=key,
+            tags={
+                **_tags(context, architecture), **(refused if isinstance(error, ParityError) else {}),
+                registry.DETAIL: str(error),
+            },
+            artifact_root=context.mlflow_artifacts,
+        )  # fmt: skip
 
 
-def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted, model: TrainedModel) -> None:
-    """MLflow: the run with its figures and pictures, the registered version, and what the gate said of it."""
+def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted, model: TrainedModel) -> str:
+    """MLflow: the run with its figures and pictures, the registered version, and what the gate said of it. Returns the
+    version's number."""
     from cropmap.model import registry, tracking
     from cropmap.model.evaluation import confusion_picture, reliability_picture
 
     evaluation, manifest = fitted.out_of_fold.evaluation, fitted.manifest
-    folds = zip(manifest.fold_names, fitted.out_of_fold.cross_fit.folds, strict=True)
+    kept = fitted.out_of_fold.cross_fit.folds
+    folds = zip(manifest.fold_names, kept, strict=True)
     title = f"{context.agency.agency} {context.season.year} {architecture}: out-of-fold"
     run_id = tracking.track_training(
         context.mlflow_uri,
@@ -199,7 +244,10 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
             **manifest.config, "seed": manifest.seed, "folds": manifest.folds_made_by, "season": context.season.year,
         },
         history={name: fold.history for name, fold in folds},
-        metrics={**evaluation.metrics(), "parity": max(manifest.parity)},
+        metrics={
+            **evaluation.metrics(), "parity": max(manifest.parity),
+            "training_seconds": sum(fold.seconds for fold in kept),
+        },
         files={
             "confusion.png": confusion_picture(evaluation, title=title),
             "reliability.png": reliability_picture(evaluation, title=title),
@@ -210,16 +258,27 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
             **_tags(context, architecture), "data": manifest.dataset_hash, "code": manifest.code_version,
             "artifact": fitted.artifact_id,
         },
-        artifact_root=f"file://{context.mlflow_artifacts}",
+        artifact_root=context.mlflow_artifacts,
+        name=_run_name(context, architecture),
+        data=tracking.TrackedData(
+            f"{context.agency.agency} {context.season.year}", manifest.dataset_hash, f"datasets/{manifest.dataset_hash}"
+        ),
     )  # fmt: skip
     version = registry.register_version(
-        context.mlflow_uri, name=model_name(context, architecture), run_id=run_id, artifact_id=fitted.artifact_id
-    )
+        context.mlflow_uri, name=model_name(context, architecture), run_id=run_id, artifact_id=fitted.artifact_id,
+        run_key=model.training_key,
+    )  # fmt: skip
     registry.note_decision(
         context.mlflow_uri, version, promoted=model.promoted, reason=model.reason, detail=model.detail
     )
     if model.promoted:
         registry.call_champion(context.mlflow_uri, version)
+    return version.version
+
+
+def _run_name(context: SeasonContext, architecture: Architecture) -> str:
+    until = f" until {context.as_of}" if context.as_of else ""
+    return f"{context.agency.agency} {context.season.year}{until} {architecture}"
 
 
 def _experiment(context: SeasonContext) -> str:

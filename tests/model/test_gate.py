@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from math import inf, nan, sqrt
 
@@ -20,6 +21,7 @@ from cropmap.model.gate import (
     decide,
     fold_gain,
     honest_folds,
+    knows_classes,
     obstacle,
 )
 from cropmap.model.strangeness import Familiar
@@ -131,34 +133,68 @@ DATASET = make_dataset(30)  # ten parcels each in FRH01, FRH02, FRH03
 
 def ground(**changes: object) -> Ground:
     values: dict[str, object] = {
-        "bands": ("B04", "B08"), "legend": "L1", "last_day": "2018-12-31", "folds": RULE, "dataset": DATASET,
+        "bands": ("B04", "B08"), "legend": "L1", "classes": DATASET.crops, "last_day": "2018-12-31", "folds": RULE,
+        "dataset": DATASET,
     }  # fmt: skip
     return Ground(**(values | changes))  # type: ignore[arg-type]
+
+
+OTHER = make_dataset(30, seed=8)
+"""another year of the same regions and crops"""
+SPELT = (*DATASET.crops, "spelt")
 
 
 @pytest.mark.parametrize(
     ("season", "reason"),
     [
         (ground(), None),
-        (ground(last_day="2018-08-30"), None),
-        (ground(last_day="2018-08-29"), GateReason.LATER_DATA),
-        (ground(bands=("B08", "B04")), GateReason.OTHER_BANDS),
-        (ground(legend="L2"), GateReason.OTHER_LEGEND),
-        (ground(folds="file abc"), None),  # the very parcels it was trained on: the rule does not matter
-        (ground(folds="file abc", dataset=make_dataset(30, seed=8)), GateReason.OTHER_FOLDS),
-        (ground(folds="", dataset=make_dataset(30, seed=8)), GateReason.OTHER_FOLDS),
-        (ground(dataset=make_dataset(30, seed=8)), None),
+        (ground(dataset=OTHER), None),
+        (ground(dataset=OTHER, last_day="2018-08-30"), None),
+        (ground(dataset=OTHER, last_day="2018-08-29"), GateReason.LATER_DATA),
+        (ground(dataset=OTHER, bands=("B08", "B04")), GateReason.OTHER_BANDS),
+        (ground(dataset=OTHER, folds="file abc"), GateReason.OTHER_FOLDS),
+        (ground(dataset=OTHER, folds=""), GateReason.OTHER_FOLDS),
+        # of a season of the past nothing else is asked: no newer champion can judge it anyway
+        (ground(dataset=OTHER, last_day="2018-08-29", bands=("B08", "B04")), GateReason.LATER_DATA),
+        (ground(dataset=OTHER, last_day="2018-08-29", legend="L2", classes=("maize",)), GateReason.LATER_DATA),
+        # the very data that it was made from: nothing stands between
+        (ground(folds="file abc"), None),
+        (ground(last_day="2018-08-29"), None),
+        (ground(legend="L2", classes=SPELT), None),
     ],
 )
 def test_what_stands_between_a_model_and_a_season(season: Ground, reason: GateReason | None) -> None:
     assert obstacle(made_for(DATASET), season) == reason
 
 
-def test_a_model_that_says_nothing_of_itself_fits_nowhere() -> None:
-    assert obstacle(made_for(DATASET, about={}), ground()) == GateReason.LATER_DATA
+@pytest.mark.parametrize(
+    ("classes", "declared", "made_with", "fits"),
+    [
+        (SPELT, DATASET.crops, DATASET.crops, True),  # a class that nobody declares
+        (SPELT, SPELT, DATASET.crops, False),  # a new class that is declared
+        (SPELT, SPELT, SPELT, True),  # it was in the legend, and too rare to be learnt
+        (DATASET.crops[:2], DATASET.crops[:2], DATASET.crops, False),  # the model says what the legend has no more
+        (DATASET.crops, DATASET.crops, SPELT, True),  # a class is gone that the model never learnt
+        (SPELT, DATASET.crops, None, True),  # an older manifest has the hash of its legend alone
+        (SPELT, SPELT, None, False),
+    ],
+)
+def test_a_legend_is_another_one_where_somebody_notices(
+    classes: tuple[str, ...], declared: tuple[str, ...], made_with: tuple[str, ...] | None, fits: bool
+) -> None:
+    about = {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE}
+    model = made_for(DATASET, about=about | ({"classes": json.dumps(made_with)} if made_with else {}))
+    assert knows_classes(model, declared=declared, legend="L2", classes=classes) == fits
+    season = ground(dataset=replace(OTHER, crops=declared if len(declared) > 2 else OTHER.crops), legend="L2")
+    if len(declared) > 2:
+        found = obstacle(model, replace(season, classes=classes))
+        assert found == (None if fits else GateReason.OTHER_LEGEND)
+
+
+def test_a_model_that_says_nothing_of_itself_fits_nowhere_else() -> None:
+    assert obstacle(made_for(DATASET, about={}), ground(dataset=OTHER)) == GateReason.LATER_DATA
     about = {"last_acquisition": "2018-08-30"}
-    other = ground(dataset=make_dataset(30, seed=8))
-    assert obstacle(made_for(DATASET, about=about), other) == GateReason.OTHER_FOLDS
+    assert obstacle(made_for(DATASET, about=about), ground(dataset=OTHER)) == GateReason.OTHER_FOLDS
 
 
 def test_folds_of_another_season_are_matched_by_name_never_by_number() -> None:

@@ -175,7 +175,7 @@ def test_a_rollback_brings_the_former_champion_back(desk: Desk) -> None:
     ("changes", "said"),
     [
         ({"bands": ("B04", "B08")}, "OTHER_BANDS"),
-        ({"about": {"season": "2018", "legend": "another"}}, "OTHER_LEGEND"),
+        ({"crops": ("corn", "sea kale")}, "OTHER_LEGEND"),
         ({"parity": (1e-7, 0.5)}, "PARITY"),
         ({"evaluation": {**FIGURES, "macro_f1": float("inf")}}, "MISSING_METRIC"),
         ({"evaluation": {**FIGURES, "per_fold_macro_f1": {"FRH01": 0.58}}}, "MISSING_METRIC"),

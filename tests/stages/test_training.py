@@ -5,6 +5,7 @@ The figures of single trainings are not asserted: one that has hardly learnt is 
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ import numpy as np
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
+from mlflow.tracking._tracking_service.utils import _get_store
 
 import cropmap.legends
 from cropmap.database.runs import read_run
-from cropmap.errors import InputError, ParityError
-from cropmap.model.artifact import read_manifest
+from cropmap.errors import ArtifactError, ConfigurationError, InputError, ParityError
+from cropmap.model.artifact import read_file, read_manifest, write_artifact
 from cropmap.model.gate import Score
 from cropmap.model.registry import ModelVersion, list_versions
 from cropmap.predictions.predict import load_artifact
@@ -30,7 +32,7 @@ from cropmap.simulation.season import simulate_season
 from cropmap.stages import champion, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
-from cropmap.stages.models import promote_model, roll_back
+from cropmap.stages.models import list_models, promote_model, roll_back
 from cropmap.stages.training import train_network, training_key
 from cropmap.store import Store
 from tests.database_fixtures import _fresh
@@ -44,6 +46,7 @@ pytestmark = [
 ]
 NETWORK = Architecture.LSTM
 JULY = date(YEAR, 7, 10)
+CORN = "corn"
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ class Home:
             "folds": {"by": folds, "neighbour_distance_m": 0, "n": 2},
         }  # fmt: skip
         if legend:
-            built_in = cropmap.legends.FOLDER / f"{Path(document['legend']).stem}.csv"
-            (self.folder / legend).write_text(f"{built_in.read_text().rstrip()}\n999,Spelt,spelt,C1100,\n")
+            built_in = (cropmap.legends.FOLDER / f"{Path(document['legend']).stem}.csv").read_text().rstrip()
+            lines = [line.replace(f",{CORN},", ",sweet corn,") for line in built_in.splitlines()]
+            rows = {"undeclared.csv": [built_in, "999,Spelt,spelt,C1100,"], "renamed.csv": lines}[legend]
+            (self.folder / legend).write_text("\n".join(rows) + "\n")
             document["legend"] = str(self.folder / legend)
         path = self.folder / f"agency-{steps}-{folds}{legend}.yaml"
         path.write_text(yaml.safe_dump(document))
@@ -297,13 +302,141 @@ def test_a_champion_that_cannot_be_read_promotes_nobody_and_the_season_goes_on(h
     assert products.plan_run(context).artifact_id == answer["artifact"]
 
 
+def test_a_class_that_nobody_declares_changes_nothing(home: Home, trained: Trained) -> None:
+    context = home.open(steps=150, legend="undeclared.csv")
+    assert products.plan_run(context).artifact_id == trained.second["artifact"]
+    answer = train_network(context, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "NO_GAIN")
+    assert products.plan_run(context).artifact_id == trained.second["artifact"]
+    promote_model(context, NETWORK, version="2", reason="its legend is this one, as far as it goes")
+
+
 def test_another_legend_waits_for_a_person(home: Home, trained: Trained) -> None:
-    context = home.open(steps=2, legend="with-spelt.csv")
+    context = home.open(steps=2, legend="renamed.csv")
+    with pytest.raises(InputError, match=r"cannot judge this season: OTHER_LEGEND\. Run `cropmap train`"):
+        products.plan_run(context)
     answer = train_network(context, NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "OTHER_LEGEND")
-    with pytest.raises(InputError, match=r"does not fit: OTHER_LEGEND\..*cropmap models promote"):
+    with pytest.raises(InputError, match=r": OTHER_LEGEND.*cropmap models promote .* --model lstm --version 3`"):
         products.plan_run(context)
     with pytest.raises(InputError, match="OTHER_LEGEND"):
         promote_model(context, NETWORK, version="2", reason="the former champion")
-    promote_model(context, NETWORK, version="3", reason="spelt is new")
+    promote_model(context, NETWORK, version="3", reason="corn has another name")
     assert products.plan_run(context).artifact_id == answer["artifact"]
+    assert products.plan_run(home.learnt).artifact_id == trained.second["artifact"], "it was promoted in its time"
+
+
+def test_a_damaged_artifact_is_made_again_by_training_its_season(home: Home, trained: Trained) -> None:
+    context, artifact = home.learnt, trained.second["artifact"]
+    for name in ("fold-1.onnx", "manifest.json"):
+        place = f"artifacts/{artifact}/{name}"
+        whole = context.store.local_path(place).read_bytes()
+        context.store.local_path(place).write_bytes(whole[:200] + b"?" + whole[201:])
+        with pytest.raises(InputError, match=r"cannot judge this season: UNREADABLE\. Run `cropmap train`"):
+            products.plan_run(context)
+        assert train_network(context, NETWORK) == trained.second
+        assert context.store.local_path(place).read_bytes() == whole
+        assert products.plan_run(context).artifact_id == artifact
+    assert home.versions() == trained.home.versions()
+
+
+def test_a_damaged_fold_is_trained_again_to_the_same_bits(home: Home, trained: Trained) -> None:
+    context = home.learnt
+    kept = [n for n in context.store.names("training") if n.endswith("fold-2.npz")]
+    before = {name: context.store.read_bytes(name) for name in kept}
+    for name in kept:
+        path = context.store.local_path(name)
+        path.write_bytes(path.read_bytes()[:-400] + bytes(400))
+    context.store.remove(f"models/{context.agency.agency}/lstm/{_key(context)}.json")
+    assert train_network(context, NETWORK) == trained.second
+    data = needed_dataset(season_data(context))
+    again = [name for name in kept if f"/{data.hash}/" in name]
+    assert len(again) == 1
+    with np.load(io.BytesIO(before[again[0]])) as was, np.load(io.BytesIO(context.store.read_bytes(again[0]))) as now:
+        for key in set(was.files) - {"facts"}:  # which hold the seconds
+            np.testing.assert_array_equal(was[key], now[key])
+
+
+def test_a_damaged_record_is_written_again_and_a_damaged_pointer_names_nobody(home: Home, trained: Trained) -> None:
+    context = home.learnt
+    record = context.store.local_path(f"models/{context.agency.agency}/lstm/{_key(context)}.json")
+    record.write_bytes(record.read_bytes().replace(b"GAIN", b"GAIM"))
+    assert train_network(context, NETWORK) == trained.second
+    assert home.versions() == trained.home.versions()
+
+    pointer = context.store.local_path(f"models/{context.agency.agency}/lstm.json")
+    pointer.write_bytes(pointer.read_bytes()[:50])
+    with pytest.raises(ArtifactError, match=r"pointer to the champion is damaged.*cropmap models promote"):
+        champion.current_model(context, NETWORK)
+    assert products.plan_run(context).artifact_id == trained.second["artifact"], "it was promoted in its time"
+    worse = home.open(steps=2)
+    answer = train_network(worse, NETWORK)
+    assert (answer["gate"], answer["reason"]) == ("refused", "UNREADABLE"), "nobody becomes champion by an accident"
+    assert products.plan_run(worse).artifact_id == answer["artifact"]
+    promote_model(context, NETWORK, version="2", reason="after the accident")
+    assert [m.artifact_id for m in champion.succession(context, NETWORK)] == [trained.second["artifact"]]
+
+
+def test_a_season_that_was_predicted_by_a_former_champion_finds_it_again(home: Home, trained: Trained) -> None:
+    """Its own model was refused; then a later season took over, which has no say here."""
+    worse = home.open(steps=2)
+    assert train_network(worse, NETWORK)["reason"] == "WORSE"
+    before = products.plan_run(worse)
+    later = read_manifest(worse.store, trained.first["artifact"])
+    about = {**later.about, "season": "2019", "last_acquisition": "2019-09-01"}
+    files = {name: read_file(worse.store, trained.first["artifact"], later, name) for name in later.files}
+    artifact = write_artifact(worse.store, replace(later, about=about, dataset_hash="of 2019"), files)
+    champion.make_champion(worse, NETWORK, champion.TrainedModel(artifact, "key of 2019", 2019, {}))
+    assert products.plan_run(worse) == before
+    assert products.plan_run(home.learnt).artifact_id == trained.second["artifact"]
+
+
+def test_a_run_bears_the_seasons_name_and_took_as_long_as_its_training(trained: Trained) -> None:
+    version = trained.home.versions()[1]
+    run = MlflowClient(trained.home.learnt.mlflow_uri).get_run(version.registered.run_id)
+    context = trained.home.learnt
+    assert run.info.run_name == f"{context.agency.agency} {YEAR} lstm"
+    seconds = (run.info.end_time - run.info.start_time) / 1000
+    assert seconds >= run.data.metrics["training_seconds"] > 0
+    used = run.inputs.dataset_inputs[0].dataset
+    assert (used.name, used.digest) == (f"{context.agency.agency} {YEAR}", run.data.tags["data"])
+    first = MlflowClient(context.mlflow_uri).get_run(trained.home.versions()[0].registered.run_id)
+    assert first.info.run_name == f"{context.agency.agency} {YEAR} until {JULY} lstm"
+
+
+def test_mlflow_that_does_not_answer_is_said_before_anything_is_trained(home: Home, trained: Trained) -> None:
+    context = replace(home.open(steps=3), mlflow_uri="http://ops:s3cretword@127.0.0.1:9")
+    before = context.store.names("training")
+    with pytest.raises(ConfigurationError, match="Check MLFLOW_TRACKING_URI") as caught:
+        train_network(context, NETWORK)
+    assert "s3cretword" not in str(caught.value)
+    assert context.store.names("training") == before
+
+
+def test_what_people_deleted_in_mlflow_stops_neither_training_nor_rollback(home: Home, trained: Trained) -> None:
+    context = home.learnt
+    client = MlflowClient(context.mlflow_uri)
+    first, second = home.versions()
+    client.delete_run(first.registered.run_id)
+    client.delete_run(second.registered.run_id)
+    _get_store(context.mlflow_uri)._hard_delete_run(second.registered.run_id)  # what `mlflow gc` does
+    rows = list_models(context, [NETWORK])["models"]
+    assert [(row["version"], row["season"], row["artifact"]) for row in rows] == [
+        (1, YEAR, trained.first["artifact"]), (2, YEAR, trained.second["artifact"]),
+    ]  # fmt: skip
+    assert rows[1]["oa"] == pytest.approx(trained.second["oa"])
+    assert roll_back(context, NETWORK, reason="tidied")["champion"] == 1
+    assert promote_model(context, NETWORK, version="2", reason="back")["champion"] == 2
+    assert champion.trained_model(context, NETWORK, _key(context)).reason == "BY_HAND"
+
+    client.delete_experiment(client.get_experiment_by_name(f"cropmap/{context.agency.agency}").experiment_id)
+    client.delete_registered_model(champion.model_name(context, NETWORK))
+    answer = train_network(home.open(steps=2), NETWORK)
+    assert answer["reason"] == "WORSE"
+    rows = list_models(context, [NETWORK])["models"]
+    assert [(row["version"], row["alias"]) for row in rows] == [(1, "challenger"), (None, None), (None, "champion")]
+    assert roll_back(context, NETWORK, reason="again")["artifact"] == trained.first["artifact"]
+    assert (
+        promote_model(context, NETWORK, version=trained.second["artifact"], reason="by its artifact")["before"]
+        == (trained.first["artifact"])
+    )
