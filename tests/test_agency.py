@@ -168,3 +168,36 @@ def test_a_trusted_place_is_a_host_a_bucket_or_a_folder(agency_file: Path, place
     agency_file.write_text(yaml.safe_dump(document))
     with pytest.raises(ConfigurationError, match=r"acquisitions\.trusted"):
         Agency.read(agency_file)
+
+
+def test_legend_code_list_and_profile_may_be_another_one_each_season(agency_file: Path, tmp_path: Path) -> None:
+    header = "crop_code,crop_name,crop,eurostat_code,inseparable_group\n"
+    for year, crop in ((2018, "wheat"), (2019, "spelt")):
+        (tmp_path / f"legend_{year}.csv").write_text(f"{header}1,one,{crop},C1110,\n")
+        (tmp_path / f"list_{year}.csv").write_text(
+            f"original_code,original_name,HCAT3_name,HCAT3_code\n1,x,barley,33010104{year - 2017:02d}\n"
+        )
+        (tmp_path / f"profile_{year}.yaml").write_text(
+            f"columns: {{parcel_id: id_{year}, crop_code: code}}\narea_unit: m2\n"
+        )
+    agency_file.write_text(MINIMAL.replace("fr_breizhcrops13", "legend_{season}.csv"))
+    agency = Agency.read(agency_file)
+    assert [agency.of_season(year).read_legend().crops for year in (2018, 2019)] == [("wheat",), ("spelt",)]
+    with pytest.raises(ConfigurationError, match=r"legend: 'legend_\{season\}\.csv' is another one each season"):
+        agency.read_legend()
+    with pytest.raises(ConfigurationError, match=r"legend_2020\.csv"):
+        agency.of_season(2020).read_legend()
+
+    coded = MINIMAL.replace("code_cultu}", 'code_cultu}, codes: "list_{season}.csv"')
+    agency_file.write_text(coded.replace("fr_breizhcrops13", "hcat3_level6"))
+    found = [Agency.read(agency_file).of_season(year).read_legend().crop_of("1") for year in (2018, 2019)]
+    assert found[0] != found[1]
+
+    agency_file.write_text(
+        MINIMAL.replace(
+            "columns: {parcel_id: id_parcel, crop_code: code_cultu}",
+            'profile: "profile_{season}.yaml", layer: "parcels_{season}"',
+        )
+    )
+    profile = Agency.read(agency_file).of_season(2019).read_profile()
+    assert (profile.columns["parcel_id"], profile.layer) == ("id_2019", "parcels_2019")

@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from cropmap.cli.options import AsJson, Home, prepare, say
+from cropmap.masking import masked
 
 db: Final = typer.Typer(no_args_is_help=True, help="The database: where it is, its migrations.")
 
@@ -20,10 +21,10 @@ def register(app: typer.Typer) -> None:
 
 @db.command()
 def url(home: Home = None) -> None:
-    """Print the URL of the database (starts the embedded server when there is no other)."""
+    """Print the URL of the database, without its password (starts the embedded server when there is no other)."""
     from cropmap.stages.context import database_url
 
-    print(database_url(prepare(home)))
+    print(masked(database_url(prepare(home))))
 
 
 @db.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

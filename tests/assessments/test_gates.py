@@ -43,6 +43,12 @@ def test_first_gate_in_order_wins() -> None:
         assert _gate(_parcels(**dict(faults[first:])))[-1] == order[first]
 
 
+def test_a_crop_that_the_judging_model_never_saw_is_no_question_for_it() -> None:
+    parcels = _parcels().assign(not_learnt=[False, False, True, False, False])
+    assert _gate(parcels) == ["", "", "CROP_NOT_LEARNT", "", ""]
+    assert _gate(parcels.assign(pixels=0.0))[2] == "TOO_SMALL", "the gates before it come first"
+
+
 def test_a_parcel_of_unknown_size_is_not_called_small() -> None:
     assert _gate(_parcels(pixels=np.nan))[-1] == ""
 

@@ -81,3 +81,18 @@ def test_the_hash_of_a_dataset_follows_its_labels_and_observations() -> None:
     darker = replace(dataset, series=replace(SERIES, reflectance=SERIES.reflectance - np.float32(0.01)))
     assert len({dataset.hash, relabelled.hash, darker.hash}) == 3
     assert replace(dataset).hash == dataset.hash
+
+
+def test_what_a_folds_model_never_learns_is_known() -> None:
+    series = replace(
+        SERIES, parcel_ids=np.array(list("abcdef")), offsets=np.arange(7), day_of_year=np.arange(6, dtype=np.int16),
+        reflectance=np.zeros((6, 2), np.float32), clear_fraction=np.ones(6, np.float32),
+    )  # fmt: skip
+    label = np.array([0, 1, 2, 0, 1, 1], np.int16)  # the third crop grows in the first region alone
+    region = ["N", "N", "N", "S", "S", "S"]
+    dataset = Dataset(
+        series, label, ("corn", "hop", "rape"), by_region(region, labelled=label >= 0, holding_id=[None] * 6)
+    )
+    assert dataset.never_learnt().tolist() == [[False, False, True], [False, False, False]]
+    left_out = np.array([False, True, False, False, False, False])
+    assert dataset.never_learnt(left_out).tolist() == [[False, False, True], [False, True, False]]

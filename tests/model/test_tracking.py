@@ -144,3 +144,15 @@ def test_a_store_that_cannot_be_used_is_one_line_without_the_password() -> None:
         track(("postgresql+nothing://user:secret@nowhere/db", ""), "key")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("home", ["crop#1", "q?x", "50%25done", "50% of it", "a b é"])
+def test_files_land_in_a_folder_of_any_name(home: str, tmp_path: Path) -> None:
+    folder, uri = tmp_path / home / "mlflow", f"sqlite:///{tmp_path / 'names.db'}"
+    run_id = track_training(
+        uri, experiment="names", run_key="k", params={}, history={}, metrics={}, files={"manifest.json": b"{}"},
+        tags={}, artifact_root=str(folder),
+    )  # fmt: skip
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["manifest.json"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [home]
+    assert [one.path for one in MlflowClient(uri, uri).list_artifacts(run_id)] == ["manifest.json"]

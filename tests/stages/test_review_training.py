@@ -12,8 +12,9 @@ from cropmap.database.declarations import read_declarations
 from cropmap.schemas import Architecture
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.evaluation import Wanted, evaluate_season
 from cropmap.stages.reviews import draw_reviews, import_reviews, reviewed_labels
-from cropmap.stages.training import left_out_of_training, training_key
+from cropmap.stages.training import left_out_of_training, train_network, training_key
 from tests.stages.conftest import NOON, observe_everything, open_context
 from tests.stages.test_reviews import publish_by_hand
 
@@ -52,3 +53,30 @@ def test_contradicted_declarations_are_left_out_of_the_next_training(season: Sea
     reviewed = reviewed_labels(season, data.parcels, data.legend)
     left_out = left_out_of_training(season, data, NETWORK, reviewed)
     assert set(dataset.series.parcel_ids[left_out].tolist()) == {learnt[0], learnt[1]}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_evaluate_scores_the_network_that_predicts(season: SeasonContext, tmp_path: Path) -> None:
+    everybody = evaluate_season(season, folds=None, architecture=None, wanted=Wanted())["networks"]["lstm"]
+    assert everybody["left_out_of_training"] == 0
+    dataset = needed_dataset(season_data(season))
+    learnt = dataset.series.parcel_ids[dataset.judged].tolist()
+    drawn = draw_reviews(season, budget=55, seed=0, drawn_at=NOON, format_="csv")[1]
+    (tmp_path / "field.csv").write_bytes(drawn)
+    rows = pd.read_csv(tmp_path / "field.csv", dtype=str)
+    rows.assign(finding=rows["parcel_id"].map(lambda p: "wrong" if p in learnt[::2] else None)).to_csv(
+        tmp_path / "field.csv", index=False
+    )
+    import_reviews(season, tmp_path / "field.csv", imported_at=NOON + timedelta(days=1))
+
+    said = evaluate_season(season, folds=None, architecture=None, wanted=Wanted())
+    assert said["notes"] == ("the season's own lstm is not trained yet",)
+    trained = train_network(season, NETWORK)
+    evaluated = said["networks"]["lstm"]
+    assert {name: evaluated[name] for name in ("n", "oa", "kappa", "macro_f1", "ece", "brier")} == {
+        name: trained[name] for name in ("n", "oa", "kappa", "macro_f1", "ece", "brier")
+    }
+    assert evaluated["left_out_of_training"] > 10
+    assert evaluated["brier"] != everybody["brier"], "it is another network"
+    assert evaluate_season(season, folds=None, architecture=None, wanted=Wanted())["notes"] == ()

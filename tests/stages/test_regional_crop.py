@@ -1,0 +1,57 @@
+"""A crop that grows in one region alone, where regions judge each other: no model that judges it ever saw it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cropmap.schemas import Architecture
+from cropmap.settings import Settings
+from cropmap.stages import exchange, ingest, products
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.explain import explain
+from cropmap.stages.training import train_network
+from tests.stages.conftest import NOON
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.mark.slow
+def test_a_crop_that_the_judge_never_saw_is_not_assessed_and_counted(
+    environment: None, shared_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "hop"
+    shutil.copytree(shared_data / "cases" / "output" / "14-regional-crop" / "hop", folder, copy_function=shutil.copy)
+    context = SeasonContext.open(Settings.load(), folder / "agency.yaml", season=2018)
+    ingest.load_declarations(context, loaded_at=NOON)
+    exchange.import_observations(context, folder / "table_2018.parquet")
+    train_network(context, Architecture.LSTM)
+    plan = products.plan_run(context)
+    with products.logged_run(context, plan, clock=lambda: NOON):
+        products.predict(context, plan)
+        products.assess(context, plan)
+        products.aggregate(context, plan)
+        answer = products.publish(context, plan, published_at=NOON)
+
+    assert answer["crops_not_learnt"] == {"hop": 37}
+    with context.connect() as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT verdict, reason, declared_probability FROM crop_assessment WHERE declared_crop = 'hop'"
+        ).fetchall()
+        assert rows == [("not_assessable", "CROP_NOT_LEARNT", None)]
+        others = connection.execute(
+            "SELECT count(*) FROM crop_assessment WHERE declared_crop <> 'hop' AND verdict = 'conform'"
+        ).fetchone()
+        parcel = connection.execute("SELECT parcel_id FROM crop_assessment WHERE declared_crop = 'hop'").fetchone()
+    assert others is not None
+    assert others[0] > 700
+    assert parcel is not None
+    explained = explain(context, parcel[0])
+    assert [gate["reason"] for gate in explained.sections["gates"] if gate["fires"]] == ["CROP_NOT_LEARNT"]
+    assert explained.differences == ()
