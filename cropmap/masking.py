@@ -37,6 +37,8 @@ NO_SECRET: Final = re.compile(
 NO_VALUE: Final = frozenset(["0", "1", "true", "false", "yes", "no", "none", "null", "on", "off", "basic", "bearer"])
 """values of such variables that say nothing"""
 
+PLAIN_HEADERS: Final = ("accept", "accept-language", "content-type", "user-agent")
+_QUOTES: Final = " \t'\"{}[]"
 STORES: Final = ("s3", "gs", "gcs", "az", "abfs", "abfss", "wasb", "wasbs")
 """where the user's name is half of the secret"""
 DATABASES: Final = ("postgres", "mysql", "mssql", "sqlite")
@@ -90,7 +92,7 @@ def public(text: str) -> str:
     path or an address the last part stays, so that a person can find it in the log."""
     text = _URL.sub(lambda m: f"{m[1]}://…" + _last_part(m[0]), masked(text))
     text = _PATH.sub(r"…/\1", text)
-    text = _HOST.sub(r"\1 …", text)
+    text = _HOST.sub(lambda m: f"{m[1].rstrip()} …", text)
     return _IP.sub("…", text)
 
 
@@ -168,11 +170,10 @@ def _secrets(name: str, value: str) -> Iterator[str]:
     yield value
     for line in value.splitlines():  # headers, `name: value` or `name=value`, one a line or several with commas
         for part in (line, *line.split(",")):
-            said = re.split(r":\s*|=", part, maxsplit=1)
-            if len(said) == 2:
-                yield said[1].strip()
-                yield re.sub(r"(?i)^(basic|bearer|token)\s+", "", said[1].strip())
-            yield re.sub(r"(?i)^(basic|bearer|token)\s+", "", part.strip())
+            name, separator, said = re.split(r"([:=]|$)", part.strip(_QUOTES), maxsplit=1)
+            if name.strip(_QUOTES).lower() not in PLAIN_HEADERS:
+                said = said.strip(_QUOTES) if separator else name
+                yield from (said, re.sub(r"(?i)^(basic|bearer|token)\s+", "", said))
 
 
 def _is_a_place(name: str, value: str) -> bool:

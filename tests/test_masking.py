@@ -30,6 +30,8 @@ SECRET = 'pä/ss w@rd+"1%'
         ("MLFLOW_TRACKING_PASSWORD", SECRET),
         ("PREFECT_API_AUTH_STRING", f"cropmap:{SECRET}"),
         ("STAC_HEADERS", f"Authorization: Bearer {SECRET}"),
+        ("STAC_HEADERS", f"Accept: application/json\nx-api-key: {SECRET}"),
+        ("STAC_HEADERS", json.dumps({"x-api-key": SECRET}, ensure_ascii=False).replace('\\"', '"')),
     ],
 )
 def test_a_secret_is_masked_in_every_form(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +87,7 @@ def test_what_came_from_nowhere_is_masked_by_its_place() -> None:
 def test_other_texts_stay_as_they_are(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_PASSWORD", "cat")  # short: a word of its own only
     monkeypatch.setenv("SOME_TOKEN_TIMEOUT", "5432")
+    monkeypatch.setenv("SOME_HEADERS", "Accept: the data")
     assert masked(text) == text
 
 
