@@ -79,7 +79,7 @@ def evaluate(
 
 def show(answer: dict[str, Any]) -> None:
     """One line per network, then precision, recall and F1 by class, then what was left out."""
-    columns = ["network", "n", "oa", "kappa", "macro_f1", "ece", "ece_by_chance"]
+    columns = ["network", "n", "oa", "kappa", "macro_f1", "ece", "ece_by_chance", "left_out_of_training"]
     networks = answer["networks"]
     table([{"network": name, **metrics} for name, metrics in networks.items()], columns)
     for name, metrics in networks.items():

@@ -67,7 +67,8 @@ def evaluate_season(
 ) -> dict[str, Any]:
     """Both networks, or one, on the agency's folds or on those of a CSV file; each as the season trains it, without the
     declarations that look wrong or that a review contradicts, so that its figures are those of the network that
-    predicts."""
+    predicts. Only the network that the agency file publishes is cleaned of what looks wrong."""
+    context = replace(context, architecture=context.agency.model.architecture)
     data = season_data(context)
     dataset = needed_dataset(data)
     if folds is not None:
@@ -78,8 +79,10 @@ def evaluate_season(
         )  # fmt: skip
         dataset = replace(dataset, folds=given)
         data = replace(data, dataset=dataset)
-    notes = (*_check_folds(dataset), *_predicting(context, data, on_own_folds=folds is None))
-    judged = Judged(dataset, _excluded_declarations(context, data, dataset), notes)
+    notes = [*_check_folds(dataset), *_predicting(context, data, on_own_folds=folds is None)]
+    if architecture not in (None, context.architecture):
+        notes.append(f"the season publishes its {context.architecture}")
+    judged = Judged(dataset, _excluded_declarations(context, data, dataset), tuple(notes))
     configs = {a: training_config(context, a) for a in ([architecture] if architecture else context.networks)}
     reviewed = reviewed_labels(context, data.parcels, data.legend)
     left_out = {a: left_out_of_training(context, data, a, reviewed) for a in configs}
