@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import pytest
@@ -33,6 +34,7 @@ SECRETS = {
     "GDAL_HTTP_USERPWD": "gD7kx9wgdal",
 }  # fmt: skip
 """variable: what of its value nobody may see"""
+ROLE: Final = "keeper_of_a_password"
 
 
 def forms(secret: str) -> set[bytes]:
@@ -49,12 +51,9 @@ class Installation:
     said: list[bytes] = field(default_factory=list)
 
     def environment(self, mlflow: str) -> dict[str, str]:
-        scheme, _, rest = self.database_url.partition("://")
-        user, at, place = rest.partition("@")
-        values = dict(SECRETS)
-        values["CROPMAP_DATABASE_URL"] = (
-            f"{scheme}://{user}:{quote(SECRETS['CROPMAP_DATABASE_URL'], safe='')}{at}{place}"
-        )
+        place = self.database_url.partition("@")[2].partition("&passfile")[0]
+        password = quote(SECRETS["CROPMAP_DATABASE_URL"], safe="")
+        values = {**SECRETS, "CROPMAP_DATABASE_URL": f"postgresql://{ROLE}:{password}@{place}"}
         values["MLFLOW_TRACKING_URI"] = mlflow
         values["PREFECT_API_AUTH_STRING"] = f"cropmap:{SECRETS['PREFECT_API_AUTH_STRING']}"
         values["CROPMAP_STAC_HEADERS"] = f"Authorization: Bearer {SECRETS['CROPMAP_STAC_HEADERS']}"
@@ -104,6 +103,9 @@ def installation(tmp_path: Path, database_url: str) -> Installation:
     }  # fmt: skip
     document["assessment"] = {"min_class_parcels": 3, "min_observations": 1, "clean_up_rounds": 0}
     path.write_text(yaml.safe_dump(document))
+    with connect(database_url) as connection:
+        password = sql.Literal(SECRETS["CROPMAP_DATABASE_URL"])
+        connection.execute(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(sql.Identifier(ROLE), password))
     return Installation(tmp_path, database_url)
 
 
