@@ -26,8 +26,8 @@ DRIVER: Final = "psycopg[binary]"
 
 def tracking_uri(settings: Settings) -> str:
     """Where the trainings are recorded: MLFLOW_TRACKING_URI, else a database beside ours."""
-    own = settings.mlflow_tracking_uri
-    return str(own) if own else sqlalchemy_url(embedded.create_database(database_url(settings), MLFLOW_DATABASE))
+    own = settings.mlflow_tracking_uri.get_secret_value()
+    return own or sqlalchemy_url(embedded.create_database(database_url(settings), MLFLOW_DATABASE))
 
 
 def serve_pages(settings: Settings, *, uri: str, host: str, port: int) -> int:
