@@ -95,12 +95,11 @@ def season_data(context: SeasonContext) -> SeasonData:
     legend, rule = context.agency.read_legend(), folds_rule(context)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
     inputs = {
-        DECLARATIONS: _declared(parcels),
-        OBSERVATIONS: content_hash(*items, *(_pixels(entry) for entry in observed)), "the legend": legend.hash,
+        DECLARATIONS: _declared(parcels), OBSERVATIONS: content_hash(*items), "the legend": legend.hash,
         "the agency file": content_hash(context.agency.decisions_hash(), str(context.season)), "the folds": rule,
     }  # fmt: skip
     with _lock:
-        key = context.store.root, value_hash(inputs)
+        key = context.store.root, content_hash(value_hash(inputs), *(_pixels(entry) for entry in observed))
         if key not in _latest:
             _latest.clear()
             _latest[key] = _build(context, parcels, observed, [one.name for one in objects], legend, inputs)
@@ -149,7 +148,8 @@ def _build(
     )
     dataset, too_rare = _dataset(context, parcels, series)
     return SeasonData(
-        parcels, series, legend, dataset, too_rare, inputs, inputs["the folds"],
+        parcels, series, legend, dataset, too_rare,
+        {**inputs, OBSERVATIONS: content_hash(inputs[OBSERVATIONS], series.hash)}, inputs["the folds"],
         last_acquisition=max(a.sensed_at for a in observed).date().isoformat(), n_acquisitions=len(observed),
     )  # fmt: skip
 
