@@ -22,8 +22,8 @@ from urllib.request import urlopen
 
 from cropmap.bench.api_season import AGENCY, SEASON, PublishedSeason, publish_season
 from cropmap.bench.http_load import FAILED, Answers, Connections, at_once, at_rate
+from cropmap.database import embedded
 from cropmap.settings import Settings
-from cropmap.stages.context import stop_embedded
 
 PARCELS, ACQUISITIONS, RATE, SECONDS, BURST = 20_000, 140, 200, 60, 500
 QUICK: Final = (500, 20, 50, 2, 100)
@@ -42,7 +42,7 @@ def measure(*, quick: bool = False) -> list[dict[str, Any]]:
             with _served(settings.home_path) as port:
                 return asyncio.run(_loads(port, season, rate=rate, seconds=seconds, burst=burst))
         finally:
-            stop_embedded(settings)
+            embedded.remove(settings.home_path)
 
 
 async def _loads(port: int, season: PublishedSeason, *, rate: int, seconds: int, burst: int) -> list[dict[str, Any]]:
