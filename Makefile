@@ -15,7 +15,7 @@ demo: install
 	$(BIN)/cropmap demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -55,7 +55,7 @@ def publish_season(settings: Settings, *, parcels: int, acquisitions: int, seed:
     """Writes and publishes the season in the home of `settings`, and makes a key for it."""
     rng = np.random.default_rng(seed)
     about = _parcels(parcels, rng)
-    with connect(ready_database(settings)) as connection:
+    with connect(ready_database(settings, create=True)) as connection:
         ensure_season(connection, agency=AGENCY, season=SEASON, simulated=True, document={"agency": AGENCY})
         _declare(connection, about)
         _observe(connection, settings.open_store(), about["parcel_id"].tolist(), acquisitions, rng)

@@ -248,7 +248,7 @@ def _last_line(file: BinaryIO) -> str:
     size, found = BLOCK_BYTES, b""
     while True:
         tail = _tail(file, size)
-        found = tail.rpartition(b"\n")[2]
+        found = tail.replace(b"\r", b"\n").rpartition(b"\n")[2]  # old Macs ended lines with CR alone
         if len(found) < len(tail) or len(tail) < size:
             return found.decode("latin-1")
         size *= 16

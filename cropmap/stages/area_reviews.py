@@ -39,8 +39,9 @@ class AreaReviews:
     @property
     def key(self) -> tuple[str, ...]:
         """What a run must be remade for; nothing where nothing was reviewed."""
-        rows = self.table.sort_values("parcel_id").astype(str).agg(" ".join, axis=1)
-        return (content_hash(*rows),) if len(self.table) else ()
+        if self.table.empty:
+            return ()
+        return (content_hash(*self.table.sort_values("parcel_id").astype(str).agg(" ".join, axis=1)),)
 
 
 def draw_area_reviews(

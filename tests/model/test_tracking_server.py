@@ -1,6 +1,6 @@
 """MLflow as a server of its own: it keeps the files, and what does not answer is said at once.
 
-The package `mlflow` (extra `mlflow-ui`) is no dependency: CROPMAP_TEST_MLFLOW names its program, or it is in this
+The package `mlflow` is no dependency: CROPMAP_TEST_MLFLOW names its program, or it is in this
 environment, or the tests with a server are skipped.
 """
 

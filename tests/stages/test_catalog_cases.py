@@ -193,6 +193,7 @@ def test_an_item_that_is_a_path_stays_in_the_ledger(environment: None, tiny_inpu
         tiny_inputs, tmp_path, agency="hostile",
         acquisitions={"catalog": str(holder / "catalog.json"), "window": ["2018-01-01", "2018-12-31"]},
     )  # fmt: skip
+    (tmp_path / "home").mkdir(exist_ok=True)
     before = {path for path in tmp_path.parent.rglob("*") if "store" not in path.parts}
     assert ledger_of(context) == {"observed": 1} | {reason: len(several) for reason, several in hostile.items()}
     written = [

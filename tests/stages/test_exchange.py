@@ -116,7 +116,8 @@ def test_nothing_published_is_said(observed: SeasonContext) -> None:
 
 def test_a_step_that_fails_is_in_the_run_log_and_publishes_nothing(observed: SeasonContext) -> None:
     plan = products.plan_run(observed)
-    with pytest.raises(FileNotFoundError), products.logged_run(observed, plan, clock=lambda: NOON):
+    logged = products.logged_run(observed, plan, clock=lambda: NOON)
+    with pytest.raises(InputError, match="has no predictions yet"), logged:
         products.assess(observed, plan)  # before anything was predicted
     with observed.connect() as connection:
         run = read_run(connection, plan.run_id)

@@ -50,7 +50,7 @@ class Work:
             seen = ledger.read_acquisitions(connection, **self.context.key, status=AcquisitionStatus.OBSERVED)
             ledger.mark_quarantined(
                 connection, **self.context.key, item_id=seen[0].item_id, reason=QuarantineReason.UNREADABLE_FILE,
-                detail="cut",
+                detail="cut", tried="",
             )  # fmt: skip
         return self.context
 
