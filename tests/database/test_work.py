@@ -130,13 +130,17 @@ def test_an_interrupted_run_says_so_and_begins_again(database_url: str, connecti
 def test_an_interruption_is_noted_while_a_transaction_of_ours_holds_the_run(
     database_url: str, connection: Connection
 ) -> None:
-    with work.claim(database_url, OURS, code_version="1"), connect(database_url) as publishing:
-        _begin(connection)
+    ours = {"application_name": "this test"}  # the fixtures' sessions are of this process too
+    with (
+        work.claim(database_url, OURS, code_version="1"),
+        connect(database_url, **ours) as publishing, connect(database_url, **ours) as duty,
+    ):  # fmt: skip
+        _begin(duty)
         publishing.execute("BEGIN")
         publishing.execute("SELECT FROM run FOR UPDATE")
-        end_other_sessions(connection)
-        connection.execute("SET lock_timeout = '30s'")
-        work.interrupt_work(connection, OURS, detail="interrupted (SIGINT)", at=NOW, code_version="1")
+        end_other_sessions(duty)
+        duty.execute("SET lock_timeout = '30s'")
+        work.interrupt_work(duty, OURS, detail="interrupted (SIGINT)", at=NOW, code_version="1")
         assert _status(connection, "r") == ("interrupted", "interrupted (SIGINT)")
         assert work.at_work(connection, "bretagne") == OURS, "the claim stays"
         with pytest.raises(psycopg.OperationalError):
