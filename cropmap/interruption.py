@@ -20,6 +20,7 @@ from multiprocessing import resource_tracker
 from typing import Final
 
 log = logging.getLogger(__name__)
+record = logging.getLogger(f"{__name__}.record")
 
 INTERRUPTED: Final = 130
 """exit code of all three signals: a script needs one answer to "was it stopped?", not which key was pressed"""
@@ -31,6 +32,7 @@ DUTY_SECONDS: Final = 4.0
 """what the duties may take together; a database that is away must not keep the program"""
 AT_LAST_SECONDS: Final = 8.0
 """after which the program is gone in any case"""
+DUTIES: Final = "duties of an interruption"
 LOOK_SECONDS: Final = 0.5
 SHOW_CURSOR: Final = "\x1b[?25h"
 
@@ -104,8 +106,8 @@ def on_interrupt(duty: Callable[[str], None]) -> Iterator[None]:
 
 
 def hold_if_begun() -> None:
-    """Keeps whoever comes here from ending first, with another exit code and another message."""
-    if _begun.is_set():
+    """Keeps whoever comes here from ending first, with another exit code and another message; but for the duties."""
+    if _begun.is_set() and threading.current_thread().name != DUTIES:
         threading.Event().wait(2 * AT_LAST_SECONDS)
 
 
@@ -131,7 +133,7 @@ def _end(name: str) -> None:
     last = threading.Timer(AT_LAST_SECONDS, os._exit, [INTERRUPTED])  # whatever hangs below
     last.daemon = True
     last.start()
-    duties = threading.Thread(target=_do_duties, args=[name], daemon=True)
+    duties = threading.Thread(target=_do_duties, args=[name], name=DUTIES, daemon=True)
     duties.start()
     duties.join(DUTY_SECONDS)
     cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
@@ -142,6 +144,7 @@ def _end(name: str) -> None:
 
 
 def _do_duties(name: str) -> None:
+    record.warning("interrupted (%s)", name)
     for duty in reversed(list(_duties.values())):
         try:
             duty(name)

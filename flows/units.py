@@ -21,6 +21,7 @@ from prefect.runtime import deployment
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from cropmap.errors import CropmapError, DatabaseUnavailableError, InputError, PartialFailureError
+from cropmap.interruption import hold_if_begun
 from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
 from cropmap.progress import Counter
@@ -108,6 +109,7 @@ def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R
         try:
             result = function(*arguments, **named)
         except Exception as error:
+            hold_if_begun()
             record.warning("%s failed after %.1f s: %s", what, time.monotonic() - started, one_line(error))
             raise
         line = log if name == run_name or isinstance(result, Mapping) else record

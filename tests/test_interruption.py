@@ -22,6 +22,12 @@ with interruption.on_interrupt(lambda name: note.write_text(name)):
     while True:
         time.sleep(0.01)
 """
+AS_IN_A_SHELL = """
+import signal
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+"""
+"""a script that runs these tests in the background has them ignored"""
 HANGS = PROGRAM.replace("note.write_text(name)", "(note.write_text(name), time.sleep(120))")
 
 
@@ -35,7 +41,10 @@ def _alive(pid: int) -> bool:
 def _interrupted(program: str, note: Path, *signals: signal.Signals) -> tuple[int, str, int]:
     """Exit code, stderr and the process that the program had started."""
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(note)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", AS_IN_A_SHELL + program, str(note)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -89,6 +89,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(args=arguments, standalone_mode=False, prog_name="cropmap")
     except CropmapError as error:
+        hold_if_begun()  # its processes are being killed: that is no error to report
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except USAGE_ERRORS as error:
@@ -99,6 +100,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:  # a defect of ours: the record goes to the log file, one line to the person
+        hold_if_begun()
         logging.getLogger(f"cropmap.{FILE_ONLY}").exception("unexpected error")
         print(
             f"error: unexpected {type(error).__name__}: {masked(str(error))}. "

@@ -6,7 +6,9 @@ room opens exactly one.
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,12 +18,15 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
+from cropmap.interruption import hold_if_begun
 from cropmap.masking import masked
 
 Connection = psycopg.Connection[Any]
 Pool = ConnectionPool[Connection]
 
 CONNECT_SECONDS: Final = 10
+NAME_BYTES: Final = 63
+"""of an application's name, for PostgreSQL"""
 GONE: Final = ("08", "57P")
 """SQLSTATE classes of a server that cannot be reached, or is going away"""
 VARIABLE: Final = "CROPMAP_DATABASE_URL"
@@ -87,11 +92,13 @@ def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
 def database_errors() -> Iterator[None]:
     """Translates psycopg's errors; usable around a block and, as `@database_errors()`, on a function.
 
-    Raises DatabaseUnavailableError when the server cannot be reached or went away, DatabaseError for the rest.
+    Raises DatabaseUnavailableError when the server cannot be reached or went away, DatabaseError for the rest. In a
+    program that is being interrupted it raises none: the interruption itself has ended the connection.
     """
     try:
         yield
     except psycopg.Error as error:
+        hold_if_begun()
         state = error.sqlstate or ""
         lines = (error.diag.message_primary or str(error)).strip().splitlines()
         message = "; ".join(line.strip() for line in lines[:2]) or type(error).__name__
@@ -107,9 +114,20 @@ def database_errors() -> Iterator[None]:
 
 @database_errors()
 def connect(url: str, **options: str) -> Connection:
-    """An autocommit connection; use it in a `with` block. `options` are libpq's. Raises DatabaseUnavailableError."""
-    return psycopg.connect(
-        check_url(url), autocommit=True, application_name="cropmap", options=_OPTIONS, **(_timeout(url) | options)
+    """An autocommit connection; use it in a `with` block. `options` are libpq's. Raises DatabaseUnavailableError.
+
+    The server shows it under this process's name, by which `end_other_sessions` finds it.
+    """
+    named: dict[str, Any] = {"application_name": f"cropmap {os.getpid()} {socket.gethostname()}"[:NAME_BYTES]}
+    return psycopg.connect(check_url(url), autocommit=True, options=_OPTIONS, **(named | _timeout(url) | options))
+
+
+@database_errors()
+def end_other_sessions(connection: Connection) -> None:
+    """Ends what this process's other connections do: their transactions are rolled back and let go of their rows."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " AND usename = current_user AND application_name = current_setting('application_name')"
     )
 
 

@@ -25,6 +25,8 @@ from cropmap.schemas import RunStatus
 COLLISION_SECONDS: Final = 2.0
 """`status` holds the lock for a moment, to look; that is no work"""
 LOOK_AGAIN_SECONDS: Final = 5.0
+HOLDER: Final = "cropmap work"
+"""the lock's session by name: it stays while an interruption ends this process's others"""
 UNPLANNED: Final = "unplanned"
 """end of the run's id where work ended before its inputs, which make the id, were known"""
 LEFT_BEHIND: Final = "nobody works on it any more: its process was killed, or its machine stopped"
@@ -54,7 +56,7 @@ def claim(url: str, work: Work, *, code_version: str, wait: bool = False) -> Ite
 
     Raises BusyError where somebody else works on the agency; with `wait` it waits for its turn instead.
     """
-    with connect(url, **STAYS_ALIVE) as connection:
+    with connect(url, **STAYS_ALIVE, application_name=HOLDER) as connection:
         _lock(connection, work, wait=wait)
         try:
             left_behind = close_left_behind(connection, work.agency, at=work.since, code_version=code_version)

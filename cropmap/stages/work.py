@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from cropmap.database import work
-from cropmap.database.connection import connect
+from cropmap.database.connection import connect, end_other_sessions
 from cropmap.errors import CropmapError
 from cropmap.interruption import on_interrupt
 from cropmap.provenance import code_version
@@ -61,8 +61,10 @@ def claimed(context: SeasonContext, task: str, *, clock: Callable[[], datetime],
     about = work.Work(**context.key, task=task, worker=whoami(), since=clock())
     claim, version = Claim(about), code_version()
 
-    def stopped(why: str) -> None:
+    def stopped(why: str, *, ends: bool = True) -> None:
         with connect(context.database_url, connect_timeout=INTERRUPTED_CONNECT_SECONDS) as connection:
+            if ends:  # a transaction of ours may hold the run's row, in `publish` for minutes
+                end_other_sessions(connection)
             work.interrupt_work(connection, about, detail=f"interrupted ({why})", at=clock(), code_version=version)
 
     with (
@@ -81,7 +83,7 @@ def claimed(context: SeasonContext, task: str, *, clock: Callable[[], datetime],
             raise
         except BaseException as error:  # a scheduler that ends this run, or Ctrl-C outside of the command line
             with suppress(CropmapError):
-                stopped(type(error).__name__)
+                stopped(type(error).__name__, ends=False)
             raise
         finally:
             del _held[key]

@@ -10,10 +10,11 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from cropmap.database import work
-from cropmap.database.connection import Connection, connect
+from cropmap.database.connection import Connection, connect, end_other_sessions
 from cropmap.database.runs import begin_run, ensure_season, read_run
 from cropmap.database.work import Work
 from cropmap.errors import BusyError
@@ -124,6 +125,26 @@ def test_an_interrupted_run_says_so_and_begins_again(database_url: str, connecti
         assert left_behind == []
         _begin(connection)
         assert _status(connection, "r")[0] == "running"
+
+
+def test_an_interruption_is_noted_while_a_transaction_of_ours_holds_the_run(
+    database_url: str, connection: Connection
+) -> None:
+    ours = {"application_name": "this test"}  # the fixtures' sessions are of this process too
+    with (
+        work.claim(database_url, OURS, code_version="1"),
+        connect(database_url, **ours) as publishing, connect(database_url, **ours) as duty,
+    ):  # fmt: skip
+        _begin(duty)
+        publishing.execute("BEGIN")
+        publishing.execute("SELECT FROM run FOR UPDATE")
+        end_other_sessions(duty)
+        duty.execute("SET lock_timeout = '30s'")
+        work.interrupt_work(duty, OURS, detail="interrupted (SIGINT)", at=NOW, code_version="1")
+        assert _status(connection, "r") == ("interrupted", "interrupted (SIGINT)")
+        assert work.at_work(connection, "bretagne") == OURS, "the claim stays"
+        with pytest.raises(psycopg.OperationalError):
+            publishing.execute("COMMIT")
 
 
 def test_work_that_is_interrupted_before_it_is_planned_stands_in_the_run_log(

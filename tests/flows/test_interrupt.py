@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.database import embedded
+from cropmap.database.connection import connect
 from tests.flows.conftest import YEAR
 from tests.flows.terminal import faults, on_terminal, rows, runs
 
@@ -61,6 +62,18 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(inputs: 
         else:
             assert (ended.code, ended.left) == (130, []), ended.said
             assert ended.seconds < 10
+
+    # rows are being written, by a transaction that holds the run's row too and takes as long as it likes
+    url = embedded.ensure_running(home)
+    with connect(url) as reader, reader.transaction(), connect(url) as looker:
+        reader.execute("LOCK TABLE statistic IN SHARE MODE")
+        waits = "SELECT FROM pg_locks WHERE relation = 'statistic'::regclass AND NOT granted"
+        ended = on_terminal(
+            _command(inputs, home), how="Ctrl-C", when=lambda _: bool(looker.execute(waits).rowcount), patience=300
+        )
+        assert ended.disturbed, ended.said
+        assert faults(ended, url) == [], ended.said
+        assert {status for _, status, _ in runs(url)} == {"interrupted"}
 
     for place in (home, other):
         whole = on_terminal(_command(inputs, place))
