@@ -40,7 +40,7 @@ HINT = re.compile(r"^  \S.*?  +(?P<command>\S.*)$")
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVING = {"serve": (0, 130), "mlflow": (0, 130)}
 """commands that run until Ctrl-C, and how they may end then"""
-LIMIT_S = 900
+LIMIT_S = 3_600
 """of one command: a bound against hangs, no measure of speed"""
 PLAIN_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -62,6 +62,8 @@ class Shell:
     """A plain shell in one folder: `sh -c`, an environment of HOME and PATH, a process group of its own."""
 
     def __init__(self, folder: Path) -> None:
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job in the background, and so in what it starts
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.folder = folder
         self.environment = {"HOME": os.environ.get("HOME", str(folder)), "PATH": PLAIN_PATH, "LANG": "C.UTF-8"}
 
