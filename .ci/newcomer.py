@@ -171,21 +171,25 @@ def walk(checkout: Path, folder: Path, *, parcels: int, seen: Path | None, skip_
         )
         return ran[-1]
 
-    with prefect_server(checkout, folder) as api:
-        shell.environment["PREFECT_API_URL"] = api
-        for line in (filled(one, words) for one in lines):
-            if skip_mlflow and serves(line) == "mlflow":
-                continue
-            if "review import" in line:
-                fill_findings(folder / words["FILE.csv"])
-            if "stats compare" in line:
-                type_(f"cropmap stats export {words['AGENCY.yaml']} --season 2018 --format tsv --out eurostat.tsv")
+    for line in (filled(one, words) for one in lines):
+        if skip_mlflow and serves(line) == "mlflow":
+            continue
+        if "review import" in line:
+            fill_findings(folder / words["FILE.csv"])
+        if "stats compare" in line:
+            made = f"cropmap stats export {words['AGENCY.yaml']} --season 2018 --format tsv --out eurostat.tsv"
+            if type_(made).as_it_must:
                 (folder / words["FILE.tsv.gz"]).write_bytes(gzip.compress((folder / "eurostat.tsv").read_bytes()))
-            if "stats release" in line:  # the demo is a simulation, whose release asks for a word
-                type_(line, expected=(1, 2))
-                line = line.partition("#")[0].rstrip() + " --allow simulation"
+        if "stats release" in line:  # the demo is a simulation, whose release asks for a word
+            type_(line, expected=(1, 2))
+            type_(line.partition("#")[0].rstrip() + " --allow simulation")
+        elif line.startswith("cropmap schedule"):
+            with prefect_server(checkout, folder) as api:
+                shell.environment["PREFECT_API_URL"] = api
+                type_(line)
+            del shell.environment["PREFECT_API_URL"]
+        else:
             type_(line)
-    del shell.environment["PREFECT_API_URL"]
     return [*ran, _show(shell.run(stop))]
 
 
