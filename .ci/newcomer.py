@@ -97,9 +97,20 @@ class Shell:
             said = os.pread(sink.fileno(), 1 << 20, 0).decode(errors="replace")  # type: ignore[attr-defined]
             if (address := re.search(r"https?://[\w.:\[\]-]+\d[\w/.-]*", said)) and answers(address.group()):
                 os.killpg(process.pid, signal.SIGINT)
-                return process.wait(60)
+                rc = process.wait(60)
+                while time.monotonic() < end and in_group(process.pid):  # the shell may be gone before what it ran
+                    time.sleep(0.1)
+                return 128 - rc if rc < 0 else rc  # as a shell says it of what a signal ended
             time.sleep(0.5)
         raise subprocess.TimeoutExpired("no address answered", LIMIT_S)
+
+
+def in_group(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def serves(command: str) -> str:
