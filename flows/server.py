@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -56,8 +57,14 @@ def _start(log_folder: Path) -> tuple[subprocess.Popen[bytes], str]:
             _end(process)
             raise
         _end(process)
-    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-    raise CropmapError(f"the temporary Prefect server does not start ({last[0]})", where=str(log))
+    raise CropmapError(f"the temporary Prefect server does not start ({_reason(log)})", where=str(log))
+
+
+def _reason(log: Path) -> str:
+    """The last error that the server's log names, else its last line."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt)\b", line)]
+    return (errors or lines or ["it said nothing"])[-1]
 
 
 def _answers(process: subprocess.Popen[bytes], url: str) -> bool:

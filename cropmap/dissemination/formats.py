@@ -17,7 +17,7 @@ import pandas as pd
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
 from cropmap.dissemination.spreadsheets import to_csv, unguarded
-from cropmap.dissemination.vocabulary import AREA, HECTARES, current_strucpro, measures
+from cropmap.dissemination.vocabulary import AREA, HECTARES, HIDDEN_STATUSES, current_strucpro, measures
 from cropmap.errors import InputError
 from cropmap.schemas import STATISTIC_COLUMNS, CsvDialect
 from cropmap.statistics.confidentiality import HIDDEN
@@ -118,9 +118,10 @@ def _unpacked(data: bytes, *, name: str) -> bytes:
 
 
 def table_of(rows: pd.DataFrame, *, decimals: int, region_names: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """The published rows as a table format holds them: hidden cells empty, then the area in Eurostat's unit, and the
-    names of crop and region for people."""
-    shown = masked(rows)
+    """The published rows as a table format holds them: hidden cells empty and last, then the area in Eurostat's unit,
+    and the names of crop and region for people."""
+    hidden = rows["conf_status"].isin(HIDDEN_STATUSES)
+    shown = masked(pd.concat([rows[~hidden], rows[hidden]]) if hidden.any() else rows)
     shown[VALUE] = (pd.to_numeric(shown[AREAS["OBS_VALUE"]]) / HECTARES).round(decimals)
     shown[UNIT] = measures()[AREA].unit
     shown["crop_name"] = [vocabulary.crop_name(str(crop)) for crop in shown["crop"]]

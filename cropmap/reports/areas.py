@@ -79,9 +79,11 @@ class CropAreas:
         return cell.figures if cell else None
 
     def of(self, region: Region) -> list[tuple[Crop, Cell]]:
-        """The rows of one region, in the order of crops."""
+        """The rows of one region: what is shown in the order of crops, then what is hidden."""
         found = ((crop, self.cells.get((region.nuts_id, crop.code))) for crop in self.crops)
-        return [(crop, cell) for crop, cell in found if cell is not None]
+        return sorted(
+            [(crop, cell) for crop, cell in found if cell is not None], key=lambda row: row[1].figures is None
+        )
 
     @cached_property
     def hidden(self) -> tuple[Cell, ...]:

@@ -266,7 +266,7 @@ def _renderer(context: SeasonContext, pages: int) -> Iterator[Any]:
 
 
 def _overview(facts: RunFacts, rendered: list[Rendered]) -> str:
-    heading = f"Evidence: {facts.agency} {facts.season}, {len(rendered):,} parcels"
+    heading = f"Evidence: {facts.agency} {facts.season}, {len(rendered):,} parcel{'s' if len(rendered) != 1 else ''}"
     about = f"Run {facts.run_id}, model {facts.model}. Click a heading to sort."
     notes = [PERSONAL, *([SIMULATED] if facts.simulated else []), *list_statement(facts), about]
     return overview(rendered, heading=heading, notes=notes)

@@ -133,9 +133,8 @@ def test_openpyxl_reads_the_workbook_with_the_same_figures() -> None:
     records = [dict(zip(header, line, strict=True)) for line in lines]
     assert records[0]["agency"] == "=1+1"
     assert book["statistics"]["A2"].data_type == "s"  # a text, not a formula
-    assert [one["estimate_ha"] for one in records] == [
-        None if secret == "C" else value for value, secret in zip(rows["estimate_ha"], rows["conf_status"], strict=True)
-    ]
+    shown = rows[rows["conf_status"].isna()]
+    assert [one["estimate_ha"] for one in records] == [*shown["estimate_ha"], None]
     assert [one["strucpro"] for one in records][:2] == ["AR_THS_HA", "MAR_THS_HA"]
     assert ("run", "run-1") in list(book["notes"].iter_rows(values_only=True))
     assert written("xlsx", rows) == data
@@ -149,7 +148,7 @@ def test_csv_parquet_and_json_hold_every_row_with_the_same_figures() -> None:
     for form in (table, lines, records):
         values = [one["obs_value"] for one in form]
         shown = [None if value in ("", None) else float(value) for value in values]
-        assert shown == [301.59, 40.0, 440.71, 0.0125, 1.23456, 0.0, 0.0, None, 0.02025]
+        assert shown == [301.59, 40.0, 440.71, 0.0125, 1.23456, 0.0, 0.0, 0.02025, None]
         assert {one["unit"] for one in form} == {"THS_HA"}
         assert [one["concept"] for one in form][:3] == ["SA", "MA", "MA"]
 
@@ -273,6 +272,36 @@ def test_crops_and_regions_carry_their_names(format_: Format) -> None:
         rows = json.loads(data) if format_ == "json" else list(csv.DictReader(io.StringIO(data.decode())))
     found = {(one["crop"], one["nuts_id"]): (one["crop_name"], one["nuts_name"]) for one in rows}
     assert found["C1110", "FRH0"] == (vocabulary.crop_items()["C1110"], "Bretagne")
+
+
+@pytest.mark.parametrize("status", ["C", "P"])
+@pytest.mark.parametrize("format_", ["csv", "json", "xlsx", "parquet"])
+def test_confidential_rows_stand_last_and_the_others_keep_their_order(format_: Format, status: str) -> None:
+    rows = pd.concat([published().assign(season=2017), published()], ignore_index=True)
+    rows.loc[rows["conf_status"] == "C", "conf_status"] = status
+    data = formats.write(rows, format_, nuts_version=2024).data
+    if format_ == "xlsx":
+        header, *lines = openpyxl.load_workbook(io.BytesIO(data))["statistics"].values
+        found = [dict(zip(header, line, strict=True)) for line in lines]
+    elif format_ == "parquet":
+        found = pq.read_table(io.BytesIO(data)).to_pylist()
+    else:
+        found = json.loads(data) if format_ == "json" else list(csv.DictReader(io.StringIO(data.decode())))
+    assert [one["conf_status"] or "" for one in found] == [""] * (len(rows) - 2) + [status] * 2
+    shown = rows[rows["conf_status"].isna()]
+    assert [(one["nuts_id"], one["crop"]) for one in found[:-2]] == list(
+        zip(shown["nuts_id"], shown["crop"], strict=True)
+    )
+
+
+def test_the_notes_explain_every_column() -> None:
+    rows = published().assign(simulated=False, partial_region=False)
+    data = formats.write(rows, "xlsx", nuts_version=2024, described=Described(region_names={"FRH0": "Bretagne"})).data
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    header = next(book["statistics"].iter_rows(values_only=True))
+    explained = {word for line in book["notes"].iter_rows(values_only=True) for word in str(line[0]).split(", ")}
+    assert set(header) - explained == {"strucpro", "concept"}  # each of their codes is explained instead
+    assert {"AR_THS_HA", "MAR_THS_HA", "SA"} <= explained
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ def test_the_order_of_crops_does_not_know_hidden_sizes(secret_ha: float) -> None
     ]  # fmt: skip
 
 
+def test_confidential_rows_stand_last_in_a_region() -> None:
+    rows = pd.concat([published(), pd.DataFrame([row("FRH02", "R1000", 3.0)])])
+    found = crop_areas(rows, head="FRH0", names=NAMES, items=ITEMS, sums=SUMS)
+    (region,) = (one for one in found.regions if one.nuts_id == "FRH02")
+    assert [(crop.code, cell.figures is None) for crop, cell in found.of(region)] == [
+        ("C1110", False), ("R1000", False), ("C1500", True),
+    ]  # fmt: skip
+
+
 def test_a_sum_is_drawn_only_where_its_parts_cannot_be() -> None:
     assert [crop.code for crop in areas().drawn] == ["C1110", "C1500", "G3000"]
     rows = [hidden("FRH0", "C1500"), hidden("FRH0", "G3000"), row("FRH0", "C1500+G3000", 9.0)]

@@ -82,6 +82,8 @@ def test_the_table_has_every_cell(page: Element) -> None:
     assert rows[4][:5] == ["Other uses local:other_uses", "0", "0", "0 – 0", "–"]
     assert rows[5] == ["R1000", "C"]
     assert "u low reliability" in text(table)
+    explained = {text(one) for one in table.iter("dt")}
+    assert {"C", "Basis", "95 % interval", "CV"} <= explained
 
 
 def test_maps_show_crops_with_two_regions_to_compare(page: Element) -> None:
