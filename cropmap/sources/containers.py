@@ -19,6 +19,7 @@ from typing import Final
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.archives import ENDINGS, Budget, Member, is_archive, open_archive
+from cropmap.sources.references import refuse_links
 
 CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".geoparquet")
@@ -57,6 +58,7 @@ def opened(path: Path, member: str | None = None) -> Iterator[str]:
         raise DeclarationFileError("no such file", where=str(path), mend="Check declarations.path")
     if not (path.is_file() or path.is_dir()):
         raise DeclarationFileError("is no file and no folder", where=str(path), mend="Check declarations.path")
+    refuse_links(path)
     with tempfile.TemporaryDirectory(prefix="cropmap-") as folder:
         source = str(_whole(_source(path, member, Path(folder)), Path(folder), str(path)))
         try:

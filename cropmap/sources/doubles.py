@@ -24,6 +24,7 @@ from cropmap.sources.containers import opened
 from cropmap.sources.declarations import Declarations
 from cropmap.sources.overlaps import Overlaps, find_overlaps
 from cropmap.sources.profiles import Profile
+from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_files import choose_layers
 from cropmap.sources.vector_formats import list_layers, read_layer
 
@@ -155,7 +156,7 @@ def _columns(profile: Profile, *roles: str) -> set[str]:
 
 
 def _attributes(path: Path, profile: Profile) -> pd.DataFrame:
-    with opened(path, profile.member) as source:
+    with opened(path, profile.member) as delivered, apart(delivered) as source:
         layers = list_layers(source, wkt_column=profile.wkt_column, encoding=profile.encoding)
         chosen = choose_layers(layers, profile.layer, where=source)
         tables = [

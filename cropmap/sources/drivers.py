@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import re
+import os
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import pyogrio
 import pyogrio._ogr
 import pyogrio.raw
 
-from cropmap.errors import CropmapError, DeclarationFileError
+from cropmap.errors import CropmapError
 
-__all__ = ["VECTOR_DRIVERS", "pyogrio", "quiet", "refuse_references"]
+__all__ = ["VECTOR_DRIVERS", "pyogrio", "quiet"]
 
 VECTOR_DRIVERS: Final = frozenset({
     "ESRI Shapefile", "ESRIJSON", "FlatGeobuf", "GML", "GPKG", "GeoJSON", "GeoJSONSeq", "JSONFG", "KML", "LIBKML",
@@ -42,8 +41,6 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "OGR_SQLITE_ALLOW_EXTERNAL_ACCESS": "NO",
     "OGR_SQLITE_LOAD_EXTENSIONS": "NONE",
 }
-_REFERRING_TAB: Final = re.compile(rb"isseamless|create\s+view|open\s+table", re.IGNORECASE)
-_TAB_BYTES: Final = 1 << 20
 
 _HttpFetch = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_void_p] * 6)
 """CPLHTTPFetchCallbackFunc of cpl_http.h"""
@@ -69,25 +66,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def refuse_references(source: str) -> None:
-    """Raises DeclarationFileError for a MapInfo table that only points to other tables: a seamless one, or a view."""
-    path = Path(source)
-    tables = [path] if path.suffix.lower() == ".tab" else []
-    if path.is_dir():
-        tables = [inner for inner in path.iterdir() if inner.suffix.lower() == ".tab"]
-    for table in tables:
-        if not table.is_file():
-            continue
-        with table.open("rb") as file:
-            if _REFERRING_TAB.search(file.read(_TAB_BYTES)):
-                raise DeclarationFileError(
-                    "refers to other tables (a seamless table or a view)", where=source,
-                    mend="Save the parcels themselves as a table, or as GeoPackage",
-                )  # fmt: skip
-
-
 def _confine() -> Any:
     """Returns what must live as long as the process. Raises CropmapError where GDAL cannot be confined."""
+    os.environ.pop("SPATIALITE_SECURITY", None)  # "relaxed" lets a view of a database read and write files
     unwanted = sorted(set(pyogrio.list_drivers()) - VECTOR_DRIVERS - _INTERNAL)
     pyogrio.set_gdal_config_options({**_OPTIONS, "GDAL_SKIP": ",".join(unwanted)})
     try:

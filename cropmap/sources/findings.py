@@ -17,6 +17,7 @@ from cropmap.legends import Legend
 from cropmap.schemas import Finding, FindingReject
 from cropmap.sheets import read_sheet
 from cropmap.sources.containers import opened
+from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import list_layers, read_layer
 
 FILLED_IN: Final = ("finding", "found_crop_code", "reviewed_by", "reviewed_at", "note")
@@ -166,7 +167,7 @@ def _from_sheet(path: Path) -> pd.DataFrame:
 def _from_map(path: Path) -> pd.DataFrame:
     """The layer with a parcel and a finding, else the first."""
     try:
-        with opened(path) as source:
+        with opened(path) as delivered, apart(delivered) as source:
             layers = list_layers(source)
             fitting = [each for each in layers if {name.lower() for name in each.columns} >= set(NEEDED)] or layers[:1]
             table = read_layer(source, fitting[0], fitting[0].columns, lenient=True).attributes if fitting else None

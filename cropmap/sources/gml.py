@@ -12,12 +12,20 @@ from typing import Final, Literal
 AxisOrder = Literal["easting_first", "northing_first"]
 """how coordinates stand in the file, whatever its CRS and format prescribe; longitude is an easting"""
 GML_SUFFIXES: Final = (".gml", ".xml")
+NAMESPACE: Final = b"opengis.net/gml"
+HEAD_BYTES: Final = 1 << 13
 CONFIGURED: Final = {"GML_ATTRIBUTES_TO_OGR_FIELDS": "YES", "GML_DOWNLOAD_SCHEMA": "NO"}
 """for the listing of layers, which takes no options"""
 
 
 def is_gml(source: str) -> bool:
-    return Path(source).suffix.lower() in GML_SUFFIXES
+    """By its ending, or by the first bytes, as GDAL tells whatever the ending is."""
+    path = Path(source)
+    if path.suffix.lower() in GML_SUFFIXES or not path.is_file():
+        return path.suffix.lower() in GML_SUFFIXES
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and NAMESPACE in head
 
 
 def gml_options(source: str, axis_order: AxisOrder | None = None) -> dict[str, str]:

@@ -25,6 +25,7 @@ from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import place
 from cropmap.sources.nuts_codes import REGION, words
+from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import Layer, Shapes, list_layers, read_layer
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def read_region_file(path: Path) -> RegionFile:
     first: DeclarationFileError | None = None
     for member in MEMBERS:
         try:
-            with opened(path, member) as source:
+            with opened(path, member) as delivered, apart(delivered) as source:
                 return _read(source, path)
         except DeclarationFileError as error:
             first = first or error

@@ -20,10 +20,11 @@ import shapely
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import code_page
 from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
-from cropmap.sources.drivers import pyogrio, quiet, refuse_references
+from cropmap.sources.drivers import pyogrio, quiet
 from cropmap.sources.gml import AxisOrder, gml_options, is_gml
 from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
+from cropmap.sources.references import refuse_references
 from cropmap.sources.row_text import storable
 
 FEATURE_ID: Final = "fid"

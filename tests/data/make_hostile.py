@@ -65,6 +65,7 @@ def make_hostile(folder: Path, file: Path, url: str) -> list[Path]:
     made = [
         *_virtual(folder, file, url), *_geopackages(folder, file, url), *_json(folder, file, url),
         *_gml(folder, file, url), *_kml(folder, url), *_mapinfo(folder, file), *_shapefiles(folder, file, url),
+        *_links(folder),
     ]  # fmt: skip
     return [*made, *_archives(folder, file, url)]
 
@@ -106,6 +107,9 @@ def _geopackages(folder: Path, file: Path, url: str) -> list[Path]:
         "virtual-ogr": f"CREATE VIRTUAL TABLE v USING VirtualOGR('{file}')",
         "virtual-ogr-host": f"CREATE VIRTUAL TABLE v USING VirtualOGR('/vsicurl_streaming/{url}/v.geojson')",
         "virtual-shape": f"CREATE VIRTUAL TABLE v USING VirtualShape('{file}', 'UTF-8', 4326)",
+        "virtual-text": f"CREATE VIRTUAL TABLE v USING VirtualText('{file}', 'UTF-8', 1, COMMA, NONE, ',')",
+        "virtual-json": f"CREATE VIRTUAL TABLE v USING VirtualGeoJSON('{file}')",
+        "virtual-hidden": f"CREATE /* x */ VIRTUAL/**/TABLE v USING/**/VirtualText('{file}','UTF-8',1,COMMA,NONE,',')",
     }
     calls = {
         "geocode": f"ogr_geocode('x','geometry','QUERY_TEMPLATE={url}/geocode?q=%s')",
@@ -235,6 +239,28 @@ def _shapefiles(folder: Path, file: Path, url: str) -> list[Path]:
         path.with_suffix(".cpg").write_text("../../encoding")
         made.append(path)
     return made
+
+
+def _links(folder: Path) -> list[Path]:
+    """Deliveries of several files, one of which is a link to a file of somebody else."""
+    other = folder / "somebody-else"
+    other.mkdir()
+    theirs = gpd.GeoDataFrame({"id": [SECRET], "code": ["056"]}, geometry=[shapely.Polygon(RING)], crs=4326)
+    ours = theirs.assign(id="P1")
+    theirs.to_parquet(other / "v.parquet")
+    theirs.to_file(other / "v.shp")
+    theirs.to_file(other / "v.gdb", driver="OpenFileGDB")
+    parts, database, table = folder / "linked.parquet", folder / "linked.gdb", folder / "linked.shp"
+    parts.mkdir()
+    ours.to_parquet(parts / "a.parquet")
+    (parts / "b.parquet").symlink_to(other / "v.parquet")
+    database.mkdir()
+    for each in (other / "v.gdb").iterdir():
+        (database / each.name).symlink_to(each)
+    ours.to_file(table)
+    table.with_suffix(".dbf").unlink()
+    table.with_suffix(".dbf").symlink_to(other / "v.dbf")
+    return [parts, database, table]
 
 
 def _archives(folder: Path, file: Path, url: str) -> list[Path]:

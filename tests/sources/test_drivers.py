@@ -20,7 +20,7 @@ from cropmap.sources.findings import read_findings_file
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
 from cropmap.sources.regions import read_regions
-from tests.data.make_hostile import SECRET, Host, canary, listening, make_hostile
+from tests.data.make_hostile import SECRET, Host, canary, gml, listening, make_hostile
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 
 LEGEND = make_legend("056")
@@ -136,3 +136,51 @@ def test_a_table_that_refers_to_others_is_refused_in_one_line(tmp_path: Path) ->
         read_declarations(tmp_path / "v.tab", legend=LEGEND, profile=profile)
     plain = profile.model_copy(update={"crs": None})
     assert len(read_declarations(tmp_path / "d.tab", legend=LEGEND, profile=plain).accepted) == 1
+
+
+def test_a_database_with_a_table_from_elsewhere_is_refused_and_its_own_indexes_are_not(tmp_path: Path) -> None:
+    """Even the names of columns would be another file's first line."""
+    folder = tmp_path / "delivered"
+    folder.mkdir()
+    (tmp_path / "passwords.csv").write_text(f"{SECRET},x\n")
+    profile = Profile(columns={"parcel_id": "id", "crop_code": "code"})
+    for path in make_hostile(folder, tmp_path / "passwords.csv", "http://127.0.0.1:9"):
+        if path.name.startswith("virtual-"):
+            for read in (lambda p=path: read_declarations(p, legend=LEGEND, profile=profile),
+                         lambda p=path: inspect_file(p, legends=[LEGEND])):  # fmt: skip
+                with pytest.raises(CropmapError, match="a table that is read from elsewhere") as caught:
+                    read()
+                assert SECRET not in str(caught.value)
+    frame = make_frame([("P1", "056", square(0))], "id", "code")
+    for name, options in (("indexed.gpkg", {}), ("spatialite.sqlite", {"SPATIALITE": "YES"})):
+        frame.to_file(tmp_path / name, driver="GPKG" if name.endswith("gpkg") else "SQLite", **options)
+        assert len(read_declarations(tmp_path / name, legend=LEGEND, profile=profile).accepted) == 1
+
+
+def test_a_part_that_is_a_link_elsewhere_is_refused_and_one_beside_it_is_not(tmp_path: Path) -> None:
+    profile = Profile(columns={"parcel_id": "id", "crop_code": "code"})
+    frame = make_frame([("P1", "056", square(0))], "id", "code")
+    (tmp_path / "true").mkdir()
+    frame.to_file(tmp_path / "true" / "d.shp")
+    for each in (tmp_path / "true").iterdir():
+        (tmp_path / each.name).symlink_to(each)
+    assert len(read_declarations(tmp_path / "d.shp", legend=LEGEND, profile=profile).accepted) == 1, "all of one folder"
+    (tmp_path / "d.shp").unlink()
+    shutil.copy(tmp_path / "true" / "d.shp", tmp_path / "d.shp")
+    with pytest.raises(
+        CropmapError, match=r"d\.shp: its part 'd\.\w+' is a link to another folder. Put the file itself"
+    ):
+        read_declarations(tmp_path / "d.shp", legend=LEGEND, profile=profile)
+
+
+@pytest.mark.parametrize("name", ["d.gml", "d.gpkg", "NUTS_RG_01M_2024_4326.gml"])
+def test_nothing_is_left_beside_a_file(tmp_path: Path, name: str) -> None:
+    """GDAL would write a .gfs beside GML, whatever its ending is, and believe one that lies there."""
+    (tmp_path / name).write_text(gml())
+    for read in (lambda: read_declarations(tmp_path / name, legend=LEGEND,
+                                           profile=Profile(columns={"parcel_id": "id", "crop_code": "code"})),
+                 lambda: read_regions(tmp_path / name, nuts_version=2024, codes=["FR"]),
+                 lambda: read_findings_file(tmp_path / name)):  # fmt: skip
+        with contextlib.suppress(CropmapError):
+            read()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
