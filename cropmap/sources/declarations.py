@@ -25,6 +25,7 @@ from cropmap.legends.matching import blanks
 from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
 from cropmap.sources import outlines
 from cropmap.sources.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
+from cropmap.sources.encoding_hints import encoding_hint
 from cropmap.sources.identifiers import placeholders, stands_for_nothing
 from cropmap.sources.numbers import read_areas
 from cropmap.sources.parts import find_parts
@@ -90,6 +91,10 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     no_crop = _excluded(raw.attributes, profile.exclude)
     _check(rows, raw, found, no_crop)
     accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
+    codes = report(
+        text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
+        FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
+    )  # fmt: skip
     return Declarations(
         accepted=_accepted(rows[accepted], raw.crs),
         rejected=_rejected(rows[~accepted & ~merged], path.name),
@@ -99,12 +104,9 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
         source_file=path.name,
         source_hash=source_hash(path),
         row_count=len(rows),
-        codes=report(
-            text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
-            FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
-        ),
-        notes=raw.notes,
-    )  # fmt: skip
+        codes=codes,
+        notes=(*raw.notes, *encoding_hint(codes.unmapped, legend, told=profile.encoding)),
+    )
 
 
 def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
