@@ -17,20 +17,28 @@ from cropmap.sources.regions import Regions, assign_regions
 
 
 def axis_hints(path: Path, profile: Profile, regions: Regions) -> tuple[str, ...]:
-    """A note for the axis order with which parcels of the file would lie in the regions; none where there is none.
+    """A note for the axis order with which parcels of the file would lie in the regions; none where some do already,
+    for then the rows are rejected for another reason.
 
     Reads the file again, which is worth its time only where nothing could be accepted.
     """
-    hints = []
-    for order in get_args(AxisOrder):
-        try:
-            raw = profiled_rows(path, profile.named_columns()[:1], profile.model_copy(update={"axis_order": order}))
-        except InputError:
-            continue
-        shapes = outlines.transform(outlines.repair(raw.geometry)[0], raw.crs, EPSG_WGS84)
-        inside = int(assign_regions(gpd.GeoDataFrame(geometry=shapes, crs=EPSG_WGS84), regions).notna().sum())
-        if inside:
-            hints.append(
-                f"no parcel lies in the regions; with declarations.axis_order: {order}, {inside} of {len(shapes)} do"
-            )
-    return tuple(hints)
+    if _inside(path, profile, regions)[0]:
+        return ()
+    found = {order: _inside(path, profile, regions, order) for order in get_args(AxisOrder)}
+    return tuple(
+        f"no parcel lies in the regions; with declarations.axis_order: {order}, {inside} of {rows} do"
+        for order, (inside, rows) in found.items()
+        if inside
+    )
+
+
+def _inside(path: Path, profile: Profile, regions: Regions, order: AxisOrder | None = None) -> tuple[int, int]:
+    """(rows in a region, rows) where coordinates stand in this order instead of the profile's."""
+    changed = profile.model_copy(update={"axis_order": order}) if order else profile
+    try:
+        raw = profiled_rows(path, profile.named_columns()[:1], changed)
+    except InputError:
+        return 0, 0
+    shapes = outlines.transform(outlines.repair(raw.geometry)[0], raw.crs, EPSG_WGS84)
+    placed = assign_regions(gpd.GeoDataFrame(geometry=shapes, crs=EPSG_WGS84), regions)
+    return int(placed.notna().sum()), len(shapes)
