@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import warnings
 from collections.abc import Callable
@@ -22,9 +21,9 @@ from cropmap.sources.profiles import Profile
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.pairs import read_pairs
 from tests.data.make_sources_declarations import make_frame, make_legend, square
+from tests.fuzzing import inputs
 from tests.sources.test_regions import make_regions
 
-ROUNDS = int(os.environ.get("CROPMAP_FUZZ_ROUNDS", "60"))
 TRICKS = [
     b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"'", b",", b";", b"\t", b"\n", b"\r", b"\xe9", b"nan", b"1e999",
     b"0000-01-01", b"[" * 60, b"{" * 60, b"&a [*a]", b": ", b"- ", b"\x0b", b"\xc2\x85", b"9" * 400, b"#",
@@ -92,7 +91,7 @@ def survives(read: Callable[[Path], object], path: Path, seed: object) -> None:
 @pytest.mark.parametrize("reader", READERS)
 def test_only_errors_of_ours_come_out_of_tables(tmp_path: Path, reader: str) -> None:
     name, seed_data, read = READERS[reader]
-    for seed in range(ROUNDS):
+    for seed in range(inputs("tables", len(READERS))):
         chance = random.Random(f"{reader} {seed}")  # noqa: S311  not for secrets
         (tmp_path / name).write_bytes(mutated(seed_data, chance))
         survives(read, tmp_path / name, (reader, seed))
@@ -104,7 +103,7 @@ def test_only_errors_of_ours_come_out_of_workbooks(tmp_path: Path) -> None:
         book.active.append(row.split(","))
     book.save(tmp_path / "whole.xlsx")
     whole = (tmp_path / "whole.xlsx").read_bytes()
-    for seed in range(ROUNDS):
+    for seed in range(inputs("workbooks")):
         chance = random.Random(f"workbook {seed}")  # noqa: S311
         (tmp_path / "t.xlsx").write_bytes(mutated(whole, chance))
         with warnings.catch_warnings():
@@ -117,7 +116,7 @@ def test_only_errors_of_ours_come_out_of_boundaries(tmp_path: Path, name: str) -
     source = make_regions(tmp_path / "whole.gpkg")
     frame = gpd.read_file(source).to_crs(4326)
     whole = source.read_bytes() if name.endswith("gpkg") else json.dumps(json.loads(frame.to_json())).encode()
-    for seed in range(ROUNDS):
+    for seed in range(inputs("boundaries", 2)):
         chance = random.Random(f"{name} {seed}")  # noqa: S311
         (tmp_path / name).write_bytes(mutated(whole, chance))
         with warnings.catch_warnings():

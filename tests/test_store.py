@@ -21,9 +21,11 @@ from cropmap.cli.options import write_out
 from cropmap.errors import ConfigurationError, DamagedObjectError, StoreError
 from cropmap.leftovers import partial_name
 from cropmap.store import Store
+from tests.fuzzing import inputs
 
 SEED = 18
-FLIPS = 400
+FLIPS = max(400, inputs("objects", 4))
+"""cheap, so that there are more of them than of others"""
 
 
 @pytest.fixture

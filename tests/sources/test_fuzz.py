@@ -1,12 +1,11 @@
 """Damaged files of every format: refused in one line, or read with every row accounted for; never a foreign error.
 
-CROPMAP_FUZZ sets how many inputs are tried in all (260 without it); the seed is fixed, so that a failure comes again.
+The seed is fixed, so that a failure comes again; `tests.fuzzing` says how many inputs are tried.
 """
 
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import tarfile
 import warnings
@@ -22,8 +21,8 @@ from cropmap.sources.declarations import read_declarations
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
 from tests.data.make_sources_declarations import make_frame, make_legend, square
+from tests.fuzzing import inputs
 
-INPUTS = int(os.environ.get("CROPMAP_FUZZ", "260"))
 LEGEND = make_legend("056", "1200")
 ROWS = [(f"P{i}", ("056", "1200")[i % 2], 1.0 + i / 100, square(i % 6, i // 6)) for i in range(12)]
 Maker = Callable[[Path], Path]
@@ -145,7 +144,7 @@ def test_damage_is_one_line_or_counted(tmp_path: Path, kind: str) -> None:
     parts = [path, *(each for each in sorted(path.parent.iterdir()) if each.stem == path.stem and each != path)]
     parts = parts if path.suffix in (".shp", ".tab") else [path]
     whole = {part: part.read_bytes() for part in parts}
-    for number in range(max(INPUTS // len(MAKERS), 1)):
+    for number in range(inputs("declarations", len(MAKERS))):
         random_ = random.Random(f"{kind} {number}")  # noqa: S311  a fuzz test, no secret
         part = random_.choice(parts)
         for each, data in whole.items():

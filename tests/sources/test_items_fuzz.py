@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import random
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -21,11 +20,11 @@ from cropmap.sources.item_identity import datastrip_start_of
 from cropmap.sources.items import acquisition_from_item
 from cropmap.sources.sensings import Candidate, best_of
 from tests.data.make_sources_catalog import COLLECTION, COPERNICUS, EARTH_SEARCH, PLANETARY, collection, make_item
+from tests.fuzzing import inputs
 
 SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
 BRITTANY = (-5.2, 47.2, -1.0, 48.9)
-N = int(os.environ.get("CROPMAP_FUZZ", "500"))
-BATCH = 50
+BATCH = 25
 
 VALUES: list[Any] = [
     None, True, False, 0, -1, 1, 5, 1e308, -1e308, 10**400, 0.1,
@@ -96,7 +95,7 @@ ROOT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(N // BATCH))
+@pytest.mark.parametrize("seed", range(max(1, inputs("items") // BATCH)))
 def test_a_mutated_item_is_usable_or_counted(tmp_path: Path, seed: int) -> None:
     r = random.Random(seed)  # noqa: S311  not for secrets
     providers = (EARTH_SEARCH, COPERNICUS, PLANETARY)
@@ -119,7 +118,7 @@ def test_a_mutated_item_is_usable_or_counted(tmp_path: Path, seed: int) -> None:
     assert again == found, "the same catalogue gives the same answer"
 
 
-@pytest.mark.parametrize("seed", range(N // BATCH))
+@pytest.mark.parametrize("seed", range(max(1, inputs("item dictionaries") // BATCH)))
 def test_a_mutated_dictionary_is_an_acquisition_or_a_reason(seed: int) -> None:
     """Without STAC's own reader before it, which refuses much."""
     r = random.Random(seed)  # noqa: S311
@@ -138,7 +137,7 @@ def test_a_mutated_dictionary_is_an_acquisition_or_a_reason(seed: int) -> None:
         assert len(line) < 600
 
 
-@pytest.mark.parametrize("seed", range(max(1, N // 5)))
+@pytest.mark.parametrize("seed", range(inputs("catalogues")))
 def test_a_mutated_catalogue_is_read_or_refused(tmp_path: Path, seed: int) -> None:
     r = random.Random(seed)  # noqa: S311
     catalog = write(tmp_path / "c", [make_item()], ROOT)
