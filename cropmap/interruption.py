@@ -144,7 +144,7 @@ def _end(name: str) -> None:
 
 
 def _do_duties(name: str) -> None:
-    record.warning("interrupted (%s)", name)
+    record.info("interrupted (%s)", name)
     for duty in reversed(list(_duties.values())):
         try:
             duty(name)

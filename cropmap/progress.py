@@ -26,6 +26,7 @@ from rich.text import Text
 
 Item = TypeVar("Item")
 LOG_EVERY_SECONDS: Final = 20.0
+SAME_COUNT: Final = 1e-6
 
 _console = Console(stderr=True)
 _log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Counter:
         self.description = f"{description}, {part}" if part else description
         self.total, self.unit = total, unit
         self._progress = bar()
-        self._done = 0.0
+        self._added = self._done = 0.0
         self._started = self._logged = 0.0
 
     def __enter__(self) -> Counter:
@@ -88,8 +89,10 @@ class Counter:
         return self
 
     def add(self, amount: float = 1, *, description: str | None = None) -> None:
-        self._progress.update(self._task, advance=amount, description=description or self.description)
-        self._done += amount
+        self._added += amount
+        nearest = round(self._added)  # the steps of a unit do not add up to it exactly
+        self._done = nearest if abs(self._added - nearest) < SAME_COUNT else self._added
+        self._progress.update(self._task, completed=self._done, description=description or self.description)
         now = time.monotonic()
         if self._progress.disable and now - self._logged > LOG_EVERY_SECONDS:
             self._logged = now

@@ -125,11 +125,14 @@ def _season(arguments: Iterable[Any]) -> str:
 
 
 def _shown(result: Any) -> str:
-    """Counts and words of a result on one line; of a table how many rows."""
+    """Counts and words of a result on one line; of a table the sums of what it counts."""
     if isinstance(result, Mapping):
         plain = {key: value for key, value in result.items() if value and isinstance(value, str | int | float)}
         return ", ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items()) or "done"
-    return f"{len(result)} rows" if isinstance(result, list) else str(result)
+    if isinstance(result, list):
+        counted = [key for key, value in (result[0] if result else {}).items() if isinstance(value, int)]
+        return ", ".join(f"{key} {sum(row[key] for row in result)}" for key in counted) or "done"
+    return str(result)
 
 
 def gather(futures: Mapping[str, PrefectFuture[Any]], *, description: str, units: str) -> dict[str, Any]:

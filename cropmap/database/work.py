@@ -96,7 +96,7 @@ def close_left_behind(connection: Connection, agency: str, *, at: datetime, code
         runs = [str(row[0]) for row in found]
         before = _read(connection, agency, open_only=True)
         if before is not None:
-            if not runs:
+            if not runs and not _is_planned(connection, before):
                 runs = [_unplanned(connection, before, detail=LEFT_BEHIND, at=at, code_version=code_version)]
             connection.execute("UPDATE work SET ended_at = %s WHERE agency = %s", (at, agency))
     return runs
@@ -117,8 +117,14 @@ def interrupt_work(connection: Connection, work: Work, *, detail: str, at: datet
             " RETURNING agency",
             (at, work.agency, work.worker, work.since),
         ).fetchall()
-        if ended and not found:
+        if ended and not found and not _is_planned(connection, work):
             _unplanned(connection, work, detail=detail, at=at, code_version=code_version)
+
+
+def _is_planned(connection: Connection, work: Work) -> bool:
+    """Whether a run speaks for the work: one that is published by now, where it was stopped at the very end."""
+    query = "SELECT FROM run WHERE agency = %s AND started_at >= %s"
+    return connection.execute(query, (work.agency, work.since)).rowcount > 0
 
 
 def _finish_published(connection: Connection, agency: str, at: datetime) -> None:

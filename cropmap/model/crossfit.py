@@ -7,6 +7,7 @@ all of them. A killed run resumes with the folds that are missing.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from cropmap.dataset.dataset import Dataset
 from cropmap.model.fold import FoldResult, fold_name, kept_fold, train_fold
 from cropmap.model.networks import Network
-from cropmap.model.processes import train_apart, train_together
+from cropmap.model.processes import record_fold, train_apart, train_together
 from cropmap.model.training import TrainingConfig, choose_device, new_network
 from cropmap.progress import Counter
 from cropmap.store import Store
@@ -63,11 +64,15 @@ def cross_fit(
             train_apart(store, dataset, config, missing, seed, suspects, workers, counter)
         elif device != "cpu" and torch.cuda.device_count() > 1:
             for k in missing:
+                started = time.monotonic()
                 train_together(store, dataset, k, config, seed, suspects, processes=torch.cuda.device_count())
+                record_fold(counter, k, time.monotonic() - started)
                 counter.add(1)
         else:
             for k in missing:
+                started = time.monotonic()
                 train_fold(store, dataset, k, config, seed=seed, suspects=suspects, device=device, on_step=counter.add)
+                record_fold(counter, k, time.monotonic() - started)
     folds = tuple(
         train_fold(store, dataset, k, config, seed=seed, suspects=suspects, device=device) for k in range(count)
     )

@@ -47,8 +47,12 @@ def train_apart(
     with _on_disk(store, dataset) as folder, worker_pool(min(workers, len(missing))) as pool:
         jobs = {pool.submit(_train_one, store.root, folder, k, config, seed, suspects): k for k in missing}
         for job in as_completed(jobs):
-            record.info("%s: fold %d in %.1f s", counter.description, jobs[job] + 1, job.result())
+            record_fold(counter, jobs[job], job.result())
             counter.add(1)
+
+
+def record_fold(counter: Counter, fold: int, seconds: float) -> None:
+    record.info("%s: fold %d in %.1f s", counter.description, fold + 1, seconds)
 
 
 def _train_one(

@@ -147,6 +147,22 @@ def test_an_interruption_is_noted_while_a_transaction_of_ours_holds_the_run(
             publishing.execute("COMMIT")
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_work_that_is_stopped_after_it_has_published_stays_published(
+    database_url: str, connection: Connection, killed: bool
+) -> None:
+    with work.claim(database_url, OURS, code_version="1"):
+        _begin(connection)
+        connection.execute("UPDATE run SET status = 'published', finished_at = %s", (NOW,))
+        if killed:
+            assert work.close_left_behind(connection, "bretagne", at=NOW, code_version="1") == []
+        else:
+            work.interrupt_work(connection, OURS, detail="interrupted (SIGINT)", at=NOW, code_version="1")
+    runs = connection.execute("SELECT run_id, status FROM run").fetchall()
+    assert runs == [("r", "published")]
+    assert connection.execute("SELECT FROM work WHERE ended_at IS NULL").rowcount == 0
+
+
 def test_work_that_is_interrupted_before_it_is_planned_stands_in_the_run_log(
     database_url: str, connection: Connection
 ) -> None:
