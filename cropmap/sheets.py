@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ XLSX: Final = b"PK\x03\x04"
 OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 MAX_BYTES: Final = 512 * 2**20
 """of a table that people keep, unpacked; more is a mistake or a trap"""
+WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
 ZEROS: Final = re.compile(r"0{2,}")
 """a number format that shows leading zeros"""
 
@@ -136,9 +138,16 @@ def _ansi(data: bytes) -> tuple[str, str]:
 
 
 def _share(text: str, letters: str) -> float:
-    """Of the letters beyond ASCII, those of the language."""
-    signs = [sign for sign in text.lower() if not sign.isascii() and sign not in PUNCTUATION]
-    return sum(sign in letters for sign in signs) / len(signs) if signs else 0.0
+    """Of the letters beyond ASCII, those of the language. No word mixes Latin letters with those of another script:
+    there they count as foreign, or two Latin languages in one file would read as Greek."""
+    own_script = not unicodedata.name(letters[0]).startswith("LATIN")
+    found = signs = 0
+    for word in WORD.findall(text.lower()):
+        beyond = [sign for sign in word if not sign.isascii() and sign not in PUNCTUATION]
+        signs += len(beyond)
+        if not (own_script and any(sign.isascii() for sign in word)):
+            found += sum(sign in letters for sign in beyond)
+    return found / signs if signs else 0.0
 
 
 def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:

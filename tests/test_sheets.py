@@ -17,6 +17,10 @@ LEGEND = "crop_code,crop_name,crop,eurostat_code,inseparable_group\n007,Été,wh
 NAMES = [
     ("cp1252", ["été à côté", "forêt", "maïs « ensilage »"]),
     ("cp1252", ["Mähwiese größer", "Äcker"]),
+    ("cp1252", ["Maïs", "Orge d'été", "Prüfer: Fläche gemäht", "Müller: Grünland bestätigt"]),
+    ("cp1252", ["prairie à brome", "Maïs fourrage", "Müller: Flächen geprüft"]),
+    ("cp1252", ["perché è così", "Mähwiese", "Fläche größer"]),
+    ("cp1252", ["reeën", "Céréales d'été", "ingezaaid vóór mei"]),
     ("cp1252", ["økologisk vårbyg", "ærter"]),
     ("cp1252", ["caña española", "maíz", "cañamón"]),
     ("cp1250", ["Pšenice ozimá", "Ječmen jarní", "Řepka"]),
@@ -26,6 +30,7 @@ NAMES = [
     ("cp1257", ["Žieminiai kviečiai", "Daugiametės žolės"]),
     ("cp1257", ["Ilggadīgie zālāji", "Kukurūza", "kvieši, mieži"]),
     ("cp1253", ["Σιτάρι μαλακό", "Αραβόσιτος"]),
+    ("cp1253", ["Σιτάρι μαλακό (Triticum)", "C1 Αραβόσιτος", "Α1 αγρός"]),
     ("cp1251", ["Пшеница мека", "Царевица за силаж"]),
 ]
 
