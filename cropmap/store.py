@@ -177,6 +177,10 @@ def parquet_schema(data: bytes) -> pa.Schema:
     return pq.read_schema(pa.BufferReader(data))
 
 
+def parquet_content(data: bytes) -> pa.Table:
+    return _parquet_file(data).read()
+
+
 def _parquet_file(data: bytes) -> pq.ParquetFile:
     return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
 

@@ -56,7 +56,8 @@ def create_app(settings: ServingSettings) -> FastAPI:
             "no database", where="CROPMAP_DATABASE_URL", mend="Set it, or start the API with `cropmap serve`"
         )
     check_url(url)
-    store = Store(settings.store) if settings.store else None
+    where = settings.store.get_secret_value()  # its address may hold keys
+    store = Store(where) if where else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from serving.settings import ServingSettings
 
 REQUEST_SECONDS: Final = 10.0
-"""for the first request of a connection, head and all"""
+"""for a request, head and all, from its first byte; for the first one from the connection on"""
 STALLED_SECONDS: Final = 20.0
 """for a reader to take the 50 to 110 kB that asyncio holds back before it lets an answer go on"""
 CONNECTIONS: Final = 2_000
@@ -34,7 +34,10 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.cycle is not None and not self.flow.write_paused:
+        if self.cycle is None or self.cycle.response_complete:  # some of a request, and not yet its whole head
+            if self._patience is None:
+                self._expect(REQUEST_SECONDS)
+        elif not self.flow.write_paused:
             self._relax()
 
     def pause_writing(self) -> None:

@@ -18,8 +18,8 @@ class ServingSettings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr(""), description="libpq URL of the database; `cropmap serve` fills in the embedded one"
     )
-    store: str = Field(
-        "",
+    store: SecretStr = Field(
+        SecretStr(""),
         description="object store with the observations: a folder or s3://bucket/prefix; "
         "`cropmap serve` fills in the store of the home; without one a parcel has no series",
     )

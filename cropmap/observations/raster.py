@@ -19,6 +19,7 @@ from rasterio.windows import Window as RasterWindow
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.redirects import check_redirects
 from cropmap.sources.signing import SIGNER, without_signatures
 
 GDAL_OPTIONS: Final = {
@@ -43,7 +44,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def read_grid(href: str) -> Grid:
-    """Grid of a file, from its header. Raises SceneError (UNREADABLE_FILE, MISSING_BAND, WRONG_CRS, WRONG_GRID)."""
+    """Grid of a file, from its header. Raises SceneError (UNREADABLE_FILE, MISSING_BAND, WRONG_CRS, WRONG_GRID,
+    FORBIDDEN_ADDRESS)."""
     with rasterio.Env(**GDAL_OPTIONS):
         try:
             with _opened(href) as source:
@@ -78,6 +80,7 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
 
 def _opened(href: str) -> rasterio.DatasetReader:
     """The file by the driver of its ending alone: another driver would follow what the file refers to."""
+    check_redirects(href)
     return rasterio.open(SIGNER.opened(href), driver=_driver(href))
 
 

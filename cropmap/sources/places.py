@@ -121,9 +121,9 @@ class Places:
         if self.is_own(address):
             return
         own = urlsplit(self.catalog).hostname if _is_web(self.catalog) else None
-        hosts = (*PROVIDER_HOSTS, *self.access.trusted, *([own] if own and not _is_private(own) else []))
-        if not any(_fits(host, pattern) for pattern in hosts):
-            kind = "private address" if _is_private(host) else "host"
+        hosts = (*PROVIDER_HOSTS, *self.access.trusted, *([own] if own and not is_private(own) else []))
+        if not any(fits(host, pattern) for pattern in hosts):
+            kind = "private address" if is_private(host) else "host"
             raise ForbiddenAddressError(
                 f"{kind} {_shown(host)} is neither the catalogue's own nor a known provider's; to read from it, add it "
                 "to acquisitions.trusted"
@@ -163,7 +163,7 @@ def _resolved_parent(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _fits(host: str, pattern: str) -> bool:
+def fits(host: str, pattern: str) -> bool:
     pattern = pattern.lower()
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
@@ -181,7 +181,7 @@ def _is_loopback(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
     """An address of no public network, or a name that has one by convention."""
     address = _ip(host)
     if address is None:

@@ -46,6 +46,7 @@ from cropmap.stages.training import training_key
 from cropmap.stages.work import claim_of
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.coverage import partial_regions
+from cropmap.store import parquet_content
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +244,7 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
     predictions = _kept_predictions(context, plan)
     for what in ("assessments", "statistics"):
         _require_written(context, plan, f"{what}.json")
-    report = {what: json.loads(store.read_bytes(plan.name(f"{what}.json"))) for what in ("assessments", "statistics")}
+    report = {what: store.read(plan.name(f"{what}.json"), json.loads) for what in ("assessments", "statistics")}
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
     tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
     with context.connect() as connection:
@@ -267,8 +268,13 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
 
 
 def _is_kept(context: SeasonContext, *names: str) -> bool:
-    """Whether a step's objects are there as they were written; a damaged one is made again."""
-    return all(context.store.recall(name, lambda _: True) for name in names)
+    """Whether a step's objects are there as they were written; a damaged one is made again, also one that lost its
+    digest with its end."""
+    return all(context.store.recall(name, _content(name)) is not None for name in names)
+
+
+def _content(name: str) -> Callable[[bytes], Any]:
+    return json.loads if name.endswith(".json") else parquet_content
 
 
 def _kept_predictions(context: SeasonContext, plan: RunPlan) -> Predictions:

@@ -45,7 +45,7 @@ def open_published(context: SeasonContext) -> PublishedRun:
     try:
         predictions = Predictions.read(context.store, f"{name}/predictions.parquet")
         assessments = context.store.read_table(f"{name}/assessments.parquet").to_pandas().set_index("parcel_id")
-        report = json.loads(context.store.read_bytes(f"{name}/assessments.json"))
+        report = context.store.read(f"{name}/assessments.json", json.loads)
     except (OSError, KeyError) as error:
         raise InputError(
             f"the run's objects are not in the store, or were made by an earlier version ({error})",

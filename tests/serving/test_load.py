@@ -108,6 +108,25 @@ def test_who_sends_no_request_is_cut_off(desk: Desk, sent: bytes, monkeypatch: p
         assert closed(silent)
 
 
+def test_who_sends_half_a_request_after_a_whole_one_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is kept alive has no more patience than a new one, however a request trickles in."""
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 1.0)
+    with serving(desk) as client, socket.create_connection(("127.0.0.1", client.base_url.port or 80)) as slow:
+        slow.settimeout(20)
+        slow.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert slow.recv(9) == b"HTTP/1.1 "
+        time.sleep(0.2)
+        slow.sendall(b"GET /health HTTP/1.1\r\nX-a: ")
+        with pytest.raises(OSError):  # noqa: PT011  whichever the system says
+            trickle(slow)
+
+
+def trickle(connection: socket.socket) -> None:
+    for _ in range(200):
+        connection.sendall(b"a")
+        time.sleep(0.1)
+
+
 def test_who_reads_nothing_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "STALLED_SECONDS", 0.5)
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 500

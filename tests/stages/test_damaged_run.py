@@ -1,0 +1,27 @@
+"""Objects of a run that were damaged in any way are made again by the step that wrote them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cropmap.stages.context import SeasonContext
+from tests.stages.conftest import publish_without_model
+
+DAMAGES = {
+    "bit": lambda data: data[:40] + bytes([data[40] ^ 4]) + data[41:],
+    "end": lambda data: data[:-90],
+    "other": lambda _: b"garbage",
+}
+
+
+def test_damaged_objects_of_a_run_are_made_again(observed: SeasonContext) -> None:
+    """Also where the digest is gone with the end."""
+    publish_without_model(observed)
+    paths = [Path(observed.store.location(name)) for name in observed.store.names("runs")]
+    written = [path.read_bytes() for path in paths]
+    assert len(paths) == 5
+    for kind, damage in DAMAGES.items():
+        for path, data in zip(paths, written, strict=True):
+            path.write_bytes(damage(data))
+        publish_without_model(observed)
+        assert [path.read_bytes() for path in paths] == written, kind
