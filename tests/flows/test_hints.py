@@ -41,6 +41,8 @@ def test_every_hint_does_what_it_says_as_it_is_printed(
     ran = [shell.run(command) for _, command in shown if newcomer.serves(command) != "mlflow"]
     assert [(one.command, one.rc, one.output) for one in ran if not one.as_it_must] == []
     results = inputs / "results"
-    assert {path.name for path in results.iterdir()} == {"areas.html", "areas.xlsx", "evidence", "flags.xlsx"}
+    assert {path.name for path in results.iterdir()} == {
+        "areas.html", "areas.quality.json", "areas.xlsx", "evidence", "flags.xlsx",
+    }  # fmt: skip
     assert list((results / "evidence").rglob("*.html"))
     assert list(folder.iterdir()) == []
