@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from cropmap.errors import CropmapError
 from flows.server import ensure_server
@@ -18,7 +19,8 @@ def test_a_server_that_cannot_start_names_the_error(tmp_path: Path, monkeypatch:
     broken.write_text("import a_package_that_is_not_there\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    with pytest.raises(CropmapError) as caught:
+    # another test of this process may have a server of its own
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(CropmapError) as caught:
         ensure_server(tmp_path / "logs")
     assert "ModuleNotFoundError: No module named 'a_package_that_is_not_there'" in str(caught.value)
 
