@@ -308,7 +308,7 @@ def _foreign_errors(where: str, member: str) -> Iterator[None]:
             where=where,
             mend="Install unrar, bsdtar, 7z or unar; or unpack it",
         ) from error
-    except Exception as error:
+    except Exception as error:  # readers of zip, 7z, RAR and tar raise whatever damage makes them stumble over
         text = " ".join(str(error).split())[:160] or type(error).__name__
         secret = isinstance(error, py7zr.PasswordRequired | rarfile.PasswordRequired) or (
             isinstance(error, RuntimeError) and "encrypted" in text
