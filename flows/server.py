@@ -19,7 +19,12 @@ from typing import Final
 
 import httpx
 from prefect.context import refresh_global_settings_context
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, get_current_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    get_current_settings,
+)
 
 from cropmap.errors import CropmapError
 
@@ -32,11 +37,23 @@ def ensure_server(log_folder: Path) -> None:
     """Prefect's API is there from now on, until this process ends. Raises CropmapError where no server starts."""
     if PREFECT_API_URL.value():
         return
+    _make_prefect_home()
     process, url = _start(log_folder)
     # at the very end: Prefect sends the last states and log lines while the interpreter shuts down
     atexit.register(_end, process)
     os.environ["PREFECT_API_URL"] = url
     refresh_global_settings_context()
+
+
+def _make_prefect_home() -> None:
+    """Prefect makes the folder itself, but not those above it; without it, its server has no place for its database."""
+    home = PREFECT_HOME.value()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CropmapError(
+            f"Prefect's folder cannot be made ({error.strerror})", where=str(home), mend="set PREFECT_HOME"
+        ) from error
 
 
 def _start(log_folder: Path) -> tuple[subprocess.Popen[bytes], str]:
