@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 MENDS: Final = {
     "observations": "`cropmap observe` of its season makes it again; an imported table is to be imported again",
-    "artifacts": "`cropmap retrain` of its season makes it again",
+    "artifacts": "`cropmap train` of its season makes it again",
     "runs": "Remove it; `cropmap predict` of its season makes it again",
 }
 """What makes an object again, by the first part of its name."""

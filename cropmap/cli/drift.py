@@ -17,7 +17,7 @@ def drift(
     agency: AgencyFile,
     season: SeasonYear,
     against: Annotated[
-        int | None, typer.Option("--against", help="season to compare with; default: the one before")
+        int | None, typer.Option("--against", help="season to compare with; default: the last one before")
     ] = None,
     as_of: AsOf = None,
     data: Data = None,
@@ -25,11 +25,17 @@ def drift(
     as_json: AsJson = False,
 ) -> None:
     """Compare a season with an earlier one: reflectance per band and month (PSI), predicted crops, confidence, and how
-    strange the parcels look. Below 0.1 stable, below 0.25 some shift, above it shifted."""
+    strange the parcels look. Below 0.1 stable, below 0.25 some shift, above it shifted. An agency's first season has
+    nothing to be compared with: this is said, and is no error."""
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
-    from cropmap.stages.drift import season_drift
+    from cropmap.stages.drift import earlier_season, season_drift
 
-    answer = season_drift(context, against=season - 1 if against is None else against)
+    against = earlier_season(context) if against is None else against
+    if against is None:
+        first = {**context.key, "against": None, "verdict": "the first season: there is no earlier one to compare with"}
+        say(first, as_json=as_json)
+        return
+    answer = season_drift(context, against=against)
     if as_json:
         say(answer, as_json=True)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say, table
-from cropmap.interruption import release
+from cropmap.interruption import INTERRUPTED, release
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
 
@@ -37,7 +37,11 @@ def serve(
     serving = ServingSettings.load(database_url=ready_database(settings), store=settings.open_store().root, **asked)
     release()  # uvicorn ends in its own way: it finishes the requests that it has
     print(f"http://{serving.host}:{serving.port}/docs says what can be asked; Ctrl-C stops", file=sys.stderr)
-    server.run(create_app(serving), serving)
+    try:
+        server.run(create_app(serving), serving)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(INTERRUPTED)  # and no word of going on: nothing was cut short
 
 
 @keys.command("create")

@@ -100,6 +100,15 @@ def has_season(connection: Connection, *, agency: str) -> bool:
 
 
 @database_errors()
+def season_before(connection: Connection, *, agency: str, season: int) -> int | None:
+    """The agency's last season before this one, published or not; None where this is the first."""
+    found = connection.execute(
+        "SELECT max(season) FROM season WHERE agency = %s AND season < %s", (agency, season)
+    ).fetchone()
+    return found[0] if found else None
+
+
+@database_errors()
 def published_run(connection: Connection, *, agency: str, season: int) -> str | None:
     """run_id of what is published of the season; None where nothing is."""
     row = connection.execute(

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Any
 
+from cropmap.database import queries
 from cropmap.dataset.series import Series
 from cropmap.errors import ArtifactError, InputError
 from cropmap.predictions import drift
@@ -15,6 +16,13 @@ from cropmap.schemas import Architecture
 from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
+
+
+def earlier_season(context: SeasonContext) -> int | None:
+    """The agency's last season before this one; None where there is none. Raises InputError without data."""
+    season_data(context)
+    with context.connect() as connection:
+        return queries.season_before(connection, agency=context.agency.agency, season=context.season.year)
 
 
 def season_drift(context: SeasonContext, *, against: int) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def test_every_hint_does_what_it_says_as_it_is_printed(
     # the pages of MLflow are installed from a package index when they are first asked for
     ran = [shell.run(command) for _, command in shown if newcomer.serves(command) != "mlflow"]
     assert [(one.command, one.rc, one.output) for one in ran if not one.as_it_must] == []
+    (served,) = [one for one in ran if newcomer.serves(one.command) == "serve"]
+    assert served.output.splitlines()[-1] == "stopped"
     results = inputs / "results"
     assert {path.name for path in results.iterdir()} == {
         "areas.html", "areas.quality.json", "areas.xlsx", "evidence", "flags.xlsx",

@@ -191,6 +191,16 @@ def test_drift_between_the_seasons_is_told_in_words(agency: Agency, capsys: pyte
     assert run([*arguments, "--against", "2019"]) == 2
 
 
+def test_the_first_season_has_nothing_to_drift_from(agency: Agency, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["drift", str(agency.folder / "agency.yaml"), "--season", "2018"]
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["against"] is None
+    assert run(arguments) == 0
+    assert "there is no earlier one to compare with" in capsys.readouterr().out
+    assert run([*arguments, "--against", "2017"]) == 2  # asked for by name
+    assert run(["drift", str(agency.folder / "agency.yaml"), "--season", "2015"]) == 2  # no data at all
+
+
 def test_a_season_is_carried_from_an_earlier_one_that_exists(agency: Agency) -> None:
     context = agency.open(2019)
     with pytest.raises(InputError, match="2019 is not before 2019"):
