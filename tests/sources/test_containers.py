@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import gzip
-import shutil
 import struct
 import tarfile
 import zipfile
@@ -295,25 +294,3 @@ def test_what_is_unpacked_does_not_stay(tmp_path: Path, shapefile: Path, monkeyp
     monkeypatch.setattr("tempfile.tempdir", str(place))
     assert ids(packed(tmp_path / "d.zip", parts(shapefile))) == ["P1", "P2"]
     assert not list(place.iterdir())
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize(
-    ("case", "rows"),
-    [
-        ("gdb-zip-flat", 12), ("gdb-zip-folder", 12), ("shp-without-shx", 12), ("zip-backslashes", 12),
-        ("zip-cp437-umlaut", 12), ("zip-in-zip", 12), ("zip-upper-case", 12), ("shp-deleted-dbf-rows", 10),
-        ("shp-truncated", None),
-    ],
-)  # fmt: skip
-def test_containers_that_people_reported(shared_data: Path, tmp_path: Path, case: str, rows: int | None) -> None:
-    folder = tmp_path / case
-    shutil.copytree(shared_data / "cases" / "input" / "09-containers" / case, folder)
-    path = next(each for each in folder.iterdir() if each.suffix in (".shp", ".zip"))
-    profile = Profile(columns={"parcel_id": "parcel_id", "crop_code": "crop_code"})
-    legend = make_legend("115", "131", "171", "411", "451", "424")
-    if rows is None:
-        with pytest.raises(DeclarationFileError, match="is cut off"):
-            read_declarations(path, legend=legend, profile=profile)
-    else:
-        assert read_declarations(path, legend=legend, profile=profile).row_count == rows

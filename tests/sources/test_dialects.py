@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from cropmap.agency import Agency
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.inspection import inspect_file
@@ -211,42 +209,3 @@ def test_a_wrong_encoding_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeclarationFileError, match=message):
         read(tmp_path / "d.shp", crs=None)
     assert list(read(tmp_path / "d.shp", crs=None, encoding="CP1250").accepted["parcel_id"]) == ["Ječmen ozimý"]
-
-
-# --- what people reported ----------------------------------------------------------------------------------------
-
-REPORTED = {
-    # case: (accepted, rejected); None where it is refused
-    "03-csv-dialects/bom-cr": (6, {}), "03-csv-dialects/ewkt": (6, {}), "03-csv-dialects/hexewkb": (6, {}),
-    "03-csv-dialects/hexwkb": (6, {}), "03-csv-dialects/ragged": (6, {"UNUSABLE_ROW": 1}),
-    "03-csv-dialects/sep-line": (6, {}), "03-csv-dialects/thousands": (6, {}),
-    "03-csv-dialects/thousands-wrong": (0, {"AREA_CONTRADICTS_GEOMETRY": 6}),
-    "03-csv-dialects/trailing-total": (6, {"MISSING_CODE": 1, "MISSING_PARCEL_ID": 1}),
-    "03-csv-dialects/utf16": (6, {}), "03-csv-dialects/utf16-said": (6, {}),
-    "06-dbf-codepages/cp1250-cpg-says-utf8": None, "06-dbf-codepages/cp1250-cpg-says-utf8-told": (6, {}),
-    "06-dbf-codepages/cp1250-dbf-says-cp1252": (3, {"UNKNOWN_CODE": 3}),
-    "06-dbf-codepages/cp1250-says-nothing": None, "06-dbf-codepages/cp1250-says-nothing-told": (6, {}),
-    "06-dbf-codepages/cpg-1250": (6, {}), "06-dbf-codepages/cpg-65001": (6, {}),
-    "06-dbf-codepages/cpg-ANSI-1250": (6, {}),
-    "07-measured-polygons/polygonm": (6, {}), "07-measured-polygons/polygonzm": (6, {}),
-    "08-parquet/crs-null": (12, {}), "08-parquet/dots": (12, {}), "08-parquet/dots2": (12, {}),
-    "08-parquet/fiboa": (12, {}), "08-parquet/geoarrow-encoding": (12, {}), "08-parquet/native-no-geo": (12, {}),
-    "08-parquet/native-with-geo2": (12, {}), "08-parquet/partitioned": (12, {}),
-    "08-parquet/two-geometries": (12, {}), "08-parquet/types": (12, {}), "08-parquet/wkb-no-geo": (12, {}),
-}  # fmt: skip
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize("case", REPORTED)
-def test_inputs_that_people_reported(shared_data: Path, case: str) -> None:
-    agency = Agency.read(shared_data / "cases" / "input" / case / "agency.yaml")
-    path = Path(agency.resolve(agency.declarations.path, season=2024))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        if (expected := REPORTED[case]) is None:
-            with pytest.raises(DeclarationFileError, match=r"in another encoding than .*Set declarations\.encoding"):
-                read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
-            return
-        found = read_declarations(path, legend=agency.read_legend(), profile=agency.read_profile())
-        inspect_file(path, legends=[], crs=agency.declarations.crs, encoding=agency.declarations.encoding)
-    assert (len(found.accepted), found.rejected["reason"].value_counts().to_dict()) == expected

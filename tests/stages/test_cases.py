@@ -19,6 +19,7 @@ from cropmap.cli import run
 from cropmap.errors import CatalogError
 from cropmap.seasons import Season
 from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.inspection import inspect_file
 from cropmap.stages.declared import read_declared
 from cropmap.stages.load_guard import against_doubles
 from tests.stages.cases import CASES, Case, Elsewhere, Listed, Observed, Read, Refused
@@ -73,6 +74,9 @@ def test_declarations_that_are_read(shared_data: Path, name: str) -> None:
     for note, expected in zip(file.notes, case.notes, strict=True):
         assert re.search(expected, note), note
     assert bool(against_doubles(file.doubles, "", agency.declarations)) == case.stops
+    layout = agency.declarations
+    path = Path(agency.resolve(layout.path, season=2024))
+    inspect_file(path, legends=[], layer=layout.layer, crs=layout.crs, encoding=layout.encoding)
 
 
 @pytest.mark.parametrize("name", of(Refused))
