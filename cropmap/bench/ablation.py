@@ -19,7 +19,8 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
 from cropmap.model.evaluation import Evaluation
 from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold
-from cropmap.model.training import TrainingConfig, logits_of
+from cropmap.model.training import logits_of
+from cropmap.model.training_config import TrainingConfig
 from cropmap.settings import Settings
 from cropmap.stages.evaluation import read_judged
 

@@ -22,7 +22,7 @@ from cropmap.dataset.series import Series
 from cropmap.errors import ConfigurationError, InputError
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.fitting import evaluate_out_of_fold
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext

@@ -13,7 +13,7 @@ from cropmap.bench.brittany import simulated_brittany
 from cropmap.bench.flags_elsewhere import network_logits
 from cropmap.dataset.dataset import Dataset
 from cropmap.model.calibration import fit_calibration
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.progress import track
 from cropmap.settings import Settings
 from cropmap.simulation.crops import CROPS

@@ -24,7 +24,7 @@ from cropmap.bench.thinned import subset
 from cropmap.dataset.dataset import Dataset
 from cropmap.legends import Legend, LegendEntry
 from cropmap.model.fitting import evaluate_out_of_fold
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.progress import track
 from cropmap.settings import Settings
 from cropmap.simulation.crops import CROPS

@@ -22,7 +22,7 @@ from cropmap.model.compat import CompatConfig, evaluate_compat
 from cropmap.model.early import score_by_date
 from cropmap.model.evaluation import Evaluation
 from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold, random_split_gap
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages.training import OutOfFoldScores

@@ -17,7 +17,8 @@ from typing import Any, Final
 import numpy as np
 
 from cropmap.dataset.files import open_dataset
-from cropmap.model.training import TrainingConfig, threads, train
+from cropmap.model.training import threads, train
+from cropmap.model.training_config import TrainingConfig
 from cropmap.progress import Counter
 from cropmap.schemas import BANDS, Architecture
 

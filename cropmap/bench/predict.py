@@ -38,7 +38,8 @@ from cropmap.model.compat_samples import make_samples
 from cropmap.model.export import export_network
 from cropmap.model.networks import Network
 from cropmap.model.strangeness import learn_familiar
-from cropmap.model.training import TrainingConfig, new_network, standardise, threads
+from cropmap.model.training import new_network, standardise, threads
+from cropmap.model.training_config import TrainingConfig
 from cropmap.observations.extract import OBSERVATION_VERSION
 from cropmap.observations.files import observation_name, read_observations, write_observation
 from cropmap.predictions.predict import BATCH_SIZE, Artifact, open_session, run_session

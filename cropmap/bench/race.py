@@ -23,7 +23,8 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.model.compat import CompatConfig
 from cropmap.model.compat_samples import batches, make_samples
 from cropmap.model.evaluation import evaluate
-from cropmap.model.training import TrainingConfig, learnable, logits_of, seeded, threads, train
+from cropmap.model.training import learnable, logits_of, seeded, threads, train
+from cropmap.model.training_config import TrainingConfig
 from cropmap.processes import worker_pool
 from cropmap.progress import Counter
 from cropmap.schemas import Architecture

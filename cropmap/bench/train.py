@@ -32,7 +32,8 @@ from cropmap.model.compat_networks import build_compat
 from cropmap.model.compat_samples import Samples, batches, make_samples
 from cropmap.model.compat_step import stepping
 from cropmap.model.ragged import on_device
-from cropmap.model.training import TrainingConfig, threads, train
+from cropmap.model.training import threads, train
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 
 CLASSES: Final = 9

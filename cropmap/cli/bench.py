@@ -64,7 +64,7 @@ def race(
     """Wall time to the breizhcrops package's accuracy on one fold of real parcels, both at once."""
     prepare(home)
     from cropmap.bench.race import measure
-    from cropmap.model.training import TrainingConfig
+    from cropmap.model.training_config import TrainingConfig
 
     config = TrainingConfig(architecture=model)
     _print(
@@ -147,7 +147,7 @@ def ablation(
     """Every answer to the seven challenges off / on: simulated Brittany, or a folder of real parcels."""
     settings = prepare(home)
     from cropmap.bench.ablation import measure
-    from cropmap.model.training import TrainingConfig
+    from cropmap.model.training_config import TrainingConfig
 
     rows = measure(settings, folder=folder, parcels=parcels, config=TrainingConfig(architecture=model), seed=seed)
     _print(rows, as_json=as_json)
@@ -166,7 +166,7 @@ def networks(
     """Both networks beside the published BreizhCrops ones: simulated Brittany, one region left out in turn."""
     settings = prepare(home)
     from cropmap.bench.learning import measure_networks
-    from cropmap.model.training import TrainingConfig
+    from cropmap.model.training_config import TrainingConfig
 
     config = TrainingConfig()
     rows = measure_networks(settings, parcels=parcels, seed=seed, compat_epochs=compat_epochs, config=config)
@@ -184,7 +184,7 @@ def noise(
     """Accuracy against the truth when 0, 3 and 10 % of the declarations are wrong: simulated Brittany."""
     settings = prepare(home)
     from cropmap.bench.learning import measure_noise
-    from cropmap.model.training import TrainingConfig
+    from cropmap.model.training_config import TrainingConfig
 
     rows = measure_noise(settings, parcels=parcels, seed=seed, config=TrainingConfig(architecture=model))
     _print(rows, as_json=as_json)
@@ -222,7 +222,7 @@ def areas(
 
     if networks:
         from cropmap.bench.areas_networks import measure_networks
-        from cropmap.model.training import TrainingConfig
+        from cropmap.model.training_config import TrainingConfig
 
         config = TrainingConfig(architecture=model)
         rows = measure_networks(settings, parcels=parcels, seeds=seeds, config=config)
@@ -256,7 +256,7 @@ def flags(
     from cropmap.bench.flags_figure import draw
     from cropmap.bench.flags_study import MAIN, SHOWN, STRESS, measure, peer_table
     from cropmap.bench.flags_study import table as rates
-    from cropmap.model.training import TrainingConfig
+    from cropmap.model.training_config import TrainingConfig
 
     chosen = range(first_seed, first_seed + seeds)
     if folder is not None:

@@ -68,7 +68,7 @@ def evaluate(
     """Train on the published splits; print the talk's table beside the published figures."""
     settings = prepare(home)
     from cropmap.model.compat import CompatConfig
-    from cropmap.model.training import TrainingConfig
+    from cropmap.model.training_config import TrainingConfig
     from cropmap.stages.breizhcrops import evaluate_breizhcrops
 
     config = CompatConfig.published(model) if compat else TrainingConfig(architecture=model)

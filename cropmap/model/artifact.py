@@ -19,6 +19,8 @@ from cropmap.store import Store
 
 FORMAT: Final = 2
 """2: `familiar`"""
+PARITY_TOLERANCE: Final = 1e-5
+"""largest difference of a probability between torch and ONNX Runtime; a file above it must not predict"""
 AGAIN: Final = "`cropmap train` of the season that it was trained in makes it again from what is kept"
 
 

@@ -6,7 +6,7 @@ of one that was not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -16,9 +16,7 @@ from torch import Tensor
 from cropmap.dataset.batches import Positions, positions
 from cropmap.dataset.series import Series
 from cropmap.model.ragged import Inputs, Ragged
-
-if TYPE_CHECKING:
-    from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 
 CLOUD_REFLECTANCE: Final = (0.3, 0.9)
 """Range of the brightness of an injected cloud."""

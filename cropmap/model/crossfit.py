@@ -18,7 +18,8 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.model.fold import FoldResult, fold_name, kept_fold, train_fold
 from cropmap.model.networks import Network
 from cropmap.model.processes import record_fold, train_apart, train_together
-from cropmap.model.training import TrainingConfig, choose_device, new_network
+from cropmap.model.training import choose_device, new_network
+from cropmap.model.training_config import TrainingConfig
 from cropmap.progress import Counter
 from cropmap.store import Store
 

@@ -28,15 +28,14 @@ from scipy.special import softmax
 from cropmap.dataset.batches import pad
 from cropmap.dataset.series import Series
 from cropmap.errors import ModelError, ParityError
+from cropmap.model.artifact import PARITY_TOLERANCE
 from cropmap.model.merging import merged
 from cropmap.model.networks import Network, build_network
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 
 INPUTS: Final = ("reflectance", "day_of_year", "valid")
 OUTPUT: Final = "logits"
-TOLERANCE: Final = 1e-5
-"""largest difference of a probability between torch and ONNX Runtime"""
 SHAPES: Final = ((1, 1), (1, 7), (3, 1), (5, 23), (16, None))
 """(batch, time) at which both are compared on real series; None takes the series at full length"""
 
@@ -55,7 +54,7 @@ def export_network(network: Network, bands: tuple[str, ...], config: TrainingCon
 def check_parity(file: bytes, network: Network, series: Series, *, where: str = "model") -> float:
     """Largest difference of a probability between torch and ONNX Runtime over SHAPES, on real series.
 
-    Raises ParityError above TOLERANCE or where the file does not run at another shape.
+    Raises ParityError above PARITY_TOLERANCE or where the file does not run at another shape.
     """
     session = onnxruntime.InferenceSession(file, _options(), providers=["CPUExecutionProvider"])
     worst = 0.0
@@ -69,10 +68,10 @@ def check_parity(file: bytes, network: Network, series: Series, *, where: str = 
         except Exception as error:  # ONNX Runtime raises bare exceptions of several kinds
             raise ParityError(f"does not run at batch x time {reflectance.shape[:2]} ({error})", where=where) from error
         gap = np.abs(softmax(found, axis=1) - softmax(expected, axis=1)).max()
-        if not gap <= TOLERANCE:  # also catches NaN
+        if not gap <= PARITY_TOLERANCE:  # also catches NaN
             raise ParityError(
                 f"probabilities differ from torch by {gap:.1e} at batch x time {reflectance.shape[:2]}", where=where,
-                mend=f"At most {TOLERANCE:g} is accepted; this file must not predict",
+                mend=f"At most {PARITY_TOLERANCE:g} is accepted; this file must not predict",
             )  # fmt: skip
         worst = max(worst, float(gap))
     return worst

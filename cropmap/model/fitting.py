@@ -18,7 +18,7 @@ from cropmap.model.crossfit import CrossFit, cross_fit
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.export import check_parity, export_network
 from cropmap.model.strangeness import learn_familiar
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.provenance import code_version
 from cropmap.store import Store
 

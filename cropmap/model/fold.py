@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 import cropmap.dataset
 from cropmap.dataset.dataset import Dataset
 from cropmap.model import augmentation, distributed, networks, ragged, training
-from cropmap.model.training import TrainingConfig, logits_of, threads, train
+from cropmap.model.training import logits_of, threads, train
+from cropmap.model.training_config import TrainingConfig
 from cropmap.provenance import content_hash, files_hash
 from cropmap.store import Store
 

@@ -35,9 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
-from cropmap.model.artifact import Manifest
+from cropmap.model.artifact import PARITY_TOLERANCE, Manifest
 from cropmap.model.evaluation import Evaluation
-from cropmap.model.export import TOLERANCE
 
 NOISE_FACTOR: Final = 2.0
 """a gain counts when its mean over folds exceeds this many standard errors of the paired differences: with four folds
@@ -179,7 +178,7 @@ def flaw(score: Score, parity: Sequence[float]) -> GateReason | None:
     """What rules a model out whatever it is compared with."""
     if not score.is_complete:
         return GateReason.MISSING_METRIC
-    if not parity or not all(gap <= TOLERANCE for gap in parity):  # NaN is no parity either
+    if not parity or not all(gap <= PARITY_TOLERANCE for gap in parity):  # NaN is no parity either
         return GateReason.PARITY
     return None
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
 from cropmap.model.fold import train_fold
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.processes import worker_pool
 from cropmap.progress import Counter
 from cropmap.store import Store

@@ -20,7 +20,8 @@ from cropmap.errors import InputError
 from cropmap.model.compat import CompatConfig, compat_fold
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.fold import train_fold
-from cropmap.model.training import TrainingConfig, choose_device
+from cropmap.model.training import choose_device
+from cropmap.model.training_config import TrainingConfig
 from cropmap.progress import Counter
 from cropmap.seasons import Season
 from cropmap.settings import Settings

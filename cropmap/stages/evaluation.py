@@ -23,7 +23,7 @@ from cropmap.dataset.series import TidySeries, read_tidy_series
 from cropmap.errors import InputError, ModelError, ObservationFileError
 from cropmap.model.early import by_date_picture, fortnight_ends, score_by_date
 from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.observations.tables import read_layout
 from cropmap.schemas import Architecture, Exclusion
 from cropmap.settings import Settings

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from cropmap.assessments import suspects
 from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ModelError, ParityError
-from cropmap.model.fitting import Fitted, evaluate_out_of_fold, fit_model
 from cropmap.model.gate import Decision, GateReason, Score, decide
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.progress import part_of_work
 from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
@@ -41,6 +40,9 @@ from cropmap.stages.champion import (
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
 from cropmap.stages.reviews import ReviewedLabels, reviewed_labels
+
+if TYPE_CHECKING:
+    from cropmap.model.fitting import Fitted
 
 
 def training_config(context: SeasonContext, architecture: Architecture) -> TrainingConfig:
@@ -123,6 +125,8 @@ def _trained(
 def _fit(
     context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, reviewed: ReviewedLabels
 ) -> Fitted:
+    from cropmap.model.fitting import fit_model  # torch, which a season that trains nothing does without
+
     rounds = _clean_up_rounds(context, architecture)
     try:
         left_out = left_out_of_training(context, data, architecture, reviewed)
@@ -177,6 +181,8 @@ def left_out_of_training(
     training without them lowers it.
     """
     dataset, section = needed_dataset(data), context.agency.assessment
+    from cropmap.model.fitting import evaluate_out_of_fold
+
     ids = dataset.series.parcel_ids
     wrong, right = (np.isin(ids, np.array(sorted(known), dtype=str)) for known in (reviewed.wrong, reviewed.right))
     left_out, row = wrong, {str(parcel): n for n, parcel in enumerate(ids)}

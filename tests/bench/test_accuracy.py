@@ -14,7 +14,7 @@ import pytest
 from cropmap.bench.accuracy import SEASON_DAYS, SLOT_DAYS, calendar_features, measure_folder
 from cropmap.dataset.series import Series
 from cropmap.errors import InputError
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.settings import Settings
 from tests.model.problems import make_dataset
 

@@ -11,7 +11,7 @@ from cropmap.bench.areas import REVIEWS, SCENARIOS, case, cells, table
 from cropmap.bench.areas_networks import measure_networks
 from cropmap.bench.flags_season import Grown, grow
 from cropmap.bench.kept import kept
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.store import Store

@@ -10,7 +10,7 @@ import pytest
 from cropmap.bench import ablation
 from cropmap.bench.brittany import simulated_brittany
 from cropmap.bench.learning import measure_networks, measure_noise
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from tests.model.problems import tiny

@@ -10,7 +10,7 @@ import numpy as np
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import by_region
 from cropmap.dataset.series import Series
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 
 CROPS: Final = ("barley", "maize", "meadow")

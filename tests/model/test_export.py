@@ -11,7 +11,8 @@ from cropmap.dataset.batches import pad
 from cropmap.errors import ParityError
 from cropmap.model.export import INPUTS, check_parity, export_network
 from cropmap.model.networks import Network
-from cropmap.model.training import TrainingConfig, new_network, standardise
+from cropmap.model.training import new_network, standardise
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from tests.model.problems import CROPS, make_dataset, tiny
 

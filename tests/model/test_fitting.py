@@ -18,7 +18,8 @@ from cropmap.model.crossfit import cross_fit
 from cropmap.model.fitting import evaluate_out_of_fold, random_split_gap
 from cropmap.model.fold import BEGUN, fold_name, train_fold
 from cropmap.model.processes import train_together
-from cropmap.model.training import LEARNING_RATE, TrainingConfig, train
+from cropmap.model.training import train
+from cropmap.model.training_config import LEARNING_RATE, TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset, tiny

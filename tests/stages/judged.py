@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.model.fitting import fit_model
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.stages import products
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, make_champion, write_record

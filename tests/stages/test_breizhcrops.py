@@ -12,7 +12,7 @@ import pytest
 from cropmap.errors import InputError
 from cropmap.model.compat import CompatConfig
 from cropmap.model.evaluation import evaluate
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.sources.breizhcrops_files import read_breizhcrops

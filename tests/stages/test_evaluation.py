@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cropmap.cli import run
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 
 PARCELS = 60
 MONTHS = (3, 5, 7, 9)

@@ -19,7 +19,7 @@ from cropmap.database import declarations as register
 from cropmap.database import queries
 from cropmap.errors import InputError
 from cropmap.model.fitting import fit_model
-from cropmap.model.training import TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import CARRIED_FORWARD, Architecture
 from cropmap.settings import Settings
 from cropmap.simulation.direct import simulate_observations

@@ -265,7 +265,7 @@ def test_an_export_that_differs_from_torch_is_refused_and_noted(
     home: Home, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = home.open(steps=2)
-    monkeypatch.setattr("cropmap.model.export.TOLERANCE", -1.0)  # no difference is small enough
+    monkeypatch.setattr("cropmap.model.export.PARITY_TOLERANCE", -1.0)  # no difference is small enough
     with pytest.raises(ParityError, match="must not predict"):
         train_network(context, NETWORK)
     assert _champion(home) == trained.second["artifact"]
