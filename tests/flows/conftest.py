@@ -24,6 +24,8 @@ from flows.request import SeasonRequest
 YEAR = 2018
 LIGHT = {"networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 40}
 """few steps: these tests are about what is written, not about what is learnt"""
+FULL = {"min_holdings": 4, "dominance": [2, 0.85]}
+"""of the statistics: a table that is protected for publication"""
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +39,15 @@ def prefect_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def simulated_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """220 parcels, two tiles, 10 dates; the agency file asks for little training."""
+    """220 parcels, two tiles, 10 dates; the agency file asks for little training, and for no search of what to hide:
+    `FULL` brings that back."""
     folder = tmp_path_factory.mktemp("simulated") / "season"
     simulate_season(folder, parcels=220, seed=3, season=YEAR, dates=10)
-    change_agency(folder, model={**LIGHT, "folds": {"by": "region", "neighbour_distance_m": 0}})
+    change_agency(
+        folder,
+        model={**LIGHT, "folds": {"by": "region", "neighbour_distance_m": 0}},
+        statistics={"confidentiality": "primary"},
+    )
     return folder
 
 

@@ -13,7 +13,7 @@ import pytest
 from cropmap.cli.demo import hints
 from cropmap.database import queries
 from flows.season import season as season_flow
-from tests.flows.conftest import Season
+from tests.flows.conftest import FULL, Season, change_agency
 from tests.infra.test_newcomer import newcomer
 
 __all__ = ["newcomer"]
@@ -24,6 +24,7 @@ PROGRAM = str(Path(sys.executable).with_name("cropmap"))
 def test_every_hint_does_what_it_says_as_it_is_printed(
     season: Season, newcomer: ModuleType, inputs: Path, tmp_path: Path
 ) -> None:
+    change_agency(inputs, statistics=FULL)
     season_flow(season.request)
     context = season.open()
     with context.connect() as connection:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.flows.conftest import YEAR, Season
 
-MOMENTS = 10
+MOMENTS = 6
 PRODUCTS = ("crop_prediction", "crop_assessment", "crop_statistic", "acquisition", "rejection", "parcel")
 
 

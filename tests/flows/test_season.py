@@ -16,12 +16,13 @@ from cropmap.stages.products import plan_run
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.season import season as season_flow
-from tests.flows.conftest import LIGHT, YEAR, Season, change_agency
+from tests.flows.conftest import FULL, LIGHT, YEAR, Season, change_agency
 
 TABLES = ("parcel", "declaration", "rejection", "acquisition", "prediction", "assessment", "statistic", "published")
 
 
-def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(season: Season) -> None:
+def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(season: Season, inputs: Path) -> None:
+    change_agency(inputs, statistics=FULL)
     summary = season_flow(season.request)
 
     assert summary["ingest"]["declarations"]["accepted"] == 220

@@ -35,7 +35,7 @@ def network(config: TrainingConfig, seed: int) -> Network:
 @pytest.mark.slow
 def test_every_export_of_a_process_keeps_its_axes_and_predicts_what_torch_predicts() -> None:
     for name, config in CONFIGS.items():  # one after the other: torch freezes the time axis of a second LSTM
-        for seed in (1, 2):
+        for seed in (1, 2) if name == "lstm" else (1,):
             made = network(config, seed)
             data = export_network(made, BANDS, config)
             model = onnx.load_from_string(data)

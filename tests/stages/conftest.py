@@ -63,10 +63,16 @@ def publish_without_model(context: SeasonContext) -> None:
         products.publish(context, plan, published_at=NOON)
 
 
+NO_MODEL = {"assessment": {"min_class_parcels": 1_000}}
+"""too few parcels of every crop to train on"""
+INTERNAL = {"statistics": {"confidentiality": "primary"}}
+"""no search of what to hide"""
+
+
 @pytest.fixture
 def observed(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
-    """Ingested, with too few parcels of every crop to train on."""
-    context = open_context(tiny_inputs, tmp_path, assessment={"min_class_parcels": 1_000})
+    """Ingested, without a model, and with statistics for internal use."""
+    context = open_context(tiny_inputs, tmp_path, **NO_MODEL, **INTERNAL)
     observe_everything(context)
     return context
 

@@ -22,10 +22,9 @@ from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import season_data
 from cropmap.stages.parcels import season_parcels
-from tests.stages.conftest import NOON, observe_everything, open_context, publish_without_model
+from tests.stages.conftest import INTERNAL, NO_MODEL, NOON, observe_everything, open_context, publish_without_model
 
 LATER = NOON + timedelta(days=30)
-NO_MODEL = {"min_class_parcels": 1_000}
 Change = Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame]
 
 
@@ -44,7 +43,7 @@ def inputs(tiny_inputs: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def season(environment: None, inputs: Path, tmp_path: Path) -> SeasonContext:
-    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    context = open_context(inputs, tmp_path, **NO_MODEL, **INTERNAL)
     observe_everything(context)
     return context
 

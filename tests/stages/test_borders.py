@@ -14,12 +14,12 @@ from cropmap.stages import products
 from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import season_data
-from tests.stages.conftest import observe_everything, open_context, publish_without_model
+from tests.stages.conftest import NO_MODEL, observe_everything, open_context, publish_without_model
 
 
 @pytest.fixture
 def split(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
-    rough = {"assessment": {"min_class_parcels": 1_000}, "statistics": {"border_parcels": "split"}}
+    rough = {**NO_MODEL, "statistics": {"border_parcels": "split", "confidentiality": "primary"}}
     context = open_context(tiny_inputs, tmp_path, **rough)
     observe_everything(context)
     return context
@@ -44,8 +44,8 @@ def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
     boundaries.set_geometry(shapes).to_crs(4326).to_file(moved)
     section = {"nuts_version": 2024, "boundaries": str(moved), "codes": ["FRH0"]}
     context = open_context(
-        tiny_inputs, tmp_path, regions=section,
-        assessment={"min_class_parcels": 1_000}, statistics={"border_parcels": "split"},
+        tiny_inputs, tmp_path, **NO_MODEL, regions=section,
+        statistics={"border_parcels": "split", "confidentiality": "primary"},
     )  # fmt: skip
     after = products.plan_run(context)
     assert after.run_id != before.run_id

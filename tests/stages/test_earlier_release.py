@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cropmap.stages import products
-from cropmap.stages.context import SeasonContext
 from cropmap.stages.earlier_release import earlier_release
-from tests.stages.conftest import publish_without_model
+from tests.stages.conftest import NO_MODEL, observe_everything, open_context, publish_without_model
 
 
-def test_the_published_table_is_the_earlier_release_of_every_other_run(observed: SeasonContext) -> None:
+def test_the_published_table_is_the_earlier_release_of_every_other_run(
+    environment: None, tiny_inputs: Path, tmp_path: Path
+) -> None:
+    observed = open_context(tiny_inputs, tmp_path, **NO_MODEL)
+    observe_everything(observed)
     plan = products.plan_run(observed)
     assert earlier_release(observed, plan.run_id) is None
     publish_without_model(observed)

@@ -19,10 +19,9 @@ from cropmap.observations.files import read_observations
 from cropmap.observations.grids import Grid, Window
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import season_data
-from tests.stages.conftest import observe_everything, open_context
+from tests.stages.conftest import NO_MODEL, observe_everything, open_context
 
 Item = dict[str, Any]
-NO_MODEL = {"min_class_parcels": 1_000}
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def test_a_product_is_read_again_where_its_pixels_changed(
 ) -> None:
     before, after, again = CHANGES[what]
     rewrite(inputs, before)
-    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    context = open_context(inputs, tmp_path, **NO_MODEL)
     observe_everything(context)
     first = {entry.item_id: entry for entry in entries(context)}
     state = season_data(context).state
@@ -137,7 +136,7 @@ def test_a_product_is_read_again_where_its_pixels_changed(
 def test_a_store_of_an_earlier_version_is_not_read_again(
     environment: None, inputs: Path, tmp_path: Path, read: list[str]
 ) -> None:
-    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    context = open_context(inputs, tmp_path, **NO_MODEL)
     observe_everything(context)
     table = read_observations(context.store, names := context.store.names("observations"))
     for name in names:  # as it was written before: without a digest, and saying less of itself
@@ -157,7 +156,7 @@ def test_a_store_of_an_earlier_version_is_not_read_again(
 def test_a_damaged_observation_is_named_and_made_again(
     environment: None, inputs: Path, tmp_path: Path, read: list[str]
 ) -> None:
-    context = open_context(inputs, tmp_path, assessment=NO_MODEL)
+    context = open_context(inputs, tmp_path, **NO_MODEL)
     observe_everything(context)
     names = context.store.names("observations")
     whole, draw = read_observations(context.store, names), np.random.default_rng(18)
