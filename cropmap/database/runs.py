@@ -82,14 +82,16 @@ def begin_run(
     started_at: datetime,
     detail: str | None = None,
 ) -> Run:
-    """Opens the run, or counts one more attempt at it; a published run stays published.
+    """Opens the run, or counts one more attempt at it where `started_at` is another; a published run stays published.
 
     Raises DatabaseError when the id belongs to another season.
     """
     connection.execute(
         "INSERT INTO run (run_id, agency, season, as_of, status, started_at, code_version, detail) VALUES"
         " (%(run_id)s, %(agency)s, %(season)s, %(as_of)s, 'running', %(started_at)s, %(code_version)s, %(detail)s)"
-        " ON CONFLICT (run_id) DO UPDATE SET attempts = run.attempts + 1, started_at = excluded.started_at,"
+        " ON CONFLICT (run_id) DO UPDATE SET started_at = excluded.started_at,"
+        # steps of one command begin their run anew and say the same start
+        " attempts = run.attempts + (run.started_at IS DISTINCT FROM excluded.started_at)::integer,"
         " finished_at = NULL, detail = excluded.detail,"
         " status = CASE run.status WHEN 'published' THEN 'published' ELSE 'running' END"
         " WHERE (run.agency, run.season) = (excluded.agency, excluded.season)",

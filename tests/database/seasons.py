@@ -103,10 +103,10 @@ def statistics() -> pd.DataFrame:
     return pd.DataFrame({**words, **figures, "obs_flag": ["e", None], "conf_status": [None, "C"]})
 
 
-def begin(connection: Connection, run_id: str) -> None:
+def begin(connection: Connection, run_id: str, *, hour: int = 10) -> None:
     begin_run(
         connection, run_id=run_id, **KEY, as_of=date(2018, 10, 31), code_version="0.1.0+abc",
-        started_at=datetime(2018, 11, 5, 10, tzinfo=UTC),
+        started_at=datetime(2018, 11, 5, hour, tzinfo=UTC),
     )  # fmt: skip
 
 

@@ -118,9 +118,10 @@ def test_attempts_are_counted_and_published_stays_published(season: Connection) 
     run = read_run(season, "run-1")
     assert run is not None
     assert (run.status, run.attempts, run.detail) == ("failed", 1, "2 of 9 acquisitions failed")
-    begin(season, "run-1")
+    begin(season, "run-1", hour=11)
+    begin(season, "run-1", hour=11)  # the next step of the same command
     publish_run(season)
-    begin(season, "run-1")
+    begin(season, "run-1", hour=12)
     fail_run(season, run_id="run-1", detail="catalogue away", finished_at=PUBLISHED)
     finish_run(season, run_id="run-1", finished_at=PUBLISHED, n_acquisitions=71)
     run = read_run(season, "run-1")

@@ -42,6 +42,7 @@ def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(s
     assert {p: p.stat().st_mtime_ns for p in files} == files, "a finished unit was done again"
     runs = [json.loads(row) for row in season.rows("run")]
     assert [run["status"] for run in runs] == [RunStatus.PUBLISHED]
+    assert (first["attempts"], runs[0]["attempts"]) == (1, 2)
     # both began with their ingest, before the run's id was known
     assert datetime.fromisoformat(first["started_at"]).timestamp() < min(files.values()) / 1e9
     assert datetime.fromisoformat(runs[0]["started_at"]) > datetime.fromisoformat(first["started_at"])
