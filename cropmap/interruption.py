@@ -33,7 +33,7 @@ DUTY_SECONDS: Final = 4.0
 AT_LAST_SECONDS: Final = 8.0
 """after which the program is gone in any case"""
 DUTIES: Final = "duties of an interruption"
-LOOK_SECONDS: Final = 0.5
+WAITER: Final = "interruption"
 SHOW_CURSOR: Final = "\x1b[?25h"
 
 _numbers = itertools.count()
@@ -54,7 +54,7 @@ def watch() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _blocked)
     for number in _blocked:  # should a library let one through
         signal.signal(number, lambda caught, _: _end_apart(signal.Signals(caught).name))
-    threading.Thread(target=_wait, name="interruption", daemon=True).start()
+    threading.Thread(target=_wait, name=WAITER, daemon=True).start()
 
 
 def settle() -> None:
@@ -74,6 +74,9 @@ def settle() -> None:
 def release() -> None:
     """Hands the signals back, for a program that ends in its own way (uvicorn finishes the requests it has)."""
     _stop.set()
+    for waiter in (thread for thread in threading.enumerate() if thread.name == WAITER and thread.ident):
+        signal.pthread_kill(waiter.ident, next(iter(_blocked)))  # it waits for any of them
+        waiter.join()
     for number in _blocked:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
@@ -112,12 +115,14 @@ def hold_if_begun() -> None:
 
 
 def _wait() -> None:
+    """Not by sigtimedwait: after the process was stopped and went on (Ctrl-Z, fg) CPython's answers with what the stack
+    held."""
     waiting = set(_blocked)
-    while waiting and not _stop.is_set():
-        if sys.platform == "darwin":  # has no sigtimedwait; `release` then leaves this thread waiting
-            _end(signal.Signals(signal.sigwait(waiting)).name)
-        elif (caught := signal.sigtimedwait(waiting, LOOK_SECONDS)) is not None:
-            _end(signal.Signals(caught.si_signo).name)
+    while waiting:
+        caught = signal.sigwait(waiting)
+        if _stop.is_set():
+            return
+        _end(signal.Signals(caught).name)
 
 
 def _end_apart(name: str) -> None:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,8 +40,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _interrupted(program: str, note: Path, *signals: signal.Signals) -> tuple[int, str, int]:
-    """Exit code, stderr and the process that the program had started."""
+@contextmanager
+def _started(program: str, note: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The program, and the process that it has started."""
     with subprocess.Popen(
         [sys.executable, "-c", AS_IN_A_SHELL + program, str(note)],
         stdout=subprocess.PIPE,
@@ -47,8 +50,16 @@ def _interrupted(program: str, note: Path, *signals: signal.Signals) -> tuple[in
         text=True,
     ) as process:
         assert process.stdout is not None
+        try:
+            yield process, int(process.stdout.readline())
+        finally:
+            process.kill()  # where it did not end by itself
+
+
+def _interrupted(program: str, note: Path, *signals: signal.Signals) -> tuple[int, str, int]:
+    """Exit code, stderr and the process that the program had started."""
+    with _started(program, note) as (process, child):
         assert process.stderr is not None
-        child = int(process.stdout.readline())
         for number in signals:
             os.kill(process.pid, number)
         code = process.wait(timeout=60)
@@ -66,6 +77,23 @@ def test_a_signal_ends_the_program_and_its_processes(number: signal.Signals, tmp
     while _alive(child) and time.monotonic() < until:
         time.sleep(0.05)
     assert not _alive(child)
+
+
+def test_a_program_that_was_stopped_and_goes_on_still_hears_signals(tmp_path: Path) -> None:
+    """Ctrl-Z and fg."""
+    with _started(PROGRAM, tmp_path / "note") as (process, _):
+        for number, seconds in (
+            (signal.SIGSTOP, 1.0),
+            (signal.SIGCONT, 0.5),
+            (signal.SIGSTOP, 0.1),
+            (signal.SIGCONT, 0.5),
+        ):
+            os.kill(process.pid, number)
+            time.sleep(seconds)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines() == ["", "interrupted: run the same command again to go on"]
 
 
 def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
