@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import numpy as np
 import pandas as pd
 
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
@@ -35,6 +36,8 @@ UNIT: Final = "unit"
 VALUE: Final = "obs_value"
 MOST_BYTES: Final = 2 << 30
 """of an unpacked file; Eurostat's whole table of crops is a tenth of it"""
+TEXTS: Final = ("nuts_id", "crop", "strucpro", "concept", "basis", "obs_flag", "conf_status")
+YEARS: Final = ("season", "nuts_version")
 WHOLE_NUMBERS: Final = ("season", "nuts_version", "level", "n_parcels", "n_holdings")
 
 
@@ -162,16 +165,33 @@ def _published(data: bytes, *, name: str) -> LongForm:
     missing = [column for column in ("season", *STATISTIC_COLUMNS) if column not in rows]
     if missing:
         raise InputError(f"lacks the columns {', '.join(missing[:5])}", where=name, mend=_readable(name))
-    for column in (*HIDDEN, "nuts_version"):
+    for column in TEXTS:
+        if not all(isinstance(value, str) for value in rows[column].dropna()):
+            raise InputError(f"{column} is no text in some rows", where=name, mend="Export the table again")
+    for column in (*HIDDEN, *YEARS):
         if column in rows:
-            numbers = pd.to_numeric(rows[column], errors="coerce")
-            if (numbers.isna() & rows[column].notna()).any():
-                raise InputError(f"{column} is no number in some rows", where=name, mend="Export the table again")
-            rows[column] = numbers
+            rows[column] = _numbers(rows[column], name=name)
+    if not rows["season"].notna().all():
+        raise InputError("season is empty in some rows", where=name, mend="Export the table again")
+    rows["season"] = rows["season"].astype(int)
     versions = sorted(rows["nuts_version"].dropna().astype(int).unique().tolist()) if "nuts_version" in rows else []
     if len(versions) > 1:
         raise InputError(f"NUTS versions are mixed: {versions}", where=name, mend="One version per file")
     return long_form(rows, nuts_version=versions[0] if versions else None, where=name)
+
+
+def _numbers(values: pd.Series[Any], *, name: str) -> pd.Series[Any]:
+    """Raises InputError for a value that is there and is no finite number, or no year in a column of YEARS."""
+    dated = pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_bool_dtype(values)
+    try:
+        numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    except TypeError:  # lists and the like
+        dated = True
+    if dated or (~np.isfinite(numbers) & values.notna()).any():
+        raise InputError(f"{values.name} is no number in some rows", where=name, mend="Export the table again")
+    if values.name in YEARS and not ((numbers % 1 == 0) & numbers.between(1000, 9999) | numbers.isna()).all():
+        raise InputError(f"{values.name} is no year in some rows", where=name, mend="Export the table again")
+    return numbers
 
 
 def _read_csv(data: bytes) -> pd.DataFrame:
@@ -180,8 +200,8 @@ def _read_csv(data: bytes) -> pd.DataFrame:
     semicolon = ";" in text.partition("\n")[0]
     rows = pd.read_csv(io.StringIO(text), dtype=str, sep=";" if semicolon else ",").map(unguarded)
     if semicolon:
-        for column in (*workbook.numbers(rows.columns), VALUE):
-            rows[column] = rows[column].str.replace(",", ".", regex=False)
+        for column in {*workbook.numbers(rows.columns), VALUE} & set(rows.columns):
+            rows[column] = [text.replace(",", ".") if isinstance(text, str) else text for text in rows[column]]
     return rows
 
 

@@ -208,7 +208,7 @@ def compare_with_eurostat(ours: LongForm, file: Path) -> Comparison:
     """The areas of `ours` beside a file of Eurostat's. Raises InputError."""
     table = ours.table
     theirs = formats.read(_bytes(file), name=str(file), geo=set(table["geo"]), crops=set(table["crops"]))
-    return compare(ours, theirs)
+    return compare(ours, theirs, where=f"--eurostat {file}")
 
 
 def write_figure(comparison: Comparison, out: Path) -> None:
