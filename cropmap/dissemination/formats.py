@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
@@ -158,9 +159,17 @@ def _published(data: bytes, *, name: str) -> LongForm:
     """A file of `--format csv` or `parquet`, whole rows in ha."""
     try:
         rows = pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else _read_csv(data)
-    except (ValueError, UnicodeDecodeError, OSError) as error:  # pandas' and Arrow's errors of a broken file
+    except (
+        ValueError,
+        OSError,
+        KeyError,
+        TypeError,
+        pa.ArrowException,
+    ) as error:  # pandas' and Arrow's errors of a broken file
         raise InputError(
-            f"is no file of crop statistics ({str(error).splitlines()[0]})", where=name, mend=_readable(name)
+            f"is no file of crop statistics ({(str(error).splitlines() or ['damaged'])[0]})",
+            where=name,
+            mend=_readable(name),
         ) from error
     missing = [column for column in ("season", *STATISTIC_COLUMNS) if column not in rows]
     if missing:
