@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import py7zr
+import pyarrow.parquet as pq
 import pytest
 
 from cropmap.sources.declarations import read_declarations
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
 from tests.data.make_sources_declarations import make_frame, make_legend, square
+from tests.data.odd_tables import with_odd_columns
 from tests.fuzzing import chances, inputs, mutated_bytes, survives
 
 LEGEND = make_legend("056", "1200")
@@ -91,7 +93,7 @@ CRS_OF = {"d.csv": "EPSG:3035", "u.csv": "EPSG:3035"}
 def _read(path: Path) -> None:
     columns = {"parcel_id": "id", "crop_code": "code", "area": "ha"}
     found = read_declarations(path, legend=LEGEND, profile=Profile(columns=columns, crs=CRS_OF.get(path.name)))
-    assert len(found.accepted) + len(found.rejected) == found.row_count
+    assert len(found.accepted) + found.merged + len(found.rejected) == found.row_count
     assert found.accepted.geometry.is_valid.all()
 
 
@@ -102,10 +104,26 @@ def test_damage_is_one_line_or_counted(tmp_path: Path, kind: str) -> None:
     parts = [path, *(each for each in sorted(path.parent.iterdir()) if each.stem == path.stem and each != path)]
     parts = parts if path.suffix in (".shp", ".tab") else [path]
     whole = {part: part.read_bytes() for part in parts}
-    for number, chance in chances(kind, inputs("declarations", len(MAKERS))):
+    for number, chance in chances(kind, inputs("declarations", len(MAKERS) + 1)):
         part = chance.choice(parts)
         for each, data in whole.items():
             each.write_bytes(mutated_bytes(data, chance) if each == part else data)
         crs = chance.choice((None, "EPSG:3035"))
         for read in (lambda: _read(path), lambda crs=crs: inspect_file(path, legends=[LEGEND], crs=crs)):
             survives(read, (kind, number, part.name), names=path, heeding_warnings=True)
+
+
+GEO = (b"", b"{}", b"[]", b"null", b"\xff", b"[" * 9_999, b'{"columns": 5}', b'{"primary_column": "x", "columns": {}}')
+"""metadata of a GeoParquet that says nothing of it"""
+
+
+def test_a_sound_parquet_file_of_other_things(tmp_path: Path) -> None:
+    path = MAKERS["parquet"](tmp_path)
+    whole = pq.read_table(path)
+    for number, chance in chances("odd columns", inputs("declarations", len(MAKERS) + 1)):
+        table = with_odd_columns(whole, chance)
+        if chance.random() < 0.3:
+            table = table.replace_schema_metadata({**whole.schema.metadata, b"geo": chance.choice(GEO)})
+        pq.write_table(table, path)
+        for read in (lambda: _read(path), lambda: inspect_file(path, legends=[LEGEND], crs=None)):
+            survives(read, number, names=path)
