@@ -35,8 +35,12 @@ DATAFLOW: Final = "CROPMAP:CROP_AREA(1.0)"
 LABEL: Final = "Crop areas by NUTS region"
 UNIT: Final = "unit"
 VALUE: Final = "obs_value"
-MOST_BYTES: Final = 2 << 30
-"""of an unpacked file; Eurostat's whole table of crops is a tenth of it"""
+MOST_BYTES: Final = 128 << 20
+"""of a file, unpacked; Eurostat's whole table of crops has 15 million"""
+MOST_ROWS_BYTES: Final = 64 << 20
+"""of whole rows as we export them: half a million of them"""
+MOST_JSON: Final = 64 << 20
+"""of JSON, which takes ten times as much memory"""
 TEXTS: Final = ("nuts_id", "crop", "strucpro", "concept", "basis", "obs_flag", "conf_status")
 YEARS: Final = ("season", "nuts_version")
 WHOLE_NUMBERS: Final = ("season", "nuts_version", "level", "n_parcels", "n_holdings")
@@ -99,6 +103,8 @@ def read(
     if data.startswith(eurostat_tsv.GZIP):
         data = _unpacked(data, name=name)
     start = data[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")
+    if len(data) > (most := MOST_JSON if start.startswith(b"{") else MOST_BYTES):
+        raise InputError(f"has more than {most >> 20} MB", where=name, mend="Ask for fewer regions or years")
     if start.startswith(b"{"):
         return json_stat.read(data, where=name)
     if start.startswith((b"DATAFLOW", b"STRUCTURE")):
@@ -114,10 +120,6 @@ def _unpacked(data: bytes, *, name: str) -> bytes:
             found = packed.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot be read ({error})", where=name, mend="Download it again") from error
-    if len(found) > MOST_BYTES:
-        raise InputError(
-            f"unpacks to more than {MOST_BYTES >> 20} MB", where=name, mend="Ask for fewer regions or years"
-        )
     return found
 
 
@@ -157,6 +159,8 @@ def _table(rows: pd.DataFrame, format_: Format, about: Described, *, decimals: i
 
 def _published(data: bytes, *, name: str) -> LongForm:
     """A file of `--format csv` or `parquet`, whole rows in ha."""
+    if len(data) > MOST_ROWS_BYTES:
+        raise InputError(f"has more than {MOST_ROWS_BYTES >> 20} MB", where=name, mend=_readable(name))
     try:
         rows = pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else _read_csv(data)
     except (
@@ -206,7 +210,10 @@ def _numbers(values: pd.Series[Any], *, name: str) -> pd.Series[Any]:
 def _read_csv(data: bytes) -> pd.DataFrame:
     """Any of our dialects, told by the first line."""
     text = data.decode("utf-8-sig")
-    semicolon = ";" in text.partition("\n")[0]
+    header = text.partition("\n")[0]
+    semicolon = ";" in header
+    if STATISTIC_COLUMNS[0] not in header:
+        text = header  # whatever it is, it is not read to its end
     rows = pd.read_csv(io.StringIO(text), dtype=str, sep=";" if semicolon else ",").map(unguarded)
     if semicolon:
         for column in {*workbook.numbers(rows.columns), VALUE} & set(rows.columns):

@@ -197,7 +197,8 @@ def _one_agency(found: PublishedStatistics) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(formats.MOST_BYTES + 1)
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror})", where=str(path), mend="Give the path of a file"

@@ -273,3 +273,12 @@ def test_a_column_less_is_named_in_every_dialect() -> None:
     data = formats.write(published(), "csv", nuts_version=2024, dialect=CsvDialect.SEMICOLON).data
     with pytest.raises(InputError, match=r"^cut\.csv: lacks the columns estimate_ha"):
         formats.read(data.replace(b"estimate_ha", b"estimate"), name="cut.csv")
+
+
+def test_files_of_more_than_any_table_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(formats, "MOST_JSON", 4_000)
+    monkeypatch.setattr(formats, "MOST_ROWS_BYTES", 3_000)
+    for data in (gzip.compress(tsv("x" * 9_000)), b"{" + b" " * 5_000, PUBLISHED + b"x" * 4_000):
+        with pytest.raises(InputError, match=r"^big: has more than 0 MB"):
+            formats.read(data, name="big")
