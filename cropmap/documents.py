@@ -13,7 +13,7 @@ import yaml
 
 from cropmap.errors import ConfigurationError
 
-MAX_BYTES: Final = 4 * 2**20
+MAX_BYTES: Final = 2**20
 MAX_DEPTH: Final = 40
 MERGE: Final = "tag:yaml.org,2002:merge"
 MAX_NODES: Final = 200_000
@@ -74,7 +74,8 @@ def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
 def read_document(path: Path) -> Any:
     """Raises ConfigurationError where the file cannot be read or is no such document."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"cannot be read ({error.strerror})", where=str(path)) from error
     if len(data) > MAX_BYTES:

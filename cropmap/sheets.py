@@ -34,8 +34,14 @@ PUNCTUATION: Final = "«»„“”‘’–—…°²³€§·\xa0"
 SEPARATOR_LINE: Final = re.compile(r"^\"?sep=(.)\"?\r?\n", re.IGNORECASE)
 XLSX: Final = b"PK\x03\x04"
 OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
-MAX_BYTES: Final = 512 * 2**20
+MAX_BYTES: Final = 128 * 2**20
 """of a table that people keep, unpacked; more is a mistake or a trap"""
+MAX_CELLS: Final = 10_000_000
+"""also those that a workbook leaves out: one cell in the last column makes a row of 16,384"""
+SHEET_ROWS: Final = 2**20
+"""as many as a sheet of Excel can have"""
+ANSI_SAMPLE: Final = 256 * 2**10
+"""bytes of lines beyond ASCII that the code page is told from"""
 WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
 ZEROS: Final = re.compile(r"0{2,}")
 """a number format that shows leading zeros"""
@@ -83,7 +89,23 @@ def read_sheet(path: Path) -> Sheet:
         csv.writer(text, lineterminator="\n").writerows(cells)
         return _sheet(enumerate(cells, start=1), text.getvalue(), "XLSX", str(path))
     text_, encoding = _decoded(data, str(path))
-    return _sheet(_lines(text_, str(path)), text_, encoding, str(path))
+    return _sheet(_bounded(_lines(text_, str(path)), str(path)), text_, encoding, str(path))
+
+
+def _bounded(
+    lines: Iterable[tuple[int, Sequence[str]]], where: str, most_rows: int = MAX_CELLS
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """The lines, as long as they hold no more cells than a table that people keep."""
+    cells = 0
+    for number, row in lines:
+        cells += len(row)
+        if cells > MAX_CELLS or number > most_rows:
+            raise ConfigurationError(
+                f"holds more than {MAX_CELLS:,} cells or {most_rows:,} rows",
+                where=f"{where}, line {number}",
+                mend="Is it the right file?",
+            )
+        yield number, row
 
 
 def _sheet(lines: Iterable[tuple[int, Sequence[str]]], text: str, encoding: str, where: str) -> Sheet:
@@ -131,10 +153,12 @@ def _decoded(data: bytes, where: str) -> tuple[str, str]:
 
 def _ansi(data: bytes) -> tuple[str, str]:
     """The code page in which the text is most like one language; western where nothing tells."""
-    found = {page: data.decode(page, errors="replace") for page in ANSI}
-    fits = {page: max(_share(text, letters) for letters in ANSI[page]) for page, text in found.items()}
+    telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:ANSI_SAMPLE]
+    fits = {
+        page: max(_share(telling.decode(page, errors="replace"), letters) for letters in ANSI[page]) for page in ANSI
+    }
     best = max(fits, key=lambda page: fits[page])  # of equals the first
-    return found[best], best
+    return data.decode(best, errors="replace"), best
 
 
 def _share(text: str, letters: str) -> float:
@@ -175,8 +199,12 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
             size = sum(member.file_size for member in archive.infolist())
         if size <= MAX_BYTES:
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            sheets = ([[_cell(cell) for cell in row] for row in _rows_of(sheet)] for sheet in book.worksheets)
+            sheets = (
+                [list(row) for _, row in _bounded(_rows_of(sheet), where, SHEET_ROWS)] for sheet in book.worksheets
+            )
             return next((cells for cells in sheets if any(any(row) for row in cells)), [])
+    except ConfigurationError:
+        raise
     except Exception as error:
         # openpyxl names no error of its own: a damaged workbook fails wherever it happens to be read
         what = " ".join(str(error).split())[:120] or type(error).__name__
@@ -186,10 +214,10 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
     raise ConfigurationError("unpacks to more than a table that people keep", where=where, mend="Is it the right file?")
 
 
-def _rows_of(sheet: Any) -> Any:
+def _rows_of(sheet: Any) -> Iterator[tuple[int, list[str]]]:
     """All rows, whatever size the sheet says it has."""
     sheet.reset_dimensions()
-    return sheet.iter_rows()
+    return enumerate(([_cell(cell) for cell in row] for row in sheet.iter_rows()), start=1)
 
 
 def _cell(cell: Any) -> str:

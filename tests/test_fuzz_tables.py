@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
-import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import openpyxl
 import pytest
 
 from cropmap.agency import Agency
-from cropmap.errors import CropmapError
 from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
 from cropmap.sources.findings import check_findings, read_findings_file
@@ -21,14 +19,9 @@ from cropmap.sources.profiles import Profile
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.pairs import read_pairs
 from tests.data.make_sources_declarations import make_frame, make_legend, square
-from tests.fuzzing import inputs
+from tests.fuzzing import chances, inputs, mutated_bytes, mutated_text, survives
 from tests.sources.test_regions import make_regions
 
-TRICKS = [
-    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"'", b",", b";", b"\t", b"\n", b"\r", b"\xe9", b"nan", b"1e999",
-    b"0000-01-01", b"[" * 60, b"{" * 60, b"&a [*a]", b": ", b"- ", b"\x0b", b"\xc2\x85", b"9" * 400, b"#",
-    b"!!python/none x",
-]  # fmt: skip
 LEGEND = b"crop_code,crop_name,crop,eurostat_code,inseparable_group\n056,Maize,maize,C1500,\nBTH,Wheat,wheat,C1110,x\n"
 CODES = b"original_code,original_name,HCAT3_name,HCAT3_code\n1,Barley,barley,3301010400\n2,Maize,maize,3301010600\n"
 FOLDS = b"parcel_id;fold\n007;a\n008;b\n"
@@ -44,18 +37,6 @@ AGENCY = (
     b"declarations: {path: d.gpkg, columns: {parcel_id: a, crop_code: b}}\n"
     b"acquisitions: {window: ['{season}-01-01', '{season}-12-31']}\n"
 )
-
-
-def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Cut, doubled, overwritten, spiked."""
-    for _ in range(chance.randint(1, 4)):
-        at, to = sorted(chance.randint(0, len(data)) for _ in range(2))
-        data = chance.choice([
-            lambda d, a, b: d[:a] + d[b:], lambda d, a, b: d[:b] + d[a:b] + d[b:], lambda d, a, _: d[:a],
-            lambda d, a, _: d[:a] + bytes([chance.randrange(256)]) + d[a + 1 :],
-            lambda d, a, _: d[:a] + chance.choice(TRICKS) + d[a:],
-        ])(data, at, to)  # fmt: skip
-    return data
 
 
 def _findings(path: Path) -> object:
@@ -78,23 +59,13 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], object]]] = {
 }
 
 
-def survives(read: Callable[[Path], object], path: Path, seed: object) -> None:
-    """Whatever is not ours fails the test by itself."""
-    said = ""
-    try:
-        read(path)
-    except CropmapError as error:
-        said = str(error)
-    assert len(said.splitlines()) <= 1, (seed, said)
-
-
 @pytest.mark.parametrize("reader", READERS)
 def test_only_errors_of_ours_come_out_of_tables(tmp_path: Path, reader: str) -> None:
-    name, seed_data, read = READERS[reader]
-    for seed in range(inputs("tables", len(READERS))):
-        chance = random.Random(f"{reader} {seed}")  # noqa: S311  not for secrets
-        (tmp_path / name).write_bytes(mutated(seed_data, chance))
-        survives(read, tmp_path / name, (reader, seed))
+    name, whole, read = READERS[reader]
+    path = tmp_path / name
+    for seed, chance in chances(reader, inputs("tables", len(READERS))):
+        path.write_bytes(mutated_text(whole, chance))
+        survives(lambda: read(path), (reader, seed), names=name, heeding_warnings=True)
 
 
 def test_only_errors_of_ours_come_out_of_workbooks(tmp_path: Path) -> None:
@@ -102,23 +73,53 @@ def test_only_errors_of_ours_come_out_of_workbooks(tmp_path: Path) -> None:
     for row in FINDINGS.decode().splitlines():
         book.active.append(row.split(","))
     book.save(tmp_path / "whole.xlsx")
-    whole = (tmp_path / "whole.xlsx").read_bytes()
-    for seed in range(inputs("workbooks")):
-        chance = random.Random(f"workbook {seed}")  # noqa: S311
-        (tmp_path / "t.xlsx").write_bytes(mutated(whole, chance))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of openpyxl, on parts it does not know
-            survives(_findings, tmp_path / "t.xlsx", seed)
+    whole, path = (tmp_path / "whole.xlsx").read_bytes(), tmp_path / "t.xlsx"
+    for seed, chance in chances("workbook", inputs("workbooks")):
+        path.write_bytes(mutated_text(whole, chance))
+        survives(lambda: _findings(path), seed, names=path)
 
 
-@pytest.mark.parametrize("name", ["t.geojson", "t.gpkg"])
-def test_only_errors_of_ours_come_out_of_boundaries(tmp_path: Path, name: str) -> None:
-    source = make_regions(tmp_path / "whole.gpkg")
+BOUNDARIES = ("t.geojson", "t.gpkg", "t.shp", "t.parquet", "t.topojson", "t.zip", "nested.zip")
+
+
+def boundary_files(folder: Path) -> dict[str, bytes]:
+    """Name -> content of the same regions in every container that they come in."""
+    source = make_regions(folder / "whole.gpkg")
     frame = gpd.read_file(source).to_crs(4326)
-    whole = source.read_bytes() if name.endswith("gpkg") else json.dumps(json.loads(frame.to_json())).encode()
-    for seed in range(inputs("boundaries", 2)):
-        chance = random.Random(f"{name} {seed}")  # noqa: S311
-        (tmp_path / name).write_bytes(mutated(whole, chance))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of GDAL, on files it half understands
-            survives(_regions, tmp_path / name, (name, seed))
+    frame.to_file(folder / "NUTS_RG.shp")
+    frame.to_parquet(folder / "whole.parquet")
+    parts = [each for each in sorted(folder.iterdir()) if each.stem == "NUTS_RG"]
+    inner, outer = folder / "inner.zip", folder / "outer.zip"
+    for target, members in ((inner, parts), (outer, [inner])):
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member in members:
+                archive.write(member, member.name)
+    topology = {
+        "type": "Topology", "arcs": [[[-3.0, 48.0], [-2.0, 48.0], [-2.0, 48.5], [-3.0, 48.5], [-3.0, 48.0]]],
+        "objects": {"nuts": {"type": "GeometryCollection", "geometries": [
+            {"type": "Polygon", "arcs": [[0]], "properties": {"NUTS_ID": "FRH01", "LEVL_CODE": 3, "NAME_LATN": "x"}},
+        ]}},
+    }  # fmt: skip
+    return {
+        "t.geojson": json.dumps(json.loads(frame.to_json())).encode(), "t.gpkg": source.read_bytes(),
+        "t.parquet": (folder / "whole.parquet").read_bytes(), "t.zip": inner.read_bytes(),
+        "nested.zip": outer.read_bytes(), "t.topojson": json.dumps(topology).encode(),
+        **{f"t{part.suffix}": part.read_bytes() for part in parts},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOUNDARIES)
+def test_only_errors_of_ours_come_out_of_boundaries(tmp_path: Path, name: str) -> None:
+    files, path = boundary_files(tmp_path), tmp_path / "in" / name
+    path.parent.mkdir()
+    shapefile = {each for each in files if each.rpartition(".")[2] in ("shp", "shx", "dbf", "prj", "cpg")}
+    whole = {each: files[each] for each in (sorted(shapefile) if name == "t.shp" else [name])}
+    mutated = mutated_text if name.endswith("json") else mutated_bytes
+    for each, data in whole.items():
+        path.with_name(each).write_bytes(data)
+    assert _regions(path) is not None
+    for seed, chance in chances(name, inputs("boundaries", len(BOUNDARIES))):
+        damaged = chance.choice([*whole])
+        for each, data in whole.items():
+            path.with_name(each).write_bytes(mutated(data, chance) if each == damaged else data)
+        survives(lambda: _regions(path), (name, seed, damaged), names=path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -106,3 +107,34 @@ def test_folds_and_code_lists_take_the_same(tmp_path: Path) -> None:
     assert read_pairs(tmp_path / "folds.csv", value="fold", where="x") == {"007": "à l\u2019ouest"}
     (tmp_path / "codes.csv").write_bytes("original_code;original_name;HCAT3_code\n1;Blé;3301010101\n".encode("cp1252"))
     assert read_code_list(tmp_path / "codes.csv").entries[0].name == "Blé"
+
+
+@pytest.mark.parametrize(
+    "rows", [b'<row r="%d"><c r="XFD%d"><v>1</v></c></row>', b'<row r="1048577"><c><v>%d%d</v></c></row>']
+)
+def test_a_workbook_of_more_cells_than_people_keep(tmp_path: Path, rows: bytes) -> None:
+    """Small files: one cell in the last column of each row, or one row far below."""
+    book, path = openpyxl.Workbook(), tmp_path / "t.xlsx"
+    book.active.append(["crop_code", "crop"])
+    book.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = b"".join(rows % (number, number) for number in range(1, 700))
+    start = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+    parts["xl/worksheets/sheet1.xml"] = start + sheet + b"</sheetData></worksheet>"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    with pytest.raises(
+        ConfigurationError, match=r"t\.xlsx, line \d+: holds more than 10,000,000 cells or 1,048,576 rows"
+    ):
+        read_sheet(path)
+
+
+def test_the_code_page_is_told_from_the_lines_beyond_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        b"crop_code,crop_name\n" + b"1,maize\n" * 50_000 + "2,řepka ozimá\n3,pšenice\n4,ječmen\n".encode("cp1250")
+    )
+    found = read_sheet(path)
+    assert (found.encoding, found.rows[-2][1]) == ("cp1250", ("3", "pšenice"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -239,13 +238,11 @@ def _named(crs: str | None) -> str | None:
 
 def _listed(sources: Path) -> list[dict[str, str]]:
     from cropmap.errors import ConfigurationError
+    from cropmap.sheets import read_sheet
 
-    try:
-        with sources.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"cannot be read ({error})", where=str(sources)) from error
-    if not rows or "path" not in rows[0]:
+    sheet = read_sheet(sources)
+    rows = [row for _, row in sheet.columns(("path", "crop_code_list", "authority")) if row["path"]]
+    if not rows:
         raise ConfigurationError("lists no file", where=str(sources), mend="It needs a column path, and a row per file")
     return rows
 
@@ -256,8 +253,8 @@ def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
     from cropmap.sources.crop_codes import MISSING
     from cropmap.sources.inspection import inspect_file
 
-    path, codes = folder / source["path"], (source.get("crop_code_list") or "").strip()
-    name = source.get("authority") or path.name
+    path, codes = folder / source["path"], source["crop_code_list"]
+    name = source["authority"] or path.name
     try:
         legend = _legend(folder / codes) if codes else None
         found = inspect_file(path, legends=[legend or Legend.read(BUILT_IN[0])])

@@ -33,6 +33,7 @@ from psycopg import sql
 from cropmap.database.binaries import Account, find_binaries, major_version, reachable_place
 from cropmap.database.connection import at_database, connect, database_errors, redact, sqlalchemy_url
 from cropmap.errors import DatabaseUnavailableError
+from cropmap.leftovers import partial_name
 
 __all__ = ["create_database", "ensure_running", "exists", "redact", "remove", "sqlalchemy_url", "stop"]
 
@@ -207,7 +208,7 @@ def _locate(home: Path, pg_bin: Path | None, *, create: bool = True) -> _Cluster
     """Where the cluster is; decides it, and says so, when there is none yet."""
     account = Account.for_server()
     pointer = home / "postgres.location"
-    folder = Path(pointer.read_text().strip()) if pointer.is_file() else home / "postgres"
+    folder = _pointed(pointer) if pointer.is_file() else home / "postgres"
     if pointer.is_file() and create and not folder.is_dir():
         raise DatabaseUnavailableError(
             f"the database's folder {folder} is gone", where=str(pointer),
@@ -219,11 +220,25 @@ def _locate(home: Path, pg_bin: Path | None, *, create: bool = True) -> _Cluster
         if not pointer.is_file() and not account.reaches(home):
             folder = reachable_place() / f"{home.name.lstrip('.')}-{uuid.uuid4().hex[:12]}"
             folder.mkdir()
-            pointer.write_text(f"{folder}\n")
+            partial = pointer.with_name(partial_name())
+            partial.write_text(f"{folder}\n")
+            partial.replace(pointer)
             log.warning("the database of %s is kept in %s: PostgreSQL cannot run as root", home, folder)
         folder.mkdir(exist_ok=True)
         account.own(folder, 0o700)
     return _Cluster(folder, account, find_binaries(pg_bin, account))
+
+
+def _pointed(pointer: Path) -> Path:
+    """The folder that the file names. Raises DatabaseUnavailableError for anything but a whole path: a file that was
+    cut off would make a cluster of whatever folder we stand in."""
+    said = pointer.read_bytes().decode(errors="replace").strip()
+    if not Path(said).is_absolute() or not said.isprintable():
+        raise DatabaseUnavailableError(
+            f"names no folder ({said[:80]!r})", where=str(pointer),
+            mend="Write the path of the database's folder there; or delete this file to begin with an empty database",
+        )  # fmt: skip
+    return Path(said)
 
 
 def _owner(folder: Path, account: Account) -> Account:

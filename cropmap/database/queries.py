@@ -288,7 +288,7 @@ def _position(token: str) -> Row:
     try:
         run, priority, parcel_id = json.loads(base64.urlsafe_b64decode(token.encode()))
         return {"run": _text(run), "priority": float(priority), "parcel_id": _text(parcel_id)}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise InputError("not the mark of a page", where="after", mend=PAGE_MEND) from error
 
 
@@ -300,7 +300,7 @@ def _is_run_of(connection: Connection, run_id: str, *, agency: str, season: int)
 
 
 def _text(value: object) -> str:
-    """Raises ValueError for a NUL, which no text of PostgreSQL holds."""
-    if "\x00" in (text := str(value)):
+    """Raises ValueError for a NUL or half a character, which no text of PostgreSQL holds."""
+    if b"\x00" in (text := str(value)).encode():
         raise ValueError("NUL in a text")
     return text

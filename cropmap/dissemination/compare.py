@@ -59,8 +59,8 @@ class Comparison:
         return [row for row in self.rows if row["outlier"]]
 
 
-def compare(ours: LongForm, eurostat: LongForm) -> Comparison:
-    """Matches region, crop and year. Raises InputError where nothing matches at all."""
+def compare(ours: LongForm, eurostat: LongForm, *, where: str = "--eurostat") -> Comparison:
+    """Matches region, crop and year. Raises InputError, naming `where`, if nothing matches at all."""
     left_out = {reason: dict(names) for reason, names in ours.left_out.items()}
     for unread, names in eurostat.left_out.items():
         count(left_out, unread, (name for name, times in names.items() for _ in range(times)))
@@ -79,7 +79,7 @@ def compare(ours: LongForm, eurostat: LongForm) -> Comparison:
         rows.append(_row(figure, chosen))
     if not rows:
         raise InputError(
-            "no figure matches Eurostat's file", where="--eurostat",
+            "no figure matches Eurostat's file", where=where,
             mend="; ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items()),
         )  # fmt: skip
     _mark_regions(rows)

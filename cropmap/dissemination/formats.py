@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
@@ -33,8 +35,14 @@ DATAFLOW: Final = "CROPMAP:CROP_AREA(1.0)"
 LABEL: Final = "Crop areas by NUTS region"
 UNIT: Final = "unit"
 VALUE: Final = "obs_value"
-MOST_BYTES: Final = 2 << 30
-"""of an unpacked file; Eurostat's whole table of crops is a tenth of it"""
+MOST_BYTES: Final = 128 << 20
+"""of a file, unpacked; Eurostat's whole table of crops has 15 million"""
+MOST_ROWS_BYTES: Final = 64 << 20
+"""of whole rows as we export them: half a million of them"""
+MOST_JSON: Final = 64 << 20
+"""of JSON, which takes ten times as much memory"""
+TEXTS: Final = ("nuts_id", "crop", "strucpro", "concept", "basis", "obs_flag", "conf_status")
+YEARS: Final = ("season", "nuts_version")
 WHOLE_NUMBERS: Final = ("season", "nuts_version", "level", "n_parcels", "n_holdings")
 
 
@@ -95,6 +103,8 @@ def read(
     if data.startswith(eurostat_tsv.GZIP):
         data = _unpacked(data, name=name)
     start = data[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")
+    if len(data) > (most := MOST_JSON if start.startswith(b"{") else MOST_BYTES):
+        raise InputError(f"has more than {most >> 20} MB", where=name, mend="Ask for fewer regions or years")
     if start.startswith(b"{"):
         return json_stat.read(data, where=name)
     if start.startswith((b"DATAFLOW", b"STRUCTURE")):
@@ -110,10 +120,6 @@ def _unpacked(data: bytes, *, name: str) -> bytes:
             found = packed.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot be read ({error})", where=name, mend="Download it again") from error
-    if len(found) > MOST_BYTES:
-        raise InputError(
-            f"unpacks to more than {MOST_BYTES >> 20} MB", where=name, mend="Ask for fewer regions or years"
-        )
     return found
 
 
@@ -153,35 +159,65 @@ def _table(rows: pd.DataFrame, format_: Format, about: Described, *, decimals: i
 
 def _published(data: bytes, *, name: str) -> LongForm:
     """A file of `--format csv` or `parquet`, whole rows in ha."""
+    if len(data) > MOST_ROWS_BYTES:
+        raise InputError(f"has more than {MOST_ROWS_BYTES >> 20} MB", where=name, mend=_readable(name))
     try:
         rows = pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else _read_csv(data)
-    except (ValueError, UnicodeDecodeError, OSError) as error:  # pandas' and Arrow's errors of a broken file
+    except (
+        ValueError,
+        OSError,
+        KeyError,
+        TypeError,
+        pa.ArrowException,
+    ) as error:  # pandas' and Arrow's errors of a broken file
         raise InputError(
-            f"is no file of crop statistics ({str(error).splitlines()[0]})", where=name, mend=_readable(name)
+            f"is no file of crop statistics ({(str(error).splitlines() or ['damaged'])[0]})",
+            where=name,
+            mend=_readable(name),
         ) from error
     missing = [column for column in ("season", *STATISTIC_COLUMNS) if column not in rows]
     if missing:
         raise InputError(f"lacks the columns {', '.join(missing[:5])}", where=name, mend=_readable(name))
-    for column in (*HIDDEN, "nuts_version"):
+    for column in TEXTS:
+        if not all(isinstance(value, str) for value in rows[column].dropna()):
+            raise InputError(f"{column} is no text in some rows", where=name, mend="Export the table again")
+    for column in (*HIDDEN, *YEARS):
         if column in rows:
-            numbers = pd.to_numeric(rows[column], errors="coerce")
-            if (numbers.isna() & rows[column].notna()).any():
-                raise InputError(f"{column} is no number in some rows", where=name, mend="Export the table again")
-            rows[column] = numbers
+            rows[column] = _numbers(rows[column], name=name)
+    if not rows["season"].notna().all():
+        raise InputError("season is empty in some rows", where=name, mend="Export the table again")
+    rows["season"] = rows["season"].astype(int)
     versions = sorted(rows["nuts_version"].dropna().astype(int).unique().tolist()) if "nuts_version" in rows else []
     if len(versions) > 1:
         raise InputError(f"NUTS versions are mixed: {versions}", where=name, mend="One version per file")
     return long_form(rows, nuts_version=versions[0] if versions else None, where=name)
 
 
+def _numbers(values: pd.Series[Any], *, name: str) -> pd.Series[Any]:
+    """Raises InputError for a value that is there and is no finite number, or no year in a column of YEARS."""
+    dated = pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_bool_dtype(values)
+    try:
+        numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    except TypeError:  # lists and the like
+        dated = True
+    if dated or (~np.isfinite(numbers) & values.notna()).any():
+        raise InputError(f"{values.name} is no number in some rows", where=name, mend="Export the table again")
+    if values.name in YEARS and not ((numbers % 1 == 0) & numbers.between(1000, 9999) | numbers.isna()).all():
+        raise InputError(f"{values.name} is no year in some rows", where=name, mend="Export the table again")
+    return numbers
+
+
 def _read_csv(data: bytes) -> pd.DataFrame:
     """Any of our dialects, told by the first line."""
     text = data.decode("utf-8-sig")
-    semicolon = ";" in text.partition("\n")[0]
+    header = text.partition("\n")[0]
+    semicolon = ";" in header
+    if STATISTIC_COLUMNS[0] not in header:
+        text = header  # whatever it is, it is not read to its end
     rows = pd.read_csv(io.StringIO(text), dtype=str, sep=";" if semicolon else ",").map(unguarded)
     if semicolon:
-        for column in (*workbook.numbers(rows.columns), VALUE):
-            rows[column] = rows[column].str.replace(",", ".", regex=False)
+        for column in {*workbook.numbers(rows.columns), VALUE} & set(rows.columns):
+            rows[column] = [text.replace(",", ".") if isinstance(text, str) else text for text in rows[column]]
     return rows
 
 

@@ -35,6 +35,7 @@ DECIMALS: Final = 5
 """1000 ha with five decimals is 0.01 ha, as parcels are declared"""
 NOT_SIGNIFICANT: Final = "n"
 SIMULATION: Final = "simulation: nothing here was observed or declared"
+YEAR: Final = "[0-9]{4}"
 DIFFERS: Final = "d"
 """flag of a simulated figure where a format has no room for words: definition differs"""
 
@@ -86,13 +87,13 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
         "geo": regions,
         "TIME_PERIOD": _words(kept["season"]),
         **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
-        "OBS_FLAG": [
+        "OBS_FLAG": _texts(
             _flag(text if not (made_up and value == value) or DIFFERS in text else text + DIFFERS, where=where)
             for text, made_up, value in zip(
                 _words(kept["obs_flag"]), simulated, pd.to_numeric(kept["estimate_ha"]).astype(float), strict=True
             )
-        ],
-        "CONF_STATUS": [_status(text, where=where) for text in _words(kept["conf_status"])],
+        ),
+        "CONF_STATUS": _texts(_status(text, where=where) for text in _words(kept["conf_status"])),
         "UNIT_MEASURE": vocabulary.measures()[vocabulary.AREA].unit,
         "CONCEPT": _words(kept["concept"]),
         "BASIS": _words(kept["basis"]),
@@ -142,7 +143,8 @@ def read_rows(
     """COLUMNS of a file in today's words: strucpro renamed, flags split into OBS_FLAG and CONF_STATUS.
 
     `rows`: DIMENSIONS and OBS_VALUE; `flags`: whatever the file said of each; `lines`: where each stands. Rows with an
-    unknown strucpro or flag are left out and counted; a hidden cell loses the value that it should not have.
+    unknown strucpro or flag, of no year, and with a value beyond all numbers are left out and counted; a hidden cell
+    loses the value that it should not have.
     """
     known = {name: row.code for name, row in vocabulary.measures().items()}
     measure = rows["strucpro"].map(known)
@@ -152,11 +154,15 @@ def read_rows(
     left_out: dict[LeftOut, dict[str, int]] = {}
     count(left_out, LeftOut.UNKNOWN_STRUCPRO, rows.loc[measure.isna(), "strucpro"])
     line_numbers = list(lines)
+    yearly = ((rows["freq"] == ANNUAL) & rows["TIME_PERIOD"].astype(str).str.fullmatch(YEAR)).to_numpy(bool)
+    finite = ~np.isinf(rows["OBS_VALUE"].to_numpy(float))
+    for reason, fits in ((LeftOut.BROKEN_LINE, yearly), (LeftOut.NO_NUMBER, finite)):
+        count(left_out, reason, (f"line {line_numbers[place]}" for place in np.flatnonzero(~fits).tolist()))
     bad = (f"line {line_numbers[place]}: {flags[place]}" for place in np.flatnonzero(~understood).tolist())
     count(left_out, LeftOut.UNKNOWN_FLAG, bad)
     parts = np.array([pair or ("", "") for pair in split], dtype=object).reshape(-1, 2)[codes]
     out = rows.assign(strucpro=measure, OBS_FLAG=parts[:, 0], CONF_STATUS=parts[:, 1])
-    out = out[understood & measure.notna().to_numpy()]
+    out = out[understood & yearly & finite & measure.notna().to_numpy()]
     out["OBS_VALUE"] = out["OBS_VALUE"].mask(out["CONF_STATUS"].isin(HIDDEN_STATUSES))
     return ordered(out[list(COLUMNS)], where=where), left_out
 
@@ -189,6 +195,11 @@ def _whole(rows: pd.DataFrame, left_out: dict[LeftOut, dict[str, int]]) -> pd.Da
     partial = marked(rows, "partial_region")
     count(left_out, LeftOut.PARTIAL_REGION, _words(rows["nuts_id"])[partial])
     return rows[~partial]
+
+
+def _texts(values: Iterable[str]) -> NDArray[np.object_]:
+    """Text also where there is none at all, which pandas would take for numbers."""
+    return np.array(list(values), dtype=object)
 
 
 def _words(values: pd.Series[Any]) -> pd.Series[str]:

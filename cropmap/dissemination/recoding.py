@@ -53,6 +53,8 @@ def read_weights(data: bytes, *, from_version: int, to_version: int, where: str)
             share = float(row[column])
         except (TypeError, ValueError):
             share = math.nan
+        if not (row["from_code"] and row["to_code"]):
+            raise InputError("has no code", where=f"{where}, line {number}", mend="One from_code and to_code per line")
         if not 0 <= share <= 1 or row["to_code"] in found[row["from_code"]]:
             raise InputError(f"{row['from_code']} to {row['to_code']}: {row[column]!r} is no share, or is there twice",
                              where=f"{where}, line {number}", mend="One share from 0 to 1 per pair")  # fmt: skip

@@ -72,9 +72,12 @@ def read(data: bytes, *, where: str) -> LongForm:
         rows.reset_index(drop=True), flags=[flags[i] for i in np.flatnonzero(readable)],
         lines=[kept[i][0] for i in np.flatnonzero(readable)], where=where,
     )  # fmt: skip
+    for reason, names in not_understood.items():
+        count(left_out, reason, (name for name, times in names.items() for _ in range(times)))
     if lines[1:] and table.empty:
-        raise InputError("no line can be read", where=where, mend=f"Left out: {left_out | not_understood}")
-    return LongForm(table, left_out | not_understood)
+        said = ", ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items())
+        raise InputError("no line can be read", where=where, mend=f"Left out: {said}")
+    return LongForm(table, left_out)
 
 
 def _column(values: pd.Series, name: str, *, decimals: int) -> Sequence[str]:

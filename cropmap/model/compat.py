@@ -107,6 +107,13 @@ def evaluate_compat(
     return CompatResult(dict(zip(names, parts, strict=True)), probabilities, evaluation)
 
 
+def _fold_from(data: bytes) -> CompatFold:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return CompatFold(
+            file["judged"], file["logits"], file["losses"], int(file["n_training"]), float(file["seconds"])
+        )
+
+
 def compat_fold(
     store: Store,
     dataset: Dataset,
@@ -119,12 +126,9 @@ def compat_fold(
 ) -> CompatFold:
     """One fold's network, trained and asked; read from the store where it was before."""
     name = _name(dataset, fold, config, seed)
-    if store.exists(name):
+    if (kept := store.recall(name, _fold_from)) is not None:
         on_step(1)
-        with np.load(io.BytesIO(store.read_bytes(name)), allow_pickle=False) as file:
-            return CompatFold(
-                file["judged"], file["logits"], file["losses"], int(file["n_training"]), float(file["seconds"])
-            )
+        return kept
     started, seed = time.perf_counter(), seed + 1000 * fold
     samples = make_samples(dataset.series, device=choose_device(device))
     network, losses, n_training = _train(dataset, samples, fold, config, seed=seed, on_step=on_step)

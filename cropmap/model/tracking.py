@@ -29,6 +29,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "12")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
+from google.protobuf.json_format import ParseError
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -53,6 +54,8 @@ BATCH: Final = 900
 REACH_SECONDS: Final = 8.0
 """for a server to take a connection"""
 PORTS: Final = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+MOST_EXPERIMENTS: Final = 100
+"""of one name, deleted one after the other"""
 MEND: Final = "Check MLFLOW_TRACKING_URI, and that MLflow runs"
 
 
@@ -159,8 +162,8 @@ def _allowed(name: str) -> str:
 def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_root: str | None) -> str:
     """The experiment's id. The name of one that somebody deleted is taken until it is collected, and an earlier version
     told servers to keep files in a folder of the worker: the next number after the name stands in for both."""
-    served, number = _is_server(tracking_uri), 1
-    while True:
+    served = _is_server(tracking_uri)
+    for number in range(1, MOST_EXPERIMENTS + 1):
         numbered = name if number == 1 else f"{name} ({number})"
         found = client.get_experiment_by_name(numbered)
         if found is None:
@@ -171,11 +174,19 @@ def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_roo
                 found = client.get_experiment_by_name(numbered)
                 if found is None:
                     raise
+        if found.name != numbered:
+            raise ModelError(
+                f"was asked for the experiment {numbered!r} and answers {found.name!r}", where=masked(tracking_uri),
+                mend=MEND,
+            )  # fmt: skip
         if found.lifecycle_stage == LifecycleStage.ACTIVE and not (
             served and _lies_with_a_client(found, artifact_root)
         ):
             return str(found.experiment_id)
-        number += 1
+    raise ModelError(
+        f"holds {MOST_EXPERIMENTS} deleted experiments named {name}", where=masked(tracking_uri),
+        mend="Collect them: mlflow gc",
+    )  # fmt: skip
 
 
 def _is_server(tracking_uri: str) -> bool:
@@ -209,13 +220,14 @@ def _needed() -> Iterator[None]:
 
 @contextmanager
 def connected(tracking_uri: str) -> Iterator[MlflowClient]:
-    """A client; what MLflow and its database raise becomes ModelError, without the password of the address."""
+    """A client; what MLflow and its database raise, and answers that are not MLflow's, become ModelError, without the
+    password of the address."""
     try:
         _reach(tracking_uri)
         if tracking_uri.startswith("sqlite:"):
             _make_sqlite(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ParseError, ValueError) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelError(f"MLflow cannot go on ({said})", where=masked(tracking_uri), mend=MEND) from error
 

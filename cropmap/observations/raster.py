@@ -40,6 +40,9 @@ KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: do
 ALIGNMENT_TOLERANCE: Final = 1e-3
 """pixels; catalogues and files write origins with rounding, half a millimetre is none"""
 
+MOST_BLOCK_BYTES: Final = 512 << 20
+"""a whole tile at 10 m in one block is half of it"""
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -71,6 +74,7 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
                     )  # fmt: skip
                 if not window.size:
                     return np.empty((0, 0), source.dtypes[0])
+                _check_block(source, href)
                 part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
                 values: Array = source.read(1, window=part)
                 return values
@@ -105,6 +109,17 @@ def _grid(source: rasterio.DatasetReader, href: str) -> Grid:
         )
     a, b, c, d, e, f = transform
     return Grid(epsg=epsg, transform=(a, b, c, d, e, f), width=source.width, height=source.height)
+
+
+def _check_block(source: rasterio.DatasetReader, href: str) -> None:
+    """A block is decoded whole, however few of its pixels are wanted, and a file may declare any size of it."""
+    height, width = source.block_shapes[0]
+    size = height * width * np.dtype(source.dtypes[0]).itemsize * source.count
+    if size > MOST_BLOCK_BYTES:
+        raise SceneError(
+            f"declares blocks of {width} x {height} pixels in {source.count} bands, {size >> 20:,} MB",
+            reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
+        )  # fmt: skip
 
 
 def _epsg(crs: CRS | None) -> int | None:

@@ -37,6 +37,10 @@ SCALE_ROWS: Final = 100_000
 """rows that say whether a table is scaled to 0-1"""
 
 REASONS: Final = tuple(RowReject)
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 1, 1)
+"""what lies outside is no day of an observation, whatever its number stands for"""
+MICROSECONDS: Final = 86_400_000_000
+"""of a day"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,10 @@ def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BAND
     clear, cloud, pixels = (
         name if name in names else None for name in ("clear_fraction", "cloud_fraction", "n_pixels")
     )
-    return Layout("parcel_id", time, clear, None if clear else cloud, pixels, found, _is_numeric(schema, where))
+    used = ("parcel_id", time, clear, None if clear else cloud, pixels)
+    if again := [name for name in used if name and names.count(name) > 1]:
+        raise ObservationFileError(f"there are two columns {again[0]}", where=where, mend="Keep one of them")
+    return Layout("parcel_id", time, *used[2:], found, _is_numeric(schema, where))
 
 
 def band_of(column: str) -> str:
@@ -139,7 +146,7 @@ def read_rows(table: pa.Table | pa.RecordBatch, layout: Layout, *, where: str) -
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ObservationFileError(f"a band or fraction is no number ({error})", where=where) from error
     _require_scale(reflectance, where)
-    rows = Rows(ids, time_us // 86_400_000_000, time_us, clear, pixels, reflectance, np.full(len(ids), -1, np.int8))
+    rows = Rows(ids, time_us // MICROSECONDS, time_us, clear, pixels, reflectance, np.full(len(ids), -1, np.int8))
     low, high = PLAUSIBLE_REFLECTANCE
     out_of_range: NDArray[np.bool_] = np.any((reflectance < low) | (reflectance > high), axis=1)
     empty: NDArray[np.bool_] = np.all(~np.isfinite(reflectance), axis=1) & (clear > 0)
@@ -175,7 +182,7 @@ def _clear_fraction(table: pa.Table | pa.RecordBatch, layout: Layout) -> NDArray
 
 
 def _times(column: Any, name: str, where: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """(n,) microseconds since 1970 (UTC), and (n,) where there is none."""
+    """(n,) microseconds since 1970 (UTC), and (n,) where there is none, or none that anything was observed on."""
     kind = column.type
     if not (_is_text(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_null(kind)):
         raise _no_dates(name, f"its type is {kind}", where)
@@ -187,7 +194,9 @@ def _times(column: Any, name: str, where: str) -> tuple[NDArray[np.int64], NDArr
         values: NDArray[np.int64] = pc.fill_null(pc.cast(times, pa.int64()), 0).to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise _no_dates(name, str(error), where) from error
-    return values, pc.is_null(times).to_numpy(zero_copy_only=False).astype(bool)
+    no_day: NDArray[np.bool_] = pc.is_null(times).to_numpy(zero_copy_only=False).astype(bool)
+    day = values // MICROSECONDS
+    return values, no_day | (day < days(FIRST_DAY)) | (day >= days(LAST_DAY))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -140,7 +140,7 @@ def import_tidy(store: Store, source: Path, *, agency: str, season: Season, parc
 def _open(source: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(source, pre_buffer=False)  # else whole columns wait in memory: 1.6 GB for 20 M rows
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ObservationFileError(
             f"cannot be read as Parquet ({error})", where=str(source), mend="Write the table as one Parquet file"
         ) from error
@@ -152,7 +152,7 @@ def _batches(file: pq.ParquetFile, layout: Layout, source: Path) -> Iterator[Row
         while True:
             try:
                 batch = next(batches, None)
-            except (OSError, pa.ArrowInvalid) as error:
+            except (OSError, ValueError, pa.ArrowException) as error:
                 raise ObservationFileError(f"is broken ({error})", where=str(source)) from error
             if batch is None:
                 return

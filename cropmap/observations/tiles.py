@@ -20,6 +20,10 @@ from cropmap.sources.acquisition import Acquisition
 PROBED: Final = 3
 """acquisitions whose headers are read to learn a tile's grid, so that one broken file does not decide it"""
 
+FINE_M: Final = 10.0
+MOST_PIXELS: Final = 20_000
+"""each way at 10 m; a tile has 10,980"""
+
 EDGE_TOLERANCE_M: Final = 1.0
 """a parcel digitised along the edge of a tile sticks out by what re-projection rounds; the inner buffer is 10 m"""
 
@@ -50,12 +54,17 @@ def tile_grids(acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
 
 def _grids(acquisition: Acquisition) -> tuple[Grid, Grid]:
     fine, coarse = (read_grid(acquisition.assets[band].href) for band in ("B02", "B05"))
-    if fine.epsg != acquisition.epsg or not fine.halves(coarse):
+    if fine.epsg != acquisition.epsg or not fine.halves(coarse) or not _is_tile(fine):
         raise SceneError(
             f"its grids {fine} and {coarse} are not the 10 m and the 20 m grid of EPSG:{acquisition.epsg}",
             reason=QuarantineReason.WRONG_GRID, where=acquisition.item_id,
         )  # fmt: skip
     return fine, coarse
+
+
+def _is_tile(fine: Grid) -> bool:
+    """10 m pixels, and no more of them than a tile has: an absurd extent would be the home of every parcel."""
+    return fine.transform[0] == -fine.transform[4] == FINE_M and max(fine.width, fine.height) <= MOST_PIXELS
 
 
 def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisition]) -> dict[str, np.ndarray]:

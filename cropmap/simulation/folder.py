@@ -65,6 +65,6 @@ def finish(out: Path, arguments: Mapping[str, Any], figures: Mapping[str, int]) 
 def _read(marker: Path) -> dict[str, Any]:
     try:
         kept = json.loads(marker.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"cannot be read ({error})", where=str(marker), mend="Give an empty folder") from error
     return kept if isinstance(kept, dict) else {}

@@ -7,7 +7,7 @@ Layout: Russwurm, Pelletier, Zollner, Lefèvre, Körner (2020), BreizhCrops.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,27 +58,30 @@ def read_breizhcrops_raw(folder: Path) -> pa.Table:
 
     Raises ObservationFileError when the folder has no CSV, or one lacks a column or holds something else.
     """
-    frame = _read_all(folder, _columns).drop_duplicates(["parcel_id", "product_id"])
+    frame = _read_all(folder, _columns, SCHEMA).drop_duplicates(["parcel_id", "product_id"])
     frame = frame.sort_values(["parcel_id", "day", "product_id"], ignore_index=True)
     return pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
 
 
 def read_breizhcrops_raw_l2a(folder: Path) -> pa.Table:
     """The same of an L2A folder, in SCHEMA_L2A."""
-    frame = _read_all(folder, _columns_l2a).sort_values(["parcel_id", "day"], kind="stable", ignore_index=True)
+    frame = _read_all(folder, _columns_l2a, SCHEMA_L2A).sort_values(
+        ["parcel_id", "day"], kind="stable", ignore_index=True
+    )
     return pa.Table.from_pandas(frame, schema=SCHEMA_L2A, preserve_index=False)
 
 
-def _read_all(folder: Path, columns: Callable[[pd.DataFrame], dict[str, Any]]) -> pd.DataFrame:
-    tables = [_table(path, columns) for path in sorted(folder.glob("*.csv"))]
+def _read_all(folder: Path, columns: Callable[[pd.DataFrame], dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+    needed = [field.name for field in schema if not field.nullable]
+    tables = [_table(path, columns, needed) for path in sorted(folder.glob("*.csv"))]
     if not tables:
         raise ObservationFileError("no CSV file", where=str(folder), mend="Name the folder with one CSV per parcel")
     return pd.concat(tables, ignore_index=True)
 
 
-def _table(path: Path, columns: Callable[[pd.DataFrame], dict[str, Any]]) -> pd.DataFrame:
+def _table(path: Path, columns: Callable[[pd.DataFrame], dict[str, Any]], needed_values: Sequence[str]) -> pd.DataFrame:
     try:
-        return pd.DataFrame(columns(pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str) | {0: str})))
+        table = pd.DataFrame(columns(pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str) | {0: str})))
     except KeyError as error:
         needed = (*RAW_BANDS, "QA60") if columns is _columns else (*RAW_BANDS_L2A, "CLD")
         raise ObservationFileError(
@@ -86,6 +89,9 @@ def _table(path: Path, columns: Callable[[pd.DataFrame], dict[str, Any]]) -> pd.
         ) from error
     except (ValueError, TypeError) as error:
         raise ObservationFileError(f"cannot be read ({error})", where=str(path)) from error
+    if empty := [name for name in needed_values if table[name].isna().any()]:
+        raise ObservationFileError(f"{' and '.join(empty)} is empty in some rows", where=str(path))
+    return table
 
 
 def _columns(raw: pd.DataFrame) -> dict[str, Any]:

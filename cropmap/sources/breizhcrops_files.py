@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -141,7 +142,7 @@ def _usable(
 ) -> Iterator[tuple[IndexEntry, Rows]]:
     """Entries with their rows; all others are tallied by reason."""
     before = ""
-    with Counter(f"read {region}", total=len(reader.entries), unit="series") as counter:
+    with closing(reader), Counter(f"read {region}", total=len(reader.entries), unit="series") as counter:
         for entry in reader.entries:
             counter.add()
             repeated, before = entry.parcel_id == before, entry.parcel_id
@@ -153,7 +154,6 @@ def _usable(
                 tally[rows] += 1
             else:
                 yield entry, rows
-    reader.close()
 
 
 def _expected_rows(root: Path, year: int, level: Level, regions: Sequence[str]) -> int:

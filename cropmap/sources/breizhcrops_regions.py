@@ -24,9 +24,15 @@ SAMPLE_SERIES: Final = 200
 """Columns are detected on this many series, spread over the region."""
 NS_PER_DAY: Final = 86_400 * 10**9
 
+MOST_NUMBERS: Final = 1_000_000
+"""of an array: 50,000 rows, where a series has 150"""
+
 NOT_IN_H5: Final = "path is not in the h5 file"
+TOO_LARGE: Final = "array is larger than any series"
 OTHER_SHAPE: Final = "array has other columns than its region"
 EMPTY: Final = "series has no usable row"
+
+ELSEWHERE: Final = "it is a link, or its values lie in another file"
 
 Rows = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
 """of one parcel: days since 1970 (T,) ascending, reflectance (T, C), clear fraction (T,)"""
@@ -38,18 +44,23 @@ class CompiledRegion:
     def __init__(self, index: Path, level: Level) -> None:
         self.path, self.level = index.with_suffix(".h5"), level
         self.entries = read_index(index)
+        self._group: tuple[str, h5py.Group | None] = ("", None)
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
             raise ObservationFileError(f"cannot be read as HDF5 ({error})", where=str(self.path)) from error
-        self.columns = detect_columns(self._sample(), level, where=str(self.path))
+        try:
+            self.columns = detect_columns(self._sample(), level, where=str(self.path))
+        except BaseException:
+            self.close()
+            raise
         self.order, self.has_dates = self.columns.order, self.columns.date is not None
 
     def rows(self, entry: IndexEntry) -> Rows | str:
         """The parcel's rows, or the reason why there are none."""
         array = self._array(entry)
-        if array is None:
-            return NOT_IN_H5
+        if isinstance(array, str):
+            return array
         if array.ndim != 2 or (len(array) and array.shape[1] != self.columns.count):
             return EMPTY if array.size == 0 else OTHER_SHAPE
         return _ordered(*_split(array, self.columns, self.level)) or EMPTY
@@ -57,21 +68,52 @@ class CompiledRegion:
     def close(self) -> None:
         self._file.close()
 
-    def _array(self, entry: IndexEntry) -> NDArray[np.float64] | None:
+    def _array(self, entry: IndexEntry) -> NDArray[np.float64] | str:
         try:
-            found = self._file.get(entry.path)
-            return np.asarray(found[()], np.float64) if isinstance(found, h5py.Dataset) else None
-        except (OSError, ValueError, TypeError) as error:
-            raise ObservationFileError(f"{entry.path!r} cannot be read ({error})", where=str(self.path)) from error
+            found = self._dataset(entry.path)
+            if found is None or found.shape is None:
+                return NOT_IN_H5
+            return TOO_LARGE if found.size > MOST_NUMBERS else np.asarray(found[()], np.float64)
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+            why = " ".join(str(error).split())
+            raise ObservationFileError(f"{entry.path!r} cannot be read ({why})", where=str(self.path)) from error
+
+    def _dataset(self, path: str) -> h5py.Dataset | None:
+        """The array of that name in this very file. HDF5 would follow links into other files, and read an array from
+        wherever the file says that it lies."""
+        folder, _, name = path.rpartition("/")
+        if self._group[0] != folder or self._group[1] is None:
+            group = self._file
+            for part in filter(None, folder.split("/")):
+                group = _own(group, part)
+                if not isinstance(group, h5py.Group):
+                    return None
+            self._group = folder, group
+        found = _own(self._group[1], name)
+        if not isinstance(found, h5py.Dataset):
+            return None
+        kept = found.id.get_create_plist()
+        if kept.get_layout() == h5py.h5d.VIRTUAL or kept.get_external_count():
+            raise ValueError(ELSEWHERE)
+        return found
 
     def _sample(self) -> NDArray[np.float64]:
         every = max(len(self.entries) // SAMPLE_SERIES, 1)
-        arrays = [a for e in self.entries[::every] if (a := self._array(e)) is not None and a.ndim == 2 and len(a)]
+        found = (self._array(entry) for entry in self.entries[::every])
+        arrays = [array for array in found if not isinstance(array, str) and array.ndim == 2 and len(array)]
         widths = Tally(array.shape[1] for array in arrays)
         if not widths:
             raise ObservationFileError("no series of the index is in it", where=str(self.path))
         usual = widths.most_common(1)[0][0]
         return np.concatenate([array for array in arrays if array.shape[1] == usual])
+
+
+def _own(group: h5py.Group, name: str) -> h5py.HLObject | None:
+    """A member of the group; None without one. Raises ValueError for a link to elsewhere."""
+    link = group.get(name, getlink=True) if name else None
+    if link is not None and not isinstance(link, h5py.HardLink):
+        raise ValueError(ELSEWHERE)
+    return None if link is None else group[name]
 
 
 class RawRegion:

@@ -33,6 +33,7 @@ BLOCK_BYTES: Final = 1 << 16
 LINE_BYTES: Final = 1 << 26
 """longer than any record: an outline of a million vertices is 40 MB"""
 SQLITE: Final = b"SQLite format 3\0"
+SQLITE_HEADER: Final = 100
 TOTALS: Final = ("numberMatched", "totalFeatures")
 """what the service has for the question: WFS 2.0 and OGC API Features, GeoServer's GeoJSON"""
 RETURNED: Final = ("numberReturned", "numberOfFeatures")
@@ -261,6 +262,8 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 def _sqlite(source: str, file: BinaryIO, head: bytes) -> None:
     """A database is as long as its first page says, where the last writer kept that up (sqlite.org/fileformat.html)."""
+    if len(head) < SQLITE_HEADER:
+        raise cut_off(source, "its header is not whole")
     page, changed, pages, valid_for = (struct.unpack_from(f">{kind}", head, at)[0]
                                        for kind, at in (("H", 16), ("I", 24), ("I", 28), ("I", 92)))  # fmt: skip
     page = 65_536 if page == 1 else page

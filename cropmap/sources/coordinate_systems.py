@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -66,6 +67,13 @@ def parse_crs(value: object, where: str) -> pyproj.CRS:
         raise DeclarationFileError(f"{shown!r} is no CRS", where=where, mend="Write it like EPSG:25832") from error
 
 
+@lru_cache(maxsize=16)
+def transformer_to(crs: pyproj.CRS, epsg: int) -> pyproj.Transformer:
+    """From `crs` to `epsg`, x before y. Kept, because PROJ searches a quarter of a second for the operations of a CRS
+    without a code, as MapInfo and `.prj` files state it, and a file asks for them several times. Raises ProjError."""
+    return pyproj.Transformer.from_crs(crs, epsg, always_xy=True)
+
+
 def choose_crs(stated: object, given: str | None, shapes: Any, *, where: str) -> tuple[pyproj.CRS, tuple[str, ...]]:
     """The CRS to read `shapes` with, and notes: `given` (`declarations.crs`) wins over what the file states.
 
@@ -102,7 +110,7 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
     if wrong := _unusable(crs, points):
         return wrong
     try:
-        transformer = pyproj.Transformer.from_crs(crs, EPSG_WGS84, always_xy=True)
+        transformer = transformer_to(crs, EPSG_WGS84)
         used = [_operation(transformer, x, y) for x, y in points]
     except ProjError as error:
         why = " ".join(str(error).split())[:160]
@@ -268,7 +276,7 @@ def _missing_grids(crs: pyproj.CRS) -> str:
 
 
 def _lonlat(crs: pyproj.CRS, x: Points, y: Points) -> tuple[Points, Points]:
-    lon, lat = pyproj.Transformer.from_crs(crs, EPSG_WGS84, always_xy=True).transform(x, y)
+    lon, lat = transformer_to(crs, EPSG_WGS84).transform(x, y)
     return np.asarray(lon, dtype=float), np.asarray(lat, dtype=float)
 
 

@@ -87,7 +87,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     found = find_codes(text["crop_code"], text["crop_name"], legend)
     nobody = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
     text["holding_id"] = text["holding_id"].where(nobody.isna(), None)
-    rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit])
+    rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit], path)
     no_crop = _excluded(raw.attributes, profile.exclude)
     _check(rows, raw, found, no_crop)
     accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
@@ -197,7 +197,7 @@ def _excluded(attributes: pd.DataFrame, exclude: Mapping[str, Values]) -> pd.Ser
 
 
 def _rows(
-    raw: RawRows, text: Mapping[str, pd.Series[Any]], found: FoundCodes, hectares_per_unit: float
+    raw: RawRows, text: Mapping[str, pd.Series[Any]], found: FoundCodes, hectares_per_unit: float, path: Path
 ) -> pd.DataFrame:
     """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
     shapes, repaired, hopeless = outlines.repair(raw.geometry)
@@ -208,7 +208,7 @@ def _rows(
             "parcel_id": text["parcel_id"],
             "crop_code": found.code,
             "holding_id": text["holding_id"],
-            "declared_area_ha": _declared_ha(text["area"], drawn_ha, hectares_per_unit),
+            "declared_area_ha": _declared_ha(text["area"], drawn_ha, hectares_per_unit, path),
             "area_ha": drawn_ha,
             "row_number": np.arange(1, len(nothing) + 1),
             "repaired": repaired,
@@ -232,9 +232,11 @@ def _joined(attributes: pd.DataFrame, names: list[str]) -> pd.Series[Any]:
     return joined.astype(object)
 
 
-def _declared_ha(text: pd.Series[Any], drawn_ha: outlines.Areas, hectares_per_unit: float) -> pd.Series[float]:
+def _declared_ha(
+    text: pd.Series[Any], drawn_ha: outlines.Areas, hectares_per_unit: float, path: Path
+) -> pd.Series[float]:
     """NaN where there is no number."""
-    numbers, unreadable = read_areas(text, drawn_ha / hectares_per_unit, where="declarations.columns.area")
+    numbers, unreadable = read_areas(text, drawn_ha / hectares_per_unit, where=f"{path}: declarations.columns.area")
     if unreadable:
         log.warning("%d declared areas are no numbers: they count as not declared", unreadable)
     return numbers * hectares_per_unit

@@ -37,7 +37,9 @@ class _Written:
     """that mark"""
 
 
-def read_numbers(text: pd.Series[Any], near: Any = None) -> tuple[pd.Series[float], int]:
+def read_numbers(
+    text: pd.Series[Any], near: Any = None, *, where: str = "declarations.columns.area"
+) -> tuple[pd.Series[float], int]:
     """(numbers, how many values are none); NaN where there is no number or no text.
 
     `1.234` alone may be one and a bit, or a thousand: other values of the column decide, else `near`, about what each
@@ -52,7 +54,7 @@ def read_numbers(text: pd.Series[Any], near: Any = None) -> tuple[pd.Series[floa
         if not marks and len(unclear) == 1:
             mark = _nearer(text, distinct, next(iter(unclear)), near)
         if mark is None:
-            raise _ambiguous(value for value, each in distinct.items() if each.only)
+            raise _ambiguous((value for value, each in distinct.items() if each.only), where)
         read = {value: each.grouped if each.only == OTHER[mark] else each.decimal for value, each in distinct.items()}
     numbers = text.map(read).astype(float)
     numbers[~np.isfinite(numbers)] = np.nan
@@ -62,7 +64,7 @@ def read_numbers(text: pd.Series[Any], near: Any = None) -> tuple[pd.Series[floa
 
 def read_areas(text: pd.Series[Any], near: Any, *, where: str) -> tuple[pd.Series[float], int]:
     """As read_numbers; refuses a column in which most values are no numbers."""
-    numbers, unreadable = read_numbers(text, near)
+    numbers, unreadable = read_numbers(text, near, where=where)
     if unreadable > MAX_UNREADABLE * max(int(text.notna().sum()), 1):
         sample = text[numbers.isna() & text.notna()].iloc[0]
         raise DeclarationFileError(
@@ -113,9 +115,9 @@ def _nearer(text: pd.Series[Any], distinct: dict[Any, _Written], only: Mark, nea
     return min(best, key=lambda mark: best[mark])
 
 
-def _ambiguous(values: Iterable[Any]) -> DeclarationFileError:
+def _ambiguous(values: Iterable[Any], where: str) -> DeclarationFileError:
     some = ", ".join(str(value) for value, _ in zip(values, range(3), strict=False))
     return DeclarationFileError(
         f"numbers such as {some} can be read in two ways, with thousands or with three decimals",
-        where="declarations.columns.area", mend="Write the areas without marks between thousands",
+        where=where, mend="Write the areas without marks between thousands",
     )  # fmt: skip

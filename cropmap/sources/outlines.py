@@ -9,6 +9,7 @@ import pyproj
 import shapely
 
 from cropmap.schemas import EPSG_EQUAL_AREA
+from cropmap.sources.coordinate_systems import transformer_to
 
 Shapes = np.ndarray[Any, np.dtype[np.object_]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -120,7 +121,7 @@ def _polygonal(shape: shapely.Geometry | None) -> shapely.Geometry | None:
 
 def transform(shapes: Shapes, source: pyproj.CRS, epsg: int) -> Shapes:
     """Shapes in another CRS; coordinates that do not fit the source CRS become infinite."""
-    transformer = pyproj.Transformer.from_crs(source, epsg, always_xy=True)
+    transformer = transformer_to(source, epsg)
     if transformer.source_crs == transformer.target_crs:
         return shapes
     moved: Shapes = shapely.transform(shapes, transformer.transform, interleaved=False)

@@ -24,6 +24,8 @@ from cropmap.sources.plain_text import one_line
 COLLECTION: Final = "sentinel-2-l2a"
 PRODUCT_METADATA: Final = "MTD_MSIL2A.xml"
 TILE_METADATA: Final = "MTD_TL.xml"
+MOST_BYTES: Final = 32 << 20
+"""of a metadata file; real ones have one million at most"""
 
 
 def read_safe(
@@ -149,7 +151,11 @@ def _text(root: ET.Element, tag: str, path: Path) -> str:
 
 def _parse(file: Path, path: Path) -> ET.Element:
     try:
-        return ET.parse(file).getroot()  # noqa: S314  the product's own metadata; expat bounds entity expansion
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise _incomplete(path, f"{file.name} has more than {MOST_BYTES >> 20} MB")
+        return ET.fromstring(text)  # noqa: S314  the product's own metadata; expat bounds entity expansion
     except (OSError, ET.ParseError) as error:
         raise _incomplete(path, f"{file.name} cannot be read ({error})") from error
 

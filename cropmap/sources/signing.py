@@ -67,7 +67,7 @@ class Signer:
             answer = self._session.get(f"{self._tokens}/{account}/{container}", timeout=TIMEOUT_S)
             answer.raise_for_status()
             token = answer.json()["token"]
-        except (requests.RequestException, ValueError, LookupError, TypeError) as error:
+        except (requests.RequestException, ValueError, LookupError, TypeError, RecursionError) as error:
             raise _no_token(one_line(without_signatures(str(error)), 160), href) from error
         if not isinstance(token, str) or "sig=" not in token or len(token) > MAX_TOKEN:
             raise _no_token("the answer holds no token", href)

@@ -197,7 +197,8 @@ def _one_agency(found: PublishedStatistics) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(formats.MOST_BYTES + 1)
     except OSError as error:
         raise InputError(
             f"cannot be read ({error.strerror})", where=str(path), mend="Give the path of a file"
@@ -208,7 +209,7 @@ def compare_with_eurostat(ours: LongForm, file: Path) -> Comparison:
     """The areas of `ours` beside a file of Eurostat's. Raises InputError."""
     table = ours.table
     theirs = formats.read(_bytes(file), name=str(file), geo=set(table["geo"]), crops=set(table["crops"]))
-    return compare(ours, theirs)
+    return compare(ours, theirs, where=f"--eurostat {file}")
 
 
 def write_figure(comparison: Comparison, out: Path) -> None:

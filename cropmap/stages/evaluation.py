@@ -169,7 +169,7 @@ def _read(path: Path) -> pa.Table:
     try:
         layout = read_layout(pq.read_schema(path), where=str(path))
         return pq.read_table(path, columns=layout.columns)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ObservationFileError(f"cannot be read as Parquet ({error})", where=str(path)) from error
 
 

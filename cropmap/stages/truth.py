@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from cropmap.assessments.evaluation import against_truth
 from cropmap.database import queries
+from cropmap.errors import ConfigurationError
 from cropmap.stages.context import SeasonContext
 
 
 def check_against_truth(context: SeasonContext, truth: Path) -> dict[str, Any]:
-    """Precision and recall of the published mismatches."""
+    """Precision and recall of the published mismatches. Raises ConfigurationError for a file that is no truth."""
+    try:
+        known = pd.read_parquet(truth, columns=["parcel_id", "true_crop"])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise ConfigurationError(f"cannot be read ({error})", where=str(truth), mend="Simulate it again") from error
     with context.connect() as connection:
         published = pd.DataFrame(queries.assessments(connection, **context.key, limit=None).items)
-    known = pd.read_parquet(truth, columns=["parcel_id", "true_crop"])
     check = against_truth(
         published, dict(zip(known["parcel_id"], known["true_crop"], strict=True)), context.agency.read_legend()
     )

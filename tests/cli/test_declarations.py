@@ -42,7 +42,7 @@ def test_inspect_says_what_a_load_would_do(file: Path, capsys: pytest.CaptureFix
 
 def test_survey_counts_every_file_and_names_what_cannot_be_read(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sources = file.with_name("sources.csv")
-    sources.write_text("authority,path,crop_code_list\nA,fields.gpkg,list.csv\nB,absent.gpkg,\n")
+    sources.write_text("authority;path;crop_code_list\nA;fields.gpkg;list.csv\nB;absent.gpkg\nC\n")
     assert run(["declarations", "survey", str(sources), "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)["sources"]
     assert (first["rows"], first["accepted"], first["declared"], first["harmonised"]) == (4, 3, 4, 3)

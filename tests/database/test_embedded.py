@@ -217,6 +217,10 @@ class TestAsRoot:
         (moved / "postgres.location").write_text(f"{folder}/gone\n")
         with pytest.raises(DatabaseUnavailableError, match="is gone"):
             embedded.ensure_running(moved)
+        for cut in (b"", b"data\n", b"/tmp/\xff\x00\n"):
+            (moved / "postgres.location").write_bytes(cut)
+            with pytest.raises(DatabaseUnavailableError, match=r"postgres\.location: names no folder"):
+                embedded.ensure_running(moved)
         shutil.rmtree(place)
 
     def test_programs_out_of_reach_are_copied_aside(

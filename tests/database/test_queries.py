@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+
 import pandas as pd
 import pytest
 
@@ -73,7 +75,18 @@ def test_predictions_beside_declarations_by_holding(season: Connection) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("after", ["nonsense", "e30=", "ünïcode", "WzEsMl0="])
+def _mark(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "nonsense", "e30=", "ünïcode", "WzEsMl0=", pytest.param(_mark("[" * 50_000), id="deep"),
+        pytest.param(_mark(f'["r", {"9" * 400}, "p"]'), id="huge"),
+        _mark('["r", 1, "\\ud800"]'), _mark('["r", 1, "\\u0000"]'),
+    ],
+)  # fmt: skip
 def test_a_made_up_mark_is_refused(season: Connection, after: str) -> None:
     with pytest.raises(InputError, match="not the mark of a page"):
         queries.assessments(season, **KEY, after=after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -226,3 +227,58 @@ def test_our_own_csv_is_read_back_in_every_dialect() -> None:
     for dialect in (CsvDialect.BOM, CsvDialect.SEMICOLON):
         data = formats.write(rows, "csv", nuts_version=2024, dialect=dialect).data
         pd.testing.assert_frame_equal(formats.read(data, name="file").table, plain)
+
+
+def test_quarters_and_figures_beyond_all_numbers_are_counted_not_compared() -> None:
+    head = "DATAFLOW,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE"
+    lines = [
+        "A,C1110,AR_THS_HA,FRH0,2018,300.0",
+        "Q,C1110,AR_THS_HA,FRH0,2018-Q1,70.0",
+        "A,C1110,AR_THS_HA,FRH0,201,1.0",
+    ]
+    found = formats.read("\n".join([head, *(f"ESTAT:X(1.0),{line}" for line in lines), "x"]).encode(), name="q.csv")
+    assert found.table["OBS_VALUE"].to_list() == [300.0]
+    assert found.left_out == {LeftOut.BROKEN_LINE: {"line 5": 1, "line 3": 1, "line 4": 1}}
+    most = tsv(f"A,C1110,AR_THS_HA,FRH0\t{'9' * 400} \t: ", "A,C1500,AR_THS_HA,FRH0\t20.5 \t: ")
+    found = formats.read(most, name="m.tsv")
+    assert found.table["OBS_VALUE"].to_list() == [20.5]
+    assert found.left_out == {LeftOut.NO_NUMBER: {"line 2": 1}}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("crop", b"\xff", "crop is no text in some rows"), ("crop", 1110, "crop is no text in some rows"),
+        ("season", 2018.5, "season is no year in some rows"), ("season", None, "season is empty in some rows"),
+        ("estimate_ha", [1.0], "estimate_ha is no number in some rows"),
+        ("estimate_ha", float("inf"), "estimate_ha is no number in some rows"),
+        ("se_ha", pd.Timestamp("2018-06-07"), "se_ha is no number in some rows"),
+        ("nuts_version", True, "nuts_version is no number in some rows"),
+    ],
+)  # fmt: skip
+def test_a_parquet_file_of_other_things_names_the_column(tmp_path: Path, column: str, value: Any, said: str) -> None:
+    rows = published()
+    rows[column] = pd.Series([value] * len(rows), dtype=object)
+    rows.to_parquet(tmp_path / "o.parquet")
+    with pytest.raises(InputError, match=f"^o.parquet: {said}"):
+        formats.read((tmp_path / "o.parquet").read_bytes(), name="o.parquet")
+
+
+def test_an_export_of_no_rows_has_none() -> None:
+    data = formats.write(published().iloc[:0], "csv", nuts_version=2024, dialect=CsvDialect.SEMICOLON).data
+    assert formats.read(data, name="empty.csv").table.empty
+
+
+def test_a_column_less_is_named_in_every_dialect() -> None:
+    data = formats.write(published(), "csv", nuts_version=2024, dialect=CsvDialect.SEMICOLON).data
+    with pytest.raises(InputError, match=r"^cut\.csv: lacks the columns estimate_ha"):
+        formats.read(data.replace(b"estimate_ha", b"estimate"), name="cut.csv")
+
+
+def test_files_of_more_than_any_table_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(formats, "MOST_JSON", 4_000)
+    monkeypatch.setattr(formats, "MOST_ROWS_BYTES", 3_000)
+    for data in (gzip.compress(tsv("x" * 9_000)), b"{" + b" " * 5_000, PUBLISHED + b"x" * 4_000):
+        with pytest.raises(InputError, match=r"^big: has more than 0 MB"):
+            formats.read(data, name="big")

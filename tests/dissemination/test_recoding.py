@@ -46,6 +46,7 @@ def test_a_region_that_takes_from_a_hidden_cell_is_hidden() -> None:
         (f"{HEAD}2016,2021,HR04,HR02,1\n", "has no weights from NUTS 2021 to 2024"),
         (f"{HEAD}2021,2024,NL33,NL35,0.25\n", "shares of NL33 add up to 0.250"),
         (f"{HEAD}2021,2024,NL33,NL35,much\n", "line 2.*'much' is no share"),
+        ("share,from_version,to_version,from_code,to_code\n1,2021,2024,NL33\n", "line 2: has no code"),
         (f"{HEAD}2021,2024,NL33,NL31,1\n", "NL31 is no region of NUTS 2024"),
     ],
 )

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from mlflow.tracking import MlflowClient
 from cropmap.errors import ConfigurationError, ModelError
 from cropmap.model.registry import call_champion, list_versions, note_decision, register_version
 from cropmap.model.tracking import begin_training, require, track_training
+from tests.fuzzing import survives
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -158,3 +160,49 @@ def test_where_nobody_listens_one_line_says_so(uri: str) -> None:
             ask()
         assert "s3cretword" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+ANSWERS = {
+    "a page": b"<html>sign in</html>", "nothing": b"", "an object": b"{}", "a list": b"[]", "no text": b"\xff\xfe",
+    "deep": b"[" * 50_000,
+    "another shape": b'{"experiments": "x", "experiment": {"experiment_id": 5, "name": {"a": 1}}}',
+    "another experiment": b'{"experiment": {"experiment_id": "1", "name": "other", "lifecycle_stage": "deleted"}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_server_that_is_no_mlflow_is_named_in_one_line(answer: str, tmp_path: Path) -> None:
+    """Also one that answers everything alike, such as a proxy: it was asked for a next experiment without end."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.answer()
+
+        def answer(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ANSWERS[answer])))
+            self.end_headers()
+            self.wfile.write(ANSWERS[answer])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        answering = threading.Thread(target=server.serve_forever, daemon=True)
+        answering.start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        try:
+            said = survives(
+                lambda: begin_training(
+                    uri, experiment="cropmap/toy", run_key="k", name="n", tags={}, artifact_root=str(tmp_path)
+                ), answer, names=uri,
+            )  # fmt: skip
+            survives(lambda: require(uri), answer)
+            survives(lambda: list_versions(uri, name="cropmap-toy-lstm"), answer)
+        finally:
+            server.shutdown()
+            answering.join()
+    assert said

@@ -143,6 +143,8 @@ def test_numbers_are_compared_as_text(store: Store, tmp_path: Path) -> None:
         ({"B02": [0.1], "datetime": [MAY_7]}, "missing columns ['parcel_id']"),
         ({"parcel_id": ["1"], "datetime": [MAY_7]}, "no Sentinel-2 band"),
         ({"parcel_id": ["1"], "datetime": [MAY_7], "B2": [0.1], "b02": [0.1]}, "in several columns"),
+        ({"parcel_id": ["1"], "datetime": ["0000-01-01"], "B02": [0.1]}, "{'MISSING_DATE': 1}"),
+        ({"parcel_id": ["1"], "datetime": [date(9999, 12, 31)], "B02": [0.1]}, "{'MISSING_DATE': 1}"),
         ({"parcel_id": [1.5], "datetime": [MAY_7], "B02": [0.1]}, "not text"),
         ({"parcel_id": ["1"], "datetime": ["May"], "B02": [0.1]}, "holds no dates"),
         ({"parcel_id": ["1"], "datetime": [20180507], "B02": [0.1]}, "holds no dates (its type is int64)"),
@@ -167,3 +169,20 @@ def test_a_file_that_is_no_parquet(store: Store, tmp_path: Path) -> None:
     for source in (path, tmp_path / "absent.parquet"):
         with pytest.raises(ObservationFileError, match="Parquet"):
             taken(store, source)
+
+
+def test_a_column_twice_is_refused(store: Store, tmp_path: Path) -> None:
+    for name in ("parcel_id", "date", "clear_fraction"):
+        columns = {"parcel_id": pa.array(["1"]), "date": pa.array([date(2018, 5, 7)]), "B02": pa.array([0.1]),
+                   "clear_fraction": pa.array([1.0])}  # fmt: skip
+        table = pa.table(columns).append_column(name, columns[name])
+        pq.write_table(table, tmp_path / "twice.parquet")
+        with pytest.raises(ObservationFileError, match=f"there are two columns {name}. Keep one of them"):
+            taken(store, tmp_path / "twice.parquet")
+
+
+def test_a_name_that_is_no_text_is_one_line(store: Store, tmp_path: Path) -> None:
+    path = written(tmp_path, parcel_id=["1"], date=[date(2018, 5, 7)], B02=[0.1])
+    path.write_bytes(path.read_bytes().replace(b"parcel_id", b"parcel\xff\xfe\xfd"))
+    with pytest.raises(ObservationFileError, match=r"tidy\.parquet: cannot be read as Parquet \('utf-8'"):
+        taken(store, path)

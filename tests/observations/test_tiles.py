@@ -4,10 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
+import pytest
+import rasterio
 import shapely
+from rasterio.transform import Affine
 
+from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
-from cropmap.observations.tiles import candidate_tiles, home_tiles
+from cropmap.observations.tiles import candidate_tiles, home_tiles, tile_grids
 from tests.data.make_scenes import flat_bands, make_acquisition
 
 WEST_TILE = Grid(32630, (10, 0, 500_000, 0, -10, 5_300_040), width=1000, height=1000)
@@ -76,3 +80,19 @@ def test_only_tiles_near_a_parcel_are_candidates(tmp_path: Path) -> None:
         "30UXU": [True, False],
         "31TFJ": [False, True],
     }
+
+
+def test_a_header_of_an_absurd_extent_is_no_tile(tmp_path: Path) -> None:
+    """It would lie farther around every parcel than the tile itself."""
+    whole = make_acquisition(tmp_path, flat_bands(rows=6, cols=6), item_id="whole")
+    absurd = make_acquisition(tmp_path, flat_bands(rows=6, cols=6), item_id="absurd")
+    for band, pixel_m, side in (("B02", 10, 2**31 - 2), ("B05", 20, 2**30 - 1)):
+        with rasterio.open(
+            absurd.assets[band].href, "w", driver="GTiff", width=side, height=40, count=1, dtype="uint16",
+            crs="EPSG:32630", transform=Affine(pixel_m, 0, 500_000, 0, -pixel_m, 5_300_040), tiled=True,
+            blockxsize=65_520, blockysize=65_520, SPARSE_OK="TRUE",
+        ):  # fmt: skip
+            pass
+    with pytest.raises(SceneError, match=r"absurd: its grids .*width=2147483646.* are not the 10 m and the 20 m grid"):
+        tile_grids([absurd])
+    assert tile_grids([absurd, whole]) == tile_grids([whole])

@@ -68,3 +68,9 @@ def test_the_sample(shared_data: Path) -> None:
     assert len(parcels) == 6
     assert {parcel["label"] for parcel in parcels} == {"451", "422", "453"}
     assert sorted(parcel["count_all"] for parcel in parcels) == [71, 71, 71, 71, 71, 90]
+
+
+def test_a_row_without_a_parcel_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "1", row("2018-01-02", 0, parcel=""))
+    with pytest.raises(ObservationFileError, match=r"1\.csv: parcel_id is empty in some rows"):
+        read_breizhcrops_raw(tmp_path)

@@ -212,3 +212,42 @@ def test_the_peer_reads_the_same_numbers(tmp_path: Path, monkeypatch: pytest.Mon
         columns = [peer.SELECTED_BANDS["L1C"].index(band) for band in NATURAL]
         np.testing.assert_allclose(ours.reflectance[rows], array[:, columns] * 1e-4, rtol=1e-6)
         np.testing.assert_array_equal(ours.day[rows], array[:, -1] // NS_PER_DAY)
+
+
+@pytest.mark.parametrize("how", ["link", "folder", "soft", "raw values", "virtual"])
+def test_arrays_that_lie_in_another_file_are_not_read(tmp_path: Path, how: str) -> None:
+    """HDF5 follows what a file names, wherever that lies."""
+    make_breizhcrops(tmp_path, regions=["frh01"], parcels=3)
+    array = make_array(0, 30, [*ALPHABETICAL, "QA10", "QA20", "QA60", "doa"], year=2017)
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["csv/frh01/100.csv"] = array
+    with h5py.File(tmp_path / "2017/L1C/frh01.h5", "r+") as file:
+        name = "csv/frh01/100.csv"
+        del file["csv" if how == "folder" else name]
+        if how == "link":
+            file[name] = h5py.ExternalLink(str(secret), f"/{name}")
+        elif how == "folder":
+            file["csv"] = h5py.ExternalLink(str(secret), "/csv")
+        elif how == "soft":
+            file["other"] = h5py.ExternalLink(str(secret), "/csv")
+            file[name] = h5py.SoftLink("/other/frh01/100.csv")
+        elif how == "raw values":
+            (tmp_path / "raw").write_bytes(array.tobytes())
+            file.create_dataset(name, array.shape, "f8", external=[(str(tmp_path / "raw"), 0, array.nbytes)])
+        else:
+            layout = h5py.VirtualLayout(array.shape, "f8")
+            layout[:] = h5py.VirtualSource(str(secret), name, array.shape)
+            file.create_virtual_dataset(name, layout)
+    with pytest.raises(ObservationFileError, match=r"frh01\.h5: 'csv/frh01/100\.csv' cannot be read \(it is a link"):
+        read(tmp_path)
+
+
+def test_an_array_that_declares_more_than_any_memory_is_counted(tmp_path: Path) -> None:
+    make_breizhcrops(tmp_path, regions=["frh01"], parcels=3)
+    with h5py.File(tmp_path / "2017/L1C/frh01.h5", "r+") as file:
+        del file["csv/frh01/100.csv"]
+        file.create_dataset("csv/frh01/100.csv", (2**31, 17), "f8", chunks=(1024, 17), compression="gzip")
+    found = read(tmp_path)
+    assert found.parcel_ids.tolist() == ["frh01/101", "frh01/102"]
+    assert found.left_out == {"frh01": {"array is larger than any series": 1}}

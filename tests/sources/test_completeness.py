@@ -68,6 +68,15 @@ def test_a_file_that_breaks_off_is_refused_in_one_line(tmp_path: Path, name: str
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("size", [16, 39, 95, 99])
+def test_a_database_that_is_cut_off_in_its_header(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "d.gpkg"
+    fields().to_file(path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(DeclarationFileError, match=r"d\.gpkg: the file is cut off or damaged: its header is not whole"):
+        read(path)
+
+
 @pytest.mark.parametrize("name", ["d.gml", "d.geojson", "d.geojsonl", "d.gpkg", "d.shp", "d.csv", "d.fgb"])
 def test_the_whole_file_is_read(tmp_path: Path, name: str) -> None:
     WRITERS[name](fields(), tmp_path / name)

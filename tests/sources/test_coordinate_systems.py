@@ -15,7 +15,7 @@ import shapely
 from cropmap.agency import Agency
 from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_WGS84
-from cropmap.sources.coordinate_systems import choose_crs, parse_crs, place
+from cropmap.sources.coordinate_systems import choose_crs, parse_crs, place, transformer_to
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
@@ -295,3 +295,13 @@ def test_where_nothing_lies_in_the_regions_the_other_axis_order_is_tried(shared_
     found = read_declared(Agency.read(shared_data / CASES / "10-gml-axes" / name / "agency.yaml"), season=2024)
     assert found.accepted.empty
     assert any(f"with declarations.axis_order: {GML[name]}, 6 of 6 do" in note for note in found.notes)
+
+
+def test_kept_transformers_are_those_of_their_own_crs() -> None:
+    """PROJ is asked once for each CRS, and no CRS gets another's answer."""
+    unnamed = pyproj.CRS.from_proj4("+proj=laea +lat_0=52 +lon_0=10 +ellps=GRS80 +units=m")
+    shifted = pyproj.CRS.from_proj4("+proj=laea +lat_0=52 +lon_0=11 +ellps=GRS80 +units=m")
+    assert transformer_to(unnamed, 4326) is transformer_to(pyproj.CRS.from_wkt(unnamed.to_wkt()), 4326)
+    for crs, lon in ((unnamed, 10.0), (shifted, 11.0), (unnamed, 10.0)):
+        assert transformer_to(crs, 4326).transform(0, 0) == pytest.approx((lon, 52.0))
+    assert transformer_to(unnamed, 3035).transform(0, 0) == pytest.approx((4_321_000, 3_210_000))

@@ -1,0 +1,92 @@
+"""Damaged products and benchmark files: SAFE folders, BreizhCrops arrays, indexes, class mappings and raw exports."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.safe import PRODUCT_METADATA, TILE_METADATA, read_safe
+from cropmap.stages.breizhcrops import inspect_breizhcrops
+from tests.data.make_breizhcrops import CLASSES_9, make_breizhcrops, write_raw
+from tests.data.make_sources_safe import GRANULE, make_safe
+from tests.fuzzing import chances, inputs, mutated_bytes, mutated_text, survives
+
+OFFSETS = dict.fromkeys(range(13), -1000)
+
+
+@pytest.mark.parametrize("file", [PRODUCT_METADATA, f"{GRANULE}/{TILE_METADATA}"])
+def test_a_damaged_product_is_an_acquisition_or_one_line(tmp_path: Path, file: str) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    whole = (product / file).read_bytes()
+
+    def read() -> Acquisition:
+        found = read_safe(product)
+        assert all(Path(asset.href).is_relative_to(product) for asset in found.assets.values())
+        assert found.to_json()
+        return found
+
+    assert read().tile == "30UVU"
+    for seed, chance in chances(file, inputs("products", 2)):
+        (product / file).write_bytes(mutated_text(whole, chance))
+        survives(read, (file, seed), names=product.name)
+
+
+KINDS = ("h5", "index", "mapping", "raw", "arrays")
+
+
+def odd_arrays(path: Path, chance: random.Random) -> None:
+    """A sound HDF5 file whose arrays are not those of the benchmark."""
+    with h5py.File(path, "r+") as file:
+        names: list[str] = []
+        file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+        for name in chance.sample(names, chance.randint(1, len(names))):
+            shape, data = file[name].shape, file[name][()]
+            del file[name]
+            kind = chance.randrange(9)
+            if kind == 0:
+                file.create_dataset(name, shape=(2**31, 17), dtype="f8", chunks=(1024, 17), compression="gzip")
+            elif kind == 1:
+                file.create_dataset(name, data=np.full(shape, np.nan))
+            elif kind == 2:
+                file.create_dataset(name, data=[b"a", b"b"])
+            elif kind == 3:
+                file.create_dataset(name, data=np.zeros((3, 3, 3)))
+            elif kind == 4:
+                file.create_dataset(name, data=np.zeros(3, [("a", "f4"), ("b", "S3")]))
+            elif kind == 5:
+                file.create_dataset(name, data=h5py.Empty("f8"))
+            elif kind == 6:
+                file.create_group(name)
+            elif kind == 7:
+                file[name] = h5py.ExternalLink("/etc/passwd", "/x")
+            else:
+                file.create_dataset(name, data=np.where(np.random.default_rng(1).random(shape) < 0.3, 1e308, data))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_benchmark_folder(tmp_path: Path, kind: str) -> None:
+    classes = dict(list(CLASSES_9.items())[:3])
+    folder = make_breizhcrops(tmp_path, regions=["frh01"], parcels=4, classes=classes) / "2017" / "L1C"
+    path = {
+        "h5": folder / "frh01.h5", "arrays": folder / "frh01.h5", "index": folder / "frh01.csv",
+        "mapping": tmp_path / "classmapping.csv", "raw": folder / "frh02" / "csv" / "100.csv",
+    }[kind]  # fmt: skip
+    if kind == "raw":
+        write_raw(tmp_path, "frh02", classes=classes)
+    whole = path.read_bytes()
+
+    def read() -> object:
+        return inspect_breizhcrops(tmp_path, year=2017, level="L1C", legend=None)
+
+    assert read()
+    mutated = mutated_bytes if kind == "h5" else mutated_text
+    for seed, chance in chances(kind, inputs("benchmark", len(KINDS))):
+        path.write_bytes(whole if kind == "arrays" else mutated(whole, chance))
+        if kind == "arrays":
+            odd_arrays(path, chance)
+        survives(read, (kind, seed), names=tmp_path)
