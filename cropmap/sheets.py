@@ -37,8 +37,13 @@ OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 MAX_BYTES: Final = 512 * 2**20
 """of a table that people keep, unpacked; more is a mistake or a trap"""
 WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
-ZEROS: Final = re.compile(r"0{2,}")
-"""a number format that shows leading zeros"""
+SHOWN_AS: Final = re.compile(r'(?:0|"[^"]*"|\\.|[-/ ()])+')
+"""a number format of whole numbers that shows leading zeros, or signs between the digits"""
+SHOWN_PART: Final = re.compile(r'0|"([^"]*)"|\\(.)|([-/ ()])')
+ERROR: Final = re.compile(r"#[^\W\d_]+(?:/[^\W\d_]+|/0|[!?])?[!?]?")
+"""what a spreadsheet shows in the place of a result, in any language: #N/A, #NV, #REF!, #DIV/0!, #NOMBRE?"""
+MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z0-9:$]{3,30})"')
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,9 @@ def _decoded(data: bytes, where: str) -> tuple[str, str]:
                 f"is not {mark.upper()}, as its first bytes say", where=where, mend="Save it anew"
             ) from error
         text, encoding = _ansi(data)
-    if "\x00" in text:
-        raise ConfigurationError("is no text file", where=where, mend="Save it as CSV or XLSX")
+    if (found := CONTROL.search(text)) is not None:
+        what = f"is no text file (U+{ord(found[0]):04X} in line {text.count(chr(10), 0, found.start()) + 1})"
+        raise ConfigurationError(what, where=where, mend="Save it as CSV or XLSX")
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
 
 
@@ -167,7 +173,7 @@ def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _workbook(data: bytes, where: str) -> list[list[str]]:
-    """The cells of the first sheet that has any."""
+    """The cells of the first sheet that has any; one that is hidden only where no other has."""
     from openpyxl import load_workbook
 
     try:
@@ -175,8 +181,16 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
             size = sum(member.file_size for member in archive.infolist())
         if size <= MAX_BYTES:
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            sheets = ([[_cell(cell) for cell in row] for row in _rows_of(sheet)] for sheet in book.worksheets)
-            return next((cells for cells in sheets if any(any(row) for row in cells)), [])
+            seen = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
+            read = ((sheet, [[_cell(cell) for cell in row] for row in _rows_of(sheet)]) for sheet in seen)
+            found = next(((sheet, cells) for sheet, cells in read if any(any(row) for row in cells)), None)
+            if found is None:
+                return []
+            formulas = load_workbook(io.BytesIO(data), read_only=True)[found[0].title]
+            _refuse_what_is_not_there(found[0], formulas, data, where)
+            return found[1]
+    except ConfigurationError:
+        raise
     except Exception as error:
         # openpyxl names no error of its own: a damaged workbook fails wherever it happens to be read
         what = " ".join(str(error).split())[:120] or type(error).__name__
@@ -184,6 +198,25 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
             f"cannot be read as XLSX ({what})", where=where, mend="Save it anew, as XLSX or CSV"
         ) from error
     raise ConfigurationError("unpacks to more than a table that people keep", where=where, mend="Is it the right file?")
+
+
+def _refuse_what_is_not_there(results: Any, formulas: Any, data: bytes, where: str) -> None:
+    """A person sees the result of a formula, and the value of merged cells in each of them; a file need not hold them.
+    Raises ConfigurationError."""
+    for row, shown in zip(_rows_of(formulas), _rows_of(results), strict=True):
+        for cell, result in zip(row, shown, strict=True):
+            if cell.data_type == "f" and result.value is None and result.data_type != "str":  # str: an empty text
+                raise ConfigurationError(
+                    f"sheet {formulas.title!r}: cell {cell.coordinate} holds a formula without its result", where=where,
+                    mend="Open it in a spreadsheet and save it, or paste the values in the place of the formulas",
+                )  # fmt: skip
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        merged = MERGED.search(archive.read(formulas._worksheet_path))
+    if merged is not None:
+        raise ConfigurationError(
+            f"sheet {formulas.title!r}: the cells {merged[1].decode()} are merged", where=where,
+            mend="Part them, and fill in each",
+        )  # fmt: skip
 
 
 def _rows_of(sheet: Any) -> Any:
@@ -205,6 +238,23 @@ def _cell(cell: Any) -> str:
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and ZEROS.fullmatch(str(cell.number_format)):
-        return str(value).zfill(len(str(cell.number_format)))
+    layout = str(cell.number_format)
+    if isinstance(value, int) and value >= 0 and layout != "0" and SHOWN_AS.fullmatch(layout):
+        return _laid_out(value, layout)
     return str(value)
+
+
+def _laid_out(value: int, layout: str) -> str:
+    """A whole number under such a format: its last digit at the last 0, what is left over at the first."""
+    parts = list(SHOWN_PART.finditer(layout))
+    places = sum(part[0] == "0" for part in parts)
+    digits = list(str(value).zfill(places)) if places else []
+    first, rest = "".join(digits[: len(digits) - places + 1]), iter(digits[len(digits) - places + 1 :])
+    shown, begun = [], False
+    for part in parts:
+        if part[0] != "0":
+            shown.append(next(text for text in (*part.groups(), "") if text is not None))
+        else:
+            shown.append(next(rest) if begun else first)
+            begun = True
+    return "".join(shown)

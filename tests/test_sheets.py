@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
@@ -106,3 +109,89 @@ def test_folds_and_code_lists_take_the_same(tmp_path: Path) -> None:
     assert read_pairs(tmp_path / "folds.csv", value="fold", where="x") == {"007": "à l\u2019ouest"}
     (tmp_path / "codes.csv").write_bytes("original_code;original_name;HCAT3_code\n1;Blé;3301010101\n".encode("cp1252"))
     assert read_code_list(tmp_path / "codes.csv").entries[0].name == "Blé"
+
+
+HEADER = ["crop_code", "crop_name", "crop", "eurostat_code", "inseparable_group"]
+
+
+def legend_of(folder: Path, *rows: list[object], fill: Callable[[openpyxl.Workbook], None] | None = None) -> Legend:
+    book = openpyxl.Workbook()
+    for row in (HEADER, *rows):
+        book.active.append(row)
+    if fill:
+        fill(book)
+    book.save(folder / "legend.xlsx")
+    return Legend.read("legend.xlsx", base=folder)
+
+
+def classes(legend: Legend) -> list[tuple[str, str | None]]:
+    return [(entry.crop_code, entry.crop) for entry in legend.entries]
+
+
+def test_a_formula_without_its_result_is_no_empty_cell(tmp_path: Path) -> None:
+    """A program that writes workbooks stores none; the class would be empty, and its parcels not assessable."""
+    with pytest.raises(ConfigurationError, match=r"cell C2 holds a formula without its result. Open it"):
+        legend_of(tmp_path, ["001", "Wheat", '="wheat"', "", ""])
+
+
+def test_an_empty_text_is_the_result_of_a_formula(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["parcel_id", "finding"])
+    book.active.append(["P1", '=IF(TRUE,"","")'])
+    book.save(tmp_path / "drawn.xlsx")
+    with zipfile.ZipFile(tmp_path / "drawn.xlsx") as drawn, zipfile.ZipFile(tmp_path / "saved.xlsx", "w") as saved:
+        for name in drawn.namelist():
+            saved.writestr(name, drawn.read(name).replace(b'<c r="B2">', b'<c r="B2" t="str">'))
+    assert read_sheet(tmp_path / "saved.xlsx").rows == ((2, ("P1", "")),)
+
+
+def test_merged_cells_are_refused(tmp_path: Path) -> None:
+    rows = [["001", "Wheat", "cereals", "", ""], ["002", "Barley", "", "", ""]]
+    with pytest.raises(ConfigurationError, match=r"cells C2:C3 are merged. Part them, and fill in each"):
+        legend_of(tmp_path, *rows, fill=lambda book: book.active.merge_cells("C2:C3"))
+
+
+def test_a_hidden_sheet_is_not_read_where_another_can_be_seen(tmp_path: Path) -> None:
+    def hide(book: openpyxl.Workbook) -> None:
+        seen = book.create_sheet("2024")
+        for row in (HEADER, ["001", "Wheat", "wheat", "", ""]):
+            seen.append(row)
+        book.worksheets[0].sheet_state, book.active = "hidden", 1
+
+    assert classes(legend_of(tmp_path, ["001", "Wheat", "of last year", "", ""], fill=hide)) == [("001", "wheat")]
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#NV", "#REF!", "#DIV/0!", "#NOMBRE?", "#WERT!", "#VALUE!"])
+def test_errors_of_a_spreadsheet_are_no_classes(tmp_path: Path, error: str) -> None:
+    (tmp_path / "legend.csv").write_text(f"{','.join(HEADER)}\n001,Wheat,{error},,\n")
+    with pytest.raises(ConfigurationError, match=f"line 2: crop is {re.escape(error)}, a spreadsheet's error"):
+        Legend.read("legend.csv", base=tmp_path)
+    (tmp_path / "folds.csv").write_text(f"parcel_id;fold\nP1;{error}\n")
+    with pytest.raises(ConfigurationError, match=r"a spreadsheet's error .row 2."):
+        read_pairs(tmp_path / "folds.csv", value="fold", where="model.folds.file")
+
+
+@pytest.mark.parametrize("filler", ["n/a", "NULL", "-", "nan", "None"])
+def test_words_for_nothing_are_no_classes(tmp_path: Path, filler: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"which stands for nothing. Leave the cell empty"):
+        legend_of(tmp_path, ["001", "Fallow", filler, "", ""])
+
+
+def test_classes_that_differ_in_capitals_are_one_that_was_mistyped(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="line 3: the classes 'wheat' and 'Wheat' differ in capital letters"):
+        legend_of(tmp_path, ["001", "Wheat", "wheat", "", ""], ["002", "Spelt", "Wheat", "", ""])
+    assert classes(legend_of(tmp_path, ["001", "Maize", "grain\nmaize", "", ""])) == [("001", "grain maize")]
+
+
+@pytest.mark.parametrize(
+    ("value", "layout", "shown"),
+    [(7, "000", "007"), (9, '"C"000', "C009"), (1234, "00-00", "12-34"), (12345, "00-00", "123-45"),
+     (3, "General", "3"), (5, "@", "5"), (7, "0.00", "7"), (12, "\\A00", "A12"), (1.5, "000", "1.5"), (7, "0", "7"),
+     (-7, "000", "-7")],
+)  # fmt: skip
+def test_codes_as_a_number_format_shows_them(tmp_path: Path, value: float, layout: str, shown: str) -> None:
+    def format_it(book: openpyxl.Workbook) -> None:
+        book.active["A2"].number_format = layout
+
+    legend = legend_of(tmp_path, [value, "Wheat", "wheat", "", ""], fill=format_it)
+    assert classes(legend) == [(shown, "wheat")]
