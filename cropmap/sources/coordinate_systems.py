@@ -34,6 +34,10 @@ WGS84_RADIUS_M: Final = 6_378_137.0
 metre; Pseudo-Mercator's sphere has it too"""
 SAME_PLACE_DEG: Final = 1e-7
 """one centimetre"""
+SAME_GRID_DEG: Final = 2e-3
+"""what another ellipsoid makes of the same grid: 85 m between Krassovsky's and WGS 84 in Romania"""
+OTHER_DATUM_M: Final = 20.0
+"""two ways from one datum to WGS 84 differ by less, two of Europe's datums by more"""
 NEAR_DEG: Final = 1.0
 """how far beyond its area of use a CRS is not worth a word"""
 EUROPE: Final = (-16.1, 32.8, 40.2, 84.8)
@@ -113,6 +117,13 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
     if np.mean(lost) > MOSTLY or _null_shift(crs):
         return _without_datum(crs, points[int(np.argmax(lost))])
     notes = [*_inexact(crs, used), *misplaced(crs, points)]
+    if other := _grid_of_another_datum(crs, points[0]):
+        told = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
+        if crs.is_bound and not any(
+            getattr(crs.coordinate_operation, "towgs84", [])
+        ):  # somebody had to write something
+            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
+        notes.append(told)
     return Placement(notes=tuple(notes))
 
 
@@ -122,6 +133,12 @@ def misplaced(crs: pyproj.CRS, points: Points) -> list[str]:
     if _inside(crs, lon, lat) > MOSTLY:
         return []
     at = f"{np.nanmedian(lat):.2f} N {np.nanmedian(lon):.2f} E"
+    turned = -points[:, ::-1]
+    if (turned > 0).all() and any(_inside(crs, *_lonlat(crs, *way.T)) > MOSTLY for way in (turned, turned[:, ::-1])):
+        return [
+            f"the coordinates are negative, and {_name(crs)} counts them to the south and west: set declarations.crs "
+            "to the grid that counts them to the east and north, such as EPSG:5514 for EPSG:5513"
+        ]
     if _inside(crs, *_lonlat(crs, points[:, 1], points[:, 0])) > MOSTLY:
         return [
             f"the coordinates would lie at {at}; the other way round they lie where {_name(crs)} is used: set "
@@ -164,6 +181,9 @@ def _without_datum(crs: pyproj.CRS, point: Any) -> Placement:
     x, y = (float(value) for value in point)
     ellipsoid = crs.ellipsoid
     if ellipsoid is not None and abs(ellipsoid.semi_major_metre - WGS84_RADIUS_M) < SAME_RADIUS_M:
+        if other := _grid_of_another_datum(crs, point):
+            told = f"its CRS {_name(crs)} names no datum, and its grid is that of {other[0]}, {other[1]:.0f} m away"
+            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
         note = f"its CRS {_name(crs)} names no datum that leads to WGS 84: taken as WGS 84 (ETRS89 is within a metre)"
         return Placement(notes=(note, *misplaced(crs, np.array([[x, y]]))))
     lon, lat = (float(value) for value in _on_own_datum(crs, x, y))
@@ -224,6 +244,32 @@ def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> I
             transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
             if BALLPARK not in _operation(transformer, x, y)[0].casefold():
                 yield name
+
+
+def _grid_of_another_datum(crs: pyproj.CRS, point: Any) -> tuple[str, float] | None:
+    """Name of the nearest known CRS of the same grid, and how far it lies away, for a CRS of nobody's list; None where
+    one lies as the CRS does, or none has its grid. Greece's grid under the datum of WGS 84 is 324 m off, Romania's 124.
+    """
+    if not crs.is_projected or crs.to_authority(min_confidence=100) is not None:
+        return None
+    x, y = (float(value) for value in point)
+    lon, lat = _on_own_datum(crs, x, y)
+    if not np.isfinite([lon, lat]).all():
+        return None
+    apart: dict[str, float] = {}
+    for info in query_crs_info("EPSG", PJType.PROJECTED_CRS, AreaOfInterest(lon, lat, lon, lat), contains=True):
+        known = pyproj.CRS.from_epsg(int(info.code))
+        try:
+            same = np.allclose(_on_own_datum(known, x, y), (lon, lat), rtol=0, atol=SAME_GRID_DEG)
+        except ProjError:  # a projection that PROJ does not have
+            continue
+        if same:
+            transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
+            metres = _apart_m(known, crs, np.array([[x, y]]))
+            if metres is not None and BALLPARK not in _operation(transformer, x, y)[0].casefold():
+                apart[f"EPSG:{info.code} ({info.name})"] = metres
+    nearest = min(apart, key=lambda name: apart[name], default=None)
+    return (nearest, apart[nearest]) if nearest is not None and apart[nearest] > OTHER_DATUM_M else None
 
 
 def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tuple[str, pyproj.CRS]]:

@@ -26,6 +26,7 @@ from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
 from cropmap.sources.references import refuse_references
 from cropmap.sources.row_text import storable
+from cropmap.sources.sidecars import projection_beside
 
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
@@ -132,7 +133,8 @@ def read_layer(
 
 
 def find_column(source: str, name: str, existing: Sequence[str]) -> str:
-    """The file's own spelling: exactly, else whatever its case and Unicode form. Raises DeclarationFileError."""
+    """The file's own spelling: exactly, else whatever its case, Unicode form and blanks at the ends. Raises
+    DeclarationFileError."""
     if name in existing:
         return name
     alike = [column for column in existing if _folded(column) == _folded(name)]
@@ -144,7 +146,7 @@ def find_column(source: str, name: str, existing: Sequence[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
+    return unicodedata.normalize("NFC", text).strip().strip("\ufeff").strip().casefold()
 
 
 # --- CSV ---------------------------------------------------------------------------------------------------------
@@ -173,7 +175,8 @@ def _read_csv(
 def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
     about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
     return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
-                 about["crs"], about["encoding"], tuple(str(field) for field in about["fields"]))  # fmt: skip
+                 about["crs"] or projection_beside(source), about["encoding"],
+                 tuple(str(field) for field in about["fields"]))  # fmt: skip
 
 
 def _read_gdal(
@@ -192,13 +195,13 @@ def _read_gdal(
             table = table.rename_columns({own: FEATURE_ID})
         if layer.geometry is None:
             nothing = np.full(table.num_rows, None, dtype=object)
-            return table, nothing, np.zeros(len(nothing), dtype=bool), meta["crs"]
+            return table, nothing, np.zeros(len(nothing), dtype=bool), None
         wkb = table.column(outline).to_numpy(zero_copy_only=False)
         return (
             table,
             _shapes(source, layer, wkb, limit, options),
             np.array([w is not None for w in wkb], bool),
-            meta["crs"],
+            meta["crs"] or projection_beside(source),
         )
 
 

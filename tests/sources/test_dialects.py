@@ -76,6 +76,13 @@ def test_encodings_that_a_file_shows_and_lines_above_the_header(
     assert list(found.accepted["parcel_id"]) == ["Mähwiese 0", "Mähwiese 1", "Mähwiese 2"]
 
 
+@pytest.mark.parametrize("header", [" id ; code; wkt", "\ufeff\ufeffid;code;wkt", "id\u00a0;CODE ;wkt"])
+def test_blanks_and_marks_around_the_names_of_columns(tmp_path: Path, header: str) -> None:
+    path = write_csv(tmp_path / "d.csv", [header, f'P1;056;"{square(0).wkt}"'])
+    found = read_declarations(path, legend=LEGEND, profile=Profile(columns=COLUMNS, crs="EPSG:3035"))
+    assert found.accepted["parcel_id"].tolist() == ["P1"]
+
+
 def test_line_ends_of_old_macs(tmp_path: Path) -> None:
     rows = ["id;code;wkt", *(f"P{i};056;{square(i).wkt}" for i in range(3))]
     (tmp_path / "d.csv").write_bytes("\r".join(rows).encode())
