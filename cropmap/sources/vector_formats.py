@@ -271,10 +271,12 @@ def _is_texts(kind: pa.DataType) -> bool:
 
 def _text(column: pa.ChunkedArray) -> Shapes:
     """Values as a person would write them: 1200.0 stored in a float column is code 1200; blanks are None; several
-    values of one field stand one after the other."""
+    values of one field stand one after the other, each once."""
     kind = column.type
     if _is_texts(kind):
-        column = pc.binary_join(column.cast(pa.list_(pa.string())), SEVERAL)
+        lists = column.cast(pa.list_(pa.string())).to_pylist()
+        column = pa.chunked_array([pa.array([_joined(values) for values in lists], pa.string())])
+        kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
     if pa.types.is_floating(kind):
@@ -287,6 +289,11 @@ def _text(column: pa.ChunkedArray) -> Shapes:
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     values: Shapes = text.to_numpy(zero_copy_only=False)
     return values
+
+
+def _joined(values: Sequence[str | None] | None) -> str | None:
+    """Every value once: a link may be repeated for each language of its title."""
+    return None if values is None else SEVERAL.join(dict.fromkeys(value for value in values if value))
 
 
 def _one_line(error: BaseException) -> str:
