@@ -42,7 +42,9 @@ SHOWN_AS: Final = re.compile(r'(?:0|"[^"]*"|\\.|[-/ ()])+')
 SHOWN_PART: Final = re.compile(r'0|"([^"]*)"|\\(.)|([-/ ()])')
 ERROR: Final = re.compile(r"#[^\W\d_]+(?:/[^\W\d_]+|/0|[!?])?[!?]?")
 """what a spreadsheet shows in the place of a result, in any language: #N/A, #NV, #REF!, #DIV/0!, #NOMBRE?"""
-MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z0-9:$]{3,30})"')
+MAX_ROWS: Final = 1_048_576
+"""of a sheet, by the format"""
+MAX_COLUMNS: Final = 1_000
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -85,8 +87,8 @@ def read_sheet(path: Path) -> Sheet:
     if data.startswith(XLSX):
         cells = _workbook(data, str(path))
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(cells)
-        return _sheet(enumerate(cells, start=1), text.getvalue(), "XLSX", str(path))
+        csv.writer(text, lineterminator="\n").writerows(row for _, row in cells)
+        return _sheet(cells, text.getvalue(), "XLSX", str(path))
     text_, encoding = _decoded(data, str(path))
     return _sheet(_lines(text_, str(path)), text_, encoding, str(path))
 
@@ -172,8 +174,8 @@ def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _workbook(data: bytes, where: str) -> list[list[str]]:
-    """The cells of the first sheet that has any; one that is hidden only where no other has."""
+def _workbook(data: bytes, where: str) -> list[tuple[int, list[str]]]:
+    """The rows of the first sheet that has any, each with its number; a hidden sheet only where no other has."""
     from openpyxl import load_workbook
 
     try:
@@ -181,14 +183,10 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
             size = sum(member.file_size for member in archive.infolist())
         if size <= MAX_BYTES:
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            seen = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
-            read = ((sheet, [[_cell(cell) for cell in row] for row in _rows_of(sheet)]) for sheet in seen)
-            found = next(((sheet, cells) for sheet, cells in read if any(any(row) for row in cells)), None)
-            if found is None:
-                return []
-            formulas = load_workbook(io.BytesIO(data), read_only=True)[found[0].title]
-            _refuse_what_is_not_there(found[0], formulas, data, where)
-            return found[1]
+            for sheet in sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
+                if rows := _rows_of(sheet, where):
+                    return rows
+            return []
     except ConfigurationError:
         raise
     except Exception as error:
@@ -200,29 +198,55 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
     raise ConfigurationError("unpacks to more than a table that people keep", where=where, mend="Is it the right file?")
 
 
-def _refuse_what_is_not_there(results: Any, formulas: Any, data: bytes, where: str) -> None:
-    """A person sees the result of a formula, and the value of merged cells in each of them; a file need not hold them.
-    Raises ConfigurationError."""
-    for row, shown in zip(_rows_of(formulas), _rows_of(results), strict=True):
-        for cell, result in zip(row, shown, strict=True):
-            if cell.data_type == "f" and result.value is None and result.data_type != "str":  # str: an empty text
-                raise ConfigurationError(
-                    f"sheet {formulas.title!r}: cell {cell.coordinate} holds a formula without its result", where=where,
-                    mend="Open it in a spreadsheet and save it, or paste the values in the place of the formulas",
-                )  # fmt: skip
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        merged = MERGED.search(archive.read(formulas._worksheet_path))
-    if merged is not None:
+def _rows_of(sheet: Any, where: str) -> list[tuple[int, list[str]]]:
+    """Raises ConfigurationError for what a person sees and the file does not hold: the result of a formula that no
+    spreadsheet has reckoned, the value of merged cells in each of them."""
+    from openpyxl.cell.read_only import ReadOnlyCell
+
+    read: list[tuple[int, dict[int, str]]] = []
+    results = _parser(sheet, results=True)
+    for number, row in results.parse():
+        cells = {cell["column"]: _cell(ReadOnlyCell(sheet, **cell)) for cell in row if cell["value"] is not None}
+        last = max((place for place, text in cells.items() if text), default=0)
+        if last > MAX_COLUMNS or (last and number > MAX_ROWS):
+            raise ConfigurationError(
+                f"sheet {sheet.title!r}: a cell in row {number}, column {last} is filled", where=where,
+                mend="Is it the right file?",
+            )  # fmt: skip
+        read.append((number, cells))
+    if not any(cells for _, cells in read):
+        return []
+    empty = {(cell["row"], cell["column"]) for cell in _cells(sheet, results=True)
+             if cell["value"] is None and cell["data_type"] != "str"}  # fmt: skip
+    for cell in _cells(sheet, results=False):
+        if cell["data_type"] == "f" and (cell["row"], cell["column"]) in empty:
+            raise ConfigurationError(
+                f"sheet {sheet.title!r}: the formula in row {cell['row']}, column {cell['column']} is stored without "
+                "its result", where=where,
+                mend="Open it in a spreadsheet and save it, or paste the values in the place of the formulas",
+            )  # fmt: skip
+    if merged := getattr(results.merged_cells, "mergeCell", None):
         raise ConfigurationError(
-            f"sheet {formulas.title!r}: the cells {merged[1].decode()} are merged", where=where,
+            f"sheet {sheet.title!r}: the cells {merged[0].ref} are merged", where=where,
             mend="Part them, and fill in each",
         )  # fmt: skip
+    return [(number, [cells.get(place, "") for place in range(1, max(cells, default=0) + 1)]) for number, cells in read]
 
 
-def _rows_of(sheet: Any) -> Any:
-    """All rows, whatever size the sheet says it has."""
-    sheet.reset_dimensions()
-    return sheet.iter_rows()
+def _parser(sheet: Any, *, results: bool) -> Any:
+    """openpyxl's own reader of a sheet. What it offers to everybody makes a cell for every place up to the last one:
+    a file of 5 kB whose second row says that it is the 900 millionth would take days."""
+    from openpyxl.worksheet._reader import WorkSheetParser
+
+    return WorkSheetParser(
+        sheet._get_source(), sheet._shared_strings, data_only=results, epoch=sheet.parent.epoch,
+        date_formats=sheet.parent._date_formats, timedelta_formats=sheet.parent._timedelta_formats,
+    )  # fmt: skip
+
+
+def _cells(sheet: Any, *, results: bool) -> Iterator[dict[str, Any]]:
+    for _, row in _parser(sheet, results=results).parse():
+        yield from row
 
 
 def _cell(cell: Any) -> str:

@@ -130,7 +130,7 @@ def classes(legend: Legend) -> list[tuple[str, str | None]]:
 
 def test_a_formula_without_its_result_is_no_empty_cell(tmp_path: Path) -> None:
     """A program that writes workbooks stores none; the class would be empty, and its parcels not assessable."""
-    with pytest.raises(ConfigurationError, match=r"cell C2 holds a formula without its result. Open it"):
+    with pytest.raises(ConfigurationError, match=r"in row 2, column 3 is stored without its result. Open it"):
         legend_of(tmp_path, ["001", "Wheat", '="wheat"', "", ""])
 
 
@@ -195,3 +195,46 @@ def test_codes_as_a_number_format_shows_them(tmp_path: Path, value: float, layou
 
     legend = legend_of(tmp_path, [value, "Wheat", "wheat", "", ""], fill=format_it)
     assert classes(legend) == [(shown, "wheat")]
+
+
+def rewritten(folder: Path, change: Callable[[bytes], bytes]) -> Path:
+    """A small workbook whose sheet is changed in its XML."""
+    book = openpyxl.Workbook()
+    for row in (["parcel_id", "finding"], ["P1", "right"]):
+        book.active.append(row)
+    book.save(folder / "plain.xlsx")
+    with zipfile.ZipFile(folder / "plain.xlsx") as plain, zipfile.ZipFile(folder / "t.xlsx", "w") as changed:
+        for name in plain.namelist():
+            content = plain.read(name)
+            changed.writestr(name, change(content) if name.endswith("sheet1.xml") else content)
+    return folder / "t.xlsx"
+
+
+def test_a_row_that_says_it_is_the_900_millionth_is_refused_at_once(tmp_path: Path) -> None:
+    far = rewritten(tmp_path, lambda sheet: sheet.replace(b'<row r="2">', b'<row r="900000000">'))
+    with pytest.raises(ConfigurationError, match="a cell in row 900000000, column 2 is filled"):
+        read_sheet(far)
+    wide = rewritten(tmp_path, lambda sheet: sheet.replace(b'r="B2"', b'r="XFD2"'))
+    with pytest.raises(ConfigurationError, match="a cell in row 2, column 16384 is filled"):
+        read_sheet(wide)
+
+
+def test_cells_that_only_have_a_format_cost_nothing(tmp_path: Path) -> None:
+    """Whole rows that somebody coloured: no time is asserted, it ended after minutes and gigabytes before."""
+    rows = b"".join(b'<row r="%d"><c r="XFD%d" s="0"/></row>' % (row, row) for row in (*range(3, 20_000), 1_048_576))
+    path = rewritten(tmp_path, lambda sheet: sheet.replace(b"</sheetData>", rows + b"</sheetData>"))
+    assert read_sheet(path).rows == ((2, ("P1", "right")),)
+
+
+@pytest.mark.parametrize("text", ["&a;", "&b;"])
+def test_entities_of_a_workbook_are_not_followed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "canary").write_text("CANARY")
+    said = f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{tmp_path}/canary"><!ENTITY c "{"x" * 1000}">'
+    said += f'<!ENTITY d "{"&c;" * 1000}"><!ENTITY b "{"&d;" * 1000}">]>'
+    path = rewritten(
+        tmp_path,
+        lambda sheet: sheet.replace(b"<worksheet", said.encode() + b"<worksheet", 1).replace(b"right", text.encode()),
+    )
+    with pytest.raises(ConfigurationError, match="cannot be read as XLSX") as caught:
+        read_sheet(path)
+    assert "CANARY" not in str(caught.value)
