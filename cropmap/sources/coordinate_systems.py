@@ -43,6 +43,10 @@ NEAR_DEG: Final = 1.0
 EUROPE: Final = (-16.1, 32.8, 40.2, 84.8)
 """area of use of ETRS89, degrees: only to recognise latitudes and longitudes that stand the wrong way round"""
 BALLPARK: Final = "ballpark"
+WEB_MERCATOR: Final = 3857
+"""whose sphere a `.prj` of old programs cannot say: they wrote the ellipsoid's Mercator, 21 km away in France"""
+WORLD_MERCATOR: Final = 3395
+"""what GDAL takes such a `.prj` for where it has no name"""
 EXAMPLES: Final = 3
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
@@ -117,6 +121,15 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
     if np.mean(lost) > MOSTLY or _null_shift(crs):
         return _without_datum(crs, points[int(np.argmax(lost))])
     notes = [*_inexact(crs, used), *misplaced(crs, points)]
+    if _is_mercator_of_the_ellipsoid(crs):
+        metres = _apart_m(crs, pyproj.CRS.from_epsg(WEB_MERCATOR), points)
+        away = f", {metres:,.0f} m away" if metres is not None else ""
+        told = f"its CRS {_name(crs)} is a Mercator projection of the ellipsoid; that of web maps is of a sphere{away}"
+        mend = f"et declarations.crs: EPSG:{WEB_MERCATOR} where it comes from a web map"
+        if crs.to_authority(min_confidence=100) is None:
+            fits = (f"EPSG:{WEB_MERCATOR}", f"EPSG:{WORLD_MERCATOR}")
+            return Placement(told, f"S{mend}, else {fits[1]}", fits=fits)
+        notes.append(f"{told}: s{mend}")
     if other := _grid_of_another_datum(crs, points[0]):
         told = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
         if crs.is_bound and not any(
@@ -215,6 +228,15 @@ def _operation(transformer: pyproj.Transformer, x: float, y: float) -> tuple[str
     except ProjError:  # there is one operation alone
         used = transformer
     return str(used.description), float(used.accuracy)
+
+
+def _is_mercator_of_the_ellipsoid(crs: pyproj.CRS) -> bool:
+    """Next to nobody uses it on land."""
+    named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
+    operation, ellipsoid = named.coordinate_operation, named.ellipsoid
+    if not named.is_projected or operation is None or ellipsoid is None or not ellipsoid.inverse_flattening:
+        return False
+    return operation.method_name.startswith("Mercator")
 
 
 def _null_shift(crs: pyproj.CRS) -> bool:

@@ -16,7 +16,7 @@ import shapely
 from cropmap.agency import Agency
 from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_WGS84
-from cropmap.sources.coordinate_systems import choose_crs, parse_crs, place
+from cropmap.sources.coordinate_systems import Placement, choose_crs, parse_crs, place
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
@@ -360,3 +360,23 @@ def test_a_prj_that_gdal_does_not_read(tmp_path: Path, way: str) -> None:
     assert found.notes == ()
     assert shapely.hausdorff_distance(found.accepted.geometry.to_numpy(), truth).max() < 1e-6
     assert inspect_file(tmp_path / "d.shp", legends=[LEGEND]).rows == 3
+
+
+MERCATOR = (
+    'PROJCS["{name}",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,{flattening}]],'
+    'PRIMEM["Greenwich",0],UNIT["Degree",0.0174532925199433]],PROJECTION["Mercator"],PARAMETER["central_meridian",0],'
+    'PARAMETER["scale_factor",1],PARAMETER["false_easting",0],PARAMETER["false_northing",0],UNIT["Meter",1]]'
+)
+
+
+@pytest.mark.parametrize("name", ["unnamed", "Google_Maps_Global_Mercator"])
+def test_web_mercator_without_its_sphere_is_refused(name: str) -> None:
+    """Old programs could not write the sphere: 21 km to the north or south, and still in the same country."""
+    shapes = boxes(-222_639, 6_106_855)
+    refused = place(parse_crs(MERCATOR.format(name=name, flattening=298.257223563), ""), shapes)
+    assert "that of web maps is of a sphere, 21,2" in refused.refused
+    assert refused.mend.startswith("Set declarations.crs: EPSG:3857")
+    (note,) = place(parse_crs("EPSG:3395", ""), shapes).notes
+    assert "of a sphere, 21,2" in note, "GDAL takes a .prj without a name for it"
+    for right in ("EPSG:3857", MERCATOR.format(name="WGS_84_Pseudo_Mercator", flattening=298.257223563)):
+        assert place(parse_crs(right, ""), shapes) == Placement()
