@@ -46,7 +46,7 @@ BALLPARK: Final = "ballpark"
 WEB_MERCATOR: Final = 3857
 """whose sphere a `.prj` of old programs cannot say: they wrote the ellipsoid's Mercator, 21 km away in France"""
 WORLD_MERCATOR: Final = 3395
-"""what GDAL takes such a `.prj` for where it has no name"""
+"""of the ellipsoid, for nautical charts"""
 EXAMPLES: Final = 3
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
