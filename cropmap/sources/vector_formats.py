@@ -31,6 +31,7 @@ from cropmap.sources.sidecars import projection_beside
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
 row's number."""
+HEADER_SHOWN: Final = 8
 SEVERAL: Final = ";"
 """between the values of one field that holds several"""
 
@@ -100,7 +101,11 @@ def read_layer(
     that is not what its format or CRS prescribes; the geometry has eastings first.
     """
     if layer.format == "CSV" and layer.geometry is None:
-        raise DeclarationFileError("no column holds the geometry", where=source, mend="Set declarations.wkt_column")
+        named = ", ".join(name[:40] for name in layer.columns[:HEADER_SHOWN]) or "nothing"
+        raise DeclarationFileError(
+            f"no column holds the geometry; the first line names {named}", where=source,
+            mend="Set declarations.wkt_column; a title above the header has to go",
+        )  # fmt: skip
     crs: object
     ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
