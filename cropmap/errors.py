@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cropmap.masking import masked
+from cropmap.printable import printable
 from cropmap.schemas import QuarantineReason
 
 SHOWN: Final = 8
@@ -43,9 +44,9 @@ class CropmapError(Exception):
         super().__init__(self.what, self.where, self.mend)
 
     def __str__(self) -> str:
-        """One line, whatever line ends the names in it hold."""
+        """One line without control characters, whatever the names in it hold."""
         line = f"{self.where}: {self.what}" if self.where else self.what
-        return " ".join((f"{line}. {self.mend}" if self.mend else line).split())
+        return printable(" ".join((f"{line}. {self.mend}" if self.mend else line).split()))
 
 
 class InputError(CropmapError):

@@ -74,9 +74,10 @@ def settle() -> None:
 def release() -> None:
     """Hands the signals back, for a program that ends in its own way (uvicorn finishes the requests it has)."""
     _stop.set()
-    for waiter in (thread for thread in threading.enumerate() if thread.name == WAITER and thread.ident):
-        signal.pthread_kill(waiter.ident, next(iter(_blocked)))  # it waits for any of them
-        waiter.join()
+    for waiter in threading.enumerate():
+        if waiter.name == WAITER and waiter.ident is not None:
+            signal.pthread_kill(waiter.ident, next(iter(_blocked)))  # it waits for any of them
+            waiter.join()
     for number in _blocked:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)

@@ -40,5 +40,12 @@ def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
         folder = home / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
         file = logging.handlers.RotatingFileHandler(folder / "cropmap.log", maxBytes=5_000_000, backupCount=5)
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        file.setFormatter(_OneRecord("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logger.addHandler(file)
+
+
+class _OneRecord(logging.Formatter):
+    """Further lines of a record are set in, so that none looks like a record of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace("\n", "\n    ")

@@ -21,6 +21,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from cropmap.printable import printable
+
 MASK: Final = "***"
 SHORT: Final = 8
 """a secret below this length is masked as a whole word only: `cat` is no part of `catalogue`"""
@@ -97,7 +99,7 @@ def public(text: str) -> str:
 
 
 def mask_logs() -> None:
-    """From now on every log record of this process is masked as it is made, whoever's logger makes it."""
+    """From now on every log record of this process is masked and printable as it is made, whoever's logger makes it."""
     if getattr(logging.getLogRecordFactory(), "masks", False):
         return
     make = logging.getLogRecordFactory()
@@ -116,11 +118,11 @@ def _masked_record(record: logging.LogRecord) -> logging.LogRecord:
         text = record.getMessage()
     except (TypeError, ValueError, KeyError):  # a message that does not fit its arguments: logging reports it itself
         return record
-    if (hidden := masked(text)) != text:
+    if (hidden := printable(masked(text))) != text:
         record.msg, record.args = hidden, ()
     if record.exc_info and record.exc_info[1] is not None:
         told = logging.Formatter().formatException(record.exc_info)
-        if (hidden := masked(told)) != told:
+        if (hidden := printable(masked(told))) != told:
             record.exc_text, record.exc_info = hidden, None
     return record
 

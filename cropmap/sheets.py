@@ -38,13 +38,18 @@ MAX_BYTES: Final = 128 * 2**20
 """of a table that people keep, unpacked; more is a mistake or a trap"""
 MAX_CELLS: Final = 10_000_000
 """also those that a workbook leaves out: one cell in the last column makes a row of 16,384"""
-SHEET_ROWS: Final = 2**20
-"""as many as a sheet of Excel can have"""
 ANSI_SAMPLE: Final = 256 * 2**10
 """bytes of lines beyond ASCII that the code page is told from"""
 WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
-ZEROS: Final = re.compile(r"0{2,}")
-"""a number format that shows leading zeros"""
+SHOWN_AS: Final = re.compile(r'(?:0|"[^"]*"|\\.|[-/ ()])+')
+"""a number format of whole numbers that shows leading zeros, or signs between the digits"""
+SHOWN_PART: Final = re.compile(r'0|"([^"]*)"|\\(.)|([-/ ()])')
+ERROR: Final = re.compile(r"#[^\W\d_]+(?:/[^\W\d_]+|/0|[!?])?[!?]?")
+"""what a spreadsheet shows in the place of a result, in any language: #N/A, #NV, #REF!, #DIV/0!, #NOMBRE?"""
+MAX_ROWS: Final = 1_048_576
+"""of a sheet, by the format"""
+MAX_COLUMNS: Final = 1_000
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -86,26 +91,24 @@ def read_sheet(path: Path) -> Sheet:
     if data.startswith(XLSX):
         cells = _workbook(data, str(path))
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(cells)
-        return _sheet(enumerate(cells, start=1), text.getvalue(), "XLSX", str(path))
+        csv.writer(text, lineterminator="\n").writerows(row for _, row in cells)
+        return _sheet(cells, text.getvalue(), "XLSX", str(path))
     text_, encoding = _decoded(data, str(path))
     return _sheet(_bounded(_lines(text_, str(path)), str(path)), text_, encoding, str(path))
 
 
-def _bounded(
-    lines: Iterable[tuple[int, Sequence[str]]], where: str, most_rows: int = MAX_CELLS
-) -> Iterator[tuple[int, Sequence[str]]]:
+def _bounded(lines: Iterable[tuple[int, Sequence[str]]], where: str) -> Iterator[tuple[int, Sequence[str]]]:
     """The lines, as long as they hold no more cells than a table that people keep."""
     cells = 0
     for number, row in lines:
         cells += len(row)
-        if cells > MAX_CELLS or number > most_rows:
-            raise ConfigurationError(
-                f"holds more than {MAX_CELLS:,} cells or {most_rows:,} rows",
-                where=f"{where}, line {number}",
-                mend="Is it the right file?",
-            )
+        if cells > MAX_CELLS:
+            raise _too_many_cells(f"{where}, line {number}")
         yield number, row
+
+
+def _too_many_cells(where: str) -> ConfigurationError:
+    return ConfigurationError(f"holds more than {MAX_CELLS:,} cells", where=where, mend="Is it the right file?")
 
 
 def _sheet(lines: Iterable[tuple[int, Sequence[str]]], text: str, encoding: str, where: str) -> Sheet:
@@ -146,8 +149,9 @@ def _decoded(data: bytes, where: str) -> tuple[str, str]:
                 f"is not {mark.upper()}, as its first bytes say", where=where, mend="Save it anew"
             ) from error
         text, encoding = _ansi(data)
-    if "\x00" in text:
-        raise ConfigurationError("is no text file", where=where, mend="Save it as CSV or XLSX")
+    if (found := CONTROL.search(text)) is not None:
+        what = f"is no text file (U+{ord(found[0]):04X} in line {text.count(chr(10), 0, found.start()) + 1})"
+        raise ConfigurationError(what, where=where, mend="Save it as CSV or XLSX")
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
 
 
@@ -190,8 +194,8 @@ def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _workbook(data: bytes, where: str) -> list[list[str]]:
-    """The cells of the first sheet that has any."""
+def _workbook(data: bytes, where: str) -> list[tuple[int, list[str]]]:
+    """The rows of the first sheet that has any, each with its number; a hidden sheet only where no other has."""
     from openpyxl import load_workbook
 
     try:
@@ -199,10 +203,10 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
             size = sum(member.file_size for member in archive.infolist())
         if size <= MAX_BYTES:
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            sheets = (
-                [list(row) for _, row in _bounded(_rows_of(sheet), where, SHEET_ROWS)] for sheet in book.worksheets
-            )
-            return next((cells for cells in sheets if any(any(row) for row in cells)), [])
+            for sheet in sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
+                if rows := _rows_of(sheet, where):
+                    return rows
+            return []
     except ConfigurationError:
         raise
     except Exception as error:
@@ -214,10 +218,58 @@ def _workbook(data: bytes, where: str) -> list[list[str]]:
     raise ConfigurationError("unpacks to more than a table that people keep", where=where, mend="Is it the right file?")
 
 
-def _rows_of(sheet: Any) -> Iterator[tuple[int, list[str]]]:
-    """All rows, whatever size the sheet says it has."""
-    sheet.reset_dimensions()
-    return enumerate(([_cell(cell) for cell in row] for row in sheet.iter_rows()), start=1)
+def _rows_of(sheet: Any, where: str) -> list[tuple[int, list[str]]]:
+    """Raises ConfigurationError for what a person sees and the file does not hold: the result of a formula that no
+    spreadsheet has reckoned, the value of merged cells in each of them."""
+    from openpyxl.cell.read_only import ReadOnlyCell
+
+    read: list[tuple[int, dict[int, str]]] = []
+    places = 0
+    results = _parser(sheet, results=True)
+    for number, row in results.parse():
+        cells = {cell["column"]: _cell(ReadOnlyCell(sheet, **cell)) for cell in row if cell["value"] is not None}
+        last = max((place for place, text in cells.items() if text), default=0)
+        if last > MAX_COLUMNS or (last and number > MAX_ROWS):
+            raise ConfigurationError(
+                f"sheet {sheet.title!r}: a cell in row {number}, column {last} is filled", where=where,
+                mend="Is it the right file?",
+            )  # fmt: skip
+        if (places := places + last) > MAX_CELLS:
+            raise _too_many_cells(f"{where}, sheet {sheet.title!r}, row {number}")
+        read.append((number, cells))
+    if not any(cells for _, cells in read):
+        return []
+    empty = {(cell["row"], cell["column"]) for cell in _cells(sheet, results=True)
+             if cell["value"] is None and cell["data_type"] != "str"}  # fmt: skip
+    for cell in _cells(sheet, results=False):
+        if cell["data_type"] == "f" and (cell["row"], cell["column"]) in empty:
+            raise ConfigurationError(
+                f"sheet {sheet.title!r}: the formula in row {cell['row']}, column {cell['column']} is stored without "
+                "its result", where=where,
+                mend="Open it in a spreadsheet and save it, or paste the values in the place of the formulas",
+            )  # fmt: skip
+    if merged := getattr(results.merged_cells, "mergeCell", None):
+        raise ConfigurationError(
+            f"sheet {sheet.title!r}: the cells {merged[0].ref} are merged", where=where,
+            mend="Part them, and fill in each",
+        )  # fmt: skip
+    return [(number, [cells.get(place, "") for place in range(1, max(cells, default=0) + 1)]) for number, cells in read]
+
+
+def _parser(sheet: Any, *, results: bool) -> Any:
+    """openpyxl's own reader of a sheet. What it offers to everybody makes a cell for every place up to the last one:
+    a file of 5 kB whose second row says that it is the 900 millionth would take days."""
+    from openpyxl.worksheet._reader import WorkSheetParser
+
+    return WorkSheetParser(
+        sheet._get_source(), sheet._shared_strings, data_only=results, epoch=sheet.parent.epoch,
+        date_formats=sheet.parent._date_formats, timedelta_formats=sheet.parent._timedelta_formats,
+    )  # fmt: skip
+
+
+def _cells(sheet: Any, *, results: bool) -> Iterator[dict[str, Any]]:
+    for _, row in _parser(sheet, results=results).parse():
+        yield from row
 
 
 def _cell(cell: Any) -> str:
@@ -233,6 +285,23 @@ def _cell(cell: Any) -> str:
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and ZEROS.fullmatch(str(cell.number_format)):
-        return str(value).zfill(len(str(cell.number_format)))
+    layout = str(cell.number_format)
+    if isinstance(value, int) and value >= 0 and layout != "0" and SHOWN_AS.fullmatch(layout):
+        return _laid_out(value, layout)
     return str(value)
+
+
+def _laid_out(value: int, layout: str) -> str:
+    """A whole number under such a format: its last digit at the last 0, what is left over at the first."""
+    parts = list(SHOWN_PART.finditer(layout))
+    places = sum(part[0] == "0" for part in parts)
+    digits = list(str(value).zfill(places)) if places else []
+    first, rest = "".join(digits[: len(digits) - places + 1]), iter(digits[len(digits) - places + 1 :])
+    shown, begun = [], False
+    for part in parts:
+        if part[0] != "0":
+            shown.append(next(text for text in (*part.groups(), "") if text is not None))
+        else:
+            shown.append(next(rest) if begun else first)
+            begun = True
+    return "".join(shown)

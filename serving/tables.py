@@ -15,6 +15,7 @@ from fastapi import Header, Query, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from cropmap.dissemination.spreadsheets import guarded
 from cropmap.dissemination.vocabulary import HIDDEN_STATUSES
 from cropmap.statistics.confidentiality import HIDDEN
 from serving.errors import NotAcceptableError
@@ -71,11 +72,12 @@ def masked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def to_csv(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Header and one line per row, in the order of the model's fields; None is an empty cell."""
+    """Header and one line per row, in the order of the model's fields; None is an empty cell, and what a
+    spreadsheet would run is made harmless, as in every file that is written."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(model.model_fields), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: guarded(value) for name, value in row.items()} for row in rows)
     return buffer.getvalue()
 
 

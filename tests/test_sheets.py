@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
@@ -109,28 +111,6 @@ def test_folds_and_code_lists_take_the_same(tmp_path: Path) -> None:
     assert read_code_list(tmp_path / "codes.csv").entries[0].name == "Blé"
 
 
-@pytest.mark.parametrize(
-    "rows", [b'<row r="%d"><c r="XFD%d"><v>1</v></c></row>', b'<row r="1048577"><c><v>%d%d</v></c></row>']
-)
-def test_a_workbook_of_more_cells_than_people_keep(tmp_path: Path, rows: bytes) -> None:
-    """Small files: one cell in the last column of each row, or one row far below."""
-    book, path = openpyxl.Workbook(), tmp_path / "t.xlsx"
-    book.active.append(["crop_code", "crop"])
-    book.save(path)
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    sheet = b"".join(rows % (number, number) for number in range(1, 700))
-    start = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
-    parts["xl/worksheets/sheet1.xml"] = start + sheet + b"</sheetData></worksheet>"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    with pytest.raises(
-        ConfigurationError, match=r"t\.xlsx, line \d+: holds more than 10,000,000 cells or 1,048,576 rows"
-    ):
-        read_sheet(path)
-
-
 def test_the_code_page_is_told_from_the_lines_beyond_ascii(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(
@@ -138,3 +118,140 @@ def test_the_code_page_is_told_from_the_lines_beyond_ascii(tmp_path: Path) -> No
     )
     found = read_sheet(path)
     assert (found.encoding, found.rows[-2][1]) == ("cp1250", ("3", "pšenice"))
+
+
+HEADER = ["crop_code", "crop_name", "crop", "eurostat_code", "inseparable_group"]
+
+
+def legend_of(folder: Path, *rows: list[object], fill: Callable[[openpyxl.Workbook], None] | None = None) -> Legend:
+    book = openpyxl.Workbook()
+    for row in (HEADER, *rows):
+        book.active.append(row)
+    if fill:
+        fill(book)
+    book.save(folder / "legend.xlsx")
+    return Legend.read("legend.xlsx", base=folder)
+
+
+def classes(legend: Legend) -> list[tuple[str, str | None]]:
+    return [(entry.crop_code, entry.crop) for entry in legend.entries]
+
+
+def test_a_formula_without_its_result_is_no_empty_cell(tmp_path: Path) -> None:
+    """A program that writes workbooks stores none; the class would be empty, and its parcels not assessable."""
+    with pytest.raises(ConfigurationError, match=r"in row 2, column 3 is stored without its result. Open it"):
+        legend_of(tmp_path, ["001", "Wheat", '="wheat"', "", ""])
+
+
+def test_an_empty_text_is_the_result_of_a_formula(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["parcel_id", "finding"])
+    book.active.append(["P1", '=IF(TRUE,"","")'])
+    book.save(tmp_path / "drawn.xlsx")
+    with zipfile.ZipFile(tmp_path / "drawn.xlsx") as drawn, zipfile.ZipFile(tmp_path / "saved.xlsx", "w") as saved:
+        for name in drawn.namelist():
+            saved.writestr(name, drawn.read(name).replace(b'<c r="B2">', b'<c r="B2" t="str">'))
+    assert read_sheet(tmp_path / "saved.xlsx").rows == ((2, ("P1", "")),)
+
+
+def test_merged_cells_are_refused(tmp_path: Path) -> None:
+    rows = [["001", "Wheat", "cereals", "", ""], ["002", "Barley", "", "", ""]]
+    with pytest.raises(ConfigurationError, match=r"cells C2:C3 are merged. Part them, and fill in each"):
+        legend_of(tmp_path, *rows, fill=lambda book: book.active.merge_cells("C2:C3"))
+
+
+def test_a_hidden_sheet_is_not_read_where_another_can_be_seen(tmp_path: Path) -> None:
+    def hide(book: openpyxl.Workbook) -> None:
+        seen = book.create_sheet("2024")
+        for row in (HEADER, ["001", "Wheat", "wheat", "", ""]):
+            seen.append(row)
+        book.worksheets[0].sheet_state, book.active = "hidden", 1
+
+    assert classes(legend_of(tmp_path, ["001", "Wheat", "of last year", "", ""], fill=hide)) == [("001", "wheat")]
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#NV", "#REF!", "#DIV/0!", "#NOMBRE?", "#WERT!", "#VALUE!"])
+def test_errors_of_a_spreadsheet_are_no_classes(tmp_path: Path, error: str) -> None:
+    (tmp_path / "legend.csv").write_text(f"{','.join(HEADER)}\n001,Wheat,{error},,\n")
+    with pytest.raises(ConfigurationError, match=f"line 2: crop is {re.escape(error)}, a spreadsheet's error"):
+        Legend.read("legend.csv", base=tmp_path)
+    (tmp_path / "folds.csv").write_text(f"parcel_id;fold\nP1;{error}\n")
+    with pytest.raises(ConfigurationError, match=r"a spreadsheet's error .row 2."):
+        read_pairs(tmp_path / "folds.csv", value="fold", where="model.folds.file")
+
+
+@pytest.mark.parametrize("filler", ["n/a", "NULL", "-", "nan", "None"])
+def test_words_for_nothing_are_no_classes(tmp_path: Path, filler: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"which stands for nothing. Leave the cell empty"):
+        legend_of(tmp_path, ["001", "Fallow", filler, "", ""])
+
+
+def test_classes_that_differ_in_capitals_are_one_that_was_mistyped(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="line 3: the classes 'wheat' and 'Wheat' differ in capital letters"):
+        legend_of(tmp_path, ["001", "Wheat", "wheat", "", ""], ["002", "Spelt", "Wheat", "", ""])
+    assert classes(legend_of(tmp_path, ["001", "Maize", "grain\nmaize", "", ""])) == [("001", "grain maize")]
+
+
+@pytest.mark.parametrize(
+    ("value", "layout", "shown"),
+    [(7, "000", "007"), (9, '"C"000', "C009"), (1234, "00-00", "12-34"), (12345, "00-00", "123-45"),
+     (3, "General", "3"), (5, "@", "5"), (7, "0.00", "7"), (12, "\\A00", "A12"), (1.5, "000", "1.5"), (7, "0", "7"),
+     (-7, "000", "-7")],
+)  # fmt: skip
+def test_codes_as_a_number_format_shows_them(tmp_path: Path, value: float, layout: str, shown: str) -> None:
+    def format_it(book: openpyxl.Workbook) -> None:
+        book.active["A2"].number_format = layout
+
+    legend = legend_of(tmp_path, [value, "Wheat", "wheat", "", ""], fill=format_it)
+    assert classes(legend) == [(shown, "wheat")]
+
+
+def rewritten(folder: Path, change: Callable[[bytes], bytes]) -> Path:
+    """A small workbook whose sheet is changed in its XML."""
+    book = openpyxl.Workbook()
+    for row in (["parcel_id", "finding"], ["P1", "right"]):
+        book.active.append(row)
+    book.save(folder / "plain.xlsx")
+    with zipfile.ZipFile(folder / "plain.xlsx") as plain, zipfile.ZipFile(folder / "t.xlsx", "w") as changed:
+        for name in plain.namelist():
+            content = plain.read(name)
+            changed.writestr(name, change(content) if name.endswith("sheet1.xml") else content)
+    return folder / "t.xlsx"
+
+
+def test_a_row_that_says_it_is_the_900_millionth_is_refused_at_once(tmp_path: Path) -> None:
+    far = rewritten(tmp_path, lambda sheet: sheet.replace(b'<row r="2">', b'<row r="900000000">'))
+    with pytest.raises(ConfigurationError, match="a cell in row 900000000, column 2 is filled"):
+        read_sheet(far)
+    wide = rewritten(tmp_path, lambda sheet: sheet.replace(b'r="B2"', b'r="XFD2"'))
+    with pytest.raises(ConfigurationError, match="a cell in row 2, column 16384 is filled"):
+        read_sheet(wide)
+
+
+def test_a_workbook_of_more_cells_than_people_keep(tmp_path: Path) -> None:
+    """A small file: one cell at the far right of each row makes a thousand of it."""
+    rows = b"".join(b'<row r="%d"><c r="ALL%d"><v>1</v></c></row>' % (row, row) for row in range(3, 10_100))
+    path = rewritten(tmp_path, lambda sheet: sheet.replace(b"</sheetData>", rows + b"</sheetData>"))
+    with pytest.raises(ConfigurationError, match=r"row \d+: holds more than 10,000,000 cells"):
+        read_sheet(path)
+
+
+def test_cells_that_only_have_a_format_cost_nothing(tmp_path: Path) -> None:
+    """Whole rows that somebody coloured: no time is asserted, it ended after minutes and gigabytes before."""
+    rows = b"".join(b'<row r="%d"><c r="XFD%d" s="0"/></row>' % (row, row) for row in (*range(3, 20_000), 1_048_576))
+    path = rewritten(tmp_path, lambda sheet: sheet.replace(b"</sheetData>", rows + b"</sheetData>"))
+    assert read_sheet(path).rows == ((2, ("P1", "right")),)
+
+
+@pytest.mark.parametrize("text", ["&a;", "&b;"])
+def test_entities_of_a_workbook_are_not_followed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "canary").write_text("CANARY")
+    said = f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{tmp_path}/canary"><!ENTITY c "{"x" * 1000}">'
+    said += f'<!ENTITY d "{"&c;" * 1000}"><!ENTITY b "{"&d;" * 1000}">]>'
+    path = rewritten(
+        tmp_path,
+        lambda sheet: sheet.replace(b"<worksheet", said.encode() + b"<worksheet", 1).replace(b"right", text.encode()),
+    )
+    with pytest.raises(ConfigurationError, match="cannot be read as XLSX") as caught:
+        read_sheet(path)
+    assert "CANARY" not in str(caught.value)

@@ -39,6 +39,7 @@ from cropmap.errors import CropmapError
 from cropmap.interruption import INTERRUPTED, SAID, hold_if_begun
 from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
+from cropmap.printable import guard_terminal, printable
 
 
 def _print_version(asked: bool) -> None:
@@ -80,6 +81,7 @@ USAGE_ERRORS: Final[tuple[type[Any], ...]] = (click.ClickException, typer.BadPar
 
 def main() -> None:
     """Console script; turns every error into one line and an exit code."""
+    guard_terminal()
     code = run(sys.argv[1:])
     hold_if_begun()
     sys.exit(code)
@@ -103,7 +105,7 @@ def run(arguments: list[str]) -> int:
         hold_if_begun()
         logging.getLogger(f"cropmap.{FILE_ONLY}").exception("unexpected error")
         print(
-            f"error: unexpected {type(error).__name__}: {masked(str(error))}. "
+            f"error: unexpected {type(error).__name__}: {printable(masked(str(error)))}. "
             "The record is in logs/cropmap.log of the home",
             file=sys.stderr,
         )

@@ -157,8 +157,10 @@ def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> d
 
 def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend | None) -> None:
     from cropmap.cli.options import write_out
+    from cropmap.dissemination.spreadsheets import to_csv
     from cropmap.errors import ConfigurationError
     from cropmap.legends import Legend
+    from cropmap.schemas import CsvDialect
     from cropmap.sources.declarations import declared_codes
     from cropmap.sources.legend_skeleton import legend_skeleton
 
@@ -166,7 +168,7 @@ def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend |
         raise ConfigurationError("is there already", where=str(target), mend="Name another file for --legend")
     known = legend or (Legend.read(BUILT_IN[0]) if profile.name == FRENCH else None)
     table = legend_skeleton(declared_codes(file, profile), known)
-    write_out(table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig"), target)
+    write_out(to_csv(table, CsvDialect.BOM), target)
 
 
 def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | str]) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from typing import Final
 
 from cropmap.errors import ConfigurationError
 from cropmap.provenance import content_hash
-from cropmap.sheets import read_sheet
+from cropmap.sheets import ERROR, read_sheet
 
 COLUMNS: Final = ("crop_code", "crop_name", "crop", "eurostat_code", "inseparable_group")
 OPTIONAL: Final = ("hcat3_code", "hcat3_name")
 FOLDER: Final = Path(__file__).parent
+NOTHING: Final = frozenset({"null", "(null)", "none", "nil", "nan", "na", "n/a", "n.a.", "-", "--", "?"})
+"""what people and programs write into a cell that should be empty"""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Legend:
 
 def _entries(rows: Iterable[tuple[int, Mapping[str, str]]], *, where: str) -> tuple[LegendEntry, ...]:
     entries: dict[str, LegendEntry] = {}
+    spelt: dict[str, str] = {}
     for number, row in rows:
         code = row["crop_code"]
         if not code or code in entries:
@@ -120,10 +123,17 @@ def _entries(rows: Iterable[tuple[int, Mapping[str, str]]], *, where: str) -> tu
                 f"line {number}: crop_code {code!r} is {'twice in the table' if code else 'empty'}",
                 where=where,
             )
-        crop = row["crop"] or None
+        _refuse_filler(row, number, where=where)
+        crop = " ".join(row["crop"].split()) or None
+        alike = spelt.setdefault(crop.casefold(), crop) if crop else crop
+        if alike != crop:
+            raise ConfigurationError(
+                f"line {number}: the classes {alike!r} and {crop!r} differ in capital letters alone", where=where,
+                mend="Write them alike",
+            )  # fmt: skip
         entries[code] = LegendEntry(
             crop_code=code,
-            crop_name=row["crop_name"],
+            crop_name=" ".join(row["crop_name"].split()),
             crop=crop,
             eurostat_code=row["eurostat_code"] or None,
             inseparable_group=row["inseparable_group"] or (crop or ""),
@@ -133,3 +143,18 @@ def _entries(rows: Iterable[tuple[int, Mapping[str, str]]], *, where: str) -> tu
     if not entries:
         raise ConfigurationError("lists no code", where=where, mend="One line per code below the names of the columns")
     return tuple(entries.values())
+
+
+def _refuse_filler(row: Mapping[str, str], number: int, *, where: str) -> None:
+    """Raises ConfigurationError for a word in the place of an empty cell: it would be a class of its own."""
+    for column in ("crop_code", "crop", "eurostat_code", "inseparable_group"):
+        text = row[column]
+        if ERROR.fullmatch(text):
+            raise ConfigurationError(
+                f"line {number}: {column} is {text}, a spreadsheet's error", where=where, mend="Mend its formula"
+            )
+        if column != "crop_code" and text.casefold() in NOTHING:
+            raise ConfigurationError(
+                f"line {number}: {column} is {text!r}, which stands for nothing", where=where,
+                mend="Leave the cell empty",
+            )  # fmt: skip

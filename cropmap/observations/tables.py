@@ -5,7 +5,8 @@ as arrays with a reason for every row that cannot be used. A table that nobody c
 is refused; a row is only ever set aside and counted.
 
 Bands are found under the names in use: B02, B2, b02, B02_mean. The clear share is `clear_fraction` or
-`1 - cloud_fraction`; without either everything counts as clear. The day is the first of TIME_COLUMNS there is.
+`1 - cloud_fraction`, both shares and no percentages; without either everything counts as clear. The day is the first
+of TIME_COLUMNS there is.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ also what no median of a table that is scaled to 0-1 exceeds."""
 
 SCALE_ROWS: Final = 100_000
 """rows that say whether a table is scaled to 0-1"""
+LARGEST_SHARE: Final = 1.01
+"""a share that somebody rounded; above it stand percentages or the 255 of a mask"""
 
 REASONS: Final = tuple(RowReject)
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 1, 1)
@@ -141,7 +144,7 @@ def read_rows(table: pa.Table | pa.RecordBatch, layout: Layout, *, where: str) -
     time_us, no_day = _times(table[layout.time], layout.time, where)
     try:
         reflectance = np.column_stack([floats(table[column]) for column in layout.bands.values()])
-        clear = _clear_fraction(table, layout)
+        clear = _clear_fraction(table, layout, where)
         pixels = floats(table[layout.pixels]) if layout.pixels else np.full(len(ids), np.nan, np.float32)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ObservationFileError(f"a band or fraction is no number ({error})", where=where) from error
@@ -149,7 +152,8 @@ def read_rows(table: pa.Table | pa.RecordBatch, layout: Layout, *, where: str) -
     rows = Rows(ids, time_us // MICROSECONDS, time_us, clear, pixels, reflectance, np.full(len(ids), -1, np.int8))
     low, high = PLAUSIBLE_REFLECTANCE
     out_of_range: NDArray[np.bool_] = np.any((reflectance < low) | (reflectance > high), axis=1)
-    empty: NDArray[np.bool_] = np.all(~np.isfinite(reflectance), axis=1) & (clear > 0)
+    nothing = ~np.isfinite(reflectance) | (reflectance == 0)  # no surface is black in every band: 0 is what fills up
+    empty: NDArray[np.bool_] = np.all(nothing, axis=1) & (clear > 0)
     nothing_said = pc.or_kleene(pc.is_null(ids), pc.equal(ids, "")).to_numpy(zero_copy_only=False)
     rows.set_aside(RowReject.MISSING_PARCEL_ID, nothing_said.astype(bool))
     rows.set_aside(RowReject.MISSING_DATE, no_day)
@@ -170,14 +174,19 @@ def floats(column: Any) -> NDArray[np.float32]:
     return values
 
 
-def _clear_fraction(table: pa.Table | pa.RecordBatch, layout: Layout) -> NDArray[np.float32]:
-    """1 where the table says nothing; a row with an empty fraction counts as cloudy."""
-    if layout.clear:
-        clear = floats(table[layout.clear])
-    elif layout.cloud:
-        clear = 1 - floats(table[layout.cloud])
-    else:
+def _clear_fraction(table: pa.Table | pa.RecordBatch, layout: Layout, where: str) -> NDArray[np.float32]:
+    """1 where the table says nothing; a row with an empty fraction counts as cloudy. Raises ObservationFileError where
+    it is no share."""
+    name = layout.clear or layout.cloud
+    if name is None:
         return np.ones(len(table[layout.parcel]), np.float32)
+    share = floats(table[name])
+    if (above := share[share > LARGEST_SHARE]).size:
+        raise ObservationFileError(
+            f"column {name} reaches {above.max():g}", where=where,
+            mend="A share is 0-1 here: divide percentages by 100, and leave empty what is not known",
+        )  # fmt: skip
+    clear = share if layout.clear else 1 - share
     return np.clip(np.nan_to_num(clear, nan=0.0), 0, 1).astype(np.float32)
 
 

@@ -35,11 +35,19 @@ WGS84_RADIUS_M: Final = 6_378_137.0
 metre; Pseudo-Mercator's sphere has it too"""
 SAME_PLACE_DEG: Final = 1e-7
 """one centimetre"""
+SAME_GRID_DEG: Final = 2e-3
+"""what another ellipsoid makes of the same grid: 85 m between Krassovsky's and WGS 84 in Romania"""
+OTHER_DATUM_M: Final = 20.0
+"""two ways from one datum to WGS 84 differ by less, two of Europe's datums by more"""
 NEAR_DEG: Final = 1.0
 """how far beyond its area of use a CRS is not worth a word"""
 EUROPE: Final = (-16.1, 32.8, 40.2, 84.8)
 """area of use of ETRS89, degrees: only to recognise latitudes and longitudes that stand the wrong way round"""
 BALLPARK: Final = "ballpark"
+WEB_MERCATOR: Final = 3857
+"""whose sphere a `.prj` of old programs cannot say: they wrote the ellipsoid's Mercator, 21 km away in France"""
+WORLD_MERCATOR: Final = 3395
+"""of the ellipsoid, for nautical charts"""
 EXAMPLES: Final = 3
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
@@ -121,6 +129,22 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
     if np.mean(lost) > MOSTLY or _null_shift(crs):
         return _without_datum(crs, points[int(np.argmax(lost))])
     notes = [*_inexact(crs, used), *misplaced(crs, points)]
+    if _is_mercator_of_the_ellipsoid(crs):
+        metres = _apart_m(crs, pyproj.CRS.from_epsg(WEB_MERCATOR), points)
+        away = f", {metres:,.0f} m away" if metres is not None else ""
+        told = f"its CRS {_name(crs)} is a Mercator projection of the ellipsoid; that of web maps is of a sphere{away}"
+        mend = f"et declarations.crs: EPSG:{WEB_MERCATOR} where it comes from a web map"
+        if crs.to_authority(min_confidence=100) is None:
+            fits = (f"EPSG:{WEB_MERCATOR}", f"EPSG:{WORLD_MERCATOR}")
+            return Placement(told, f"S{mend}, else {fits[1]}", fits=fits)
+        notes.append(f"{told}: s{mend}")
+    if other := _grid_of_another_datum(crs, points[0]):
+        told = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
+        if crs.is_bound and not any(
+            getattr(crs.coordinate_operation, "towgs84", [])
+        ):  # somebody had to write something
+            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
+        notes.append(told)
     return Placement(notes=tuple(notes))
 
 
@@ -130,6 +154,12 @@ def misplaced(crs: pyproj.CRS, points: Points) -> list[str]:
     if _inside(crs, lon, lat) > MOSTLY:
         return []
     at = f"{np.nanmedian(lat):.2f} N {np.nanmedian(lon):.2f} E"
+    turned = -points[:, ::-1]
+    if (turned > 0).all() and any(_inside(crs, *_lonlat(crs, *way.T)) > MOSTLY for way in (turned, turned[:, ::-1])):
+        return [
+            f"the coordinates are negative, and {_name(crs)} counts them to the south and west: set declarations.crs "
+            "to the grid that counts them to the east and north, such as EPSG:5514 for EPSG:5513"
+        ]
     if _inside(crs, *_lonlat(crs, points[:, 1], points[:, 0])) > MOSTLY:
         return [
             f"the coordinates would lie at {at}; the other way round they lie where {_name(crs)} is used: set "
@@ -172,6 +202,9 @@ def _without_datum(crs: pyproj.CRS, point: Any) -> Placement:
     x, y = (float(value) for value in point)
     ellipsoid = crs.ellipsoid
     if ellipsoid is not None and abs(ellipsoid.semi_major_metre - WGS84_RADIUS_M) < SAME_RADIUS_M:
+        if other := _grid_of_another_datum(crs, point):
+            told = f"its CRS {_name(crs)} names no datum, and its grid is that of {other[0]}, {other[1]:.0f} m away"
+            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
         note = f"its CRS {_name(crs)} names no datum that leads to WGS 84: taken as WGS 84 (ETRS89 is within a metre)"
         return Placement(notes=(note, *misplaced(crs, np.array([[x, y]]))))
     lon, lat = (float(value) for value in _on_own_datum(crs, x, y))
@@ -205,6 +238,15 @@ def _operation(transformer: pyproj.Transformer, x: float, y: float) -> tuple[str
     return str(used.description), float(used.accuracy)
 
 
+def _is_mercator_of_the_ellipsoid(crs: pyproj.CRS) -> bool:
+    """Next to nobody uses it on land."""
+    named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
+    operation, ellipsoid = named.coordinate_operation, named.ellipsoid
+    if not named.is_projected or operation is None or ellipsoid is None or not ellipsoid.inverse_flattening:
+        return False
+    return operation.method_name.startswith("Mercator")
+
+
 def _null_shift(crs: pyproj.CRS) -> bool:
     """`TOWGS84[0,0,0…]` on an ellipsoid that is not that of WGS 84: somebody had to write something."""
     if not crs.is_bound or crs.coordinate_operation is None or crs.source_crs is None:
@@ -232,6 +274,32 @@ def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> I
             transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
             if BALLPARK not in _operation(transformer, x, y)[0].casefold():
                 yield name
+
+
+def _grid_of_another_datum(crs: pyproj.CRS, point: Any) -> tuple[str, float] | None:
+    """Name of the nearest known CRS of the same grid, and how far it lies away, for a CRS of nobody's list; None where
+    one lies as the CRS does, or none has its grid. Greece's grid under the datum of WGS 84 is 324 m off, Romania's 124.
+    """
+    if not crs.is_projected or crs.to_authority(min_confidence=100) is not None:
+        return None
+    x, y = (float(value) for value in point)
+    lon, lat = _on_own_datum(crs, x, y)
+    if not np.isfinite([lon, lat]).all():
+        return None
+    apart: dict[str, float] = {}
+    for info in query_crs_info("EPSG", PJType.PROJECTED_CRS, AreaOfInterest(lon, lat, lon, lat), contains=True):
+        known = pyproj.CRS.from_epsg(int(info.code))
+        try:
+            same = np.allclose(_on_own_datum(known, x, y), (lon, lat), rtol=0, atol=SAME_GRID_DEG)
+        except ProjError:  # a projection that PROJ does not have
+            continue
+        if same:
+            transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
+            metres = _apart_m(known, crs, np.array([[x, y]]))
+            if metres is not None and BALLPARK not in _operation(transformer, x, y)[0].casefold():
+                apart[f"EPSG:{info.code} ({info.name})"] = metres
+    nearest = min(apart, key=lambda name: apart[name], default=None)
+    return (nearest, apart[nearest]) if nearest is not None and apart[nearest] > OTHER_DATUM_M else None
 
 
 def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tuple[str, pyproj.CRS]]:

@@ -47,6 +47,9 @@ class Dialect:
     """lines above the header"""
     outline: str | None
     """the column of the outlines"""
+    named: bool = True
+    """whether the header has as many fields as the rows; where only one of them ends in a delimiter, `columns` has
+    those of the rows, the last without a name"""
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,23 @@ def find_dialect(source: str, *, outline: str | None = None, encoding: str | Non
             skipped, line = skipped + 1, file.readline(BLOCK_BYTES)
         delimiter = delimiter or max(DELIMITERS, key=line.count)
         columns = tuple(next(csv.reader([line], delimiter=delimiter), []))
+        lines = [file.readline(BLOCK_BYTES) for _ in range(LOOKED_AT)]
+        rows = list(csv.reader((row for row in lines if row.strip()), delimiter=delimiter))
+        fitting = _with_trailing_delimiter(columns, rows)
         if outline is None:
-            rows = [file.readline(BLOCK_BYTES) for _ in range(LOOKED_AT)]
-            outline = _outline(columns, list(csv.reader((row for row in rows if row.strip()), delimiter=delimiter)))
-    return Dialect(found, delimiter, columns, skipped, outline)
+            outline = _outline(fitting, rows)
+    return Dialect(found, delimiter, fitting, skipped, outline, named=len(fitting) == len(columns))
+
+
+def _with_trailing_delimiter(columns: tuple[str, ...], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The columns that most rows have: one more where they end in a delimiter and the header does not, one less where
+    it is the other way round."""
+    most = MAX_RAGGED * len(rows)
+    if sum(len(row) == len(columns) + 1 and not row[-1].strip() for row in rows) > most:
+        return (*columns, "")
+    if columns and not columns[-1].strip() and sum(len(row) == len(columns) - 1 for row in rows) > most:
+        return columns[:-1]
+    return columns
 
 
 def _outline(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str | None:
@@ -150,8 +166,8 @@ def _table(source: str, dialect: Dialect, wanted: Sequence[str], handler: Any = 
     return pyarrow.csv.read_csv(
         source,
         read_options=pyarrow.csv.ReadOptions(
-            block_size=BLOCK_BYTES, encoding="utf8" if plain else dialect.encoding, skip_rows=dialect.skipped,
-            use_threads=handler is None,
+            block_size=BLOCK_BYTES, encoding="utf8" if plain else dialect.encoding, use_threads=handler is None,
+            skip_rows=dialect.skipped + (not dialect.named), column_names=None if dialect.named else dialect.columns,
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=handler

@@ -26,7 +26,7 @@ from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, NOTICE_COLUMNS, REJ
 from cropmap.sources import outlines
 from cropmap.sources.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
 from cropmap.sources.encoding_hints import encoding_hint
-from cropmap.sources.identifiers import placeholders, stands_for_nothing
+from cropmap.sources.identifiers import is_rounded, placeholders, stands_for_nothing
 from cropmap.sources.numbers import read_areas
 from cropmap.sources.parts import find_parts
 from cropmap.sources.profiles import Profile, Values
@@ -253,6 +253,9 @@ def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Seri
     _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
     _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
     _reject(rows, rows["parcel_id"].isna(), RejectReason.MISSING_PARCEL_ID, "")
+    rounded = rows["parcel_id"].map(is_rounded, na_action="ignore").fillna(False).astype(bool)
+    details = rows["parcel_id"].map("{!r} is a rounded number: export identifiers as text".format)
+    _reject(rows, rounded, RejectReason.MISSING_PARCEL_ID, details)
     nameless = _nameless(rows["parcel_id"])
     _reject(rows, nameless, RejectReason.MISSING_PARCEL_ID, rows["parcel_id"].map("{!r} names no parcel".format))
     _reject(rows, found.found == MISSING, RejectReason.MISSING_CODE, "")

@@ -30,6 +30,9 @@ PLACEHOLDERS: Final = frozenset({
 FILLER: Final = re.compile(r"0+([.,]0+)?|x+|[-–—_.?*#/\\ ]+|9{6,}", re.IGNORECASE)
 """the same sign over and over, where something had to be filled in"""
 SCIENTIFIC: Final = r"^[+-]?\d[.,]\d+[eE][+-]?\d+$"
+ROUNDED: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+\d{2,3}")
+"""`1,23E+11` is what a spreadsheet leaves of a long number, and what a column of floating-point numbers shows of one:
+the same for many. `3E10` may be somebody's identifier"""
 CONTROL: Final = r"[\x00-\x1f\x7f\s]"
 """blanks at the ends are taken off when a file is read; what is left is inside"""
 USUAL_SHARE: Final = 0.95
@@ -42,6 +45,11 @@ def stands_for_nothing(text: str) -> bool:
     """Whether an identifier is a word such as NULL, unknown or keine Angabe, or filler such as 0000 and XXXX."""
     bare = text.strip(" \t'\"")
     return not bare or accents(bare) in PLACEHOLDERS or FILLER.fullmatch(bare) is not None
+
+
+def is_rounded(text: str) -> bool:
+    """Whether an identifier is the rest of a long number, which it shares with others."""
+    return ROUNDED.fullmatch(text.strip(" \t'\"")) is not None
 
 
 def placeholders(identifiers: pd.Series[Any], *, also: Collection[str] = (), max_share: float = 1.0) -> pd.Series[Any]:
@@ -57,6 +65,8 @@ def placeholders(identifiers: pd.Series[Any], *, also: Collection[str] = (), max
         text = str(value)
         if stands_for_nothing(text) or text.strip().casefold() in own:
             why[value] = f"{text!r} names nobody"
+        elif is_rounded(text):
+            why[value] = f"{text!r} is a rounded number, which others have too"
         elif rows >= FEW and rows > max_share * len(identifiers):
             why[value] = f"{text!r} stands on {rows} of {len(identifiers)} rows: taken for a placeholder"
     return identifiers.map(why).astype(object).where(identifiers.isin(list(why)), None)

@@ -168,8 +168,13 @@ def _drawn_ha(shapes: Shapes, crs: pyproj.CRS | None) -> outlines.Areas:
 
 
 def _degrees(shapes: Shapes) -> bool:
-    bounds = shapely.total_bounds(shapes)
+    bounds = _bounds(shapes)
     return bool(np.all(np.abs(bounds[[0, 2]]) <= 180) and np.all(np.abs(bounds[[1, 3]]) <= 90))
+
+
+def _bounds(shapes: Shapes) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """NaN where nothing is drawn."""
+    return shapely.total_bounds(shapes) if len(shapes) else np.full(4, np.nan)
 
 
 def _promise(found: dict[Role, list[Candidate]], layer: Layer, path: Path) -> tuple[float, ...]:
@@ -188,8 +193,10 @@ def _notes(
     found: dict[Role, list[Candidate]],
 ) -> list[str]:  # fmt: skip
     notes = []
-    if crs is None:
-        west, south, east, north = (f"{edge:.6g}" for edge in shapely.total_bounds(shapes))
+    if crs is None and shapely.is_missing(shapes).all():
+        notes.append("no CRS, and no outline that can be read")
+    elif crs is None:
+        west, south, east, north = (f"{edge:.6g}" for edge in _bounds(shapes))
         guess = "they look like degrees (EPSG:4326)" if _degrees(shapes) else "they look like metres of a national grid"
         notes.append(f"no CRS: set crs, or --crs here; coordinates {west} {south} to {east} {north}, {guess}")
     if own_encoding and not given:

@@ -30,6 +30,8 @@ FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
 OFFSET_BY_BASELINE: Final = -0.1
 DEFAULT_SCALE: Final = 1e-4
 """1 / BOA_QUANTIFICATION_VALUE, the same in every baseline so far."""
+LARGEST_SCALE: Final = 0.01
+"""digital numbers are whole: at a scale of 1, which some tools write where they know none, all would be 0 or 1"""
 DEFAULT_NODATA: Final = 0
 APPLIED_PROPERTIES: Final = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 """Earth Search v1 and v0"""
@@ -70,7 +72,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
             reason=offset, where=item["id"],
         )  # fmt: skip
     scale = float(metadata.get("scale", DEFAULT_SCALE))
-    if not (0 < scale <= 1 and -1 <= offset <= 1):
+    if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
     return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, *_fingerprint(asset))
 

@@ -67,12 +67,26 @@ def _wanted(path: Path) -> list[Path] | None:
     return None
 
 
+def projection_beside(source: str) -> str | None:
+    """What a shapefile's `.prj` says: some programs write what GDAL does not read there (WKT 2, PROJJSON, a code, a
+    byte order mark). None where there is none that is a CRS."""
+    path = Path(source)
+    if path.suffix.lower() != ".shp":
+        return None
+    beside = (other for other in path.parent.iterdir() if other.stem == path.stem)
+    return next((_text(other) for other in beside if other.suffix.lower() == ".prj" and _is_crs(other)), None)
+
+
 def _is_crs(prj: Path) -> bool:
     try:
-        pyproj.CRS.from_user_input(prj.read_text(encoding="latin-1"))
+        pyproj.CRS.from_user_input(_text(prj))
     except (pyproj.exceptions.CRSError, OSError):
         return False
     return True
+
+
+def _text(prj: Path) -> str:
+    return prj.read_bytes().decode("utf-8-sig", errors="replace").strip()
 
 
 def _other_encoding(path: Path) -> str | None:

@@ -26,10 +26,12 @@ from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
 from cropmap.sources.references import refuse_references
 from cropmap.sources.row_text import storable
+from cropmap.sources.sidecars import projection_beside
 
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
 row's number."""
+HEADER_SHOWN: Final = 8
 SEVERAL: Final = ";"
 """between the values of one field that holds several"""
 
@@ -99,7 +101,11 @@ def read_layer(
     that is not what its format or CRS prescribes; the geometry has eastings first.
     """
     if layer.format == "CSV" and layer.geometry is None:
-        raise DeclarationFileError("no column holds the geometry", where=source, mend="Set declarations.wkt_column")
+        named = ", ".join(name[:40] for name in layer.columns[:HEADER_SHOWN]) or "nothing"
+        raise DeclarationFileError(
+            f"no column holds the geometry; the first line names {named}", where=source,
+            mend="Set declarations.wkt_column; a title above the header has to go",
+        )  # fmt: skip
     crs: object
     ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
@@ -132,7 +138,8 @@ def read_layer(
 
 
 def find_column(source: str, name: str, existing: Sequence[str]) -> str:
-    """The file's own spelling: exactly, else whatever its case and Unicode form. Raises DeclarationFileError."""
+    """The file's own spelling: exactly, else whatever its case, Unicode form and blanks at the ends. Raises
+    DeclarationFileError."""
     if name in existing:
         return name
     alike = [column for column in existing if _folded(column) == _folded(name)]
@@ -144,7 +151,7 @@ def find_column(source: str, name: str, existing: Sequence[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
+    return unicodedata.normalize("NFC", text).strip().strip("\ufeff").strip().casefold()
 
 
 # --- CSV ---------------------------------------------------------------------------------------------------------
@@ -173,7 +180,8 @@ def _read_csv(
 def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
     about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
     return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
-                 about["crs"], about["encoding"], tuple(str(field) for field in about["fields"]))  # fmt: skip
+                 about["crs"] or projection_beside(source), about["encoding"],
+                 tuple(str(field) for field in about["fields"]))  # fmt: skip
 
 
 def _read_gdal(
@@ -192,13 +200,13 @@ def _read_gdal(
             table = table.rename_columns({own: FEATURE_ID})
         if layer.geometry is None:
             nothing = np.full(table.num_rows, None, dtype=object)
-            return table, nothing, np.zeros(len(nothing), dtype=bool), meta["crs"]
+            return table, nothing, np.zeros(len(nothing), dtype=bool), None
         wkb = table.column(outline).to_numpy(zero_copy_only=False)
         return (
             table,
             _shapes(source, layer, wkb, limit, options),
             np.array([w is not None for w in wkb], bool),
-            meta["crs"],
+            meta["crs"] or projection_beside(source),
         )
 
 
@@ -268,10 +276,12 @@ def _is_texts(kind: pa.DataType) -> bool:
 
 def _text(column: pa.ChunkedArray) -> Shapes:
     """Values as a person would write them: 1200.0 stored in a float column is code 1200; blanks are None; several
-    values of one field stand one after the other."""
+    values of one field stand one after the other, each once."""
     kind = column.type
     if _is_texts(kind):
-        column = pc.binary_join(column.cast(pa.list_(pa.string())), SEVERAL)
+        lists = column.cast(pa.list_(pa.string())).to_pylist()
+        column = pa.chunked_array([pa.array([_joined(values) for values in lists], pa.string())])
+        kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
     if pa.types.is_floating(kind):
@@ -284,6 +294,11 @@ def _text(column: pa.ChunkedArray) -> Shapes:
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     values: Shapes = text.to_numpy(zero_copy_only=False)
     return values
+
+
+def _joined(values: Sequence[str | None] | None) -> str | None:
+    """Every value once: a link may be repeated for each language of its title."""
+    return None if values is None else SEVERAL.join(dict.fromkeys(value for value in values if value))
 
 
 def _one_line(error: BaseException) -> str:

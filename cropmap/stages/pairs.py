@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from cropmap.errors import ConfigurationError
-from cropmap.sheets import read_sheet
+from cropmap.sheets import ERROR, read_sheet
 
 PARCEL: Final = "parcel_id"
 
@@ -28,6 +28,11 @@ def read_pairs(path: Path, *, value: str, where: str) -> dict[str, str]:
     for number, row in sheet.columns((PARCEL, value)):
         if not (row[PARCEL] and row[value]):
             continue
+        if ERROR.fullmatch(row[value]):
+            raise ConfigurationError(
+                f"{path} gives parcel {row[PARCEL]} {row[value]}, a spreadsheet's error (row {number})", where=where,
+                mend="Mend its formula, or leave the cell empty",
+            )  # fmt: skip
         known = found.setdefault(row[PARCEL], row[value])
         if known != row[value]:
             raise ConfigurationError(

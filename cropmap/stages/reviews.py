@@ -20,6 +20,7 @@ from cropmap.database import declarations as register
 from cropmap.database import queries, reviews, runs
 from cropmap.database.connection import Connection
 from cropmap.database.reviews import Campaign
+from cropmap.dissemination.spreadsheets import to_csv, unguarded
 from cropmap.errors import InputError
 from cropmap.legends import Legend
 from cropmap.provenance import content_hash
@@ -103,7 +104,7 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
     legend = context.agency.read_legend()
     with context.connect() as connection:
         campaigns = reviews.read_campaigns(connection, **context.key)
-        raw = _with_campaign(read_findings_file(source), campaigns, where=str(source))
+        raw = _with_campaign(_as_written(read_findings_file(source)), campaigns, where=str(source))
         named = {c.campaign_id for c in campaigns} & set(raw["campaign"])
         samples = {name: reviews.read_sample(connection, name) for name in sorted(named)}
         drawn = {name: dict(zip(s["parcel_id"], s["declared_code"], strict=True)) for name, s in samples.items()}
@@ -121,7 +122,7 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
         "not_visited": checked.not_visited, "rejected": dict(Counter(sorted(checked.rejected["reason"]))),
         "certification": said,
     }  # fmt: skip
-    return answer, checked.rejected.to_csv(index=False, lineterminator="\n").encode() if len(checked.rejected) else b""
+    return answer, to_csv(checked.rejected) if len(checked.rejected) else b""
 
 
 def review_report(context: SeasonContext, *, campaign: str | None = None) -> dict[str, Any]:
@@ -227,7 +228,13 @@ def field_file(
     table = pd.DataFrame(shapes.drop(columns="geometry")).assign(**points)
     if format_ == "xlsx":
         return field_workbook(table, to_fill_in=FILLED_IN)
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    return to_csv(table)
+
+
+def _as_written(raw: pd.DataFrame) -> pd.DataFrame:
+    """Text without the apostrophes that keep a spreadsheet from running it."""
+    cells = {name: [unguarded(cell) for cell in raw[name]] for name in raw}
+    return pd.DataFrame(cells, index=raw.index, dtype=object)
 
 
 def _with_campaign(raw: pd.DataFrame, campaigns: list[Campaign], *, where: str) -> pd.DataFrame:

@@ -186,3 +186,20 @@ def test_a_name_that_is_no_text_is_one_line(store: Store, tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes().replace(b"parcel_id", b"parcel\xff\xfe\xfd"))
     with pytest.raises(ObservationFileError, match=r"tidy\.parquet: cannot be read as Parquet \('utf-8'"):
         taken(store, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reaches"), [("clear_fraction", 87.0), ("cloud_fraction", 12.0), ("clear_fraction", 255.0)]
+)
+def test_percentages_are_no_shares(store: Store, tmp_path: Path, name: str, reaches: float) -> None:
+    """Cut at 1 they would make every look with a clear pixel a clear one."""
+    source = written(tmp_path, parcel_id=["1", "2"], date=["2018-05-07"] * 2, B02=[0.1, 0.1], **{name: [0.0, reaches]})
+    with pytest.raises(ObservationFileError, match=rf"column {name} reaches {reaches:g}. A share is 0-1 here"):
+        taken(store, source)
+
+
+def test_a_row_of_zeros_is_filled_up_and_no_black_field(store: Store, tmp_path: Path) -> None:
+    source = written(
+        tmp_path, parcel_id=["007", "1", "2"], date=["2018-05-07"] * 3, B02=[0.0, 0.0, 0.1], B03=[0.0, 0.01, 0.1]
+    )
+    assert taken(store, source).rejected == {"NO_BAND_VALUE": 1}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
 from cropmap.database.connection import connect
 from serving.answers import (
@@ -26,6 +27,7 @@ from serving.answers import (
 )
 from serving.app import create_app
 from serving.settings import ServingSettings
+from serving.tables import to_csv
 from tests.serving.conftest import BY_PRIORITY, DAY, HURTS, Desk, publish, running
 
 ASSESSMENTS = "/assessments?agency=bretagne&season=2018"
@@ -372,3 +374,15 @@ def test_a_release_is_answered_as_it_left(api: httpx.Client) -> None:
     assert (missing.status_code, missing.json()["detail"]) == (
         404, "bretagne 2018: there is no release 2. See /releases",
     )  # fmt: skip
+
+
+def test_a_spreadsheet_runs_nothing_of_a_csv_answer() -> None:
+    class Row(BaseModel):
+        parcel_id: str
+        crop: str | None
+        probability: float
+
+    text = to_csv(Row, [{"parcel_id": "=HYPERLINK(1)", "crop": None, "probability": -0.5, "other": "@SUM(1)"}])
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["parcel_id", "crop", "probability"], ["'=HYPERLINK(1)", "", "-0.5"],
+    ]  # fmt: skip

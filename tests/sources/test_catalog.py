@@ -288,3 +288,10 @@ def test_flanders(shared_data: Path) -> None:
         "2017-08-04",
         "2018-11-27",
     ]
+
+
+@pytest.mark.parametrize("raster", [{"scale": 1, "offset": 0}, {"scale": 0.0001, "offset": -1000}, {"scale": 10_000}])
+def test_scales_and_offsets_that_are_none_of_reflectance(tmp_path: Path, raster: dict[str, float]) -> None:
+    """A scale of 1 is what some tools write where they know none: every value would be cut at the largest stored."""
+    found = search(tmp_path, make_item(raster=raster))
+    assert reasons(found) == {"S2A_30UVU_20180607_0_L2A": QuarantineReason.INCOMPLETE_METADATA}

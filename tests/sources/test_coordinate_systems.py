@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import shapely
 from cropmap.agency import Agency
 from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_WGS84
-from cropmap.sources.coordinate_systems import choose_crs, parse_crs, place, transformer_to
+from cropmap.sources.coordinate_systems import Placement, choose_crs, parse_crs, place, transformer_to
 from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
@@ -305,3 +306,87 @@ def test_kept_transformers_are_those_of_their_own_crs() -> None:
     for crs, lon in ((unnamed, 10.0), (shifted, 11.0), (unnamed, 10.0)):
         assert transformer_to(crs, 4326).transform(0, 0) == pytest.approx((lon, 52.0))
     assert transformer_to(unnamed, 3035).transform(0, 0) == pytest.approx((4_321_000, 3_210_000))
+
+
+GREEK_GRID = (
+    'PROJCS["unnamed",GEOGCS["{datum}",DATUM["{datum}",SPHEROID["GRS_1980",6378137,298.257222101]{shift}],'
+    'PRIMEM["Greenwich",0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
+    'PARAMETER["False_Easting",500000],PARAMETER["False_Northing",0],PARAMETER["Central_Meridian",24],'
+    'PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0],UNIT["Meter",1]]'
+)
+THESSALY = (413_000, 4_317_000)
+
+
+@pytest.mark.parametrize(("datum", "shift"), [("D_GRS_1980", ""), ("unknown", ""), ("x", ",TOWGS84[0,0,0,0,0,0,0]")])
+def test_an_ellipsoid_that_is_wgs_84s_is_no_datum_of_its_own(datum: str, shift: str) -> None:
+    """Greece's datum stands on GRS 80, and lies 324 m from WGS 84: no other in Europe does so."""
+    refused = place(parse_crs(GREEK_GRID.format(datum=datum, shift=shift), ""), boxes(*THESSALY))
+    assert "its grid is that of EPSG:2100 (GGRS87 / Greek Grid)" in refused.refused
+    assert "324 m away" in refused.refused
+    assert refused.fits == ("EPSG:2100",)
+
+
+def test_a_grid_under_the_datum_of_another_is_told_with_the_metres() -> None:
+    stereo = (
+        'PROJCS["Stereo_70",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]],'
+        'PRIMEM["Greenwich",0],UNIT["Degree",0.0174532925199433]],PROJECTION["Double_Stereographic"],'
+        'PARAMETER["False_Easting",500000],PARAMETER["False_Northing",500000],PARAMETER["Central_Meridian",25],'
+        'PARAMETER["Scale_Factor",0.99975],PARAMETER["Latitude_Of_Origin",46],UNIT["Meter",1]]'
+    )
+    greek = GREEK_GRID.format(datum="WGS_1984", shift="").replace("298.257222101", "298.257223563")
+    for text, at, says in (
+        (stereo, (500_000, 500_000), r"EPSG:3844 .* 124 m away"),
+        (
+            greek.replace('"GRS_1980",6378137,298.257222101', '"WGS 84",6378137,298.257223563'),
+            THESSALY,
+            r"EPSG:2100 .* 324 m away",
+        ),
+    ):
+        found = place(parse_crs(text, ""), boxes(*at))
+        assert not found.refused
+        assert any(re.search(says, note) for note in found.notes)
+
+
+def test_krovak_counted_to_the_south_and_west_is_told_from_the_grid_counted_to_the_east_and_north() -> None:
+    (note,) = (n for n in place(parse_crs("EPSG:5513", ""), boxes(-665_000, -1_080_000)).notes if "negative" in n)
+    assert "such as EPSG:5514 for EPSG:5513" in note
+    assert place(parse_crs("EPSG:5514", ""), boxes(-665_000, -1_080_000)).notes == ()
+
+
+@pytest.mark.parametrize("way", ["WKT 2", "PROJJSON", "a code", "a byte order mark"])
+def test_a_prj_that_gdal_does_not_read(tmp_path: Path, way: str) -> None:
+    shapes, bavaria = boxes(*BAVARIA), pyproj.CRS("EPSG:31468")
+    frame = gpd.GeoDataFrame({"id": ["P0", "P1", "P2"], "code": "056"}, geometry=shapes, crs=bavaria)
+    frame.to_file(tmp_path / "d.shp")
+    text = {
+        "WKT 2": bavaria.to_wkt("WKT2_2019"), "PROJJSON": bavaria.to_json(), "a code": "EPSG:31468",
+        "a byte order mark": "\ufeff" + bavaria.to_wkt("WKT1_ESRI"),
+    }[way]  # fmt: skip
+    (tmp_path / "d.prj").write_text(text, encoding="utf-8")
+    found = read_declarations(
+        tmp_path / "d.shp", legend=LEGEND, profile=Profile(columns={"parcel_id": "id", "crop_code": "code"})
+    )
+    truth = frame.to_crs(EPSG_WGS84).geometry.to_numpy()
+    assert found.notes == ()
+    assert shapely.hausdorff_distance(found.accepted.geometry.to_numpy(), truth).max() < 1e-6
+    assert inspect_file(tmp_path / "d.shp", legends=[LEGEND]).rows == 3
+
+
+MERCATOR = (
+    'PROJCS["{name}",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,{flattening}]],'
+    'PRIMEM["Greenwich",0],UNIT["Degree",0.0174532925199433]],PROJECTION["Mercator"],PARAMETER["central_meridian",0],'
+    'PARAMETER["scale_factor",1],PARAMETER["false_easting",0],PARAMETER["false_northing",0],UNIT["Meter",1]]'
+)
+
+
+@pytest.mark.parametrize("name", ["unnamed", "Google_Maps_Global_Mercator"])
+def test_web_mercator_without_its_sphere_is_refused(name: str) -> None:
+    """Old programs could not write the sphere: 21 km to the north or south, and still in the same country."""
+    shapes = boxes(-222_639, 6_106_855)
+    refused = place(parse_crs(MERCATOR.format(name=name, flattening=298.257223563), ""), shapes)
+    assert "that of web maps is of a sphere, 21,2" in refused.refused
+    assert refused.mend.startswith("Set declarations.crs: EPSG:3857")
+    (note,) = place(parse_crs("EPSG:3395", ""), shapes).notes
+    assert "of a sphere, 21,2" in note, "GDAL takes a .prj without a name for it"
+    for right in ("EPSG:3857", MERCATOR.format(name="WGS_84_Pseudo_Mercator", flattening=298.257223563)):
+        assert place(parse_crs(right, ""), shapes) == Placement()

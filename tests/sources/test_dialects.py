@@ -76,6 +76,25 @@ def test_encodings_that_a_file_shows_and_lines_above_the_header(
     assert list(found.accepted["parcel_id"]) == ["Mähwiese 0", "Mähwiese 1", "Mähwiese 2"]
 
 
+@pytest.mark.parametrize("header", [" id ; code; wkt", "\ufeff\ufeffid;code;wkt", "id\u00a0;CODE ;wkt"])
+def test_blanks_and_marks_around_the_names_of_columns(tmp_path: Path, header: str) -> None:
+    path = write_csv(tmp_path / "d.csv", [header, f'P1;056;"{square(0).wkt}"'])
+    found = read_declarations(path, legend=LEGEND, profile=Profile(columns=COLUMNS, crs="EPSG:3035"))
+    assert found.accepted["parcel_id"].tolist() == ["P1"]
+
+
+@pytest.mark.parametrize(("header", "end"), [("", ";"), (";", ""), (";", ";"), (";;", ";;")])
+def test_a_delimiter_at_the_end_of_the_rows_or_of_the_header(tmp_path: Path, header: str, end: str) -> None:
+    rows = [f'P{i};056;"{square(i).wkt}"{end}' for i in range(3)]
+    found = read(write_csv(tmp_path / "d.csv", [f"id;code;wkt{header}", *rows]))
+    assert list(found.accepted["parcel_id"]) == ["P0", "P1", "P2"]
+    ragged = [*rows, f"P3{end}", f'P4;056;"{square(4).wkt}"{end}']
+    path = write_csv(tmp_path / "d.csv", ["sep=;", f"id;code;wkt{header}", *ragged])
+    found = read_declarations(path, legend=LEGEND, profile=Profile(columns=COLUMNS, crs="EPSG:3035"))
+    assert list(found.accepted["row_number"]) == [1, 2, 3, 5]
+    assert found.rejected[["row_number", "reason"]].to_numpy().tolist() == [[4, "UNUSABLE_ROW"]]
+
+
 def test_line_ends_of_old_macs(tmp_path: Path) -> None:
     rows = ["id;code;wkt", *(f"P{i};056;{square(i).wkt}" for i in range(3))]
     (tmp_path / "d.csv").write_bytes("\r".join(rows).encode())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cropmap.agency import Agency
 from cropmap.sources.declarations import read_declarations
-from cropmap.sources.identifiers import placeholders, stands_for_nothing
+from cropmap.sources.identifiers import is_rounded, placeholders, stands_for_nothing
 from cropmap.sources.profiles import Profile
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 
@@ -62,3 +64,37 @@ def test_the_reported_file(shared_data: Path) -> None:
     found = read_declarations(folder / "fields.gpkg", legend=agency.read_legend(), profile=agency.read_profile())
     assert found.accepted["holding_id"].notna().sum() == 10
     assert found.notices["notice"].value_counts().to_dict() == {"PLACEHOLDER_HOLDING": 50}
+
+
+ROUNDED = ["1,23E+11", "1.23E+11", "1E+12", "2.76E+011", "1.2345678901234568e+17", "'1,23E+11"]
+
+
+@pytest.mark.parametrize("text", ROUNDED)
+def test_what_a_spreadsheet_leaves_of_a_long_number_names_nobody(text: str) -> None:
+    assert is_rounded(text)
+    assert "is a rounded number" in placeholders(pd.Series([text, "276091234567"]))[0]
+
+
+@pytest.mark.parametrize("text", ["3E10", "123E", "E+10", "12E+10", "123", "DE1E+10", "1,23"])
+def test_identifiers_with_an_e_stay(text: str) -> None:
+    assert not is_rounded(text)
+
+
+def test_parcels_that_a_spreadsheet_gave_one_number_are_not_one_parcel(tmp_path: Path) -> None:
+    rows = [("1,23E+11", "056"), ("1,23E+11", "056"), ("123456789012", "056")]
+    make_frame([(*row, square(i)) for i, row in enumerate(rows)], "id", "code").to_file(tmp_path / "d.gpkg")
+    profile = Profile(columns={"parcel_id": "id", "crop_code": "code"})
+    found = read_declarations(tmp_path / "d.gpkg", legend=make_legend("056"), profile=profile)
+    assert found.accepted["area_ha"].tolist() == pytest.approx([1.0])
+    assert found.rejected[["row_number", "reason", "detail"]].to_numpy().tolist() == [
+        [row, "MISSING_PARCEL_ID", "'1,23E+11' is a rounded number: export identifiers as text"] for row in (1, 2)
+    ]
+
+
+def test_long_numbers_that_a_table_keeps_as_floating_point_are_rounded(tmp_path: Path) -> None:
+    outlines = [square(0).wkb, square(1).wkb]
+    table = pa.table({"id": [123456789012345670.0, 123456789012345671.0], "code": ["056", "056"], "geometry": outlines})
+    pq.write_table(table, tmp_path / "d.parquet")
+    profile = Profile(columns={"parcel_id": "id", "crop_code": "code"}, crs="EPSG:3035")
+    found = read_declarations(tmp_path / "d.parquet", legend=make_legend("056"), profile=profile)
+    assert found.rejected["reason"].tolist() == ["MISSING_PARCEL_ID"] * 2

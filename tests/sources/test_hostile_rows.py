@@ -49,6 +49,8 @@ def read(path: Path, **layout: Any) -> Declarations:
         ("P2;056", "UNUSABLE_ROW", "2 fields instead of 3"),
         ('P2;056;"POLYGON EMPTY";more;fields', "UNUSABLE_ROW", "5 fields instead of 3"),
         (f'P\0{2};056;"{square(1).wkt}"', "UNUSABLE_ROW", "id holds a NUL character"),
+        (f'P\x1b[2J;056;"{square(1).wkt}"', "UNUSABLE_ROW", "id holds an escape character (U+001B)"),
+        (f'P\x07;056;"{square(1).wkt}"', "UNUSABLE_ROW", "id holds U+0007"),
         (f'{"P" * 9000};056;"{square(1).wkt}"', "UNUSABLE_ROW", "id holds 9,000 characters"),
         (f'P2;{"0" * 9000};"{square(1).wkt}"', "UNUSABLE_ROW", "code holds 9,000 characters"),
     ],
@@ -65,7 +67,7 @@ def test_a_bad_row_is_counted_and_the_others_are_read(
     assert list(found.accepted["row_number"]) == ([1, 2] if last else [1, 3])
     (rejected,) = found.rejected.to_dict("records")
     assert (rejected["row_number"], rejected["reason"], rejected["detail"]) == (3 if last else 2, reason, detail)
-    assert "\0" not in str(rejected["parcel_id"])
+    assert not any(control in str(rejected["parcel_id"]) for control in "\0\x07\x1b")
     assert len(str(rejected["parcel_id"])) < 100
     assert inspect_file(path, legends=[LEGEND], crs="EPSG:3035").rows == 3
 

@@ -142,8 +142,23 @@ def test_two_crops_of_one_list_are_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "d.gml").write_text(text, encoding="utf-8")
     found, _, read = both(tmp_path / "d.gml")
     assert "specificLandUse_href holds several values in some rows" in found.notes[0]
-    assert read.accepted.empty
+    assert set(read.accepted["crop_code"]) == {"0201"}, "the same crop twice is one"
+    assert len(read.accepted) == ROWS // len(CROPS)
     assert set(read.rejected["reason"]) == {"MISSING_CODE"}
+
+
+def test_one_link_with_a_title_in_two_languages_is_one_crop(tmp_path: Path) -> None:
+    text = land_use(lambda code, name: WALLONIA(code, name) + WALLONIA(code, f"{name} (en)"))
+    (tmp_path / "d.gml").write_text(text, encoding="utf-8")
+    _, _, read = both(tmp_path / "d.gml")
+    assert len(read.accepted) == ROWS
+    assert set(read.accepted["crop_code"]) == set(CROPS)
+
+
+def test_a_file_in_which_no_outline_can_be_read_is_inspected(tmp_path: Path) -> None:
+    text = FORMS["href and title"].replace("gml:posList>", "gml:coordinates>").replace(f' srsName="{ETRS89}"', "")
+    (tmp_path / "d.gml").write_text(text, encoding="utf-8")
+    assert inspect_file(tmp_path / "d.gml", legends=[LEGEND]).layer.rows == ROWS
 
 
 def test_a_gfs_left_by_a_desktop_gis_hides_nothing(tmp_path: Path) -> None:

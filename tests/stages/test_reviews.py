@@ -14,8 +14,10 @@ import geopandas as gpd
 import openpyxl
 import pandas as pd
 import pytest
+import shapely
 
 from cropmap.cli import run as cropmap
+from cropmap.database import reviews
 from cropmap.database.connection import connect
 from cropmap.database.declarations import read_declarations
 from cropmap.database.publishing import publish
@@ -26,7 +28,14 @@ from cropmap.settings import Settings
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.exchange import export_flags
-from cropmap.stages.reviews import draw_reviews, import_reviews, review_report, reviewed_labels, run_statement
+from cropmap.stages.reviews import (
+    draw_reviews,
+    field_file,
+    import_reviews,
+    review_report,
+    reviewed_labels,
+    run_statement,
+)
 from tests.stages.conftest import NOON, YEAR, open_context
 
 LIST = 40
@@ -279,3 +288,22 @@ def test_an_import_of_which_nothing_could_be_taken_fails(
     assert json.loads(said.out)["rejected"] == {"UNKNOWN_PARCEL": 2}
     assert f"no row could be taken (UNKNOWN_PARCEL 2). See {tmp_path / 'back.rejected.csv'}" in said.err
     assert (tmp_path / "back.rejected.csv").read_text().count("nobody") == 2
+
+
+def test_an_identifier_that_a_spreadsheet_would_run_is_guarded_and_comes_back(
+    season: SeasonContext, tmp_path: Path
+) -> None:
+    draw(season)
+    with season.connect() as connection:
+        (campaign,) = reviews.read_campaigns(connection, **season.key)
+        sample = reviews.read_sample(connection, campaign.campaign_id)[:1].assign(parcel_id="=1+1")
+    outline = gpd.GeoDataFrame({"parcel_id": ["=1+1"]}, geometry=[shapely.box(0, 50, 1, 51)], crs=4326)
+    out = field_file(sample, outline, campaign, season.agency.read_legend(), "csv")
+    (row,) = csv.DictReader(io.StringIO(out.decode()))
+    assert row["parcel_id"] == "'=1+1"
+    back = tmp_path / "back.csv"
+    back.write_text("parcel_id,finding\n'=1+1,right\n")
+    answer, rejected = import_reviews(season, back, imported_at=NOON)
+    assert answer["rejected"] == {"UNKNOWN_PARCEL": 1}
+    (row,) = csv.DictReader(io.StringIO(rejected.decode()))
+    assert row["parcel_id"] == "'=1+1"
