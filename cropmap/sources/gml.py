@@ -6,6 +6,7 @@ unless it is told not to.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,6 +17,11 @@ NAMESPACE: Final = b"opengis.net/gml"
 HEAD_BYTES: Final = 1 << 13
 CONFIGURED: Final = {"GML_ATTRIBUTES_TO_OGR_FIELDS": "YES", "GML_DOWNLOAD_SCHEMA": "NO"}
 """for the listing of layers, which takes no options"""
+
+SURVEYS_NAME: Final = re.compile(rb"""srsName\s*=\s*["']urn:adv:crs:([A-Za-z0-9_]+)["']""")
+SURVEYS_GRID: Final = re.compile(r"ETRS89_UTM(3[123])|DE_DHDN_3GK([2345])(?:_[A-Z]{2}[0-9]*)?")
+SEARCHED_BYTES: Final = 1 << 20
+"""the first outline says its CRS"""
 
 
 def is_gml(source: str) -> bool:
@@ -34,3 +40,16 @@ def gml_options(source: str, axis_order: AxisOrder | None = None) -> dict[str, s
         return {}
     swap = {None: "AUTO", "easting_first": "NO", "northing_first": "YES"}[axis_order]
     return {"WRITE_GFS": "NO", "SWAP_COORDINATES": swap, "GML_ATTRIBUTES_TO_OGR_FIELDS": "YES"}
+
+
+def surveys_crs(source: str) -> str | None:
+    """EPSG's code for the name that Germany's surveys give a grid (`urn:adv:crs:ETRS89_UTM32`, GeoInfoDok), which GDAL
+    does not know. None where the file names another, or is no GML."""
+    if not is_gml(source) or not Path(source).is_file():
+        return None
+    with Path(source).open("rb") as file:
+        named = SURVEYS_NAME.search(file.read(SEARCHED_BYTES))
+    grid = SURVEYS_GRID.fullmatch(named[1].decode()) if named else None
+    if grid is None:
+        return None
+    return f"EPSG:258{grid[1]}" if grid[1] else f"EPSG:{31464 + int(grid[2])}"

@@ -21,7 +21,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import code_page
 from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
 from cropmap.sources.drivers import pyogrio, quiet
-from cropmap.sources.gml import AxisOrder, gml_options, is_gml
+from cropmap.sources.gml import AxisOrder, gml_options, is_gml, surveys_crs
 from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
 from cropmap.sources.references import refuse_references
@@ -180,7 +180,7 @@ def _read_csv(
 def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
     about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
     return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
-                 about["crs"] or projection_beside(source), about["encoding"],
+                 about["crs"] or _unread_crs(source), about["encoding"],
                  tuple(str(field) for field in about["fields"]))  # fmt: skip
 
 
@@ -206,8 +206,13 @@ def _read_gdal(
             table,
             _shapes(source, layer, wkb, limit, options),
             np.array([w is not None for w in wkb], bool),
-            meta["crs"] or projection_beside(source),
+            meta["crs"] or _unread_crs(source),
         )
+
+
+def _unread_crs(source: str) -> str | None:
+    """What a file says of its CRS in a way that GDAL does not read."""
+    return projection_beside(source) or surveys_crs(source)
 
 
 def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pyproj
 import pytest
 import shapely
 import yaml
@@ -159,6 +161,26 @@ def test_a_file_in_which_no_outline_can_be_read_is_inspected(tmp_path: Path) -> 
     text = FORMS["href and title"].replace("gml:posList>", "gml:coordinates>").replace(f' srsName="{ETRS89}"', "")
     (tmp_path / "d.gml").write_text(text, encoding="utf-8")
     assert inspect_file(tmp_path / "d.gml", legends=[LEGEND]).layer.rows == ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "epsg"),
+    [("ETRS89_UTM32", 25832), ("ETRS89_UTM31", 25831), ("DE_DHDN_3GK2", 31466), ("DE_DHDN_3GK3_NI100", 31467)],
+)
+def test_the_names_of_germanys_surveys_for_their_grids(tmp_path: Path, name: str, epsg: int) -> None:
+    to_grid = pyproj.Transformer.from_crs(4258, epsg, always_xy=True)
+
+    def in_grid(found: re.Match[str]) -> str:
+        latitude, longitude = (tuple(map(float, found[1].split()[start::2])) for start in (0, 1))
+        return " ".join(f"{x:.2f} {y:.2f}" for x, y in zip(*to_grid.transform(longitude, latitude), strict=True))
+
+    text = FORMS["href and title"].replace(ETRS89, f"urn:adv:crs:{name}")
+    text = re.sub(r"(?<=<gml:posList>)([^<]*)", in_grid, text)
+    (tmp_path / "d.gml").write_text(text, encoding="utf-8")
+    _, proposal, read = both(tmp_path / "d.gml")
+    assert "crs" not in proposal
+    assert len(read.accepted) == ROWS
+    assert read.accepted.total_bounds == pytest.approx((5.0, 50.4, 5.0475, 50.401), abs=1e-6)
 
 
 def test_a_gfs_left_by_a_desktop_gis_hides_nothing(tmp_path: Path) -> None:
