@@ -113,7 +113,8 @@ def _pixels(entry: ledger.LedgerEntry) -> str:
 
 def _declared(parcels: gpd.GeoDataFrame) -> str:
     rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
-    return content_hash(*rows.agg("|".join, axis=1), *parcels.geometry.to_wkb())
+    lines = map("|".join, zip(*(rows[column] for column in rows), strict=True))
+    return content_hash(*lines, *parcels.geometry.to_wkb())
 
 
 def folds_rule(context: SeasonContext) -> str:
