@@ -158,6 +158,10 @@ def _last(said: str) -> str:
     return lines[-2][-60:] if len(lines) > 1 else ""
 
 
+def _last_line(ended: Ended) -> str:
+    return ended.said.strip().splitlines()[-1]
+
+
 def main() -> int:
     ask = argparse.ArgumentParser()
     ask.add_argument("folder", type=Path)
@@ -182,7 +186,8 @@ def main() -> int:
     for number in range(given.moments):
         how, after = SIGNALS[number % len(SIGNALS)], chance.uniform(0.5, whole.seconds)
         ended = None
-        while ended is None or not ended.disturbed:  # a season that had ended by then was not interrupted
+        # a season that had ended by then, or had said all that it has to say, was not interrupted
+        while ended is None or not ended.disturbed or (ended.code == 0 and _last_line(whole) in ended.said):
             for name in ("training", "models", "runs"):  # or the later moments would find nothing to do
                 shutil.rmtree(homes[1] / "store" / name, ignore_errors=True)
             before = sum(attempts for _, status, attempts in runs(url) if status == "interrupted")
