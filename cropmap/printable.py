@@ -7,6 +7,8 @@ import re
 import sys
 from typing import Any, Final, TextIO, cast
 
+CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""what neither XML nor a workbook may hold; no name and no table that people keep has it"""
 COMMANDS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """control characters but tab and line feed, line and paragraph separators, marks of direction, halves of surrogate
 pairs"""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cropmap.errors import ConfigurationError
+from cropmap.printable import CONTROL
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 ANSI: Final = {
@@ -37,7 +38,7 @@ OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 MAX_BYTES: Final = 128 * 2**20
 """of a table that people keep, unpacked; more is a mistake or a trap"""
 MAX_CELLS: Final = 10_000_000
-"""also those that a workbook leaves out: one cell in the last column makes a row of 16,384"""
+"""of a table, those too that a workbook leaves out: one cell far to the right makes a long row"""
 ANSI_SAMPLE: Final = 256 * 2**10
 """bytes of lines beyond ASCII that the code page is told from"""
 WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
@@ -49,7 +50,6 @@ ERROR: Final = re.compile(r"#[^\W\d_]+(?:/[^\W\d_]+|/0|[!?])?[!?]?")
 MAX_ROWS: Final = 1_048_576
 """of a sheet, by the format"""
 MAX_COLUMNS: Final = 1_000
-CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def _make_prefect_home() -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CropmapError(
-            f"Prefect's folder cannot be made ({error.strerror})", where=str(home), mend="set PREFECT_HOME"
+            f"Prefect's folder cannot be made ({error.strerror})", where=str(home), mend="Set PREFECT_HOME to another"
         ) from error
 
 

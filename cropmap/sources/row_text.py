@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from cropmap.printable import CONTROL
 from cropmap.sources.outlines import Shapes
 
 MAX_TEXT: Final = 500
 """characters of an identifier, a code, a name of a crop; a value of kilobytes is a shifted column or an attack"""
 SHOWN: Final = 60
-CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""what neither XML nor a workbook may hold, and what commands a terminal; no name has it"""
 CONTROLS: Final = {"\0": "a NUL character", "\x1b": "an escape character (U+001B)"}
 REPLACEMENT: Final = "\ufffd"
 

@@ -33,7 +33,7 @@ def test_a_server_whose_folder_cannot_be_made_names_it(tmp_path: Path) -> None:
     with temporary_settings({PREFECT_API_URL: None, PREFECT_HOME: home}), pytest.raises(CropmapError) as caught:
         ensure_server(tmp_path / "logs")
     assert str(home) in str(caught.value)
-    assert "set PREFECT_HOME" in str(caught.value)
+    assert "Set PREFECT_HOME" in str(caught.value)
 
 
 def test_an_error_of_the_server_ends_it_as_an_error(tmp_path: Path) -> None:
