@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 HINT = re.compile(r"^  \S.*?  +(?P<command>\S.*)$")
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -88,13 +89,13 @@ class Shell:
         return Ran(command, rc, time.monotonic() - started, SERVING[served] if served else expected, output)
 
     @staticmethod
-    def _until_interrupted(process: subprocess.Popen[bytes], sink: object) -> int | str:
+    def _until_interrupted(process: subprocess.Popen[bytes], sink: IO[bytes]) -> int | str:
         """Ctrl-C, as a terminal sends it, when the printed address answers."""
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
             if process.poll() is not None:
                 return f"ended with {process.returncode} before its address answered"
-            said = os.pread(sink.fileno(), 1 << 20, 0).decode(errors="replace")  # type: ignore[attr-defined]
+            said = os.pread(sink.fileno(), 1 << 20, 0).decode(errors="replace")
             if (address := re.search(r"https?://[\w.:\[\]-]+\d[\w/.-]*", said)) and answers(address.group()):
                 os.killpg(process.pid, signal.SIGINT)
                 rc = process.wait(60)

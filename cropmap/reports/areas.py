@@ -167,10 +167,10 @@ def _cell(row: Mapping[Any, Any]) -> Cell:
     words = {"nuts_id": str(row["nuts_id"]), "crop": str(row["crop"]), "concept": str(row["concept"] or "")}
     if row["conf_status"] in HIDDEN_STATUSES:
         return Cell(**words, figures=None)
-    names = ("declared_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv")
+    names = ("declared_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv")
     values = {name: None if pd.isna(row[name]) else float(row[name]) for name in names}
-    if values["estimate_ha"] is None or not np.isfinite(values["estimate_ha"]):
+    if pd.isna(row["estimate_ha"]) or not np.isfinite(row["estimate_ha"]):
         return Cell(**words, figures=None)
-    figures = Figures(**values)  # type: ignore[arg-type]
+    figures = Figures(estimate_ha=float(row["estimate_ha"]), **values)
     flag = row["obs_flag"]
     return Cell(**words, figures=figures, basis=str(row["basis"] or ""), flag="" if pd.isna(flag) else str(flag))
