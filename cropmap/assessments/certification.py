@@ -19,7 +19,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
 
 from cropmap.schemas import CertificateReason, Finding
 
@@ -112,6 +111,8 @@ def _climb(
 
 
 def _step(size: int, rank: NDArray[np.int64], right: NDArray[np.bool_], target: float) -> Step:
+    from scipy.stats import hypergeom  # half a second to import, and most seasons have no reviews
+
     inside = rank <= size
     sampled, found = int(inside.sum()), int((inside & right).sum())
     too_many = floor(target * size) + 1

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import gamma, hypergeom
 
 Floats = NDArray[np.float64]
 
 
 def exact_share(found: int, *, sampled: int, population: int, level: float = 0.95) -> tuple[float, float]:
     """Interval of the share in a population of which `sampled` were drawn at random and `found` have the property."""
+    from scipy.stats import hypergeom  # half a second to import, and most seasons have no reviews
+
     possible = np.arange(found, population - (sampled - found) + 1)
     tail = (1 - level) / 2
     at_least = hypergeom.sf(found - 1, population, possible, sampled)
@@ -31,6 +32,8 @@ def weighted_share(
     weight: Floats, found: NDArray[np.bool_], stratum: NDArray[Any], *, level: float = 0.95
 ) -> tuple[float, float]:
     """Interval of a share estimated as the weighted mean of `found` [n], drawn within strata; weights need no scale."""
+    from scipy.stats import gamma  # as above
+
     w = weight / weight.sum()
     y, v, largest = float(w[found].sum()), _variance(w, found, stratum), float(w.max())
     below = gamma(y**2 / v, scale=v / y) if y else None

@@ -1,20 +1,17 @@
 """How early in the season the crops can be told apart: the out-of-fold networks on series that are cut at a day.
 
-In: a dataset and what its cross-fitting gave; nothing is trained again. Out: one row per day, and a picture.
+In: a dataset and what its cross-fitting gave; nothing is trained again. Out: one row per day.
 """
 
 from __future__ import annotations
 
 import calendar
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
@@ -26,7 +23,6 @@ from cropmap.model.training import logits_of
 from cropmap.progress import Counter
 
 MID_MONTH: Final = 15
-COLOURS: Final = ("#1f6f8b", "#d1603d", "#6b8f3a", "#7a4f9a")
 
 
 @dataclass(frozen=True)
@@ -99,26 +95,3 @@ def _score(
     return DateScore(
         day, found.n, int((~seen).sum()), float(lengths[seen].mean()), found.oa, found.kappa, found.macro_f1, found.ece
     )
-
-
-def by_date_picture(scores: Mapping[str, Sequence[DateScore]], *, title: str) -> bytes:
-    """PNG: overall accuracy (solid) and macro-F1 (dashed) of each network over the season."""
-    figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    for (name, rows), colour in zip(scores.items(), COLOURS, strict=False):
-        days = np.array([row.date for row in rows], "datetime64[D]")
-        for kind, field, line in (("OA", "oa", "-"), ("macro F1", "macro_f1", "--")):
-            heights = np.array([getattr(row, field) for row in rows], np.float64)  # NaN, no point, where none was seen
-            axes.plot(days, heights, color=colour, marker="o", ms=3, ls=line, label=f"{name}: {kind}")
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("out-of-fold accuracy")
-    axes.set_xlabel("acquired until")
-    axes.set_title(title, fontsize=10)
-    axes.grid(color="#dfe4e8", linewidth=0.7)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    figure.autofmt_xdate()
-    sink = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(sink, format="png")
-    return sink.getvalue()

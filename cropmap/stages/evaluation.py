@@ -21,7 +21,7 @@ from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import from_file
 from cropmap.dataset.series import TidySeries, read_tidy_series
 from cropmap.errors import InputError, ModelError, ObservationFileError
-from cropmap.model.early import by_date_picture, fortnight_ends, score_by_date
+from cropmap.model.early import fortnight_ends, score_by_date
 from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold
 from cropmap.model.training_config import TrainingConfig
 from cropmap.observations.tables import read_layout
@@ -246,6 +246,8 @@ def _by_date(dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Pa
     days = fortnight_ends(dataset.series)
     scores = {str(a): score_by_date(dataset, result, days) for a, result in found.items()}
     if plot is not None:
+        from cropmap.model.pictures import by_date_picture
+
         target = plot.absolute()
         title = f"{int(dataset.judged.sum()):,} parcels, {len(dataset.crops)} crops, {dataset.folds.made_by} folds"
         Store(target.parent).write_bytes(target.name, by_date_picture(scores, title=title), digest=False)

@@ -248,7 +248,7 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
     """MLflow: the run with its figures and pictures, the registered version, and what the gate said of it. Returns the
     version's number."""
     from cropmap.model import registry, tracking
-    from cropmap.model.evaluation import confusion_picture, reliability_picture
+    from cropmap.model.pictures import confusion_picture, reliability_picture
 
     evaluation, manifest = fitted.out_of_fold.evaluation, fitted.manifest
     kept = fitted.out_of_fold.cross_fit.folds

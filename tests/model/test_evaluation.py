@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cropmap.errors import ModelError
-from cropmap.model.evaluation import ReliabilityBin, confusion_picture, evaluate, reliability_picture
+from cropmap.model.evaluation import ReliabilityBin, evaluate
+from cropmap.model.pictures import confusion_picture, reliability_picture
 
 CROPS = ("maize", "rape", "wheat", "hops")
 LABEL = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2], np.int16)
