@@ -49,3 +49,15 @@ def shared_data() -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def empty_tracking(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """MLflow's database before anything is in it: making one takes seconds."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    from cropmap.model.tracking import track_training
+
+    track_training(
+        f"sqlite:///{path}", experiment="none", run_key="", params={}, history={}, metrics={}, files={}, tags={}
+    )
+    return path.read_bytes()

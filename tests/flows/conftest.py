@@ -91,9 +91,11 @@ class Season:
 
 @pytest.fixture
 def season(
-    inputs: Path, tmp_path: Path, database_url: str, prefect_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Season:
+    inputs: Path, tmp_path: Path, database_url: str, prefect_url: str, empty_tracking: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Season:  # fmt: skip
     monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
+    (tmp_path / "mlflow.db").write_bytes(empty_tracking)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("CROPMAP_THREADS", "1")
     monkeypatch.delenv("CROPMAP_DATA", raising=False)

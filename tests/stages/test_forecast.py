@@ -59,9 +59,10 @@ class Agency:
 
 
 @pytest.fixture(scope="module")
-def agency(tmp_path_factory: pytest.TempPathFactory, cluster_url: str) -> Iterator[Agency]:
+def agency(tmp_path_factory: pytest.TempPathFactory, cluster_url: str, empty_tracking: bytes) -> Iterator[Agency]:
     """2018 is declared and trained on; 2019 is seen, on the outlines of 2018; 2020 can be seen."""
     folder = tmp_path_factory.mktemp("seasons")
+    (folder / "mlflow.db").write_bytes(empty_tracking)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROPMAP_HOME", str(folder / "home"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")

@@ -27,9 +27,8 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
 from cropmap.stages.training import training_key
 from tests.stages.judged import JudgedSeason
-from tests.stages.test_models import FIGURES, FILES, empty_tracking
+from tests.stages.test_models import FIGURES, FILES
 
-__all__ = ["empty_tracking"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

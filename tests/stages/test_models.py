@@ -88,16 +88,6 @@ class Desk:
         return [model.artifact_id for model in champion.succession(self.context, NETWORK)]
 
 
-@pytest.fixture(scope="session")
-def empty_tracking(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """MLflow's database before anything is in it: making one takes seconds."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    track_training(
-        f"sqlite:///{path}", experiment="none", run_key="", params={}, history={}, metrics={}, files={}, tags={}
-    )
-    return path.read_bytes()
-
-
 @pytest.fixture
 def desk(
     environment: None, empty_tracking: bytes, tiny_inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

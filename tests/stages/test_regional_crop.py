@@ -25,8 +25,9 @@ pytestmark = [
 
 @pytest.mark.slow
 def test_a_crop_that_the_judge_never_saw_is_not_assessed_and_counted(
-    environment: None, shared_data: Path, tmp_path: Path
+    environment: None, empty_tracking: bytes, shared_data: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "mlflow.db").write_bytes(empty_tracking)
     folder = tmp_path / "hop"
     shutil.copytree(shared_data / "cases" / "output" / "14-regional-crop" / "hop", folder, copy_function=shutil.copy)
     agency = yaml.safe_load((folder / "agency.yaml").read_text())

@@ -22,7 +22,8 @@ NETWORK = Architecture.LSTM
 
 
 @pytest.fixture
-def season(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
+def season(environment: None, empty_tracking: bytes, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
+    (tmp_path / "mlflow.db").write_bytes(empty_tracking)
     context = open_context(
         tiny_inputs, tmp_path, assessment={"min_class_parcels": 6, "clean_up_rounds": 0},
         model={

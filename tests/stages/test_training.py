@@ -105,11 +105,12 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, cluster_url: str) -> Iterator[Trained]:
+def trained(tmp_path_factory: pytest.TempPathFactory, cluster_url: str, empty_tracking: bytes) -> Iterator[Trained]:
     """Both trained, one after the other; no test changes this home."""
     folder = tmp_path_factory.mktemp("trained")
     simulate_season(folder / "inputs", parcels=260, seed=4, season=YEAR, dates=14)
     (folder / "home").mkdir()
+    (folder / "home" / "mlflow.db").write_bytes(empty_tracking)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROPMAP_HOME", str(folder / "home"))
         patch.setenv("CROPMAP_THREADS", "1")
