@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pyogrio
+import pyogrio._geometry
 import pyogrio._ogr
 import pyogrio.raw
 
@@ -42,6 +43,10 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "OGR_SQLITE_LOAD_EXTENSIONS": "NONE",
 }
 
+_OTHER_KINDS: Final = {kind + more for kind in (0, 15, 16, 17) for more in (0, 1000, 2000, 3000)} | {2**31, -(2**31)}
+"""of layers, as OGR numbers them: any geometry, polyhedral surface, triangles, each with heights and measures. pyogrio
+refuses a layer whose kind it does not know, whatever its outlines are."""
+
 _HttpFetch = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_void_p] * 6)
 """CPLHTTPFetchCallbackFunc of cpl_http.h"""
 
@@ -64,6 +69,11 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", UserWarning)
         yield
+
+
+def _know_all_kinds() -> None:
+    for kind in _OTHER_KINDS:
+        pyogrio._geometry.GEOMETRY_TYPES.setdefault(kind, "Unknown")
 
 
 def _confine() -> Any:
@@ -110,4 +120,5 @@ def _answer_requests_with_errors() -> Any:
     return callback
 
 
+_know_all_kinds()
 _KEPT: Final = _confine()

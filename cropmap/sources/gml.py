@@ -17,6 +17,10 @@ NAMESPACE: Final = b"opengis.net/gml"
 HEAD_BYTES: Final = 1 << 13
 CONFIGURED: Final = {"GML_ATTRIBUTES_TO_OGR_FIELDS": "YES", "GML_DOWNLOAD_SCHEMA": "NO"}
 """for the listing of layers, which takes no options"""
+DIMENSIONS: Final = (
+    "Rings have to close, and positions to have as many numbers as srsDimension says, or srsName where there is none"
+)
+SRS_DIMENSION: Final = re.compile(rb"""<(?:[\w.-]+:)?(\w+)\s[^<>]*?\bsrsDimension\s*=\s*["']([0-9])["']""")
 
 SURVEYS_NAME: Final = re.compile(rb"""srsName\s*=\s*["']urn:adv:crs:([A-Za-z0-9_]+)["']""")
 SURVEYS_GRID: Final = re.compile(r"ETRS89_UTM(3[123])|DE_DHDN_3GK([2345])(?:_[A-Z]{2}[0-9]*)?")
@@ -32,6 +36,16 @@ def is_gml(source: str) -> bool:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and NAMESPACE in head
+
+
+def configuration(source: str) -> dict[str, str | None]:
+    """Settings of GDAL for the file. An envelope tells GDAL how many numbers every list of positions has that does not
+    say it itself; where the outlines say otherwise, their word counts."""
+    with Path(source).open("rb") as file:
+        said = SRS_DIMENSION.findall(file.read(SEARCHED_BYTES))
+    boxes, outlines = ({number for name, number in said if (name == b"Envelope") is box} for box in (True, False))
+    differs = bool(boxes) and len(outlines) == 1 and boxes != outlines
+    return {**CONFIGURED, "GML_SRS_DIMENSION_IF_MISSING": outlines.pop().decode() if differs else None}
 
 
 def gml_options(source: str, axis_order: AxisOrder | None = None) -> dict[str, str]:

@@ -26,7 +26,7 @@ from cropmap.sources.candidates import Candidate, ColumnFacts, Role, candidates,
 from cropmap.sources.completeness import stated_size
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import Placement, overridden, parse_crs, place
-from cropmap.sources.gml import AxisOrder
+from cropmap.sources.gml import DIMENSIONS, AxisOrder
 from cropmap.sources.profiles import recognise
 from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_files import choose_layers
@@ -95,7 +95,9 @@ def inspect_file(
     shapes = table.geometry[table.present]
     notes += overridden(best.crs, crs, shapes)
     notes += [f"{placement.refused}. {placement.mend}"] if placement.refused else placement.notes
-    notes += inspire.notes(table.attributes, links)
+    if best.format == "GML" and len(table.attributes) < min(best.rows, LOOKED_AT):
+        notes.append(f"row {len(table.attributes) + 1} has an outline that cannot be read. {DIMENSIONS}")
+    notes += [*table.notes, *inspire.notes(table.attributes, links)]
     notes += _notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)
     return Inspection(
         layers=tuple(layers), layer=best, rows=len(table.attributes), crs=stated,

@@ -27,10 +27,21 @@ DATATAKE_PROPERTIES: Final = ("s2:datatake_id", "eopf:datatake_id")
 GENERATED_PROPERTIES: Final = ("s2:generation_time", "sentinel2:generation_time", "processing:datetime")
 DATASTRIP_PROPERTIES: Final = ("s2:datastrip_id", "eopf:datastrip_id")
 
+TILE_ID_PROPERTIES: Final = ("s2:tile_id", "s2:granule_id", "sentinel2:tile_id")
+PLATFORM_PROPERTIES: Final = ("platform", "eo:platform", "constellation")
+UNNAMED: Final = "S2"
+"""the satellite of an item that names none"""
+
 PRODUCT_END: Final = re.compile(r"_MSIL\d[AC]_.*_(\d{8}T\d{6})(?:\.SAFE)?$")
 """S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE: the time of processing."""
 DATATAKE_ID: Final = re.compile(r"G?(?P<platform>S2[A-D])_(?P<datatake>\d{8}T\d{6})_")
 """GS2A_20221005T115411_038058_N04.00: the baseline at its end does not belong to the sensing."""
+SATELLITE: Final = re.compile(r"(?<![A-Z])S(?:ENTINEL)?[\s_-]*2[\s_-]*(?P<letter>[A-D])?(?![A-Z0-9])", re.IGNORECASE)
+"""sentinel-2a, Sentinel-2A, S2A, SENTINEL-2 A; without the letter any of them"""
+NAMED_FIRST: Final = re.compile(r"(?P<platform>S2[A-D])_")
+"""how ids of items, granules and datastrips begin"""
+TILE_ID_END: Final = re.compile(r"_T(?P<tile>\d{2}[A-Z]{3})(?:_N\d\d\.\d\d)?$")
+"""S2A_OPER_MSI_L2A_TL_2APS_20240422T235959_A046145_T13TDE_N05.10"""
 TILE: Final = re.compile(r"T?(\d{1,2}[C-HJ-NP-X][A-Z]{2})$")
 BASELINE: Final = re.compile(r"\d{2}\.\d{2}$")
 DATASTRIP_START: Final = re.compile(r"_S(\d{8}T\d{6})")
@@ -63,14 +74,17 @@ def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
 def tile_of(item: Mapping[str, Any]) -> str | None:
     """MGRS tile without the leading T; None where nothing names one."""
     properties = _properties(item)
-    zone, band, square = (properties.get(f"mgrs:{part}") for part in ("utm_zone", "latitude_band", "grid_square"))
+    parts = ("utm_zone", "latitude_band", "grid_square")
+    tile_ids = (TILE_ID_END.search(str(properties.get(key, ""))) for key in TILE_ID_PROPERTIES)
     candidates = (
         properties.get("s2:mgrs_tile"),
-        str(properties.get("grid:code", "")).removeprefix("MGRS-"),
-        f"{zone}{band}{square}",
+        properties.get("mgrs:tile"),
+        str(properties.get("grid:code", "")).upper().removeprefix("MGRS-"),
+        *("".join(str(properties.get(f"{prefix}:{part}")) for part in parts) for prefix in ("mgrs", "sentinel")),
         *(match["tile"] for match in product_names(item)),
+        *(match["tile"] for match in tile_ids if match),
     )
-    matches = (TILE.match(str(candidate)) for candidate in candidates if candidate)
+    matches = (TILE.match(str(candidate).upper()) for candidate in candidates if candidate)
     return next((match[1].zfill(5) for match in matches if match), None)
 
 
@@ -90,8 +104,21 @@ def datatake_of(item: Mapping[str, Any], sensed_at: datetime) -> str:
     match = next((found for found in named if found), None) or next(product_names(item), None)
     if match:
         return f"{match['platform']}_{match['datatake']}"
-    platform = str(properties.get("platform", "")).upper().replace("SENTINEL-", "S")
-    return f"{platform or 'S2'}_{sensed_at:%Y%m%dT%H%M%S}"
+    return f"{_satellite(item)}_{sensed_at:%Y%m%dT%H%M%S}"
+
+
+def _satellite(item: Mapping[str, Any]) -> str:
+    """S2A to S2D by the platform, else by what ids begin with; UNNAMED where nothing says. Other platforms stay."""
+    properties = _properties(item)
+    platforms = [str(properties.get(key) or "") for key in PLATFORM_PROPERTIES]
+    named = [match for text in platforms if (match := SATELLITE.search(text))]
+    if letter := next((match["letter"] for match in named if match["letter"]), None):
+        return f"S2{letter.upper()}"
+    if platforms[0] and not SATELLITE.search(platforms[0]):
+        return platforms[0].upper().replace("_", "-")
+    ids = (item.get("id"), *(properties.get(key) for key in (*TILE_ID_PROPERTIES, *DATASTRIP_PROPERTIES)))
+    begun = (NAMED_FIRST.match(str(text or "")) for text in ids)
+    return next((match["platform"] for match in begun if match), UNNAMED)
 
 
 def datastrip_start_of(item: Mapping[str, Any]) -> datetime | None:

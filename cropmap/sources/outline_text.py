@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import shapely
@@ -25,12 +25,16 @@ LOOKED_AT: Final = 200
 MAX_DEPTH: Final = 32
 """collections in collections"""
 _LINES, _RINGED = (2, 8), (3, 17)
+_NUMBER: Final = r"\s*(-?\d[\d.eE+-]*)\s*"
+_LONG_POSITION: Final = re.compile(rf"\[{_NUMBER},{_NUMBER}(?:,{_NUMBER}){{2,}}\]")
+"""of four numbers and more, as GeoJSON should not have them (RFC 7946, 3.1.1) and shapely does not read them"""
 _POLYGON: Final = b"\x03"
 """as nearly all outlines begin, after the byte order: nothing is nested in it"""
 _SRID: Final = re.compile(r"^\s*SRID\s*=\s*(\d+)\s*;", re.IGNORECASE)
 _HEX: Final = re.compile(r"^(?:\\x|0x)?(?:0[01])[0-9a-f]{8,}$", re.IGNORECASE)
 _WKT: Final = re.compile(
-    r"^\s*(?:SRID\s*=\s*\d+\s*;)?\s*(?:MULTI)?(?:POLYGON|SURFACE|CURVEPOLYGON|GEOMETRYCOLLECTION)\b", re.IGNORECASE
+    r"^\s*(?:SRID\s*=\s*\d+\s*;)?\s*(?:MULTI)?(?:POLYGON|SURFACE|CURVEPOLYGON|GEOMETRYCOLLECTION)Z?M?\b",
+    re.IGNORECASE,
 )
 
 
@@ -160,5 +164,5 @@ def _from_wkb(values: Shapes) -> Shapes:
 
 
 def _from_geojson(values: Shapes) -> Shapes:
-    shapes: Any = shapely.from_geojson(values, on_invalid="ignore")
-    return np.asarray(shapes, dtype=object)
+    plain = [_LONG_POSITION.sub(r"[\1,\2]", value) for value in values]
+    return np.asarray(shapely.from_geojson(plain, on_invalid="ignore"), dtype=object)

@@ -88,7 +88,7 @@ def _read(source: str, path: Path) -> RegionFile:
 
 def _is_drawn(layer: Layer) -> bool:
     """Polygons, or a kind of geometry that the format does not state."""
-    kind = (layer.geometry or "").lower()
+    kind = (layer.geometry or "").lower().removesuffix(" z")
     return "polygon" in kind or kind in ("unknown", "geometry", "geometrycollection") or kind.startswith("wkt")
 
 
@@ -137,15 +137,14 @@ def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
 
 def _placed(shapes: Shapes, stated: object, named: str, path: Path) -> gpd.GeoSeries:
     """The outlines in EPSG:3035."""
-    flat = shapely.force_2d(shapes)
-    system = _system(flat, stated, named, path)
-    placement = place(system, flat)
+    system = _system(shapes, stated, named, path)
+    placement = place(system, shapes)
     if placement.refused:
         raise RegionFileError(placement.refused, where=str(path), mend=GISCO)
     for note in placement.notes:
         log.warning("%s: %s", path.name, note)
     try:
-        return gpd.GeoSeries(flat, crs=system).to_crs(epsg=EPSG_EQUAL_AREA)
+        return gpd.GeoSeries(shapes, crs=system).to_crs(epsg=EPSG_EQUAL_AREA)
     except (pyproj.exceptions.ProjError, shapely.errors.GEOSException, ValueError) as error:
         raise RegionFileError(
             f"the outlines cannot be brought to EPSG:{EPSG_EQUAL_AREA} ({' '.join(str(error).split())[:120]})",

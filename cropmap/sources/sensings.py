@@ -6,6 +6,9 @@ station, the best one counts. Three things tell the two apart: the sensing start
 minutes apart for parts and seconds apart for stations; the footprints, which overlap by a fifth for parts and wholly
 for stations; and the baseline, which says what is best.
 
+An item that names no satellite belongs to the pass over its tile that is nearest in time. Two satellites are over a
+tile within minutes only while a new one flies behind another.
+
 | datastrip starts | footprints | what it is |
 |---|---|---|
 | at most STATIONS_APART apart, or unknown | the best items show this one whole | the same part again: set aside |
@@ -29,6 +32,7 @@ from shapely.geometry.base import BaseGeometry
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.acquisition import Acquisition, UnusableItem
 from cropmap.sources.footprints import in_tile_metres
+from cropmap.sources.item_identity import UNNAMED
 
 ONE_PASS: Final = timedelta(minutes=30)
 """The same satellite is back over a tile after 100 minutes at the earliest; a datatake lasts 40 at most, and some
@@ -56,6 +60,10 @@ class Candidate:
         return 0.0 if self.footprint is None else float(self.footprint.area)
 
     @property
+    def satellite(self) -> str:
+        return self.acquisition.datatake.partition("_")[0]
+
+    @property
     def baseline(self) -> str:
         return self.acquisition.processing_baseline or ""
 
@@ -79,10 +87,15 @@ def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[Un
 
 def _passes(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
     """Candidates of one tile, one satellite and one pass."""
-    by_tile: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    by_tile: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
-        by_tile[candidate.acquisition.tile, candidate.acquisition.datatake.partition("_")[0]].append(candidate)
-    for several in by_tile.values():
+        by_tile[candidate.acquisition.tile].append(candidate)
+    by_satellite: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for tile, all_of_it in by_tile.items():
+        named = [candidate for candidate in all_of_it if candidate.satellite != UNNAMED]
+        for candidate in all_of_it:
+            by_satellite[tile, _satellite(candidate, named)].append(candidate)
+    for several in by_satellite.values():
         several.sort(key=lambda c: c.acquisition.sensed_at)
         group = several[:1]
         for candidate in several[1:]:
@@ -91,6 +104,15 @@ def _passes(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
                 group = []
             group.append(candidate)
         yield group
+
+
+def _satellite(candidate: Candidate, named: Sequence[Candidate]) -> str:
+    """Of an item that names none: that of the nearest in time over the tile, within one pass."""
+    if candidate.satellite != UNNAMED or not named:
+        return candidate.satellite
+    apart, satellite = min((abs(one.acquisition.sensed_at - candidate.acquisition.sensed_at), one.satellite)
+                           for one in named)  # fmt: skip
+    return satellite if apart <= ONE_PASS else UNNAMED
 
 
 def _ranked(sensing: Sequence[Candidate]) -> list[Candidate]:

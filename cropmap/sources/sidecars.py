@@ -19,7 +19,7 @@ import pyogrio
 import pyproj
 
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.gml import CONFIGURED, is_gml
+from cropmap.sources.gml import configuration, is_gml
 
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 DECLARED: Final = re.compile(rb"""\s*<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
@@ -37,8 +37,8 @@ def apart(source: str) -> Iterator[str]:
     """
     path = Path(source)
     wanted = _wanted(path) if path.is_file() else None
-    if is_gml(source):
-        pyogrio.set_gdal_config_options(CONFIGURED)
+    if path.is_file() and is_gml(source):
+        pyogrio.set_gdal_config_options(configuration(source))
     if wanted is None:
         yield source
         return

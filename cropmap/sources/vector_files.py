@@ -21,7 +21,7 @@ from cropmap.provenance import file_hash, files_hash
 from cropmap.sources.completeness import AGAIN, ALL_PAGES, codes_of, cut_off, ends_within_a_line, stated_size
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import choose_crs
-from cropmap.sources.gml import AxisOrder
+from cropmap.sources.gml import DIMENSIONS, AxisOrder
 from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import FEATURE_ID, Flags, Layer, Shapes, Table, list_layers, read_layer
 
@@ -78,9 +78,11 @@ def read_rows(
         missing = stated.missing(sum(each.rows for each in found))
         mend = ALL_PAGES if stated.records is None else AGAIN
         if not missing and not source.lower().endswith(DELETED_ROWS):
-            missing, mend = _not_read(layers, tables), AGAIN
+            missing, mend = _not_read(layers, tables), DIMENSIONS if layers[0].format == "GML" else AGAIN
         if missing and not allow_partial:
             raise DeclarationFileError(missing, where=source, mend=mend)
+        if layers[0].format == "GML" and not any(map(_any_outline, tables)) and any(t.present.any() for t in tables):
+            raise DeclarationFileError("none of its outlines can be read", where=source, mend=DIMENSIONS)
         if layers[0].format == "CSV" and _broken_end(tables[-1]) and ends_within_a_line(source):
             raise cut_off(source, "the last line breaks off within its geometry")
         if any(table.crs is None for table in tables) and (codes := codes_of(stated.systems)):
@@ -120,6 +122,10 @@ def _not_read(layers: Sequence[Layer], tables: Sequence[Table]) -> str:
     return ""
 
 
+def _any_outline(table: Table) -> bool:
+    return not bool(shapely.is_missing(table.geometry).all())
+
+
 def _broken_end(table: Table) -> bool:
     return len(table.geometry) > 0 and bool(table.present[-1]) and table.geometry[-1] is None
 
@@ -134,7 +140,8 @@ def _raw_rows(tables: Sequence[Table], given: str | None, notes: tuple[str, ...]
     attributes = pd.concat([table.attributes for table in tables], ignore_index=True)
     unusable = np.concatenate([table.unusable for table in tables])
     crs, told = choose_crs(tables[0].crs, given, geometry, where=where)
-    return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), crs, (*notes, *told))
+    notes = (*notes, *told, *dict.fromkeys(note for table in tables for note in table.notes))
+    return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), crs, notes)
 
 
 def source_hash(path: Path) -> str:

@@ -32,6 +32,7 @@ FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
 row's number."""
 HEADER_SHOWN: Final = 8
+MORE_THAN_PLANE: Final = "its outlines have heights or measures, which are left out"
 SEVERAL: Final = ";"
 """between the values of one field that holds several"""
 
@@ -65,11 +66,13 @@ class Table:
     unusable: Shapes
     """why a row cannot be used whatever it holds, None where it can"""
     geometry: Shapes
-    """None where the row has none, or none that can be read"""
+    """in two dimensions; None where the row has none, or none that can be read"""
     present: Flags
     """where the file has something in the place of the geometry, readable or not"""
     crs: object
     """None where the file states none"""
+    notes: tuple[str, ...] = ()
+    """what was left out of the outlines"""
 
 
 def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | None = None) -> list[Layer]:
@@ -125,6 +128,8 @@ def read_layer(
         )
     if axis_order == "northing_first" and not is_gml(source):
         geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
+    flat: Shapes = np.asarray(shapely.force_2d(geometry), dtype=object)
+    more = bool((shapely.has_z(geometry) | shapely.has_m(geometry)).any())
     if lenient:
         found = {name: own for name, own in found.items() if _is_plain(table.schema.field(own).type)}
     attributes = _attributes(source, layer, table, found)
@@ -134,7 +139,7 @@ def read_layer(
         )
         attributes[FEATURE_ID] = numbers.astype(str).astype(object)
     kept = attributes[[n for n in dict.fromkeys(columns) if n in attributes]]
-    return Table(*storable(kept, ragged), geometry, present, crs)
+    return Table(*storable(kept, ragged), flat, present, crs, (MORE_THAN_PLANE,) if more else ())
 
 
 def find_column(source: str, name: str, existing: Sequence[str]) -> str:

@@ -79,7 +79,7 @@ def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
         return gpd.GeoDataFrame(nothing, geometry=gpd.GeoSeries([], crs=EPSG_WGS84), crs=EPSG_WGS84)
     profile = agency.read_profile()
     raw = profiled_rows(file.path, profile.named_columns(), profile)
-    shapes = shapely.force_2d(raw.geometry[file.rejected["row_number"].to_numpy() - 1])
+    shapes = raw.geometry[file.rejected["row_number"].to_numpy() - 1]
     area = outlines.area_ha(outlines.repair(shapes)[0], raw.crs)
     placed = outlines.transform(shapes, raw.crs, EPSG_WGS84)
     drawable = np.isfinite(shapely.bounds(placed)).all(axis=1)

@@ -99,6 +99,27 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
     "another satellite thirty seconds behind": (
         [candidate("a"), candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"})], {},
     ),
+    "two satellites and an item that names none: it is of the nearer in time": (
+        [candidate("a"), candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"}),
+         candidate("b", sensed_s=28, platform=None, **{"s2:datatake_id": None})], {"b": D},
+    ),
+    "two parts of one datatake, one of which names no satellite": (
+        [candidate("north", NORTH, strip_s=370, platform=None, **{"s2:datatake_id": None}),
+         candidate("south", SOUTH, strip_s=0)], {},
+    ),
+    "two items that name no satellite": (
+        [candidate("a", platform=None, **{"s2:datatake_id": None}),
+         candidate("b", platform=None, **{"s2:datatake_id": None})], {"a": D},
+    ),
+    "an item that names no satellite, reprocessed": (
+        [candidate("a", platform=None, **{"s2:datatake_id": None}), candidate("b", baseline="05.11")], {"a": S},
+    ),
+    "an item that names no satellite, 100 minutes later": (
+        [candidate("a"), candidate("b", sensed_s=6000, platform=None, **{"s2:datatake_id": None})], {},
+    ),
+    "another tile": (
+        [candidate("a"), candidate("b", platform=None, **{"s2:datatake_id": None, "s2:mgrs_tile": "32TQT"})], {},
+    ),
     "the next orbit, 100 minutes later": (
         [candidate("a"), candidate("b", sensed_s=6000, **{"s2:datatake_id": "GS2A_20240601T115559_012346_N05.10"})], {},
     ),
@@ -112,6 +133,66 @@ def test_truth_table(case: str) -> None:
         kept, redundant = best_of(order)
         assert {item.item_id: item.reason for item in redundant} == expected
         assert {a.item_id for a in kept} == {c.acquisition.item_id for c in candidates} - set(expected)
+
+
+SAID: dict[str, dict[str, Any]] = {
+    "sentinel-2a": {"platform": "sentinel-2a"},
+    "Sentinel-2A": {"platform": "Sentinel-2A"},
+    "S2A": {"platform": "S2A"},
+    "SENTINEL-2 A": {"platform": "SENTINEL-2 A"},
+    "sentinel2a": {"platform": "sentinel2a"},
+    "Sentinel 2A": {"platform": "Sentinel 2A"},
+    "any of them": {"platform": "sentinel-2"},
+    "nothing": {"platform": None},
+    "an empty text": {"platform": ""},
+    "the constellation": {"platform": None, "constellation": "sentinel-2"},
+    "the platform of an old version": {"platform": None, "eo:platform": "sentinel-2a"},
+    "the product's name": {
+        "platform": None, "s2:product_uri": "S2A_MSIL2A_20240601T101559_N0510_R065_T32TPT_20240601T160000.SAFE",
+    },
+    "the product's name alone": {
+        "platform": None, "s2:mgrs_tile": None,
+        "s2:product_uri": "S2A_MSIL2A_20240601T101559_N0510_R065_T32TPT_20240601T160000.SAFE",
+    },
+    "the tile's id alone": {
+        "platform": None, "s2:mgrs_tile": None,
+        "s2:tile_id": "S2A_OPER_MSI_L2A_TL_2APS_20240601T160000_A046700_T32TPT_N05.10",
+    },
+    "mgrs:tile": {"s2:mgrs_tile": None, "mgrs:tile": "32TPT"},
+    "mgrs:tile with a T": {"s2:mgrs_tile": None, "mgrs:tile": "T32TPT"},
+    "grid:code": {"s2:mgrs_tile": None, "grid:code": "MGRS-32TPT"},
+    "mgrs: in parts": {
+        "s2:mgrs_tile": None, "mgrs:utm_zone": 32, "mgrs:latitude_band": "T", "mgrs:grid_square": "PT",
+    },
+    "sentinel: in parts": {
+        "s2:mgrs_tile": None, "sentinel:utm_zone": 32, "sentinel:latitude_band": "T", "sentinel:grid_square": "PT",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sensed_s", [0.0, 620.0])
+@pytest.mark.parametrize("said", SAID)
+def test_a_scene_counts_once_whatever_names_its_satellite_and_tile(said: str, sensed_s: float) -> None:
+    """`datetime` is the datatake's start in some catalogues and the tile's own in others, ten minutes later here."""
+    other = candidate("a", sensed_s=sensed_s, **{"s2:datatake_id": None, **SAID[said]})
+    for order in ([candidate("b"), other], [other, candidate("b")]):
+        kept, redundant = best_of(order)
+        assert [one.item_id for one in kept] == ["b"]
+        assert [(one.item_id, one.reason) for one in redundant] == [("a", D)]
+
+
+@pytest.mark.parametrize("platform", ["sentinel-2b", "S2B", "Sentinel-2 B", "landsat-8"])
+def test_another_platform_is_another_pass(platform: str) -> None:
+    other = candidate("b", sensed_s=30, platform=platform, **{"s2:datatake_id": None})
+    assert best_of([candidate("a"), other])[1] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["S2B_32TPT_20240601_0_L2A", "S2B_OPER_MSI_L2A_TL_2BPS_20240601T160000_A046700_T32TPT"]
+)
+def test_an_id_names_the_satellite(name: str) -> None:
+    other = candidate(name, sensed_s=30, platform=None, **{"s2:datatake_id": None})
+    assert best_of([candidate("a"), other])[1] == []
 
 
 @pytest.mark.parametrize("cut", [0.25 + 0.05 * step for step in range(13)])
@@ -176,6 +257,24 @@ def test_real_pairs(shared_data: Path, pair: Sequence[str]) -> None:
     items = [json.loads((shared_data / "stac_items" / name).read_text()) for name in pair]
     _, redundant = best_of(Candidate(acquisition_from_item(item), datastrip_start_of(item)) for item in items)
     assert {item.item_id: item.reason for item in redundant} == REAL[tuple(pair)]  # type: ignore[index]
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("folder", ["cdse", "earth_search_c1", "earth_search_l2a", "planetary_computer"])
+def test_real_items_beside_themselves_without_a_satellite(shared_data: Path, folder: str) -> None:
+    files = sorted((shared_data / "stac_items" / folder).glob("*.json"))
+    assert files
+    for file in files:
+        item = json.loads(file.read_text())
+        naming = ("platform", "s2:datatake_id", "eopf:datatake_id", "s2:product_uri", "s2:tile_id", "s2:granule_id",
+                  "s2:datastrip_id",
+                  "eopf:datastrip_id")  # fmt: skip
+        properties = {key: value for key, value in item["properties"].items() if key not in naming}
+        bare = item | {"id": "0", "properties": properties}
+        found = [acquisition_from_item(each) for each in (item, bare)]
+        assert found[1].datatake.startswith("S2_")
+        kept, redundant = best_of(Candidate(each, None) for each in found)
+        assert ([one.item_id for one in kept], [one.item_id for one in redundant]) == ([item["id"]], ["0"])
 
 
 @pytest.mark.shared_data
