@@ -239,7 +239,7 @@ class FoldsSection(Section):
     n: int = Field(5, ge=2, le=50, description="number of folds, for `by: block` and `by: random`")
     block_size_m: float = Field(2_000, gt=0, description="edge of a spatial block, for `by: block`")
     neighbour_distance_m: float = Field(
-        200, ge=0, description="parcels this near to a judged parcel do not train its model (region and block folds)"
+        200, ge=0, description="parcels this near to a judged parcel do not train its model (all folds but random ones)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -189,6 +190,25 @@ def test_every_key_is_read_by_code() -> None:
     for key, _, _ in documented_keys():
         name = key.rsplit(".", 1)[-1]
         assert re.search(rf"\b{name}\b", code), f"nothing reads {key}"
+
+
+def test_every_key_that_an_error_names_exists() -> None:
+    keys = {key for key, _, _ in documented_keys()}
+    known = {key.rsplit(".", n)[0] for key in keys for n in range(3)}
+    sections = "|".join({key.partition(".")[0] for key in keys if "." in key})
+    named = re.compile(rf"(?<![\w./])(?:{sections})(?:\.[a-z_]+)+")
+    wrong = [
+        f"{path.relative_to(ROOT)}:{call.lineno}: {key}"
+        for room in ("cropmap", "flows", "serving")
+        for path in (ROOT / room).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Error")
+        for text in ast.walk(call)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+        for key in named.findall(text.value)
+        if key not in known and not key.startswith("declarations.columns.")
+    ]
+    assert wrong == []
 
 
 def test_crops_of_one_payment_are_never_held_against_each_other(agency_file: Path) -> None:

@@ -78,7 +78,7 @@ def label_parcels(crop: Sequence[str | None], *, min_class_parcels: int) -> Labe
     if len(kept) < 2:
         raise ModelError(
             f"{len(kept)} class(es) have {min_class_parcels} or more labelled parcels",
-            mend="A model needs two: lower model.min_class_parcels, or give more declarations",
+            mend="A model needs two: lower assessment.min_class_parcels, or give more declarations",
         )
     position = np.searchsorted(kept, text).clip(max=len(kept) - 1)
     label = np.where(kept[position] == text, position, UNLABELLED).astype(np.int16)

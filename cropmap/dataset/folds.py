@@ -2,8 +2,9 @@
 
 Every labelled parcel belongs to one fold and is scored by the model of that fold. That model was trained on the
 other folds only, minus every parcel of a holding that the fold contains, minus every parcel within
-`neighbour_distance_m` (centroid to centroid, EPSG:3035) of a parcel that it judges. This holds however the folds
-were made, so no declaration is judged by a model that saw it, its holding or its neighbours.
+`neighbour_distance_m` (centroid to centroid, EPSG:3035) of a parcel that it judges. So no declaration is judged by a
+model that saw it, its holding or its neighbours. Two cases know no neighbours: a random split, which is for comparison
+only, and a table of parcel statistics (`cropmap evaluate --observations`), which has no places.
 
 Leave-one-region-out and blocks follow Roberts et al. 2017, Ecography 40:913.
 """
@@ -25,7 +26,7 @@ FoldMaker = Literal["region", "block", "file", "random"]
 
 NOT_JUDGED: Final = -1
 BLOCK_M: Final = 10_000.0
-"""Default block side: autocorrelation of crop series fades within a few kilometres."""
+"""block side where the caller names none; the agency file's default is smaller"""
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def by_block(
     used = np.unique(dealt[dealt >= 0])
     if len(used) < 2:
         raise ConfigurationError(
-            f"labelled parcels lie in {len(used)} block(s) of {block_m:g} m", where="model.folds.block_m",
-            mend="Choose a smaller block",
+            f"labelled parcels lie in {len(used)} block(s) of {block_m:g} m", where="model.folds.block_size_m",
+            mend="Choose a smaller one",
         )  # fmt: skip
     fold = np.where(label >= 0, dealt[block.ravel()], NOT_JUDGED).astype(np.int16)
     names = tuple(f"block fold {k}" for k in range(len(used)))

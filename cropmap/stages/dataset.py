@@ -124,7 +124,7 @@ def folds_rule(context: SeasonContext) -> str:
         return f"region, NUTS {context.agency.regions.nuts_version}, {section.neighbour_distance_m:g} m"
     if section.by == "file":
         file = Path(context.agency.resolve(section.file or "", season=context.season.year))
-        return f"file {value_hash(read_folds(file))}"
+        return f"file {value_hash(read_folds(file))}, {section.neighbour_distance_m:g} m"
     return ""
 
 
@@ -171,10 +171,11 @@ def _dataset(
 def make_folds(context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray[np.int16]) -> Folds:
     """The folds of the agency file. Raises ConfigurationError where they cannot be made."""
     section = context.agency.model.folds
-    centroid = parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
-    xy = np.column_stack([centroid.x, centroid.y])
-    holding: list[str | None] = [h if isinstance(h, str) else None for h in parcels["holding_id"]]
     labelled = label >= 0
+    if section.by == "file":
+        path = Path(context.agency.resolve(section.file or "", season=context.season.year))
+        return written_folds(context, parcels, labelled, read_folds(path))
+    xy, holding = _centroids(parcels), _holdings(parcels)
     if section.by == "region":
         return folding.by_region(
             parcels["nuts_id"].tolist(), labelled=labelled, holding_id=holding, xy=xy,
@@ -185,11 +186,27 @@ def make_folds(context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray
             xy, label=label, count=section.n, block_m=section.block_size_m, holding_id=holding,
             neighbour_distance_m=section.neighbour_distance_m,
         )  # fmt: skip
-    if section.by == "random":
-        return folding.at_random(label=label, count=section.n, seed=context.agency.model.seed, holding_id=holding)
-    path = Path(context.agency.resolve(section.file or "", season=context.season.year))
-    assigned = read_folds(path)
-    return folding.from_file(assigned, parcel_ids=parcels["parcel_id"].tolist(), labelled=labelled, holding_id=holding)
+    return folding.at_random(label=label, count=section.n, seed=context.agency.model.seed, holding_id=holding)
+
+
+def written_folds(
+    context: SeasonContext, parcels: gpd.GeoDataFrame, labelled: NDArray[np.bool_], assigned: Mapping[str, str]
+) -> Folds:
+    """Folds that somebody wrote down (parcel_id -> fold), without holdings and neighbours on both sides."""
+    return folding.from_file(
+        assigned, parcel_ids=parcels["parcel_id"].tolist(), labelled=labelled, holding_id=_holdings(parcels),
+        xy=_centroids(parcels), neighbour_distance_m=context.agency.model.folds.neighbour_distance_m,
+    )  # fmt: skip
+
+
+def _centroids(parcels: gpd.GeoDataFrame) -> NDArray[np.float64]:
+    """(N, 2) metres in EPSG:3035."""
+    centroid = parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
+    return np.column_stack([centroid.x, centroid.y])
+
+
+def _holdings(parcels: gpd.GeoDataFrame) -> list[str | None]:
+    return [holding if isinstance(holding, str) else None for holding in parcels["holding_id"]]
 
 
 def read_folds(path: Path) -> dict[str, str]:

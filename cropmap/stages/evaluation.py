@@ -29,7 +29,7 @@ from cropmap.schemas import Architecture, Exclusion
 from cropmap.settings import Settings
 from cropmap.stages.champion import predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
+from cropmap.stages.dataset import SeasonData, needed_dataset, season_data, written_folds
 from cropmap.stages.pairs import read_pairs
 from cropmap.stages.reviews import reviewed_labels
 from cropmap.stages.training import left_out_of_training, training_config, training_key
@@ -72,12 +72,8 @@ def evaluate_season(
     data = season_data(context)
     dataset = needed_dataset(data)
     if folds is not None:
-        holding = [h if isinstance(h, str) else None for h in data.parcels["holding_id"]]
-        given = from_file(
-            read_pairs(folds, value="fold", where="--folds"), parcel_ids=dataset.series.parcel_ids,
-            labelled=dataset.label >= 0, holding_id=holding,
-        )  # fmt: skip
-        dataset = replace(dataset, folds=given)
+        assigned = read_pairs(folds, value="fold", where="--folds")
+        dataset = replace(dataset, folds=written_folds(context, data.parcels, dataset.label >= 0, assigned))
         data = replace(data, dataset=dataset)
     notes = [*_check_folds(dataset), *_predicting(context, data, on_own_folds=folds is None)]
     if architecture not in (None, context.architecture):

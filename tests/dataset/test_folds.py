@@ -51,6 +51,19 @@ def test_a_written_fold_is_kept_and_an_unlisted_parcel_is_not_judged() -> None:
     assert folds.fold.tolist() == [1, 0, -1, -1]
 
 
+def test_a_written_fold_is_not_taught_by_the_neighbours_of_its_parcels() -> None:
+    folds = from_file(
+        {"a": "west", "b": "west", "c": "east", "d": "east"},
+        parcel_ids=["a", "b", "c", "d"],
+        labelled=np.ones(4, bool),
+        xy=np.array([[0.0, 0], [900, 0], [1000, 0], [2000, 0]]),
+        neighbour_distance_m=100,
+    )
+    assert folds.names == ("east", "west")
+    assert folds.training_mask(0).tolist() == [True, False, False, False]
+    assert folds.training_mask(1).tolist() == [False, False, False, True]
+
+
 def test_a_random_split_says_so_and_repeats() -> None:
     label = np.tile([0, 1, 2], 20).astype(np.int16)
     first, again, other = (at_random(label=label, count=3, seed=seed) for seed in (1, 1, 2))
@@ -62,7 +75,7 @@ def test_a_random_split_says_so_and_repeats() -> None:
 def test_one_region_or_one_block_is_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigurationError, match="by: block"):
         by_region(["DE21B"] * 6, labelled=LABELLED)
-    with pytest.raises(ConfigurationError, match="smaller block"):
+    with pytest.raises(ConfigurationError, match=r"block_size_m.*smaller"):
         by_block(np.zeros((6, 2)), label=np.zeros(6, np.int16))
     with pytest.raises(ConfigurationError, match="two or more folds"):
         from_file({"x": "1"}, parcel_ids=list("abcdef"), labelled=LABELLED)
