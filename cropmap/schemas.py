@@ -247,6 +247,14 @@ class Basis(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+BASIS_MEANING: Final = {
+    Basis.REGISTER: "the declared area",
+    Basis.MODEL_ASSISTED: "the model's estimate, corrected by reviews",
+    Basis.SYNTHETIC: "the model's estimate where a fifth or more of the region's area has no reviews, or a recoded "
+    "figure that was cut or combined",
+}
+
+
 class ReleaseStage(StrEnum):
     """How final a released table is, in the order in which a season is released."""
 

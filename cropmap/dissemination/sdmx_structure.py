@@ -15,7 +15,7 @@ from xml.etree import ElementTree as Xml
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.long_form import ATTRIBUTES, DIMENSIONS
 from cropmap.errors import InputError
-from cropmap.schemas import Basis
+from cropmap.schemas import BASIS_MEANING
 
 DATAFLOW_ID: Final = re.compile(r"(?P<agency>[A-Za-z][\w.-]*):(?P<id>[\w@$-]+)\((?P<version>\d+(\.\d+)*)\)")
 NAMESPACE: Final = "http://www.sdmx.org/resources/sdmxml/schemas/v2_1/"
@@ -34,10 +34,6 @@ CONCEPTS: Final = {
     "COMMENT_OBS": "Says where a figure is simulated",
 }  # fmt: skip
 NUMBERS: Final = (MEASURE, "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
-BASES: Final = {
-    Basis.REGISTER: "declared area", Basis.MODEL_ASSISTED: "corrected by what the model gets wrong",
-    Basis.SYNTHETIC: "from other regions or crops, or put together",
-}  # fmt: skip
 LISTS: Final = {"freq": "CL_FREQ", "crops": "CL_CROPS", "strucpro": "CL_STRUCPRO", "CONF_STATUS": "CL_CONF_STATUS",
                 "BASIS": "CL_BASIS"}  # fmt: skip
 SCHEME: Final = "CS_CROP_AREA"
@@ -80,7 +76,7 @@ def _attributes() -> tuple[str, ...]:
 def _code_lists() -> dict[str, Mapping[str, str]]:
     measures = {measure.code: measure.label for measure in vocabulary.measures().values()}
     statuses = {code: text for code, text in vocabulary.flag_meanings().items() if code in vocabulary.CONF_STATUSES}
-    bases = {str(basis): text for basis, text in BASES.items()}
+    bases = {str(basis): text for basis, text in BASIS_MEANING.items()}
     return {
         "freq": FREQUENCY, "crops": vocabulary.crop_items(), "strucpro": measures, "CONF_STATUS": statuses,
         "BASIS": bases,

@@ -15,6 +15,7 @@ import xlsxwriter
 
 from cropmap.dissemination import vocabulary
 from cropmap.errors import InputError
+from cropmap.schemas import BASIS_MEANING
 
 STATISTICS: Final = "statistics"
 NOTES: Final = "notes"
@@ -82,11 +83,8 @@ def _vocabulary() -> list[tuple[str, str]]:
     return [
         *((f"flag {code}", meaning) for code, meaning in vocabulary.flag_meanings().items()),
         *((code, measures[code].label) for code in (vocabulary.AREA, vocabulary.MAIN_AREA)),
-        (
-            "basis",
-            "how the area came about: register (declared), model_assisted (the map, corrected by what it gets "
-            "wrong), synthetic (from other regions or crops, or put together)",
-        ),
+        ("basis", "how the area came about"),
+        *((f"basis {basis}", meaning) for basis, meaning in BASIS_MEANING.items()),
         ("season, as_of", "harvest year; the last day of acquisitions that counted, where the season was not over"),
         ("nuts_version, level", "edition of the NUTS codes; level of the region (0: country)"),
         ("nuts_id, nuts_name", "region by code and name"),

@@ -17,6 +17,7 @@ from cropmap.reports.bars import bars
 from cropmap.reports.maps import CropMap, crop_map
 from cropmap.reports.report import Report
 from cropmap.reports.revisions import revision_summary
+from cropmap.schemas import BASIS_MEANING
 
 CLOSED: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """a browser that reads this fetches nothing, whatever else the page might say; `data:` is its own empty icon"""
@@ -28,10 +29,6 @@ BARRED: Final = 20
 FOLDER: Final = Path(__file__).parent
 CONCEPTS: Final = {
     "SA": "sown area", "MA": "main area", "HA": "harvested area", "PA": "production area",
-}  # fmt: skip
-BASIS: Final = {
-    "register": "register: the declared area", "synthetic": "synthetic: register and model, no reviews",
-    "model_assisted": "model-assisted: corrected by reviews",
 }  # fmt: skip
 
 
@@ -51,6 +48,7 @@ def _shown(report: Report) -> dict[str, Any]:
     letters = sorted({letter for cell in open_cells for letter in cell.flag})
     by_region = [(region, areas.of(region)) for region in areas.regions]
     barred = bars(areas, most=BARRED)
+    used = {cell.basis for cell in open_cells}
     hidden_crops = [crop for crop, cell in areas.of(areas.head) if cell.figures is None]
     return {
         "report": report, "facts": report.facts, "quality": report.quality, "areas": areas,
@@ -61,7 +59,7 @@ def _shown(report: Report) -> dict[str, Any]:
         "by_region": by_region,
         "flags": {letter: report.flags.get(letter, "") for letter in letters},
         "concepts": {one: CONCEPTS[one] for one in sorted({cell.concept for cell in open_cells}) if one in CONCEPTS},
-        "basis": {one: BASIS[one] for one in sorted({cell.basis for cell in open_cells}) if one in BASIS},
+        "basis": [f"{basis}: {meaning}" for basis, meaning in BASIS_MEANING.items() if basis in used],
         "sums": [crop for crop in areas.crops if crop.members],
         "revisions": revision_summary(report.revisions, areas) if report.revisions else None,
         "missing": _without_outline(report),

@@ -76,7 +76,7 @@ def test_the_table_has_every_cell(page: Element) -> None:
     rows = [[text(cell) for cell in row] for row in regions["FRH0"].iter("tr")][1:]
     assert rows[0] == [
         "Common wheat & spelt C1110", "3\u202f000", "3\u202f000", "2\u202f900 – 3\u202f100", "2.0\u202f%", "SA",
-        "model-assisted", "e",
+        "model_assisted", "e",
     ]  # fmt: skip
     assert rows[1][0] == "Grain maize + Green maize Σ C1500+G3000"
     assert rows[4][:5] == ["Other uses local:other_uses", "0", "0", "0 – 0", "–"]
