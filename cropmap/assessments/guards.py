@@ -1,7 +1,7 @@
 """Label-free checks of a list of flags: when it stands, when it is refused, when it is provisional.
 
 What they see and what they do not: a class that was never learnt is caught by its own tail, an under-trained
-classifier by how many classes that befalls (4 to 10 of 13 in simulation, where a trained one has at most 2; its
+classifier by how many classes that befalls (6 to 11 of 13 in simulation, where a trained one has at most 2; its
 observed / expected over all the other classes is often unremarkable). Both are looked at in the scores as they came and
 in those adapted to their regions: the adaptation explains away part of what too little training leaves behind, and the
 list would be no better for it. Rightly declared parcels that carry another crop's signal are not seen.
