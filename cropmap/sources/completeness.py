@@ -45,6 +45,8 @@ EXCEEDED: Final = "exceededTransferLimit"
 NEXT: Final = "a link named next"
 EXCEPTIONS: Final = ("ExceptionReport", "ServiceExceptionReport")
 SYSTEM: Final = re.compile(rb"""srsName\s*=\s*["']([^"']{1,200})["']""")
+ATOM_NEXT: Final = re.compile(rb"""<(?:\w+:)?link\s[^<>]{0,1000}?\brel\s*=\s*["']next["']""")
+"""how OGC API Features names the next page in XML: a link of Atom (RFC 4287)"""
 OVERLAP_BYTES: Final = 300
 """of one block and the next, so that no mark falls between them"""
 TRUNCATED: Final = b"truncatedResponse"
@@ -131,11 +133,12 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
         parser.StartElementHandler = None
 
     parser.StartElementHandler = first
-    truncated, before, systems = False, b"", set[bytes]()
+    truncated, following, before, systems = False, False, b"", set[bytes]()
     try:
         for block in itertools.chain([head], iter(lambda: file.read(ENDS_BYTES), b"")):
             parser.Parse(block, False)
             truncated = truncated or TRUNCATED in before + block
+            following = following or ATOM_NEXT.search(before + block) is not None
             systems.update(SYSTEM.findall(before + block))
             before = block[-OVERLAP_BYTES:]
         parser.Parse(b"", True)
@@ -153,7 +156,8 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
     if truncated:
         raise cut_off(source, "the service says so (truncatedResponse)")
     names = sorted(name.decode("utf-8", "replace") for name in systems)
-    return replace(_stated(attributes, NEXT if attributes.get("next") else ""), systems=tuple(names))
+    more = NEXT if following or attributes.get("next") else ""
+    return replace(_stated(attributes, more), systems=tuple(names))
 
 
 def _stated(members: dict[str, Any], more: str) -> Stated:

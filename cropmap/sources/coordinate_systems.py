@@ -345,7 +345,7 @@ def _on_own_datum(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
     meridian, unit = base.prime_meridian, np.degrees(base.axis_info[0].unit_conversion_factor)
     if abs(unit - 1) < UNIT_OF_DEGREES:
         unit = 1.0
-    east = 0.0 if meridian is None else np.degrees(meridian.longitude * meridian.unit_conversion_factor)
+    east = 0.0 if meridian is None else np.degrees(meridian.longitude * float(meridian.unit_conversion_factor))
     return float(lon * unit + east), float(lat * unit)
 
 

@@ -380,3 +380,19 @@ def test_a_link_to_the_next_page_in_any_case_and_beside_others(tmp_path: Path, r
     (tmp_path / "d.geojson").write_text(json.dumps(collection))
     with pytest.raises(DeclarationFileError, match="more follow"):
         read(tmp_path / "d.geojson", crs=None)
+
+
+@pytest.mark.parametrize("relation", ["next", "self"])
+def test_a_page_of_gml_with_links_of_atom(tmp_path: Path, relation: str) -> None:
+    path = tmp_path / "d.gml"
+    fields().to_file(path, driver="GML")
+    (tmp_path / "d.xsd").unlink()
+    atom = "http://www.w3.org/2005/Atom"
+    link = f'<atom:link xmlns:atom="{atom}" rel="{relation}" href="https://a.example/items?offset=40"/>'
+    head, mark, rest = path.read_text().partition("<ogr:featureMember>")
+    path.write_text(head + link + mark + rest)
+    if relation == "next":
+        with pytest.raises(DeclarationFileError, match=r"more follow \(a link named next\)"):
+            read(path)
+    else:
+        assert len(read(path).accepted) == ROWS
