@@ -351,7 +351,8 @@ PREDICTION_COLUMNS: Final = (
 )  # fmt: skip
 """`crop` is a class name of the legend, None where the parcel has no usable observation; last_observation a date;
 scored_by "fold 2" (a model that never saw the parcel) or "mean of 4 folds" (parcels without a label);
-out_of_distribution the share of training parcels that look more ordinary, 0-1, NaN where nothing was seen or nothing was trained."""
+out_of_distribution the share of training parcels that look more ordinary, 0-1, NaN where nothing was seen or nothing
+was trained."""
 
 ASSESSMENT_COLUMNS: Final = (
     "parcel_id", "declared_code", "declared_crop", "predicted_crop", "declared_probability",

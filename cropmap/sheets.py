@@ -33,6 +33,9 @@ ANSI: Final = {
 MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 PUNCTUATION: Final = "«»„“”‘’–—…°²³€§·\xa0"
 SEPARATOR_LINE: Final = re.compile(r"^\"?sep=(.)\"?\r?\n", re.IGNORECASE)
+TEXT_FORMULA: Final = re.compile(r'^="([^"]*)"$')
+END: Final = "\ufdd0"
+"""stands in no text (a noncharacter of Unicode): a line below the last, which an open quotation mark swallows"""
 XLSX: Final = b"PK\x03\x04"
 OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 MAX_BYTES: Final = 128 * 2**20
@@ -112,7 +115,7 @@ def _too_many_cells(where: str) -> ConfigurationError:
 
 
 def _sheet(lines: Iterable[tuple[int, Sequence[str]]], text: str, encoding: str, where: str) -> Sheet:
-    filled = [(number, cells) for number, row in lines if any(cells := [cell.strip() for cell in row])]
+    filled = [(number, cells) for number, row in lines if any(cells := [_bare(cell) for cell in row])]
     if not filled:
         return Sheet((), (), text, encoding)
     header = filled[0][1]
@@ -132,6 +135,11 @@ def _sheet(lines: Iterable[tuple[int, Sequence[str]]], text: str, encoding: str,
             )  # fmt: skip
         rows.append((number, tuple([*cells, *[""] * len(header)][: len(header)])))
     return Sheet(tuple(header), tuple(rows), text, encoding)
+
+
+def _bare(cell: str) -> str:
+    """Without blanks at the ends; `="056"`, by which exports keep zeros from being dropped, is the text 056."""
+    return TEXT_FORMULA.sub(r"\1", cell.strip())
 
 
 def _folded(name: str) -> str:
@@ -182,10 +190,20 @@ def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     said = SEPARATOR_LINE.match(text)
     body, skipped = (text[said.end() :], 1) if said else (text, 0)
     header = body.lstrip("\n").partition("\n")[0]
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=said[1] if said else max(DELIMITERS, key=header.count))
+    whole = io.StringIO(f"{body}\n{END}", newline="")
+    reader = csv.reader(whole, delimiter=said[1] if said else max(DELIMITERS, key=header.count))
+    above = 0
     try:
         for row in reader:
-            yield reader.line_num + skipped, row
+            if row == [END]:
+                return
+            if row and row[-1].endswith(END):
+                raise ConfigurationError(
+                    "a quotation mark is not closed: it swallows the rows below",
+                    where=f"{where}, line {above + skipped + 1}", mend="Close it, or write it twice",
+                )  # fmt: skip
+            above = reader.line_num
+            yield above + skipped, row
     except csv.Error as error:
         raise ConfigurationError(
             f"cannot be read as CSV ({error})",

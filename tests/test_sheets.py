@@ -255,3 +255,23 @@ def test_entities_of_a_workbook_are_not_followed(tmp_path: Path, text: str) -> N
     with pytest.raises(ConfigurationError, match="cannot be read as XLSX") as caught:
         read_sheet(path)
     assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", ['P1,"right\nP2,wrong\n', 'P1,right\nP2,"wrong', 'P1,"right\n\n'])
+def test_a_quotation_mark_that_is_not_closed_swallows_nothing(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"parcel_id,finding\n{rows}")
+    line = 1 + rows.count("\n", 0, rows.index('"')) + 1
+    with pytest.raises(ConfigurationError, match=rf"table\.csv, line {line}: a quotation mark is not closed"):
+        read_sheet(path)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_quotes_that_are_closed_at_the_end(tmp_path: Path, end: str) -> None:
+    (tmp_path / "table.csv").write_text(f'parcel_id,finding\nP1,"a ""b"" c"{end}')
+    assert read_sheet(tmp_path / "table.csv").rows == ((2, ("P1", 'a "b" c')),)
+
+
+def test_text_formulas_keep_their_zeros(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text('parcel_id,finding\n="007","=""right"""\n')
+    assert read_sheet(tmp_path / "table.csv").rows == ((2, ("007", "right")),)

@@ -107,7 +107,7 @@ def read(
         raise InputError(f"has more than {most >> 20} MB", where=name, mend="Ask for fewer regions or years")
     if start.startswith(b"{"):
         return json_stat.read(data, where=name)
-    if start.startswith((b"DATAFLOW", b"STRUCTURE")):
+    if start.lstrip(b'"').startswith((b"DATAFLOW", b"STRUCTURE")):
         return sdmx_csv.read(data, where=name)
     if start.startswith(b"freq,"):
         return eurostat_tsv.read(data, where=name, geo=geo, crops=crops)

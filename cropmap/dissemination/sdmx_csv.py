@@ -15,9 +15,11 @@ from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cropmap.dissemination.long_form import ATTRIBUTES, COLUMNS, DIMENSIONS, FIGURES, LongForm, count, read_rows
 from cropmap.dissemination.numbers import decimal_text, parse_numbers
+from cropmap.dissemination.vocabulary import AREA, HECTARES, measures
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 
@@ -28,6 +30,13 @@ LABEL: Final = ": "
 """between a code and its label, in the header and in cells (SDMX-CSV field guide, `labels=both`)"""
 OPTIONAL: Final = ("OBS_FLAG", "CONF_STATUS")
 """attributes that a table without flags or hidden figures does not have"""
+FREE: Final = "F"
+"""CONF_STATUS of a figure that is free for publication (SDMX CL_CONF_STATUS), which Eurostat leaves empty"""
+UNITS: Final = ("UNIT_MEASURE", "UNIT", "unit")
+HECTARE: Final = "HA"
+MULTIPLIER: Final = "UNIT_MULT"
+"""power of ten by which a figure is to be multiplied (SDMX CL_UNIT_MULT)"""
+POWERS: Final = ("", *map(str, range(10)))
 FIRST: Final = {"DATAFLOW": "1.0", "STRUCTURE": "2.0"}
 
 
@@ -66,8 +75,9 @@ def read(data: bytes, *, where: str) -> LongForm:
     values, readable = parse_numbers(texts["OBS_VALUE"])
     count(left_out, LeftOut.NO_NUMBER, (f"line {kept[i][0]}" for i in np.flatnonzero(~readable)))
     rows = pd.DataFrame({**{name: texts[name] for name in DIMENSIONS}, "OBS_VALUE": values}, dtype=object)[readable]
-    rows["OBS_VALUE"] = rows["OBS_VALUE"].astype(float)
-    flags = [f"{flag}{status}" for flag, status in zip(texts["OBS_FLAG"], texts["CONF_STATUS"], strict=True)]
+    rows["OBS_VALUE"] = rows["OBS_VALUE"].astype(float) * _in_1000_ha(header, kept, texts["strucpro"], where)[readable]
+    statuses = ["" if status == FREE else status for status in texts["CONF_STATUS"]]
+    flags = [f"{flag}{status}" for flag, status in zip(texts["OBS_FLAG"], statuses, strict=True)]
     table, not_understood = read_rows(
         rows.reset_index(drop=True), flags=[flags[i] for i in np.flatnonzero(readable)],
         lines=[kept[i][0] for i in np.flatnonzero(readable)], where=where,
@@ -89,6 +99,33 @@ def _column(values: pd.Series, name: str, *, decimals: int) -> Sequence[str]:
 def _code(text: str, name: str) -> str:
     """Of a cell that was asked for with `labels=both` (`C1110: Common wheat`), the code; a figure as it is."""
     return text if name == "OBS_VALUE" else text.partition(LABEL)[0]
+
+
+def _in_1000_ha(
+    header: Sequence[str], kept: Sequence[tuple[int, Sequence[str]]], strucpro: Sequence[str], where: str
+) -> NDArray[np.float64]:
+    """[kept] what turns an area into 1000 ha; 1 where nothing but its strucpro says the unit, and for other measures.
+
+    Raises InputError for an area in another unit.
+    """
+    unit = next((header.index(name) for name in UNITS if name in header), None)
+    multiplier = header.index(MULTIPLIER) if MULTIPLIER in header else None
+    factors = np.ones(len(kept))
+    if unit is None:
+        return factors
+    areas = measures()[AREA].unit
+    for place, ((number, line), code) in enumerate(zip(kept, strucpro, strict=True)):
+        measure, said = measures().get(code), _code(line[unit], UNITS[0])
+        if measure is None or measure.unit != areas or said in ("", areas):
+            continue
+        power = _code(line[multiplier], MULTIPLIER) if multiplier is not None else ""
+        if said != HECTARE or power not in POWERS:
+            raise InputError(
+                f"the area is in {said!r}{f' with {MULTIPLIER} {power!r}' if power else ''}",
+                where=f"{where}, line {number}", mend=f"Ask for {areas} or {HECTARE}",
+            )  # fmt: skip
+        factors[place] = 10.0 ** int(power or 0) / HECTARES
+    return factors
 
 
 def _header(lines: Sequence[Sequence[str]], *, where: str) -> tuple[Sequence[str], dict[str, int]]:

@@ -38,10 +38,15 @@ TOTALS: Final = ("numberMatched", "totalFeatures")
 """what the service has for the question: WFS 2.0 and OGC API Features, GeoServer's GeoJSON"""
 RETURNED: Final = ("numberReturned", "numberOfFeatures")
 """what the file should hold: WFS 2.0 and OGC API Features, WFS 1.1"""
+COUNTED: Final = "count"
+PAGES: Final = ("next", "previous")
+"""beside the count of all, in a page of Django REST framework (`GeoJsonPagination`): an address, or null at an end"""
 EXCEEDED: Final = "exceededTransferLimit"
 NEXT: Final = "a link named next"
 EXCEPTIONS: Final = ("ExceptionReport", "ServiceExceptionReport")
 SYSTEM: Final = re.compile(rb"""srsName\s*=\s*["']([^"']{1,200})["']""")
+ATOM_NEXT: Final = re.compile(rb"""<(?:\w+:)?link\s[^<>]{0,1000}?\brel\s*=\s*["']next["']""")
+"""how OGC API Features names the next page in XML: a link of Atom (RFC 4287)"""
 OVERLAP_BYTES: Final = 300
 """of one block and the next, so that no mark falls between them"""
 TRUNCATED: Final = b"truncatedResponse"
@@ -128,11 +133,12 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
         parser.StartElementHandler = None
 
     parser.StartElementHandler = first
-    truncated, before, systems = False, b"", set[bytes]()
+    truncated, following, before, systems = False, False, b"", set[bytes]()
     try:
         for block in itertools.chain([head], iter(lambda: file.read(ENDS_BYTES), b"")):
             parser.Parse(block, False)
             truncated = truncated or TRUNCATED in before + block
+            following = following or ATOM_NEXT.search(before + block) is not None
             systems.update(SYSTEM.findall(before + block))
             before = block[-OVERLAP_BYTES:]
         parser.Parse(b"", True)
@@ -150,7 +156,8 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
     if truncated:
         raise cut_off(source, "the service says so (truncatedResponse)")
     names = sorted(name.decode("utf-8", "replace") for name in systems)
-    return replace(_stated(attributes, NEXT if attributes.get("next") else ""), systems=tuple(names))
+    more = NEXT if following or attributes.get("next") else ""
+    return replace(_stated(attributes, more), systems=tuple(names))
 
 
 def _stated(members: dict[str, Any], more: str) -> Stated:
@@ -177,28 +184,45 @@ def _json(source: str, file: BinaryIO, head: bytes) -> Stated:
     inner = inner if isinstance(inner, dict) else {}
     more = EXCEEDED if True in (beside.get(EXCEEDED), inner.get(EXCEEDED)) else ""
     links = beside.get("links")
-    following = any(isinstance(link, dict) and link.get("rel") == "next" for link in links) if links else False
-    return _stated({**inner, **beside}, more or (NEXT if following else ""))
+    following = any(isinstance(link, dict) and _is_next(link.get("rel")) for link in links) if links else False
+    stated = _stated({**inner, **beside}, more or (NEXT if following else ""))
+    if stated.total is None and set(PAGES) <= set(beside) and _is_count(beside.get(COUNTED)):
+        return replace(stated, total=(COUNTED, beside[COUNTED]))
+    return stated
+
+
+def _is_next(relation: object) -> bool:
+    """RFC 8288: several relations stand in one text, whatever their case."""
+    return isinstance(relation, str) and "next" in relation.lower().split()
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _beside_features(head: bytes, tail: bytes) -> dict[str, Any] | None:
-    """Members of the collection beside its features, from the two ends of the file; None where it is no collection.
+    """Members of the collection beside its features, from the two ends of the file, and of an object that holds it
+    (`{"count": 9, "results": {"type": "FeatureCollection", …}}`); None where it is no collection.
 
     Only the bracket that closes the features is followed by members and the file's last brace.
     """
     before: dict[str, Any] | None = None
+    wrapped = b""
     for opening in re.finditer(rb'"features"\s*:\s*\[', head):
         start = head[: opening.start()].removeprefix(b"\xef\xbb\xbf")
         before = _parsed(start + b'"features":[]}')
+        if before is None and (outer := _parsed(start + b'"features":[]}}')) is not None:
+            inside = [value for value in outer.values() if isinstance(value, dict) and "features" in value]
+            before, wrapped = {**outer, **(inside[0] if inside else {})}, b"}"
         if before is not None:
             break
     if before is None:
         return None
     for closing in re.finditer(rb"\]\s*[,}]", tail):
         rest = tail[closing.start() + 1 :].lstrip().removeprefix(b",")
-        after = _parsed(b"{" + rest)
+        after = _parsed(b'{"":{' + rest if wrapped else b"{" + rest)
         if after is not None:
-            return before | after
+            return before | after | (after.pop("") if wrapped else {})
     return before
 
 

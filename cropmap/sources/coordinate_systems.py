@@ -8,7 +8,7 @@ and is refused here. In: a CRS and outlines. Out: a Placement: a refusal, or not
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -39,11 +39,16 @@ SAME_GRID_DEG: Final = 2e-3
 """what another ellipsoid makes of the same grid: 85 m between Krassovsky's and WGS 84 in Romania"""
 OTHER_DATUM_M: Final = 20.0
 """two ways from one datum to WGS 84 differ by less, two of Europe's datums by more"""
+SURE: Final = 90
+"""confidence, 0-100, from which PROJ takes a CRS for one of EPSG's. Without a datum it has less: 9391, of the Balkans,
+has the grid of Finland's 3067"""
 NEAR_DEG: Final = 1.0
 """how far beyond its area of use a CRS is not worth a word"""
 EUROPE: Final = (-16.1, 32.8, 40.2, 84.8)
 """area of use of ETRS89, degrees: only to recognise latitudes and longitudes that stand the wrong way round"""
 BALLPARK: Final = "ballpark"
+UNIT_OF_DEGREES: Final = 1e-9
+"""how far from one degree a unit that is called so lies by rounding"""
 WEB_MERCATOR: Final = 3857
 """whose sphere a `.prj` of old programs cannot say: they wrote the ellipsoid's Mercator, 21 km away in France"""
 WORLD_MERCATOR: Final = 3395
@@ -110,6 +115,23 @@ def overridden(stated: object, given: str | None, shapes: Any) -> tuple[str, ...
     apart = _apart_m(own, crs, _centres(shapes))
     metres = f", {apart:,.0f} m apart" if apart is not None else ""
     return (f"the file says {_name(own)}, declarations.crs says {_name(crs)} and is used{metres}",)
+
+
+def contradicted(stated: object, others: Sequence[str], shapes: Any) -> str:
+    """What to say where a file states its CRS several times, and one lies elsewhere; empty where they agree.
+
+    One that is no CRS, or leads nowhere, contradicts nothing.
+    """
+    own, points = parse_crs(stated, ""), _centres(shapes)
+    for text in others:
+        try:
+            crs = parse_crs(text, "")
+        except DeclarationFileError:
+            continue
+        apart = _apart_m(own, crs, points)
+        if apart is not None and apart > OTHER_DATUM_M and not place(crs, shapes).refused:
+            return f"it states two CRSs for its outlines, {_name(own)} and {_name(crs)}, {apart:,.0f} m apart"
+    return ""
 
 
 def place(crs: pyproj.CRS, shapes: Any) -> Placement:
@@ -212,7 +234,7 @@ def _without_datum(crs: pyproj.CRS, point: Any) -> Placement:
         return Placement(f"its CRS {_name(crs)} names no datum, and its coordinates do not fit it", _another_crs())
     shifts = sorted(_shifts_m(crs, lon, lat).values())
     far = f"about {shifts[0]:.0f} m" if len(shifts) == 1 else f"{shifts[0]:.0f} to {shifts[-1]:.0f} m" if shifts else ""
-    fits = sorted(_same_grid(crs, x, y, lon, lat), key=len)
+    fits = sorted(dict.fromkeys(_same_grid(crs, x, y, lon, lat)), key=len)
     off = f": outlines would lie {far} off" if far else ": outlines may lie hundreds of metres off"
     return Placement(
         f"its CRS {_name(crs)} names no datum that leads to WGS 84 at {lat:.2f} N {lon:.2f} E{off}",
@@ -260,6 +282,8 @@ def _shifts_m(crs: pyproj.CRS, lon: float, lat: float) -> dict[str, float]:
     """Metres that every known datum on the same ellipsoid lies off WGS 84 there."""
     found, geod = {}, pyproj.Geod(ellps="WGS84")
     for name, known in _known(PJType.GEOGRAPHIC_2D_CRS, crs, lon, lat):
+        if _on_own_datum(known, lon, lat) != (lon, lat):  # degrees from Paris or Rome, or gons
+            continue
         transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
         x, y = transformer.transform(lon, lat)
         if BALLPARK not in _operation(transformer, lon, lat)[0].casefold():
@@ -312,12 +336,17 @@ def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tu
 
 
 def _on_own_datum(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
+    """Degrees from Greenwich, also where the CRS counts in gons or from Ferro, Paris or Rome."""
     own = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
     base = own.geodetic_crs
-    if base is None or own.is_geographic:
+    if base is None:
         return x, y
-    lon, lat = pyproj.Transformer.from_crs(own, base, always_xy=True).transform(x, y)
-    return float(lon), float(lat)
+    lon, lat = (x, y) if own.is_geographic else pyproj.Transformer.from_crs(own, base, always_xy=True).transform(x, y)
+    meridian, unit = base.prime_meridian, np.degrees(base.axis_info[0].unit_conversion_factor)
+    if abs(unit - 1) < UNIT_OF_DEGREES:
+        unit = 1.0
+    east = 0.0 if meridian is None else np.degrees(meridian.longitude * float(meridian.unit_conversion_factor))
+    return float(lon * unit + east), float(lat * unit)
 
 
 def _apart_m(one: pyproj.CRS, other: pyproj.CRS, points: Points) -> float | None:
@@ -373,7 +402,7 @@ def _area(crs: pyproj.CRS) -> tuple[float, float, float, float] | None:
     named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
     area = named.area_of_use
     if area is None:
-        code = named.to_epsg()
+        code = named.to_epsg(min_confidence=SURE)
         area = pyproj.CRS.from_epsg(code).area_of_use if code else None
     if area is None or (area.east - area.west) % 360 == 0:
         return None

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from cropmap.errors import DeclarationFileError
@@ -35,6 +36,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _UTF8: Final = "utf-8-sig"
+TEXT_FORMULA: Final = r'^="([^"]*)"$'
 csv.field_size_limit(BLOCK_BYTES)  # of the whole process: the library's own 128 kB are an outline of 5,000 vertices
 
 
@@ -145,7 +147,7 @@ def read_csv(source: str, dialect: Dialect, columns: Sequence[str], *, given: st
             if "columns, got" not in str(error):
                 raise
             table, ragged = _around_ragged_rows(source, dialect, wanted, error)
-    table = table.slice(0, limit)
+    table = _without_formulas(table.slice(0, limit), dialect.outline)
     values = table.column(dialect.outline).to_numpy(zero_copy_only=False)
     values = np.array([None if value is None or not value.strip() else value for value in values], dtype=object)
     shapes, crs = parse_outlines(values, where=source)
@@ -176,6 +178,15 @@ def _table(source: str, dialect: Dialect, wanted: Sequence[str], handler: Any = 
             include_columns=list(wanted), column_types=dict.fromkeys(dialect.columns, pa.string())
         ),
     )  # fmt: skip
+
+
+def _without_formulas(table: pa.Table, outline: str) -> pa.Table:
+    """`="0056"`, by which exports keep a spreadsheet from dropping zeros, is the text 0056."""
+    for position, name in enumerate(table.column_names):
+        if name != outline:
+            texts = pc.replace_substring_regex(table.column(position), pattern=TEXT_FORMULA, replacement=r"\1")
+            table = table.set_column(position, name, texts)
+    return table
 
 
 def _around_ragged_rows(

@@ -4,6 +4,7 @@ file. Out: rows as text, then findings that may be stored and rows that may not,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,8 +25,20 @@ FILLED_IN: Final = ("finding", "found_crop_code", "reviewed_by", "reviewed_at", 
 """the columns that are left empty for the field"""
 NEEDED: Final = ("parcel_id", "finding")
 READ: Final = ("campaign", "parcel_id", *FILLED_IN)
-DATES: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")
+DATES: Final = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%Y%m%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%d-%m-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%Y.%m.%d",
+)
 """a spreadsheet writes the day first in every country that declares to the CAP"""
+SPACED: Final = re.compile(r"^(\d+)([.]) ?(\d+)[.] ?(\d+)[.]?(?=\s|$)")
+"""31. 7. 2018 in Czechia, Slovakia and Slovenia, 31. 07. 2018. in Croatia, 2018. 07. 31. in Hungary (Unicode CLDR)"""
 EXCEL_EPOCH: Final = date(1899, 12, 30)
 EXCEL_DAYS: Final = range(32_874, 73_051)
 """1990 to 2099: a day as the number behind it, where a cell lost its format"""
@@ -145,7 +158,7 @@ def _code(code: str, legend: Legend) -> str | None:
 
 
 def _date(text: str | None) -> date | None:
-    day = (text or "").replace("T", " ").split(" ")[0]
+    day = SPACED.sub(r"\1\2\3\2\4", text or "").replace("T", " ").split(" ")[0]
     if day.isdecimal() and len(day) == 5 and int(day) in EXCEL_DAYS:
         return EXCEL_EPOCH + timedelta(days=int(day))
     for layout in DATES if day else ():

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import urllib.parse
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,8 @@ NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 BATCH_ROWS: Final = 65_536
 NATIVE: Final = b"geoarrow.wkb"
 """how Arrow marks a column of Parquet's own GEOMETRY type"""
+UUIDS: Final = "arrow.uuid"
+"""how Arrow marks a column of Parquet's own UUID type, whose 16 bytes are no text"""
 
 
 @dataclass(frozen=True)
@@ -236,8 +239,12 @@ def _may_hold(field: pa.Field) -> bool:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without the mark of an extension, dictionaries decoded."""
+    """Without the mark of an extension, dictionaries decoded; a UUID as it is written."""
     kind = column.type
+    if getattr(kind, "extension_name", None) == UUIDS:
+        values = column.cast(kind.storage_type).to_pylist()
+        texts = [None if value is None else str(uuid.UUID(bytes=value)) for value in values]
+        return pa.chunked_array([pa.array(texts, pa.string())])
     if isinstance(kind, pa.BaseExtensionType):
         column = column.cast(kind.storage_type)
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

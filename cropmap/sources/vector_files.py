@@ -20,7 +20,8 @@ from cropmap.errors import DeclarationFileError
 from cropmap.provenance import file_hash, files_hash
 from cropmap.sources.completeness import AGAIN, ALL_PAGES, codes_of, cut_off, ends_within_a_line, stated_size
 from cropmap.sources.containers import opened
-from cropmap.sources.coordinate_systems import choose_crs
+from cropmap.sources.coordinate_systems import choose_crs, contradicted
+from cropmap.sources.geopackage import DRIVER, stated_systems
 from cropmap.sources.gml import DIMENSIONS, AxisOrder
 from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import FEATURE_ID, Flags, Layer, Shapes, Table, list_layers, read_layer
@@ -89,6 +90,10 @@ def read_rows(
             raise DeclarationFileError(
                 f"its outlines are in several CRSs ({', '.join(codes)})", where=source, mend="Ask for them in one"
             )
+        if crs is None and layers[0].format == DRIVER and tables[0].crs is not None:
+            others = stated_systems(source, layers[0].name)
+            if what := contradicted(tables[0].crs, others, tables[0].geometry):
+                raise DeclarationFileError(what, where=source, mend="Set declarations.crs to the one that they are in")
     notes = (f"{missing}: read all the same (allow_partial)",) if missing else ()
     return _raw_rows([table for table in tables if len(table.attributes)], crs, notes, where=str(path))
 

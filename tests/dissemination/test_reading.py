@@ -221,6 +221,43 @@ def test_sdmx_csv_is_read_without_flags_with_labels_and_packed() -> None:
         assert tuple(line) == (*expected, flag)
 
 
+SDMX = "DATAFLOW,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS"
+
+
+@pytest.mark.parametrize(
+    ("columns", "value", "cells", "thousands"),
+    [
+        ("UNIT_MEASURE", "2588100", "HA", 2588.1),
+        ("UNIT_MEASURE,UNIT_MULT", "2588100", "HA,0", 2588.1),
+        ("UNIT_MEASURE,UNIT_MULT", "2588.1", "HA,3", 2588.1),
+        ("UNIT_MEASURE,UNIT_MULT", "2.5881", "HA: Hectares,6: Millions", 2588.1),
+        ("unit", "2588100", "HA", 2588.1),
+        ("UNIT_MEASURE,UNIT_MULT", "2588.1", "THS_HA,3", 2588.1),
+        ("UNIT_MEASURE", "2588.1", "", 2588.1),
+    ],
+)
+def test_sdmx_csv_that_states_its_unit(columns: str, value: str, cells: str, thousands: float) -> None:
+    data = f"{SDMX},{columns}\nE:F(1.0),A,C1110,AR_THS_HA,DE,2024,{value},,,{cells}\n".encode()
+    assert formats.read(data, name="file").table["OBS_VALUE"].tolist() == pytest.approx([thousands])
+
+
+def test_sdmx_csv_in_a_unit_that_is_none_of_areas() -> None:
+    rows = "E:F(1.0),A,C1110,HPRD_THS_T,DE,2024,7,,,T\nE:F(1.0),A,C1110,AR_THS_HA,DE,2024,7,,,KM2\n"
+    with pytest.raises(InputError, match=r"file, line 3: the area is in 'KM2'\. Ask for THS_HA or HA"):
+        formats.read(f"{SDMX},UNIT_MEASURE\n{rows}".encode(), name="file")
+    yields = rows.splitlines()[0]
+    assert formats.read(f"{SDMX},UNIT_MEASURE\n{yields}\n".encode(), name="file").table["OBS_VALUE"].tolist() == [7.0]
+
+
+def test_sdmx_csv_in_quotes_and_free_for_publication() -> None:
+    """RFC 4180 allows quotes around any field; F of SDMX's CL_CONF_STATUS is free for publication."""
+    line = "E:F(1.0),A,C1110,AR_THS_HA,DE,2024,2588.1,p,F"
+    data = "\n".join(",".join(f'"{cell}"' for cell in row.split(",")) for row in (SDMX, line))
+    for way in (data, "\ufeff" + data, f"{SDMX}\n{line}"):
+        (found,) = formats.read(way.encode(), name="file").table.to_dict("records")
+        assert (found["OBS_VALUE"], found["OBS_FLAG"], found["CONF_STATUS"]) == (2588.1, "p", "")
+
+
 def test_our_own_csv_is_read_back_in_every_dialect() -> None:
     rows = published()
     plain = formats.read(formats.write(rows, "csv", nuts_version=2024).data, name="plain").table

@@ -354,3 +354,45 @@ def test_the_gml_that_was_cut_at_a_third(shared_data: Path) -> None:
     with pytest.raises(DeclarationFileError, match="the XML ends or breaks at line 1982"):
         read(folder / "truncated" / "declarations.gml", **layout)
     assert read(folder / "whole" / "declarations.gml", **layout).row_count == 600
+
+
+def paged(folder: Path, form: str, *, count: int, following: str | None) -> Path:
+    """A page as djangorestframework-gis writes it: `GeoJsonPagination`, and the default one around a collection."""
+    collection = json.loads(fields().to_crs(4326).to_json(drop_id=True))
+    head = {"count": count, "next": following, "previous": None}
+    page = {"type": "FeatureCollection", **head, "features": collection["features"]}
+    (folder / "d.geojson").write_text(json.dumps(page if form == "beside" else {**head, "results": collection}))
+    return folder / "d.geojson"
+
+
+@pytest.mark.parametrize("form", ["beside", "around"])
+def test_a_page_that_states_the_count_of_all(tmp_path: Path, form: str) -> None:
+    for following in ("https://register.example/parcels?page=2", None):
+        with pytest.raises(DeclarationFileError, match=r"it holds 40 of 900 features \(count\)\. Fetch all pages"):
+            read(paged(tmp_path, form, count=900, following=following), crs=None)
+    assert len(read(paged(tmp_path, form, count=ROWS, following=None), crs=None).accepted) == ROWS
+
+
+@pytest.mark.parametrize("relation", ["Next", "next last"])
+def test_a_link_to_the_next_page_in_any_case_and_beside_others(tmp_path: Path, relation: str) -> None:
+    collection = json.loads(fields().to_crs(4326).to_json(drop_id=True))
+    collection["links"] = [{"rel": "self", "href": "a"}, {"rel": relation, "href": "b"}]
+    (tmp_path / "d.geojson").write_text(json.dumps(collection))
+    with pytest.raises(DeclarationFileError, match="more follow"):
+        read(tmp_path / "d.geojson", crs=None)
+
+
+@pytest.mark.parametrize("relation", ["next", "self"])
+def test_a_page_of_gml_with_links_of_atom(tmp_path: Path, relation: str) -> None:
+    path = tmp_path / "d.gml"
+    fields().to_file(path, driver="GML")
+    (tmp_path / "d.xsd").unlink()
+    atom = "http://www.w3.org/2005/Atom"
+    link = f'<atom:link xmlns:atom="{atom}" rel="{relation}" href="https://a.example/items?offset=40"/>'
+    head, mark, rest = path.read_text().partition("<ogr:featureMember>")
+    path.write_text(head + link + mark + rest)
+    if relation == "next":
+        with pytest.raises(DeclarationFileError, match=r"more follow \(a link named next\)"):
+            read(path)
+    else:
+        assert len(read(path).accepted) == ROWS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -390,3 +392,72 @@ def test_web_mercator_without_its_sphere_is_refused(name: str) -> None:
     assert "of a sphere, 21,2" in note, "GDAL takes a .prj without a name for it"
     for right in ("EPSG:3857", MERCATOR.format(name="WGS_84_Pseudo_Mercator", flattening=298.257223563)):
         assert place(parse_crs(right, ""), shapes) == Placement()
+
+
+@pytest.mark.parametrize("change", ["the number", "the definition"])
+def test_a_geopackage_that_states_two_systems_for_one_layer(tmp_path: Path, change: str) -> None:
+    """Slovenia's grids of 1948 and 1996 have the same parameters: only the datum is 611 m apart."""
+    path, ours = tmp_path / "d.gpkg", boxes(500_000, 111_000)
+    make_frame([(f"P{n}", "056", box) for n, box in enumerate(ours)], "id", "code").set_crs(
+        3912, allow_override=True
+    ).to_file(path)
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        if change == "the number":
+            file.execute("UPDATE gpkg_spatial_ref_sys SET organization_coordsys_id = 3794 WHERE srs_id = 3912")
+        else:
+            other = pyproj.CRS.from_epsg(3794).to_wkt("WKT1_GDAL")
+            file.execute("UPDATE gpkg_spatial_ref_sys SET definition = ? WHERE srs_id = 3912", [other])
+    says = r"two CRSs for its outlines, EPSG:\d+ .* and EPSG:\d+ .*, 611 m apart\. Set declarations\.crs"
+    with pytest.raises(DeclarationFileError, match=says):
+        read(path)
+    assert len(read(path, crs="EPSG:3912").accepted) == 3
+
+
+def test_a_geopackage_whose_definition_is_no_crs_is_read_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "d.gpkg"
+    make_frame([("P0", "056", boxes(500_000, 111_000)[0])], "id", "code").set_crs(3912, allow_override=True).to_file(
+        path
+    )
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE gpkg_spatial_ref_sys SET definition = 'undefined' WHERE srs_id = 3912")
+    assert len(read(path).accepted) == 1
+
+
+ROME = (
+    'PROJCS["Monte_Mario_Rome_Italy_1",GEOGCS["unknown",DATUM["D_unknown",SPHEROID["International_1924",6378388,297]],'
+    'PRIMEM["Rome",12.45233333333333],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
+    'PARAMETER["False_Easting",1500000],PARAMETER["False_Northing",0],PARAMETER["Central_Meridian",-3.45233333333333],'
+    'PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0],UNIT["Meter",1]]'
+)
+
+
+KROVAK = (
+    "+proj=krovak +lat_0=49.5 +lon_0=24.8333333333333 +alpha=30.2881397527778 +k=0.9999 +x_0=0 +y_0=0 +ellps=bessel"
+)
+LAMBERT_II = (
+    "+proj=lcc +lat_1=46.8 +lat_0=46.8 +lon_0=0 +k_0=0.99987742 +x_0=600000 +y_0=2200000 +ellps=clrk80ign +pm=paris"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "there", "fits"),
+    [
+        (ROME, (1_500_000, 4_983_000), "45.00 N 9.00 E", "EPSG:3003"),  # -3.452 from Rome, which is at 12.452
+        (KROVAK, (-568_991, -1_050_539), "50.21 N 16.85 E", "EPSG:5514"),  # the example of EPSG's note 7-2
+        (LAMBERT_II, (622_000, 2_222_000), "47.00 N 2.63 E", "EPSG:27572"),  # 22 km from Paris, at 2.337
+    ],
+)
+def test_a_lost_datum_is_spoken_of_in_degrees_from_greenwich(
+    text: str, at: tuple[float, float], there: str, fits: str
+) -> None:
+    refused = place(parse_crs(text, ""), boxes(*at))
+    assert f"leads to WGS 84 at {there}" in refused.refused
+    assert refused.fits[0] == fits
+    far = re.findall(r"(\d+) m off|(\d+) to", refused.refused)
+    assert all(int(number) < 1000 for pair in far for number in pair if number), "a datum, not a meridian"
+
+
+def test_a_grid_without_a_datum_is_not_taken_for_that_of_another_country() -> None:
+    """UTM zone 35 on GRS 80 is Finland's TM35FIN (EPSG:3067), and one of the Balkans (EPSG:9391)."""
+    (note,) = place(parse_crs("+proj=utm +zone=35 +ellps=GRS80 +units=m", ""), boxes(403_000, 7_099_000)).notes
+    assert "taken as WGS 84" in note

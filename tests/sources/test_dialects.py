@@ -95,6 +95,14 @@ def test_a_delimiter_at_the_end_of_the_rows_or_of_the_header(tmp_path: Path, hea
     assert found.rejected[["row_number", "reason"]].to_numpy().tolist() == [[4, "UNUSABLE_ROW"]]
 
 
+@pytest.mark.parametrize("cell", ['="{}"', '"=""{}"""'])
+def test_a_formula_that_keeps_the_zeros_is_the_text_within(tmp_path: Path, cell: str) -> None:
+    rows = [f"{cell.format(f'00{i}')};{cell.format('056')};{square(i).wkt}" for i in range(3)]
+    found = read(write_csv(tmp_path / "d.csv", ["id;code;wkt", *rows]))
+    assert list(found.accepted["parcel_id"]) == ["000", "001", "002"]
+    assert set(found.accepted["crop_code"]) == {"056"}
+
+
 def test_line_ends_of_old_macs(tmp_path: Path) -> None:
     rows = ["id;code;wkt", *(f"P{i};056;{square(i).wkt}" for i in range(3))]
     (tmp_path / "d.csv").write_bytes("\r".join(rows).encode())
@@ -201,6 +209,16 @@ def test_parts_of_geoparquet_that_differ_in_crs(tmp_path: Path) -> None:
     frame.to_crs(25830).to_parquet(tmp_path / "d" / "b.parquet")
     with pytest.raises(DeclarationFileError, match="its parts differ in CRS"):
         read(tmp_path / "d", crs=None)
+
+
+@pytest.mark.parametrize("schema", [True, False])
+def test_identifiers_of_type_uuid(tmp_path: Path, schema: bool) -> None:
+    """RFC 9562 writes 16 bytes as 8-4-4-4-12 hexadecimal digits."""
+    written = pa.array([bytes(16), bytes(range(16))], pa.uuid())
+    pq.write_table(table(0, 1).set_column(0, "id", written), tmp_path / "d.parquet", store_schema=schema)
+    assert list(read(tmp_path / "d.parquet").accepted["parcel_id"]) == [
+        "00000000-0000-0000-0000-000000000000", "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    ]  # fmt: skip
 
 
 def test_a_row_of_wkb_that_is_none(tmp_path: Path) -> None:

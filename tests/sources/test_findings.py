@@ -110,6 +110,22 @@ def test_what_excel_saves_as_csv(tmp_path: Path, encoding: str, note: str) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["31. 7. 2018", "31. 07. 2018", "31. 07. 2018.", "31.07.2018.", "2018. 07. 31.", "2018.07.31.",
+     "2018. 07. 31. 14:05", "31. 7. 2018 14:05", "31.07.18.", "31.07.2018 14:05", "2018-07-31T14:05:00"],
+)  # fmt: skip
+def test_days_as_spreadsheets_of_the_cap_write_them(tmp_path: Path, written: str) -> None:
+    found = check(_file(tmp_path, f"campaign,parcel_id,finding,reviewed_at\nc1,007,right,{written}\n"))
+    assert found.accepted["reviewed_at"].tolist() == [date(2018, 7, 31)]
+
+
+@pytest.mark.parametrize("written", ["31. 13. 2018", "2018. 31. 07.", "31.", "31. 7.", "7. 31. 2018"])
+def test_days_that_are_none_are_counted(tmp_path: Path, written: str) -> None:
+    found = check(_file(tmp_path, f"campaign,parcel_id,finding,reviewed_at\nc1,007,right,{written}\n"))
+    assert found.rejected["reason"].tolist() == ["UNREADABLE_DATE"]
+
+
 def test_a_workbook_keeps_leading_zeros_and_days(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active

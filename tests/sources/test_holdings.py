@@ -21,7 +21,10 @@ from tests.data.make_sources_declarations import make_frame, make_legend, square
     ["NULL", "null", "(null)", "None", "0", "000000", "0.0", "-", "--", "n/a", "N/A", "unknown", "XXXX", "xxx", "?",
      "...", "'NULL'", "999999999", "Unbekannt", "keine Angabe", "INCONNU", "Non renseigné", "desconocido", "Okänd",
      "sconosciuto", "Neznámý", "neuvedené", "nežinomas", "Ismeretlen", "Άγνωστο", "неизвестен", "brak danych",
-     "nezināms"],
+     "nezināms", "-1", "-9999", "(blank)", "nicht zugeordnet", "niet bekend", "non communiqué", "sin NIF",
+     "não identificado", "non assegnato", "ikke oplyst", "uppgift saknas", "ei tietoa", "ei määratud", "nav datu",
+     "nėra duomenų", "nie dotyczy", "nepřiděleno", "bez IČO", "ni podatka", "nema podataka", "nincs adat", "fără date",
+     "няма данни", "δεν υπάρχει", "gan ainm", "mhux magħruf"],
 )  # fmt: skip
 def test_words_that_name_nobody(text: str) -> None:
     assert stands_for_nothing(text)
