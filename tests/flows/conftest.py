@@ -73,6 +73,14 @@ class Season:
 
     request: SeasonRequest
     database_url: str
+    tracking_uri: str
+
+    def enter(self, patch: pytest.MonkeyPatch) -> None:
+        """The environment in which flows and commands find it."""
+        patch.setenv("CROPMAP_DATABASE_URL", self.database_url)
+        patch.setenv("MLFLOW_TRACKING_URI", self.tracking_uri)
+        patch.setenv("CROPMAP_THREADS", "1")
+        patch.delenv("CROPMAP_DATA", raising=False)
 
     def open(self) -> SeasonContext:
         return self.request.open()
@@ -94,10 +102,13 @@ def season(
     inputs: Path, tmp_path: Path, database_url: str, prefect_url: str, empty_tracking: bytes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Season:  # fmt: skip
-    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
-    (tmp_path / "mlflow.db").write_bytes(empty_tracking)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.setenv("CROPMAP_THREADS", "1")
-    monkeypatch.delenv("CROPMAP_DATA", raising=False)
-    request = SeasonRequest(agency_file=inputs / "agency.yaml", season=YEAR, home=tmp_path / "home")
-    return Season(request, database_url)
+    found = season_of(inputs, tmp_path, database_url, empty_tracking)
+    found.enter(monkeypatch)
+    return found
+
+
+def season_of(inputs: Path, folder: Path, database_url: str, tracking: bytes) -> Season:
+    """A season of these inputs that keeps its home and its tracking database in `folder`."""
+    (folder / "mlflow.db").write_bytes(tracking)
+    request = SeasonRequest(agency_file=inputs / "agency.yaml", season=YEAR, home=folder / "home")
+    return Season(request, database_url, f"sqlite:///{folder / 'mlflow.db'}")

@@ -3,7 +3,7 @@
     python -m tests.flows.terminal FOLDER [--moments 20] [--seed 0]
 
 runs a small season of FOLDER/agency.yaml undisturbed in one home, interrupts it at random moments in another, lets it
-end there, and prints what every moment showed. `test_interrupt.py` does the same at three.
+end there, and prints what every moment showed. `test_stopped.py` does the same at three.
 """
 
 from __future__ import annotations

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from cropmap.cli.demo import hints
+from cropmap.database import queries
 from cropmap.errors import CatalogError, CropmapError, InputError, PartialFailureError
 from cropmap.observations.files import observation_name
 from cropmap.schemas import RunStatus
@@ -16,15 +27,45 @@ from cropmap.stages.products import plan_run
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.season import season as season_flow
-from tests.flows.conftest import FULL, LIGHT, YEAR, Season, change_agency
+from tests.database_fixtures import _fresh
+from tests.flows.conftest import FULL, LIGHT, YEAR, Season, change_agency, season_of
+from tests.infra.test_newcomer import newcomer
+
+__all__ = ["newcomer"]
+PROGRAM = str(Path(sys.executable).with_name("cropmap"))
 
 TABLES = ("parcel", "declaration", "rejection", "acquisition", "prediction", "assessment", "statistic", "published")
 
 
-def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(season: Season, inputs: Path) -> None:
-    change_agency(inputs, statistics=FULL)
-    summary = season_flow(season.request)
+@dataclass(frozen=True)
+class Published:
+    season: Season
+    inputs: Path
+    summary: dict[str, Any]
 
+
+@pytest.fixture(scope="module")
+def published(
+    simulated_inputs: Path, tmp_path_factory: pytest.TempPathFactory, cluster_url: str, prefect_url: str,
+    empty_tracking: bytes,
+) -> Iterator[Published]:  # fmt: skip
+    """A whole season, with tables that are protected for publication."""
+    folder = tmp_path_factory.mktemp("published")
+    inputs = Path(shutil.copytree(simulated_inputs, folder / "inputs", copy_function=os.link))
+    change_agency(inputs, statistics=FULL)
+    with contextmanager(_fresh)(cluster_url, template="cropmap") as url:
+        season = season_of(inputs, folder, url, empty_tracking)
+        with pytest.MonkeyPatch.context() as patch:
+            season.enter(patch)
+            summary = season_flow(season.request)
+        yield Published(season, inputs, summary)
+
+
+def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    season, summary = published.season, published.summary
+    season.enter(monkeypatch)
     assert summary["ingest"]["declarations"]["accepted"] == 220
     assert summary["networks"]["lstm"]["parity"] <= 1e-4
     declared = {json.loads(row)["parcel_id"] for row in season.rows("declaration")}
@@ -47,6 +88,38 @@ def test_a_season_publishes_every_declaration_and_a_second_run_changes_nothing(s
     assert datetime.fromisoformat(first["started_at"]).timestamp() < min(files.values()) / 1e9
     assert datetime.fromisoformat(runs[0]["started_at"]) > datetime.fromisoformat(first["started_at"])
     assert [json.loads(row)["ended_at"] is not None for row in season.rows("work")] == [True]
+
+
+@pytest.mark.slow
+def test_every_hint_of_the_demo_does_what_it_says_as_it_is_printed(
+    published: Published, newcomer: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The demo's last page in a plain shell, each line as it is printed."""
+    season, inputs = published.season, published.inputs
+    season.enter(monkeypatch)
+    context = season.open()
+    with context.connect() as connection:
+        (first,) = queries.assessments(connection, **context.key, limit=1).items
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path / "an empty folder"
+    folder.mkdir()
+    shell = newcomer.Shell(folder)
+    shell.environment |= {"CROPMAP_DATABASE_URL": season.database_url, "CROPMAP_PORT": str(port)}
+    shell.environment["MLFLOW_TRACKING_URI"] = season.tracking_uri
+    shown = hints([PROGRAM], inputs / "agency.yaml", home=season.request.home, first=first)
+    # the pages of MLflow are installed from a package index when they are first asked for
+    ran = [shell.run(command) for _, command in shown if newcomer.serves(command) != "mlflow"]
+    assert [(one.command, one.rc, one.output) for one in ran if not one.as_it_must] == []
+    (served,) = [one for one in ran if newcomer.serves(one.command) == "serve"]
+    assert served.output.splitlines()[-1] == "stopped"
+    results = inputs / "results"
+    assert {path.name for path in results.iterdir()} == {
+        "areas.html", "areas.quality.json", "areas.xlsx", "evidence", "flags.xlsx",
+    }  # fmt: skip
+    assert list((results / "evidence").rglob("*.html"))
+    assert list(folder.iterdir()) == []
 
 
 def test_a_broken_scene_is_set_aside_and_the_season_goes_on(season: Season, inputs: Path) -> None:

@@ -1,19 +1,73 @@
-"""Ctrl-C, SIGTERM and a closed terminal, at a person's terminal and on Prefect's temporary server."""
+"""A season that is stopped, and then run by the same command, ends like one that nobody stopped.
+
+Stopped by Ctrl-C, SIGTERM and a closed terminal, at a person's terminal and on Prefect's temporary server; and by
+`kill -9` at any moment.
+"""
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from cropmap.database import embedded
 from cropmap.database.connection import connect
-from tests.flows.conftest import YEAR
+from tests.database_fixtures import _fresh
+from tests.flows.conftest import YEAR, Season, season_of
 from tests.flows.terminal import faults, on_terminal, rows, runs
+
+KILLS = 6
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    seconds: float
+    rows: dict[str, list[str]]
+    files: dict[str, bytes]
+    """the observations"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    simulated_inputs: Path, tmp_path_factory: pytest.TempPathFactory, cluster_url: str, prefect_url: str,
+    empty_tracking: bytes,
+) -> Undisturbed:  # fmt: skip
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with contextmanager(_fresh)(cluster_url, template="cropmap") as url, pytest.MonkeyPatch.context() as patch:
+        season = season_of(simulated_inputs, folder, url, empty_tracking)
+        season.enter(patch)
+        return Undisturbed(_killed_after(season, prefect_url), rows(url), season.observation_files())
+
+
+def _killed_after(season: Season, prefect_url: str, seconds: float | None = None) -> float:
+    """Runs the season in a process group of its own, which is killed after so many seconds or runs to its end; returns
+    how long it took."""
+    started = time.monotonic()
+    with subprocess.Popen(
+        _command(season.request.agency_file.parent, season.request.home or Path()),
+        env={**os.environ, "PREFECT_API_URL": prefect_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=seconds)
+            assert process.returncode == 0, said
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+    return time.monotonic() - started
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +105,10 @@ def _when(home: Path, words: str) -> Callable[[float], bool]:
 
 
 @pytest.mark.slow
-def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(inputs: Path, homes: Path) -> None:
-    home, other = homes / "disturbed", homes / "undisturbed"
+def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
+    undisturbed: Undisturbed, simulated_inputs: Path, homes: Path
+) -> None:
+    home, inputs = homes / "disturbed", simulated_inputs
     moments: list[tuple[str, Callable[[float], bool]]] = [
         ("Ctrl-C", lambda seconds: seconds > 2),  # imports, Prefect's server
         ("SIGTERM", _when(home, "observe S2")),
@@ -84,11 +140,10 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(inputs: 
         assert faults(ended, url) == [], ended.said
         assert {status for _, status, _ in runs(url)} == {"interrupted"}
 
-    for place in (home, other):
-        whole = on_terminal(_command(inputs, place))
-        assert whole.code == 0, whole.said
-        assert whole.left == []
-    assert rows(embedded.ensure_running(home)) == rows(embedded.ensure_running(other))
+    whole = on_terminal(_command(inputs, home))
+    assert whole.code == 0, whole.said
+    assert whole.left == []
+    assert rows(url) == undisturbed.rows
 
 
 @pytest.mark.slow
@@ -113,3 +168,20 @@ def test_a_second_run_is_refused_at_once_and_a_killed_one_leaves_nothing(inputs:
     answer = on_terminal(status).said
     assert "interrupted 1" in answer, answer
     assert "running" not in answer
+
+
+@pytest.mark.slow
+def test_a_season_killed_at_any_moment_ends_like_an_undisturbed_one(
+    undisturbed: Undisturbed, simulated_inputs: Path, tmp_path: Path, database_url: str, prefect_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    season = season_of(simulated_inputs, tmp_path, database_url, b"")
+    season.enter(monkeypatch)
+    # uniform over the time that an undisturbed run takes, imports left out: nothing is written before them
+    chance = random.Random(20181122)  # noqa: S311
+    for _ in range(KILLS):
+        _killed_after(season, prefect_url, chance.uniform(0.25 * undisturbed.seconds, undisturbed.seconds))
+    _killed_after(season, prefect_url)
+
+    assert rows(database_url) == undisturbed.rows
+    assert season.observation_files() == undisturbed.files
