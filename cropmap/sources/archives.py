@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import inflate64
 import multivolumefile
@@ -49,6 +49,11 @@ _DEFLATE64: Final = 9
 """compression method of a zip made by the Windows Explorer of more than 2 GB; zipfile does not know it"""
 _UTF8_NAME: Final = 0x800
 _CHUNK: Final = 1 << 20
+_MAX_HEADER: Final = 1 << 20
+"""bytes of a long name, or of what a pax header says, which tarfile reads at once; a path has some hundred"""
+_LONG_HEADERS: Final = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -252,7 +257,7 @@ def _rar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
 
 
 def _compressed(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
-    if tarfile.is_tarfile(path):
+    if _is_tar(path):
         return _tar(path, stack)
     with path.open("rb") as file:
         head = file.read(8)
@@ -269,10 +274,35 @@ def _compressed(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], 
     return [Member(path.name.rpartition(".")[0] or path.name, size, None)], unpack
 
 
+class _Header(tarfile.TarInfo):
+    """Refuses a header that would fill the memory before anything is unpacked."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _LONG_HEADERS and found.size > _MAX_HEADER:
+            raise _LongHeaderError(f"a header of {_bytes(found.size)}")
+        return found
+
+
+class _LongHeaderError(Exception):
+    """No error of tarfile's, which would take it for the end of the archive."""
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        tarfile.open(path, tarinfo=_Header).close()
+    except tarfile.TarError:
+        return False
+    return True
+
+
 def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
-    archive = stack.enter_context(tarfile.open(path))  # noqa: SIM115  the stack closes it
+    archive = stack.enter_context(tarfile.open(path, tarinfo=_Header))  # noqa: SIM115  the stack closes it
     members = []
-    for info in archive:
+    for number, info in enumerate(archive):
+        if number > 2 * MAX_MEMBERS:  # folders and links too: each takes memory
+            raise ValueError(f"it has more than {2 * MAX_MEMBERS:,} entries")
         if info.isreg():
             members.append(Member(info.name, info.size, info))
         if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path):

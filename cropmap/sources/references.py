@@ -48,7 +48,13 @@ def refuse_references(source: str) -> None:
         if not table.is_file():
             continue
         with table.open("rb") as file:
-            if _REFERRING_TAB.search(file.read(_TAB_BYTES)):
+            text = file.read(_TAB_BYTES + 1)
+            if len(text) > _TAB_BYTES:
+                raise DeclarationFileError(
+                    f"{table.name} has more than {_TAB_BYTES:,} bytes, too many for the description of a MapInfo table",
+                    where=source, mend="Name a text file .tsv; or save the parcels as GeoPackage",
+                )  # fmt: skip
+            if _REFERRING_TAB.search(text):
                 raise DeclarationFileError(
                     "refers to other tables (a seamless table or a view)", where=source,
                     mend="Save the parcels themselves as a table, or as GeoPackage",
