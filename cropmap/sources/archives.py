@@ -11,6 +11,7 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import os
 import shutil
 import struct
 import tarfile
@@ -221,6 +222,9 @@ def _inflate64(path: Path, info: zipfile.ZipInfo, target: Path) -> None:
 def _seven_zip(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
     file = stack.enter_context(_volumes(path))
     archive = stack.enter_context(py7zr.SevenZipFile(file))
+    total = sum(int(each.uncompressed or 0) for each in archive.files)
+    if total > _limit(packed := file.seek(0, os.SEEK_END)):  # its members are packed as one, and unpacked as one
+        raise ValueError(f"{_bytes(packed)} would unpack to {_bytes(total)}")
     plain = [each for each in archive.files if each.is_file and not each.is_symlink and not each.is_junction]
     names = [Member(each.filename, int(each.uncompressed), each.filename) for each in plain]
 
@@ -269,7 +273,7 @@ def _compressed(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], 
 
     size = 0  # known only by unpacking it: once to count, once to write
     with opener(path) as packed:
-        while size <= _limit(path) and (chunk := packed.read(_CHUNK)):
+        while size <= _limit(path.stat().st_size) and (chunk := packed.read(_CHUNK)):
             size += len(chunk)
     return [Member(path.name.rpartition(".")[0] or path.name, size, None)], unpack
 
@@ -305,7 +309,7 @@ def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
             raise ValueError(f"it has more than {2 * MAX_MEMBERS:,} entries")
         if info.isreg():
             members.append(Member(info.name, info.size, info))
-        if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path):
+        if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path.stat().st_size):
             break  # whoever lists or unpacks it says why; the rest is not even looked at
 
     def unpack(member: Member, target: Path) -> None:
@@ -317,9 +321,9 @@ def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
     return members, unpack
 
 
-def _limit(path: Path) -> int:
+def _limit(packed: int) -> int:
     """Bytes after which no more is unpacked only to see how much there is."""
-    return min(max(ANY_RATIO_BELOW, MAX_RATIO * path.stat().st_size), MAX_UNPACKED)
+    return min(max(ANY_RATIO_BELOW, MAX_RATIO * packed), MAX_UNPACKED)
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
