@@ -282,7 +282,7 @@ class _Header(tarfile.TarInfo):
     """Refuses a header that would fill the memory before anything is unpacked."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         found = super().frombuf(buf, encoding, errors)
         if found.type in _LONG_HEADERS and found.size > _MAX_HEADER:
             raise _LongHeaderError(f"a header of {_bytes(found.size)}")
