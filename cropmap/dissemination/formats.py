@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
@@ -39,6 +40,8 @@ MOST_BYTES: Final = 128 << 20
 """of a file, unpacked; Eurostat's whole table of crops has 15 million"""
 MOST_ROWS_BYTES: Final = 64 << 20
 """of whole rows as we export them: half a million of them"""
+ANY_ROWS_BELOW: Final = 100_000
+"""of a Parquet file, however small it is"""
 MOST_JSON: Final = 64 << 20
 """of JSON, which takes ten times as much memory"""
 TEXTS: Final = ("nuts_id", "crop", "strucpro", "concept", "basis", "obs_flag", "conf_status")
@@ -162,7 +165,7 @@ def _published(data: bytes, *, name: str) -> LongForm:
     if len(data) > MOST_ROWS_BYTES:
         raise InputError(f"has more than {MOST_ROWS_BYTES >> 20} MB", where=name, mend=_readable(name))
     try:
-        rows = pd.read_parquet(io.BytesIO(data)) if data.startswith(b"PAR1") else _read_csv(data)
+        rows = _read_parquet(data, name=name) if data.startswith(b"PAR1") else _read_csv(data)
     except (
         ValueError,
         OSError,
@@ -205,6 +208,16 @@ def _numbers(values: pd.Series[Any], *, name: str) -> pd.Series[Any]:
     if values.name in YEARS and not ((numbers % 1 == 0) & numbers.between(1000, 9999) | numbers.isna()).all():
         raise InputError(f"{values.name} is no year in some rows", where=name, mend="Export the table again")
     return numbers
+
+
+def _read_parquet(data: bytes, *, name: str) -> pd.DataFrame:
+    """Equal values that follow each other take next to no room in Parquet: the number of rows is held against it."""
+    with pq.ParquetFile(io.BytesIO(data)) as file:
+        if (rows := file.metadata.num_rows) > max(ANY_ROWS_BELOW, len(data)):
+            raise InputError(
+                f"has {len(data):,} bytes and announces {rows:,} rows", where=name, mend="Export the table again"
+            )
+    return pd.read_parquet(io.BytesIO(data))
 
 
 def _read_csv(data: bytes) -> pd.DataFrame:

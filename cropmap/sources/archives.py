@@ -11,6 +11,7 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import os
 import shutil
 import struct
 import tarfile
@@ -19,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import inflate64
 import multivolumefile
@@ -49,6 +50,11 @@ _DEFLATE64: Final = 9
 """compression method of a zip made by the Windows Explorer of more than 2 GB; zipfile does not know it"""
 _UTF8_NAME: Final = 0x800
 _CHUNK: Final = 1 << 20
+_MAX_HEADER: Final = 1 << 20
+"""bytes of a long name, or of what a pax header says, which tarfile reads at once; a path has some hundred"""
+_LONG_HEADERS: Final = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -216,6 +222,9 @@ def _inflate64(path: Path, info: zipfile.ZipInfo, target: Path) -> None:
 def _seven_zip(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
     file = stack.enter_context(_volumes(path))
     archive = stack.enter_context(py7zr.SevenZipFile(file))
+    total = sum(int(each.uncompressed or 0) for each in archive.files)
+    if total > _limit(packed := file.seek(0, os.SEEK_END)):  # its members are packed as one, and unpacked as one
+        raise ValueError(f"{_bytes(packed)} would unpack to {_bytes(total)}")
     plain = [each for each in archive.files if each.is_file and not each.is_symlink and not each.is_junction]
     names = [Member(each.filename, int(each.uncompressed), each.filename) for each in plain]
 
@@ -252,7 +261,7 @@ def _rar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
 
 
 def _compressed(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
-    if tarfile.is_tarfile(path):
+    if _is_tar(path):
         return _tar(path, stack)
     with path.open("rb") as file:
         head = file.read(8)
@@ -264,18 +273,43 @@ def _compressed(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], 
 
     size = 0  # known only by unpacking it: once to count, once to write
     with opener(path) as packed:
-        while size <= _limit(path) and (chunk := packed.read(_CHUNK)):
+        while size <= _limit(path.stat().st_size) and (chunk := packed.read(_CHUNK)):
             size += len(chunk)
     return [Member(path.name.rpartition(".")[0] or path.name, size, None)], unpack
 
 
+class _Header(tarfile.TarInfo):
+    """Refuses a header that would fill the memory before anything is unpacked."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _LONG_HEADERS and found.size > _MAX_HEADER:
+            raise _LongHeaderError(f"a header of {_bytes(found.size)}")
+        return found
+
+
+class _LongHeaderError(Exception):
+    """No error of tarfile's, which would take it for the end of the archive."""
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        tarfile.open(path, tarinfo=_Header).close()
+    except tarfile.TarError:
+        return False
+    return True
+
+
 def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
-    archive = stack.enter_context(tarfile.open(path))  # noqa: SIM115  the stack closes it
+    archive = stack.enter_context(tarfile.open(path, tarinfo=_Header))  # noqa: SIM115  the stack closes it
     members = []
-    for info in archive:
+    for number, info in enumerate(archive):
+        if number > 2 * MAX_MEMBERS:  # folders and links too: each takes memory
+            raise ValueError(f"it has more than {2 * MAX_MEMBERS:,} entries")
         if info.isreg():
             members.append(Member(info.name, info.size, info))
-        if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path):
+        if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path.stat().st_size):
             break  # whoever lists or unpacks it says why; the rest is not even looked at
 
     def unpack(member: Member, target: Path) -> None:
@@ -287,9 +321,9 @@ def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
     return members, unpack
 
 
-def _limit(path: Path) -> int:
+def _limit(packed: int) -> int:
     """Bytes after which no more is unpacked only to see how much there is."""
-    return min(max(ANY_RATIO_BELOW, MAX_RATIO * path.stat().st_size), MAX_UNPACKED)
+    return min(max(ANY_RATIO_BELOW, MAX_RATIO * packed), MAX_UNPACKED)
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pyogrio
@@ -24,7 +25,7 @@ import pyogrio.raw
 
 from cropmap.errors import CropmapError
 
-__all__ = ["VECTOR_DRIVERS", "pyogrio", "quiet"]
+__all__ = ["VECTOR_DRIVERS", "bound_databases", "pyogrio", "quiet"]
 
 VECTOR_DRIVERS: Final = frozenset({
     "ESRI Shapefile", "ESRIJSON", "FlatGeobuf", "GML", "GPKG", "GeoJSON", "GeoJSONSeq", "JSONFG", "KML", "LIBKML",
@@ -56,6 +57,19 @@ class _HttpResult(ctypes.Structure):
 
     _fields_ = (("status", ctypes.c_int), ("content_type", ctypes.c_void_p), ("error", ctypes.c_void_p))
 
+
+_Opened = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+"""what sqlite3_auto_extension calls for each database"""
+_Progress = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+ANY_STEPS_BELOW: Final = 200_000_000
+"""of SQLite's machine, for one opening of a database; seconds"""
+STEPS_PER_BYTE: Final = 20
+"""of the file, beyond: reading all rows takes less than one, a join some"""
+MOST_VALUE_BYTES: Final = 1 << 27
+"""of one text or outline"""
+_STEPS_AT_ONCE: Final = 1_000_000
+_LENGTH: Final = 0
+"""SQLITE_LIMIT_LENGTH"""
 
 _HTTP_RESULT_BYTES: Final = 512
 """more than the whole of CPLHTTPResult, zeroed"""
@@ -120,5 +134,44 @@ def _answer_requests_with_errors() -> Any:
     return callback
 
 
+class _Bounds:
+    """What every database that GDAL opens may spend: steps of SQLite, and bytes of one value. A view or a generated
+    column of a few words computes without end, or makes gigabytes of nothing."""
+
+    def __init__(self) -> None:
+        self._gdal = gdal = ctypes.CDLL(pyogrio._ogr.__file__)
+        gdal.sqlite3_limit.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+        gdal.sqlite3_progress_handler.argtypes = [ctypes.c_void_p, ctypes.c_int, _Progress, ctypes.c_void_p]
+        gdal.sqlite3_progress_handler.restype = None
+        gdal.sqlite3_db_filename.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        gdal.sqlite3_db_filename.restype = ctypes.c_char_p
+        gdal.sqlite3_auto_extension.argtypes = [_Opened]
+        self._left: dict[int, int] = {}
+        self._opened, self._progress = _Opened(self._bound), _Progress(self._spend)
+
+    def arm(self) -> None:
+        """For the next opening; GDAL forgets it when it closes its last database."""
+        if self._gdal.sqlite3_auto_extension(self._opened):
+            raise _not_confined("SQLite cannot be bounded")
+
+    def _bound(self, database: int, *_: Any) -> int:
+        name = self._gdal.sqlite3_db_filename(database, b"main")
+        path = Path(os.fsdecode(name or b""))
+        self._left[database] = ANY_STEPS_BELOW + STEPS_PER_BYTE * (path.stat().st_size if path.is_file() else 0)
+        self._gdal.sqlite3_limit(database, _LENGTH, MOST_VALUE_BYTES)
+        self._gdal.sqlite3_progress_handler(database, _STEPS_AT_ONCE, self._progress, database)
+        return 0
+
+    def _spend(self, database: int) -> int:
+        self._left[database] -= _STEPS_AT_ONCE
+        return int(self._left[database] < 0)  # 1 interrupts the statement
+
+
+def bound_databases() -> None:
+    """To be called before each reading: whatever the file computes ends."""
+    _BOUNDS.arm()
+
+
 _know_all_kinds()
 _KEPT: Final = _confine()
+_BOUNDS: Final = _Bounds()

@@ -28,6 +28,8 @@ from cropmap.sources.outlines import Shapes
 MAGIC: Final = b"PAR1"
 NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 BATCH_ROWS: Final = 65_536
+ANY_ROWS_BELOW: Final = 1_000_000
+"""rows that a part may have however small it is: equal values that follow each other take next to no room"""
 NATIVE: Final = b"geoarrow.wkb"
 """how Arrow marks a column of Parquet's own GEOMETRY type"""
 UUIDS: Final = "arrow.uuid"
@@ -88,6 +90,12 @@ class _Parquet:
         self.path, self.parts, self.given = path, _parts(path), geometry_column
         self.files = [pq.ParquetFile(part) for part in self.parts]
         self.schemas = [file.schema_arrow for file in self.files]
+        for part, file in zip(self.parts, self.files, strict=True):
+            if (rows := file.metadata.num_rows) > max(ANY_ROWS_BELOW, size := part.stat().st_size):
+                raise DeclarationFileError(
+                    f"{part.name} has {size:,} bytes and announces {rows:,} rows", where=str(path),
+                    mend="Is it the right file? No outline fits into less than a byte",
+                )  # fmt: skip
 
     @cached_property
     def geo(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ held against a list: the catalogue's own host, the known providers, and what the
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +39,8 @@ OTHER_MEDIA: Final = ("zarr", "netcdf", "hdf", "xml", "json", "html", "zip", "pa
 MAX_ADDRESS: Final = 4_000
 """characters; a signed address has about 500"""
 
+_NO_HOST: Final = re.compile(r"[\\\s%<>\"^`{|}]")
+"""signs at which readers of addresses part ways: for requests a backslash ends the host, for urlsplit it does not"""
 _NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
 
 
@@ -105,6 +108,8 @@ class Places:
             _port(parts)
         except ValueError as error:
             raise ForbiddenAddressError(f"{_shown(address)} is no address") from error
+        if not is_host(host):
+            raise ForbiddenAddressError(f"{_shown(address)} names no host")
         if parts.scheme == "file" and not parts.netloc:
             return self._check_file(unquote(parts.path))
         if parts.scheme in ("http", "https") and host:
@@ -179,6 +184,11 @@ def _port(parts: SplitResult) -> int | None:
 def _is_loopback(host: str) -> bool:
     address = _ip(host)
     return address is not None and address.is_loopback
+
+
+def is_host(host: str | None) -> bool:
+    """Whether every reader of addresses takes this for the same host; none is one."""
+    return not _NO_HOST.search(host or "")
 
 
 def is_private(host: str) -> bool:

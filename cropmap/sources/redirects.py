@@ -16,7 +16,7 @@ import requests
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.places import PROVIDER_HOSTS, fits, is_private
+from cropmap.sources.places import PROVIDER_HOSTS, fits, is_host, is_private
 from cropmap.sources.plain_text import one_line
 from cropmap.sources.signing import without_signatures
 
@@ -66,7 +66,7 @@ def _allowed(address: str, start: SplitResult) -> bool:
 
 def _leads_inside(host: str) -> bool:
     host = host.rstrip(".")
-    if is_private(host):
+    if not is_host(host) or is_private(host):
         return True
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

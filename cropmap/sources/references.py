@@ -8,17 +8,23 @@ symbolic link among the files of a delivery.
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cropmap.errors import DeclarationFileError
 
 _REFERRING_TAB: Final = re.compile(rb"isseamless|create\s+view|open\s+table", re.IGNORECASE)
 _TAB_BYTES: Final = 1 << 20
+_TOPOLOGY: Final = re.compile(rb"\"type\"\s*:\s*\"Topology\"")
+_HEAD_BYTES: Final = 1 << 13
+ANY_POINTS_BELOW: Final = 10_000_000
+POINTS_PER_BYTE: Final = 4
+"""of a TopoJSON: a border is shared by two outlines of each of its objects, and takes six bytes a point at least"""
 _SQLITE: Final = b"SQLite format 3\x00"
 _GAP: Final = r"(?:\s|/\*.*?\*/|--[^\n]*\n)+"
 _VIRTUAL: Final = re.compile(rf"CREATE{_GAP}(?:TEMP(?:ORARY)?{_GAP})?VIRTUAL\b", re.IGNORECASE | re.DOTALL)
@@ -41,6 +47,7 @@ def refuse_references(source: str) -> None:
         with path.open("rb") as file:
             if file.read(len(_SQLITE)) == _SQLITE:
                 _refuse_modules(path)
+        _refuse_repeats(path)
     tables = [path] if path.suffix.lower() == ".tab" else []
     if path.is_dir():
         tables = [inner for inner in path.iterdir() if inner.suffix.lower() == ".tab"]
@@ -48,11 +55,52 @@ def refuse_references(source: str) -> None:
         if not table.is_file():
             continue
         with table.open("rb") as file:
-            if _REFERRING_TAB.search(file.read(_TAB_BYTES)):
+            text = file.read(_TAB_BYTES + 1)
+            if len(text) > _TAB_BYTES:
+                raise DeclarationFileError(
+                    f"{table.name} has more than {_TAB_BYTES:,} bytes, too many for the description of a MapInfo table",
+                    where=source, mend="Name a text file .tsv; or save the parcels as GeoPackage",
+                )  # fmt: skip
+            if _REFERRING_TAB.search(text):
                 raise DeclarationFileError(
                     "refers to other tables (a seamless table or a view)", where=source,
                     mend="Save the parcels themselves as a table, or as GeoPackage",
                 )  # fmt: skip
+
+
+def _refuse_repeats(path: Path) -> None:
+    """Raises DeclarationFileError for a TopoJSON whose outlines repeat its arcs until they fill the memory."""
+    with path.open("rb") as file:
+        if not (head := file.read(_HEAD_BYTES)).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            return
+        file.seek(max(path.stat().st_size - _HEAD_BYTES, 0))
+        if not _TOPOLOGY.search(head + file.read()):
+            return
+    try:
+        document = json.loads(path.read_bytes())
+        lengths = [len(arc) for arc in document["arcs"]]
+        points = _points(document["objects"], lengths)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return  # no TopoJSON: whoever opens it says so
+    if points > max(ANY_POINTS_BELOW, POINTS_PER_BYTE * path.stat().st_size):
+        raise DeclarationFileError(
+            f"its outlines repeat its arcs to {points:,} points", where=str(path), mend="Save it as GeoPackage"
+        )
+
+
+def _points(node: Any, lengths: Sequence[int]) -> int:
+    """Of all outlines below a node; they name an arc by its number, or by -1 less than its number where it runs
+    backwards."""
+    if isinstance(node, bool) or not isinstance(node, int | list | dict):
+        return 0
+    if isinstance(node, int):
+        number = node if node >= 0 else -1 - node
+        return lengths[number] if number < len(lengths) else 0
+    if isinstance(node, list):
+        return sum(_points(each, lengths) for each in node)
+    if "type" not in node:  # the objects by their names
+        return sum(_points(each, lengths) for each in node.values())
+    return sum(_points(node[key], lengths) for key in ("arcs", "geometries") if key in node)
 
 
 def refuse_links(path: Path) -> None:

@@ -20,7 +20,7 @@ import shapely
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import code_page
 from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
-from cropmap.sources.drivers import pyogrio, quiet
+from cropmap.sources.drivers import bound_databases, pyogrio, quiet
 from cropmap.sources.gml import AxisOrder, gml_options, is_gml, surveys_crs
 from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
@@ -84,6 +84,7 @@ def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | N
         return [Layer(Path(source).stem, "Parquet", found.geometry, found.rows, found.crs, "UTF-8", found.columns)]
     refuse_references(source)
     with _gdal_errors(source):
+        bound_databases()
         return [_gdal_layer(source, str(name), kind) for name, kind in pyogrio.list_layers(source)]
 
 
@@ -183,6 +184,7 @@ def _read_csv(
 
 
 def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
+    bound_databases()
     about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
     return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
                  about["crs"] or _unread_crs(source), about["encoding"],
@@ -195,6 +197,7 @@ def _read_gdal(
 ) -> tuple[pa.Table, Shapes, Flags, object]:  # fmt: skip
     options = gml_options(source, axis_order)
     with _gdal_errors(source):
+        bound_databases()
         meta, table = pyogrio.raw.read_arrow(
             source, layer=layer.name, columns=list(columns), encoding=encoding or code_page(source), return_fids=fid,
             read_geometry=layer.geometry is not None, max_features=limit, **options,
@@ -225,6 +228,7 @@ def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: 
     try:
         shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:
+        bound_databases()
         shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **options)[2])
     return shapes
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -319,3 +322,10 @@ def test_files_of_more_than_any_table_are_not_read(monkeypatch: pytest.MonkeyPat
     for data in (gzip.compress(tsv("x" * 9_000)), b"{" + b" " * 5_000, PUBLISHED + b"x" * 4_000):
         with pytest.raises(InputError, match=r"^big: has more than 0 MB"):
             formats.read(data, name="big")
+
+
+def test_a_parquet_file_of_more_rows_than_bytes_is_refused() -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"crop": pa.array(["C1500"] * 300_000).dictionary_encode()}), sink)
+    with pytest.raises(InputError, match=r"bulk: has [0-9,]+ bytes and announces 300,000 rows\. Export"):
+        formats.read(sink.getvalue(), name="bulk")
