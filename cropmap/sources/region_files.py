@@ -98,7 +98,7 @@ def _is_drawn(layer: Layer) -> bool:
 
 
 def _preference(layer: Layer, edition: int | None) -> tuple[bool, bool, bool, int]:
-    """Regions before anything else, those of no other edition, a layer of one level after those of all, the finest scale first."""
+    """Regions before anything else, those of no other edition, one level after all of them, the finest scale first."""
     name = layer.name.upper()
     scale = re.search(r"(?<!\d)(\d\d)M", name)
     years = YEAR.findall(name)
