@@ -55,10 +55,7 @@ def item_of(document: Any, address: str | None = None) -> ItemOrNot:
             warnings.simplefilter("ignore")  # remarks on deprecated fields are no news to an operator
             item = pystac.Item.from_dict(document, href=address)
             item.make_asset_hrefs_absolute()
-            found = dict(item.to_dict(include_self_link=False, transform_hrefs=False))
-            if document.get("bbox") is not None:
-                found.setdefault("bbox", document["bbox"])  # pystac drops the box of an item without geometry
-            return found
+            return dict(item.to_dict(include_self_link=False, transform_hrefs=False))
     except UNREADABLE as error:
         name = document.get("id") if isinstance(document, Mapping) else None
         return UnreadableItem(address or kept_id(name or document), reason_of(error))

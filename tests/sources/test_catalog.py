@@ -10,7 +10,6 @@ from typing import Any
 
 import pyproj
 import pytest
-import shapely
 
 from cropmap.errors import CatalogError
 from cropmap.schemas import BANDS, QuarantineReason
@@ -370,12 +369,6 @@ def test_an_offset_that_is_said_in_two_ways_is_unknown(tmp_path: Path, item: dic
     found = search(tmp_path, item)
     assert reasons(found) == {"S2A_30UVU_20180607_0_L2A": QuarantineReason.OFFSET_UNKNOWN}
     assert "says that its offset is" in found.unusable[0].detail
-
-
-def test_an_item_without_geometry_lies_where_its_box_does(tmp_path: Path) -> None:
-    (acquisition,) = search(tmp_path, make_item() | {"geometry": None}).acquisitions
-    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0)
-    assert shapely.from_wkt(acquisition.footprint_wkt).bounds == (-3.2, 47.8, -3.0, 48.0)
 
 
 def test_times_in_small_letters(tmp_path: Path) -> None:
