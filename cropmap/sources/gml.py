@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Final, Literal
 
+import pyproj
+
 AxisOrder = Literal["easting_first", "northing_first"]
 """how coordinates stand in the file, whatever its CRS and format prescribe; longitude is an easting"""
 GML_SUFFIXES: Final = (".gml", ".xml")
@@ -22,8 +24,15 @@ DIMENSIONS: Final = (
 )
 SRS_DIMENSION: Final = re.compile(rb"""<(?:[\w.-]+:)?(\w+)\s[^<>]*?\bsrsDimension\s*=\s*["']([0-9])["']""")
 
+POSITIONS: Final = re.compile(rb"<(?:[\w.-]+:)?posList(?:\s[^<>]*)?>([^<>]*)</")
+SYSTEM: Final = re.compile(rb"""srsName\s*=\s*["']([^"']{1,200})["']""")
+EPSG_NAME: Final = re.compile(
+    r"(?P<ordered>urn:ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?EPSG(?::|:[^:/]*:|/[^:/]*/)(\d+)"
+)
 SURVEYS_NAME: Final = re.compile(rb"""srsName\s*=\s*["']urn:adv:crs:([A-Za-z0-9_]+)["']""")
 SURVEYS_GRID: Final = re.compile(r"ETRS89_UTM(3[123])|DE_DHDN_3GK([2345])(?:_[A-Z]{2}[0-9]*)?")
+OVERLAP: Final = 256
+"""between blocks, for a name that is cut by their end"""
 SEARCHED_BYTES: Final = 1 << 20
 """the first outline says its CRS"""
 
@@ -39,13 +48,28 @@ def is_gml(source: str) -> bool:
 
 
 def configuration(source: str) -> dict[str, str | None]:
-    """Settings of GDAL for the file. An envelope tells GDAL how many numbers every list of positions has that does not
-    say it itself; where the outlines say otherwise, their word counts."""
+    """Settings of GDAL for the file. An envelope, or a srsName with a system of heights, tells GDAL how many numbers
+    every position has that does not say it itself; where the outlines say otherwise, their word counts, or where they
+    say nothing, the number with which their rings close."""
     with Path(source).open("rb") as file:
-        said = SRS_DIMENSION.findall(file.read(SEARCHED_BYTES))
+        head = file.read(SEARCHED_BYTES)
+    said = SRS_DIMENSION.findall(head)
     boxes, outlines = ({number for name, number in said if (name == b"Envelope") is box} for box in (True, False))
+    if not outlines:
+        boxes, outlines = {b""}, _closing(head)
     differs = bool(boxes) and len(outlines) == 1 and boxes != outlines
     return {**CONFIGURED, "GML_SRS_DIMENSION_IF_MISSING": outlines.pop().decode() if differs else None}
+
+
+def _closing(text: bytes) -> set[bytes]:
+    """With how many numbers a position the rings end where they begin."""
+    lists = [found.split() for found in POSITIONS.findall(text)]
+    return {
+        str(size).encode()
+        for size in (2, 3)
+        for numbers in lists
+        if len(numbers) >= 4 * size and not len(numbers) % size and numbers[:size] == numbers[-size:]
+    }
 
 
 def gml_options(source: str, axis_order: AxisOrder | None = None) -> dict[str, str]:
@@ -67,3 +91,28 @@ def surveys_crs(source: str) -> str | None:
     if grid is None:
         return None
     return f"EPSG:258{grid[1]}" if grid[1] else f"EPSG:{31464 + int(grid[2])}"
+
+
+def inner_system(source: str) -> tuple[str, bool] | None:
+    """EPSG's code of the only srsName of a GML, and whether its northings come first by the rule for such names.
+
+    For names that GDAL does not look at: those of polygons within a surface, and of envelopes of single features. None
+    where the file has several names, none, or another kind.
+    """
+    if not is_gml(source) or not Path(source).is_file():
+        return None
+    names: set[bytes] = set()
+    with Path(source).open("rb") as file:
+        before = b""
+        while block := file.read(SEARCHED_BYTES):
+            names.update(SYSTEM.findall(before + block))
+            before = block[-OVERLAP:]
+    match = EPSG_NAME.fullmatch(names.pop().decode("utf-8", "replace")) if len(names) == 1 else None
+    if match is None:
+        return None
+    try:
+        crs = pyproj.CRS.from_epsg(int(match[2]))
+    except pyproj.exceptions.CRSError:
+        return None
+    northing_first = crs.axis_info[0].direction.lower() == "north" if crs.axis_info else False
+    return f"EPSG:{match[2]}", bool(match["ordered"]) and northing_first

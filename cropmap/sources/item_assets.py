@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cropmap.errors import SceneError
-from cropmap.schemas import RESOLUTION_M, QuarantineReason
+from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.acquisition import BandAsset
 
 ASSET_KEYS: Final = {
@@ -61,10 +61,15 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
     """One band's file. Raises SceneError: MISSING_BAND, OFFSET_UNKNOWN; ValueError and the like for a broken field."""
     key = asset_key(item, band)
     asset = item["assets"][key]
-    metadata = _raster_metadata(asset)
+    metadata = _raster_metadata(item, asset)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
     if band == "SCL":
         return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
+    if len(said := _said(asset, "offset")) > 1 and not _applied(item):
+        raise SceneError(
+            f"asset {key} says that its offset is {' and '.join(map(str, said))}",
+            reason=QuarantineReason.OFFSET_UNKNOWN, where=item["id"],
+        )  # fmt: skip
     offset = effective_offset(metadata, baseline=baseline, offset_applied=_applied(item), by_baseline=by_baseline)
     if isinstance(offset, QuarantineReason):
         raise SceneError(
@@ -72,6 +77,8 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
             reason=offset, where=item["id"],
         )  # fmt: skip
     scale = float(metadata.get("scale", DEFAULT_SCALE))
+    if len(said := _said(asset, "scale")) > 1:
+        raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, said))}")
     if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
     return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, *_fingerprint(asset))
@@ -79,13 +86,24 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
 
 def asset_key(item: Mapping[str, Any], band: str) -> str:
     """The key of a band's asset. Raises SceneError (MISSING_BAND)."""
-    key = next((key for key in ASSET_KEYS[band] if key in item["assets"]), None)
+    found = [key for key in ASSET_KEYS[band] if key in item["assets"]]
+    others = {key: other for key in found if (other := _band_of(item["assets"][key])) not in (None, band)}
+    key = next((key for key in found if key not in others), None)
     if key is None:
         wanted = ", ".join(ASSET_KEYS[band])
+        besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
         raise SceneError(
-            f"no asset for band {band} (looked for {wanted})", reason=QuarantineReason.MISSING_BAND, where=item["id"]
-        )
+            f"no asset for band {band} (looked for {wanted}{besides})",
+            reason=QuarantineReason.MISSING_BAND, where=item["id"],
+        )  # fmt: skip
     return key
+
+
+def _band_of(asset: Mapping[str, Any]) -> str | None:
+    """The band that an asset of one band names, by Sentinel-2's names; None where it uses others or none."""
+    listed = [asset[key] for key in ("bands", "eo:bands") if isinstance(asset.get(key), list) and len(asset[key]) == 1]
+    names = (str(bands[0].get("name")).upper() for bands in listed if isinstance(bands[0], Mapping))
+    return next((name for name in names if name in BANDS), None)
 
 
 def _fingerprint(asset: Mapping[str, Any]) -> tuple[str | None, int | None]:
@@ -105,15 +123,37 @@ def _applied(item: Mapping[str, Any]) -> bool | None:
     return flag
 
 
-def _raster_metadata(asset: Mapping[str, Any]) -> dict[str, Any]:
-    """scale, offset, nodata, spatial_resolution of an asset: STAC 1.0 `raster:bands`, or STAC 1.1 `bands` and the
-    asset itself, whose raster fields carry a prefix."""
-    sources: Sequence[Mapping[str, Any]] = (asset, *_first_band(asset, "bands"), *_first_band(asset, "raster:bands"))
-    names = ("scale", "offset", "nodata", "spatial_resolution")
+def _raster_metadata(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
+    """scale, offset, nodata, spatial_resolution of an asset: STAC 1.0 `raster:bands` (some write them in `eo:bands`),
+    or STAC 1.1 `bands`, the asset and the item, whose raster fields carry a prefix. The nearer to the band decides."""
+    named = {key: value for key, value in item["properties"].items() if key.startswith("raster:")}
+    metadata: dict[str, Any] = {}
+    for source in (named, *(source for version in _versions(asset) for source in version)):
+        metadata |= _fields(source)
+    return metadata
+
+
+def _versions(asset: Mapping[str, Any]) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """Where each version of STAC writes them, within one from the asset to its band."""
+    return (
+        _first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"),
+    )  # fmt: skip
+
+
+def _said(asset: Mapping[str, Any], name: str) -> list[float]:
+    """What the versions say of a field, each value once: they have to agree."""
+    found: list[float] = []
+    for version in _versions(asset):
+        values = [fields[name] for source in version if name in (fields := _fields(source))]
+        if values and float(values[-1]) not in found:
+            found.append(float(values[-1]))
+    return found
+
+
+def _fields(source: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: source[key]
-        for source in sources
-        for name in names
+        for name in ("scale", "offset", "nodata", "spatial_resolution")
         for key in (name, f"raster:{name}")
         if source.get(key) is not None
     }

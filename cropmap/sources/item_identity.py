@@ -43,7 +43,8 @@ NAMED_FIRST: Final = re.compile(r"(?P<platform>S2[A-D])_")
 TILE_ID_END: Final = re.compile(r"_T(?P<tile>\d{2}[A-Z]{3})(?:_N\d\d\.\d\d)?$")
 """S2A_OPER_MSI_L2A_TL_2APS_20240422T235959_A046145_T13TDE_N05.10"""
 TILE: Final = re.compile(r"T?(\d{1,2}[C-HJ-NP-X][A-Z]{2})$")
-BASELINE: Final = re.compile(r"\d{2}\.\d{2}$")
+BASELINE: Final = re.compile(r"[VN]?(?:(\d\d)\.?(\d\d)|0?(\d)(?:\.(\d\d?))?)$", re.IGNORECASE)
+"""04.00, N0400, and what a table of numbers makes of it: 4.0; 5.1 is 05.10, and 5.01 would be 05.01"""
 DATASTRIP_START: Final = re.compile(r"_S(\d{8}T\d{6})")
 """S2A_OPER_MSI_L2A_DS_2APS_20240601T120000_S20240601T101559_N05.10"""
 GRANULE_START: Final = re.compile(r"/GRANULE/L2A_T\d{2}[A-Z]{3}_A\d{6}_(\d{8}T\d{6})/")
@@ -90,9 +91,9 @@ def tile_of(item: Mapping[str, Any]) -> str | None:
 
 def baseline_of(item: Mapping[str, Any]) -> str | None:
     """Two digits, dot, two digits."""
-    for key in BASELINE_PROPERTIES:
-        if BASELINE.match(str(_properties(item).get(key, ""))):
-            return str(_properties(item)[key])
+    written = (BASELINE.match(str(_properties(item).get(key, "")).strip()) for key in BASELINE_PROPERTIES)
+    if match := next((match for match in written if match), None):
+        return f"{match[1] or match[3].zfill(2)}.{match[2] or (match[4] or '').ljust(2, '0')}"
     found = (match["baseline"] for match in product_names(item))
     return next((f"{digits[:2]}.{digits[2:]}" for digits in found if digits), None)
 
@@ -155,7 +156,7 @@ def _moment(text: object) -> datetime | None:
     if not isinstance(text, str):
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.strip().upper())  # t and z are as good as T and Z
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

@@ -7,10 +7,12 @@ Understands the items of Earth Search v1, Copernicus Data Space and Planetary Co
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pyproj import CRS
 from pyproj.exceptions import ProjError
 from shapely.errors import ShapelyError
 
@@ -37,6 +39,8 @@ MALFORMED: Final = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ShapelyError, ProjError,
 )  # fmt: skip
 """what a field of an unexpected type, depth or size gives"""
+EPSG_CODE: Final = re.compile(r"(?:.*EPSG[:/](?:[^:/,]*[:/])?\s*)?(\d+)(?:\.0)?", re.IGNORECASE)
+"""EPSG:32632, urn:ogc:def:crs:EPSG::32632, http://www.opengis.net/def/crs/EPSG/0/32632, a number"""
 MAX_BYTES: Final = 2**20
 """of an acquisition in the ledger; an ordinary one has 4,000"""
 
@@ -102,16 +106,23 @@ def _text(value: object) -> str | None:
 def _epsg(item: Mapping[str, Any], tile: str) -> int:
     """EPSG code of the item, or of its first band. A tile lies in the UTM zone of its name, nowhere else."""
     holders = (item["properties"], *(item["assets"][key] for key in ASSET_KEYS["B02"] if key in item["assets"]))
-    codes = (holder.get("proj:code") or holder.get("proj:epsg") for holder in holders)
-    code = next((code for code in codes if code), None)
+    code = next((code for holder in holders if (code := _crs_code(holder))), None)
     if code is None:
         raise _scene_error(item, "the item has neither proj:code nor proj:epsg", QuarantineReason.INCOMPLETE_METADATA)
     expected = (32600 if tile[2] >= "N" else 32700) + int(tile[:2])
-    if str(code).upper().removeprefix("EPSG:") != str(expected):
+    match = EPSG_CODE.fullmatch(str(code).strip())
+    if match is None or int(match[1]) != expected:
         raise _scene_error(
             item, f"CRS {one_line(code, 60)!r} of tile {tile} is not EPSG:{expected}", QuarantineReason.WRONG_CRS
         )
     return expected
+
+
+def _crs_code(holder: Mapping[str, Any]) -> object:
+    """As it is written; of a CRS that is spelt out in WKT or JSON the code that EPSG has for it."""
+    written = holder.get("proj:code") or holder.get("proj:epsg")
+    spelt = holder.get("proj:wkt2") or holder.get("proj:projjson")
+    return written or (CRS.from_user_input(spelt).to_epsg() or "without a code" if spelt else None)
 
 
 def _extent(item: Mapping[str, Any]) -> tuple[Bbox, str]:

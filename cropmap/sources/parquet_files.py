@@ -101,9 +101,19 @@ class _Parquet:
     def geo(self) -> dict[str, Any]:
         """What GeoParquet says of the outline; empty without its metadata."""
         document = self._document(0)
-        if not document or self.given not in (None, document["primary_column"]):
+        primary = document.get("primary_column") if isinstance(document, dict) else None
+        if not document or self.given not in (None, primary):
             return {}
-        found: dict[str, Any] = document["columns"][document["primary_column"]]
+        described = document.get("columns")
+        found = described.get(primary) if isinstance(described, dict) else None
+        if not isinstance(found, dict) or primary not in self.schemas[0].names:
+            raise DeclarationFileError(
+                f"its GeoParquet metadata names {primary!r} as the column of the outlines (primary_column), and "
+                f"{'does not describe it' if primary in self.schemas[0].names else 'there is none of that name'}",
+                where=str(self.path),
+                mend="Write it again as GeoParquet, or set declarations.wkt_column and crs. It has: "
+                     f"{', '.join(self.schemas[0].names)[:300]}",
+            )  # fmt: skip
         return found
 
     def _document(self, part: int) -> dict[str, Any]:

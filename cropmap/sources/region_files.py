@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -24,7 +24,7 @@ from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
 from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import place
-from cropmap.sources.nuts_codes import REGION, words
+from cropmap.sources.nuts_codes import FORMER_COUNTRIES, REGION, words
 from cropmap.sources.sidecars import apart
 from cropmap.sources.vector_formats import Layer, Shapes, list_layers, read_layer
 
@@ -40,6 +40,7 @@ GISCO: Final = "Use a NUTS_RG file of GISCO"
 GISCO_SYSTEMS: Final = {"4326": 4326, "4258": 4258, "3035": 3035, "3857": 3857}
 """as their files are named: NUTS_RG_01M_2024_3035"""
 SYSTEM: Final = re.compile(r"(?<!\d)(4326|4258|3035|3857)(?!\d)")
+YEAR: Final = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
 MEMBERS: Final = (None, "*_RG_*_3035.*", "*_RG_*_4326.*", "*_RG_*LEVL_3*", "*_RG_*")
 """which file of an archive of several"""
 
@@ -52,15 +53,17 @@ class RegionFile:
     """what the file and the layer are called: it may say the edition"""
 
 
-def read_region_file(path: Path) -> RegionFile:
-    """Raises RegionFileError, one line, where it holds no polygons with NUTS codes."""
+def read_region_file(path: Path, *, edition: int | None = None) -> RegionFile:
+    """Of layers that name a year, those of the edition are taken first.
+
+    Raises RegionFileError, one line, where it holds no polygons with NUTS codes."""
     if not path.exists():
         raise RegionFileError("no such file", where=str(path), mend="Check regions.boundaries")
     first: DeclarationFileError | None = None
     for member in MEMBERS:
         try:
             with opened(path, member) as delivered, apart(delivered) as source:
-                return _read(source, path)
+                return _read(source, path, edition)
         except DeclarationFileError as error:
             first = first or error
             if "vector file" not in error.what:
@@ -69,9 +72,11 @@ def read_region_file(path: Path) -> RegionFile:
     raise RegionFileError(f"cannot be read ({first.what})", where=str(path), mend="Check regions.boundaries") from first
 
 
-def _read(source: str, path: Path) -> RegionFile:
+def _read(source: str, path: Path, edition: int | None) -> RegionFile:
     layers = list_layers(source)
-    fitting = sorted((each for each in layers if _is_drawn(each) and _code_column(each)), key=_preference)
+    fitting = sorted(
+        (each for each in layers if _is_drawn(each) and _code_column(each)), key=lambda each: _preference(each, edition)
+    )
     if not fitting:
         held = words(f"{each.name} ({each.geometry or 'no geometry'}: {words(each.columns)})" for each in layers)
         missing = "no column NUTS_ID, LEVL_CODE" if any(_is_drawn(each) for each in layers) else "no polygons"
@@ -92,11 +97,13 @@ def _is_drawn(layer: Layer) -> bool:
     return "polygon" in kind or kind in ("unknown", "geometry", "geometrycollection") or kind.startswith("wkt")
 
 
-def _preference(layer: Layer) -> tuple[bool, bool, int]:
-    """Regions before anything else, a layer of one level after those of all, the finest scale first."""
+def _preference(layer: Layer, edition: int | None) -> tuple[bool, bool, bool, int]:
+    """Regions before anything else, those of no other edition, one level after all of them, the finest scale first."""
     name = layer.name.upper()
     scale = re.search(r"(?<!\d)(\d\d)M", name)
-    return "_RG" not in name, "LEVL" in name and "LEVL_3" not in name, int(scale[1]) if scale else 0
+    years = YEAR.findall(name)
+    other = edition is not None and bool(years) and str(edition) not in years
+    return "_RG" not in name, other, "LEVL" in name and "LEVL_3" not in name, int(scale[1]) if scale else 0
 
 
 def _code_column(layer: Layer) -> str | None:
@@ -113,7 +120,7 @@ def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
     ids, levels, names = _code_column(layer), _column(layer, LEVELS), _column(layer, NAMES)
     assert ids is not None, "only layers with codes are read"
     read = read_layer(source, layer, list(dict.fromkeys(filter(None, (ids, levels, names)))))
-    code = read.attributes[ids]
+    code = _as_written_by_eurostat(read.attributes[ids])
     if not (known := code.dropna().str.fullmatch(REGION.pattern).astype(bool)).any():
         raise RegionFileError(
             f"column {ids} of {layer.name} holds no NUTS codes ({words(code.dropna()[~known].unique())})",
@@ -135,12 +142,23 @@ def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
     return drawn.drop(columns="stated").astype({"level": int}).sort_values("nuts_id", ignore_index=True)
 
 
+def _as_written_by_eurostat(codes: pd.Series[Any]) -> pd.Series[Any]:
+    """Codes in capitals, without blanks, and with Eurostat's letters for Greece and the United Kingdom."""
+    plain = codes.str.replace(r"\s+", "", regex=True).str.upper()
+    former = plain.str[:2].map(FORMER_COUNTRIES)
+    return plain.where(former.isna(), former + plain.str[2:])
+
+
 def _placed(shapes: Shapes, stated: object, named: str, path: Path) -> gpd.GeoSeries:
     """The outlines in EPSG:3035."""
     system = _system(shapes, stated, named, path)
     placement = place(system, shapes)
     if placement.refused:
         raise RegionFileError(placement.refused, where=str(path), mend=GISCO)
+    if turned := next((note for note in placement.notes if "axis_order" in note), None):
+        raise RegionFileError(
+            turned.partition(": set ")[0], where=str(path), mend=f"Swap them (longitude comes first). {GISCO}"
+        )
     for note in placement.notes:
         log.warning("%s: %s", path.name, note)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from cropmap.errors import RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA
 from cropmap.sources.nuts_codes import common_editions, of_other_editions, words
 from cropmap.sources.outlines import repair
-from cropmap.sources.region_files import ASSIGNED_LEVEL, read_region_file
+from cropmap.sources.region_files import ASSIGNED_LEVEL, YEAR, read_region_file
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,6 @@ CHUNK: Final = 50_000
 SLIVER_HA: Final = 0.01
 """what parcels are declared to"""
 M2_PER_HA: Final = 10_000.0
-YEAR: Final = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regi
 
     Raises RegionFileError: unreadable, another edition by its name or its codes, or without one of `codes`.
     """
-    file = read_region_file(path)
+    file = read_region_file(path, edition=nuts_version)
     table = file.table
     _check_version(file.named, nuts_version, where=str(path))
     _check_levels(table[table["nuts_id"].str.startswith(tuple(codes))], where=str(path))

@@ -19,12 +19,13 @@ tile within minutes only while a new one flies behind another.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -116,11 +117,25 @@ def _satellite(candidate: Candidate, named: Sequence[Candidate]) -> str:
 
 
 def _ranked(sensing: Sequence[Candidate]) -> list[Candidate]:
-    """Best first: baseline, then the larger footprint, then the id, which ends in a counter or the production time."""
+    """Best first: baseline, then the larger footprint, then the time of processing where all say it, then the id, which
+    ends in a counter or that time."""
     if len(sensing) == 1:
         return list(sensing)
     largest = max(candidate.area for candidate in sensing) or 1.0
-    return sorted(sensing, key=lambda c: (c.baseline, round(c.area / largest, 1), c.acquisition.item_id), reverse=True)
+    times = [candidate.acquisition.generated_at for candidate in sensing]
+    dated = None not in times
+
+    def rank(candidate: Candidate) -> tuple[Any, ...]:
+        generated_at = candidate.acquisition.generated_at if dated else None
+        return candidate.baseline, round(candidate.area / largest, 1), generated_at, _counted(candidate)
+
+    return sorted(sensing, key=rank, reverse=True)
+
+
+def _counted(candidate: Candidate) -> list[str | int]:
+    """The id with its numbers as such: _10 comes after _9."""
+    parts = re.split(r"(\d+)", candidate.acquisition.item_id)
+    return [int(part) if n % 2 else part for n, part in enumerate(parts)]
 
 
 def _may_show(one: Candidate, other: Candidate) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -23,6 +24,8 @@ from cropmap.sources.stac_documents import (
     translated,
 )
 from cropmap.sources.stac_io import BoundedIO
+
+log = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 100
 ITEM_SEARCH: Final = "item-search"
@@ -103,13 +106,16 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
 
 
 def _items(io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season) -> Iterator[ItemOrNot]:
-    where, most, n, seen = io.places.catalog, _max_items(box, season), 0, set[str]()
+    where, most, n, n_matched, seen = io.places.catalog, _max_items(box, season), 0, 0, set[str]()
     for number, page in enumerate(_pages(io, search, collection, box, season), 1):
-        features = page.get("features")
+        features = (
+            [] if page.get("features", 0) is None else page.get("features")
+        )  # null is how some write an empty list
+        n_matched = _matched(page) or n_matched
         if not isinstance(features, list):
             raise CatalogError(f"page {number} of the search has no list of features", where=where)
         names = {str(one.get("id") if isinstance(one, Mapping) else one) for one in features}
-        if number > 1 and names <= seen:
+        if number > 1 and names and names <= seen and any(links_of(page, "next")):
             raise CatalogError(f"page {number} of the search repeats earlier ones: its pages have no end", where=where)
         seen |= names
         n += len(features)
@@ -118,6 +124,15 @@ def _items(io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, 
                 f"the search gives more than {most} items, which no catalogue of Sentinel-2 has there", where=where
             )
         yield from (item_of(feature) for feature in features)
+    if n < n_matched:
+        log.warning("%s: the search counts %d items and gives %d", where, n_matched, n)
+
+
+def _matched(page: Mapping[str, Any]) -> int:
+    """How many items a search has by its own word; 0 where it does not say."""
+    context = page.get("context")
+    counts = (page.get("numberMatched"), context.get("matched") if isinstance(context, Mapping) else None)
+    return next((count for count in counts if isinstance(count, int)), 0)
 
 
 def _pages(
@@ -127,10 +142,11 @@ def _pages(
     address, posts = search
     first: APIError | None = None
     for method in ("POST", "GET") if posts else ("GET",):
-        pages = ItemSearch(
+        asked = ItemSearch(
             address, method=method, stac_io=io, collections=[collection], bbox=box, limit=PAGE_SIZE,
             datetime=f"{season.start}T00:00:00Z/{season.end}T23:59:59.999999Z",
-        ).pages_as_dicts()  # fmt: skip
+        )  # fmt: skip
+        pages = io.get_pages(asked.url, method, asked.get_parameters())
         try:
             page = _following(pages, io.places.catalog)
         except CatalogError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
@@ -19,6 +20,7 @@ from pystac_client.stac_api_io import StacApiIO
 from requests import PreparedRequest, Request, RequestException, Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader
 
 from cropmap.sources.places import ForbiddenAddressError, Places
 
@@ -38,8 +40,20 @@ BACKOFF_S: Final = 0.5
 """waits 0, 1, 2, 4, 8 s: a busy API is back within seconds"""
 LONGEST_WAIT_S: Final = 60
 """whatever an API asks for in Retry-After"""
+MAX_EMPTY_PAGES: Final = 10
+"""in a row; some APIs name a next page for ever"""
 THROTTLED: Final = {"message": "Forbidden"}
 """body of a 403 by which Amazon's gateway, before Earth Search, turns away who asks too often"""
+
+
+class _Retry(Retry):
+    """One for which a Retry-After that is neither whole seconds nor a date says nothing: it waits as without one."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except InvalidHeader:
+            return 0.0
 
 
 class BoundedIO(StacApiIO):
@@ -50,7 +64,7 @@ class BoundedIO(StacApiIO):
     """
 
     def __init__(self, places: Places) -> None:
-        retry = Retry(
+        retry = _Retry(
             total=RETRIES,
             connect=CONNECT_RETRIES,
             backoff_factor=BACKOFF_S,
@@ -73,6 +87,20 @@ class BoundedIO(StacApiIO):
         if urlsplit(address).scheme in ("http", "https"):
             return str(super().read_text(source, *args, **kwargs))
         return _read_file(Path(unquote(urlsplit(address).path) if address.startswith("file:") else address))
+
+    def get_pages(
+        self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Every page of a search. One without an item may be followed by others: an API may count before it filters."""
+        page, empty = self.read_json(url, method=method, parameters=parameters), 0
+        while True:
+            yield page
+            empty = 0 if page.get("features") else empty + 1
+            links = page.get("links") or []
+            following = next((link for link in links if link.get("rel") == "next" and link.get("href")), None)
+            if following is None or empty > MAX_EMPTY_PAGES:
+                return
+            page = self.read_json(Link.from_dict(following), parameters=parameters)
 
     def request(
         self,

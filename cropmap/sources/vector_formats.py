@@ -21,7 +21,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.sources.containers import code_page
 from cropmap.sources.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
 from cropmap.sources.drivers import bound_databases, pyogrio, quiet
-from cropmap.sources.gml import AxisOrder, gml_options, is_gml, surveys_crs
+from cropmap.sources.gml import AxisOrder, gml_options, inner_system, is_gml, surveys_crs
 from cropmap.sources.outline_text import from_wkb, shallow
 from cropmap.sources.parquet_files import is_parquet, parquet_facts, read_parquet
 from cropmap.sources.references import refuse_references
@@ -184,11 +184,12 @@ def _read_csv(
 
 
 def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
+    """A column with the name of the geometry is what GDAL makes of the attributes of an outline that is nil."""
     bound_databases()
     about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
     return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
                  about["crs"] or _unread_crs(source), about["encoding"],
-                 tuple(str(field) for field in about["fields"]))  # fmt: skip
+                 tuple(str(field) for field in about["fields"] if str(field) != about["geometry_name"]))  # fmt: skip
 
 
 def _read_gdal(
@@ -210,9 +211,12 @@ def _read_gdal(
             nothing = np.full(table.num_rows, None, dtype=object)
             return table, nothing, np.zeros(len(nothing), dtype=bool), None
         wkb = table.column(outline).to_numpy(zero_copy_only=False)
+        shapes = _shapes(source, layer, wkb, limit, options)
+        if axis_order is None and not meta["crs"] and (inner := inner_system(source)) and inner[1]:
+            shapes = shapely.transform(shapes, lambda xy: xy[:, ::-1], include_z=False)
         return (
             table,
-            _shapes(source, layer, wkb, limit, options),
+            shapes,
             np.array([w is not None for w in wkb], bool),
             meta["crs"] or _unread_crs(source),
         )
@@ -220,7 +224,7 @@ def _read_gdal(
 
 def _unread_crs(source: str) -> str | None:
     """What a file says of its CRS in a way that GDAL does not read."""
-    return projection_beside(source) or surveys_crs(source)
+    return projection_beside(source) or surveys_crs(source) or (inner_system(source) or (None,))[0]
 
 
 def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyproj
 import pytest
 
 from cropmap.errors import CatalogError
@@ -295,3 +296,94 @@ def test_scales_and_offsets_that_are_none_of_reflectance(tmp_path: Path, raster:
     """A scale of 1 is what some tools write where they know none: every value would be cut at the largest stored."""
     found = search(tmp_path, make_item(raster=raster))
     assert reasons(found) == {"S2A_30UVU_20180607_0_L2A": QuarantineReason.INCOMPLETE_METADATA}
+
+
+@pytest.mark.parametrize(
+    ("written", "baseline"),
+    [
+        ("04.00", "04.00"), ("4.0", "04.00"), ("N0400", "04.00"), ("0400", "04.00"), (4.0, "04.00"), (4, "04.00"),
+        ("N05.09", "05.09"), (5.09, "05.09"), (5.1, "05.10"), (2.12, "02.12"), ("99.99", "99.99"), ("unknown", None),
+    ],
+)  # fmt: skip
+def test_however_a_baseline_is_written(tmp_path: Path, written: Any, baseline: str | None) -> None:
+    (acquisition,) = search(tmp_path, make_item(baseline=written, offset=-0.1)).acquisitions
+    assert acquisition.processing_baseline == baseline
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["epsg:32630", " EPSG:32630", "urn:ogc:def:crs:EPSG::32630", "http://www.opengis.net/def/crs/EPSG/0/32630",
+     "https://www.opengis.net/def/crs/EPSG/9.9.1/32630", 32630, 32630.0, "32630"],
+)  # fmt: skip
+def test_however_the_crs_is_written(tmp_path: Path, code: Any) -> None:
+    (acquisition,) = search(tmp_path, make_item(**{"proj:epsg": None, "proj:code": code})).acquisitions
+    assert acquisition.epsg == 32630
+
+
+def test_a_crs_that_is_spelt_out(tmp_path: Path) -> None:
+    own, other = pyproj.CRS.from_epsg(32630), pyproj.CRS.from_epsg(32631)
+    found = search(
+        tmp_path,
+        make_item("wkt", **{"proj:epsg": None, "proj:wkt2": own.to_wkt()}),
+        make_item("json", moment="2018-06-17T11:06:21Z", **{"proj:epsg": None, "proj:projjson": own.to_json_dict()}),
+        make_item("other", moment="2018-06-27T11:06:21Z", **{"proj:epsg": None, "proj:wkt2": other.to_wkt()}),
+    )
+    assert [(a.item_id, a.epsg) for a in found.acquisitions] == [("wkt", 32630), ("json", 32630)]
+    assert reasons(found) == {"other": QuarantineReason.WRONG_CRS}
+
+
+def with_fields(**fields: Any) -> dict[str, Any]:
+    item = make_item(baseline="05.00", offset=None)
+    for key, asset in item["assets"].items():
+        if key != "scl":
+            asset |= {name.replace("_", ":", 1): value for name, value in fields.items()}
+    return item
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        with_fields(raster_bands=[{"offset": -0.1}], raster_offset=-0.1),
+        with_fields(raster_bands=[], bands=[{"name": "x", "raster:offset": -0.1}], raster_offset=0.0),
+        with_fields(raster_bands=[], eo_bands=[{"name": "x", "offset": -0.1}]),
+        make_item(baseline="05.00", offset=None, **{"raster:offset": -0.1}),
+        make_item(baseline="05.00", offset=-0.1, **{"raster:offset": 0.0}),
+    ],
+    ids=["twice the same", "the band before its asset", "eo:bands", "properties", "the asset before the properties"],
+)
+def test_wherever_an_offset_is_written(tmp_path: Path, item: dict[str, Any]) -> None:
+    (acquisition,) = search(tmp_path, item).acquisitions
+    assert {acquisition.assets[band].offset for band in BANDS} == {-0.1}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        with_fields(raster_bands=[{"offset": -0.1}], bands=[{"name": "x", "raster:offset": 0}]),
+        with_fields(raster_bands=[{"offset": 0.0}], raster_offset=-0.1),
+        with_fields(raster_bands=[{"offset": 0.0}], eo_bands=[{"name": "x", "offset": -0.1}]),
+    ],
+    ids=["bands", "asset", "eo:bands"],
+)
+def test_an_offset_that_is_said_in_two_ways_is_unknown(tmp_path: Path, item: dict[str, Any]) -> None:
+    found = search(tmp_path, item)
+    assert reasons(found) == {"S2A_30UVU_20180607_0_L2A": QuarantineReason.OFFSET_UNKNOWN}
+    assert "says that its offset is" in found.unusable[0].detail
+
+
+def test_times_in_small_letters(tmp_path: Path) -> None:
+    item = make_item(start_datetime="2018-06-07t11:06:21z", end_datetime="2018-06-07t11:06:41z")
+    item["properties"]["datetime"] = None
+    (acquisition,) = search(tmp_path, item).acquisitions
+    assert acquisition.sensed_at == datetime(2018, 6, 7, 11, 6, 21, tzinfo=UTC)
+
+
+def test_an_asset_that_names_another_band_is_not_taken(tmp_path: Path) -> None:
+    wrong, right = make_item("wrong"), make_item("right", moment="2018-06-17T11:06:21Z")
+    for item in (wrong, right):
+        item["assets"]["nir"]["eo:bands"] = [{"name": "B8A"}]
+    right["assets"]["B08"] = {**right["assets"]["nir08"], "eo:bands": [{"name": "B08"}], "href": "./own/B08.tif"}
+    found = search(tmp_path, wrong, right)
+    assert [a.assets["B08"].href for a in found.acquisitions] == [str(tmp_path / "own" / "B08.tif")]
+    assert reasons(found) == {"wrong": QuarantineReason.MISSING_BAND}
+    assert "nir is B8A by its own word" in found.unusable[0].detail

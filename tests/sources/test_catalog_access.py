@@ -14,9 +14,10 @@ import pytest
 from cropmap.errors import CatalogError, ConfigurationError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources import stac_api
+from cropmap.sources import stac_api, stac_io
 from cropmap.sources.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalog_access import CatalogAccess, read_headers
+from cropmap.sources.places import Places
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
 
@@ -167,6 +168,47 @@ def test_pages_without_an_end_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_empty_page_ends_the_search() -> None:
     with awkward_api(Awkward([], next_link=endless_next)) as url:
         assert find(url) == CatalogSearch((), ())
+
+
+def test_an_empty_page_may_be_followed_by_others() -> None:
+    """The API counts before it filters: nothing, then everything."""
+    first = {"type": "FeatureCollection", "features": [], "links": [{"rel": "next", "href": "/search?token=0"}]}
+    with awkward_api(Awkward(ITEMS, first=[(200, first), (200, {**first, "features": None})])) as url:
+        assert len(find(url).acquisitions) == len(ITEMS)
+
+
+def test_a_last_page_may_repeat_what_was_listed_before() -> None:
+    """An item came in between two pages that are counted from the start, and moved the others."""
+    following = {"rel": "next", "href": "/search?token=2"}
+    pages = [
+        {"type": "FeatureCollection", "features": ITEMS, "links": [following]},
+        {"type": "FeatureCollection", "features": ITEMS[-1:], "links": []},
+    ]
+    with awkward_api(Awkward(first=[(200, page) for page in pages])) as url:
+        found = find(url)
+    assert len(found.acquisitions) == len(ITEMS)
+    assert [item.reason for item in found.unusable] == [QuarantineReason.DUPLICATE]
+
+
+@pytest.mark.parametrize("links", [None, [{"href": "x"}], [{"rel": "next", "href": None}]])
+def test_links_that_lead_nowhere_end_the_search(links: Any) -> None:
+    with awkward_api(Awkward(first=[(200, {"type": "FeatureCollection", "features": ITEMS, "links": links})])) as url:
+        assert len(find(url).acquisitions) == len(ITEMS)
+
+
+def test_a_search_that_gives_less_than_it_counts_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    page = {"type": "FeatureCollection", "features": ITEMS, "links": [], "numberMatched": 70}
+    with awkward_api(Awkward(first=[(200, page)])) as url:
+        assert len(find(url).acquisitions) == len(ITEMS)
+    assert f"the search counts 70 items and gives {len(ITEMS)}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("soon", 0), ("1.5", 0), ("-1", 0), ("2", 2), ("Sun, 06 Nov 1994 08:49:37 GMT", 0)]
+)
+def test_a_retry_after_that_says_nothing_is_no_error(header: str, seconds: float) -> None:
+    retry = stac_io.BoundedIO(Places("https://example.org/", CatalogAccess())).session.adapters["https://"].max_retries
+    assert retry.parse_retry_after(header) == seconds
 
 
 def test_an_answer_without_an_end_is_cut_off() -> None:

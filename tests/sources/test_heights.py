@@ -19,6 +19,7 @@ from cropmap.sources.declarations import Declarations, read_declarations
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
 from cropmap.sources.regions import read_regions
+from cropmap.sources.vector_files import read_rows
 from cropmap.sources.vector_formats import MORE_THAN_PLANE
 from tests.data.make_sources_declarations import make_legend
 from tests.sources.test_regions import make_regions
@@ -275,16 +276,30 @@ SIX = ((300000, 5600000), (300100, 5600000), (300200, 5600050), (300100, 5600100
 """six positions of two numbers are four of three, and six of three are nine of two"""
 UTM, UTM_WITH_HEIGHTS = "urn:ogc:def:crs:EPSG::25832", "urn:ogc:def:crs:EPSG::5555"
 FLAT, RAISED = (" ".join(f"{x} {y}{z}" for x, y in SIX) for z in ("", " 100"))
+UNSTATED = {
+    "three numbers, two by the system": (polygon(positions(A, 3)), positions(A, 2)),
+    "two numbers, three by the system": (polygon(positions(A, 2), srs=IN_3D), positions(A, 2)),
+    "three numbers that fit pairs": (polygon(RAISED, srs=UTM), FLAT),
+    "pairs that fit three numbers by the system": (polygon(FLAT, srs=UTM_WITH_HEIGHTS), FLAT),
+}
 CONTRADICTIONS = {
-    "three numbers, two by the system": polygon(positions(A, 3)),
-    "two numbers, three by the system": polygon(positions(A, 2), srs=IN_3D),
     "three numbers, two stated": polygon(positions(A, 3), on_polygon=TWO),
     "two numbers, three stated": polygon(positions(A, 2), on_list=THREE),
-    "three numbers that fit pairs": polygon(RAISED, srs=UTM),
     "three numbers that fit pairs, two stated": polygon(RAISED, srs=UTM, on_list=TWO),
     "pairs that fit three numbers": polygon(FLAT, srs=UTM, on_polygon=THREE),
-    "pairs that fit three numbers by the system": polygon(FLAT, srs=UTM_WITH_HEIGHTS),
 }
+
+
+@pytest.mark.parametrize("case", UNSTATED)
+def test_a_ring_closes_with_as_many_numbers_as_it_has_for_a_position(tmp_path: Path, case: str) -> None:
+    """Nothing but the system's name says how many there are, and it says otherwise."""
+    outline, flat = UNSTATED[case]
+    (shape,) = read_rows(write_gml(tmp_path / "d.gml", [outline]), ["parcel"]).geometry
+    numbers = list(map(float, flat.split()))
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    expected = shapely.Polygon([(y, x) for x, y in pairs] if flat != FLAT else pairs)  # degrees: northings first
+    assert not shapely.has_z(shape)
+    assert shapely.equals(shape, expected)
 
 
 @pytest.mark.parametrize("case", CONTRADICTIONS)
@@ -295,7 +310,7 @@ def test_numbers_are_never_put_together_wrongly(tmp_path: Path, case: str) -> No
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("case", ["three numbers, two by the system", "two numbers, three by the system"])
+@pytest.mark.parametrize("case", ["three numbers, two stated", "two numbers, three stated"])
 def test_inspection_says_why_no_row_comes_out(tmp_path: Path, case: str) -> None:
     path = write_gml(tmp_path / "d.gml", [CONTRADICTIONS[case]])
     assert inspect_file(path, legends=[LEGEND]).notes[0].startswith("row 1 has an outline that cannot be read")

@@ -183,6 +183,64 @@ def test_the_names_of_germanys_surveys_for_their_grids(tmp_path: Path, name: str
     assert read.accepted.total_bounds == pytest.approx((5.0, 50.4, 5.0475, 50.401), abs=1e-6)
 
 
+def in_metres(text: str, epsg: int, *, northing_first: bool, height: str = "") -> str:
+    to_grid = pyproj.Transformer.from_crs(4258, epsg, always_xy=True)
+
+    def in_grid(found: re.Match[str]) -> str:
+        latitude, longitude = (tuple(map(float, found[1].split()[start::2])) for start in (0, 1))
+        pairs = zip(*to_grid.transform(longitude, latitude), strict=True)
+        written = (f"{y:.2f} {x:.2f}" if northing_first else f"{x:.2f} {y:.2f}" for x, y in pairs)
+        return " ".join(each + height for each in written)
+
+    return re.sub(r"(?<=<gml:posList>)([^<]*)", in_grid, text)
+
+
+WITH_HEIGHTS = {
+    "urn:ogc:def:crs,crs:EPSG::3044,crs:EPSG::5783": (3044, True),
+    "urn:ogc:def:crs,crs:EPSG::25832,crs:EPSG::5783": (25832, False),
+    "urn:ogc:def:crs:EPSG::25832": (25832, False),
+}
+
+
+@pytest.mark.parametrize("height", ["", " 123.4"], ids=["flat", "heights"])
+@pytest.mark.parametrize("name", WITH_HEIGHTS)
+def test_positions_have_as_many_numbers_as_their_rings_close_with(tmp_path: Path, name: str, height: str) -> None:
+    """No srsDimension says it; the name of a system with heights is written over flat outlines, and the other way."""
+    epsg, northing_first = WITH_HEIGHTS[name]
+    text = in_metres(FORMS["href and title"], epsg, northing_first=northing_first, height=height)
+    (tmp_path / "d.gml").write_text(text.replace(ETRS89, name), encoding="utf-8")
+    _, _, read = both(tmp_path / "d.gml")
+    assert len(read.accepted) == ROWS
+    assert read.accepted.total_bounds == pytest.approx((5.0, 50.4, 5.0475, 50.401), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [ETRS89, "urn:ogc:def:crs:EPSG::4258", "EPSG:4258"])
+@pytest.mark.parametrize("where", ["polygons", "features"])
+def test_the_crs_may_stand_within_a_surface_or_beside_it(tmp_path: Path, where: str, name: str) -> None:
+    text = FORMS["href and title"].replace(f' srsName="{ETRS89}"', "")
+    if where == "polygons":
+        text = text.replace("<gml:Polygon ", f'<gml:Polygon srsName="{name}" ')
+    else:
+        box = f'<gml:boundedBy><gml:Envelope srsName="{name}"/></gml:boundedBy><elu:inspireId>'
+        text = text.replace("<elu:inspireId>", box)
+    if name.startswith("EPSG"):  # longitude first
+        text = re.sub(r"(5\d\.\d+) (\d\.\d+)", r"\2 \1", text)
+    (tmp_path / "d.gml").write_text(text, encoding="utf-8")
+    _, _, read = both(tmp_path / "d.gml")
+    assert len(read.accepted) == ROWS
+    assert read.accepted.total_bounds == pytest.approx((5.0, 50.4, 5.0475, 50.401), abs=1e-6)
+
+
+def test_an_outline_that_is_nil_is_one_row_rejected(tmp_path: Path) -> None:
+    text = FORMS["href and title"].replace(
+        f"<elu:geometry>{surface(3)}</elu:geometry>", '<elu:geometry xsi:nil="true" nilReason="unknown"/>'
+    )
+    (tmp_path / "d.gml").write_text(text, encoding="utf-8")
+    _, _, read = both(tmp_path / "d.gml")
+    assert len(read.accepted) == ROWS - 1
+    assert list(read.rejected["parcel_id"]) == ["P003"]
+
+
 def test_a_gfs_left_by_a_desktop_gis_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "d.gml").write_text(FORMS["href and title"], encoding="utf-8")
     (tmp_path / "d.gfs").write_text(

@@ -8,6 +8,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import shapely
 import yaml
@@ -97,6 +98,58 @@ def test_a_file_of_another_edition_is_known_by_its_codes(tmp_path: Path, codes: 
     )
     with pytest.raises(RegionFileError, match=said):
         read(tmp_path / "boundaries.gpkg")
+
+
+def recoded(path: Path, **codes: str) -> Path:
+    frame = own_regions(path.parent)
+    frame.assign(NUTS_ID=frame["NUTS_ID"].replace(codes)).to_file(path)
+    return path
+
+
+@pytest.mark.parametrize("written", ["frh01", "FRH01 ", "FR H01", "fr h01\u00a0"])
+def test_no_region_is_lost_to_small_letters_or_blanks(tmp_path: Path, written: str) -> None:
+    assert {"FRH01", "FRH02"} <= set(read(recoded(tmp_path / "b.gpkg", FRH01=written)))
+
+
+def test_greece_may_be_written_as_iso_does(tmp_path: Path) -> None:
+    path = recoded(tmp_path / "b.gpkg", FR="GR", FRH="GR3", FRH0="GR30", FRH01="GR301", FRH02="GR302", FRI11="GR303")
+    found = read_regions(path, nuts_version=2024, codes=["EL30"])
+    assert list(found.table["nuts_id"]) == ["EL", "EL3", "EL30", "EL301", "EL302", "EL303"]
+
+
+def test_the_layer_of_the_edition_is_taken_before_a_finer_one(tmp_path: Path) -> None:
+    frame, path = own_regions(tmp_path), tmp_path / "all.gpkg"
+    frame.to_file(path, layer="NUTS_RG_01M_2021_3035")
+    frame.assign(geometry=frame.buffer(-10)).to_file(path, layer="NUTS_RG_20M_2024_3035")
+    west = {
+        edition: read_regions(path, nuts_version=edition, codes=CODES).assignable.total_bounds[0]
+        for edition in (2021, 2024)
+    }
+    assert west[2024] == pytest.approx(west[2021] + 10, abs=0.01)
+
+
+def test_coordinates_the_other_way_round_are_refused(tmp_path: Path) -> None:
+    frame = own_regions(tmp_path).to_crs(4326)
+    turned = frame.set_geometry(shapely.transform(frame.geometry.array, lambda xy: xy[:, ::-1]), crs=4326)
+    turned.to_file(tmp_path / "turned.gpkg")
+    with pytest.raises(RegionFileError, match=r"the other way round they lie where .* is used\. Swap them") as caught:
+        read(tmp_path / "turned.gpkg")
+    assert "axis_order" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("geo", "said"),
+    [
+        ({"primary_column": "geom", "columns": {"geometry": {}}}, "names 'geom' as .*there is none of that name"),
+        ({"version": "1.1.0"}, "names None as the column"),
+        ({"primary_column": "geometry", "columns": {"geometry": None}}, "names 'geometry' as .*does not describe it"),
+    ],
+)
+def test_a_geoparquet_that_names_a_column_it_has_not(tmp_path: Path, geo: dict[str, Any], said: str) -> None:
+    path = make_regions(tmp_path / "nuts.parquet")
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"geo": json.dumps(geo).encode()}), path)
+    with pytest.raises(RegionFileError, match=said):
+        read(path)
 
 
 def test_editions_of_codes() -> None:

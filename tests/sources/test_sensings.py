@@ -65,6 +65,21 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
     "one part processed twice under one baseline": (
         [candidate("a 120000", NORTH, strip_s=0), candidate("a 143000", NORTH, strip_s=0)], {"a 120000": D},
     ),
+    "one processed again under one baseline: the later one, whatever the ids": (
+        [candidate("z", strip_s=0, **{"s2:generation_time": "2024-06-01T12:00:00Z"}),
+         candidate("a", strip_s=0, **{"s2:generation_time": "2024-06-02T12:00:00Z"})], {"z": D},
+    ),
+    "the tenth processing comes after the ninth": (
+        [candidate("S2A_32TPT_20240601_9_L2A"), candidate("S2A_32TPT_20240601_10_L2A")],
+        {"S2A_32TPT_20240601_9_L2A": D},
+    ),
+    "a baseline that a table of numbers made shorter": (
+        [candidate("old", baseline="03.01"), candidate("new", **{"s2:processing_baseline": 5.1})], {"old": S},
+    ),
+    "three datastrips, the middle one reprocessed": (
+        [candidate("north", strip_s=700), candidate("middle", strip_s=350), candidate("south", strip_s=0),
+         candidate("again", strip_s=353, baseline="05.11")], {"middle": S},
+    ),
     "a whole tile reprocessed": (
         [candidate("old", strip_s=0), candidate("new", strip_s=0, baseline="05.11")], {"old": S},
     ),
