@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -202,3 +203,19 @@ def test_a_port_that_is_none_starts_nothing(port: str, tmp_path: Path) -> None:
     assert said.returncode == 2
     assert "Invalid value for '--port'" in said.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_named_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = _fails(capsys, "serve", "--port", str(port))
+    assert said.startswith(f"error: 127.0.0.1:{port}: cannot listen here (Address already in use). Give another --port")
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("no host", "there is no such address"), ("a..b", "there is no such address"),
+     ("203.0.113.7", "Cannot assign requested address")],
+)  # fmt: skip
+def test_an_address_of_no_machine_of_ours_is_named(host: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _fails(capsys, "serve", "--host", host).startswith(f"error: {host}:8000: cannot listen here ({why}). Give")

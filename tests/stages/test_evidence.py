@@ -101,7 +101,7 @@ def test_a_folder_that_others_read_is_not_written_into(judged: JudgedSeason, tmp
 @pytest.mark.parametrize("below", ["", "pages"])
 def test_a_file_where_the_folder_should_be_is_named(judged: JudgedSeason, tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(InputError, match="this folder cannot be made .* Give a new folder"):
+    with pytest.raises(InputError, match=r"this folder cannot be made .* Give a new folder"):
         write_evidence(judged.context, tmp_path / "file" / below, verdicts=["conform"], html=True, png=False)
     assert (tmp_path / "file").read_text() == "kept"
 
