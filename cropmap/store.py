@@ -30,7 +30,7 @@ T = TypeVar("T")
 MENDS: Final = {
     "observations": "`cropmap observe` of its season makes it again; an imported table is to be imported again",
     "artifacts": "`cropmap train` of its season makes it again",
-    "runs": "Remove it; `cropmap predict` of its season makes it again",
+    "runs": "`cropmap season run` of its season makes it again",
 }
 """What makes an object again, by the first part of its name."""
 MADE_AGAIN: Final = "Run the same command again: it is made again"

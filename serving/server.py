@@ -7,12 +7,15 @@ second, would hold a connection and the answer's memory for as long as it likes;
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cropmap.errors import ConfigurationError
 from serving.settings import ServingSettings
 
 REQUEST_SECONDS: Final = 10.0
@@ -71,6 +74,24 @@ def config(app: FastAPI, settings: ServingSettings, **changes: Any) -> uvicorn.C
     return uvicorn.Config(app, **options | changes)
 
 
+def require_free(settings: ServingSettings) -> None:
+    """Raises ConfigurationError where nobody can listen on host and port: uvicorn would end the process by itself."""
+    try:
+        found = socket.getaddrinfo(
+            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in found:
+            socket.create_server(address, family=family).close()
+    except (OSError, UnicodeError) as error:
+        code = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
+        why = os.strerror(code) if code else "there is no such address"
+        raise ConfigurationError(
+            f"cannot listen here ({why})", where=f"{settings.host}:{settings.port}",
+            mend="Give another --port or --host, or end the program that listens there",
+        ) from error  # fmt: skip
+
+
 def run(app: FastAPI, settings: ServingSettings) -> None:
-    """Serves until a signal ends it."""
+    """Serves until a signal ends it. Raises ConfigurationError where it cannot listen."""
+    require_free(settings)
     uvicorn.Server(config(app, settings)).run()

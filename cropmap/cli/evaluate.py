@@ -15,9 +15,9 @@ from cropmap.cli.options import (
     Data,
     Home,
     Model,
-    Out,
     open_season,
     prepare,
+    require_file_to_write,
     say,
     table,
 )
@@ -37,7 +37,10 @@ def evaluate(
     ] = None,
     labels: Annotated[Path | None, typer.Option("--labels", help="CSV: parcel_id, crop_code")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", callback=require_file_to_write, help="write the probabilities here (Parquet)"),
+    ] = None,
     by_date: Annotated[
         bool, typer.Option("--by-date", help="also on series cut at the end of each fortnight: how early is enough?")
     ] = False,

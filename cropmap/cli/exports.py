@@ -52,4 +52,4 @@ def export_flags(
     file = export(
         settings, agency=name, season=season, verdicts=verdicts, format_=format_, certified=certified, dialect=csv
     )  # fmt: skip
-    write_out(file, out)
+    write_out(file, out, read=[agency_file])

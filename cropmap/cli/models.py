@@ -31,7 +31,7 @@ def mlflow_pages(
     host: Annotated[str, typer.Option("--host", help="address to listen on; 127.0.0.1 is this machine only")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option("--port", help="port to listen on")] = 5000,
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="port to listen on")] = 5000,
     home: Home = None,
 ) -> None:
     """Open MLflow's pages over every training: parameters, metrics, plots, models. Ctrl-C stops them.

@@ -48,7 +48,30 @@ CsvOption = Annotated[
         help="of csv: plain for programs; bom (byte order mark) or semicolon (and decimal comma) for spreadsheets",
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="write to this file instead of stdout")]
+
+
+def require_file_to_write(out: Path | None) -> Path | None:
+    """Said before any work: a folder cannot be written to as a file, nor below a file."""
+    if out is None:
+        return None
+    from cropmap.errors import ConfigurationError
+
+    if out.is_dir():
+        raise ConfigurationError("is a folder", where=str(out), mend="Name a file in it")
+    above = next((folder for folder in out.absolute().parents if folder.exists()), None)
+    if above is not None and not above.is_dir():
+        raise ConfigurationError(f"cannot be written: {above.name} is a file", where=str(out), mend="Name a folder")
+    return out
+
+
+def _file_or_stdout(out: Path | None) -> Path | None:
+    return None if out == Path("-") else require_file_to_write(out)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", callback=_file_or_stdout, help="write to this file instead of stdout (-)"),
+]
 
 
 def prepare(home: Path | None, *, verbose: bool = False, create: bool = False) -> Settings:
@@ -114,13 +137,18 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         print("  ".join(parts).rstrip())
 
 
-def write_out(data: bytes, out: Path | None) -> None:
-    """To a file (whole or not at all) or to stdout."""
+def write_out(data: bytes, out: Path | None, *, read: Sequence[Path | None] = ()) -> None:
+    """To a file (whole or not at all) or to stdout; never over a file that the command `read`."""
     if out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
         return
+    require_file_to_write(out)
+    from cropmap.errors import ConfigurationError
     from cropmap.store import Store
+
+    if out.exists() and any(file is not None and file.exists() and out.samefile(file) for file in read):
+        raise ConfigurationError("is a file that this command reads", where=str(out), mend="Give another name")
 
     target = out.absolute()
     Store(target.parent).write_bytes(target.name, data, digest=False)

@@ -152,7 +152,7 @@ def revisions(
         raise InputError(f"{found.release.name} {why}: nothing to compare", where="--release / --against")
     what = f"{found.release.name} against {found.before.name}"
     if out is not None:
-        write_out(found.revisions.table.to_csv(index=False, lineterminator="\n").encode(), out)
+        write_out(found.revisions.table.to_csv(index=False, lineterminator="\n").encode(), out, read=[agency_file])
     if as_json:
         cells = found.revisions.table.to_dict("records")
         say({"what": what, "summary": found.revisions.summary(), "rows": cells}, as_json=True)

@@ -51,7 +51,7 @@ def report(
 
     context = SeasonContext.open(settings, agency, season=season, data=data)
     written = season_report(settings, context, nuts=nuts, format_=chosen, release=release)
-    write_out(written.data, out)
+    write_out(written.data, out, read=[agency])
     if beside is not None:
-        write_out(written.quality, beside)
+        write_out(written.quality, beside, read=[agency])
         print(f"quality file: {beside}", file=sys.stderr)

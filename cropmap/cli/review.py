@@ -88,7 +88,7 @@ def import_(
     answer, refused = import_reviews(context, source, imported_at=datetime.now(UTC))
     if refused:
         target = rejected or source.with_suffix(".rejected.csv")
-        write_out(refused, target)
+        write_out(refused, target, read=[agency, source])
         answer["rejected_rows"] = str(target)
     if as_json:
         say(answer, as_json=True)

@@ -35,6 +35,7 @@ def serve(
 
     asked = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     serving = ServingSettings.load(database_url=ready_database(settings), store=settings.open_store().root, **asked)
+    server.require_free(serving)
     release()  # uvicorn ends in its own way: it finishes the requests that it has
     print(f"http://{serving.host}:{serving.port}/docs says what can be asked; Ctrl-C stops", file=sys.stderr)
     try:

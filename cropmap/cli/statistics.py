@@ -91,7 +91,7 @@ def export_stats(
         recoding=Recoding(recode_to, weights) if recode_to is not None and weights is not None else None,
         release=release, dialect=csv, region_names=_region_names(agency_file, season, data=data),
     )  # fmt: skip
-    write_out(written.data, out)
+    write_out(written.data, out, read=[agency_file, weights])
     for line in left_out_lines(written.left_out):
         print(line, file=sys.stderr)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cropmap.dissemination.long_form import ATTRIBUTES, COLUMNS, DIMENSIONS, FIGURES, LongForm, count, read_rows
 from cropmap.dissemination.numbers import decimal_text, parse_numbers
+from cropmap.dissemination.sdmx_structure import dataflow_parts
 from cropmap.dissemination.vocabulary import AREA, HECTARES, measures
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
@@ -43,7 +44,8 @@ FIRST: Final = {"DATAFLOW": "1.0", "STRUCTURE": "2.0"}
 def write(
     table: pd.DataFrame, *, version: Version, dataflow: str, updated: datetime | None = None, decimals: int
 ) -> bytes:
-    """`dataflow`: agency:id(version); `updated` is only written by 1.0."""
+    """`dataflow`: agency:id(version), InputError for another form; `updated` is only written by 1.0."""
+    dataflow_parts(dataflow)
     names = [*COLUMNS, *(name for name in ATTRIBUTES if name in table)]
     columns = [_column(table[name], name, decimals=decimals) for name in names]
     if version == "1.0":

@@ -39,11 +39,17 @@ LISTS: Final = {"freq": "CL_FREQ", "crops": "CL_CROPS", "strucpro": "CL_STRUCPRO
 SCHEME: Final = "CS_CROP_AREA"
 
 
-def write(*, dataflow: str, label: str, prepared_at: datetime) -> bytes:
-    """The structure message for files that name `dataflow` (agency:id(version)). Raises InputError for another form."""
+def dataflow_parts(dataflow: str) -> re.Match[str]:
+    """Agency, id and version of `agency:id(version)`. Raises InputError for another form."""
     named = DATAFLOW_ID.fullmatch(dataflow)
     if named is None:
         raise InputError(f"{dataflow!r} is no dataflow", where="--dataflow", mend="Write AGENCY:ID(1.0)")
+    return named
+
+
+def write(*, dataflow: str, label: str, prepared_at: datetime) -> bytes:
+    """The structure message for files that name `dataflow` (agency:id(version)). Raises InputError for another form."""
+    named = dataflow_parts(dataflow)
     kept = {"agencyID": named["agency"], "version": named["version"], "isFinal": "true"}
     for prefix, name in (("mes", "message"), ("str", "structure"), ("com", "common")):
         Xml.register_namespace(prefix, NAMESPACE + name)

@@ -125,7 +125,12 @@ def write_private(path: Path, content: bytes) -> None:
 
 def _close(folder: Path) -> None:
     """Makes the folder, for its owner alone; one that others may enter is taken only where it is ours or empty."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"this folder cannot be made ({error.strerror})", where=str(folder), mend="Give a new folder"
+        ) from error
     is_open = folder.stat().st_mode & 0o077
     if is_open and any(folder.iterdir()) and not (folder / "parcels").is_dir():
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from cropmap.cli import run
-from cropmap.cli.options import say
+from cropmap.cli.options import say, write_out
+from cropmap.errors import ConfigurationError
 from cropmap.simulation.season import simulate_season
 
 ROOT = Path(__file__).parents[2]
@@ -161,3 +163,59 @@ def test_the_database_commands(capsys: pytest.CaptureFixture[str], database_url:
 def test_the_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor"]) == 0
     assert "FAILED" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["stats", "structure"], ["evaluate", "none.yaml", "--season", "2018"]])
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [(".", "error: .: is a folder. Name a file in it"), ("", "error: .: is a folder. Name a file in it"),
+     ("file/x.csv", "error: file/x.csv: cannot be written: file is a file. Name a folder")],
+)  # fmt: skip
+def test_a_file_to_write_that_cannot_be_one_is_refused_first(
+    command: list[str], out: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert _fails(capsys, *command, "--out", out) == said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_dash_is_stdout(tmp_path: Path) -> None:
+    said = subprocess.run([CROPMAP, "stats", "structure", "-o", "-"], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("<?xml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_command_reads_is_not_written_over(tmp_path: Path) -> None:
+    read = tmp_path / "agency.yaml"
+    read.write_text("agency: a")
+    (tmp_path / "other").symlink_to(read)
+    for out in (read, tmp_path / "other"):
+        with pytest.raises(ConfigurationError, match="is a file that this command reads"):
+            write_out(b"table", out, read=[None, read])
+    assert read.read_text() == "agency: a"
+    write_out(b"table", tmp_path / "new.csv", read=[None, read])
+    assert (tmp_path / "new.csv").read_bytes() == b"table"
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_that_is_none_starts_nothing(port: str, tmp_path: Path) -> None:
+    said = subprocess.run([CROPMAP, "mlflow", "--port", port], capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert "Invalid value for '--port'" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_named_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = _fails(capsys, "serve", "--port", str(port))
+    assert said.startswith(f"error: 127.0.0.1:{port}: cannot listen here (Address already in use). Give another --port")
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("no host", "there is no such address"), ("a..b", "there is no such address"),
+     ("203.0.113.7", "Cannot assign requested address")],
+)  # fmt: skip
+def test_an_address_of_no_machine_of_ours_is_named(host: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _fails(capsys, "serve", "--host", host).startswith(f"error: {host}:8000: cannot listen here ({why}). Give")

@@ -309,3 +309,11 @@ def test_the_notes_explain_every_column() -> None:
 )
 def test_names_of_crops_without_an_item_of_their_own(crop: str, name: str) -> None:
     assert vocabulary.crop_name(crop) == name.format_map(vocabulary.crop_items())
+
+
+@pytest.mark.parametrize("format_", ["sdmx-csv", "sdmx-csv-2"])
+@pytest.mark.parametrize("dataflow", ["x", "ESTAT:A", "=A:B(1.0)", "ESTAT:A(1.0) "])
+def test_a_dataflow_of_another_form_is_refused_in_the_data_as_in_their_structure(format_: str, dataflow: str) -> None:
+    rows = published().assign(simulated=False, partial_region=False)
+    with pytest.raises(InputError, match=r"is no dataflow\. Write AGENCY:ID\(1\.0\)"):
+        formats.write(rows, format_, nuts_version=2024, described=Described(dataflow=dataflow))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from cropmap.errors import StoreError
 from cropmap.stages.context import SeasonContext
 from tests.stages.conftest import publish_without_model
 
@@ -25,3 +28,12 @@ def test_damaged_objects_of_a_run_are_made_again(observed: SeasonContext) -> Non
             path.write_bytes(DAMAGES[(first + number) % len(DAMAGES)](data))
         publish_without_model(observed)
         assert [path.read_bytes() for path in paths] == written, first
+
+
+def test_a_lost_object_of_a_run_names_the_command_that_makes_it_again(observed: SeasonContext) -> None:
+    """Nothing is there to be removed, and `cropmap predict` makes no assessments."""
+    with pytest.raises(StoreError) as caught:
+        observed.store.read_bytes("runs/r/assessments.parquet")
+    assert str(caught.value) == (
+        "runs/r/assessments.parquet: is not in the store. `cropmap season run` of its season makes it again"
+    )

@@ -98,6 +98,14 @@ def test_a_folder_that_others_read_is_not_written_into(judged: JudgedSeason, tmp
     assert _mode(shared) == 0o755
 
 
+@pytest.mark.parametrize("below", ["", "pages"])
+def test_a_file_where_the_folder_should_be_is_named(judged: JudgedSeason, tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(InputError, match=r"this folder cannot be made .* Give a new folder"):
+        write_evidence(judged.context, tmp_path / "file" / below, verdicts=["conform"], html=True, png=False)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_parcel_that_was_not_assessed_is_refused(judged: JudgedSeason, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not assess parcel nobody"):
         write_evidence(judged.context, tmp_path / "x", parcel_ids=["nobody"], html=True, png=True)
