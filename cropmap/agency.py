@@ -38,7 +38,14 @@ from cropmap.seasons import Season, SeasonsAt
 from cropmap.sources.nuts_codes import no_code, of_other_editions, words
 from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+def _short_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name):
+        raise ValueError(f"{name!r} is no short name: up to 63 of a to z, 0 to 9, - and _, a letter or digit first")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_short_name)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 TRUSTED_PLACE: Final = re.compile(r"(\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[?[0-9a-fA-F:]+\]?|(s3|gs)://[^/\s]+/?|/.+")
 Cron = Annotated[str, AfterValidator(checked_cron)]

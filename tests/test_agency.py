@@ -51,7 +51,7 @@ def test_paths_start_from_the_file_or_from_the_data_folder(agency_file: Path, tm
     ("old", "new", "said"),
     [
         ("legend:", "legnd: x\nlegend:", "legnd: unknown key"),
-        ("agency: bretagne", "agency: Bretagne Ouest", "agency"),
+        ("agency: bretagne", "agency: Bretagne Ouest", "agency: 'Bretagne Ouest' is no short name"),
         ("[FRH0]", "[]", "regions.codes"),
         ("nuts_version: 2024", "nuts_version: 2023", "regions.nuts_version"),
         ("crop_code: code_cultu", "holding_id: h", "declarations.columns"),

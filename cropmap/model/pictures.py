@@ -6,6 +6,7 @@ A module of its own, because matplotlib takes a second to import and most comman
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -97,5 +98,8 @@ def by_date_picture(scores: Mapping[str, Sequence[DateScore]], *, title: str) ->
 def _png(figure: Figure) -> bytes:
     sink = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(sink, format="png")
+    with warnings.catch_warnings():
+        # a crop named in letters that the font lacks is drawn as boxes; the tables beside the picture have its name
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(sink, format="png")
     return sink.getvalue()

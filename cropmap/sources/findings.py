@@ -64,7 +64,8 @@ def read_findings_file(path: Path) -> pd.DataFrame:
     Raises InputError where it cannot be read or has no parcel_id or finding.
     """
     if not path.is_file():
-        raise InputError("no such file", where=str(path))
+        what = "this is a folder, not a file of findings" if path.is_dir() else "no such file"
+        raise InputError(what, where=str(path), mend="Name the file that `cropmap review sample` wrote, filled in")
     table = _from_map(path) if path.suffix.lower() == ".gpkg" else _from_sheet(path)
     if missing := [name for name in NEEDED if name not in table]:
         has = ", ".join(str(name) for name in table) or "no rows"
@@ -72,6 +73,9 @@ def read_findings_file(path: Path) -> pd.DataFrame:
             f"no column {' and '.join(missing)}", where=str(path),
             mend=f"Fill in the file that `cropmap review sample` wrote; this one has {has}",
         )  # fmt: skip
+    if table.empty:
+        mend = "Fill in the file that `cropmap review sample` wrote"
+        raise InputError("the file has no rows", where=str(path), mend=mend)
     nothing = pd.Series([None] * len(table), index=table.index, dtype=object)
     return pd.DataFrame({name: table.get(name, nothing) for name in READ}, columns=list(READ), dtype=object)
 

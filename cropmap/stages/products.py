@@ -27,8 +27,8 @@ from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version, content_hash
-from cropmap.schemas import Reason
-from cropmap.stages.champion import judging_folds, predicting_model, trained_model
+from cropmap.schemas import Architecture, Reason
+from cropmap.stages.champion import TrainedModel, is_whole, judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
 from cropmap.stages.earlier_release import earlier_release
@@ -79,15 +79,29 @@ def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
     data = inputs.data
     key, artifact_id = training_key(context, data, architecture, reviewed=inputs.reviewed), ""
     if is_carried(data.parcels):
-        model = forecasting_model(context, data)
-        key, artifact_id = model.training_key, model.artifact_id
-    elif key and not (retrain and trained_model(context, architecture, key) is None):
-        model = predicting_model(context, data, architecture, key=key)
+        forecasting = forecasting_model(context, data)
+        key, artifact_id = forecasting.training_key, forecasting.artifact_id
+    elif key and (model := _predicts(context, data, architecture, key, retrain=retrain)):
         key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
     state = (part for item in sorted(inputs.parts.items()) for part in item)
     digest = content_hash(*state, str(as_of), architecture, key, code_version(), length=12)
     return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id, inputs.parts)
+
+
+def _predicts(
+    context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, *, retrain: bool
+) -> TrainedModel | None:
+    """The model that may predict; None where training comes first and makes it, anew or once more after damage."""
+    own = trained_model(context, architecture, key)
+    if retrain and own is None:
+        return None
+    try:
+        return predicting_model(context, data, architecture, key=key)
+    except InputError:
+        if retrain and own is not None and not is_whole(context, own):
+            return None
+        raise
 
 
 def _planned(context: SeasonContext, plan: RunPlan) -> RunInputs:

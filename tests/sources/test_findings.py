@@ -95,6 +95,10 @@ def test_a_file_that_is_none_says_what_is_missing(tmp_path: Path) -> None:
         read_findings_file(_file(tmp_path, "parcel_id,result\n007,right\n"))
     with pytest.raises(InputError, match="no such file"):
         read_findings_file(tmp_path / "none.csv")
+    with pytest.raises(InputError, match=r"a folder, not a file of findings\. Name the file"):
+        read_findings_file(tmp_path)
+    with pytest.raises(InputError, match=r"has no rows\. Fill in"):
+        read_findings_file(_file(tmp_path, "parcel_id,finding\n"))
     (tmp_path / "broken.gpkg").write_bytes(b"no database")
     with pytest.raises(InputError, match="cannot be read as GeoPackage"):
         read_findings_file(tmp_path / "broken.gpkg")

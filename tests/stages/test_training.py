@@ -335,8 +335,12 @@ def test_a_damaged_artifact_is_made_again_by_training_its_season(home: Home, tra
         context.store.local_path(place).write_bytes(whole[:200] + b"?" + whole[201:])
         with pytest.raises(InputError, match=r"cannot judge this season: UNREADABLE\. Run `cropmap train`"):
             products.plan_run(context)
+        # a season run plans on the training that comes next, instead of stopping before it
+        planned = products.plan_run(context, retrain=True)
+        assert planned.artifact_id == ""
         assert train_network(context, NETWORK) == trained.second
         assert context.store.local_path(place).read_bytes() == whole
+        assert products.plan_run(context).run_id == planned.run_id
         assert products.plan_run(context).artifact_id == artifact
     assert home.versions() == trained.home.versions()
 
