@@ -108,7 +108,7 @@ class Places:
             _port(parts)
         except ValueError as error:
             raise ForbiddenAddressError(f"{_shown(address)} is no address") from error
-        if not is_host(host):
+        if not is_host(parts.netloc):
             raise ForbiddenAddressError(f"{_shown(address)} names no host")
         if parts.scheme == "file" and not parts.netloc:
             return self._check_file(unquote(parts.path))
@@ -186,9 +186,9 @@ def _is_loopback(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def is_host(host: str | None) -> bool:
-    """Whether every reader of addresses takes this for the same host; none is one."""
-    return not _NO_HOST.search(host or "")
+def is_host(authority: str) -> bool:
+    """Whether every reader of addresses finds the same host in what stands between `//` and the path."""
+    return not _NO_HOST.search(authority)
 
 
 def is_private(host: str) -> bool:

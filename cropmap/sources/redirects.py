@@ -59,14 +59,14 @@ def _allowed(address: str, start: SplitResult) -> bool:
         parts = urlsplit(address)
         if (parts.scheme, parts.netloc) == (start.scheme, start.netloc):
             return True
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not _leads_inside(str(parts.hostname))
+        return parts.scheme in ("http", "https") and is_host(parts.netloc) and not _leads_inside(parts.hostname)
     except ValueError:
         return False
 
 
-def _leads_inside(host: str) -> bool:
-    host = host.rstrip(".")
-    if not is_host(host) or is_private(host):
+def _leads_inside(host: str | None) -> bool:
+    host = (host or "").rstrip(".")
+    if not host or is_private(host):
         return True
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

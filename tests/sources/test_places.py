@@ -29,7 +29,8 @@ FORBIDDEN = [
     "http://intranet/x.tif", "https://evil.org/x.tif", "https://stac.example.org.evil.org/x.tif",
     "https://stac.example.org@evil.org/x.tif", "https://user:pw@stac.example.org/x.tif", "http://[bad/x.tif",
     "https://stac.example.org:99999/x.tif", "https:///x.tif", "s3://bucket/x.tif", "s3:///x.tif", "gs://other/x.tif",
-    r"http://169.254.169.254\.dataspace.copernicus.eu/x.tif", "https://evil.org%2f.tiles.eu/x.tif",
+    r"http://169.254.169.254\.dataspace.copernicus.eu/x.tif", r"http://169.254.169.254\@dataspace.copernicus.eu/x.tif",
+    "https://evil.org%2f.tiles.eu/x.tif",
     "https://tiles.eu.evil.org/x.tif", "https://dataspace.copernicus.eu.evil.org/x.tif",
 ]  # fmt: skip
 ALLOWED = [
