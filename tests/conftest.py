@@ -17,6 +17,7 @@ os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     MPLBACKEND="agg",
+    OMP_NUM_THREADS="1",  # the test processes share the cores: threads of each would wait for those of the other
 )
 
 pytest_plugins = ["tests.database_fixtures"]

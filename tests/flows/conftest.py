@@ -45,7 +45,7 @@ def simulated_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     simulate_season(folder, parcels=220, seed=3, season=YEAR, dates=10)
     change_agency(
         folder,
-        model={**LIGHT, "folds": {"by": "region", "neighbour_distance_m": 0}},
+        model={**LIGHT, "folds": {"by": "block", "n": 2, "neighbour_distance_m": 0}},
         statistics={"confidentiality": "primary"},
     )
     return folder

@@ -173,7 +173,10 @@ def test_a_catalogue_that_is_not_there_is_one_line(season: Season, inputs: Path)
 
 def test_what_cannot_be_done_is_said_before_any_work(season: Season, inputs: Path) -> None:
     mistakes = {
-        "two NUTS-3 regions": {"regions": {"nuts_version": 2024, "boundaries": "nuts.geojson", "codes": ["FRH01"]}},
+        "two NUTS-3 regions": {
+            "regions": {"nuts_version": 2024, "boundaries": "nuts.geojson", "codes": ["FRH01"]},
+            "model": {**LIGHT, "folds": {"by": "region"}},
+        },
         "regions.boundaries": {"regions": {"nuts_version": 2024, "boundaries": "gone.geojson", "codes": ["FRH0"]}},
         "model.folds.file": {"model": {**LIGHT, "folds": {"by": "file", "file": "gone.csv"}}},
         "gone.csv": {"legend": "gone.csv"},

@@ -27,7 +27,7 @@ from tests.database_fixtures import _fresh
 from tests.flows.conftest import YEAR, Season, season_of
 from tests.flows.terminal import faults, on_terminal, rows, runs
 
-KILLS = 6
+KILLS = 5
 
 
 @dataclass(frozen=True)
@@ -104,26 +104,52 @@ def _when(home: Path, words: str) -> Callable[[float], bool]:
     return lambda _: log.is_file() and words in log.read_text()[known:]
 
 
+def _refuse_a_second_run_then_kill(command: list[str], home: Path) -> None:
+    """While the first one trains, a second is tried; then the first is killed, which leaves nothing."""
+    said: list[str] = []
+
+    def second_then_kill(_: float) -> bool:
+        if not trains(0.0):
+            return False
+        said.append(on_terminal(command, patience=120).said)
+        return True
+
+    trains = _when(home, "train lstm of simulated-bretagne 2018 begins")
+    first = on_terminal(command, how="SIGKILL", when=second_then_kill, patience=300)
+    assert first.code == -9
+    assert first.left == []
+    assert "is being worked on (season run 2018 by" in said[0].replace("\r\n", " ")
+
+    status = [sys.executable, "-m", "cropmap", "season", "status", *command[5:]]
+    answer = on_terminal(status).said
+    assert "interrupted" in answer, answer
+    assert "running" not in answer
+
+
 @pytest.mark.slow
 def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
     undisturbed: Undisturbed, simulated_inputs: Path, homes: Path
 ) -> None:
     home, inputs = homes / "disturbed", simulated_inputs
-    moments: list[tuple[str, Callable[[float], bool]]] = [
-        ("Ctrl-C", lambda seconds: seconds > 2),  # imports, Prefect's server
-        ("SIGTERM", _when(home, "observe S2")),
-        ("SIGHUP", _when(home, "train lstm of simulated-bretagne 2018 begins")),
-    ]
-    for number, (how, when) in enumerate(moments):
-        ended = on_terminal(_command(inputs, home), how=how, when=when, patience=300)
-        assert ended.disturbed, ended.said
-        if number:
-            assert faults(ended, embedded.ensure_running(home)) == [], ended.said
-            statuses = {status for _, status, _ in runs(embedded.ensure_running(home))}
-            assert statuses == {"interrupted"}
-        else:
-            assert (ended.code, ended.left) == (130, []), ended.said
-            assert ended.seconds < 10
+    # imports, Prefect's server
+    ended = on_terminal(_command(inputs, home), how="Ctrl-C", when=lambda seconds: seconds > 2, patience=300)
+    assert ended.disturbed, ended.said
+    assert (ended.code, ended.left) == (130, []), ended.said
+    assert ended.seconds < 10
+
+    ended = on_terminal(_command(inputs, home), how="SIGTERM", when=_when(home, "observe S2"), patience=300)
+    assert ended.disturbed, ended.said
+    assert faults(ended, embedded.ensure_running(home)) == [], ended.said
+    assert {status for _, status, _ in runs(embedded.ensure_running(home))} == {"interrupted"}
+
+    _refuse_a_second_run_then_kill(_command(inputs, home), home)
+
+    ended = on_terminal(
+        _command(inputs, home), how="SIGHUP", when=_when(home, "assess of simulated-bretagne 2018 begins"), patience=300
+    )
+    assert ended.disturbed, ended.said
+    assert faults(ended, embedded.ensure_running(home)) == [], ended.said
+    assert {status for _, status, _ in runs(embedded.ensure_running(home))} == {"interrupted"}
 
     # rows are being written, by a transaction that holds the run's row too and takes as long as it likes
     url = embedded.ensure_running(home)
@@ -144,30 +170,6 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
     assert whole.code == 0, whole.said
     assert whole.left == []
     assert rows(url) == undisturbed.rows
-
-
-@pytest.mark.slow
-def test_a_second_run_is_refused_at_once_and_a_killed_one_leaves_nothing(inputs: Path, homes: Path) -> None:
-    home = homes / "home"
-    said: list[str] = []
-
-    def second_then_kill(_: float) -> bool:
-        """While the first one trains, a second is tried; then the first is killed."""
-        if not trains(0.0):
-            return False
-        said.append(on_terminal(_command(inputs, home), patience=120).said)
-        return True
-
-    trains = _when(home, "train lstm of simulated-bretagne 2018 begins")
-    first = on_terminal(_command(inputs, home), how="SIGKILL", when=second_then_kill, patience=300)
-    assert first.code == -9
-    assert first.left == []
-    assert "is being worked on (season run 2018 by" in said[0].replace("\r\n", " ")
-
-    status = [sys.executable, "-m", "cropmap", "season", "status", *_command(inputs, home)[5:]]
-    answer = on_terminal(status).said
-    assert "interrupted 1" in answer, answer
-    assert "running" not in answer
 
 
 @pytest.mark.slow

@@ -267,13 +267,13 @@ OUTPUT: dict[str, Case] = {
         "model/test_tracking_server.py::test_a_server_keeps_the_files_itself"
     ),
     "08-prefect-zombies": Elsewhere(
-        "flows/test_stopped.py::test_a_second_run_is_refused_at_once_and_a_killed_one_leaves_nothing"
+        "flows/test_stopped.py::test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one"
     ),
     "10-mlflow-password": Elsewhere(
         "flows/test_secrets.py::test_no_secret_stands_in_anything_that_seasons_leave_behind"
     ),
     "11-run-log-zombie": Elsewhere(
-        "flows/test_stopped.py::test_a_second_run_is_refused_at_once_and_a_killed_one_leaves_nothing"
+        "flows/test_stopped.py::test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one"
     ),
     "12-schedule-year": Elsewhere("test_seasons.py::test_the_season_is_that_of_the_window"),
     "14-regional-crop/hop": Elsewhere(
