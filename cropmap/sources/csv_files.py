@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from cropmap.errors import DeclarationFileError
+from cropmap.sheets import TEXT_FORMULA
 from cropmap.sources.containers import CSV_SUFFIXES
 from cropmap.sources.outline_text import LOOKED_AT, WKT_NAMES, holds_outlines, parse_outlines
 from cropmap.sources.outlines import Flags, Shapes
@@ -36,7 +37,6 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _UTF8: Final = "utf-8-sig"
-TEXT_FORMULA: Final = r'^="([^"]*)"$'
 csv.field_size_limit(BLOCK_BYTES)  # of the whole process: the library's own 128 kB are an outline of 5,000 vertices
 
 
@@ -184,7 +184,7 @@ def _without_formulas(table: pa.Table, outline: str) -> pa.Table:
     """`="0056"`, by which exports keep a spreadsheet from dropping zeros, is the text 0056."""
     for position, name in enumerate(table.column_names):
         if name != outline:
-            texts = pc.replace_substring_regex(table.column(position), pattern=TEXT_FORMULA, replacement=r"\1")
+            texts = pc.replace_substring_regex(table.column(position), pattern=TEXT_FORMULA.pattern, replacement=r"\1")
             table = table.set_column(position, name, texts)
     return table
 

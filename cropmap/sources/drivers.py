@@ -174,4 +174,7 @@ def bound_databases() -> None:
 
 _know_all_kinds()
 _KEPT: Final = _confine()
-_BOUNDS: Final = _Bounds()
+try:
+    _BOUNDS: Final = _Bounds()
+except (AttributeError, OSError) as error:  # a build of GDAL that keeps its SQLite elsewhere
+    raise _not_confined("its databases cannot be bounded") from error

@@ -15,6 +15,8 @@ SELECT organization, organization_coordsys_id, definition
 FROM gpkg_geometry_columns JOIN gpkg_spatial_ref_sys USING (srs_id) WHERE lower(table_name) = lower(?)
 """
 EPSG: Final = "epsg"
+MOST_STEPS: Final = 10_000_000
+"""of SQLite: a view in the place of a table may have rows without end"""
 
 
 def stated_systems(source: str, layer: str) -> tuple[str, ...]:
@@ -22,6 +24,7 @@ def stated_systems(source: str, layer: str) -> tuple[str, ...]:
     read."""
     try:
         with contextlib.closing(sqlite3.connect(f"{Path(source).absolute().as_uri()}?immutable=1", uri=True)) as file:
+            file.set_progress_handler(lambda: 1, MOST_STEPS)
             row = file.execute(STATED, (layer,)).fetchone()
     except (sqlite3.Error, ValueError):
         return ()

@@ -17,6 +17,7 @@ import pytest
 import shapely
 
 from cropmap.sources.declarations import read_declarations
+from cropmap.sources.geopackage import stated_systems
 from cropmap.sources.inspection import inspect_file
 from cropmap.sources.profiles import Profile
 from tests.data.make_hostile import RING
@@ -153,3 +154,16 @@ def test_a_view_of_the_parcels_is_read(tmp_path: Path) -> None:
     file.close()
     profile = Profile(columns={"parcel_id": "id", "crop_code": "code"}, layer="v")
     assert read_declarations(path, legend=LEGEND, profile=profile).accepted["parcel_id"].tolist() == ["P1"]
+
+
+def test_a_table_of_crss_without_end_states_nothing(tmp_path: Path) -> None:
+    path = _view("endless")(tmp_path)
+    with sqlite3.connect(path) as file:
+        file.execute("ALTER TABLE gpkg_geometry_columns RENAME TO kept")
+        columns = "x, 'geom', 'POLYGON', 3035, 0, 0"
+        file.execute(
+            "CREATE VIEW gpkg_geometry_columns(table_name, column_name, geometry_type_name, srs_id, z, m) AS "  # noqa: S608
+            f"SELECT {columns} FROM ({COUNT.format('')})"
+        )
+    file.close()
+    assert stated_systems(str(path), "base") == ()
