@@ -73,9 +73,14 @@ class Shell:
         started = time.monotonic()
         with tempfile.TemporaryFile() as sink:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", typed or command], cwd=self.folder, env=self.environment, stdout=sink,
-                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                ["/bin/sh", "-c", typed or command],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
             served = serves(command)
             rc: int | str
             try:
@@ -154,8 +159,10 @@ def words_of(hints: list[str]) -> dict[str, str]:
     return {
         "AGENCY.yaml": shlex.quote(next(word for word in explain if word.endswith(".yaml"))),
         "ID": shlex.quote(explain[explain.index("--parcel") + 1]),
-        "DIR": "pages", "FILE.tsv.gz": "eurostat.tsv.gz", "FILE.csv": "sample.csv",
-    }  # fmt: skip
+        "DIR": "pages",
+        "FILE.tsv.gz": "eurostat.tsv.gz",
+        "FILE.csv": "sample.csv",
+    }
 
 
 def walk(checkout: Path, folder: Path, *, parcels: int, seen: Path | None, skip_mlflow: bool) -> list[Ran]:
@@ -215,8 +222,13 @@ def prefect_server(checkout: Path, folder: Path) -> Iterator[str]:
     with (folder / "prefect-server.log").open("wb") as log:
         process = subprocess.Popen(
             [checkout / ".venv/bin/python", "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"],
-            cwd=folder, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     try:
         api = f"http://127.0.0.1:{port}/api"
         end = time.monotonic() + 120

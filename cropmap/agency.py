@@ -422,9 +422,10 @@ class Agency(Section):
             if entry.eurostat_code and entry.eurostat_code not in crop_items():
                 near = difflib.get_close_matches(entry.eurostat_code, crop_items(), n=3, cutoff=0.6)
                 raise ConfigurationError(
-                    f"{entry.eurostat_code!r} is no crop item of Eurostat (code {entry.crop_code})", where=self.legend,
+                    f"{entry.eurostat_code!r} is no crop item of Eurostat (code {entry.crop_code})",
+                    where=self.legend,
                     mend=f"Near items: {', '.join(near) or 'none'}; leave the field empty where there is none",
-                )  # fmt: skip
+                )
         return legend.with_groups(self.assessment.groups)
 
     def _legend(self) -> Legend:

@@ -62,10 +62,17 @@ class _Left(TimeRemainingColumn):
 def bar() -> Progress:
     """A progress display on stderr; silent where stderr is no terminal (`Counter` logs there instead)."""
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
-        TimeElapsedColumn(), _Left(), console=_console, transient=False,
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        _Left(),
+        console=_console,
+        transient=False,
         disable=not _console.is_terminal,
-    )  # fmt: skip
+    )
 
 
 class Counter:
@@ -100,8 +107,13 @@ class Counter:
             left = f", {(self.total - self._done) / rate:.0f} s left" if rate and self._done < self.total else ""
             _log.info(
                 "%s: %d of %d %s, %.2g/s%s",
-                description or self.description, self._done, self.total, self.unit, rate, left,
-            )  # fmt: skip
+                description or self.description,
+                self._done,
+                self.total,
+                self.unit,
+                rate,
+                left,
+            )
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()

@@ -15,10 +15,18 @@ BANDS: Final = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "
 """The ten bands of the model input, in the order of the feature axis."""
 
 RESOLUTION_M: Final = {
-    "B02": 10, "B03": 10, "B04": 10, "B08": 10,
-    "B05": 20, "B06": 20, "B07": 20, "B8A": 20, "B11": 20, "B12": 20,
+    "B02": 10,
+    "B03": 10,
+    "B04": 10,
+    "B08": 10,
+    "B05": 20,
+    "B06": 20,
+    "B07": 20,
+    "B8A": 20,
+    "B11": 20,
+    "B12": 20,
     "SCL": 20,
-}  # fmt: skip
+}
 """Native resolution in metres (ESA S2 Products Specification Document)."""
 
 BANDS_10M: Final = tuple(b for b in BANDS if RESOLUTION_M[b] == 10)
@@ -333,8 +341,15 @@ pixels: processing_baseline, offset, scale, nodata, checksum, size, generated_at
 """
 
 DECLARATION_COLUMNS: Final = (
-    "parcel_id", "crop_code", "holding_id", "declared_area_ha", "area_ha", "row_number", "repaired", "geometry",
-)  # fmt: skip
+    "parcel_id",
+    "crop_code",
+    "holding_id",
+    "declared_area_ha",
+    "area_ha",
+    "row_number",
+    "repaired",
+    "geometry",
+)
 """Accepted declarations (GeoDataFrame, EPSG:4326). holding_id None where the file has none; declared_area_ha NaN."""
 
 CARRIED_FORWARD: Final = "(carried forward)"
@@ -346,18 +361,32 @@ NOTICE_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "notice", "de
 """One row per accepted declaration and Notice."""
 
 PREDICTION_COLUMNS: Final = (
-    "parcel_id", "crop", "probability", "second_crop", "second_probability",
-    "n_observations", "last_observation", "scored_by", "out_of_distribution",
-)  # fmt: skip
+    "parcel_id",
+    "crop",
+    "probability",
+    "second_crop",
+    "second_probability",
+    "n_observations",
+    "last_observation",
+    "scored_by",
+    "out_of_distribution",
+)
 """`crop` is a class name of the legend, None where the parcel has no usable observation; last_observation a date;
 scored_by "fold 2" (a model that never saw the parcel) or "mean of 4 folds" (parcels without a label);
 out_of_distribution the share of training parcels that look more ordinary, 0-1, NaN where nothing was seen or nothing
 was trained."""
 
 ASSESSMENT_COLUMNS: Final = (
-    "parcel_id", "declared_code", "declared_crop", "predicted_crop", "declared_probability",
-    "right_probability", "verdict", "reason", "priority",
-)  # fmt: skip
+    "parcel_id",
+    "declared_code",
+    "declared_crop",
+    "predicted_crop",
+    "declared_probability",
+    "right_probability",
+    "verdict",
+    "reason",
+    "priority",
+)
 
 
 class Confidentiality(StrEnum):
@@ -383,9 +412,23 @@ class Internal(StrEnum):
 
 
 STATISTIC_COLUMNS: Final = (
-    "nuts_id", "level", "crop", "strucpro", "concept", "basis",
-    "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv",
-    "n_parcels", "n_holdings", "obs_flag", "conf_status",
-)  # fmt: skip
+    "nuts_id",
+    "level",
+    "crop",
+    "strucpro",
+    "concept",
+    "basis",
+    "declared_ha",
+    "mapped_ha",
+    "estimate_ha",
+    "se_ha",
+    "ci95_low_ha",
+    "ci95_high_ha",
+    "cv",
+    "n_parcels",
+    "n_holdings",
+    "obs_flag",
+    "conf_status",
+)
 """Confidential cells keep their row with conf_status "C" and every figure empty, n_parcels and n_holdings too. The
 other rows have none, or "N" (not for publication) where the table is not fully protected."""

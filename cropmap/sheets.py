@@ -130,9 +130,10 @@ def _sheet(lines: Iterable[tuple[int, Sequence[str]]], text: str, encoding: str,
     for number, cells in filled[1:]:
         if any(cells[len(header) :]):
             raise ConfigurationError(
-                f"line {number} has {len(cells)} cells, the header {len(header)}", where=where,
+                f"line {number} has {len(cells)} cells, the header {len(header)}",
+                where=where,
                 mend="A cell that holds the separator stands in quotes",
-            )  # fmt: skip
+            )
         rows.append((number, tuple([*cells, *[""] * len(header)][: len(header)])))
     return Sheet(tuple(header), tuple(rows), text, encoding)
 
@@ -200,8 +201,9 @@ def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
             if row and row[-1].endswith(END):
                 raise ConfigurationError(
                     "a quotation mark is not closed: it swallows the rows below",
-                    where=f"{where}, line {above + skipped + 1}", mend="Close it, or write it twice",
-                )  # fmt: skip
+                    where=f"{where}, line {above + skipped + 1}",
+                    mend="Close it, or write it twice",
+                )
             above = reader.line_num
             yield above + skipped, row
     except csv.Error as error:
@@ -249,28 +251,34 @@ def _rows_of(sheet: Any, where: str) -> list[tuple[int, list[str]]]:
         last = max((place for place, text in cells.items() if text), default=0)
         if last > MAX_COLUMNS or (last and number > MAX_ROWS):
             raise ConfigurationError(
-                f"sheet {sheet.title!r}: a cell in row {number}, column {last} is filled", where=where,
+                f"sheet {sheet.title!r}: a cell in row {number}, column {last} is filled",
+                where=where,
                 mend="Is it the right file?",
-            )  # fmt: skip
+            )
         if (places := places + last) > MAX_CELLS:
             raise _too_many_cells(f"{where}, sheet {sheet.title!r}, row {number}")
         read.append((number, cells))
     if not any(cells for _, cells in read):
         return []
-    empty = {(cell["row"], cell["column"]) for cell in _cells(sheet, results=True)
-             if cell["value"] is None and cell["data_type"] != "str"}  # fmt: skip
+    empty = {
+        (cell["row"], cell["column"])
+        for cell in _cells(sheet, results=True)
+        if cell["value"] is None and cell["data_type"] != "str"
+    }
     for cell in _cells(sheet, results=False):
         if cell["data_type"] == "f" and (cell["row"], cell["column"]) in empty:
             raise ConfigurationError(
                 f"sheet {sheet.title!r}: the formula in row {cell['row']}, column {cell['column']} is stored without "
-                "its result", where=where,
+                "its result",
+                where=where,
                 mend="Open it in a spreadsheet and save it, or paste the values in the place of the formulas",
-            )  # fmt: skip
+            )
     if merged := getattr(results.merged_cells, "mergeCell", None):
         raise ConfigurationError(
-            f"sheet {sheet.title!r}: the cells {merged[0].ref} are merged", where=where,
+            f"sheet {sheet.title!r}: the cells {merged[0].ref} are merged",
+            where=where,
             mend="Part them, and fill in each",
-        )  # fmt: skip
+        )
     return [(number, [cells.get(place, "") for place in range(1, max(cells, default=0) + 1)]) for number, cells in read]
 
 
@@ -280,9 +288,13 @@ def _parser(sheet: Any, *, results: bool) -> Any:
     from openpyxl.worksheet._reader import WorkSheetParser
 
     return WorkSheetParser(
-        sheet._get_source(), sheet._shared_strings, data_only=results, epoch=sheet.parent.epoch,
-        date_formats=sheet.parent._date_formats, timedelta_formats=sheet.parent._timedelta_formats,
-    )  # fmt: skip
+        sheet._get_source(),
+        sheet._shared_strings,
+        data_only=results,
+        epoch=sheet.parent.epoch,
+        date_formats=sheet.parent._date_formats,
+        timedelta_formats=sheet.parent._timedelta_formats,
+    )
 
 
 def _cells(sheet: Any, *, results: bool) -> Iterator[dict[str, Any]]:

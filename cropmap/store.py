@@ -47,9 +47,10 @@ class Store:
                 self._fs, self._base = fs.FileSystem.from_uri(self.root)
             except (pa.ArrowInvalid, OSError) as error:
                 raise ConfigurationError(
-                    f"cannot open the store ({error})", where=self.root,
+                    f"cannot open the store ({error})",
+                    where=self.root,
                     mend="Set CROPMAP_STORE to a folder or s3://bucket/prefix",
-                ) from error  # fmt: skip
+                ) from error
             self.is_local = isinstance(self._fs, fs.LocalFileSystem)
         else:
             path = Path(self.root).absolute()  # made by the first object: looking makes none

@@ -65,15 +65,18 @@ def _request(settings: Settings, file: Path, *, folder: Path | None, has_home: b
     """What the deployments ask for; its home and its database are there afterwards."""
     if not has_home and not os.environ.get("CROPMAP_HOME") and not settings.home_path.is_dir():
         raise ConfigurationError(
-            "there is no home here that scheduled runs could work in", where=str(settings.home_path),
+            "there is no home here that scheduled runs could work in",
+            where=str(settings.home_path),
             mend="Name it with --home or CROPMAP_HOME",
-        )  # fmt: skip
+        )
     settings.make_home()
     ready_database(settings, create=True)
     return SeasonRequest(
-        agency_file=file, data=folder.absolute() if folder else None, home=settings.home_path,
+        agency_file=file,
+        data=folder.absolute() if folder else None,
+        home=settings.home_path,
         needs=tuple(name for name in SHARED_SETTINGS if os.environ.get(name)),
-    )  # fmt: skip
+    )
 
 
 def scheduled() -> list[dict[str, Any]]:

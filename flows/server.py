@@ -64,9 +64,12 @@ def _start(log_folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "flows.server_process", HOST, str(port)],
-                stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
                 env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)},
-            )  # fmt: skip
+            )
         try:
             if _answers(process, f"http://{HOST}:{port}/api"):
                 return process, f"http://{HOST}:{port}/api"

@@ -153,9 +153,8 @@ def gather(futures: Mapping[str, PrefectFuture[Any]], *, description: str, units
             counter.add()
     if gone:
         raise type(gone)(
-            gone.what, where=gone.where,
-            mend=f"{len(results)} of {len(futures)} {units} are done and kept. {gone.mend}",
-        ) from gone  # fmt: skip
+            gone.what, where=gone.where, mend=f"{len(results)} of {len(futures)} {units} are done and kept. {gone.mend}"
+        ) from gone
     if failed:
         raise PartialFailureError(failed, of=len(futures), unit=units, mend="Run the same command again")
     return results

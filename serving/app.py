@@ -33,9 +33,7 @@ DESCRIPTION: Final = (
     "Crop classes of parcels, assessments of declarations and crop areas of NUTS regions, as published last for each "
     "agency and season. A verdict decides nothing: it ranks what a person should look at."
 )
-KEYED: Final = (
-    seasons.router, statistics.router, releases.router, assessments.router, parcels.router, runs.router,
-)  # fmt: skip
+KEYED: Final = (seasons.router, statistics.router, releases.router, assessments.router, parcels.router, runs.router)
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
     401: {"model": errors.Problem, "description": "the API key is missing or not known"},

@@ -68,9 +68,15 @@ class BoundedProtocol(H11Protocol):
 def config(app: FastAPI, settings: ServingSettings, **changes: Any) -> uvicorn.Config:
     """How the application is served; `changes` are uvicorn's own options."""
     options: dict[str, Any] = {
-        "host": settings.host, "port": settings.port, "http": BoundedProtocol, "ws": "none", "access_log": False,
-        "limit_concurrency": CONNECTIONS, "log_level": "warning", "server_header": False,
-    }  # fmt: skip
+        "host": settings.host,
+        "port": settings.port,
+        "http": BoundedProtocol,
+        "ws": "none",
+        "access_log": False,
+        "limit_concurrency": CONNECTIONS,
+        "log_level": "warning",
+        "server_header": False,
+    }
     return uvicorn.Config(app, **options | changes)
 
 
@@ -86,9 +92,10 @@ def require_free(settings: ServingSettings) -> None:
         code = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
         why = os.strerror(code) if code else "there is no such address"
         raise ConfigurationError(
-            f"cannot listen here ({why})", where=f"{settings.host}:{settings.port}",
+            f"cannot listen here ({why})",
+            where=f"{settings.host}:{settings.port}",
             mend="Give another --port or --host, or end the program that listens there",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def run(app: FastAPI, settings: ServingSettings) -> None:

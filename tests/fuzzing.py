@@ -20,20 +20,57 @@ from cropmap.errors import CropmapError
 
 TOTAL: Final = int(os.environ.get("CROPMAP_FUZZ", "500"))
 SHARES: Final = {
-    "declarations": 0.28, "items": 0.10, "item dictionaries": 0.06, "catalogues": 0.04, "tables": 0.10,
-    "workbooks": 0.02, "boundaries": 0.08, "objects": 0.05, "exchange": 0.09, "products": 0.03, "benchmark": 0.05,
-    "observations": 0.05, "scenes": 0.05,
-}  # fmt: skip
+    "declarations": 0.28,
+    "items": 0.10,
+    "item dictionaries": 0.06,
+    "catalogues": 0.04,
+    "tables": 0.10,
+    "workbooks": 0.02,
+    "boundaries": 0.08,
+    "objects": 0.05,
+    "exchange": 0.09,
+    "products": 0.03,
+    "benchmark": 0.05,
+    "observations": 0.05,
+    "scenes": 0.05,
+}
 """of the total, by what is read; declarations have the most formats"""
 CPU_SECONDS: Final = 20
 WALL_SECONDS: Final = 240
 """a reader that waits is no less of a hang; the machine may be busy"""
 MOST_BYTES: Final = 2 << 30
 TRICKS: Final = (
-    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"'", b",", b";", b"\t", b"\n", b"\r", b"\xe9", b"nan", b"1e999",
-    b"0000-01-01", b"[" * 60, b"{" * 60, b"&a [*a]", b": ", b"- ", b"\x0b", b"\xc2\x85", b"9" * 400, b"#",
-    b"!!python/none x", b"-1", b"0", b"<a>", b"&lt;", b"1_0", b"inf",
-)  # fmt: skip
+    b"\x00",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b'"',
+    b"'",
+    b",",
+    b";",
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\xe9",
+    b"nan",
+    b"1e999",
+    b"0000-01-01",
+    b"[" * 60,
+    b"{" * 60,
+    b"&a [*a]",
+    b": ",
+    b"- ",
+    b"\x0b",
+    b"\xc2\x85",
+    b"9" * 400,
+    b"#",
+    b"!!python/none x",
+    b"-1",
+    b"0",
+    b"<a>",
+    b"&lt;",
+    b"1_0",
+    b"inf",
+)
 
 
 def inputs(reader: str, kinds: int = 1) -> int:
@@ -51,11 +88,15 @@ def mutated_text(data: bytes, chance: random.Random) -> bytes:
     """Cut, doubled, overwritten, spiked with what readers of text stumble over."""
     for _ in range(chance.randint(1, 4)):
         at, to = sorted(chance.randint(0, len(data)) for _ in range(2))
-        data = chance.choice([
-            lambda d, a, b: d[:a] + d[b:], lambda d, a, b: d[:b] + d[a:b] + d[b:], lambda d, a, _: d[:a],
-            lambda d, a, _: d[:a] + bytes([chance.randrange(256)]) + d[a + 1 :],
-            lambda d, a, _: d[:a] + chance.choice(TRICKS) + d[a:],
-        ])(data, at, to)  # fmt: skip
+        data = chance.choice(
+            [
+                lambda d, a, b: d[:a] + d[b:],
+                lambda d, a, b: d[:b] + d[a:b] + d[b:],
+                lambda d, a, _: d[:a],
+                lambda d, a, _: d[:a] + bytes([chance.randrange(256)]) + d[a + 1 :],
+                lambda d, a, _: d[:a] + chance.choice(TRICKS) + d[a:],
+            ]
+        )(data, at, to)
     return data
 
 

@@ -128,8 +128,11 @@ def test_a_eurostat_code_that_does_not_exist_is_named(agency_file: Path, tmp_pat
 
 
 def test_a_profile_is_overridden_by_the_keys_that_are_given(agency_file: Path, tmp_path: Path) -> None:
-    agency_file.write_text(MINIMAL.replace("columns: {parcel_id: id_parcel, crop_code: code_cultu}",
-                                           "profile: nl, layer: mine, columns: {area: ha}"))  # fmt: skip
+    agency_file.write_text(
+        MINIMAL.replace(
+            "columns: {parcel_id: id_parcel, crop_code: code_cultu}", "profile: nl, layer: mine, columns: {area: ha}"
+        )
+    )
     profile = Agency.read(agency_file).read_profile()
     assert (profile.layer, profile.columns) == ("mine", {"crop_code": "gewascode", "crop_name": "gewas", "area": "ha"})
     (tmp_path / "mine.yaml").write_text("area_unit: m2\ncolumns: {crop_name: crop}")

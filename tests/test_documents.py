@@ -30,7 +30,7 @@ LAUGHS = f"a: &a [{', '.join('x' * 9)}]\n" + "".join(
         ("a: [1, 2\n", "is not YAML"),
         ("\xff", "is not YAML"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_document_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "x.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigurationError, match=said) as caught:

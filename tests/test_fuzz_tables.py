@@ -95,17 +95,30 @@ def boundary_files(folder: Path) -> dict[str, bytes]:
             for member in members:
                 archive.write(member, member.name)
     topology = {
-        "type": "Topology", "arcs": [[[-3.0, 48.0], [-2.0, 48.0], [-2.0, 48.5], [-3.0, 48.5], [-3.0, 48.0]]],
-        "objects": {"nuts": {"type": "GeometryCollection", "geometries": [
-            {"type": "Polygon", "arcs": [[0]], "properties": {"NUTS_ID": "FRH01", "LEVL_CODE": 3, "NAME_LATN": "x"}},
-        ]}},
-    }  # fmt: skip
+        "type": "Topology",
+        "arcs": [[[-3.0, 48.0], [-2.0, 48.0], [-2.0, 48.5], [-3.0, 48.5], [-3.0, 48.0]]],
+        "objects": {
+            "nuts": {
+                "type": "GeometryCollection",
+                "geometries": [
+                    {
+                        "type": "Polygon",
+                        "arcs": [[0]],
+                        "properties": {"NUTS_ID": "FRH01", "LEVL_CODE": 3, "NAME_LATN": "x"},
+                    }
+                ],
+            }
+        },
+    }
     return {
-        "t.geojson": json.dumps(json.loads(frame.to_json())).encode(), "t.gpkg": source.read_bytes(),
-        "t.parquet": (folder / "whole.parquet").read_bytes(), "t.zip": inner.read_bytes(),
-        "nested.zip": outer.read_bytes(), "t.topojson": json.dumps(topology).encode(),
+        "t.geojson": json.dumps(json.loads(frame.to_json())).encode(),
+        "t.gpkg": source.read_bytes(),
+        "t.parquet": (folder / "whole.parquet").read_bytes(),
+        "t.zip": inner.read_bytes(),
+        "nested.zip": outer.read_bytes(),
+        "t.topojson": json.dumps(topology).encode(),
         **{f"t{part.suffix}": part.read_bytes() for part in parts},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", BOUNDARIES)

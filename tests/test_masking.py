@@ -37,9 +37,14 @@ SECRET = 'pä/ss w@rd+"1%'
 def test_a_secret_is_masked_in_every_form(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
     forms = [
-        SECRET, quote(SECRET, safe=""), quote(SECRET), quote(SECRET, safe="").lower().replace("p%c3%a4", "p%c3%a4"),
-        json.dumps(SECRET)[1:-1], repr(SECRET)[1:-1], base64.b64encode(SECRET.encode()).decode(),
-    ]  # fmt: skip
+        SECRET,
+        quote(SECRET, safe=""),
+        quote(SECRET),
+        quote(SECRET, safe="").lower().replace("p%c3%a4", "p%c3%a4"),
+        json.dumps(SECRET)[1:-1],
+        repr(SECRET)[1:-1],
+        base64.b64encode(SECRET.encode()).decode(),
+    ]
     for form in forms:
         assert masked(f"before {form} after") == "before *** after"
 
@@ -47,10 +52,14 @@ def test_a_secret_is_masked_in_every_form(variable: str, value: str, monkeypatch
 @pytest.mark.parametrize(
     "value",
     [
-        "postgres://me:hunter2@db/crop", "postgres//me:hunter2@db/crop", "me:hunter2@db/crop",
-        "postgresql://me:hunter2@[::1/crop", "host=db user=me password=hunter2", "postgresql://me:hunter2@db:port/crop",
+        "postgres://me:hunter2@db/crop",
+        "postgres//me:hunter2@db/crop",
+        "me:hunter2@db/crop",
+        "postgresql://me:hunter2@[::1/crop",
+        "host=db user=me password=hunter2",
+        "postgresql://me:hunter2@db:port/crop",
     ],
-)  # fmt: skip
+)
 def test_a_malformed_address_hides_its_password_too(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROPMAP_DATABASE_URL", value)
     assert "hunter2" not in masked(f"cannot read {value}, nor hunter2")
@@ -79,11 +88,17 @@ def test_what_came_from_nowhere_is_masked_by_its_place() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "no lstm is trained. Run `cropmap train` (or `season run`) first", "postgresql://me@host:5432/crop",
-        "https://host/path/@user/x", "parcel_id=7, crop_code = WHE", "OA 0.8123 -> 0.8200; 2 of 4 up", "a catalogue",
-        "the key is the hash of the data", "basic knowledge", "2018-05-15T12:00:00",
+        "no lstm is trained. Run `cropmap train` (or `season run`) first",
+        "postgresql://me@host:5432/crop",
+        "https://host/path/@user/x",
+        "parcel_id=7, crop_code = WHE",
+        "OA 0.8123 -> 0.8200; 2 of 4 up",
+        "a catalogue",
+        "the key is the hash of the data",
+        "basic knowledge",
+        "2018-05-15T12:00:00",
     ],
-)  # fmt: skip
+)
 def test_other_texts_stay_as_they_are(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_PASSWORD", "cat")  # short: a word of its own only
     monkeypatch.setenv("SOME_TOKEN_TIMEOUT", "5432")

@@ -12,8 +12,7 @@ from cropmap.stages.training import _round
 
 
 @pytest.mark.parametrize(
-    ("rounds", "said"),
-    [(0, [""]), (2, ["first of 3 rounds", "clean-up 1 of 2", "clean-up 2 of 2"])],
+    ("rounds", "said"), [(0, [""]), (2, ["first of 3 rounds", "clean-up 1 of 2", "clean-up 2 of 2"])]
 )
 def test_every_round_of_training_has_a_name(rounds: int, said: list[str]) -> None:
     assert [_round(number, rounds) for number in range(rounds + 1)] == said

@@ -53,8 +53,9 @@ def test_a_legend_whatever_the_spreadsheet_made_of_it(tmp_path: Path, encoding: 
     (tmp_path / "legend.csv").write_bytes(LEGEND.replace(",", delimiter).replace("\n", "\r\n").encode(encoding))
     legend = Legend.read("legend.csv", base=tmp_path)
     assert [(e.crop_code, e.crop_name, e.crop) for e in legend.entries] == [
-        ("007", "Été", "wheat"), ("012", "Herbe", None)
-    ]  # fmt: skip
+        ("007", "Été", "wheat"),
+        ("012", "Herbe", None),
+    ]
 
 
 def test_a_legend_as_a_workbook(tmp_path: Path) -> None:
@@ -194,10 +195,20 @@ def test_classes_that_differ_in_capitals_are_one_that_was_mistyped(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("value", "layout", "shown"),
-    [(7, "000", "007"), (9, '"C"000', "C009"), (1234, "00-00", "12-34"), (12345, "00-00", "123-45"),
-     (3, "General", "3"), (5, "@", "5"), (7, "0.00", "7"), (12, "\\A00", "A12"), (1.5, "000", "1.5"), (7, "0", "7"),
-     (-7, "000", "-7")],
-)  # fmt: skip
+    [
+        (7, "000", "007"),
+        (9, '"C"000', "C009"),
+        (1234, "00-00", "12-34"),
+        (12345, "00-00", "123-45"),
+        (3, "General", "3"),
+        (5, "@", "5"),
+        (7, "0.00", "7"),
+        (12, "\\A00", "A12"),
+        (1.5, "000", "1.5"),
+        (7, "0", "7"),
+        (-7, "000", "-7"),
+    ],
+)
 def test_codes_as_a_number_format_shows_them(tmp_path: Path, value: float, layout: str, shown: str) -> None:
     def format_it(book: openpyxl.Workbook) -> None:
         book.active["A2"].number_format = layout

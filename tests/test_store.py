@@ -161,8 +161,10 @@ def test_a_damaged_object_is_recalled_as_none_and_made_again(store: Store, caplo
 def test_what_a_killed_process_was_writing_is_removed(store: Store) -> None:
     dead = subprocess.run(
         [sys.executable, "-c", "from cropmap.leftovers import partial_name; print(partial_name())"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     for name in (dead, f"datasets/{dead}/label.npy", f"datasets/{partial_name()}/label.npy", ".writing-old"):
         path = store.local_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)

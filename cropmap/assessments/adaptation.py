@@ -54,9 +54,7 @@ def adapted(
         likelihood = (((1 - tail) * soft + tail * shares) * emission).sum(axis=1)
         weight = (1 - tail) * soft * emission / likelihood[:, None]
         slope = weight - soft * weight.sum(axis=1, keepdims=True)
-        gradient = np.concatenate(
-            [(of_region @ slope).ravel() * OFFSET_SPREAD, (z.T @ slope).ravel() * MIXING_SPREAD]
-        )  # fmt: skip
+        gradient = np.concatenate([(of_region @ slope).ravel() * OFFSET_SPREAD, (z.T @ slope).ravel() * MIXING_SPREAD])
         return float(-np.log(likelihood).sum() + numbers @ numbers / 2), numbers - gradient
 
     start = np.zeros((regions + classes) * classes)

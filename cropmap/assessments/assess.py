@@ -91,9 +91,15 @@ def assess(
     declarations and are left out. The same inputs and seed give the same bits.
     """
     return assess_at(
-        parcels, predictions, legend, false_alarm_rates=(false_alarm_rate,), seed=seed, min_pixels=min_pixels,
-        min_observations=min_observations, min_class_parcels=min_class_parcels,
-    )[0]  # fmt: skip
+        parcels,
+        predictions,
+        legend,
+        false_alarm_rates=(false_alarm_rate,),
+        seed=seed,
+        min_pixels=min_pixels,
+        min_observations=min_observations,
+        min_class_parcels=min_class_parcels,
+    )[0]
 
 
 @one_thread()
@@ -114,9 +120,7 @@ def assess_at(
     return [assessed_at(table.copy(), case, fit, gate, target=target) for target in false_alarm_rates]
 
 
-def assessed_at(
-    table: pd.DataFrame, case: Case, fit: Fit, gate: NDArray[np.object_], *, target: float
-) -> Assessed:  # fmt: skip
+def assessed_at(table: pd.DataFrame, case: Case, fit: Fit, gate: NDArray[np.object_], *, target: float) -> Assessed:
     """Verdicts and report of a fitted case at one target; writes into `table`."""
     judgement = _judge(case, fit, target=target)
     _write_evidence(table, case, judgement)

@@ -89,11 +89,17 @@ class Fit:
         assert self.channel is not None
         others = {
             tail: fit_channel(
-                self.logits, self.case.declared, seed=self.seed, tail=tail, steps=NEAR_STEPS,
-                sample=adaptation.SAMPLE, start=self.channel,
+                self.logits,
+                self.case.declared,
+                seed=self.seed,
+                tail=tail,
+                steps=NEAR_STEPS,
+                sample=adaptation.SAMPLE,
+                start=self.channel,
             )
-            for tail in SENSITIVITY_TAILS if tail != TAIL
-        }  # fmt: skip
+            for tail in SENSITIVITY_TAILS
+            if tail != TAIL
+        }
         channels = {**others, TAIL: self.channel}
         return {
             tail: channels[tail].right_probability(channels[tail].clean(self.logits), self.case.declared)

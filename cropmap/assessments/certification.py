@@ -82,9 +82,14 @@ def certify(
     passed = [step.list_size for step in steps if step.p_value <= delta]
     size = passed[-1] if passed else 0
     return Certificate(
-        reason, size, sampled=len(rank), reviewed=int((~unvisited).sum()), found_right=int(right.sum()),
-        leaving=int((right & (rank <= size)).sum()), steps=tuple(steps),
-    )  # fmt: skip
+        reason,
+        size,
+        sampled=len(rank),
+        reviewed=int((~unvisited).sum()),
+        found_right=int(right.sum()),
+        leaving=int((right & (rank <= size)).sum()),
+        steps=tuple(steps),
+    )
 
 
 def statement(certificate: Certificate, *, target: float | None, delta: float, list_size: int) -> str:

@@ -92,9 +92,14 @@ def explain_declaration(
 
 
 def _gates(
-    table: pd.DataFrame, row: int, gate: NDArray[np.object_], modelled: list[str], min_pixels: float,
-    min_observations: int, min_class_parcels: int,
-) -> tuple[Gate, ...]:  # fmt: skip
+    table: pd.DataFrame,
+    row: int,
+    gate: NDArray[np.object_],
+    modelled: list[str],
+    min_pixels: float,
+    min_observations: int,
+    min_class_parcels: int,
+) -> tuple[Gate, ...]:
     one, crop = table.iloc[row], table["crop"].iloc[row]
     passing = table["has_geometry"] & ~(table["pixels"] < min_pixels) & (table["n_observations"] >= min_observations)
     alike = int((passing & (table["crop"] == crop)).sum()) if crop else 0
@@ -121,6 +126,11 @@ def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:
     )
     listed = assessed.order[(assessed.table["verdict"] == Verdict.MISMATCH).to_numpy()]
     return ChannelPath(
-        case.groups[declared], shares, float(fit.evidence.right[at]), float(fit.evidence.order[at]),
-        float(listed.max()) if len(listed) else None, fit.skill, fit.refusals,
-    )  # fmt: skip
+        case.groups[declared],
+        shares,
+        float(fit.evidence.right[at]),
+        float(fit.evidence.order[at]),
+        float(listed.max()) if len(listed) else None,
+        fit.skill,
+        fit.refusals,
+    )

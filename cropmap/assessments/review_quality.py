@@ -76,10 +76,7 @@ def figures(assessed: pd.DataFrame, sample: pd.DataFrame) -> list[Figure]:
     drawn = sample[list(DRAWN)].merge(known[["parcel_id", *GROUPS.values()]], on="parcel_id", validate="one_to_one")
     drawn = drawn.assign(weight=_weights(drawn))
     listed, control = (drawn[drawn["part"] == str(part)] for part in (ReviewPart.LIST, ReviewPart.CONTROL))
-    return [
-        *_figures(FALSE_ALARMS, known[on_list], listed),
-        *_figures(MISSES, known[~on_list], control),
-    ]
+    return [*_figures(FALSE_ALARMS, known[on_list], listed), *_figures(MISSES, known[~on_list], control)]
 
 
 def share_found(alarms: Figure, misses: Figure) -> dict[str, Any]:
@@ -93,9 +90,11 @@ def share_found(alarms: Figure, misses: Figure) -> dict[str, Any]:
     found, low, high = (alarms.parcels * (1 - rate) for rate in (alarms.rate, alarms.high, alarms.low))
     missed, few, many = (misses.parcels * rate for rate in (misses.rate, misses.low, misses.high))
     return {
-        "share": found / max(found + missed, 1e-12), "low": low / max(low + many, 1e-12),
-        "high": high / max(high + few, 1e-12), "note": "at least 90 % interval: both 95 % intervals at once",
-    }  # fmt: skip
+        "share": found / max(found + missed, 1e-12),
+        "low": low / max(low + many, 1e-12),
+        "high": high / max(high + few, 1e-12),
+        "note": "at least 90 % interval: both 95 % intervals at once",
+    }
 
 
 def estimate_against_found(estimated: float | None, alarms: Figure) -> dict[str, Any]:

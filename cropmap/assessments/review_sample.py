@@ -119,10 +119,16 @@ def allocate(sizes: NDArray[np.int64], draws: int) -> NDArray[np.int64]:
 
 def _list_part(listed: pd.DataFrame, drawn: int, rng: np.random.Generator) -> pd.DataFrame:
     place = np.sort(rng.permutation(len(listed))[:drawn])
-    return pd.DataFrame({
-        "parcel_id": listed["parcel_id"].iloc[place].to_numpy(), "part": str(ReviewPart.LIST), "stratum": "list",
-        "stratum_size": len(listed), "list_rank": place + 1, "inclusion_probability": drawn / max(len(listed), 1),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "parcel_id": listed["parcel_id"].iloc[place].to_numpy(),
+            "part": str(ReviewPart.LIST),
+            "stratum": "list",
+            "stratum_size": len(listed),
+            "list_rank": place + 1,
+            "inclusion_probability": drawn / max(len(listed), 1),
+        }
+    )
 
 
 def _control_part(rest: pd.DataFrame, drawn: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -136,8 +142,13 @@ def _control_part(rest: pd.DataFrame, drawn: int, rng: np.random.Generator) -> p
     first = np.cumsum(sizes) - sizes
     place = np.concatenate([shuffled[start : start + n] for start, n in zip(first, per_stratum, strict=True)])
     here = stratum[place]
-    return pd.DataFrame({
-        "parcel_id": rest["parcel_id"].iloc[place].to_numpy(), "part": str(ReviewPart.CONTROL),
-        "stratum": np.array(names, dtype=object)[here], "stratum_size": sizes[here], "list_rank": pd.NA,
-        "inclusion_probability": (per_stratum / sizes)[here],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "parcel_id": rest["parcel_id"].iloc[place].to_numpy(),
+            "part": str(ReviewPart.CONTROL),
+            "stratum": np.array(names, dtype=object)[here],
+            "stratum_size": sizes[here],
+            "list_rank": pd.NA,
+            "inclusion_probability": (per_stratum / sizes)[here],
+        }
+    )

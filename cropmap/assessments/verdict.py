@@ -73,10 +73,14 @@ def verdicts(
     withdrawn = (flagged & unreliable) | useless
     reason = np.select(
         [withdrawn, flagged, supported, alike],
-        [Reason.NO_RELIABLE_EVIDENCE, Reason.OTHER_CROP_SUPPORTED, Reason.DECLARED_CROP_SUPPORTED,
-         Reason.LOOK_ALIKE_CROPS],
+        [
+            Reason.NO_RELIABLE_EVIDENCE,
+            Reason.OTHER_CROP_SUPPORTED,
+            Reason.DECLARED_CROP_SUPPORTED,
+            Reason.LOOK_ALIKE_CROPS,
+        ],
         default=Reason.WEAK_EVIDENCE,
-    ).astype(object)  # fmt: skip
+    ).astype(object)
     verdict = np.full(len(reason), str(Verdict.INCONCLUSIVE), dtype=object)
     verdict[reason == Reason.OTHER_CROP_SUPPORTED] = str(Verdict.MISMATCH)
     verdict[reason == Reason.DECLARED_CROP_SUPPORTED] = str(Verdict.CONFORM)

@@ -101,9 +101,12 @@ def _figures(found: OutOfFold, dataset: Dataset) -> dict[str, str]:
     """As text with three digits: off and on stand side by side in one column."""
     scores = found.evaluation
     figures = {
-        "OA": scores.oa, "macro F1": scores.macro_f1, "ECE": scores.ece, "spread": _spread(scores),
+        "OA": scores.oa,
+        "macro F1": scores.macro_f1,
+        "ECE": scores.ece,
+        "spread": _spread(scores),
         "OA, 30 % of dates dropped": dropped_accuracy(found, dataset),
-    }  # fmt: skip
+    }
     return {name: f"{value:.3f}" for name, value in figures.items()}
 
 

@@ -57,9 +57,10 @@ def measure_folder(
         return _rows(settings, "whole", dict.fromkeys(seeds, whole), configs)
     if not (variants := [variant for variant in VARIANTS if variant.fits(whole)]):
         raise InputError(
-            f"{int(whole.judged.sum())} parcels leave nothing to thin", where=str(folder),
+            f"{int(whole.judged.sum())} parcels leave nothing to thin",
+            where=str(folder),
             mend=f"More than {VARIANTS[0].parcels} are needed; leave out --thinned",
-        )  # fmt: skip
+        )
     return [
         row
         for variant in variants
@@ -71,9 +72,10 @@ def _rows(
     settings: Settings, name: str, seeded: Mapping[int, Dataset], configs: Mapping[Architecture, TrainingConfig]
 ) -> list[dict[str, Any]]:
     facts = {
-        "data": name, "classes": max(len(one.crops) for one in seeded.values()),
+        "data": name,
+        "classes": max(len(one.crops) for one in seeded.values()),
         "dates": int(np.median([_dates(one) for one in seeded.values()])),
-    }  # fmt: skip
+    }
     return [facts | row for row in _beside(settings.open_store(), seeded, configs, workers=settings.threads)]
 
 
@@ -112,9 +114,12 @@ def forest(dataset: Dataset, *, seed: int, threads: int) -> Evaluation:
         model.fit(features[learn], dataset.label[learn])
         probabilities[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
     return evaluate(
-        dataset.label[judged], probabilities[judged], dataset.crops, fold=dataset.folds.fold[judged],
+        dataset.label[judged],
+        probabilities[judged],
+        dataset.crops,
+        fold=dataset.folds.fold[judged],
         fold_names=dataset.folds.names,
-    )  # fmt: skip
+    )
 
 
 def calendar_features(series: Series) -> NDArray[np.float32]:

@@ -65,19 +65,29 @@ async def _loads(port: int, season: PublishedSeason, *, rate: int, seconds: int,
 def _row(what: str, answers: Answers, target: str) -> dict[str, Any]:
     statuses = {("no answer" if status == FAILED else str(status)): n for status, n in answers.statuses.items()}
     return {
-        "what": what, "answers": ", ".join(f"{status}: {n}" for status, n in sorted(statuses.items())),
-        "p50 ms": answers.percentile_ms(0.5), "p95 ms": answers.percentile_ms(0.95),
-        "p99 ms": answers.percentile_ms(0.99), "longest ms": answers.percentile_ms(1.0), "target": target,
-    }  # fmt: skip
+        "what": what,
+        "answers": ", ".join(f"{status}: {n}" for status, n in sorted(statuses.items())),
+        "p50 ms": answers.percentile_ms(0.5),
+        "p95 ms": answers.percentile_ms(0.95),
+        "p99 ms": answers.percentile_ms(0.99),
+        "longest ms": answers.percentile_ms(1.0),
+        "target": target,
+    }
 
 
 def _mix(season: PublishedSeason) -> Callable[[], str]:
     """One route after the other at random, a parcel among them."""
     chance, one = random.Random(0), f"agency={AGENCY}&season={SEASON}"  # noqa: S311  a load, no secret
     fixed = (
-        f"/statistics?{one}", "/statistics?nuts_id=FRH01", f"/assessments?{one}&verdict=mismatch&limit=50",
-        f"/assessments?{one}&limit=100", "/seasons", "/agencies", "/runs", "/health",
-    )  # fmt: skip
+        f"/statistics?{one}",
+        "/statistics?nuts_id=FRH01",
+        f"/assessments?{one}&verdict=mismatch&limit=50",
+        f"/assessments?{one}&limit=100",
+        "/seasons",
+        "/agencies",
+        "/runs",
+        "/health",
+    )
     return lambda: chance.choice((*fixed, f"/parcels/{AGENCY}/{SEASON}/{chance.choice(season.parcel_ids)}"))
 
 

@@ -65,13 +65,15 @@ def publish_season(settings: Settings, *, parcels: int, acquisitions: int, seed:
 
 
 def _parcels(n: int, rng: np.random.Generator) -> pd.DataFrame:
-    return pd.DataFrame({
-        "parcel_id": [f"{number:07d}" for number in range(1, n + 1)],
-        "crop_code": rng.choice(["MIS", "BTH", "PPH"], n),
-        "holding_id": [f"H{number // 8}" for number in range(n)],
-        "nuts_id": rng.choice(REGIONS, n),
-        "area_ha": rng.gamma(2.0, 1.5, n) + 0.1,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "parcel_id": [f"{number:07d}" for number in range(1, n + 1)],
+            "crop_code": rng.choice(["MIS", "BTH", "PPH"], n),
+            "holding_id": [f"H{number // 8}" for number in range(n)],
+            "nuts_id": rng.choice(REGIONS, n),
+            "area_ha": rng.gamma(2.0, 1.5, n) + 0.1,
+        }
+    )
 
 
 def _declare(connection: Connection, about: pd.DataFrame) -> None:
@@ -79,13 +81,19 @@ def _declare(connection: Connection, about: pd.DataFrame) -> None:
     west, south = np.arange(n) % 300 * 0.004 - 3.0, np.arange(n) // 300 * 0.004 + 47.8
     accepted = gpd.GeoDataFrame(
         about.assign(declared_area_ha=about["area_ha"], row_number=range(1, n + 1), repaired=False),
-        geometry=shapely.box(west, south, west + 0.003, south + 0.003), crs=EPSG_WGS84,
-    )  # fmt: skip
+        geometry=shapely.box(west, south, west + 0.003, south + 0.003),
+        crs=EPSG_WGS84,
+    )
     store_declarations(
-        connection, agency=AGENCY, season=SEASON, accepted=accepted,
-        rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)), source_file="bench.gpkg", source_hash="bench",
+        connection,
+        agency=AGENCY,
+        season=SEASON,
+        accepted=accepted,
+        rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
+        source_file="bench.gpkg",
+        source_hash="bench",
         loaded_at=STARTED - timedelta(days=90),
-    )  # fmt: skip
+    )
     set_home_tiles(connection, agency=AGENCY, season=SEASON, home_tiles=dict.fromkeys(about["parcel_id"], TILE))
 
 
@@ -108,10 +116,20 @@ def _observe(connection: Connection, store: Store, parcel_ids: list[str], n: int
 
 def _acquisition(item_id: str, sensed_at: datetime) -> Acquisition:
     return Acquisition(
-        item_id=item_id, collection="sentinel-2-l2a", tile=TILE, sensed_at=sensed_at, platform="sentinel-2a",
-        relative_orbit=None, processing_baseline="02.06", datatake=item_id, cloud_cover=None, epsg=32630,
-        bbox=(-3, 47, -2, 49), footprint_wkt="", assets={},
-    )  # fmt: skip
+        item_id=item_id,
+        collection="sentinel-2-l2a",
+        tile=TILE,
+        sensed_at=sensed_at,
+        platform="sentinel-2a",
+        relative_orbit=None,
+        processing_baseline="02.06",
+        datatake=item_id,
+        cloud_cover=None,
+        epsg=32630,
+        bbox=(-3, 47, -2, 49),
+        footprint_wkt="",
+        assets={},
+    )
 
 
 def _publish(connection: Connection, about: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -119,22 +137,45 @@ def _publish(connection: Connection, about: pd.DataFrame, rng: np.random.Generat
     begin_run(
         connection, run_id=RUN, agency=AGENCY, season=SEASON, as_of=None, code_version="bench", started_at=STARTED
     )
-    predictions = pd.DataFrame({
-        "parcel_id": about["parcel_id"], "crop": rng.choice(CROPS, n), "probability": rng.uniform(0.5, 1, n),
-        "second_crop": rng.choice(CROPS, n), "second_probability": rng.uniform(0, 0.5, n), "n_observations": 40,
-        "last_observation": date(2018, 10, 30), "scored_by": "fold 1", "out_of_distribution": rng.uniform(0, 1, n),
-    })[list(PREDICTION_COLUMNS)]  # fmt: skip
-    assessments = pd.DataFrame({
-        "parcel_id": about["parcel_id"], "declared_code": about["crop_code"], "declared_crop": "C1000",
-        "predicted_crop": "C1100", "declared_probability": rng.uniform(0, 1, n),
-        "right_probability": rng.uniform(0, 1, n), "verdict": rng.choice(["mismatch", "conform"], n, p=[0.1, 0.9]),
-        "reason": "WEAK_EVIDENCE", "priority": rng.uniform(-1, 1, n),
-    })[list(ASSESSMENT_COLUMNS)]  # fmt: skip
+    predictions = pd.DataFrame(
+        {
+            "parcel_id": about["parcel_id"],
+            "crop": rng.choice(CROPS, n),
+            "probability": rng.uniform(0.5, 1, n),
+            "second_crop": rng.choice(CROPS, n),
+            "second_probability": rng.uniform(0, 0.5, n),
+            "n_observations": 40,
+            "last_observation": date(2018, 10, 30),
+            "scored_by": "fold 1",
+            "out_of_distribution": rng.uniform(0, 1, n),
+        }
+    )[list(PREDICTION_COLUMNS)]
+    assessments = pd.DataFrame(
+        {
+            "parcel_id": about["parcel_id"],
+            "declared_code": about["crop_code"],
+            "declared_crop": "C1000",
+            "predicted_crop": "C1100",
+            "declared_probability": rng.uniform(0, 1, n),
+            "right_probability": rng.uniform(0, 1, n),
+            "verdict": rng.choice(["mismatch", "conform"], n, p=[0.1, 0.9]),
+            "reason": "WEAK_EVIDENCE",
+            "priority": rng.uniform(-1, 1, n),
+        }
+    )[list(ASSESSMENT_COLUMNS)]
     publishing.publish(
-        connection, run_id=RUN, agency=AGENCY, season=SEASON, parcels=about, predictions=predictions,
-        assessments=assessments, statistics=_statistics(rng), model_version="bench 1", published_at=STARTED,
+        connection,
+        run_id=RUN,
+        agency=AGENCY,
+        season=SEASON,
+        parcels=about,
+        predictions=predictions,
+        assessments=assessments,
+        statistics=_statistics(rng),
+        model_version="bench 1",
+        published_at=STARTED,
         nuts_version=2024,
-    )  # fmt: skip
+    )
 
 
 def _statistics(rng: np.random.Generator) -> pd.DataFrame:
@@ -144,10 +185,25 @@ def _statistics(rng: np.random.Generator) -> pd.DataFrame:
         for crop in CROPS:
             for concept in ("MA", "UA", "HA"):
                 area = float(rng.gamma(2.0, 500.0))
-                rows.append({
-                    "nuts_id": nuts_id, "level": len(nuts_id) - 2, "crop": crop, "strucpro": "AR", "concept": concept,
-                    "basis": "model_assisted", "declared_ha": area, "mapped_ha": area, "estimate_ha": area,
-                    "se_ha": area / 20, "ci95_low_ha": area * 0.9, "ci95_high_ha": area * 1.1, "cv": 0.05,
-                    "n_parcels": 40, "n_holdings": 20, "obs_flag": None, "conf_status": None,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "nuts_id": nuts_id,
+                        "level": len(nuts_id) - 2,
+                        "crop": crop,
+                        "strucpro": "AR",
+                        "concept": concept,
+                        "basis": "model_assisted",
+                        "declared_ha": area,
+                        "mapped_ha": area,
+                        "estimate_ha": area,
+                        "se_ha": area / 20,
+                        "ci95_low_ha": area * 0.9,
+                        "ci95_high_ha": area * 1.1,
+                        "cv": 0.05,
+                        "n_parcels": 40,
+                        "n_holdings": 20,
+                        "obs_flag": None,
+                        "conf_status": None,
+                    }
+                )
     return pd.DataFrame(rows)[list(STATISTIC_COLUMNS)]

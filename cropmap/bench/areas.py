@@ -131,16 +131,27 @@ def case(grown: Grown, scenario: Scenario, *, seed: int) -> Case:
 
 
 def judged_case(
-    true: NDArray[np.int64], regions: NDArray[np.object_], holding: NDArray[np.intp], drawn: Drawn, logits: Matrix,
-    scenario: Scenario, *, crops: tuple[str, ...],
-) -> Case:  # fmt: skip
+    true: NDArray[np.int64],
+    regions: NDArray[np.object_],
+    holding: NDArray[np.intp],
+    drawn: Drawn,
+    logits: Matrix,
+    scenario: Scenario,
+    *,
+    crops: tuple[str, ...],
+) -> Case:
     """What `estimate_areas` gets of (N,) parcels and their (N, K) logits; `true` and `drawn.said` number `crops`."""
     names = np.array(crops, dtype=object)
     ids = np.array([f"{number:07d}" for number in range(len(true))], dtype=object)
-    parcels = pd.DataFrame({
-        "parcel_id": ids, "nuts_id": regions, "area_ha": drawn.area,
-        "crop_code": pd.Series(names[drawn.said]).where(drawn.known, None), "holding_id": holding.astype(str),
-    })  # fmt: skip
+    parcels = pd.DataFrame(
+        {
+            "parcel_id": ids,
+            "nuts_id": regions,
+            "area_ha": drawn.area,
+            "crop_code": pd.Series(names[drawn.said]).where(drawn.known, None),
+            "holding_id": holding.astype(str),
+        }
+    )
     scores = Scored(ids, crops, np.asarray(softmax(scenario.sharpness * logits.astype(float), axis=1), np.float32))
     return Case(parcels, scores, names[true], plain_legend(crops))
 
@@ -187,10 +198,13 @@ def cells(one: Case, *, reviews: int, seed: int) -> dict[str, list[float]]:
     parcels = one.parcels.assign(crop=[f"{LOCAL}{name}" for name in one.found])
     true = parcels.groupby(key)["area_ha"].sum().reindex(rows.index, fill_value=0.0)
     figures = {
-        "true": true, "estimate": rows["estimate_ha"], "low": rows["ci95_low_ha"], "high": rows["ci95_high_ha"],
+        "true": true,
+        "estimate": rows["estimate_ha"],
+        "low": rows["ci95_low_ha"],
+        "high": rows["ci95_high_ha"],
         "region": true.groupby("nuts_id").transform("sum"),
         **{str(name): others[name].reindex(rows.index) for name in others},
-    }  # fmt: skip
+    }
     return {name: [round(float(value), 6) for value in values] for name, values in figures.items()}
 
 
@@ -258,11 +272,14 @@ def _line(scenario: str, reviews: int, group: list[dict[str, Any]]) -> dict[str,
     rmse = {name: float(np.sqrt((error**2).mean())) for name, error in errors.items()}
     bias = {name: float(np.abs(error.mean(axis=0)).mean()) for name, error in errors.items()}
     return {
-        "scenario": scenario, "reviews": reviews, "cells": covered.size, "coverage": f"{covered.mean():.3f}",
+        "scenario": scenario,
+        "reviews": reviews,
+        "cells": covered.size,
+        "coverage": f"{covered.mean():.3f}",
         "of rare crops": f"{covered[rare].mean():.3f}",
         "half width, %": f"{100 * ((figure('high') - figure('low')) / 2 / region).mean():.3f}",
         **{f"RMSE {name}, %": f"{100 * rmse[name]:.3f}" if name in rmse else "" for name in ("estimate", *OTHERS)},
         "to register scaled": f"{rmse['estimate'] / rmse['register scaled']:.2f}",
         "to difference": f"{rmse['estimate'] / rmse['difference']:.2f}" if "difference" in rmse else "",
         "bias to mapped's": f"{bias['estimate'] / bias['mapped']:.3f}",
-    }  # fmt: skip
+    }

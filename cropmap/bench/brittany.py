@@ -48,14 +48,19 @@ def simulated_brittany(
     land = lay_out(parcels=parcels, seed=seed, irregular=False)
     population = settle(land.region, seed=seed, wrong_share=wrong_share)
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
-    parts = [_Part(look.one.day_of_year, look.parcels, look.reflectance, look.clear_pixels / look.total_pixels)
-             for look in looks(land, stand, plan, seed=seed)]  # fmt: skip
+    parts = [
+        _Part(look.one.day_of_year, look.parcels, look.reflectance, look.clear_pixels / look.total_pixels)
+        for look in looks(land, stand, plan, seed=seed)
+    ]
     series = _series(parts, len(land.fields), min_clear_fraction)
     labels = label_parcels(_names(population.declared), min_class_parcels=MIN_CLASS_PARCELS)
     folds = by_region(
-        [REGIONS[region] for region in land.region], labelled=labels.label >= 0,
-        holding_id=[str(number) for number in population.holding], xy=land.xy, neighbour_distance_m=NEIGHBOUR_M,
-    )  # fmt: skip
+        [REGIONS[region] for region in land.region],
+        labelled=labels.label >= 0,
+        holding_id=[str(number) for number in population.holding],
+        xy=land.xy,
+        neighbour_distance_m=NEIGHBOUR_M,
+    )
     return Brittany(Dataset(series, labels.label, labels.crops, folds), _truth(population, labels.crops))
 
 
@@ -78,9 +83,12 @@ def _series(parts: list[_Part], count: int, min_clear_fraction: float) -> Series
     return Series(
         parcel_ids=np.array([f"{number:07d}" for number in range(1, count + 1)]),
         offsets=np.concatenate([[0], np.cumsum(np.bincount(parcel[rows], minlength=count))]).astype(np.int64),
-        day_of_year=day[rows], reflectance=reflectance[rows], clear_fraction=clear[rows], bands=BANDS,
+        day_of_year=day[rows],
+        reflectance=reflectance[rows],
+        clear_fraction=clear[rows],
+        bands=BANDS,
         day_zero=date(SEASON_YEAR - 1, 12, 31),
-    )  # fmt: skip
+    )
 
 
 def _names(variety: NDArray[np.int16]) -> list[str]:

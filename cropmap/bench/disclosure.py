@@ -49,16 +49,20 @@ def measure(parts: Sequence[str] = PARTS, *, quick: bool = False, first_seed: in
     """One row per part; tables of the seeds from `first_seed` on."""
     counts = QUICK if quick else COUNTS
     how = {
-        "tables": _tables, "optimum": _optimum, "releases": _releases, "seasons": measure_seasons, "large": _large,
+        "tables": _tables,
+        "optimum": _optimum,
+        "releases": _releases,
+        "seasons": measure_seasons,
+        "large": _large,
         "huge": _huge,
-    }  # fmt: skip
+    }
     return [{"part": part} | how[part](range(first_seed, first_seed + counts[part])) for part in parts if counts[part]]
 
 
 def _protected(table: RandomTable, figures: Sequence[Figure] = (), **changes: Any) -> Pattern:
     return protect(
         table.structure, figures or [table.figure], table.needed, table.rules, never_hidden=[table.total], **changes
-    )  # fmt: skip
+    )
 
 
 def _tables(seeds: range) -> dict[str, Any]:
@@ -78,9 +82,14 @@ def _tables(seeds: range) -> dict[str, Any]:
         cells = table.structure.cells
     seconds = (time.process_time() - started) / len(seeds)
     return {
-        "tables": len(seeds), "cells": cells, "primary": round(float(np.mean(primary)), 1),
-        "hidden": round(float(np.mean(hidden)), 1), "refused": refused, **found, "cpu_s_per_table": round(seconds, 2),
-    }  # fmt: skip
+        "tables": len(seeds),
+        "cells": cells,
+        "primary": round(float(np.mean(primary)), 1),
+        "hidden": round(float(np.mean(hidden)), 1),
+        "refused": refused,
+        **found,
+        "cpu_s_per_table": round(seconds, 2),
+    }
 
 
 def _optimum(seeds: range) -> dict[str, Any]:
@@ -97,10 +106,14 @@ def _optimum(seeds: range) -> dict[str, Any]:
         proven += first and second
         cells = table.structure.cells
     return {
-        "tables": len(ours), "cells": cells, "weight_over_optimum": round(float(np.mean(classical)), 3),
-        "largest": round(max(classical), 3), "over_optimum_with_all_rules": round(float(np.mean(ours)), 3),
-        "largest_with_all_rules": round(max(ours), 3), "proven": proven,
-    }  # fmt: skip
+        "tables": len(ours),
+        "cells": cells,
+        "weight_over_optimum": round(float(np.mean(classical)), 3),
+        "largest": round(max(classical), 3),
+        "over_optimum_with_all_rules": round(float(np.mean(ours)), 3),
+        "largest_with_all_rules": round(max(ours), 3),
+        "proven": proven,
+    }
 
 
 def _releases(seeds: range) -> dict[str, Any]:
@@ -122,9 +135,15 @@ def _releases(seeds: range) -> dict[str, Any]:
         to_one += int(two.known_to_one.sum())
         cells += int(two.primary.sum())
     return {
-        "pairs": len(seeds), "figures": len(first), "recoverable": kept, "recoverable_if_forgotten": alone,
-        "primary": cells, "weakened": weakened, "known_to_one": to_one, "refused": refused,
-    }  # fmt: skip
+        "pairs": len(seeds),
+        "figures": len(first),
+        "recoverable": kept,
+        "recoverable_if_forgotten": alone,
+        "primary": cells,
+        "weakened": weakened,
+        "known_to_one": to_one,
+        "refused": refused,
+    }
 
 
 def _both(table: RandomTable, first: Sequence[Figure], second: Sequence[Figure], one: Pattern, two: Pattern) -> int:
@@ -184,18 +203,30 @@ def _timed(table: RandomTable, figures: Sequence[Figure]) -> dict[str, Any]:
     """Processor seconds, and the peak memory of the process up to here."""
     started = time.process_time()
     pattern = protect(
-        table.structure, figures, table.needed, table.rules, never_hidden=[table.total],
+        table.structure,
+        figures,
+        table.needed,
+        table.rules,
+        never_hidden=[table.total],
         track=lambda cells, total: track(cells, "suppress", total=total, unit="cells"),
-    )  # fmt: skip
+    )
     protected = time.process_time()
     checked = check(
-        table.structure, figures, pattern, table.needed, table.rules,
+        table.structure,
+        figures,
+        pattern,
+        table.needed,
+        table.rules,
         track=lambda cells, total: track(cells, "audit", total=total, unit="cells"),
-    )  # fmt: skip
+    )
     audited = time.process_time()
     return {
-        "cells": table.structure.cells, "figures": len(figures), "primary": int(pattern.primary.sum()),
-        "hidden": int(pattern.hidden.sum()), **checked.counts(),
-        "cpu_s_suppression": round(protected - started, 1), "cpu_s_audit": round(audited - protected, 1),
+        "cells": table.structure.cells,
+        "figures": len(figures),
+        "primary": int(pattern.primary.sum()),
+        "hidden": int(pattern.hidden.sum()),
+        **checked.counts(),
+        "cpu_s_suppression": round(protected - started, 1),
+        "cpu_s_audit": round(audited - protected, 1),
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-    }  # fmt: skip
+    }

@@ -75,10 +75,8 @@ def _solved(table: RandomTable, cuts: Sequence[_Cut]) -> tuple[Mask, bool]:
         flow = sparse.hstack([sparse.csr_array((n, n + before)), sparse.eye_array(n), sparse.csr_array((n, after))])
         hides = sparse.hstack([sparse.eye_array(n), sparse.csr_array((n, len(asked) * n))])
         balance = sparse.hstack(
-            [
-                sparse.csr_array((matrix.shape[0], n + before)), matrix, sparse.csr_array((matrix.shape[0], after)),
-            ]
-        )  # fmt: skip
+            [sparse.csr_array((matrix.shape[0], n + before)), matrix, sparse.csr_array((matrix.shape[0], after))]
+        )
         rows += [balance, flow - hides * high[k].max(), flow + hides.multiply(np.maximum(-low[k], 0)[:, None])]
         lower += [np.zeros(matrix.shape[0]), np.full(n, -np.inf), np.zeros(n)]
         upper += [np.zeros(matrix.shape[0]), np.zeros(n), np.full(n, np.inf)]

@@ -43,12 +43,17 @@ def measure(*, quick: bool = False) -> list[dict[str, Any]]:
     size = QUICK if quick else (PARCELS, CROPS, REGIONS, REVIEWS)
     command = [sys.executable, "-m", __name__, *map(str, size)]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return [{
-        "what": "estimate_areas", "seconds": round(found["seconds"], 1), "target": f"<= {SECONDS} s, {GIB} GiB",
-        "peak resident": f"{found['peak'] / 2**30:.2f} GiB", "inputs alone": f"{found['inputs'] / 2**30:.2f} GiB",
-        "rows": found["rows"],
-        "how": "{:,} parcels, {} crops, {:,} NUTS-3 regions, {:,} reviews; one run".format(*size),
-    }]  # fmt: skip
+    return [
+        {
+            "what": "estimate_areas",
+            "seconds": round(found["seconds"], 1),
+            "target": f"<= {SECONDS} s, {GIB} GiB",
+            "peak resident": f"{found['peak'] / 2**30:.2f} GiB",
+            "inputs alone": f"{found['inputs'] / 2**30:.2f} GiB",
+            "rows": found["rows"],
+            "how": "{:,} parcels, {} crops, {:,} NUTS-3 regions, {:,} reviews; one run".format(*size),
+        }
+    ]
 
 
 def estimate(parcels: int, crops: int, regions: int, reviews: int) -> dict[str, float]:
@@ -78,11 +83,15 @@ def country(parcels: int, crops: int, regions: int, reviews: int) -> tuple[pd.Da
     ids = np.array([f"{number:08d}" for number in range(parcels)], dtype=object)
     area = rng.lognormal(0.0, 1.1, parcels)
     codes = np.array([nuts3(number) for number in range(regions)], dtype=object)
-    frame = pd.DataFrame({
-        "parcel_id": ids, "nuts_id": codes[rng.integers(0, regions, parcels)], "area_ha": area,
-        "crop_code": pd.Series(names[said]).where(rng.random(parcels) < 0.92, None),
-        "holding_id": rng.integers(0, max(parcels // 20, 1), parcels).astype(str),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "parcel_id": ids,
+            "nuts_id": codes[rng.integers(0, regions, parcels)],
+            "area_ha": area,
+            "crop_code": pd.Series(names[said]).where(rng.random(parcels) < 0.92, None),
+            "holding_id": rng.integers(0, max(parcels // 20, 1), parcels).astype(str),
+        }
+    )
     drawn = rng.choice(parcels, reviews, replace=False, p=area / area.sum())
     inclusion = np.minimum(reviews * area[drawn] / area.sum(), 1.0)
     sample = pd.DataFrame(

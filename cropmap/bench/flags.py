@@ -63,8 +63,16 @@ class Case:
         code_of = {self.legend.crop_of(code): code for code in self.legend.by_code}
         codes = np.array([code_of[crop] for crop in self.crops], object)
         ids = [f"{number:07d}" for number in range(len(self.true))]
-        return pd.DataFrame({"parcel_id": ids, "crop_code": codes[self.declared], "area_ha": 1.0, "pixels": ALL_PIXELS,
-                             "has_geometry": True, "nuts_id": self.region.astype(str)})  # fmt: skip
+        return pd.DataFrame(
+            {
+                "parcel_id": ids,
+                "crop_code": codes[self.declared],
+                "area_ha": 1.0,
+                "pixels": ALL_PIXELS,
+                "has_geometry": True,
+                "nuts_id": self.region.astype(str),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -138,9 +146,11 @@ def _peers(
     case: Case, probabilities: NDArray[np.float64], rankings: dict[str, NDArray[np.float64]], *, count: int
 ) -> dict[str, dict[str, Any]]:
     """Each rule at its own number of flags, p(declared) at the list's; and the rankings at the same number."""
-    found = {"p(declared)": peers.lowest(rankings["p(declared)"], count=count),
-             "Sen4CAP": peers.sen4cap(probabilities, case.declared),
-             "Flemish": peers.flemish(probabilities, case.declared)}  # fmt: skip
+    found = {
+        "p(declared)": peers.lowest(rankings["p(declared)"], count=count),
+        "Sen4CAP": peers.sen4cap(probabilities, case.declared),
+        "Flemish": peers.flemish(probabilities, case.declared),
+    }
     return {
         rule: {
             **_hits(case, flagged),

@@ -62,9 +62,15 @@ class Projection:
 
 
 def out_of_fold(
-    inputs: Matrix, label: NDArray[np.int64], folds: Folds, *, classes: int, without: NDArray[np.bool_],
-    light: Light, seed: int,
-) -> Matrix:  # fmt: skip
+    inputs: Matrix,
+    label: NDArray[np.int64],
+    folds: Folds,
+    *,
+    classes: int,
+    without: NDArray[np.bool_],
+    light: Light,
+    seed: int,
+) -> Matrix:
     """(N, K) logits of every parcel from the fold that saw neither it, nor its holding, nor its neighbours.
 
     Parcels in `without` (N,) train nobody and are scored all the same.

@@ -48,12 +48,16 @@ def measure_folder(folder: Path, *, seeds: Sequence[int]) -> list[dict[str, Any]
     def case(seed: int) -> Case:
         declared = swap(label, share=SWAPPED, seed=seed)
         return Case(
-            crops=crops, true=label, declared=declared, region=folds.fold, observations=dataset.series.lengths[keep],
+            crops=crops,
+            true=label,
+            declared=declared,
+            region=folds.fold,
+            observations=dataset.series.lengths[keep],
             legend=plain_legend(crops),
             score=lambda without: out_of_fold(
                 inputs, declared, folds, classes=len(crops), without=without, light=FEW_PARCELS, seed=seed
             ),
-        )  # fmt: skip
+        )
 
     name = f"{folder.name}, {SWAPPED:.0%} exchanged"
     counted = track(seeds, "flags", total=len(seeds), unit="runs")
@@ -66,10 +70,13 @@ def measure_networks(
     """The settings with 3 % wrong through a network of the project; trained folds are kept in the store."""
     runs = [(setting, seed) for seed in seeds for setting in SHOWN]
     return [
-        {"setting": setting.name, "seed": seed,
-         **row(_of_networks(settings, setting, parcels=parcels, config=config, seed=seed), seed=seed)}
+        {
+            "setting": setting.name,
+            "seed": seed,
+            **row(_of_networks(settings, setting, parcels=parcels, config=config, seed=seed), seed=seed),
+        }
         for setting, seed in track(runs, "flags", total=len(runs), unit="runs")
-    ]  # fmt: skip
+    ]
 
 
 def _of_networks(settings: Settings, setting: Setting, *, parcels: int, config: TrainingConfig, seed: int) -> Case:
@@ -88,17 +95,26 @@ def _of_networks(settings: Settings, setting: Setting, *, parcels: int, config: 
     label[keep] = declared
     planted = replace(dataset, label=label)
     return Case(
-        crops=dataset.crops, true=dataset.label[keep].astype(np.int64), declared=declared.astype(np.int64),
-        region=region, observations=dataset.series.lengths[keep], legend=plain_legend(dataset.crops),
+        crops=dataset.crops,
+        true=dataset.label[keep].astype(np.int64),
+        declared=declared.astype(np.int64),
+        region=region,
+        observations=dataset.series.lengths[keep],
+        legend=plain_legend(dataset.crops),
         declared_given_crop=drawn_from[region][:, position, :][np.arange(len(keep)), :, position[declared]],
         score=lambda without: network_logits(settings, planted, config, keep, without, seed=seed),
-    )  # fmt: skip
+    )
 
 
 def network_logits(
-    settings: Settings, dataset: Dataset, config: TrainingConfig, keep: NDArray[np.intp], without: NDArray[np.bool_],
-    *, seed: int,
-) -> NDArray[np.float32]:  # fmt: skip
+    settings: Settings,
+    dataset: Dataset,
+    config: TrainingConfig,
+    keep: NDArray[np.intp],
+    without: NDArray[np.bool_],
+    *,
+    seed: int,
+) -> NDArray[np.float32]:
     """(len(keep), K) out-of-fold logits of the parcels `keep`; those in `without` [len(keep)] are scored and never
     trained on."""
     suspects = np.zeros(len(dataset.label), bool)

@@ -12,8 +12,12 @@ import numpy as np
 from cropmap.bench.flags import COUNTS
 from cropmap.store import Store
 
-LINES: Final = {"list": ("#1b6e3c", "-"), "p(declared)": ("#b3541e", "--"), "law known": ("#c9a227", "-."),
-                "reference": ("#777777", ":")}  # fmt: skip
+LINES: Final = {
+    "list": ("#1b6e3c", "-"),
+    "p(declared)": ("#b3541e", "--"),
+    "law known": ("#c9a227", "-."),
+    "reference": ("#777777", ":"),
+}
 POINTS: Final = {"Sen4CAP": ("#33508a", "s"), "Flemish": ("#8a3372", "D")}
 
 

@@ -54,9 +54,12 @@ def grow(*, parcels: int, season: int, seed: int) -> Grown:
     for look in looks(land, stand, plan, seed=season):
         series[look.parcels, look.one.number] = look.reflectance
     folds = by_region(
-        [REGIONS[region] for region in land.region], labelled=np.ones(parcels, bool),
-        holding_id=[str(number) for number in population.holding], xy=land.xy, neighbour_distance_m=NEIGHBOUR_M,
-    )  # fmt: skip
+        [REGIONS[region] for region in land.region],
+        labelled=np.ones(parcels, bool),
+        holding_id=[str(number) for number in population.holding],
+        xy=land.xy,
+        neighbour_distance_m=NEIGHBOUR_M,
+    )
     seen = np.isfinite(series[:, :, 0])
     days = np.array([one.day_of_year for one in plan])
     return Grown(at_slots(series, seen, days), seen.sum(axis=1), crop_of(population.variety), land.region, folds)

@@ -112,14 +112,18 @@ def planted(grown: Grown, setting: Setting, reference: Reference | None, *, seed
     declared = declare(true, grown.region, drawn_from, seed=seed)
     inputs = Projection.of(grown.features)(grown.features)
     return Case(
-        crops=CROPS, true=true, declared=declared, region=grown.region, observations=grown.observations,
+        crops=CROPS,
+        true=true,
+        declared=declared,
+        region=grown.region,
+        observations=grown.observations,
         legend=Legend.read(LEGEND),
         score=lambda without: out_of_fold(
             inputs, declared, grown.folds, classes=len(CROPS), without=without, light=setting.light, seed=seed
         ),
         reference=None if reference is None else reference.right(grown, declared, drawn_from),
         declared_given_crop=drawn_from[grown.region, :, declared],
-    )  # fmt: skip
+    )
 
 
 def _code() -> str:
@@ -149,16 +153,23 @@ def _lines(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
         target, lists = first["target"], [one["lists"][index] for one in group]
         rates, found = np.array([rate(one) for one in lists]), _recall(group, lists)
         line = {
-            "setting": group[0]["setting"], "seeds": len(group), "target": f"{target:.0%}",
-            "refused": sum(one["refused"] for one in group), "flags": round(_mean(one["flags"] for one in lists)),
+            "setting": group[0]["setting"],
+            "seeds": len(group),
+            "target": f"{target:.0%}",
+            "refused": sum(one["refused"] for one in group),
+            "flags": round(_mean(one["flags"] for one in lists)),
             "rate": f"{rates.mean():.3f} ({np.quantile(rates, 0.9):.3f})",
-            "within 1.5 x": f"{(rates <= 1.5 * target).mean():.0%}", "recall": f"{found:.2f}",
-        }  # fmt: skip
+            "within 1.5 x": f"{(rates <= 1.5 * target).mean():.0%}",
+            "recall": f"{found:.2f}",
+        }
         if group[0]["reference"]:
             ideal = [one["reference"][index] for one in group]
             best = _recall(group, ideal)
-            line |= {"reference's rate": f"{_mean(rate(one) for one in ideal):.3f}", "its recall": f"{best:.2f}",
-                     "ratio": f"{found / best:.2f}" if best else ""}  # fmt: skip
+            line |= {
+                "reference's rate": f"{_mean(rate(one) for one in ideal):.3f}",
+                "its recall": f"{best:.2f}",
+                "ratio": f"{found / best:.2f}" if best else "",
+            }
         lines.append(line)
     return lines
 
@@ -177,15 +188,24 @@ def peer_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             beside = {name: [one["beside"][name] for one in theirs] for name in theirs[0]["beside"] if name != rule}
             ours = beside.pop("list")
             further = np.array([rate(one) - rate(other) for one, other in zip(ours, theirs, strict=True)])
-            lines.append({
-                "setting": group[0]["setting"], "runs": len(runs), "rule": rule,
-                "flags": round(_mean(one["flags"] for one in theirs)),
-                "its rate": f"{_mean(map(rate, theirs)):.3f}", "its recall": f"{_recall(runs, theirs):.2f}",
-                "our rate": f"{_mean(map(rate, ours)):.3f}", "our recall": f"{_recall(runs, ours):.2f}",
-                "ours - its": f"{further.mean():+.3f} ± {_standard_error(further):.3f}",
-                **{f"{name}'s rate": f"{_mean(map(rate, hits)):.3f}" for name, hits in beside.items()
-                   if name != "p(declared)"},
-            })  # fmt: skip
+            lines.append(
+                {
+                    "setting": group[0]["setting"],
+                    "runs": len(runs),
+                    "rule": rule,
+                    "flags": round(_mean(one["flags"] for one in theirs)),
+                    "its rate": f"{_mean(map(rate, theirs)):.3f}",
+                    "its recall": f"{_recall(runs, theirs):.2f}",
+                    "our rate": f"{_mean(map(rate, ours)):.3f}",
+                    "our recall": f"{_recall(runs, ours):.2f}",
+                    "ours - its": f"{further.mean():+.3f} ± {_standard_error(further):.3f}",
+                    **{
+                        f"{name}'s rate": f"{_mean(map(rate, hits)):.3f}"
+                        for name, hits in beside.items()
+                        if name != "p(declared)"
+                    },
+                }
+            )
     return lines
 
 

@@ -53,9 +53,10 @@ def measure_networks(
         )
         gap = random_split_gap(store, dataset, config, seed=seed, workers=settings.threads)
         more = {
-            "OA by 15 June": _text(early.oa), "trained for 15 June alone": _text(alone.evaluation.oa),
+            "OA by 15 June": _text(early.oa),
+            "trained for 15 June alone": _text(alone.evaluation.oa),
             "random - spatial OA": f"{gap.oa:+.3f}",
-        }  # fmt: skip
+        }
         rows.append({"network": f"{architecture}", **_row(found.evaluation), **more})
     for architecture in Architecture:
         compat = CompatConfig.published(architecture, epochs=compat_epochs)
@@ -102,10 +103,12 @@ def _suspects(found: OutOfFold, dataset: Dataset, *, seed: int) -> NDArray[np.bo
     code_of = {legend.crop_of(code): code for code in legend.by_code}
     parcels = pd.DataFrame(
         {
-            "parcel_id": series.parcel_ids, "pixels": ALL_PIXELS, "has_geometry": True,
+            "parcel_id": series.parcel_ids,
+            "pixels": ALL_PIXELS,
+            "has_geometry": True,
             "crop_code": [code_of[dataset.crops[k]] if k >= 0 else None for k in dataset.label],
         }
-    )  # fmt: skip
+    )
     scores = OutOfFoldScores(series.parcel_ids, dataset.crops, found.cross_fit.logits, series.lengths)
     return np.isin(series.parcel_ids, sorted(suspects(parcels, scores, legend, seed=seed)))
 
@@ -116,8 +119,13 @@ def _against_truth(found: OutOfFold, season: Brittany) -> float:
 
 
 def _row(scores: Evaluation) -> dict[str, Any]:
-    figures = {"OA": scores.oa, "kappa": scores.kappa, "macro F1": scores.macro_f1, "ECE": scores.ece,
-               "ECE by chance": scores.ece_by_chance}  # fmt: skip
+    figures = {
+        "OA": scores.oa,
+        "kappa": scores.kappa,
+        "macro F1": scores.macro_f1,
+        "ECE": scores.ece,
+        "ECE by chance": scores.ece_by_chance,
+    }
     return {"n": scores.n, **{name: _text(value) for name, value in figures.items()}}
 
 

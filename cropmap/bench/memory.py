@@ -45,11 +45,15 @@ def write_random_dataset(folder: Path, parcels: int) -> None:
     offsets = np.arange(parcels + 1, dtype=np.int64) * DATES
     fold = (np.arange(parcels) * FOLDS // parcels).astype(np.int16)
     plain = {
-        "parcel_ids": np.array([f"{number:07d}" for number in range(parcels)]), "offsets": offsets, "fold": fold,
-        "label": random.integers(0, CLASSES, parcels).astype(np.int16), "holding": np.arange(parcels),
-        "excluded": np.zeros((FOLDS, parcels), bool), "clear_fraction": np.ones(rows, np.float32),
+        "parcel_ids": np.array([f"{number:07d}" for number in range(parcels)]),
+        "offsets": offsets,
+        "fold": fold,
+        "label": random.integers(0, CLASSES, parcels).astype(np.int16),
+        "holding": np.arange(parcels),
+        "excluded": np.zeros((FOLDS, parcels), bool),
+        "clear_fraction": np.ones(rows, np.float32),
         "day_of_year": np.tile(np.linspace(1, 365, DATES).astype(np.int16), parcels),
-    }  # fmt: skip
+    }
     for name, array in plain.items():
         np.save(folder / f"{name}.npy", array)
     values = np.lib.format.open_memmap(
@@ -62,9 +66,12 @@ def write_random_dataset(folder: Path, parcels: int) -> None:
             counter.add(len(part))
     values.flush()
     facts = {
-        "bands": BANDS, "day_zero": date(2016, 12, 31).isoformat(), "crops": [f"class {k}" for k in range(CLASSES)],
-        "made_by": "region", "fold_names": [f"region {k}" for k in range(FOLDS)],
-    }  # fmt: skip
+        "bands": BANDS,
+        "day_zero": date(2016, 12, 31).isoformat(),
+        "crops": [f"class {k}" for k in range(CLASSES)],
+        "made_by": "region",
+        "fold_names": [f"region {k}" for k in range(FOLDS)],
+    }
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -86,10 +93,7 @@ def train_mapped(folder: Path, architecture: Architecture, steps: int) -> dict[s
     config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps, patience=steps)
     with threads(1):
         train(dataset, dataset.folds.training_mask(0), config, seed=0)
-    return {
-        "peak": float(peak_bytes()),
-        "bytes": float(sum(file.stat().st_size for file in folder.iterdir())),
-    }
+    return {"peak": float(peak_bytes()), "bytes": float(sum(file.stat().st_size for file in folder.iterdir()))}
 
 
 def peak_bytes() -> int:

@@ -75,11 +75,21 @@ def run(
         _row("decode the same pixels", floor, "", "", f"bare rasterio, median of {repeats}; {size}"),
         _row("first date", building + first, "", "", f"coverage {building:.1f} s, then kept"),
         _row("from the second date on", ours, f"{rest:.2f} x decoding", "<= 1.5", f"median of {repeats}"),
-        _row("exactextract", exact, f"{exact / ours:.1f} x ours", ">= 3",
-             "B02 and B05 whole, times 4 and 6 bands; one process"),
-        _row("rasterstats", stats, f"{stats / ours:.0f} x ours", ">= 100",
-             f"B02 and B05 of {rasterstats_parcels} neighbouring parcels, extrapolated; no mask"),
-    ]  # fmt: skip
+        _row(
+            "exactextract",
+            exact,
+            f"{exact / ours:.1f} x ours",
+            ">= 3",
+            "B02 and B05 whole, times 4 and 6 bands; one process",
+        ),
+        _row(
+            "rasterstats",
+            stats,
+            f"{stats / ours:.0f} x ours",
+            ">= 100",
+            f"B02 and B05 of {rasterstats_parcels} neighbouring parcels, extrapolated; no mask",
+        ),
+    ]
 
 
 def _row(what: str, seconds: float, ratio: str, target: str, how: str) -> dict[str, Any]:
@@ -95,9 +105,13 @@ def timed(work: Callable[..., Any], *inputs: Any, **options: Any) -> tuple[Any, 
 
 def cover(store: Store, parcels: gpd.GeoDataFrame, acquisitions: list[Acquisition]) -> TileCoverage:
     return tile_coverage(
-        store, parcels, tile=acquisitions[0].tile, grids=tile_grids(acquisitions),
-        inner_buffer_10m_m=INNER_BUFFER_M[10], inner_buffer_20m_m=INNER_BUFFER_M[20],
-    )  # fmt: skip
+        store,
+        parcels,
+        tile=acquisitions[0].tile,
+        grids=tile_grids(acquisitions),
+        inner_buffer_10m_m=INNER_BUFFER_M[10],
+        inner_buffer_20m_m=INNER_BUFFER_M[20],
+    )
 
 
 def decode(acquisition: Acquisition, coverage: TileCoverage, threads: int) -> None:
@@ -137,9 +151,14 @@ def clear_mask(acquisition: Acquisition) -> Path:
 def exactextract_means(acquisition: Acquisition, band: str, parcels: gpd.GeoDataFrame, mask: Path) -> Any:
     """DataFrame(parcel_id, weighted_mean): mean DN over the clear pixels, from the files."""
     return exact_extract(
-        acquisition.assets[band].href, parcels, ["weighted_mean"], weights=str(mask),
-        include_cols=["parcel_id"], output="pandas", strategy="raster-sequential",  # twice as fast as by feature
-    )  # fmt: skip
+        acquisition.assets[band].href,
+        parcels,
+        ["weighted_mean"],
+        weights=str(mask),
+        include_cols=["parcel_id"],
+        output="pandas",
+        strategy="raster-sequential",  # twice as fast as by feature
+    )
 
 
 def exactextract_seconds(acquisition: Acquisition, parcels: gpd.GeoDataFrame) -> float:

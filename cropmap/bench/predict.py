@@ -185,10 +185,15 @@ def _write_observations(store: Store, series: Series) -> list[str]:
         rows = np.flatnonzero(series.day_of_year == day)
         sensed_at = datetime.combine(series.day_zero + timedelta(days=int(day)), datetime.min.time(), UTC)
         about = {
-            "item_id": f"{sensed_at:%Y%m%d}", "datetime": sensed_at.isoformat(), "tile": "30UVU",
-            "processing_baseline": "", "offset": "{}", "scale": "{}", "parcel_set": "",
+            "item_id": f"{sensed_at:%Y%m%d}",
+            "datetime": sensed_at.isoformat(),
+            "tile": "30UVU",
+            "processing_baseline": "",
+            "offset": "{}",
+            "scale": "{}",
+            "parcel_set": "",
             "observation_version": OBSERVATION_VERSION,
-        }  # fmt: skip
+        }
         columns = [
             pa.array(owner[rows]),
             pa.array(series.clear_fraction[rows] * 100),
@@ -207,11 +212,23 @@ def _artifact(series: Series, data: bytes) -> Artifact:
         series, label, tuple(f"class {k}" for k in range(CLASSES)), at_random(label=label, count=2, seed=0)
     )
     manifest = Manifest(
-        architecture="", crops=dataset.crops, bands=series.bands, min_clear_fraction=0.0,
-        calibration=Calibration(1.0, (0.0,) * CLASSES), familiar=learn_familiar(dataset), folds_made_by="random",
-        fold_names=("0",), dataset_hash="", config={}, seed=0, code_version="", evaluation={}, parity=(0.0,),
-        files={"fold-0.onnx": file_digest(data)}, about={},
-    )  # fmt: skip
+        architecture="",
+        crops=dataset.crops,
+        bands=series.bands,
+        min_clear_fraction=0.0,
+        calibration=Calibration(1.0, (0.0,) * CLASSES),
+        familiar=learn_familiar(dataset),
+        folds_made_by="random",
+        fold_names=("0",),
+        dataset_hash="",
+        config={},
+        seed=0,
+        code_version="",
+        evaluation={},
+        parity=(0.0,),
+        files={"fold-0.onnx": file_digest(data)},
+        about={},
+    )
     return Artifact(manifest.artifact_id, manifest, (data,))
 
 

@@ -95,12 +95,15 @@ def population(setting: Setting, rng: np.random.Generator) -> tuple[pd.DataFrame
     verdict = np.where(right >= CONFORM_RIGHT, VERDICTS.index(Verdict.CONFORM), VERDICTS.index(Verdict.INCONCLUSIVE))
     verdict[largest_list(right, target=setting.target, candidates=seen)] = VERDICTS.index(Verdict.MISMATCH)
     verdict[~seen] = VERDICTS.index(Verdict.NOT_ASSESSABLE)
-    frame = pd.DataFrame({
-        "parcel_id": PARCEL_IDS, "verdict": pd.Categorical.from_codes(verdict, pd.Index(VERDICTS)),
-        "right_probability": np.where(seen, right, np.nan),
-        "crop_group": pd.Categorical.from_codes(crop, pd.Index(list(CROPS))),
-        "nuts_id": pd.Categorical.from_codes(rng.integers(len(REGIONS), size=PARCELS), pd.Index(REGIONS)),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "parcel_id": PARCEL_IDS,
+            "verdict": pd.Categorical.from_codes(verdict, pd.Index(VERDICTS)),
+            "right_probability": np.where(seen, right, np.nan),
+            "crop_group": pd.Categorical.from_codes(crop, pd.Index(list(CROPS))),
+            "nuts_id": pd.Categorical.from_codes(rng.integers(len(REGIONS), size=PARCELS), pd.Index(REGIONS)),
+        }
+    )
     return frame, wrong
 
 
@@ -142,12 +145,19 @@ def _certified(setting: Setting, campaigns: int) -> dict[str, Any]:
         why[str(certificate.reason)] += 1
     size, false, certified, broken_, length = np.array(rows, dtype=float).T
     return {
-        "scores": setting.scores, "rate": setting.rate, "target": setting.target, "unvisited": setting.unvisited,
-        "unclear": setting.unclear, "campaigns": campaigns, "list": float(size.mean()),
+        "scores": setting.scores,
+        "rate": setting.rate,
+        "target": setting.target,
+        "unvisited": setting.unvisited,
+        "unclear": setting.unclear,
+        "campaigns": campaigns,
+        "list": float(size.mean()),
         "right_share": float(false.mean()),
-        "certified": float(certified.mean()), "violations": float(broken_.mean()),
-        "certified_length": float((length / np.maximum(size, 1)).mean()), "mostly": why.most_common(1)[0][0],
-    }  # fmt: skip
+        "certified": float(certified.mean()),
+        "violations": float(broken_.mean()),
+        "certified_length": float((length / np.maximum(size, 1)).mean()),
+        "mostly": why.most_common(1)[0][0],
+    }
 
 
 def _certificate(setting: Setting, sample: Sample, finding: NDArray[np.object_]) -> Certificate:
@@ -174,7 +184,13 @@ def _covered(setting: Setting, budget: int, list_share: float, repetitions: int)
         rows.append((found.sum(), truth, estimate, low <= truth <= high, high - low, first <= false <= last))
     seen, truth_, estimate_, inside, width, alarms_inside = np.array(rows, dtype=float).mean(axis=0)
     return {
-        "rate": setting.rate, "controls": budget - 240, "repetitions": repetitions, "misses_seen": float(seen),
-        "miss_rate": float(truth_), "mean_estimate": float(estimate_), "covered": float(inside), "width": float(width),
+        "rate": setting.rate,
+        "controls": budget - 240,
+        "repetitions": repetitions,
+        "misses_seen": float(seen),
+        "miss_rate": float(truth_),
+        "mean_estimate": float(estimate_),
+        "covered": float(inside),
+        "width": float(width),
         "false_alarms_covered": float(alarms_inside),
-    }  # fmt: skip
+    }

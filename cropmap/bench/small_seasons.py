@@ -28,9 +28,19 @@ LEGEND: Final = "fr_breizhcrops13"
 REGIONS: Final = ("FRH01", "FRH02", "FRH03", "FRH04", "FRI11", "FRI12", "DE21B", "BE100", "BE211", "LU000")
 SIZES: Final = (200, 2_000)
 KINDS: Final = (
-    "ordinary", "ordinary", "ordinary", "one region", "one crop", "one holding", "no area", "no model", "undeclared",
-    "some holdings missing", "all holdings missing", "one large holding",
-)  # fmt: skip
+    "ordinary",
+    "ordinary",
+    "ordinary",
+    "one region",
+    "one crop",
+    "one holding",
+    "no area",
+    "no model",
+    "undeclared",
+    "some holdings missing",
+    "all holdings missing",
+    "one large holding",
+)
 RELEASED_TWICE: Final = 4
 """one season in so many"""
 REVISION: Final = 0.05
@@ -86,15 +96,21 @@ def small_season(seed: int, legend: Legend) -> SmallSeason:
     elif kind == "some holdings missing":
         gone = rng.random(holdings) < rng.uniform(0.02, 0.5)
         missing = gone[holding] | (rng.random(n) < 0.02)
-    frame = pd.DataFrame({
-        "parcel_id": ids, "nuts_id": regions[region], "area_ha": area, "crop_code": declared.mask(undeclared, None),
-        "holding_id": farmed_by.mask(missing, None),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "parcel_id": ids,
+            "nuts_id": regions[region],
+            "area_ha": area,
+            "crop_code": declared.mask(undeclared, None),
+            "holding_id": farmed_by.mask(missing, None),
+        }
+    )
     rules = {
-        "min_holdings": int(rng.choice([3, 4, 5])), "min_holdings_nuts3": int(rng.choice([3, 4, 10])),
+        "min_holdings": int(rng.choice([3, 4, 5])),
+        "min_holdings_nuts3": int(rng.choice([3, 4, 10])),
         "dominance": (2, 0.85) if rng.random() < 0.7 else (1, 0.75),
         "p_percent": 10.0 if rng.random() < 1 / 3 else None,
-    }  # fmt: skip
+    }
     scored = Scored(ids, crops, _probabilities(rng, legend, codes[code], crops, model=kind != "no model"))
     return SmallSeason(kind, frame, farmed_by, scored, rules)
 
@@ -165,9 +181,12 @@ def _given_away(
 ) -> tuple[str, ...]:
     """Cells that are sensitive by who really farms them, and are shown or follow; hidden ones that follow."""
     true = estimate_areas(
-        season.parcels.assign(holding_id=season.farmed_by), season.scored, legend,
-        confidentiality=Confidentiality.PRIMARY, **season.rules,
-    )  # fmt: skip
+        season.parcels.assign(holding_id=season.farmed_by),
+        season.scored,
+        legend,
+        confidentiality=Confidentiality.PRIMARY,
+        **season.rules,
+    )
     names = made.table["crop"] + "/" + made.table["nuts_id"]
     assert (names == true.table["crop"] + "/" + true.table["nuts_id"]).all(), "the same table"
     sensitive = set(names[true.table["conf_status"] == CONFIDENTIAL])
@@ -190,15 +209,19 @@ def measure_seasons(seeds: range) -> dict[str, Any]:
         found += [(seed, one) for one in outcomes(seed, legend)]
     every = [one for _, one in found]
     return {
-        "seasons": len(seeds), "tables": len(every), "stopped": _count(one.stopped for one in every),
-        "unsafe": _count(one.unsafe for one in every), "for_internal_use": _count(one.internal for one in every),
+        "seasons": len(seeds),
+        "tables": len(every),
+        "stopped": _count(one.stopped for one in every),
+        "unsafe": _count(one.unsafe for one in every),
+        "for_internal_use": _count(one.internal for one in every),
         "by_reason": dict(Counter(str(reason) for one in every for reason in one.internal)),
-        "widened": _count(one.widened for one in every), "cells": sum(one.cells for one in every),
+        "widened": _count(one.widened for one in every),
+        "cells": sum(one.cells for one in every),
         "hidden": sum(one.hidden for one in every),
         "seeds_to_look_at": sorted(
             {seed for seed, one in found if one.stopped or one.unsafe or Internal.AUDIT_REFUSED in one.internal}
         ),
-    }  # fmt: skip
+    }
 
 
 def _count(found: Iterable[Any]) -> int:

@@ -52,10 +52,20 @@ def _acquisition(folder: Path, number: int, *, size_px: int, compress: str, rng:
     sensed_at = datetime(2018, 5, 1, 11, tzinfo=UTC) + timedelta(days=5 * number)
     box = (-3.0, 46.8, -1.5, 47.9)
     return Acquisition(
-        item_id=f"synthetic_{number}", collection="synthetic", tile="30TWT", sensed_at=sensed_at, platform=None,
-        relative_orbit=None, processing_baseline=None, datatake=f"{sensed_at:%Y%m%d}", cloud_cover=None, epsg=EPSG,
-        bbox=box, footprint_wkt=shapely.box(*box).wkt, assets=assets,
-    )  # fmt: skip
+        item_id=f"synthetic_{number}",
+        collection="synthetic",
+        tile="30TWT",
+        sensed_at=sensed_at,
+        platform=None,
+        relative_orbit=None,
+        processing_baseline=None,
+        datatake=f"{sensed_at:%Y%m%d}",
+        cloud_cover=None,
+        epsg=EPSG,
+        bbox=box,
+        footprint_wkt=shapely.box(*box).wkt,
+        assets=assets,
+    )
 
 
 def _land(relief: Array, rng: np.random.Generator) -> Array:
@@ -79,10 +89,23 @@ def _repeated(texture: Array, size: int) -> Array:
 def _write(path: Path, values: Array, *, pixel_m: int, compress: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(
-        path, "w", driver="GTiff", dtype=values.dtype, count=1, height=values.shape[0], width=values.shape[1],
-        crs=f"EPSG:{EPSG}", transform=Affine(pixel_m, 0, WEST, 0, -pixel_m, NORTH), nodata=0, compress=compress,
-        predictor=2, tiled=True, blockxsize=BLOCK_PX, blockysize=BLOCK_PX, num_threads="all_cpus",
-    ) as sink:  # fmt: skip
+        path,
+        "w",
+        driver="GTiff",
+        dtype=values.dtype,
+        count=1,
+        height=values.shape[0],
+        width=values.shape[1],
+        crs=f"EPSG:{EPSG}",
+        transform=Affine(pixel_m, 0, WEST, 0, -pixel_m, NORTH),
+        nodata=0,
+        compress=compress,
+        predictor=2,
+        tiled=True,
+        blockxsize=BLOCK_PX,
+        blockysize=BLOCK_PX,
+        num_threads="all_cpus",
+    ) as sink:
         sink.write(values, 1)
 
 

@@ -76,9 +76,15 @@ def in_threads(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
 
 
 def compat_rows(
-    peer: Any, samples: Samples, label: NDArray[np.int16], config: CompatConfig, *, batch_count: int, repeats: int,
+    peer: Any,
+    samples: Samples,
+    label: NDArray[np.int16],
+    config: CompatConfig,
+    *,
+    batch_count: int,
+    repeats: int,
     seed: int,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """Our whole loop against the peer's bare step, and the loader's part of our loop."""
     index = np.arange(config.batch_size * batch_count)
     target = torch.from_numpy(label.astype(np.int64))
@@ -105,12 +111,15 @@ def compat_rows(
     how = f"{batch_count} batches of {config.batch_size} x {config.dates} dates x 13 bands, median of {repeats} in turn"
     return [
         {
-            "what": f"training, compat {config.architecture}, series/s", "ours": round(len(index) / seconds["ours"]),
-            "peer": round(len(index) / seconds["peer"]), "ratio": f"{seconds['peer'] / seconds['ours']:.2f}",
-            "target": ">= 1", "how": f"our loop against the peer's bare step; {how}",
+            "what": f"training, compat {config.architecture}, series/s",
+            "ours": round(len(index) / seconds["ours"]),
+            "peer": round(len(index) / seconds["peer"]),
+            "ratio": f"{seconds['peer'] / seconds['ours']:.2f}",
+            "target": ">= 1",
+            "how": f"our loop against the peer's bare step; {how}",
         },
         share_row(f"compat {config.architecture}", seconds["loader"] / seconds["ours"], how),
-    ]  # fmt: skip
+    ]
 
 
 def loaded(samples: Samples, index: NDArray[np.intp], config: CompatConfig, seed: int) -> Any:
@@ -137,9 +146,12 @@ def own_loader_row(
     heard: list[float] = []
     learn = np.ones(len(label), bool)
     train(
-        Dataset(series, label, crops, folds), learn, config, seed=seed,
+        Dataset(series, label, crops, folds),
+        learn,
+        config,
+        seed=seed,
         on_step=lambda _: heard.append(time.perf_counter()),
-    )  # fmt: skip
+    )
     step = statistics.median(np.diff(heard[1:]).tolist())  # the first is heard before the first step
     spent = loader_seconds(series, config, steps=steps, seed=seed)
     how = f"{steps} steps of {config.batch_size} parcels, whole series of {series.lengths.mean():.0f} dates, augmented"
@@ -162,9 +174,13 @@ def loader_seconds(series: Series, config: TrainingConfig, *, steps: int, seed: 
 
 def share_row(what: str, share: float, how: str) -> dict[str, Any]:
     return {
-        "what": f"loader's share of a step, {what}", "ours": f"{share:.1%}", "peer": None, "ratio": None,
-        "target": MAX_LOADER_SHARE, "how": how,
-    }  # fmt: skip
+        "what": f"loader's share of a step, {what}",
+        "ours": f"{share:.1%}",
+        "peer": None,
+        "ratio": None,
+        "target": MAX_LOADER_SHARE,
+        "how": how,
+    }
 
 
 def file_loader_row(
@@ -180,7 +196,10 @@ def file_loader_row(
         pass
     ours = time.perf_counter() - started
     return {
-        "what": "loader alone, series/s", "ours": round(files / ours), "peer": round(files / seconds),
-        "ratio": f"{seconds / ours:.0f}", "target": None,
+        "what": "loader alone, series/s",
+        "ours": round(files / ours),
+        "peer": round(files / seconds),
+        "ratio": f"{seconds / ours:.0f}",
+        "target": None,
         "how": f"{files} series, ours from memory, the peer's from its h5 file, one pass",
-    }  # fmt: skip
+    }

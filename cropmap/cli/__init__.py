@@ -60,9 +60,27 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
-    demo, seasons, inputs, acquisitions, file_quality, evaluate, drift, breizhcrops, models, exports, statistics,
-    releases, report, evidence, explain, review, agencies, serve, database, bench,
-):  # fmt: skip
+    demo,
+    seasons,
+    inputs,
+    acquisitions,
+    file_quality,
+    evaluate,
+    drift,
+    breizhcrops,
+    models,
+    exports,
+    statistics,
+    releases,
+    report,
+    evidence,
+    explain,
+    review,
+    agencies,
+    serve,
+    database,
+    bench,
+):
     room.register(app)
 
 

@@ -68,8 +68,7 @@ def race(
 
     config = TrainingConfig(architecture=model)
     _print(
-        measure(folder=folder, fold=fold, architecture=model, epochs=epochs, seed=seed, config=config),
-        as_json=as_json,
+        measure(folder=folder, fold=fold, architecture=model, epochs=epochs, seed=seed, config=config), as_json=as_json
     )
 
 

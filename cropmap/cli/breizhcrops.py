@@ -21,8 +21,7 @@ Year = Annotated[int, typer.Option("--year", help="2017 or 2018")]
 LegendOption = Annotated[
     str | None,
     typer.Option(
-        "--legend",
-        help="class mapping file, or a built-in legend (fr_breizhcrops13) [default: ROOT/classmapping.csv]",
+        "--legend", help="class mapping file, or a built-in legend (fr_breizhcrops13) [default: ROOT/classmapping.csv]"
     ),
 ]
 
@@ -33,9 +32,13 @@ def register(app: typer.Typer) -> None:
 
 @breizhcrops.command("inspect")
 def inspect(
-    root: Root, level: Level = "L1C", year: Year = 2017, legend: LegendOption = None, home: Home = None,
+    root: Root,
+    level: Level = "L1C",
+    year: Year = 2017,
+    legend: LegendOption = None,
+    home: Home = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """What a folder holds: series, rows, classes and column order by region, and what cannot be used, by reason."""
     prepare(home)
     from cropmap.stages.breizhcrops import inspect_breizhcrops

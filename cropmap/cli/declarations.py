@@ -179,33 +179,36 @@ def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | st
         "file": str(file),
         "layers": [asdict(layer) for layer in found.layers],
         "looked_at": {"layer": found.layer.name, "rows": found.rows, "crs": found.crs},
-        "geometry": {
-            "without": found.without_geometry, "not_polygons": found.not_polygons, "invalid": found.invalid,
-        },
+        "geometry": {"without": found.without_geometry, "not_polygons": found.not_polygons, "invalid": found.invalid},
         "notes": list(found.notes),
         "known_as": found.known_as,
         "columns": [asdict(column) for column in found.columns],
         "candidates": {role: [asdict(c) for c in each] for role, each in found.candidates.items()},
         "profile": found.proposal,
         "read": {"through": profile, **(_counts(read) if not isinstance(read, str) else {"failed": read})},
-    }  # fmt: skip
+    }
 
 
 def _counts(read: Declarations) -> dict[str, Any]:
     from cropmap.sources.crop_codes import codes_answer
 
     return {
-        "rows": read.row_count, "accepted": len(read.accepted), "merged": read.merged,
+        "rows": read.row_count,
+        "accepted": len(read.accepted),
+        "merged": read.merged,
         "rejected": {str(k): int(v) for k, v in read.rejected["reason"].value_counts().items()},
         "notices": {str(k): int(v) for k, v in read.notices["notice"].value_counts().sort_index().items()},
-        "harmonised": read.codes.harmonised or None, **codes_answer(read.codes),
+        "harmonised": read.codes.harmonised or None,
+        **codes_answer(read.codes),
         "renamed": [{"code": c, "here": here, "in_the_list": there} for c, here, there in read.codes.renamed],
-    }  # fmt: skip
+    }
 
 
 def _show(answer: Mapping[str, Any], found: Inspection) -> None:
-    table([{**layer, "columns": len(layer["columns"]), "crs": _named(layer["crs"])} for layer in answer["layers"]],
-          ("name", "format", "geometry", "rows", "crs", "encoding", "columns"))  # fmt: skip
+    table(
+        [{**layer, "columns": len(layer["columns"]), "crs": _named(layer["crs"])} for layer in answer["layers"]],
+        ("name", "format", "geometry", "rows", "crs", "encoding", "columns"),
+    )
     print()
     looked_at = answer["looked_at"] | {"crs": _named(found.crs)}
     say({"looked_at": looked_at, **{key: answer[key] for key in ("geometry", "known_as")}}, as_json=False)
@@ -214,8 +217,9 @@ def _show(answer: Mapping[str, Any], found: Inspection) -> None:
     print()
     rows = [
         {"role": role, "column": c.column, "why": c.why, "samples": " | ".join(sample[:24] for sample in c.samples)}
-        for role in ROLES for c in found.candidates.get(role, ())
-    ]  # fmt: skip
+        for role in ROLES
+        for c in found.candidates.get(role, ())
+    ]
     table(rows, ("role", "column", "why", "samples"))
     print(f"\n# profile\n{found.proposal}")
     read = dict(answer["read"])
@@ -271,8 +275,14 @@ def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
     declared = sum(read.codes.rows.values()) - read.codes.rows.get(MISSING, 0)
     harmonised = read.codes.harmonised if legend else None
     return {
-        "source": name, "profile": profile, "rows": read.row_count, "accepted": len(read.accepted),
-        "rejected": len(read.rejected), "declared": declared, "harmonised": harmonised,
+        "source": name,
+        "profile": profile,
+        "rows": read.row_count,
+        "accepted": len(read.accepted),
+        "rejected": len(read.rejected),
+        "declared": declared,
+        "harmonised": harmonised,
         "share": None if harmonised is None else harmonised / max(declared, 1),
-        "reasons": reasons, "codes_found": read.codes.rows,
-    }  # fmt: skip
+        "reasons": reasons,
+        "codes_found": read.codes.rows,
+    }

@@ -63,9 +63,14 @@ def evaluate(
         from cropmap.stages.evaluation import Wanted, evaluate_table
 
         answer = evaluate_table(
-            settings, observations, labels=labels, folds=folds, architecture=model, seed=seed,
+            settings,
+            observations,
+            labels=labels,
+            folds=folds,
+            architecture=model,
+            seed=seed,
             wanted=Wanted(out=out, by_date=by_date, plot=plot),
-        )  # fmt: skip
+        )
     elif agency is None or season is None:
         raise typer.BadParameter("give AGENCY.yaml and --season, or --observations, --labels and --folds")
     else:

@@ -51,5 +51,5 @@ def export_flags(
     verdicts = [str(one) for one in verdict or [Verdict.MISMATCH]]
     file = export(
         settings, agency=name, season=season, verdicts=verdicts, format_=format_, certified=certified, dialect=csv
-    )  # fmt: skip
+    )
     write_out(file, out, read=[agency_file])

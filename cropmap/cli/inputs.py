@@ -44,9 +44,14 @@ def simulate(
         from cropmap.store import Store
 
         summary: Any = simulate_observations(
-            Store(out.absolute() / "store"), out / "inputs", agency="simulated-bretagne", season=season,
-            parcels=parcels, seed=seed, wrong_share=wrong_share,
-        )  # fmt: skip
+            Store(out.absolute() / "store"),
+            out / "inputs",
+            agency="simulated-bretagne",
+            season=season,
+            parcels=parcels,
+            seed=seed,
+            wrong_share=wrong_share,
+        )
     else:
         from cropmap.simulation.season import simulate_season
 
@@ -56,9 +61,13 @@ def simulate(
 
 @declarations.command("load")
 def load(
-    agency: AgencyFile, season: SeasonYear, accept: Accept = None, data: Data = None, home: Home = None,
+    agency: AgencyFile,
+    season: SeasonYear,
+    accept: Accept = None,
+    data: Data = None,
+    home: Home = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Load the declarations file: accepted rows, and rejected ones with their reasons.
 
     A load that would withdraw much of the register, or declares much land twice, stops before anything is written.

@@ -18,8 +18,18 @@ models: Final = typer.Typer(no_args_is_help=True, help="Versions of the networks
 
 Network = Annotated[Architecture, typer.Option("--model", help="the network")]
 COLUMNS: Final = (
-    "network", "version", "season", "oa", "macro_f1", "ece", "alias", "decision", "reason", "created", "artifact",
-)  # fmt: skip
+    "network",
+    "version",
+    "season",
+    "oa",
+    "macro_f1",
+    "ece",
+    "alias",
+    "decision",
+    "reason",
+    "created",
+    "artifact",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -53,8 +63,10 @@ def mlflow_pages(
 def list_versions(
     agency: AgencyFile,
     model: Annotated[Architecture | None, typer.Option("--model", help="one network; default: all")] = None,
-    data: Data = None, home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """List every version: accuracy out of fold, champion or challenger, what the gate decided and why."""
     context = _open(agency, data, home)
     from cropmap.stages.models import list_models
@@ -74,8 +86,10 @@ def promote(
         str, typer.Option("--version", help="number of the version, or id of its artifact, from `models list`")
     ],
     reason: Annotated[str, typer.Option("--reason", help="why; kept with the version")] = "",
-    data: Data = None, home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Make a version the champion by hand. Bands, legend, figures and parity are checked all the same."""
     context = _open(agency, data, home)
     from cropmap.stages.models import promote_model
@@ -88,8 +102,10 @@ def rollback(
     agency: AgencyFile,
     model: Network,
     reason: Annotated[str, typer.Option("--reason", help="why; kept with the version that goes")] = "",
-    data: Data = None, home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Make the champion before the present one champion again."""
     context = _open(agency, data, home)
     from cropmap.stages.models import roll_back

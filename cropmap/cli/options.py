@@ -69,8 +69,7 @@ def _file_or_stdout(out: Path | None) -> Path | None:
 
 
 Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", callback=_file_or_stdout, help="write to this file instead of stdout (-)"),
+    Path | None, typer.Option("--out", "-o", callback=_file_or_stdout, help="write to this file instead of stdout (-)")
 ]
 
 

@@ -26,9 +26,19 @@ if TYPE_CHECKING:
     from cropmap.dissemination.revisions import Revisions
 
 LISTED: Final = [
-    "agency", "season", "number", "stage", "as_of", "released_at", "cells", "confidential", "intact", "simulated",
-    "run_id", "note",
-]  # fmt: skip
+    "agency",
+    "season",
+    "number",
+    "stage",
+    "as_of",
+    "released_at",
+    "cells",
+    "confidential",
+    "intact",
+    "simulated",
+    "run_id",
+    "note",
+]
 REVISED: Final = [
     "nuts_id",
     "crop",
@@ -83,11 +93,17 @@ def release(
     one = found.release
     hidden = int((found.rows["conf_status"] == "C").sum())
     answer: dict[str, Any] = {
-        "release": one.number, "stage": one.stage, "new": found.is_new, "run_id": one.run_id,
-        "cells": len(found.rows), "confidential": hidden, "content_hash": one.content_hash,
-        "released_at": one.released_at, "simulated": one.simulated,
+        "release": one.number,
+        "stage": one.stage,
+        "new": found.is_new,
+        "run_id": one.run_id,
+        "cells": len(found.rows),
+        "confidential": hidden,
+        "content_hash": one.content_hash,
+        "released_at": one.released_at,
+        "simulated": one.simulated,
         "against": found.before.name if found.before else None,
-    }  # fmt: skip
+    }
     if as_json:
         say(answer | {"revisions": found.revisions.summary() if found.revisions else None}, as_json=True)
         return

@@ -33,9 +33,16 @@ def register(app: typer.Typer) -> None:
 
 @season.command("run")
 def run(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, accept: Accept = None,
-    data: Data = None, home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    model: Model = None,
+    accept: Accept = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Ingest, retrain, predict, assess, aggregate and publish. Safe to run again after anything."""
     _prepare_flows(home, verbose=verbose)
     from flows.season import season as flow
@@ -58,9 +65,15 @@ def status(
 
 
 def observe(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, accept: Accept = None, data: Data = None,
-    home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    accept: Accept = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Take in declarations and new acquisitions: one observation file per acquisition."""
     _prepare_flows(home, verbose=verbose)
     from flows.ingest import ingest
@@ -69,9 +82,15 @@ def observe(
 
 
 def train(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
-    home: Home = None, as_json: AsJson = False, verbose: Verbose = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    model: Model = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Train the networks on every fold, calibrate, export to ONNX, check parity, register."""
     _prepare_flows(home, verbose=verbose)
     from flows.retrain import retrain
@@ -100,33 +119,53 @@ def _stage(name: str, agency: Any, season: int, as_of: Any, model: Any, data: An
 
 
 def predict(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
-    home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    model: Model = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Score every parcel with the trained artifact (ONNX Runtime)."""
     _stage("predict", agency, season, as_of, model, data, home, as_json)
 
 
 def assess(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
-    home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    model: Model = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Assess every declaration: gates, probability that it is right, verdict, reason, priority."""
     _stage("assess", agency, season, as_of, model, data, home, as_json)
 
 
 def aggregate(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
-    home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    model: Model = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Estimate crop areas per NUTS region with their uncertainty."""
     _stage("aggregate", agency, season, as_of, model, data, home, as_json)
 
 
 def publish(
-    agency: AgencyFile, season: SeasonYear, as_of: AsOf = None, model: Model = None, data: Data = None,
-    home: Home = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    model: Model = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Write the run's rows and move the published pointer, in one transaction."""
     _stage("publish", agency, season, as_of, model, data, home, as_json)
 

@@ -36,8 +36,19 @@ Nuts = Annotated[str | None, typer.Option("--nuts", help="region; all regions be
 SHOWN_NAMES: Final = 6
 SHOWN_ROWS: Final = 40
 COMPARED: Final = [
-    "geo", "crops", "year", "ours", "se", "eurostat", "flags", "ratio", "last_year", "last", "change", "outlier",
-]  # fmt: skip
+    "geo",
+    "crops",
+    "year",
+    "ours",
+    "se",
+    "eurostat",
+    "flags",
+    "ratio",
+    "last_year",
+    "last",
+    "change",
+    "outlier",
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -86,11 +97,19 @@ def export_stats(
     if (recode_to is None) is not (weights is None):
         raise typer.BadParameter("--recode-to and --weights belong together")
     written = export(
-        settings, agency=agency_name(agency_file, agency, data=data), season=season, nuts=nuts, format_=format_,
-        levels=level or (), decimals=decimals, dataflow=dataflow or DATAFLOW,
+        settings,
+        agency=agency_name(agency_file, agency, data=data),
+        season=season,
+        nuts=nuts,
+        format_=format_,
+        levels=level or (),
+        decimals=decimals,
+        dataflow=dataflow or DATAFLOW,
         recoding=Recoding(recode_to, weights) if recode_to is not None and weights is not None else None,
-        release=release, dialect=csv, region_names=_region_names(agency_file, season, data=data),
-    )  # fmt: skip
+        release=release,
+        dialect=csv,
+        region_names=_region_names(agency_file, season, data=data),
+    )
     write_out(written.data, out, read=[agency_file, weights])
     for line in left_out_lines(written.left_out):
         print(line, file=sys.stderr)
@@ -172,8 +191,10 @@ def compare_stats(
             for (geo, crops), one in comparison.series.items()
         }
         counts = {
-            "compared": len(comparison.rows), "outliers": len(comparison.outliers), "simulated": comparison.simulated,
-        }  # fmt: skip
+            "compared": len(comparison.rows),
+            "outliers": len(comparison.outliers),
+            "simulated": comparison.simulated,
+        }
         say(counts | {"rows": comparison.rows, "series": series, "left_out": comparison.left_out}, as_json=True)
         return
     shown = comparison.rows if every else comparison.rows[:SHOWN_ROWS]

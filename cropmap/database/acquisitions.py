@@ -119,16 +119,21 @@ def record_found(
     key = {"agency": agency, "season": season}
     rows = [
         {
-            **key, "item_id": a.item_id, "tile": a.tile, "sensed_at": a.sensed_at,
-            "processing_baseline": a.processing_baseline, "document": Jsonb(a.to_json()),
+            **key,
+            "item_id": a.item_id,
+            "tile": a.tile,
+            "sensed_at": a.sensed_at,
+            "processing_baseline": a.processing_baseline,
+            "document": Jsonb(a.to_json()),
         }
         for a in acquisitions
-    ]  # fmt: skip
+    ]
     usable = {row["item_id"] for row in rows}
     aside = [
         {**key, **asdict(item), "reason": str(item.reason), "tried": None}
-        for item in unusable if item.item_id not in usable
-    ]  # fmt: skip
+        for item in unusable
+        if item.item_id not in usable
+    ]
     with connection.transaction(), connection.cursor() as cursor:
         ensure_season(connection, agency=agency, season=season)
         cursor.executemany(RECORD, rows)
@@ -169,8 +174,13 @@ def mark_quarantined(
 ) -> None:
     """Sets an acquisition aside, with the reason, one line of detail, and what the attempt depended on."""
     values = {
-        "agency": agency, "season": season, "item_id": item_id, "reason": str(reason), "detail": detail, "tried": tried,
-    }  # fmt: skip
+        "agency": agency,
+        "season": season,
+        "item_id": item_id,
+        "reason": str(reason),
+        "detail": detail,
+        "tried": tried,
+    }
     with connection.transaction():
         ensure_season(connection, agency=agency, season=season)
         connection.execute(QUARANTINED, {**values, "tile": None, "sensed_at": None})

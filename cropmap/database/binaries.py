@@ -113,9 +113,17 @@ class Account:
         environment = {"PATH": os.defpath, "LC_ALL": "C"} | ({"PGDATA": str(data)} if data else {})
         try:
             done: subprocess.CompletedProcess[str] = subprocess.run(
-                [str(part) for part in command], cwd=folder, env=environment, timeout=seconds, text=True, check=False,
-                input=sent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **other,
-            )  # fmt: skip
+                [str(part) for part in command],
+                cwd=folder,
+                env=environment,
+                timeout=seconds,
+                text=True,
+                check=False,
+                input=sent,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                **other,
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise DatabaseUnavailableError(f"cannot run {command[0]} ({error})") from error
         return done

@@ -58,9 +58,10 @@ def check_url(url: str) -> str:
         read = False
     if not read:
         raise ConfigurationError(
-            "not a PostgreSQL URL that can be read", where=VARIABLE,
+            "not a PostgreSQL URL that can be read",
+            where=VARIABLE,
             mend=f"{WRITE}; in names and passwords write @ / : ? # % and blanks percent-encoded (%40 for @)",
-        )  # fmt: skip
+        )
     return url
 
 
@@ -71,8 +72,16 @@ def redact(url: str) -> str:
 
 def connection_environment(url: str) -> dict[str, str]:
     """The same server, user and database as libpq's environment variables, for a program that is started beside us."""
-    known = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD",
-             "passfile": "PGPASSFILE", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}  # fmt: skip
+    known = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "dbname": "PGDATABASE",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "passfile": "PGPASSFILE",
+        "sslmode": "PGSSLMODE",
+        "sslrootcert": "PGSSLROOTCERT",
+    }
     given = psycopg.conninfo.conninfo_to_dict(check_url(url))
     return {known[name]: str(value) for name, value in given.items() if name in known and value is not None}
 

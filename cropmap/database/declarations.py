@@ -27,23 +27,41 @@ from cropmap.provenance import content_hash
 from cropmap.schemas import CARRIED_FORWARD, EPSG_WGS84
 
 INCOMING: Final[dict[str, ColumnType]] = {
-    "parcel_id": "text", "crop_code": "text", "holding_id": "text", "declared_area_ha": "float8", "area_ha": "float8",
-    "row_number": "int4", "repaired": "bool", "nuts_id": "text", "home_tile": "text", "wkb": "bytea",
-    "west": "float8", "south": "float8", "east": "float8", "north": "float8", "content_hash": "text",
-}  # fmt: skip
+    "parcel_id": "text",
+    "crop_code": "text",
+    "holding_id": "text",
+    "declared_area_ha": "float8",
+    "area_ha": "float8",
+    "row_number": "int4",
+    "repaired": "bool",
+    "nuts_id": "text",
+    "home_tile": "text",
+    "wkb": "bytea",
+    "west": "float8",
+    "south": "float8",
+    "east": "float8",
+    "north": "float8",
+    "content_hash": "text",
+}
 CLAIM: Final = ("crop_code", "holding_id", "declared_area_ha", "area_ha", "repaired")
 """what makes a new version when it changes, beside the geometry; a row that only moved in the file is the same"""
 CHUNK: Final = 25_000
 """declarations that are written at a time: their bytes are held once more while they are"""
 NOTED: Final[dict[str, ColumnType]] = {"row_number": "int4", "parcel_id": "text", "notice": "text", "detail": "text"}
 REJECTION_KEY: Final[dict[str, ColumnType]] = {"agency": "text", "season": "int4", "source_file": "text"}
-REJECTED: Final[dict[str, ColumnType]] = {
-    "row_number": "int4", "parcel_id": "text", "reason": "text", "detail": "text",
-}  # fmt: skip
+REJECTED: Final[dict[str, ColumnType]] = {"row_number": "int4", "parcel_id": "text", "reason": "text", "detail": "text"}
 READ: Final[dict[str, Any]] = {
-    "parcel_id": object, "crop_code": object, "holding_id": object, "declared_area_ha": "float64", "area_ha": "float64",
-    "row_number": "Int64", "repaired": "bool", "version": "int64", "nuts_id": object, "home_tile": object,
-}  # fmt: skip
+    "parcel_id": object,
+    "crop_code": object,
+    "holding_id": object,
+    "declared_area_ha": "float64",
+    "area_ha": "float64",
+    "row_number": "Int64",
+    "repaired": "bool",
+    "version": "int64",
+    "nuts_id": object,
+    "home_tile": object,
+}
 
 CREATE_INCOMING: Final = """
 CREATE TEMPORARY TABLE incoming (

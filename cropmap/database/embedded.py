@@ -211,9 +211,10 @@ def _locate(home: Path, pg_bin: Path | None, *, create: bool = True) -> _Cluster
     folder = _pointed(pointer) if pointer.is_file() else home / "postgres"
     if pointer.is_file() and create and not folder.is_dir():
         raise DatabaseUnavailableError(
-            f"the database's folder {folder} is gone", where=str(pointer),
+            f"the database's folder {folder} is gone",
+            where=str(pointer),
             mend="Put it back; or delete this file to begin with an empty database",
-        )  # fmt: skip
+        )
     if (folder / "data").is_dir():
         account = _owner(folder, account)
     elif create:
@@ -235,9 +236,10 @@ def _pointed(pointer: Path) -> Path:
     said = pointer.read_bytes().decode(errors="replace").strip()
     if not Path(said).is_absolute() or not said.isprintable():
         raise DatabaseUnavailableError(
-            f"names no folder ({said[:80]!r})", where=str(pointer),
+            f"names no folder ({said[:80]!r})",
+            where=str(pointer),
             mend="Write the path of the database's folder there; or delete this file to begin with an empty database",
-        )  # fmt: skip
+        )
     return Path(said)
 
 
@@ -248,9 +250,10 @@ def _owner(folder: Path, account: Account) -> Account:
         return Account(status.st_uid, status.st_gid)
     if status.st_uid != account.uid:
         raise DatabaseUnavailableError(
-            f"the database belongs to user {status.st_uid}", where=str(folder),
+            f"the database belongs to user {status.st_uid}",
+            where=str(folder),
             mend="Run as that user, or choose another home with --home",
-        )  # fmt: skip
+        )
     return account
 
 
@@ -260,9 +263,10 @@ def _initialise(cluster: _Cluster, home: Path) -> None:
     if cluster.data.is_dir():
         if not passfile.is_file():
             raise DatabaseUnavailableError(
-                "the database's password file is gone", where=str(passfile),
+                "the database's password file is gone",
+                where=str(passfile),
                 mend=f"Put it back; or remove {cluster.folder} to begin with an empty database",
-            )  # fmt: skip
+            )
         return
     for leftover in cluster.folder.glob("making-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -272,9 +276,18 @@ def _initialise(cluster: _Cluster, home: Path) -> None:
     cluster.account.own(making, 0o700)
     cluster.account.write(making / "password", password)
     done = cluster.run(
-        "initdb", "-D", making / "data", "-U", USER, f"--pwfile={making / 'password'}", "--data-checksums",
-        "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions",
-    )  # fmt: skip
+        "initdb",
+        "-D",
+        making / "data",
+        "-U",
+        USER,
+        f"--pwfile={making / 'password'}",
+        "--data-checksums",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-instructions",
+    )
     if done.returncode != 0:
         shutil.rmtree(making, ignore_errors=True)
         raise DatabaseUnavailableError(f"initdb failed ({_last_line(done.output)})", where=str(cluster.folder))
@@ -322,9 +335,10 @@ def _check_version(cluster: _Cluster) -> None:
     ours = major_version(cluster.binaries, cluster.account)
     if made != ours:
         raise DatabaseUnavailableError(
-            f"the data are of PostgreSQL {made}, the programs of {ours}", where=str(cluster.folder),
+            f"the data are of PostgreSQL {made}, the programs of {ours}",
+            where=str(cluster.folder),
             mend=f"Set CROPMAP_PG_BIN to PostgreSQL {made}; or dump there and load into a fresh home",
-        )  # fmt: skip
+        )
 
 
 def _silent(cluster: _Cluster) -> bool:

@@ -15,13 +15,26 @@ from cropmap.errors import DatabaseError
 from cropmap.schemas import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_COLUMNS
 
 TYPES: Final[dict[str, ColumnType]] = {
-    "probability": "float8", "second_probability": "float8", "n_observations": "int4", "last_observation": "date",
+    "probability": "float8",
+    "second_probability": "float8",
+    "n_observations": "int4",
+    "last_observation": "date",
     "out_of_distribution": "float8",
-    "declared_probability": "float8", "right_probability": "float8", "priority": "float8",
-    "level": "int4", "n_parcels": "int4", "n_holdings": "int4", "area_ha": "float8",
-    "declared_ha": "float8", "mapped_ha": "float8", "estimate_ha": "float8", "se_ha": "float8",
-    "ci95_low_ha": "float8", "ci95_high_ha": "float8", "cv": "float8",
-}  # fmt: skip
+    "declared_probability": "float8",
+    "right_probability": "float8",
+    "priority": "float8",
+    "level": "int4",
+    "n_parcels": "int4",
+    "n_holdings": "int4",
+    "area_ha": "float8",
+    "declared_ha": "float8",
+    "mapped_ha": "float8",
+    "estimate_ha": "float8",
+    "se_ha": "float8",
+    "ci95_low_ha": "float8",
+    "ci95_high_ha": "float8",
+    "cv": "float8",
+}
 """every other column is text"""
 
 FINISH: Final = """
@@ -78,12 +91,16 @@ def publish(
             connection.execute(
                 FINISH,
                 {
-                    "run_id": run_id, "published_at": published_at, "model_version": model_version,
-                    "nuts_version": nuts_version, "n_acquisitions": n_acquisitions, "n_parcels": len(predictions),
+                    "run_id": run_id,
+                    "published_at": published_at,
+                    "model_version": model_version,
+                    "nuts_version": nuts_version,
+                    "n_acquisitions": n_acquisitions,
+                    "n_parcels": len(predictions),
                     "report": None if report is None else Jsonb(dict(report)),
                     "partial_regions": list((report or {}).get("statistics", {}).get("partial_regions", [])),
                 },
-            )  # fmt: skip
+            )
         connection.execute(POINT, (agency, season, run_id, published_at))
     return is_new
 

@@ -194,11 +194,18 @@ def assessments(
         "(-coalesce(a.priority, '-Infinity'), a.parcel_id) > (-%(priority)s::float8, %(parcel_id)s)": position,
     }
     values = {
-        "agency": agency, "season": season, "run_id": run_id, "verdicts": list(verdicts),
-        "verdict": verdicts[0] if verdicts else None, "nuts_id": nuts_id,
-        "declared_crop": declared_crop, "holding_id": holding_id, "limit": None if limit is None else limit + 1,
-        "priority": position and position["priority"], "parcel_id": position and position["parcel_id"],
-    }  # fmt: skip
+        "agency": agency,
+        "season": season,
+        "run_id": run_id,
+        "verdicts": list(verdicts),
+        "verdict": verdicts[0] if verdicts else None,
+        "nuts_id": nuts_id,
+        "declared_crop": declared_crop,
+        "holding_id": holding_id,
+        "limit": None if limit is None else limit + 1,
+        "priority": position and position["priority"],
+        "parcel_id": position and position["parcel_id"],
+    }
     rows = _rows(connection, _compose(ASSESSMENTS, run_id, filters), values)
     if limit is None or len(rows) <= limit:
         return Page(rows, None)

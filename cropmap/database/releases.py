@@ -17,8 +17,10 @@ from cropmap.provenance import value_hash
 from cropmap.schemas import STATISTIC_COLUMNS
 
 ROW: Final[dict[str, ColumnType]] = {
-    "season": "int4", "number": "int4", **{name: TYPES.get(name, "text") for name in STATISTIC_COLUMNS},
-}  # fmt: skip
+    "season": "int4",
+    "number": "int4",
+    **{name: TYPES.get(name, "text") for name in STATISTIC_COLUMNS},
+}
 RELEASES: Final = """
 SELECT agency, season, number, stage, run_id, as_of, nuts_version, note, content_hash, released_at, model_version,
        simulated
@@ -69,9 +71,10 @@ def store_release(connection: Connection, release: Release, rows: pd.DataFrame) 
         number = 1 + max((one.number for one in read_releases(connection, **_season(release))), default=0)
         if release.number != number:
             raise DatabaseError(
-                f"{release.name} is not the next, {number} is", where=f"{release.agency} {release.season}",
+                f"{release.name} is not the next, {number} is",
+                where=f"{release.agency} {release.season}",
                 mend="Somebody released at the same moment: look at `cropmap stats releases`, then release again",
-            )  # fmt: skip
+            )
         connection.execute(INSERT, vars(release))
         keyed = rows.assign(season=release.season, number=release.number)
         copy_frame(connection, "released_row", ROW, keyed, agency=release.agency)
@@ -91,9 +94,10 @@ def read_rows(connection: Connection, release: Release) -> pd.DataFrame:
     rows = _rows(connection, release)
     if rows_hash(rows) != release.content_hash:
         raise DatabaseError(
-            f"the rows of {release.name} are not those that were released", where=f"{release.agency} {release.season}",
+            f"the rows of {release.name} are not those that were released",
+            where=f"{release.agency} {release.season}",
             mend="Somebody wrote to table released_row: restore it from a backup",
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -14,9 +14,13 @@ from cropmap.database.copying import ColumnType, copy_frame
 from cropmap.schemas import ReviewPurpose
 
 SAMPLE: Final[dict[str, ColumnType]] = {
-    "parcel_id": "text", "part": "text", "stratum": "text", "stratum_size": "int4", "list_rank": "int4",
+    "parcel_id": "text",
+    "part": "text",
+    "stratum": "text",
+    "stratum_size": "int4",
+    "list_rank": "int4",
     "inclusion_probability": "float8",
-}  # fmt: skip
+}
 FOUND: Final = ("finding", "found_code", "reviewed_by", "reviewed_at", "note")
 """what makes another version when it changes"""
 

@@ -53,9 +53,11 @@ def ensure_season(
 ) -> None:
     """Registers the season; `simulated` and the agency file (`document`) replace what is stored, None leaves it."""
     values = {
-        "agency": agency, "season": season, "simulated": simulated,
+        "agency": agency,
+        "season": season,
+        "simulated": simulated,
         "document": None if document is None else Jsonb(dict(document)),
-    }  # fmt: skip
+    }
     with connection.transaction():
         connection.execute("INSERT INTO agency (agency) VALUES (%(agency)s) ON CONFLICT DO NOTHING", values)
         connection.execute(
@@ -96,10 +98,15 @@ def begin_run(
         " status = CASE run.status WHEN 'published' THEN 'published' ELSE 'running' END"
         " WHERE (run.agency, run.season) = (excluded.agency, excluded.season)",
         {
-            "run_id": run_id, "agency": agency, "season": season, "as_of": as_of,
-            "started_at": started_at, "code_version": code_version, "detail": public(detail) if detail else detail,
+            "run_id": run_id,
+            "agency": agency,
+            "season": season,
+            "as_of": as_of,
+            "started_at": started_at,
+            "code_version": code_version,
+            "detail": public(detail) if detail else detail,
         },
-    )  # fmt: skip
+    )
     run = read_run(connection, run_id)
     if run is None or (run.agency, run.season) != (agency, season):
         raise DatabaseError(f"run {run_id} belongs to another season", where=f"{agency} {season}")
@@ -122,10 +129,13 @@ def finish_run(
         " n_acquisitions = coalesce(%(n_acquisitions)s, n_acquisitions), n_parcels = coalesce(%(n_parcels)s, n_parcels)"
         " WHERE run_id = %(run_id)s",
         {
-            "run_id": run_id, "finished_at": finished_at, "detail": public(detail) if detail else detail,
-            "n_acquisitions": n_acquisitions, "n_parcels": n_parcels,
+            "run_id": run_id,
+            "finished_at": finished_at,
+            "detail": public(detail) if detail else detail,
+            "n_acquisitions": n_acquisitions,
+            "n_parcels": n_parcels,
         },
-    )  # fmt: skip
+    )
 
 
 @database_errors()

@@ -30,9 +30,7 @@ HOLDER: Final = "cropmap work"
 UNPLANNED: Final = "unplanned"
 """end of the run's id where work ended before its inputs, which make the id, were known"""
 LEFT_BEHIND: Final = "nobody works on it any more: its process was killed, or its machine stopped"
-STAYS_ALIVE: Final = {
-    "keepalives": "1", "keepalives_idle": "60", "keepalives_interval": "20", "keepalives_count": "3",
-}  # fmt: skip
+STAYS_ALIVE: Final = {"keepalives": "1", "keepalives_idle": "60", "keepalives_interval": "20", "keepalives_count": "3"}
 """a lock's session is silent for hours: firewalls forget those, and a dead machine is noticed by its silence alone"""
 
 
@@ -153,9 +151,14 @@ def _unplanned(
     run_id = f"{work.agency}-{work.season}-{UNPLANNED}"
     ensure_season(connection, agency=work.agency, season=work.season)
     begin_run(
-        connection, run_id=run_id, agency=work.agency, season=work.season, as_of=None, code_version=code_version,
+        connection,
+        run_id=run_id,
+        agency=work.agency,
+        season=work.season,
+        as_of=None,
+        code_version=code_version,
         started_at=work.since,
-    )  # fmt: skip
+    )
     connection.execute(
         "UPDATE run SET status = %s, finished_at = %s, detail = %s WHERE run_id = %s",
         (status.value, at, f"{work.task}: {detail}", run_id),
@@ -174,9 +177,10 @@ def _lock(connection: Connection, work: Work, *, wait: bool) -> None:
         else:
             other = _read(connection, work.agency)
             raise BusyError(
-                f"is being worked on ({other or 'who it is was not noted yet'})", where=f"agency {work.agency}",
+                f"is being worked on ({other or 'who it is was not noted yet'})",
+                where=f"agency {work.agency}",
                 mend="Wait until that has ended, or end it with Ctrl-C there",
-            )  # fmt: skip
+            )
 
 
 @database_errors()

@@ -36,10 +36,15 @@ class Dataset:
     def hash(self) -> str:
         """Digest of all that a trained model depends on, except its configuration and seed."""
         return content_hash(
-            self.series.hash, self.label.tobytes(), "\n".join(self.crops), self.folds.made_by,
-            "\n".join(self.folds.names), self.folds.fold.tobytes(), self.folds.excluded.tobytes(),
+            self.series.hash,
+            self.label.tobytes(),
+            "\n".join(self.crops),
+            self.folds.made_by,
+            "\n".join(self.folds.names),
+            self.folds.fold.tobytes(),
+            self.folds.excluded.tobytes(),
             self.folds.holding.tobytes(),
-        )  # fmt: skip
+        )
 
     @cached_property
     def judged(self) -> NDArray[np.bool_]:

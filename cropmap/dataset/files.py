@@ -65,9 +65,10 @@ def open_dataset(folder: Path) -> Dataset:
     """The dataset of `write_dataset`; what a caller changes in its arrays is not written back."""
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     series = Series(
-        **{name: _open(folder, name) for name in SERIES_ARRAYS}, bands=tuple(facts["bands"]),
+        **{name: _open(folder, name) for name in SERIES_ARRAYS},
+        bands=tuple(facts["bands"]),
         day_zero=date.fromisoformat(facts["day_zero"]),
-    )  # fmt: skip
+    )
     folds = Folds(
         made_by=facts["made_by"], names=tuple(facts["fold_names"]), **{n: _open(folder, n) for n in FOLD_ARRAYS}
     )
@@ -81,9 +82,12 @@ def _arrays(dataset: Dataset) -> dict[str, NDArray[Any]]:
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
     return {
-        "bands": dataset.series.bands, "day_zero": dataset.series.day_zero.isoformat(), "crops": dataset.crops,
-        "made_by": dataset.folds.made_by, "fold_names": dataset.folds.names,
-    }  # fmt: skip
+        "bands": dataset.series.bands,
+        "day_zero": dataset.series.day_zero.isoformat(),
+        "crops": dataset.crops,
+        "made_by": dataset.folds.made_by,
+        "fold_names": dataset.folds.names,
+    }
 
 
 def _open(folder: Path, name: str) -> NDArray[Any]:

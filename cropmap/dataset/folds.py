@@ -72,9 +72,10 @@ def by_region(
     names, inverse = np.unique(regions[judged], return_inverse=True)
     if len(names) < 2:
         raise ConfigurationError(
-            f"labelled parcels lie in {len(names)} region(s): {names.tolist()}", where="model.folds",
+            f"labelled parcels lie in {len(names)} region(s): {names.tolist()}",
+            where="model.folds",
             mend="Use `folds: {by: block}`",
-        )  # fmt: skip
+        )
     fold = np.full(len(regions), NOT_JUDGED, np.int16)
     fold[judged] = inverse
     return _separate("region", fold, tuple(names.tolist()), holding_id, xy, neighbour_distance_m)
@@ -97,9 +98,10 @@ def by_block(
     used = np.unique(dealt[dealt >= 0])
     if len(used) < 2:
         raise ConfigurationError(
-            f"labelled parcels lie in {len(used)} block(s) of {block_m:g} m", where="model.folds.block_size_m",
+            f"labelled parcels lie in {len(used)} block(s) of {block_m:g} m",
+            where="model.folds.block_size_m",
             mend="Choose a smaller one",
-        )  # fmt: skip
+        )
     fold = np.where(label >= 0, dealt[block.ravel()], NOT_JUDGED).astype(np.int16)
     names = tuple(f"block fold {k}" for k in range(len(used)))
     return _separate("block", fold, names, holding_id, xy, neighbour_distance_m)
@@ -120,20 +122,17 @@ def from_file(
     names, inverse = np.unique(text[judged], return_inverse=True)
     if len(names) < 2:
         raise ConfigurationError(
-            f"the folds file puts labelled parcels into {len(names)} fold(s)", where="model.folds.file",
+            f"the folds file puts labelled parcels into {len(names)} fold(s)",
+            where="model.folds.file",
             mend="It needs two or more folds, and the parcel_id of the declarations",
-        )  # fmt: skip
+        )
     fold = np.full(len(text), NOT_JUDGED, np.int16)
     fold[judged] = inverse
     return _separate("file", fold, tuple(names.tolist()), holding_id, xy, neighbour_distance_m)
 
 
 def at_random(
-    *,
-    label: NDArray[np.int16],
-    count: int = 5,
-    seed: int,
-    holding_id: Sequence[str | None] | None = None,
+    *, label: NDArray[np.int16], count: int = 5, seed: int, holding_id: Sequence[str | None] | None = None
 ) -> Folds:
     """Holdings dealt at random. For measuring what a random split pretends, never for publishing: neighbours stand
     on both sides, `is_spatial` is False and reports say so.

@@ -69,9 +69,14 @@ class Series:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(self.offsets[:-1][index] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Series(
-            self.parcel_ids[index], offsets, self.day_of_year[rows], self.reflectance[rows],
-            self.clear_fraction[rows], self.bands, self.day_zero,
-        )  # fmt: skip
+            self.parcel_ids[index],
+            offsets,
+            self.day_of_year[rows],
+            self.reflectance[rows],
+            self.clear_fraction[rows],
+            self.bands,
+            self.day_zero,
+        )
 
     def until(self, day: date) -> Series:
         """The series as they were known on `day`; a parcel that was not seen by then stays, without observations."""
@@ -81,17 +86,27 @@ class Series:
         """The series with some of their observations (`kept` (M,)); a parcel that loses all of them stays."""
         before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
         return Series(
-            self.parcel_ids, before[self.offsets], self.day_of_year[kept], self.reflectance[kept],
-            self.clear_fraction[kept], self.bands, self.day_zero,
-        )  # fmt: skip
+            self.parcel_ids,
+            before[self.offsets],
+            self.day_of_year[kept],
+            self.reflectance[kept],
+            self.clear_fraction[kept],
+            self.bands,
+            self.day_zero,
+        )
 
     @cached_property
     def hash(self) -> str:
         """Digest of everything a model sees."""
         return content_hash(
-            "\n".join(self.parcel_ids.tolist()), ",".join(self.bands), self.day_zero.isoformat(),
-            self.offsets, self.day_of_year, self.reflectance, self.clear_fraction,
-        )  # fmt: skip
+            "\n".join(self.parcel_ids.tolist()),
+            ",".join(self.bands),
+            self.day_zero.isoformat(),
+            self.offsets,
+            self.day_of_year,
+            self.reflectance,
+            self.clear_fraction,
+        )
 
 
 def build_series(
@@ -115,10 +130,15 @@ def build_series(
     reflectance = stored.astype(np.float32) / np.float32(REFLECTANCE_SCALE)
     reflectance[stored == REFLECTANCE_NODATA] = np.nan
     return _assemble(
-        _texts(observations["parcel_id"]), day=_days(observations["sensed_at"]), clear_fraction=np.clip(clear, 0, 1),
-        reflectance=reflectance, bands=bands, parcel_ids=parcel_ids, season=season,
+        _texts(observations["parcel_id"]),
+        day=_days(observations["sensed_at"]),
+        clear_fraction=np.clip(clear, 0, 1),
+        reflectance=reflectance,
+        bands=bands,
+        parcel_ids=parcel_ids,
+        season=season,
         min_clear_fraction=min_clear_fraction,
-    )[0]  # fmt: skip
+    )[0]
 
 
 @dataclass(frozen=True)
@@ -154,19 +174,26 @@ def read_tidy_series(
     rows = read_rows(table.select(layout.columns), layout, where=where)
     if not (usable := rows.reject < 0).any():
         raise ObservationFileError(
-            f"none of {len(usable)} rows can be used ({dict(count_rejects(rows.reject))})", where=where,
+            f"none of {len(usable)} rows can be used ({dict(count_rejects(rows.reject))})",
+            where=where,
             mend="A row needs a parcel, a date and a band",
-        )  # fmt: skip
+        )
     season = season or calendar_season(rows.day[usable])
     rows.set_aside(RowReject.OUTSIDE_SEASON, (rows.day < days(season.start)) | (rows.day > days(season.end)))
     rows.set_aside(RowReject.TOO_CLOUDY, rows.clear_fraction < min_clear_fraction)
     if parcel_ids is None:
         parcel_ids = pc.unique(rows.parcel_id).drop_null().to_pylist()
     series, repeated = _assemble(
-        rows.parcel_id, day=rows.day, clear_fraction=rows.clear_fraction, reflectance=rows.reflectance,
-        bands=tuple(layout.bands), parcel_ids=parcel_ids, season=season, min_clear_fraction=min_clear_fraction,
+        rows.parcel_id,
+        day=rows.day,
+        clear_fraction=rows.clear_fraction,
+        reflectance=rows.reflectance,
+        bands=tuple(layout.bands),
+        parcel_ids=parcel_ids,
+        season=season,
+        min_clear_fraction=min_clear_fraction,
         usable=rows.reject < 0,
-    )  # fmt: skip
+    )
     excluded: Counter[str] = count_rejects(rows.reject)
     if repeated:
         excluded[RowReject.DUPLICATE_PARCEL_DATE] = repeated
@@ -213,9 +240,12 @@ def _assemble(
     ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
     parcel = _positions(parcel_id, ids)
     keep = (
-        (parcel >= 0) & (day >= days(season.start)) & (day <= days(season.end))
-        & (clear_fraction >= min_clear_fraction) & np.isfinite(reflectance).any(axis=1)
-    )  # fmt: skip
+        (parcel >= 0)
+        & (day >= days(season.start))
+        & (day <= days(season.end))
+        & (clear_fraction >= min_clear_fraction)
+        & np.isfinite(reflectance).any(axis=1)
+    )
     rows = np.flatnonzero(keep if usable is None else keep & usable)
     start, window = days(season.start), days(season.end) - days(season.start) + 1
     slot = parcel[rows] * window + (day[rows] - start)  # one number per parcel and day: one sort instead of two

@@ -7,6 +7,4 @@ from cropmap.disclosure.releases import Earlier
 from cropmap.disclosure.suppression import Pattern, protect
 from cropmap.disclosure.tables import Axis, Structure
 
-__all__ = [
-    "Axis", "Checked", "Contributions", "Earlier", "Figure", "Pattern", "Rules", "Structure", "check", "protect",
-]  # fmt: skip
+__all__ = ["Axis", "Checked", "Contributions", "Earlier", "Figure", "Pattern", "Rules", "Structure", "check", "protect"]

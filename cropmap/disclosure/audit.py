@@ -221,7 +221,8 @@ def _solved(structure: Structure, part: _Component, cost: Floats) -> Solution:
     found = minimise(cost, part.matrix, part.right, zero, none, where=where)
     if found is None:
         raise ContradictionError(
-            "no areas agree with all published figures and sums", where=where,
+            "no areas agree with all published figures and sums",
+            where=where,
             mend="The figures do not add up, or one is negative: publish unrounded sums of benchmarked areas",
-        )  # fmt: skip
+        )
     return found

@@ -39,9 +39,10 @@ def minimise(
         return Solution(np.full(len(cost), np.nan), -np.inf)
     if result.status != OPTIMAL:
         raise DisclosureError(
-            f"the linear programme was not solved ({result.message})", where=where,
+            f"the linear programme was not solved ({result.message})",
+            where=where,
             mend="Nothing is published on an unsolved programme; check the table for figures of very different size",
-        )  # fmt: skip
+        )
     return Solution(np.asarray(result.x, dtype=float), float(result.fun))
 
 

@@ -92,8 +92,9 @@ def close_lines(
             if not len(choice):
                 raise DisclosureError(
                     "its hidden parts have too few or too dominant holdings together, and no other part may be hidden",
-                    where=structure.name(parent[line]), mend="Withhold the table, or merge the crop with another",
-                )  # fmt: skip
+                    where=structure.name(parent[line]),
+                    mend="Withhold the table, or merge the crop with another",
+                )
             cheapest = int(choice[np.lexsort((choice, weight[choice]))[0]])
             hidden[cheapest] = True
             width[cheapest] = lacks

@@ -148,9 +148,13 @@ class Protector:
         best, best_cost, cost = None, np.inf, price
         for _ in range(1 + reweightings):
             found = minimise(
-                np.concatenate([cost, cost]), both, np.zeros(both.shape[0]), lowest, highest,
+                np.concatenate([cost, cost]),
+                both,
+                np.zeros(both.shape[0]),
+                lowest,
+                highest,
                 where=self.structure.name(cell),
-            )  # fmt: skip
+            )
             if found is None:
                 raise UnprotectableError(
                     f"cannot be hidden by {size:.6g} ha {'upwards' if amount > 0 else 'downwards'}: every way to move "

@@ -32,18 +32,25 @@ LEAST_ROOM_OF_OTHERS: Final = 1e-5
 
 class Search:
     def __init__(
-        self, table: Structure, figures: Sequence[Figure], needed: Integers, rules: Rules, never_hidden: Mask,
-        earlier: Earlier, track: Track,
-    ) -> None:  # fmt: skip
+        self,
+        table: Structure,
+        figures: Sequence[Figure],
+        needed: Integers,
+        rules: Rules,
+        never_hidden: Mask,
+        earlier: Earlier,
+        track: Track,
+    ) -> None:
         self.table, self.figures, self.needed, self.rules, self.track = table, figures, needed, rules, track
         self.primaries = [primary(figure.contributions, figure.values, needed, rules) for figure in figures]
         self.sensitive = np.logical_or.reduce([one.mask for one in self.primaries])
         self.reason = _first_reason(self.primaries)
         if (wrong := np.flatnonzero(self.sensitive & never_hidden)).size:
             raise DisclosureError(
-                f"is confidential itself ({self.reason[wrong[0]]}) and must stay open", where=table.name(wrong[0]),
+                f"is confidential itself ({self.reason[wrong[0]]}) and must stay open",
+                where=table.name(wrong[0]),
                 mend="A table of so few holdings is not for publication",
-            )  # fmt: skip
+            )
         self.known = earlier.published
         self.already_published = self.sensitive & self.known
         self.known_to_one = np.zeros(table.cells, dtype=bool)
@@ -119,9 +126,15 @@ class Search:
     def _pools(self, hidden: Mask) -> Mask:
         for figure in self.figures:
             closed = close_lines(
-                self.table, hidden, figure, self.needed, self.rules, weight=self.weight, open_=self.open,
+                self.table,
+                hidden,
+                figure,
+                self.needed,
+                self.rules,
+                weight=self.weight,
+                open_=self.open,
                 known=self.known,
-            )  # fmt: skip
+            )
             hidden = closed.hidden
             # the columns approximate each other: what gives the pool away in one gives it away in all
             for one, upper, lower in zip(self.figures, self.upper, self.lower, strict=True):

@@ -72,19 +72,28 @@ def protect(
     table, cell = structure.merged()
     small = _Merged(table, cell)
     search = Search(
-        table, tuple(small.figure(figure) for figure in figures), small.largest(needed), rules,
+        table,
+        tuple(small.figure(figure) for figure in figures),
+        small.largest(needed),
+        rules,
         small.any(np.isin(np.arange(structure.cells), never_hidden)),
-        (earlier or Earlier.none(structure)).merged(cell, cells=table.cells), track,
-    )  # fmt: skip
+        (earlier or Earlier.none(structure)).merged(cell, cells=table.cells),
+        track,
+    )
     hidden = search.run()
     if table.cells * len(figures) <= CLEAN_UP_CELLS if clean_up is None else clean_up:
         hidden = thinned(search, hidden)
     kept = search.kept()
     return Pattern(
-        (hidden | search.already_published)[cell], search.sensitive[cell], search.reason[cell],
-        search.already_published[cell], search.known[cell], search.weakened(kept)[cell], search.known_to_one[cell],
+        (hidden | search.already_published)[cell],
+        search.sensitive[cell],
+        search.reason[cell],
+        search.already_published[cell],
+        search.known[cell],
+        search.weakened(kept)[cell],
+        search.known_to_one[cell],
         {figure.name: _spread(one, cell) for figure, one in zip(figures, kept, strict=True)},
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

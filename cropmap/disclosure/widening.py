@@ -45,9 +45,15 @@ def bare(
         reason = np.where(one.mask, one.reason, reason)
     nothing = np.zeros(structure.cells, dtype=bool)
     return Pattern(
-        hidden=mask | before.hidden, primary=mask, reason=reason, already_published=mask & before.published,
-        known=before.published, weakened=nothing, known_to_one=nothing.copy(), protection=primaries,
-    )  # fmt: skip
+        hidden=mask | before.hidden,
+        primary=mask,
+        reason=reason,
+        already_published=mask & before.published,
+        known=before.published,
+        weakened=nothing,
+        known_to_one=nothing.copy(),
+        protection=primaries,
+    )
 
 
 def widened(

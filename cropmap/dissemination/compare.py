@@ -79,9 +79,10 @@ def compare(ours: LongForm, eurostat: LongForm, *, where: str = "--eurostat") ->
         rows.append(_row(figure, chosen))
     if not rows:
         raise InputError(
-            "no figure matches Eurostat's file", where=where,
+            "no figure matches Eurostat's file",
+            where=where,
             mend="; ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items()),
-        )  # fmt: skip
+        )
     _mark_regions(rows)
     rows.sort(key=lambda row: (not row["outlier"], -_distance(row["ratio"]), row["geo"], row["crops"]))
     simulated = "COMMENT_OBS" in ours.table and bool((ours.table["COMMENT_OBS"] != "").any())
@@ -127,13 +128,21 @@ def _row(figure: Mapping[Any, Any], series: pd.DataFrame) -> dict[str, Any]:
         *(["SERIES"] if not this["OBS_FLAG"].str.contains(BREAK).any() and _jumps(ours, int(year), before) else []),
     ]
     return {
-        "geo": str(figure["geo"]), "crops": str(figure["crops"]), "label": crop_items().get(str(figure["crops"]), ""),
-        "year": int(year), "ours": ours, "se": _known(figure.get("STD_ERR", math.nan)), "eurostat": theirs,
-        "flags": str(this["OBS_FLAG"].iloc[0]) if len(this) else "", "strucpro": str(series["strucpro"].iloc[0]),
+        "geo": str(figure["geo"]),
+        "crops": str(figure["crops"]),
+        "label": crop_items().get(str(figure["crops"]), ""),
+        "year": int(year),
+        "ours": ours,
+        "se": _known(figure.get("STD_ERR", math.nan)),
+        "eurostat": theirs,
+        "flags": str(this["OBS_FLAG"].iloc[0]) if len(this) else "",
+        "strucpro": str(series["strucpro"].iloc[0]),
         "ratio": ours / theirs if theirs else None,
-        "last_year": int(before["TIME_PERIOD"].iloc[-1]) if len(before) else None, "last": last,
-        "change": ours / last if last else None, "outlier": "+".join(reasons),
-    }  # fmt: skip
+        "last_year": int(before["TIME_PERIOD"].iloc[-1]) if len(before) else None,
+        "last": last,
+        "change": ours / last if last else None,
+        "outlier": "+".join(reasons),
+    }
 
 
 def _far(ours: float, theirs: float, low: float, high: float) -> bool:

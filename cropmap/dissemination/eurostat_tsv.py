@@ -94,9 +94,10 @@ def _years(header: str, *, where: str) -> list[str]:
     years = [year.strip() for year in years]
     if head.strip() != HEAD or not years or not all(len(year) == 4 and year.isdecimal() for year in years):
         raise InputError(
-            f"the first line begins {header[:60]!r}", where=where,
+            f"the first line begins {header[:60]!r}",
+            where=where,
             mend=f"Needed is the annual TSV of apro_cpshr or apro_cpsh1, which begins {HEAD} and goes on with years",
-        )  # fmt: skip
+        )
     if len(set(years)) < len(years):
         raise InputError("a year is there twice", where=f"{where}, line 1", mend="Download it again")
     return years
@@ -117,11 +118,13 @@ def _long(
     value, flags = _texts(found, "value"), _texts(found, "flags")
     place = np.flatnonzero(understood & ~((value == ":") & (flags == "")))
     keys = np.array(list(kept), dtype=object).reshape(len(kept), len(KEY))[place // len(years)]
-    rows = pd.DataFrame({
-        **{name: keys[:, i] for i, name in enumerate(KEY)},
-        "TIME_PERIOD": np.array(years, dtype=object)[place % len(years)],
-        "OBS_VALUE": np.where(value[place] == ":", "nan", value[place]).astype(float),
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            **{name: keys[:, i] for i, name in enumerate(KEY)},
+            "TIME_PERIOD": np.array(years, dtype=object)[place % len(years)],
+            "OBS_VALUE": np.where(value[place] == ":", "nan", value[place]).astype(float),
+        }
+    )
     return read_rows(rows, flags=flags[place].tolist(), lines=lines[place].tolist(), where=where)
 
 

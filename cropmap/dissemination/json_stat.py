@@ -23,9 +23,12 @@ TIME: Final = "time"
 NAMES: Final = dict(zip(DIMENSIONS, (*DIMENSIONS[:-1], TIME), strict=True))
 """JSON-stat's names: Eurostat calls TIME_PERIOD `time` here"""
 LABELS: Final = {
-    "freq": "Time frequency", "crops": "Crops", "strucpro": "Structure of production",
-    "geo": "Geopolitical entity (reporting)", TIME: "Time",
-}  # fmt: skip
+    "freq": "Time frequency",
+    "crops": "Crops",
+    "strucpro": "Structure of production",
+    "geo": "Geopolitical entity (reporting)",
+    TIME: "Time",
+}
 CUBE_LIMIT: Final = 20_000_000
 """cells of a cube that is still unfolded: readers hold all of them in memory"""
 
@@ -44,12 +47,16 @@ def write(
     status = (table["OBS_FLAG"] + table["CONF_STATUS"]).tolist()
     used = sorted(set("".join(status)))
     document = {
-        "version": "2.0", "class": "dataset", "label": label, "source": source,
+        "version": "2.0",
+        "class": "dataset",
+        "label": label,
+        "source": source,
         **({"updated": updated.strftime("%Y-%m-%dT%H:%M:%S%z")} if updated else {}),
         **({"note": list(notes)} if notes else {}),
         "value": {
             str(key): round(float(value), decimals)
-            for key, value in zip(place, table["OBS_VALUE"], strict=True) if not math.isnan(value)
+            for key, value in zip(place, table["OBS_VALUE"], strict=True)
+            if not math.isnan(value)
         },
         "status": {str(key): text for key, text in zip(place, status, strict=True) if text},
         "id": list(NAMES.values()),
@@ -57,9 +64,10 @@ def write(
         "dimension": {NAMES[name]: _dimension(NAMES[name], codes[name]) for name in DIMENSIONS},
         "role": {TIME: [TIME], "geo": ["geo"]},
         "extension": {
-            "unit": "1000 ha", "status": {"label": {code: vocabulary.flag_meanings()[code] for code in used}},
+            "unit": "1000 ha",
+            "status": {"label": {code: vocabulary.flag_meanings()[code] for code in used}},
         },
-    }  # fmt: skip
+    }
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()
 
 
@@ -85,9 +93,9 @@ def read(data: bytes, *, where: str) -> LongForm:
         ) from error
     places = sorted(set(values) | set(status))
     steps = np.unravel_index(np.array(places, dtype=np.int64), size)
-    rows = pd.DataFrame({
-        name: np.array(code, dtype=object)[step] for name, code, step in zip(names, codes, steps, strict=True)
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {name: np.array(code, dtype=object)[step] for name, code, step in zip(names, codes, steps, strict=True)}
+    )
     rows = rows.rename(columns={TIME: "TIME_PERIOD"})
     rows["OBS_VALUE"] = np.array([values.get(place, np.nan) for place in places], dtype=float)
     table, left_out = read_rows(rows, flags=[str(status.get(place, "")) for place in places], lines=places, where=where)
@@ -107,7 +115,7 @@ def _dimension(name: str, codes: Sequence[str]) -> dict[str, Any]:
             "index": {code: place for place, code in enumerate(codes)},
             "label": {code: words.get(code, code) for code in codes},
         },
-    }  # fmt: skip
+    }
 
 
 def _document(data: bytes, *, where: str) -> Mapping[str, Any]:

@@ -25,9 +25,7 @@ from cropmap.statistics.crops import LOCAL
 DIMENSIONS: Final = ("freq", "crops", "strucpro", "geo", "TIME_PERIOD")
 MEASURED: Final = ("OBS_VALUE", "OBS_FLAG", "CONF_STATUS")
 COLUMNS: Final = (*DIMENSIONS, *MEASURED)
-AREAS: Final = {
-    "OBS_VALUE": "estimate_ha", "STD_ERR": "se_ha", "CI95_LOW": "ci95_low_ha", "CI95_HIGH": "ci95_high_ha",
-}  # fmt: skip
+AREAS: Final = {"OBS_VALUE": "estimate_ha", "STD_ERR": "se_ha", "CI95_LOW": "ci95_low_ha", "CI95_HIGH": "ci95_high_ha"}
 ATTRIBUTES: Final = ("UNIT_MEASURE", "CONCEPT", "BASIS", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV", "COMMENT_OBS")
 """STD_ERR and the interval in 1000 ha, CV a share of the value; COMMENT_OBS says SIMULATION or nothing"""
 FIGURES: Final = ("OBS_VALUE", "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
@@ -80,26 +78,28 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
     simulated = marked(kept, "simulated")
     regions = _words(kept["nuts_id"])
     vocabulary.check_regions(regions, nuts_version=nuts_version, where=where)
-    table = pd.DataFrame({
-        "freq": ANNUAL,
-        "crops": _words(kept["crop"]),
-        "strucpro": [vocabulary.current_strucpro(code, where=where) for code in _words(kept["strucpro"])],
-        "geo": regions,
-        "TIME_PERIOD": _words(kept["season"]),
-        **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
-        "OBS_FLAG": _texts(
-            _flag(text if not (made_up and value == value) or DIFFERS in text else text + DIFFERS, where=where)
-            for text, made_up, value in zip(
-                _words(kept["obs_flag"]), simulated, pd.to_numeric(kept["estimate_ha"]).astype(float), strict=True
-            )
-        ),
-        "CONF_STATUS": _texts(_status(text, where=where) for text in _words(kept["conf_status"])),
-        "UNIT_MEASURE": vocabulary.measures()[vocabulary.AREA].unit,
-        "CONCEPT": _words(kept["concept"]),
-        "BASIS": _words(kept["basis"]),
-        "CV": pd.to_numeric(kept["cv"]),
-        "COMMENT_OBS": np.where(simulated, SIMULATION, ""),
-    })[[*COLUMNS, *ATTRIBUTES]]  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "freq": ANNUAL,
+            "crops": _words(kept["crop"]),
+            "strucpro": [vocabulary.current_strucpro(code, where=where) for code in _words(kept["strucpro"])],
+            "geo": regions,
+            "TIME_PERIOD": _words(kept["season"]),
+            **{name: pd.to_numeric(kept[source]) / HECTARES for name, source in AREAS.items()},
+            "OBS_FLAG": _texts(
+                _flag(text if not (made_up and value == value) or DIFFERS in text else text + DIFFERS, where=where)
+                for text, made_up, value in zip(
+                    _words(kept["obs_flag"]), simulated, pd.to_numeric(kept["estimate_ha"]).astype(float), strict=True
+                )
+            ),
+            "CONF_STATUS": _texts(_status(text, where=where) for text in _words(kept["conf_status"])),
+            "UNIT_MEASURE": vocabulary.measures()[vocabulary.AREA].unit,
+            "CONCEPT": _words(kept["concept"]),
+            "BASIS": _words(kept["basis"]),
+            "CV": pd.to_numeric(kept["cv"]),
+            "COMMENT_OBS": np.where(simulated, SIMULATION, ""),
+        }
+    )[[*COLUMNS, *ATTRIBUTES]]
     return LongForm(ordered(rounded(table, decimals=decimals), where=where), left_out)
 
 
@@ -122,9 +122,10 @@ def ordered(table: pd.DataFrame, *, where: str = "") -> pd.DataFrame:
     if len(twice):
         one = ", ".join(table.iloc[int(twice[0])][list(DIMENSIONS)])
         raise InputError(
-            f"{len(twice)} figures are there twice, the first is {one}", where=where,
+            f"{len(twice)} figures are there twice, the first is {one}",
+            where=where,
             mend="Keep one of them: one agency, one run, one file",
-        )  # fmt: skip
+        )
     return table.iloc[order].reset_index(drop=True)
 
 

@@ -43,8 +43,9 @@ def read_weights(data: bytes, *, from_version: int, to_version: int, where: str)
     names = set(rows[0]) if rows else set()
     column = next((name for name in SHARES if name in names), None)
     if column is None or not {"from_version", "to_version", "from_code", "to_code"} <= names:
-        raise InputError("is no table of weights", where=where,
-                         mend="Needed: from_version, to_version, from_code, to_code, share")  # fmt: skip
+        raise InputError(
+            "is no table of weights", where=where, mend="Needed: from_version, to_version, from_code, to_code, share"
+        )
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for number, row in enumerate(rows, start=2):
         if (row["from_version"], row["to_version"]) != (str(from_version), str(to_version)):
@@ -56,8 +57,11 @@ def read_weights(data: bytes, *, from_version: int, to_version: int, where: str)
         if not (row["from_code"] and row["to_code"]):
             raise InputError("has no code", where=f"{where}, line {number}", mend="One from_code and to_code per line")
         if not 0 <= share <= 1 or row["to_code"] in found[row["from_code"]]:
-            raise InputError(f"{row['from_code']} to {row['to_code']}: {row[column]!r} is no share, or is there twice",
-                             where=f"{where}, line {number}", mend="One share from 0 to 1 per pair")  # fmt: skip
+            raise InputError(
+                f"{row['from_code']} to {row['to_code']}: {row[column]!r} is no share, or is there twice",
+                where=f"{where}, line {number}",
+                mend="One share from 0 to 1 per pair",
+            )
         found[row["from_code"]][row["to_code"]] = share
     if not found:
         raise InputError(f"has no weights from NUTS {from_version} to {to_version}", where=where, mend="Declare them")

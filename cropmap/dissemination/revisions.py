@@ -65,14 +65,18 @@ def revisions(now: pd.DataFrame, before: pd.DataFrame) -> Revisions:
     compared = (side == "both") & ~hidden
     known = compared & low.notna() & high.notna()
     outside = pd.Series(((current < low - SAME_HA) | (current > high + SAME_HA)), dtype=object).where(known, None)
-    table = pd.DataFrame({
-        **{name: joined[name] for name in KEY},
-        "level": joined["level"].fillna(joined["level_before"]).astype(int),
-        "previous_ha": previous.mask(hidden), "estimate_ha": current.mask(hidden),
-        "change_ha": change.where(compared),
-        "change_share": (change / previous).where(compared & (previous > 0)),
-        "outside_interval": outside, "state": [str(one) for one in state],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            **{name: joined[name] for name in KEY},
+            "level": joined["level"].fillna(joined["level_before"]).astype(int),
+            "previous_ha": previous.mask(hidden),
+            "estimate_ha": current.mask(hidden),
+            "change_ha": change.where(compared),
+            "change_share": (change / previous).where(compared & (previous > 0)),
+            "outside_interval": outside,
+            "state": [str(one) for one in state],
+        }
+    )
     columns = ["nuts_id", "level", "crop", "strucpro", "concept", *table.columns[5:]]
     return Revisions(table.sort_values(["level", "nuts_id", "crop"], kind="stable", ignore_index=True)[columns])
 

@@ -81,9 +81,11 @@ def read(data: bytes, *, where: str) -> LongForm:
     statuses = ["" if status == FREE else status for status in texts["CONF_STATUS"]]
     flags = [f"{flag}{status}" for flag, status in zip(texts["OBS_FLAG"], statuses, strict=True)]
     table, not_understood = read_rows(
-        rows.reset_index(drop=True), flags=[flags[i] for i in np.flatnonzero(readable)],
-        lines=[kept[i][0] for i in np.flatnonzero(readable)], where=where,
-    )  # fmt: skip
+        rows.reset_index(drop=True),
+        flags=[flags[i] for i in np.flatnonzero(readable)],
+        lines=[kept[i][0] for i in np.flatnonzero(readable)],
+        where=where,
+    )
     for reason, names in not_understood.items():
         count(left_out, reason, (name for name, times in names.items() for _ in range(times)))
     if lines[1:] and table.empty:
@@ -124,8 +126,9 @@ def _in_1000_ha(
         if said != HECTARE or power not in POWERS:
             raise InputError(
                 f"the area is in {said!r}{f' with {MULTIPLIER} {power!r}' if power else ''}",
-                where=f"{where}, line {number}", mend=f"Ask for {areas} or {HECTARE}",
-            )  # fmt: skip
+                where=f"{where}, line {number}",
+                mend=f"Ask for {areas} or {HECTARE}",
+            )
         factors[place] = 10.0 ** int(power or 0) / HECTARES
     return factors
 

@@ -25,17 +25,31 @@ TIME: Final = "TIME_PERIOD"
 MEASURE: Final = "OBS_VALUE"
 FREQUENCY: Final = {"A": "Annual"}
 CONCEPTS: Final = {
-    "freq": "Time frequency", "crops": "Crop", "strucpro": "Structure of production: the measure", "geo": "NUTS region",
-    TIME: "Campaign year", MEASURE: "Estimated area in 1000 ha", "OBS_FLAG": "Observation status",
-    "CONF_STATUS": "Confidentiality status", "UNIT_MEASURE": "Unit of measure",
-    "CONCEPT": "Area concept of Regulation (EU) 2022/2379", "BASIS": "How the area came about",
-    "STD_ERR": "Standard error in 1000 ha", "CI95_LOW": "Lower end of the 95 % interval in 1000 ha",
-    "CI95_HIGH": "Upper end of the 95 % interval in 1000 ha", "CV": "Coefficient of variation, a share of the value",
+    "freq": "Time frequency",
+    "crops": "Crop",
+    "strucpro": "Structure of production: the measure",
+    "geo": "NUTS region",
+    TIME: "Campaign year",
+    MEASURE: "Estimated area in 1000 ha",
+    "OBS_FLAG": "Observation status",
+    "CONF_STATUS": "Confidentiality status",
+    "UNIT_MEASURE": "Unit of measure",
+    "CONCEPT": "Area concept of Regulation (EU) 2022/2379",
+    "BASIS": "How the area came about",
+    "STD_ERR": "Standard error in 1000 ha",
+    "CI95_LOW": "Lower end of the 95 % interval in 1000 ha",
+    "CI95_HIGH": "Upper end of the 95 % interval in 1000 ha",
+    "CV": "Coefficient of variation, a share of the value",
     "COMMENT_OBS": "Says where a figure is simulated",
-}  # fmt: skip
+}
 NUMBERS: Final = (MEASURE, "STD_ERR", "CI95_LOW", "CI95_HIGH", "CV")
-LISTS: Final = {"freq": "CL_FREQ", "crops": "CL_CROPS", "strucpro": "CL_STRUCPRO", "CONF_STATUS": "CL_CONF_STATUS",
-                "BASIS": "CL_BASIS"}  # fmt: skip
+LISTS: Final = {
+    "freq": "CL_FREQ",
+    "crops": "CL_CROPS",
+    "strucpro": "CL_STRUCPRO",
+    "CONF_STATUS": "CL_CONF_STATUS",
+    "BASIS": "CL_BASIS",
+}
 SCHEME: Final = "CS_CROP_AREA"
 
 
@@ -84,9 +98,12 @@ def _code_lists() -> dict[str, Mapping[str, str]]:
     statuses = {code: text for code, text in vocabulary.flag_meanings().items() if code in vocabulary.CONF_STATUSES}
     bases = {str(basis): text for basis, text in BASIS_MEANING.items()}
     return {
-        "freq": FREQUENCY, "crops": vocabulary.crop_items(), "strucpro": measures, "CONF_STATUS": statuses,
+        "freq": FREQUENCY,
+        "crops": vocabulary.crop_items(),
+        "strucpro": measures,
+        "CONF_STATUS": statuses,
         "BASIS": bases,
-    }  # fmt: skip
+    }
 
 
 def _structure(parent: Xml.Element, name: str, label: str, kept: Mapping[str, str]) -> None:

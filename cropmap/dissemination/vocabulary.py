@@ -113,13 +113,14 @@ def check_regions(codes: Iterable[str], *, nuts_version: int | None, where: str 
                 f"{code} is no region of NUTS {nuts_version}, but of {_words(versions) or 'an earlier one'}",
                 where=where,
                 mend="Name the version that the table has, or recode it (docs/formats.md)",
-            )  # fmt: skip
+            )
     if found and not common_editions(found):
         narrow = {code: versions for code, versions in possible.items() if len(versions) < len(EDITIONS)}
         raise InputError(
             "NUTS versions are mixed: " + ", ".join(f"{code} ({_words(v)})" for code, v in list(narrow.items())[:6]),
-            where=where, mend="Recode the older part first (docs/formats.md)",
-        )  # fmt: skip
+            where=where,
+            mend="Recode the older part first (docs/formats.md)",
+        )
 
 
 def _words(versions: Iterable[int]) -> str:

@@ -20,9 +20,18 @@ from cropmap.schemas import BASIS_MEANING
 STATISTICS: Final = "statistics"
 NOTES: Final = "notes"
 AREA_FORMAT: Final = "#,##0.00"
-FORMATS: Final = {"cv": "0.0 %", "n_parcels": "#,##0", "n_holdings": "#,##0", "season": "0", "level": "0",
-                  "nuts_version": "0", "obs_value": "#,##0.00000", "priority": "0.000",
-                  "declared_probability": "0.000", "right_probability": "0.000"}  # fmt: skip
+FORMATS: Final = {
+    "cv": "0.0 %",
+    "n_parcels": "#,##0",
+    "n_holdings": "#,##0",
+    "season": "0",
+    "level": "0",
+    "nuts_version": "0",
+    "obs_value": "#,##0.00000",
+    "priority": "0.000",
+    "declared_probability": "0.000",
+    "right_probability": "0.000",
+}
 WIDTH: Final = 14
 SHEET_ROWS: Final = 1_048_575
 """below the header"""
@@ -94,15 +103,9 @@ def _vocabulary() -> list[tuple[str, str]]:
         ("se_ha", "standard error of estimate_ha"),
         ("ci95_low_ha, ci95_high_ha", "ends of the interval that holds the true area with 95 % confidence"),
         ("cv", "coefficient of variation: se_ha / estimate_ha; above 25 % the row has flag u"),
-        (
-            "n_parcels, n_holdings",
-            "how many parcels and holdings declared it; empty where confidential or unknown",
-        ),
+        ("n_parcels, n_holdings", "how many parcels and holdings declared it; empty where confidential or unknown"),
         ("obs_flag", "one letter or several, which are explained above"),
-        (
-            "conf_status",
-            "C: confidential, the row has no figure and stands last; N: not for publication",
-        ),
+        ("conf_status", "C: confidential, the row has no figure and stands last; N: not for publication"),
         ("obs_value, unit", "estimate_ha in Eurostat's unit, THS_HA: 1000 ha"),
         ("simulated", "true: nothing here was observed or declared"),
         ("partial_region", "true: the register covers only a part of the region, so this is no figure of the region"),

@@ -36,9 +36,14 @@ FONT: Final = "DejaVu Sans"
 
 class Canvas(Protocol):
     def shape(
-        self, rings: Sequence[Points], *, fill: str | None = None, opacity: float = 1.0, stroke: str | None = None,
+        self,
+        rings: Sequence[Points],
+        *,
+        fill: str | None = None,
+        opacity: float = 1.0,
+        stroke: str | None = None,
         width: float = 1.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Closed rings (n, 2); holes run the other way round."""
         ...
 
@@ -49,9 +54,17 @@ class Canvas(Protocol):
     ) -> None: ...
 
     def text(
-        self, x: float, y: float, words: str, *, size: float = 12.0, fill: str = "#1a1a1a", anchor: Anchor = "start",
-        bold: bool = False, halo: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        size: float = 12.0,
+        fill: str = "#1a1a1a",
+        anchor: Anchor = "start",
+        bold: bool = False,
+        halo: bool = False,
+    ) -> None:
         """On the baseline y; a halo keeps it legible on lines."""
         ...
 
@@ -64,9 +77,14 @@ class SvgCanvas:
         self._parts: list[str] = []
 
     def shape(
-        self, rings: Sequence[Points], *, fill: str | None = None, opacity: float = 1.0, stroke: str | None = None,
+        self,
+        rings: Sequence[Points],
+        *,
+        fill: str | None = None,
+        opacity: float = 1.0,
+        stroke: str | None = None,
         width: float = 1.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         path = "".join(f"M{_pairs(ring)}Z" for ring in rings)
         faint = f' fill-opacity="{opacity:g}"' if opacity < 1 else ""
         self._parts.append(f'<path d="{path}" fill="{fill or "none"}"{faint}{_stroke(stroke, width)}/>')
@@ -80,9 +98,17 @@ class SvgCanvas:
         self._parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" {look}/>' for x, y in points]
 
     def text(
-        self, x: float, y: float, words: str, *, size: float = 12.0, fill: str = "#1a1a1a", anchor: Anchor = "start",
-        bold: bool = False, halo: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        size: float = 12.0,
+        fill: str = "#1a1a1a",
+        anchor: Anchor = "start",
+        bold: bool = False,
+        halo: bool = False,
+    ) -> None:
         place = f' text-anchor="{anchor}"' if anchor != "start" else ""
         weight = ' font-weight="600"' if bold else ""
         paint = ' stroke="#fff" stroke-width="3" paint-order="stroke" stroke-linejoin="round"' if halo else ""
@@ -115,9 +141,14 @@ class PixelCanvas:
         self.shape([frame], fill="#ffffff")
 
     def shape(
-        self, rings: Sequence[Points], *, fill: str | None = None, opacity: float = 1.0, stroke: str | None = None,
+        self,
+        rings: Sequence[Points],
+        *,
+        fill: str | None = None,
+        opacity: float = 1.0,
+        stroke: str | None = None,
         width: float = 1.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         path = Path.make_compound_path(*(Path(np.vstack([ring, ring[:1]]), closed=True) for ring in rings))
         if fill:
             self._renderer.draw_path(self._pen(None, 0, opacity), path, self._place, to_rgb(fill))
@@ -134,9 +165,17 @@ class PixelCanvas:
         self._renderer.draw_markers(pen, *marker, Path(points.reshape(-1, 2)), self._place, to_rgb(fill))
 
     def text(
-        self, x: float, y: float, words: str, *, size: float = 12.0, fill: str = "#1a1a1a", anchor: Anchor = "start",
-        bold: bool = False, halo: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        size: float = 12.0,
+        fill: str = "#1a1a1a",
+        anchor: Anchor = "start",
+        bold: bool = False,
+        halo: bool = False,
+    ) -> None:
         if anchor != "start":
             x -= measure(words, size=size, bold=bold) * (0.5 if anchor == "middle" else 1)
         self._texts.append((x * SCALE, y * SCALE, words, _font(size, bold), fill, halo))

@@ -176,8 +176,9 @@ def _labels(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
     """Names at the right end of their lines, moved apart where they would touch."""
     named: list[tuple[float, str, str, str]] = []
     for role, band, colour in (
-        ("declared", sheet.declared_band, DECLARED), ("predicted", sheet.predicted_band, PREDICTED),
-    ):  # fmt: skip
+        ("declared", sheet.declared_band, DECLARED),
+        ("predicted", sheet.predicted_band, PREDICTED),
+    ):
         if band and (runs := _runs(band.median)):
             same = role == "declared" and sheet.judged.predicted_crop == band.crop
             heading = f"{crop_words(band.crop)} ({'declared, predicted' if same else role})"
@@ -188,14 +189,18 @@ def _labels(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
         named.append((float(axes.y(value[-1])), "this parcel", f"{len(value)} clear dates", INK))
     named.sort()
     labels = [
-        [*((line, 12.0, colour) for line in wrapped(heading, LABEL_TEXT_WIDTH, size=12, bold=True)),
-         *((line, 10.0, QUIET) for line in wrapped(detail, LABEL_TEXT_WIDTH, size=10))]
+        [
+            *((line, 12.0, colour) for line in wrapped(heading, LABEL_TEXT_WIDTH, size=12, bold=True)),
+            *((line, 10.0, QUIET) for line in wrapped(detail, LABEL_TEXT_WIDTH, size=10)),
+        ]
         for _, heading, detail, colour in named
-    ]  # fmt: skip
+    ]
     places = _apart(
-        [one[0] for one in named], [LINE * len(label) + LABEL_GAP for label in labels],
-        lowest=axes.box.y + 10, highest=axes.box.y + axes.box.height,
-    )  # fmt: skip
+        [one[0] for one in named],
+        [LINE * len(label) + LABEL_GAP for label in labels],
+        lowest=axes.box.y + 10,
+        highest=axes.box.y + axes.box.height,
+    )
     right = axes.box.x + axes.box.width
     for y, label, (end, _, _, stroke) in zip(places, labels, named, strict=True):
         canvas.line(np.array([[right + 2, end], [right + 12, y]]), stroke=stroke)

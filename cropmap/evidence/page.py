@@ -164,9 +164,7 @@ def rows(sheet: Sheet) -> list[tuple[str, str]]:
 def chart_svg(sheet: Sheet, *, standalone: bool = False) -> str:
     canvas = SvgCanvas(CHART.width, CHART.height)
     chart.draw_chart(canvas, CHART, sheet)
-    return canvas.svg(
-        title="NDVI over the season", description=chart.describe(sheet), standalone=standalone
-    )  # fmt: skip
+    return canvas.svg(title="NDVI over the season", description=chart.describe(sheet), standalone=standalone)
 
 
 def overview(rendered: Sequence[Rendered], *, heading: str, notes: Sequence[str]) -> str:

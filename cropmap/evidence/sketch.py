@@ -75,8 +75,16 @@ def _label(canvas: Canvas, one: Outline, rings: list[Points]) -> None:
     words = "this parcel" if one.is_subject else crop_words(one.crop)
     if np.ptp(ring[:, 0]) > LETTER * len(words) + 4 and np.ptp(ring[:, 1]) > 12:
         x, y = (ring.min(axis=0) + ring.max(axis=0)) / 2
-        canvas.text(x, y + 3.5, words, size=10, fill=INK if one.is_subject else "#3d474e", anchor="middle",
-                    bold=one.is_subject, halo=True)  # fmt: skip
+        canvas.text(
+            x,
+            y + 3.5,
+            words,
+            size=10,
+            fill=INK if one.is_subject else "#3d474e",
+            anchor="middle",
+            bold=one.is_subject,
+            halo=True,
+        )
 
 
 def _scale_bar(canvas: Canvas, box: Box, half_width_m: float) -> None:

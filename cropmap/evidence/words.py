@@ -73,9 +73,11 @@ def reason(sheet: Sheet) -> tuple[str, ...]:
     )
     pattern = WHY.get(Reason(said.reason), said.reason) if said.reason in set(Reason) else said.reason
     why = pattern.format(
-        predicted=crop_words(said.predicted_crop), declared=crop_words(said.declared_crop),
-        probability=percent(said.probability), supported=percent(said.declared_probability),
-    )  # fmt: skip
+        predicted=crop_words(said.predicted_crop),
+        declared=crop_words(said.declared_crop),
+        probability=percent(said.probability),
+        supported=percent(said.declared_probability),
+    )
     chance = (
         f"The chance that the declaration is right is estimated at {percent(said.right_probability)}."
         if said.right_probability is not None

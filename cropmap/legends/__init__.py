@@ -97,9 +97,10 @@ class Legend:
                 if crop not in self.crops or crop in group_of:
                     what = f"is also in {group_of[crop]}" if crop in group_of else f"is no class of {self.name}"
                     raise ConfigurationError(
-                        f"group {name}: {crop} {what}", where="assessment.groups",
+                        f"group {name}: {crop} {what}",
+                        where="assessment.groups",
                         mend=f"A class stands in one group at most. Classes: {', '.join(self.crops)}",
-                    )  # fmt: skip
+                    )
                 group_of[crop] = name
         if not group_of:
             return self
@@ -120,17 +121,17 @@ def _entries(rows: Iterable[tuple[int, Mapping[str, str]]], *, where: str) -> tu
         code = row["crop_code"]
         if not code or code in entries:
             raise ConfigurationError(
-                f"line {number}: crop_code {code!r} is {'twice in the table' if code else 'empty'}",
-                where=where,
+                f"line {number}: crop_code {code!r} is {'twice in the table' if code else 'empty'}", where=where
             )
         _refuse_filler(row, number, where=where)
         crop = " ".join(row["crop"].split()) or None
         alike = spelt.setdefault(crop.casefold(), crop) if crop else crop
         if alike != crop:
             raise ConfigurationError(
-                f"line {number}: the classes {alike!r} and {crop!r} differ in capital letters alone", where=where,
+                f"line {number}: the classes {alike!r} and {crop!r} differ in capital letters alone",
+                where=where,
                 mend="Write them alike",
-            )  # fmt: skip
+            )
         entries[code] = LegendEntry(
             crop_code=code,
             crop_name=" ".join(row["crop_name"].split()),
@@ -155,6 +156,7 @@ def _refuse_filler(row: Mapping[str, str], number: int, *, where: str) -> None:
             )
         if column != "crop_code" and text.casefold() in NOTHING:
             raise ConfigurationError(
-                f"line {number}: {column} is {text!r}, which stands for nothing", where=where,
+                f"line {number}: {column} is {text!r}, which stands for nothing",
+                where=where,
                 mend="Leave the cell empty",
-            )  # fmt: skip
+            )

@@ -47,8 +47,9 @@ class CodeList:
         names = {entry.hcat3_code: entry.hcat3_name for entry in self.entries}
         new = [
             ListedCode(code, code, hcat3_code(hcat3, where=f"more_codes: {code}"), names.get(hcat3, ""))
-            for code, hcat3 in codes.items() if code not in known
-        ]  # fmt: skip
+            for code, hcat3 in codes.items()
+            if code not in known
+        ]
         digest = content_hash(self.hash, *(f"{one.code}={one.hcat3_code}" for one in new)) if new else self.hash
         return replace(self, entries=(*self.entries, *new), hash=digest)
 
@@ -66,9 +67,10 @@ def read_code_list(path: Path) -> CodeList:
     names = {name for name in (*LISTED, "HCAT3_code") if sheet.find(name) is not None}
     if "HCAT3_code" not in names or not names & set(LISTED):
         raise ConfigurationError(
-            "is no code list", where=str(path),
+            "is no code list",
+            where=str(path),
             mend="Needed: HCAT3_code, and original_code or original_name (the columns of EuroCrops' tables)",
-        )  # fmt: skip
+        )
     rows = sheet.columns((*LISTED, "HCAT3_code", "HCAT3_name"))
     entries = [_entry(row, number, where=str(path)) for number, row in rows]
     kept, contradicting = _unique(entry for entry in entries if entry.code)

@@ -59,9 +59,13 @@ class Progress:
         self.saved_at = time.monotonic()
         sink = io.BytesIO()
         kept = {
-            "network": network.state_dict(), "optimiser": optimiser.state_dict(), "history": self.history,
-            "best": self.best, "best_state": self.best_state, "since_best": self.since_best,
-        }  # fmt: skip
+            "network": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "history": self.history,
+            "best": self.best,
+            "best_state": self.best_state,
+            "since_best": self.since_best,
+        }
         torch.save(kept, sink)
         checkpoints.write(sink.getvalue())
 

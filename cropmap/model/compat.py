@@ -101,9 +101,12 @@ def evaluate_compat(
     for part in parts:
         probabilities[part.judged] = torch.softmax(torch.from_numpy(part.logits), dim=1).numpy()
     evaluation = evaluate(
-        dataset.label[judged], probabilities[judged], dataset.crops, fold=dataset.folds.fold[judged],
+        dataset.label[judged],
+        probabilities[judged],
+        dataset.crops,
+        fold=dataset.folds.fold[judged],
         fold_names=dataset.folds.names,
-    )  # fmt: skip
+    )
     return CompatResult(dict(zip(names, parts, strict=True)), probabilities, evaluation)
 
 
@@ -174,9 +177,12 @@ def _train(
 
 @torch.inference_mode()
 def _logits(
-    network: CompatNetwork, samples: Samples, parcels: NDArray[np.intp], config: CompatConfig,
+    network: CompatNetwork,
+    samples: Samples,
+    parcels: NDArray[np.intp],
+    config: CompatConfig,
     random: np.random.Generator,
-) -> NDArray[np.float32]:  # fmt: skip
+) -> NDArray[np.float32]:
     network.eval()
     parts = [parcels[start : start + 1024] for start in range(0, len(parcels), 1024)]
     logits = [network(samples.batch(part, config.dates, random)).float().cpu() for part in parts]

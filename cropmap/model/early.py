@@ -85,9 +85,12 @@ def _fortnight_end(day: date) -> date:
 
 
 def _score(
-    day: date, lengths: NDArray[np.int64], label: NDArray[np.int16], probabilities: NDArray[np.float32],
+    day: date,
+    lengths: NDArray[np.int64],
+    label: NDArray[np.int16],
+    probabilities: NDArray[np.float32],
     crops: tuple[str, ...],
-) -> DateScore:  # fmt: skip
+) -> DateScore:
     seen = lengths > 0
     if not seen.any():
         return DateScore(day, 0, len(seen), 0.0, None, None, None, None)

@@ -70,31 +70,53 @@ def check_parity(file: bytes, network: Network, series: Series, *, where: str = 
         gap = np.abs(softmax(found, axis=1) - softmax(expected, axis=1)).max()
         if not gap <= PARITY_TOLERANCE:  # also catches NaN
             raise ParityError(
-                f"probabilities differ from torch by {gap:.1e} at batch x time {reflectance.shape[:2]}", where=where,
+                f"probabilities differ from torch by {gap:.1e} at batch x time {reflectance.shape[:2]}",
+                where=where,
                 mend=f"At most {PARITY_TOLERANCE:g} is accepted; this file must not predict",
-            )  # fmt: skip
+            )
         worst = max(worst, float(gap))
     return worst
 
 
 @lru_cache(maxsize=8)
 def _graph(
-    architecture: Architecture, bands: tuple[str, ...], classes: int, width: int, layers: int, heads: int,
-    indices: bool, bidirectional: bool, members: int,
-) -> bytes:  # fmt: skip
+    architecture: Architecture,
+    bands: tuple[str, ...],
+    classes: int,
+    width: int,
+    layers: int,
+    heads: int,
+    indices: bool,
+    bidirectional: bool,
+    members: int,
+) -> bytes:
     """The graph of a network of this size, with weights that are still to be filled in."""
     network = build_network(
-        architecture, bands, classes, width=width, layers=layers, heads=heads, dropout=0.0, indices=indices,
-        bidirectional=bidirectional, members=members,
-    )  # fmt: skip
+        architecture,
+        bands,
+        classes,
+        width=width,
+        layers=layers,
+        heads=heads,
+        dropout=0.0,
+        indices=indices,
+        bidirectional=bidirectional,
+        members=members,
+    )
     network = merged(network).eval()
     example = (torch.rand(3, 7, len(bands) + 1), torch.rand(3, 7), torch.ones(3, 7, dtype=torch.bool))
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time")
     with _quiet(), _fresh_lstm_dispatch():
         program = torch.onnx.export(
-            network, example, dynamo=True, optimize=False, input_names=list(INPUTS), output_names=[OUTPUT],
-            dynamic_shapes=({0: batch, 1: time},) * 3, verbose=False,
-        )  # fmt: skip
+            network,
+            example,
+            dynamo=True,
+            optimize=False,
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: batch, 1: time},) * 3,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     for node in model.graph.node:  # stack traces of the machine that exported: no business of the reader
@@ -109,10 +131,7 @@ def _graph(
 def _fill(model: onnx.ModelProto, state: Mapping[str, NDArray[np.float32]]) -> None:
     """Puts a network's state in place of the initializers of the same names."""
     places = {tensor.name: tensor for tensor in model.graph.initializer}
-    missing = {
-        name for name, value in state.items()
-        if name not in places or tuple(places[name].dims) != value.shape
-    }  # fmt: skip
+    missing = {name for name, value in state.items() if name not in places or tuple(places[name].dims) != value.shape}
     if missing:
         raise ModelError(f"the exported graph has no place for {sorted(missing)}")
     for name, value in state.items():

@@ -64,9 +64,7 @@ def evaluate_out_of_fold(
     probabilities = np.full_like(fitted.logits, np.nan)
     adjusted = config.logit_adjustment
     probabilities[judged] = calibrate_across(fitted.logits[judged], label, fold, logit_adjustment=adjusted)
-    evaluation = evaluate(
-        label, probabilities[judged], dataset.crops, fold=fold, fold_names=dataset.folds.names,
-    )  # fmt: skip
+    evaluation = evaluate(label, probabilities[judged], dataset.crops, fold=fold, fold_names=dataset.folds.names)
     several = len(np.unique(fold)) > MIN_BIAS_FOLDS  # what is published is calibrated as what was evaluated
     calibration = fit_calibration(fitted.logits[judged], label, logit_adjustment=adjusted, biased=several)
     return OutOfFold(fitted, calibration, probabilities, evaluation)
@@ -119,9 +117,7 @@ def fit_model(
 
     Raises ParityError where an exported file does not predict what torch predicts; nothing is kept then.
     """
-    out = evaluate_out_of_fold(
-        store, dataset, config, seed=seed, suspects=suspects, device=device, workers=workers,
-    )  # fmt: skip
+    out = evaluate_out_of_fold(store, dataset, config, seed=seed, suspects=suspects, device=device, workers=workers)
     files, parity = _export(dataset, out.cross_fit)
     manifest = Manifest(
         architecture=str(config.architecture),
@@ -149,8 +145,9 @@ def _not_learnt(dataset: Dataset, suspects: NDArray[np.bool_] | None) -> dict[st
     missing = dataset.never_learnt(suspects)
     return {
         name: [dataset.crops[c] for c in np.flatnonzero(row)]
-        for name, row in zip(dataset.folds.names, missing, strict=True) if row.any()
-    }  # fmt: skip
+        for name, row in zip(dataset.folds.names, missing, strict=True)
+        if row.any()
+    }
 
 
 def _export(dataset: Dataset, fitted: CrossFit) -> tuple[dict[str, bytes], tuple[float, ...]]:

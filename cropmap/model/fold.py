@@ -68,8 +68,8 @@ def train_fold(
     begun = _Begun(store, name + BEGUN)
     with threads(1):  # small steps gain nothing from more, and one thread gives the same bits everywhere
         trained = train(
-            dataset, learn_from, config, seed=seed + 1000 * fold, device=device, checkpoints=begun, on_step=on_step,
-        )  # fmt: skip
+            dataset, learn_from, config, seed=seed + 1000 * fold, device=device, checkpoints=begun, on_step=on_step
+        )
         result = FoldResult(
             fold=fold,
             weights={key: value.numpy() for key, value in trained.network.state_dict().items()},
@@ -119,9 +119,12 @@ def rules_version() -> str:
 
 def _write(store: Store, name: str, result: FoldResult) -> None:
     facts = {
-        "fold": result.fold, "history": result.history, "steps": result.steps, "n_training": result.n_training,
+        "fold": result.fold,
+        "history": result.history,
+        "steps": result.steps,
+        "n_training": result.n_training,
         "seconds": result.seconds,
-    }  # fmt: skip
+    }
     arrays: dict[str, Any] = {f"weights/{key}": value for key, value in result.weights.items()}
     arrays |= {"judged": result.judged, "logits": result.logits, "facts": np.array(json.dumps(facts))}
     buffer = io.BytesIO()

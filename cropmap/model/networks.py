@@ -97,9 +97,17 @@ class Lstm(nn.Module):
     """A stacked LSTM, forward in time, or both ways: the second reads each valid prefix in reverse."""
 
     def __init__(
-        self, bands: tuple[str, ...], classes: int, *, width: int, layers: int, heads: int, dropout: float,
-        indices: bool, bidirectional: bool,
-    ) -> None:  # fmt: skip
+        self,
+        bands: tuple[str, ...],
+        classes: int,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        indices: bool,
+        bidirectional: bool,
+    ) -> None:
         super().__init__()
         self.inputs = Inputs(bands, width, indices=indices)
         between = dropout if layers > 1 else 0.0
@@ -152,9 +160,16 @@ class Transformer(nn.Module):
     """A Transformer encoder whose only notion of order is the calendar in its inputs."""
 
     def __init__(
-        self, bands: tuple[str, ...], classes: int, *, width: int, layers: int, heads: int, dropout: float,
+        self,
+        bands: tuple[str, ...],
+        classes: int,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
         indices: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.inputs = Inputs(bands, width, indices=indices)
         self.layers = nn.ModuleList([Layer(width, heads, dropout) for _ in range(layers)])
@@ -201,15 +216,30 @@ class Network(nn.Module):
 
 
 def build_network(
-    architecture: Architecture, bands: tuple[str, ...], classes: int, *, width: int, layers: int, heads: int,
-    dropout: float, indices: bool, bidirectional: bool, members: int,
-) -> Network:  # fmt: skip
+    architecture: Architecture,
+    bands: tuple[str, ...],
+    classes: int,
+    *,
+    width: int,
+    layers: int,
+    heads: int,
+    dropout: float,
+    indices: bool,
+    bidirectional: bool,
+    members: int,
+) -> Network:
     def member() -> Lstm | Transformer:
         if architecture is Architecture.LSTM:
             return Lstm(
-                bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices,
+                bands,
+                classes,
+                width=width,
+                layers=layers,
+                heads=heads,
+                dropout=dropout,
+                indices=indices,
                 bidirectional=bidirectional,
-            )  # fmt: skip
+            )
         return Transformer(bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices)
 
     return Network([member() for _ in range(members)])

@@ -36,8 +36,9 @@ def confusion_picture(evaluation: Evaluation, *, title: str) -> bytes:
     axes.set_ylabel("declared (parcels)")
     axes.set_title(
         f"{title}\nn {evaluation.n}   OA {evaluation.oa:.3f}   κ {evaluation.kappa:.3f}   "
-        f"macro F1 {evaluation.macro_f1:.3f}", fontsize=10,
-    )  # fmt: skip
+        f"macro F1 {evaluation.macro_f1:.3f}",
+        fontsize=10,
+    )
     for row, column in zip(*np.nonzero(matrix), strict=True):
         colour = "white" if share[row, column] > 0.55 else "#24323d"
         axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", fontsize=7.5, color=colour)

@@ -40,9 +40,15 @@ def _on_disk(store: Store, dataset: Dataset) -> Iterator[Path]:
 
 
 def train_apart(
-    store: Store, dataset: Dataset, config: TrainingConfig, missing: list[int], seed: int,
-    suspects: NDArray[np.bool_] | None, workers: int, counter: Counter,
-) -> None:  # fmt: skip
+    store: Store,
+    dataset: Dataset,
+    config: TrainingConfig,
+    missing: list[int],
+    seed: int,
+    suspects: NDArray[np.bool_] | None,
+    workers: int,
+    counter: Counter,
+) -> None:
     """One process per fold: each trains on one thread, which is faster than one fold on several threads."""
     with _on_disk(store, dataset) as folder, worker_pool(min(workers, len(missing))) as pool:
         jobs = {pool.submit(_train_one, store.root, folder, k, config, seed, suspects): k for k in missing}
@@ -56,9 +62,14 @@ def record_fold(counter: Counter, fold: int, seconds: float) -> None:
 
 
 def _train_one(
-    root: str, folder: Path, fold: int, config: TrainingConfig, seed: int, suspects: NDArray[np.bool_] | None,
+    root: str,
+    folder: Path,
+    fold: int,
+    config: TrainingConfig,
+    seed: int,
+    suspects: NDArray[np.bool_] | None,
     device: str = "cpu",
-) -> float:  # fmt: skip
+) -> float:
     """Trains the fold into the store; returns the seconds that it took."""
     started = time.monotonic()
     train_fold(Store(root), open_dataset(folder), fold, config, seed=seed, suspects=suspects, device=device)
@@ -66,19 +77,32 @@ def _train_one(
 
 
 def train_together(
-    store: Store, dataset: Dataset, fold: int, config: TrainingConfig, seed: int,
-    suspects: NDArray[np.bool_] | None, *, processes: int,
-) -> None:  # fmt: skip
+    store: Store,
+    dataset: Dataset,
+    fold: int,
+    config: TrainingConfig,
+    seed: int,
+    suspects: NDArray[np.bool_] | None,
+    *,
+    processes: int,
+) -> None:
     """One fold on several processes, each with a GPU of its own where there is one."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     with _on_disk(store, dataset) as folder, tempfile.TemporaryDirectory() as logs:
         launch = LaunchConfig(
-            min_nodes=1, max_nodes=1, nproc_per_node=processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
-            run_id=f"fold-{fold}", max_restarts=0, start_method="spawn", local_addr="localhost",
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            run_id=f"fold-{fold}",
+            max_restarts=0,
+            start_method="spawn",
+            local_addr="localhost",
             logs_specs=DefaultLogsSpecs(log_dir=logs),
-        )  # fmt: skip
+        )
         elastic_launch(launch, _train_share)(store.root, folder, fold, config, seed, suspects)
 
 

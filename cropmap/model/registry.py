@@ -71,9 +71,12 @@ def register_version(
             run = client.get_run(run_id)
             key = run_key or run.data.tags.get(RUN_KEY, "")
             version = client.create_model_version(
-                name, run.info.artifact_uri, run_id, tags={ARTIFACT_ID: artifact_id, RUN_KEY: key},
+                name,
+                run.info.artifact_uri,
+                run_id,
+                tags={ARTIFACT_ID: artifact_id, RUN_KEY: key},
                 await_creation_for=CREATION_SECONDS,
-            )  # fmt: skip
+            )
         client.set_registered_model_alias(name, "challenger", version.version)
         return RegisteredVersion(name, str(version.version), artifact_id, str(version.run_id))
 

@@ -118,8 +118,11 @@ def track_training(
             return run_id
         rows = [
             Metric(_allowed(f"{fold}/{name}"), value, 0, int(row["step"]))
-            for fold, rows in history.items() for row in rows for name, value in row.items() if name != "step"
-        ]  # fmt: skip
+            for fold, rows in history.items()
+            for row in rows
+            for name, value in row.items()
+            if name != "step"
+        ]
         rows += [Metric(_allowed(name), value, 0, 0) for name, value in metrics.items()]
         client.log_batch(
             run_id, params=[Param(name, masked(str(value))) for name, value in params.items()], tags=_tags(tags)
@@ -176,17 +179,19 @@ def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_roo
                     raise
         if found.name != numbered:
             raise ModelError(
-                f"was asked for the experiment {numbered!r} and answers {found.name!r}", where=masked(tracking_uri),
+                f"was asked for the experiment {numbered!r} and answers {found.name!r}",
+                where=masked(tracking_uri),
                 mend=MEND,
-            )  # fmt: skip
+            )
         if found.lifecycle_stage == LifecycleStage.ACTIVE and not (
             served and _lies_with_a_client(found, artifact_root)
         ):
             return str(found.experiment_id)
     raise ModelError(
-        f"holds {MOST_EXPERIMENTS} deleted experiments named {name}", where=masked(tracking_uri),
+        f"holds {MOST_EXPERIMENTS} deleted experiments named {name}",
+        where=masked(tracking_uri),
         mend="Collect them: mlflow gc",
-    )  # fmt: skip
+    )
 
 
 def _is_server(tracking_uri: str) -> bool:

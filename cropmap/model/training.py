@@ -105,9 +105,11 @@ def train(
             if step % every and step != steps:
                 continue
             row = {
-                "step": float(step), "epoch": step / per_epoch, "learning_rate": _learning_rate(step, steps, config),
+                "step": float(step),
+                "epoch": step / per_epoch,
+                "learning_rate": _learning_rate(step, steps, config),
                 "train_loss": float(torch.stack(losses).mean()) / len(network.members),
-            }  # fmt: skip
+            }
             losses.clear()
             if not math.isfinite(row["train_loss"]):
                 raise ModelError(f"the loss is {row['train_loss']} at step {step}", mend="Lower the learning rate")
@@ -138,9 +140,17 @@ def new_network(bands: tuple[str, ...], classes: int, config: TrainingConfig, *,
     """A network with weights drawn from the seed."""
     with seeded(seed):
         return build_network(
-            config.architecture, bands, classes, width=config.width, layers=config.layers, heads=config.heads,
-            dropout=config.dropout, indices=config.indices, bidirectional=config.bidirectional, members=config.members,
-        )  # fmt: skip
+            config.architecture,
+            bands,
+            classes,
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            dropout=config.dropout,
+            indices=config.indices,
+            bidirectional=config.bidirectional,
+            members=config.members,
+        )
 
 
 def standardise(network: Network, series: Series, index: NDArray[np.intp]) -> None:

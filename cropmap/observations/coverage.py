@@ -61,9 +61,13 @@ class Coverage:
             window = Window(self.window.row_off + top, self.window.col_off + left, height, width)
             cells = ((row - top) * width + col - left).astype(np.intp)
         return Coverage(
-            grid=self.grid, window=window, parcel_ids=self.parcel_ids[keep],
-            starts=np.concatenate([[0], np.cumsum(counts[keep])]), cells=cells, fractions=self.fractions[kept],
-        )  # fmt: skip
+            grid=self.grid,
+            window=window,
+            parcel_ids=self.parcel_ids[keep],
+            starts=np.concatenate([[0], np.cumsum(counts[keep])]),
+            cells=cells,
+            fractions=self.fractions[kept],
+        )
 
     @property
     def matrix(self) -> sparse.csr_array:
@@ -183,10 +187,13 @@ def build_coverage(parcels: gpd.GeoDataFrame, grid: Grid, *, inner_buffer_m: flo
             cells.append(cell.astype(np.intp))
             fractions.append(fraction.astype(np.float32))
     return Coverage(
-        grid=grid, window=window, parcel_ids=np.array(parcels["parcel_id"].to_list(), dtype=np.str_),
-        starts=np.concatenate([[0], np.cumsum(counts)]), cells=np.concatenate(cells),
+        grid=grid,
+        window=window,
+        parcel_ids=np.array(parcels["parcel_id"].to_list(), dtype=np.str_),
+        starts=np.concatenate([[0], np.cumsum(counts)]),
+        cells=np.concatenate(cells),
         fractions=np.concatenate(fractions),
-    )  # fmt: skip
+    )
 
 
 def _covered_cells(polygons: Array, grid: Grid, window: Window) -> list[tuple[int, Array, Array]]:
@@ -292,6 +299,10 @@ def _from_bytes(data: bytes) -> Coverage:
         frame = json.loads(str(kept["frame"]))
         grid = Grid(**{**frame["grid"], "transform": tuple(frame["grid"]["transform"])})
         return Coverage(
-            grid=grid, window=Window(**frame["window"]), parcel_ids=kept["parcel_ids"], starts=kept["starts"],
-            cells=kept["cells"].astype(np.intp), fractions=kept["fractions"],
-        )  # fmt: skip
+            grid=grid,
+            window=Window(**frame["window"]),
+            parcel_ids=kept["parcel_ids"],
+            starts=kept["starts"],
+            cells=kept["cells"].astype(np.intp),
+            fractions=kept["fractions"],
+        )

@@ -19,14 +19,7 @@ from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
 from cropmap.observations.identity import pixel_metadata
 from cropmap.observations.offsets import OffsetEvidence, judge_look, look_of, offset_of
 from cropmap.observations.raster import read_window
-from cropmap.schemas import (
-    BANDS,
-    OBSERVATION_SCHEMA,
-    REFLECTANCE_NODATA,
-    RESOLUTION_M,
-    SCL_CLEAR,
-    QuarantineReason,
-)
+from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
 from cropmap.sources.acquisition import Acquisition
 
 OBSERVATION_VERSION: Final = "1"
@@ -125,9 +118,11 @@ def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells, judge_
 
 def _contradicted(acquisition: Acquisition, what: str) -> SceneError:
     return SceneError(
-        what, reason=QuarantineReason.OFFSET_CONTRADICTED, where=acquisition.item_id,
+        what,
+        reason=QuarantineReason.OFFSET_CONTRADICTED,
+        where=acquisition.item_id,
         mend="The item's metadata contradicts its pixels; take it from another provider",
-    )  # fmt: skip
+    )
 
 
 def observation_metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:

@@ -70,8 +70,9 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
                 if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
                     raise SceneError(
                         f"holds {source.dtypes[0]}, not digital numbers",
-                        reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
-                    )  # fmt: skip
+                        reason=QuarantineReason.UNREADABLE_FILE,
+                        where=without_signatures(href),
+                    )
                 if not window.size:
                     return np.empty((0, 0), source.dtypes[0])
                 _check_block(source, href)
@@ -118,8 +119,9 @@ def _check_block(source: rasterio.DatasetReader, href: str) -> None:
     if size > MOST_BLOCK_BYTES:
         raise SceneError(
             f"declares blocks of {width} x {height} pixels in {source.count} bands, {size >> 20:,} MB",
-            reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
-        )  # fmt: skip
+            reason=QuarantineReason.UNREADABLE_FILE,
+            where=without_signatures(href),
+        )
 
 
 def _epsg(crs: CRS | None) -> int | None:
@@ -130,15 +132,17 @@ def _check_grid(found: Grid, expected: Grid, href: str) -> None:
     if found.epsg != expected.epsg:
         raise SceneError(
             f"is in EPSG:{found.epsg}, the tile in EPSG:{expected.epsg}",
-            reason=QuarantineReason.WRONG_CRS, where=without_signatures(href),
-        )  # fmt: skip
+            reason=QuarantineReason.WRONG_CRS,
+            where=without_signatures(href),
+        )
     shift = np.abs(np.subtract(found.transform, expected.transform)).max() / expected.transform[0]
     if (found.width, found.height) != (expected.width, expected.height) or shift > ALIGNMENT_TOLERANCE:
         raise SceneError(
             f"has {found.width} x {found.height} pixels from {found.transform}, "
             f"the tile {expected.width} x {expected.height} from {expected.transform}",
-            reason=QuarantineReason.WRONG_GRID, where=without_signatures(href),
-        )  # fmt: skip
+            reason=QuarantineReason.WRONG_GRID,
+            where=without_signatures(href),
+        )
 
 
 def _unreadable(error: RasterioError, href: str) -> SceneError:
@@ -149,9 +153,11 @@ def _unreadable(error: RasterioError, href: str) -> SceneError:
         )
     why = _one_line(error)
     return SceneError(
-        f"cannot be read ({why})", reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href),
+        f"cannot be read ({why})",
+        reason=QuarantineReason.UNREADABLE_FILE,
+        where=without_signatures(href),
         mend=KEYS_WANTED if REFUSED.search(why) else "",
-    )  # fmt: skip
+    )
 
 
 def _one_line(error: BaseException) -> str:

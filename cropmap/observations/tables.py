@@ -183,9 +183,10 @@ def _clear_fraction(table: pa.Table | pa.RecordBatch, layout: Layout, where: str
     share = floats(table[name])
     if (above := share[share > LARGEST_SHARE]).size:
         raise ObservationFileError(
-            f"column {name} reaches {above.max():g}", where=where,
+            f"column {name} reaches {above.max():g}",
+            where=where,
             mend="A share is 0-1 here: divide percentages by 100, and leave empty what is not known",
-        )  # fmt: skip
+        )
     clear = share if layout.clear else 1 - share
     return np.clip(np.nan_to_num(clear, nan=0.0), 0, 1).astype(np.float32)
 
@@ -215,7 +216,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def _no_dates(name: str, why: str, where: str) -> ObservationFileError:
     return ObservationFileError(
         f"column {name} holds no dates ({why})", where=where, mend="Write ISO dates: 2018-05-31"
-    )  # fmt: skip
+    )
 
 
 def _require_scale(reflectance: NDArray[np.float32], where: str) -> None:
@@ -223,9 +224,10 @@ def _require_scale(reflectance: NDArray[np.float32], where: str) -> None:
     finite = some[np.isfinite(some)]
     if len(finite) and np.median(finite) > PLAUSIBLE_REFLECTANCE[1]:
         raise ObservationFileError(
-            f"median reflectance is {np.median(finite):.0f}", where=where,
+            f"median reflectance is {np.median(finite):.0f}",
+            where=where,
             mend="Reflectance is 0-1 here: divide by 10 000",
-        )  # fmt: skip
+        )
 
 
 def days(of: date) -> int:

@@ -193,9 +193,10 @@ def _once_per_parcel(records: Array) -> Array:
 def _nothing_usable(rows: int, rejected: Tally[str], layout: Layout, source: Path) -> ObservationFileError:
     hint = "Parcels are numbers here: leading zeros are lost, write them as text" if layout.numeric_ids else ""
     return ObservationFileError(
-        f"none of {rows} rows can be used ({dict(rejected)})", where=str(source),
+        f"none of {rows} rows can be used ({dict(rejected)})",
+        where=str(source),
         mend=hint or "The parcel_id is that of the season's declarations, the dates lie in its window",
-    )  # fmt: skip
+    )
 
 
 def _store_day(
@@ -213,8 +214,14 @@ def _store_day(
         schema=OBSERVATION_SCHEMA,
     )
     metadata = {
-        "item_id": item_id, "datetime": sensed_at.isoformat(), "tile": IMPORTED, "processing_baseline": "",
-        "offset": "{}", "scale": "{}", "parcel_set": "", "observation_version": OBSERVATION_VERSION,
-    }  # fmt: skip
+        "item_id": item_id,
+        "datetime": sensed_at.isoformat(),
+        "tile": IMPORTED,
+        "processing_baseline": "",
+        "offset": "{}",
+        "scale": "{}",
+        "parcel_set": "",
+        "observation_version": OBSERVATION_VERSION,
+    }
     write_observation(store, name, table.replace_schema_metadata(metadata))
     return name

@@ -57,8 +57,9 @@ def _grids(acquisition: Acquisition) -> tuple[Grid, Grid]:
     if fine.epsg != acquisition.epsg or not fine.halves(coarse) or not _is_tile(fine):
         raise SceneError(
             f"its grids {fine} and {coarse} are not the 10 m and the 20 m grid of EPSG:{acquisition.epsg}",
-            reason=QuarantineReason.WRONG_GRID, where=acquisition.item_id,
-        )  # fmt: skip
+            reason=QuarantineReason.WRONG_GRID,
+            where=acquisition.item_id,
+        )
     return fine, coarse
 
 
@@ -77,9 +78,11 @@ def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisitio
     for tile, extent in sorted({(a.tile, a.bbox) for a in acquisitions}):
         west, south, east, north = np.add(extent, (-NEAR_DEGREES, -NEAR_DEGREES, NEAR_DEGREES, NEAR_DEGREES))
         crossing = west > east  # the extent goes over the antimeridian
-        across = (boxes[:, 0] <= east) | (boxes[:, 2] >= west) if crossing else (
-            (boxes[:, 0] <= east) & (boxes[:, 2] >= west)
-        )  # fmt: skip
+        across = (
+            (boxes[:, 0] <= east) | (boxes[:, 2] >= west)
+            if crossing
+            else ((boxes[:, 0] <= east) & (boxes[:, 2] >= west))
+        )
         near = across & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
         found[tile] = found.get(tile, np.zeros(len(parcels), dtype=bool)) | near
     return {tile: near for tile, near in found.items() if near.any()}

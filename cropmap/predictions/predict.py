@@ -71,9 +71,10 @@ def predict(
     assert len(fold) == len(series), "one fold per parcel"
     if series.bands != manifest.bands:
         raise ArtifactError(
-            f"made for bands {list(manifest.bands)}, the series have {list(series.bands)}", where=artifact.artifact_id,
+            f"made for bands {list(manifest.bands)}, the series have {list(series.bands)}",
+            where=artifact.artifact_id,
             mend="Train on these bands, or import the missing ones",
-        )  # fmt: skip
+        )
     count = len(artifact.files)
     if fold.max(initial=-1) >= count:
         raise ArtifactError(f"fold {fold.max()} of a model with {count} folds", where=artifact.artifact_id)

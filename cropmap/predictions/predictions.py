@@ -55,9 +55,16 @@ class Predictions:
         names = np.array(self.crops, dtype=object)[order]
         names[~seen] = None
         columns: tuple[Any, ...] = (
-            self.parcel_ids.tolist(), names[:, 0].tolist(), best[:, 0], names[:, 1].tolist(), best[:, 1],
-            self.n_observations, self.last_observation, self.scored_by, self.out_of_distribution,
-        )  # fmt: skip
+            self.parcel_ids.tolist(),
+            names[:, 0].tolist(),
+            best[:, 0],
+            names[:, 1].tolist(),
+            best[:, 1],
+            self.n_observations,
+            self.last_observation,
+            self.scored_by,
+            self.out_of_distribution,
+        )
         # dtype object keeps None apart from NaN
         return pd.DataFrame(
             {

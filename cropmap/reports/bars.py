@@ -31,8 +31,9 @@ class Bar:
 def bars(areas: CropAreas, *, most: int) -> tuple[Bar, ...]:
     """The largest crops of the head region; hidden ones have no bar."""
     shown = [(crop, figures) for crop in areas.drawn if (figures := areas.at(areas.head.nuts_id, crop.code))][:most]
-    longest = max((end for _, one in shown for end in (one.declared_ha, one.estimate_ha, one.ci95_high_ha) if end),
-                  default=1.0)  # fmt: skip
+    longest = max(
+        (end for _, one in shown for end in (one.declared_ha, one.estimate_ha, one.ci95_high_ha) if end), default=1.0
+    )
     return tuple(Bar(crop, figures, _svg(crop, figures, longest)) for crop, figures in shown)
 
 
@@ -41,17 +42,15 @@ def _svg(crop: Crop, figures: Figures, longest: float) -> Markup:
         x, width = start / longest * WIDTH, max((end - start) / longest * WIDTH, 0.0)
         return f'<rect x="{x:.3f}" y="{y:g}" width="{width:.3f}" height="{height:g}" fill="{fill}"/>'
 
-    parts = [
-        rect(0, figures.declared_ha or 0.0, 0, 6, DECLARED),
-        rect(0, figures.estimate_ha, 7, 9, ESTIMATED),
-    ]
+    parts = [rect(0, figures.declared_ha or 0.0, 0, 6, DECLARED), rect(0, figures.estimate_ha, 7, 9, ESTIMATED)]
     low, high = figures.ci95_low_ha, figures.ci95_high_ha
     if low is not None and high is not None:
         cap = longest / 400
         parts += [
-            rect(low, high, 11, 1, INTERVAL), rect(low, low + cap, 9, 5, INTERVAL),
+            rect(low, high, 11, 1, INTERVAL),
+            rect(low, low + cap, 9, 5, INTERVAL),
             rect(high - cap, high, 9, 5, INTERVAL),
-        ]  # fmt: skip
+        ]
     said = f"{crop.label}: declared {hectares(figures.declared_ha)} ha, estimated {hectares(figures.estimate_ha)} ha"
     return Markup(  # noqa: S704  the only text is escaped
         f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" '

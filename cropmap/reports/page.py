@@ -27,9 +27,7 @@ LEAST_SHOWN: Final = 2
 """regions; a map that is hatched all over compares nothing"""
 BARRED: Final = 20
 FOLDER: Final = Path(__file__).parent
-CONCEPTS: Final = {
-    "SA": "sown area", "MA": "main area", "HA": "harvested area", "PA": "production area",
-}  # fmt: skip
+CONCEPTS: Final = {"SA": "sown area", "MA": "main area", "HA": "harvested area", "PA": "production area"}
 
 
 def to_html(report: Report) -> str:
@@ -37,8 +35,11 @@ def to_html(report: Report) -> str:
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
-        "hectares": numbers.hectares, "percent": numbers.percent, "number": numbers.number, "day": numbers.day,
-    }  # fmt: skip
+        "hectares": numbers.hectares,
+        "percent": numbers.percent,
+        "number": numbers.number,
+        "day": numbers.day,
+    }
     return environment.get_template("page.html").render(**_shown(report))
 
 
@@ -51,10 +52,15 @@ def _shown(report: Report) -> dict[str, Any]:
     used = {cell.basis for cell in open_cells}
     hidden_crops = [crop for crop, cell in areas.of(areas.head) if cell.figures is None]
     return {
-        "report": report, "facts": report.facts, "quality": report.quality, "areas": areas,
+        "report": report,
+        "facts": report.facts,
+        "quality": report.quality,
+        "areas": areas,
         "closed": CLOSED,
         "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704  a file of ours
-        "maps": _maps(report), "bars": barred, "hidden_crops": hidden_crops,
+        "maps": _maps(report),
+        "bars": barred,
+        "hidden_crops": hidden_crops,
         "bars_left_out": max(len(areas.drawn) - len(barred), 0),
         "by_region": by_region,
         "flags": {letter: report.flags.get(letter, "") for letter in letters},
@@ -63,7 +69,7 @@ def _shown(report: Report) -> dict[str, Any]:
         "sums": [crop for crop in areas.crops if crop.members],
         "revisions": revision_summary(report.revisions, areas) if report.revisions else None,
         "missing": _without_outline(report),
-    }  # fmt: skip
+    }
 
 
 def _maps(report: Report) -> list[CropMap]:

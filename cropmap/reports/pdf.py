@@ -30,8 +30,7 @@ def import_weasyprint() -> ModuleType:
             import weasyprint.urls
     except OSError as error:
         raise ConfigurationError(
-            "a PDF needs Pango, which is not installed", where="--format pdf",
-            mend=f"On Debian: apt install {PANGO}",
-        ) from error  # fmt: skip
+            "a PDF needs Pango, which is not installed", where="--format pdf", mend=f"On Debian: apt install {PANGO}"
+        ) from error
     module: ModuleType = weasyprint
     return module

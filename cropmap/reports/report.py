@@ -14,8 +14,15 @@ from cropmap.reports.quality import Quality
 
 FULL = "full"
 REVISION_COLUMNS = (
-    "nuts_id", "crop", "previous_ha", "estimate_ha", "change_ha", "change_share", "outside_interval", "state",
-)  # fmt: skip
+    "nuts_id",
+    "crop",
+    "previous_ha",
+    "estimate_ha",
+    "change_ha",
+    "change_share",
+    "outside_interval",
+    "state",
+)
 
 
 @dataclass(frozen=True)

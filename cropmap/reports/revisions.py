@@ -51,9 +51,10 @@ def revision_summary(revisions: Revisions, areas: CropAreas) -> RevisionSummary:
     rows = [_row(row, areas, labels) for row in table]
     apart = (Revision.UNCHANGED, Revision.CONFIDENTIAL)
     changed = [
-        (row, -_size(change, row)) for row, change in zip(rows, table, strict=True)
+        (row, -_size(change, row))
+        for row, change in zip(rows, table, strict=True)
         if row.state not in apart and not row.hidden
-    ]  # fmt: skip
+    ]
     changed.sort(key=lambda one: (not one[0].outside_interval, one[1], one[0].nuts_id, one[0].crop))
     return RevisionSummary(
         revisions.caption,
@@ -79,11 +80,14 @@ def _row(row: dict[Any, Any], areas: CropAreas, labels: dict[str, str]) -> Revis
         return None if hidden or pd.isna(row[name]) else float(row[name])
 
     return RevisedRow(
-        nuts_id, crop, labels.get(crop, crop), hidden,
+        nuts_id,
+        crop,
+        labels.get(crop, crop),
+        hidden,
         previous_ha="C" if hidden else hectares(figure("previous_ha")),
         estimate_ha="C" if hidden else hectares(figure("estimate_ha")),
         change_ha=NONE if hidden else signed(hectares(figure("change_ha"))),
         change_share=NONE if hidden else signed(percent(figure("change_share"))),
         outside_interval=outside,
         state="" if pd.isna(row["state"]) else str(row["state"]),
-    )  # fmt: skip
+    )

@@ -72,20 +72,30 @@ def quality_file(report: Report) -> bytes:
     document = {
         "structure": STRUCTURE,
         "report": {
-            "title": report.title, "agency": facts.agency, "season": facts.season, "region": report.areas.head.nuts_id,
-            "nuts_version": facts.nuts_version, "run_id": facts.run_id, "model_version": facts.model_version,
-            "code_version": facts.code_version, "published_at": facts.published_at.isoformat(),
-            "release": facts.release, "simulated": facts.simulated, "for_publication": not facts.internal,
+            "title": report.title,
+            "agency": facts.agency,
+            "season": facts.season,
+            "region": report.areas.head.nuts_id,
+            "nuts_version": facts.nuts_version,
+            "run_id": facts.run_id,
+            "model_version": facts.model_version,
+            "code_version": facts.code_version,
+            "published_at": facts.published_at.isoformat(),
+            "release": facts.release,
+            "simulated": facts.simulated,
+            "for_publication": not facts.internal,
         },
         "concepts": [
             {
-                "code": code, "name": name, "text": said.get(code, (None, None))[0],
+                "code": code,
+                "name": name,
+                "text": said.get(code, (None, None))[0],
                 "figures": said.get(code, (None, None))[1],
                 "filled_by": "agency" if code in BY_AGENCY else "cropmap",
             }
             for code, name in HEADINGS.items()
         ],
-    }  # fmt: skip
+    }
     return (json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
 
@@ -108,7 +118,8 @@ def _presentation(report: Report) -> Said:
         ),
         "S.3.2": (
             "Eurostat's list of crop items (EU 2023/1538); national classes without an item carry the prefix local:. "
-            f"Regions: NUTS {facts.nuts_version}.", None,
+            f"Regions: NUTS {facts.nuts_version}.",
+            None,
         ),
         "S.3.4": ("Area concepts SA (sown), MA (main), HA (harvested), PA (production), by item.", None),
         "S.3.5": ("Agricultural parcel; contributors of a cell are holdings.", None),
@@ -127,11 +138,12 @@ def _presentation(report: Report) -> Said:
         "S.7.1": ("A cell with few holdings, or dominated by few, is confidential.", None),
         "S.7.2": (
             f"{facts.protection}. Confidential cells have no figure in any output; no total over all crops is "
-            "published.", {"mode": facts.confidentiality or None},
+            "published.",
+            {"mode": facts.confidentiality or None},
         ),
         "S.10": ("Page, PDF and this file; the areas as CSV, Parquet, XLSX, SDMX-CSV, JSON-stat and TSV.", None),
         "S.11": ("Every figure names its run; a run names its code, model and inputs.", None),
-    }  # fmt: skip
+    }
 
 
 def _errors(report: Report) -> Said:
@@ -143,14 +155,17 @@ def _errors(report: Report) -> Said:
             "Accuracy of the crop map, whole season: out-of-fold predictions beside declarations; unit parcel; truth "
             f"stands for the declaration. Each parcel was judged by {quality.judged_by}. Standard errors with "
             "holdings as clusters. Classes with few holdings or confidential areas are left out."
-            if quality.accuracy else "No declarations to compare predictions with.",
+            if quality.accuracy
+            else "No declarations to compare predictions with.",
             _accuracy(quality.accuracy),
         ),
         "S.13.2": (
             "Coefficients of variation of the cells that are shown, and the numbers of cells per class.",
             {
-                "median_cv": _rounded(quality.cv.median, 3), "cv_limits": list(CV_LIMITS),
-                "cells_per_class": list(quality.cv.counts), "head_region": _head_region(report),
+                "median_cv": _rounded(quality.cv.median, 3),
+                "cv_limits": list(CV_LIMITS),
+                "cells_per_class": list(quality.cv.counts),
+                "head_region": _head_region(report),
             },
         ),
         "S.13.3": ("See the headings below.", None),
@@ -164,27 +179,30 @@ def _errors(report: Report) -> Said:
         ),
         "S.13.3.5": (
             "Without reviews the estimate rests on the declared counts; wrong declarations that all look alike go "
-            "unseen." if not quality.reviews else "Reviewed parcels correct the model.",
+            "unseen."
+            if not quality.reviews
+            else "Reviewed parcels correct the model.",
             {
-                "parcels_reviewed": quality.reviews, "overconfidence": _rounded(phi, 2),
+                "parcels_reviewed": quality.reviews,
+                "overconfidence": _rounded(phi, 2),
                 "contradiction": _rounded(grown, 2),
             },
         ),
-    }  # fmt: skip
+    }
 
 
 def _process(report: Report) -> Said:
     facts = report.facts
     until = facts.as_of or facts.published_at
     revised = revision_summary(report.revisions, report.areas) if report.revisions else None
-    source = "Simulated declarations and acquisitions." if facts.simulated else (
-        f"Declarations of {facts.agency}; contains modified Copernicus Sentinel data {facts.season}."
-    )  # fmt: skip
+    source = (
+        "Simulated declarations and acquisitions."
+        if facts.simulated
+        else (f"Declarations of {facts.agency}; contains modified Copernicus Sentinel data {facts.season}.")
+    )
     return {
         "S.14": ("See timeliness; punctuality is not known here.", None),
-        "S.14.1": (
-            "Days from the last acquisition to publication.", {"days": (facts.published_at - until).days},
-        ),
+        "S.14.1": ("Days from the last acquisition to publication.", {"days": (facts.published_at - until).days}),
         "S.15": ("See the headings below.", None),
         "S.15.1": (f"One method in all regions; boundaries of NUTS {facts.nuts_version}.", None),
         "S.15.2": ("Not assessed in this report: it holds one season.", None),
@@ -193,19 +211,24 @@ def _process(report: Report) -> Said:
         "S.17.2": (
             f"{revised.caption}" if revised else "Held against no earlier release.",
             {"cells_compared": revised.compared, "outside_interval": revised.outside, "confidential": revised.hidden}
-            if revised else None,
+            if revised
+            else None,
         ),
         "S.18": ("See the headings below.", None),
         "S.18.1": (source, {"acquisitions": facts.n_acquisitions}),
-        "S.18.4": ("The protected table is attacked before it is published." if not facts.internal else
-                   "The table was not protected for publication.", None),
+        "S.18.4": (
+            "The protected table is attacked before it is published."
+            if not facts.internal
+            else "The table was not protected for publication.",
+            None,
+        ),
         "S.18.5": (
             "Out-of-fold class probabilities, raked to declared counts, combined with the declaration by Bayes' rule, "
             "corrected by reviews where there are any; estimated at NUTS 3 and added up.",
             {"model_version": facts.model_version, "code_version": facts.code_version},
         ),
         "S.19": ("Everything here was simulated.", None) if facts.simulated else ("", None),
-    }  # fmt: skip
+    }
 
 
 def _accuracy(found: Accuracy | None) -> dict[str, Any] | None:
@@ -233,7 +256,11 @@ def _rounded(value: float | None, decimals: int) -> float | None:
 def _head_region(report: Report) -> list[dict[str, Any]]:
     """CV per crop of the head region; null with `confidential` for hidden cells."""
     return [
-        {"crop": crop.code, "cv": _rounded(cell.figures.cv, 3) if cell.figures else None,
-         "confidential": cell.figures is None, "flag": cell.flag or None}
+        {
+            "crop": crop.code,
+            "cv": _rounded(cell.figures.cv, 3) if cell.figures else None,
+            "confidential": cell.figures is None,
+            "flag": cell.flag or None,
+        }
         for crop, cell in report.areas.of(report.areas.head)
-    ]  # fmt: skip
+    ]

@@ -55,16 +55,30 @@ class DirectSummary:
 
 
 def simulate_observations(
-    store: Store, out: Path, *, agency: str, season: int = 2018, parcels: int = 500_000, seed: int,
-    wrong_share: float = 0.03, dates: int = 40,
-) -> DirectSummary:  # fmt: skip
+    store: Store,
+    out: Path,
+    *,
+    agency: str,
+    season: int = 2018,
+    parcels: int = 500_000,
+    seed: int,
+    wrong_share: float = 0.03,
+    dates: int = 40,
+) -> DirectSummary:
     """Writes observations/<agency>/<season>/… into `store`, and declarations.parquet, nuts.geojson, truth/ into `out`.
 
     Equal arguments give equal files; a killed run goes on with the acquisitions that are missing. Raises
     ConfigurationError for arguments out of range, and for a folder that holds something else.
     """
-    arguments = {"agency": agency, "parcels": parcels, "seed": seed, "season": season, "wrong_share": wrong_share,
-                 "dates": dates, "store": store.root}  # fmt: skip
+    arguments = {
+        "agency": agency,
+        "parcels": parcels,
+        "seed": seed,
+        "season": season,
+        "wrong_share": wrong_share,
+        "dates": dates,
+        "store": store.root,
+    }
     check_arguments(parcels=parcels, seed=seed, season=season, wrong_share=wrong_share)
     plan = passes(season=season, dates=dates, seed=seed)
     figures = claim(out, arguments)
@@ -82,9 +96,12 @@ def simulate_observations(
         }
         finish(out, arguments, figures)
     return DirectSummary(
-        declarations=str(out / "declarations.parquet"), boundaries=str(out / "nuts.geojson"),
-        truth=str(out / "truth" / "truth.parquet"), season=season, **figures,
-    )  # fmt: skip
+        declarations=str(out / "declarations.parquet"),
+        boundaries=str(out / "nuts.geojson"),
+        truth=str(out / "truth" / "truth.parquet"),
+        season=season,
+        **figures,
+    )
 
 
 def _write_register(out: Path, land: Landscape, population: Population, *, seed: int) -> None:
@@ -96,9 +113,15 @@ def _write_register(out: Path, land: Landscape, population: Population, *, seed:
 
 
 def _write_observations(
-    store: Store, name: Callable[[str, str], str], parcel_set: str, land: Landscape, population: Population,
-    plan: tuple[Pass, ...], *, seed: int,
-) -> int:  # fmt: skip
+    store: Store,
+    name: Callable[[str, str], str],
+    parcel_set: str,
+    land: Landscape,
+    population: Population,
+    plan: tuple[Pass, ...],
+    *,
+    seed: int,
+) -> int:
     """One file per tile and pass; `name` is of tile and item_id. Returns the number of files."""
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
     ids = np.array([f"{number:07d}" for number in range(1, len(land.fields) + 1)], object)
@@ -213,9 +236,14 @@ def _homes(land: Landscape, stand: Stand, pixel_m: float) -> dict[str, _Home]:
 
 
 def _look(
-    one: Pass, tile: str, home: _Home, opacity: Array, shadow: Array, hidden: npt.NDArray[np.bool_],
+    one: Pass,
+    tile: str,
+    home: _Home,
+    opacity: Array,
+    shadow: Array,
+    hidden: npt.NDArray[np.bool_],
     rng: np.random.Generator,
-) -> Look:  # fmt: skip
+) -> Look:
     surface = phenology.reflectance(home.stand, one.day_of_year, wetness=one.wetness)
     # the mean of n pixels, and what a field's own unevenness leaves of it
     spread = (0.004 + 0.012 / np.sqrt(np.maximum(home.pixels, 1)))[:, None]

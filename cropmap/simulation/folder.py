@@ -42,9 +42,10 @@ def claim(out: Path, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         kept = _read(marker)
         if kept.get("arguments") != wanted:
             raise ConfigurationError(
-                f"holds another simulation ({kept.get('arguments')})", where=str(out),
+                f"holds another simulation ({kept.get('arguments')})",
+                where=str(out),
                 mend="Give an empty folder, or the same arguments",
-            )  # fmt: skip
+            )
         return kept.get("figures")
     if out.exists() and (not out.is_dir() or any(p.name != f".writing-{MARKER}" for p in out.iterdir())):
         raise ConfigurationError("is not an empty folder", where=str(out), mend="Give a folder of its own")
@@ -57,8 +58,7 @@ def finish(out: Path, arguments: Mapping[str, Any], figures: Mapping[str, int]) 
     for leftover in out.rglob(".writing-*"):
         leftover.unlink()
     write_json(
-        out / MARKER,
-        {"simulation": True, "arguments": {**arguments, "version": VERSION}, "figures": dict(figures)},
+        out / MARKER, {"simulation": True, "arguments": {**arguments, "version": VERSION}, "figures": dict(figures)}
     )
 
 

@@ -35,9 +35,14 @@ VERTEX_M: Final = 20.0
 
 REGIONS: Final = ("FRH01", "FRH02", "FRH03", "FRH04")
 REGION_NAMES: Final = {
-    "FR": "France", "FRH": "Bretagne", "FRH0": "Bretagne",
-    "FRH01": "Côtes-d'Armor", "FRH02": "Finistère", "FRH03": "Ille-et-Vilaine", "FRH04": "Morbihan",
-}  # fmt: skip
+    "FR": "France",
+    "FRH": "Bretagne",
+    "FRH0": "Bretagne",
+    "FRH01": "Côtes-d'Armor",
+    "FRH02": "Finistère",
+    "FRH03": "Ille-et-Vilaine",
+    "FRH04": "Morbihan",
+}
 REGION_WEIGHTS: Final = (178_613, 140_645, 166_391, 158_522)
 """Parcels per region in BreizhCrops 2017, in the order of REGIONS."""
 

@@ -64,8 +64,9 @@ def passes(*, season: int, dates: int, seed: int) -> tuple[Pass, ...]:
     Raises ConfigurationError when `dates` is not within 2–100.
     """
     if not 2 <= dates <= MOST_DATES:
-        raise ConfigurationError(f"{dates} dates per tile are not possible", where="--dates",
-                                 mend=f"Ask for 2 to {MOST_DATES}")  # fmt: skip
+        raise ConfigurationError(
+            f"{dates} dates per tile are not possible", where="--dates", mend=f"Ask for 2 to {MOST_DATES}"
+        )
     rng = stream(seed, "passes")
     shared = round(dates * 0.6)
     days = []

@@ -24,23 +24,23 @@ DRY: Final = np.array([0.060, 0.096, 0.132, 0.168, 0.222, 0.250, 0.262, 0.284, 0
 FLOWER: Final = np.array([-0.002, 0.075, 0.060, 0.070, 0.040, 0.030, 0.030, 0.030, 0.010, 0.005], np.float32)
 """What yellow flowers add at full bloom."""
 CANOPIES: Final = {
-    "wheat":     (0.024, 0.047, 0.025, 0.080, 0.290, 0.392, 0.405, 0.424, 0.165, 0.078),
-    "cereal":    (0.027, 0.056, 0.030, 0.097, 0.306, 0.392, 0.406, 0.425, 0.160, 0.076),
+    "wheat": (0.024, 0.047, 0.025, 0.080, 0.290, 0.392, 0.405, 0.424, 0.165, 0.078),
+    "cereal": (0.027, 0.056, 0.030, 0.097, 0.306, 0.392, 0.406, 0.425, 0.160, 0.076),
     "triticale": (0.032, 0.058, 0.033, 0.102, 0.312, 0.392, 0.404, 0.422, 0.186, 0.094),
-    "oats":      (0.027, 0.055, 0.030, 0.096, 0.304, 0.388, 0.402, 0.420, 0.174, 0.084),
-    "corn":      (0.024, 0.048, 0.028, 0.074, 0.278, 0.408, 0.420, 0.440, 0.166, 0.078),
-    "rapeseed":  (0.036, 0.068, 0.036, 0.120, 0.390, 0.480, 0.490, 0.505, 0.152, 0.076),
-    "clover":    (0.029, 0.061, 0.032, 0.107, 0.344, 0.432, 0.446, 0.464, 0.188, 0.094),
-    "legume":    (0.028, 0.060, 0.030, 0.104, 0.350, 0.440, 0.452, 0.470, 0.176, 0.086),
+    "oats": (0.027, 0.055, 0.030, 0.096, 0.304, 0.388, 0.402, 0.420, 0.174, 0.084),
+    "corn": (0.024, 0.048, 0.028, 0.074, 0.278, 0.408, 0.420, 0.440, 0.166, 0.078),
+    "rapeseed": (0.036, 0.068, 0.036, 0.120, 0.390, 0.480, 0.490, 0.505, 0.152, 0.076),
+    "clover": (0.029, 0.061, 0.032, 0.107, 0.344, 0.432, 0.446, 0.464, 0.188, 0.094),
+    "legume": (0.028, 0.060, 0.030, 0.104, 0.350, 0.440, 0.452, 0.470, 0.176, 0.086),
     "buckwheat": (0.034, 0.068, 0.040, 0.112, 0.330, 0.410, 0.425, 0.440, 0.180, 0.090),
     "vegetable": (0.030, 0.062, 0.034, 0.104, 0.340, 0.425, 0.440, 0.455, 0.172, 0.084),
-    "meadow":    (0.032, 0.065, 0.038, 0.115, 0.318, 0.398, 0.414, 0.432, 0.212, 0.112),
-    "pasture":   (0.032, 0.064, 0.040, 0.114, 0.311, 0.387, 0.403, 0.421, 0.216, 0.116),
-    "ryegrass":  (0.031, 0.064, 0.036, 0.113, 0.325, 0.408, 0.424, 0.442, 0.206, 0.107),
-    "rough":     (0.035, 0.064, 0.046, 0.112, 0.276, 0.340, 0.356, 0.376, 0.224, 0.128),
-    "strip":     (0.031, 0.058, 0.040, 0.104, 0.276, 0.342, 0.358, 0.378, 0.206, 0.112),
-    "shrub":     (0.030, 0.054, 0.036, 0.096, 0.268, 0.338, 0.352, 0.372, 0.196, 0.104),
-}  # fmt: skip
+    "meadow": (0.032, 0.065, 0.038, 0.115, 0.318, 0.398, 0.414, 0.432, 0.212, 0.112),
+    "pasture": (0.032, 0.064, 0.040, 0.114, 0.311, 0.387, 0.403, 0.421, 0.216, 0.116),
+    "ryegrass": (0.031, 0.064, 0.036, 0.113, 0.325, 0.408, 0.424, 0.442, 0.206, 0.107),
+    "rough": (0.035, 0.064, 0.046, 0.112, 0.276, 0.340, 0.356, 0.376, 0.224, 0.128),
+    "strip": (0.031, 0.058, 0.040, 0.104, 0.276, 0.342, 0.358, 0.378, 0.206, 0.112),
+    "shrub": (0.030, 0.054, 0.036, 0.096, 0.268, 0.338, 0.352, 0.372, 0.196, 0.104),
+}
 """Reflectance of a closed green canopy in the order of BANDS."""
 
 REGION_SHIFT_DAYS: Final = (0.0, 5.0, -6.0, -2.0)
@@ -127,15 +127,22 @@ def _table() -> dict[str, npt.NDArray[np.float64]]:
         return float(getattr(v.sward, name)) if v.sward else 0.0
 
     return {
-        "green_up": cycles("green_up", 0.0), "senescence": cycles("senescence", 1.0),
-        "harvest": cycles("harvest", 2.0), "cover": cycles("cover", 0.0), "pace": cycles("pace", 11.0),
-        **{name: np.array([sward(v, name) for v in VARIETIES])
-           for name in ("winter", "summer", "cuts", "depth", "first_cut", "drought")},
-        **{name: np.array([getattr(v, name) for v in VARIETIES], float)
-           for name in ("catch_before", "catch_after", "date_spread", "cover_spread")},
+        "green_up": cycles("green_up", 0.0),
+        "senescence": cycles("senescence", 1.0),
+        "harvest": cycles("harvest", 2.0),
+        "cover": cycles("cover", 0.0),
+        "pace": cycles("pace", 11.0),
+        **{
+            name: np.array([sward(v, name) for v in VARIETIES])
+            for name in ("winter", "summer", "cuts", "depth", "first_cut", "drought")
+        },
+        **{
+            name: np.array([getattr(v, name) for v in VARIETIES], float)
+            for name in ("catch_before", "catch_after", "date_spread", "cover_spread")
+        },
         "flowering": np.array([np.inf if v.flowering is None else v.flowering for v in VARIETIES]),
         "canopy": np.array([CANOPIES[v.canopy] for v in VARIETIES]),
-    }  # fmt: skip
+    }
 
 
 def _add_catch_crops(

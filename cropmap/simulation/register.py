@@ -26,9 +26,16 @@ from cropmap.simulation.scenes import COLLECTION, TITLE, write_whole
 LEGEND: Final = "fr_breizhcrops13"
 AGENCY: Final = "simulated-bretagne"
 TRUTH_COLUMNS: Final = (
-    "parcel_id", "true_code", "true_crop", "declared_code", "declared_crop", "wrong",
-    "nuts_id", "holding_id", "area_ha",
-)  # fmt: skip
+    "parcel_id",
+    "true_code",
+    "true_crop",
+    "declared_code",
+    "declared_crop",
+    "wrong",
+    "nuts_id",
+    "holding_id",
+    "area_ha",
+)
 README: Final = (
     "This is a simulation. Fields, holdings, declarations and Sentinel-2-like scenes were drawn at random; the regions "
     "carry the names and codes of the four départements of Brittany but their shapes are schematic. Nothing here was "
@@ -133,13 +140,14 @@ def agency_file(*, declarations: str, catalog: str = "scenes/catalog.json") -> s
         "agency": AGENCY,
         "simulated": True,
         "regions": {"nuts_version": 2024, "boundaries": "nuts.geojson", "codes": ["FRH0"]},
-        "acquisitions": {
-            "catalog": catalog, "collection": COLLECTION, "window": ["{season}-01-01", "{season}-12-31"],
-        },
+        "acquisitions": {"catalog": catalog, "collection": COLLECTION, "window": ["{season}-01-01", "{season}-12-31"]},
         "declarations": {
             "path": declarations,
             "columns": {
-                "parcel_id": "parcel_id", "crop_code": "crop_code", "holding_id": "holding_id", "area": "area_ha",
+                "parcel_id": "parcel_id",
+                "crop_code": "crop_code",
+                "holding_id": "holding_id",
+                "area": "area_ha",
             },
         },
         "legend": LEGEND,
@@ -147,6 +155,6 @@ def agency_file(*, declarations: str, catalog: str = "scenes/catalog.json") -> s
         "assessment": {"false_alarm_rate": 0.10},
         "statistics": {"min_holdings": 4, "dominance": [2, 0.85]},
         "schedule": {"observe": "0 6 * * *", "predict": "0 3 1 * *", "retrain": "0 3 1 7 *"},
-    }  # fmt: skip
+    }
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return f"# {TITLE}. Nothing in this folder was observed or declared.\n{text}"

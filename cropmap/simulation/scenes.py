@@ -32,9 +32,18 @@ DESCRIPTION: Final = (
     "asset (raster:bands), never from the date."
 )
 ASSET_KEYS: Final = {
-    "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge1", "B06": "rededge2", "B07": "rededge3",
-    "B08": "nir", "B8A": "nir08", "B11": "swir16", "B12": "swir22", "SCL": "scl",
-}  # fmt: skip
+    "B02": "blue",
+    "B03": "green",
+    "B04": "red",
+    "B05": "rededge1",
+    "B06": "rededge2",
+    "B07": "rededge3",
+    "B08": "nir",
+    "B8A": "nir08",
+    "B11": "swir16",
+    "B12": "swir22",
+    "SCL": "scl",
+}
 EXTENSIONS: Final = (
     "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
     "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
@@ -104,11 +113,20 @@ def write_raster(path: Path, values: npt.NDArray[Any], transform: Affine) -> Non
     """A COG with nodata 0; no overviews where one block nearly holds it all."""
     partial = path.with_name(f".writing-{path.name}")
     profile = {
-        "driver": "COG", "height": values.shape[0], "width": values.shape[1], "count": 1, "dtype": values.dtype,
-        "crs": f"EPSG:{EPSG}", "transform": transform, "nodata": 0,
-        "compress": "ZSTD", "level": 1, "predictor": 2, "blocksize": BLOCK,
+        "driver": "COG",
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "count": 1,
+        "dtype": values.dtype,
+        "crs": f"EPSG:{EPSG}",
+        "transform": transform,
+        "nodata": 0,
+        "compress": "ZSTD",
+        "level": 1,
+        "predictor": 2,
+        "blocksize": BLOCK,
         "overviews": "AUTO" if max(values.shape) > 4 * BLOCK else "NONE",
-    }  # fmt: skip
+    }
     with rasterio.open(partial, "w", **profile) as target:
         target.write(values, 1)
     partial.replace(path)
@@ -126,17 +144,23 @@ def build_item(scene: Scene, frame: Frame, *, cloud_cover: float) -> pystac.Item
         stac_extensions=[*EXTENSIONS, PROJECTION.format("2.0.0" if newer else "1.1.0")],
         properties={
             "title": f"{TITLE}, {scene.tile}, {one.day}",
-            "platform": one.platform, "constellation": "sentinel-2", "instruments": ["msi"], "gsd": 10,
+            "platform": one.platform,
+            "constellation": "sentinel-2",
+            "instruments": ["msi"],
+            "gsd": 10,
             "eo:cloud_cover": round(cloud_cover, 2),
-            "grid:code": f"MGRS-{scene.tile}", "s2:mgrs_tile": scene.tile,
-            "s2:processing_baseline": scene.baseline, "s2:product_type": "S2MSI2A", "s2:product_uri": scene.product_uri,
+            "grid:code": f"MGRS-{scene.tile}",
+            "s2:mgrs_tile": scene.tile,
+            "s2:processing_baseline": scene.baseline,
+            "s2:product_type": "S2MSI2A",
+            "s2:product_uri": scene.product_uri,
             "sat:relative_orbit": one.relative_orbit,
             "earthsearch:boa_offset_applied": False,
             # both versions of the projection extension are in use, so both are simulated
             **({"proj:code": f"EPSG:{EPSG}"} if newer else {"proj:epsg": EPSG}),
             "cropmap:simulation": True,
         },
-    )  # fmt: skip
+    )
     for band in (*BANDS, "SCL"):
         item.add_asset(ASSET_KEYS[band], _asset(band, frame, scene.baseline))
     return item
@@ -149,14 +173,20 @@ def _asset(band: str, frame: Frame, baseline: str) -> pystac.Asset:
     if band != "SCL":
         raster |= {"data_type": "uint16", "bits_per_sample": 16, "scale": SCALE, "offset": OFFSET[baseline]}
     fields = {
-        "gsd": resolution, "proj:shape": [height, width], "proj:transform": list(transform), "raster:bands": [raster],
-    }  # fmt: skip
+        "gsd": resolution,
+        "proj:shape": [height, width],
+        "proj:transform": list(transform),
+        "raster:bands": [raster],
+    }
     if band != "SCL":
         fields["eo:bands"] = [{"name": ASSET_KEYS[band], "description": band}]
     return pystac.Asset(
-        href=f"./{band}.tif", title=f"{band} - {resolution}m (simulation)", media_type=pystac.MediaType.COG,
-        roles=["data"] if band == "SCL" else ["data", "reflectance"], extra_fields=fields,
-    )  # fmt: skip
+        href=f"./{band}.tif",
+        title=f"{band} - {resolution}m (simulation)",
+        media_type=pystac.MediaType.COG,
+        roles=["data"] if band == "SCL" else ["data", "reflectance"],
+        extra_fields=fields,
+    )
 
 
 def write_item(folder: Path, item: pystac.Item) -> None:

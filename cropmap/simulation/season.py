@@ -137,9 +137,16 @@ def _frames(ground: painting.Canvas) -> dict[str, tuple[Frame, slice]]:
 
 
 def _write_pass(
-    folder: Path, ground: painting.Canvas, stand: phenology.Stand, one: Pass, wanted: list[Scene],
-    frames: dict[str, tuple[Frame, slice]], pool: ThreadPoolExecutor, *, seed: int,
-) -> None:  # fmt: skip
+    folder: Path,
+    ground: painting.Canvas,
+    stand: phenology.Stand,
+    one: Pass,
+    wanted: list[Scene],
+    frames: dict[str, tuple[Frame, slice]],
+    pool: ThreadPoolExecutor,
+    *,
+    seed: int,
+) -> None:
     for scene in wanted:
         (folder / scene.item_id).mkdir(parents=True, exist_ok=True)
     survey = painting.survey(ground, stand, one, seed=seed)

@@ -53,8 +53,12 @@ _CHUNK: Final = 1 << 20
 _MAX_HEADER: Final = 1 << 20
 """bytes of a long name, or of what a pax header says, which tarfile reads at once; a path has some hundred"""
 _LONG_HEADERS: Final = (
-    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
-)  # fmt: skip
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,16 @@ class Budget:
         self.left -= size
         if self.left < 0 or (self.spent > ANY_RATIO_BELOW and self.spent > MAX_RATIO * self.packed):
             raise DeclarationFileError(
-                f"{_bytes(self.packed)} would unpack to {_bytes(self.spent)} or more", where=self.where,
+                f"{_bytes(self.packed)} would unpack to {_bytes(self.spent)} or more",
+                where=self.where,
                 mend="If that is right, unpack it and name the file itself",
-            )  # fmt: skip
+            )
         if size > (free := shutil.disk_usage(folder).free):
             raise DeclarationFileError(
-                f"unpacking needs {_bytes(size)}, {folder.parent} has {_bytes(free)} left", where=self.where,
+                f"unpacking needs {_bytes(size)}, {folder.parent} has {_bytes(free)} left",
+                where=self.where,
                 mend="Set TMPDIR to a folder on a larger disk",
-            )  # fmt: skip
+            )
 
 
 @dataclass(frozen=True)
@@ -351,9 +357,10 @@ def _foreign_errors(where: str, member: str) -> Iterator[None]:
             raise DeclarationFileError("the archive is under a password", where=where, mend="Unpack it") from error
         at = f", member {member[:80]!r}" if member else ""
         raise DeclarationFileError(
-            f"the archive cannot be unpacked ({text}{at})", where=where,
+            f"the archive cannot be unpacked ({text}{at})",
+            where=where,
             mend="Fetch it again, all its volumes (.001, .002 …) in one folder; or unpack it",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _bytes(number: int) -> str:

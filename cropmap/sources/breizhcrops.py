@@ -17,9 +17,20 @@ import pyarrow as pa
 from cropmap.errors import ObservationFileError
 
 RAW_BANDS: Final = {
-    "B1": "B01", "B2": "B02", "B3": "B03", "B4": "B04", "B5": "B05", "B6": "B06", "B7": "B07",
-    "B8": "B08", "B8A": "B8A", "B9": "B09", "B10": "B10", "B11": "B11", "B12": "B12",
-}  # fmt: skip
+    "B1": "B01",
+    "B2": "B02",
+    "B3": "B03",
+    "B4": "B04",
+    "B5": "B05",
+    "B6": "B06",
+    "B7": "B07",
+    "B8": "B08",
+    "B8A": "B8A",
+    "B9": "B09",
+    "B10": "B10",
+    "B11": "B11",
+    "B12": "B12",
+}
 RAW_SCALE: Final = 1e-4
 QA60_OPAQUE: Final = 1 << 10
 QA60_CIRRUS: Final = 1 << 11

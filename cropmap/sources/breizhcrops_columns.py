@@ -66,18 +66,20 @@ def detect_columns(sample: NDArray[np.float64], level: Level, *, where: str) -> 
     date, unit = _date_column(sample) if count == values + 1 else (None, "ns")
     if count not in (values, values + 1) or (count == values + 1 and date is None):
         raise ObservationFileError(
-            f"{count} columns" + (", none of which is a date" if count == values + 1 else ""), where=where,
+            f"{count} columns" + (", none of which is a date" if count == values + 1 else ""),
+            where=where,
             mend=f"{level} arrays have {values + 1} columns, one of them the date in nanoseconds; check --level",
-        )  # fmt: skip
+        )
     rest = [column for column in range(count) if column != date]
     names = _band_order(sample[:, rest], level, where=where) + quality
     position = dict(zip(names, rest, strict=True))
     bands = tuple(position[band] for band in BANDS_OF[level])
     if np.nanmedian(sample[:, bands]) < MIN_MEDIAN:
         raise ObservationFileError(
-            f"median of all bands is {np.nanmedian(sample[:, bands]):.2g}", where=where,
+            f"median of all bands is {np.nanmedian(sample[:, bands]):.2g}",
+            where=where,
             mend="Reflectance is stored x 10 000 here",
-        )  # fmt: skip
+        )
     order = "alphabetical" if names[1] == ALPHABETICAL[1] else "natural"
     return Columns(count, bands, position[CLOUD_COLUMN[level]], date, NS_PER_UNIT[unit], order)
 
@@ -114,5 +116,6 @@ def _band_order(values: NDArray[np.float64], level: Level, *, where: str) -> tup
         return NATURAL
     raise ObservationFileError(
         f"the order of the bands cannot be told: medians of columns 1 and 10 are {first:.0f} and {tenth:.0f}",
-        where=where, mend="One of them is the cirrus band B10 and near zero in L1C data; check the file and --level",
-    )  # fmt: skip
+        where=where,
+        mend="One of them is the cirrus band B10 and near zero in L1C data; check the file and --level",
+    )

@@ -130,11 +130,20 @@ def read_breizhcrops(
     if len(dated) > 1:
         raise ObservationFileError("some regions have dates and some have not", where=str(root / str(year) / level))
     return BreizhCropsData(
-        parcel_ids=np.array(ids, np.str_), region=np.array(region_of, np.int16), label=np.array(label, np.int16),
-        offsets=np.concatenate([[0], np.cumsum(block.lengths)]).astype(np.int64), day=block.day[: block.used],
-        reflectance=block.reflectance[: block.used], clear_fraction=block.clear[: block.used], bands=bands,
-        regions=tuple(regions), crops=mapping.crops, has_dates=dated == {True}, left_out=left_out, order=order,
-    )  # fmt: skip
+        parcel_ids=np.array(ids, np.str_),
+        region=np.array(region_of, np.int16),
+        label=np.array(label, np.int16),
+        offsets=np.concatenate([[0], np.cumsum(block.lengths)]).astype(np.int64),
+        day=block.day[: block.used],
+        reflectance=block.reflectance[: block.used],
+        clear_fraction=block.clear[: block.used],
+        bands=bands,
+        regions=tuple(regions),
+        crops=mapping.crops,
+        has_dates=dated == {True},
+        left_out=left_out,
+        order=order,
+    )
 
 
 def _usable(

@@ -59,9 +59,10 @@ def read_class_mapping(root: Path, legend: str | None = None) -> ClassMapping:
             return _from_file(path)
     if legend is None:
         raise ConfigurationError(
-            f"no {MAPPING_FILE}", where=str(root),
+            f"no {MAPPING_FILE}",
+            where=str(root),
             mend="Put the published file there, or give --legend fr_breizhcrops9 (its codes are inferred by group)",
-        )  # fmt: skip
+        )
     own = Legend.read(legend)
     return ClassMapping(own.crops, {e.crop_code: e.crop for e in own.entries if e.crop}, own.name)
 

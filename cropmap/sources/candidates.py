@@ -158,8 +158,11 @@ def _crops(
     attributes: pd.DataFrame, columns: Sequence[ColumnFacts], links: Collection[str]
 ) -> dict[Role, list[Candidate]]:
     rows = len(attributes)
-    few = [c for c in columns if c.filled and c.distinct <= min(max(50, rows / 2), MAX_CROPS)
-           and not c.decimals and not c.dates]  # fmt: skip
+    few = [
+        c
+        for c in columns
+        if c.filled and c.distinct <= min(max(50, rows / 2), MAX_CROPS) and not c.decimals and not c.dates
+    ]
     texts = [c for c in few if c.letters > 0.9 and c.length >= 4 and c.name not in links]
     codes = [c for c in few if c.name in links or (c.length <= 12 and not (c in texts and c.length > 7))]
     pairs = {(c.name, t.name) for c in codes for t in texts if c is not t and _one_name(attributes, c, t)}
@@ -167,8 +170,9 @@ def _crops(
     found: dict[Role, list[Candidate]] = {}
     roles: list[tuple[Role, list[ColumnFacts]]] = [("crop_code", codes), ("crop_name", texts)]
     for role, possible in roles:
-        partners = {c.name: tuple(sorted({n for pair in pairs if c.name in pair for n in pair} - {c.name}))
-                    for c in possible}  # fmt: skip
+        partners = {
+            c.name: tuple(sorted({n for pair in pairs if c.name in pair for n in pair} - {c.name})) for c in possible
+        }
         each = [_crop(c, role, partners[c.name]) for c in possible if {c.name, *partners[c.name]} & known]
         found[role] = [candidate for candidate in each if candidate.score >= MIN_SCORE]
     return found
@@ -206,14 +210,24 @@ def _one_name(attributes: pd.DataFrame, code: ColumnFacts, text: ColumnFacts) ->
 
 def _parcel_ids(attributes: pd.DataFrame, columns: Sequence[ColumnFacts]) -> list[Candidate]:
     rows = len(attributes)
-    possible = [c for c in columns if c.filled == rows and not c.decimals and not c.dates and c.length <= 80
-                and not OTHER.search(c.name) and c.distinct > 1]  # fmt: skip
+    possible = [
+        c
+        for c in columns
+        if c.filled == rows
+        and not c.decimals
+        and not c.dates
+        and c.length <= 80
+        and not OTHER.search(c.name)
+        and c.distinct > 1
+    ]
     single = [_identifier([c], c.distinct / rows) for c in possible if c.distinct >= NEARLY * rows]
     parts = sorted(possible, key=lambda c: (-bool(PARCEL.search(c.name)), -c.distinct))[:TRIED_TOGETHER]
     together = [
         _identifier(group, 1 - float(attributes[[c.name for c in group]].duplicated().mean()))
-        for size in (2, 3) for group in itertools.combinations(parts, size) if max(c.distinct for c in group) < rows
-    ]  # fmt: skip
+        for size in (2, 3)
+        for group in itertools.combinations(parts, size)
+        if max(c.distinct for c in group) < rows
+    ]
     return [*single, *(each for each in together if each.score >= MIN_ID_SCORE)]
 
 
@@ -232,8 +246,9 @@ def _identifier(parts: Sequence[ColumnFacts], unique: float = 1.0) -> Candidate:
 def _holdings(columns: Sequence[ColumnFacts], rows: int) -> list[Candidate]:
     return [
         Candidate("holding_id", c.name, c.distinct / rows, f"its name, {c.distinct} values", c.samples)
-        for c in columns if HOLDING.search(c.name) and 1 < c.distinct < rows and not c.decimals
-    ]  # fmt: skip
+        for c in columns
+        if HOLDING.search(c.name) and 1 < c.distinct < rows and not c.decimals
+    ]
 
 
 # --- areas -------------------------------------------------------------------------------------------------------

@@ -86,9 +86,10 @@ def nothing_usable(found: CatalogSearch, *, season: Season, where: str) -> Catal
     window = f"from {season.start} to {season.end} over the parcels"
     if not found.unusable:
         return CatalogError(
-            f"the catalogue lists no item {window}", where=where,
+            f"the catalogue lists no item {window}",
+            where=where,
             mend="Check acquisitions.collection and acquisitions.window",
-        )  # fmt: skip
+        )
     counts = Counter(item.reason for item in found.unusable)
     first = counts.most_common(1)[0][0]
     example = next(item for item in found.unusable if item.reason == first)
@@ -96,8 +97,9 @@ def nothing_usable(found: CatalogSearch, *, season: Season, where: str) -> Catal
     return CatalogError(
         f"none of {len(found.unusable)} items {window} can be used: {reasons}; "
         f"{one_line(example.item_id, 80)}: {example.detail}",
-        where=where, mend=MENDS.get(first, "The reason of each item is kept with the season's acquisitions"),
-    )  # fmt: skip
+        where=where,
+        mend=MENDS.get(first, "The reason of each item is kept with the season's acquisitions"),
+    )
 
 
 def _inside(item: Mapping[str, Any], boxes: Sequence[Bbox], season: Season) -> bool:

@@ -288,8 +288,9 @@ def _sqlite(source: str, file: BinaryIO, head: bytes) -> None:
     """A database is as long as its first page says, where the last writer kept that up (sqlite.org/fileformat.html)."""
     if len(head) < SQLITE_HEADER:
         raise cut_off(source, "its header is not whole")
-    page, changed, pages, valid_for = (struct.unpack_from(f">{kind}", head, at)[0]
-                                       for kind, at in (("H", 16), ("I", 24), ("I", 28), ("I", 92)))  # fmt: skip
+    page, changed, pages, valid_for = (
+        struct.unpack_from(f">{kind}", head, at)[0] for kind, at in (("H", 16), ("I", 24), ("I", 28), ("I", 92))
+    )
     page = 65_536 if page == 1 else page
     if changed == valid_for and pages and (size := _size(file)) < page * pages:
         raise cut_off(source, f"the database has {size:,} of {page * pages:,} bytes")

@@ -24,9 +24,23 @@ from cropmap.sources.references import refuse_links
 CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".geoparquet")
 GDAL_SUFFIXES: Final = (
-    ".gpkg", ".shp", ".geojson", ".geojsonl", ".geojsons", ".ndjson", ".json", ".topojson", ".gml", ".xml", ".fgb",
-    ".gdb", ".kml", ".sqlite", ".tab", ".mif",
-)  # fmt: skip
+    ".gpkg",
+    ".shp",
+    ".geojson",
+    ".geojsonl",
+    ".geojsons",
+    ".ndjson",
+    ".json",
+    ".topojson",
+    ".gml",
+    ".xml",
+    ".fgb",
+    ".gdb",
+    ".kml",
+    ".sqlite",
+    ".tab",
+    ".mif",
+)
 MAX_DEPTH: Final = 3
 MAX_INNER: Final = 500
 """archives that are looked into; a country delivered per district has some hundred"""
@@ -142,8 +156,11 @@ def _vector_files(names: Sequence[str], archive: Path) -> list[tuple[str, str, s
         else:
             tops[name] = (name, None)
     endings = {label: PurePosixPath(label).suffix.lower() for label in tops}
-    vector = [label for label, ending in endings.items() if ending in GDAL_SUFFIXES
-              and not label.lower().endswith((".shp.xml", ".gml.xml", ".gpkg.xml", ".aux.xml"))]  # fmt: skip
+    vector = [
+        label
+        for label, ending in endings.items()
+        if ending in GDAL_SUFFIXES and not label.lower().endswith((".shp.xml", ".gml.xml", ".gpkg.xml", ".aux.xml"))
+    ]
     clear = [label for label in vector if endings[label] != ".xml"]
     tables = [label for label, ending in endings.items() if ending in (*CSV_SUFFIXES, *PARQUET_SUFFIXES)]
     only = [label for label in tops if len(tops) == 1 and not label.lower().endswith(ENDINGS)]
@@ -183,9 +200,10 @@ def _choose(found: Sequence[_Candidate], member: str | None, *, where: Path) -> 
     labels = [one.label[:120] for one in fitting or found]
     shown = ", ".join(labels[:SHOWN]) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
     raise DeclarationFileError(
-        f"{what} ({shown})" if found else what, where=str(where),
+        f"{what} ({shown})" if found else what,
+        where=str(where),
         mend="Set declarations.member to one of them" if found else "Its contents are not known here: unpack it",
-    )  # fmt: skip
+    )
 
 
 def _fitting(found: Sequence[_Candidate], member: str | None) -> list[_Candidate]:

@@ -199,20 +199,26 @@ def _unusable(crs: pyproj.CRS, points: Points) -> Placement | None:
     degrees = (np.abs(points[:, 0]) <= 360) & (np.abs(points[:, 1]) <= 90)
     if len(points) and np.mean(degrees) < MOSTLY and crs.is_geographic:
         x, y = points[int(np.argmin(degrees))]
-        return Placement(f"its coordinates are no degrees ({x:.0f} {y:.0f}), though its CRS is {_name(crs)}",
-                         "Set declarations.crs to the grid that they are in, such as EPSG:25832")  # fmt: skip
+        return Placement(
+            f"its coordinates are no degrees ({x:.0f} {y:.0f}), though its CRS is {_name(crs)}",
+            "Set declarations.crs to the grid that they are in, such as EPSG:25832",
+        )
     if len(points) and degrees.all() and crs.is_projected and abs(_unit_m(crs)) <= 1:
         x, y = points[0]
-        return Placement(f"its coordinates look like degrees ({x:.5f} {y:.5f}), though its CRS is {_name(crs)}",
-                         "Set declarations.crs, such as EPSG:4326")  # fmt: skip
+        return Placement(
+            f"its coordinates look like degrees ({x:.5f} {y:.5f}), though its CRS is {_name(crs)}",
+            "Set declarations.crs, such as EPSG:4326",
+        )
     return None
 
 
 def _inexact(crs: pyproj.CRS, used: list[tuple[str, float]]) -> Iterator[str]:
     lost = sum(BALLPARK in description.casefold() for description, _ in used)
     if lost:
-        yield (f"{lost} of {len(used)} outlines looked at lie where no transformation from {_datum(crs)} is known: "
-               "they may be far off")  # fmt: skip
+        yield (
+            f"{lost} of {len(used)} outlines looked at lie where no transformation from {_datum(crs)} is known: "
+            "they may be far off"
+        )
     worst = max((accuracy for _, accuracy in used), default=0.0)
     if worst > NOTED_ABOVE_M:
         yield f"PROJ leads {_name(crs)} to WGS 84 to within {worst:.0f} m only{_missing_grids(crs)}"

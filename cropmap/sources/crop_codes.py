@@ -85,22 +85,31 @@ def report(
     missed = found.code.isna() & (found.found != MISSING)
     table = pd.DataFrame({"crop_code": codes, "crop_name": names, "found": found.found, "area_ha": area_ha})[missed]
     grouped = table.groupby(["crop_code", "crop_name", "found"], dropna=False, sort=False)["area_ha"]
-    unmapped = grouped.agg(rows="size", area_ha="sum").reset_index().sort_values(
-        ["area_ha", "rows"], ascending=False, ignore_index=True
-    )[list(UNMAPPED_COLUMNS)]  # fmt: skip
+    unmapped = (
+        grouped.agg(rows="size", area_ha="sum")
+        .reset_index()
+        .sort_values(["area_ha", "rows"], ascending=False, ignore_index=True)[list(UNMAPPED_COLUMNS)]
+    )
     return CodeReport(
-        {str(way): int(rows) for way, rows in counts.items()}, int(known.notna().sum()),
-        unmapped.astype(object).where(unmapped.notna(), None), _renamed(codes, names, found, legend),
-    )  # fmt: skip
+        {str(way): int(rows) for way, rows in counts.items()},
+        int(known.notna().sum()),
+        unmapped.astype(object).where(unmapped.notna(), None),
+        _renamed(codes, names, found, legend),
+    )
 
 
 def codes_answer(codes: CodeReport) -> dict[str, Any]:
     """For the answer of a command: how codes were found, and every code that was not, with its rows and area."""
     unmapped = [
-        {"code": row["crop_code"], "name": row["crop_name"], "why": row["found"], "rows": int(row["rows"]),
-         "area_ha": round(float(row["area_ha"]), 2)}
+        {
+            "code": row["crop_code"],
+            "name": row["crop_name"],
+            "why": row["found"],
+            "rows": int(row["rows"]),
+            "area_ha": round(float(row["area_ha"]), 2),
+        }
         for row in codes.unmapped.to_dict("records")
-    ]  # fmt: skip
+    ]
     return {"codes_found": codes.rows, "unmapped_codes": unmapped}
 
 

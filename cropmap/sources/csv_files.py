@@ -33,9 +33,12 @@ _HEAD_BYTES: Final = 4_000
 _SEP: Final = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)
 """what a spreadsheet writes above the header to say its delimiter"""
 _MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _UTF8: Final = "utf-8-sig"
 csv.field_size_limit(BLOCK_BYTES)  # of the whole process: the library's own 128 kB are an outline of 5,000 vertices
 
@@ -156,9 +159,10 @@ def read_csv(source: str, dialect: Dialect, columns: Sequence[str], *, given: st
     for row in unread:
         if "\n" in values[row].strip():
             raise DeclarationFileError(
-                f"a quotation mark in row {row + 1} is not closed: it swallows the rows below", where=source,
+                f"a quotation mark in row {row + 1} is not closed: it swallows the rows below",
+                where=source,
                 mend="Mend the row, or write the file anew with every text field in quotes",
-            )  # fmt: skip
+            )
     rows = {row: why for row, why in ragged.items() if row < table.num_rows}
     return CsvRows(table, shapes, present, crs, rows)
 
@@ -168,8 +172,11 @@ def _table(source: str, dialect: Dialect, wanted: Sequence[str], handler: Any = 
     return pyarrow.csv.read_csv(
         source,
         read_options=pyarrow.csv.ReadOptions(
-            block_size=BLOCK_BYTES, encoding="utf8" if plain else dialect.encoding, use_threads=handler is None,
-            skip_rows=dialect.skipped + (not dialect.named), column_names=None if dialect.named else dialect.columns,
+            block_size=BLOCK_BYTES,
+            encoding="utf8" if plain else dialect.encoding,
+            use_threads=handler is None,
+            skip_rows=dialect.skipped + (not dialect.named),
+            column_names=None if dialect.named else dialect.columns,
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=handler
@@ -177,7 +184,7 @@ def _table(source: str, dialect: Dialect, wanted: Sequence[str], handler: Any = 
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=list(wanted), column_types=dict.fromkeys(dialect.columns, pa.string())
         ),
-    )  # fmt: skip
+    )
 
 
 def _without_formulas(table: pa.Table, outline: str) -> pa.Table:

@@ -92,9 +92,12 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     _check(rows, raw, found, no_crop)
     accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
     codes = report(
-        text["crop_code"][crops], text["crop_name"][crops], rows.loc[crops, "area_ha"],
-        FoundCodes(found.code[crops], found.found[crops], found.detail[crops]), legend,
-    )  # fmt: skip
+        text["crop_code"][crops],
+        text["crop_name"][crops],
+        rows.loc[crops, "area_ha"],
+        FoundCodes(found.code[crops], found.found[crops], found.detail[crops]),
+        legend,
+    )
     return Declarations(
         accepted=_accepted(rows[accepted], raw.crs),
         rejected=_rejected(rows[~accepted & ~merged], path.name),
@@ -112,9 +115,16 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
 def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
     """The rows of the file as the profile says that they are to be read. Raises DeclarationFileError."""
     return read_rows(
-        path, columns, layer=profile.layer, crs=profile.crs, wkt_column=profile.wkt_column, encoding=profile.encoding,
-        member=profile.member, axis_order=profile.axis_order, allow_partial=profile.allow_partial,
-    )  # fmt: skip
+        path,
+        columns,
+        layer=profile.layer,
+        crs=profile.crs,
+        wkt_column=profile.wkt_column,
+        encoding=profile.encoding,
+        member=profile.member,
+        axis_order=profile.axis_order,
+        allow_partial=profile.allow_partial,
+    )
 
 
 def own_codes(path: Path, profile: Profile) -> Legend:
@@ -135,10 +145,13 @@ def declared_codes(path: Path, profile: Profile) -> pd.DataFrame:
     columns = [*(name for names in parts.values() for name in names), *profile.exclude]
     raw = profiled_rows(path, columns, profile.model_copy(update={"allow_partial": True}))
     text = _text(raw, parts, profile.model_copy(update={"translation": None}), path)
-    table = pd.DataFrame({
-        "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"], "crop_name": text["crop_name"],
-        "area_ha": outlines.area_ha(outlines.repair(raw.geometry)[0], raw.crs),
-    })[_excluded(raw.attributes, profile.exclude).isna()].dropna(subset="crop_code")  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"],
+            "crop_name": text["crop_name"],
+            "area_ha": outlines.area_ha(outlines.repair(raw.geometry)[0], raw.crs),
+        }
+    )[_excluded(raw.attributes, profile.exclude).isna()].dropna(subset="crop_code")
     names = table.groupby("crop_code")["crop_name"].agg(_most_frequent)
     counted = table.groupby("crop_code").agg(rows=("area_ha", "size"), area_ha=("area_ha", "sum")).reset_index()
     name = names.reindex(counted["crop_code"]).to_numpy(object)
@@ -188,9 +201,10 @@ def _excluded(attributes: pd.DataFrame, exclude: Mapping[str, Values]) -> pd.Ser
     for column, values in exclude.items():
         patterns = [str(value).lower() for value in values]
         hit = [
-            text for text in attributes[column].dropna().unique()
+            text
+            for text in attributes[column].dropna().unique()
             if any(fnmatch.fnmatchcase(text.lower(), pattern) for pattern in patterns)
-        ]  # fmt: skip
+        ]
         fresh = attributes[column].isin(hit) & why.isna()
         why[fresh] = f"{column} " + attributes.loc[fresh, column]
     return why
@@ -355,8 +369,9 @@ def _notices(rows: pd.DataFrame, nobody: pd.Series[Any], source_file: str) -> pd
     accepted = rows["reason"].isna()
     members = rows[rows["reason"] == PART].groupby("first_row")["row_number"].agg(lambda row: ", ".join(map(str, row)))
     parts = rows[accepted & rows["row_number"].isin(members.index)]
-    merged = parts.assign(notice=str(Notice.PARTS_MERGED),
-                          detail="with row " + parts["row_number"].map(members).astype(str))  # fmt: skip
+    merged = parts.assign(
+        notice=str(Notice.PARTS_MERGED), detail="with row " + parts["row_number"].map(members).astype(str)
+    )
     named = accepted & nobody.notna()
     unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=nobody[named])
     found = pd.concat([merged, unnamed]).assign(source_file=source_file)

@@ -91,7 +91,7 @@ class Doubles:
         parts = [
             f"{self.other_crops} rows declare another crop on land of an earlier row" if self.other_crops else "",
             f"{self.overlapping} accepted parcels lie on one another" if self.overlapping else "",
-        ]  # fmt: skip
+        ]
         found = " and ".join(part for part in parts if part)
         return f"{found}: {self.area_ha:,.1f} ha ({self.share:.1%}) are declared twice"
 
@@ -109,10 +109,14 @@ def find_doubles(read: Declarations) -> Doubles:
         *zip(numbers[overlaps.first[one_land]].tolist(), numbers[overlaps.second[one_land]].tolist(), strict=True),
     ]
     return Doubles(
-        other_crops=len(repeated), overlapping=len(np.union1d(overlaps.first, overlaps.second)), area_ha=twice,
+        other_crops=len(repeated),
+        overlapping=len(np.union1d(overlaps.first, overlaps.second)),
+        area_ha=twice,
         share=min(twice / once, 1.0) if once > 0 else 0.0,
-        notices=_notices(read, overlaps, repeated), pairs=tuple(pairs), overlaps=overlaps,
-    )  # fmt: skip
+        notices=_notices(read, overlaps, repeated),
+        pairs=tuple(pairs),
+        overlaps=overlaps,
+    )
 
 
 def _notices(read: Declarations, overlaps: Overlaps, repeated: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +127,7 @@ def _notices(read: Declarations, overlaps: Overlaps, repeated: pd.DataFrame) -> 
     lying = read.accepted.iloc[worst["one"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
         notice=str(Notice.OVERLAP),
         detail=[f"{ha:.4f} ha with {ids[n]}" for ha, n in zip(worst["area_ha"], worst["other"], strict=True)],
-    )  # fmt: skip
+    )
     beside = repeated.groupby("kept_row").agg(row=("row_number", "first"), code=("crop_code", "first"))
     kept = read.accepted.loc[read.accepted["row_number"].isin(beside.index), ["row_number", "parcel_id"]]
     said = beside.reindex(kept["row_number"])
@@ -145,8 +149,9 @@ def find_separator(doubles: Doubles, path: Path, profile: Profile) -> Separator 
     crops, others = _columns(profile, "crop_code", "crop_name"), _columns(profile, "parcel_id", "area", "holding_id")
     found = [
         _separator(attributes[name], one, other, ALSO if name in crops else ALSO_OR_NUMBER)
-        for name in attributes if name not in others
-    ]  # fmt: skip
+        for name in attributes
+        if name not in others
+    ]
     fitting = [each for each in found if each is not None]
     return min(fitting, key=lambda each: (each.column in crops, not each.certain, len(each.values)), default=None)
 
@@ -160,10 +165,11 @@ def _attributes(path: Path, profile: Profile) -> pd.DataFrame:
         layers = list_layers(source, wkt_column=profile.wkt_column, encoding=profile.encoding)
         chosen = choose_layers(layers, profile.layer, where=source)
         tables = [
-            read_layer(source, layer, layer.columns, wkt_column=profile.wkt_column, encoding=profile.encoding,
-                       lenient=True)
+            read_layer(
+                source, layer, layer.columns, wkt_column=profile.wkt_column, encoding=profile.encoding, lenient=True
+            )
             for layer in chosen
-        ]  # fmt: skip
+        ]
     return pd.concat([table.attributes for table in tables], ignore_index=True)
 
 

@@ -27,10 +27,24 @@ from cropmap.errors import CropmapError
 
 __all__ = ["VECTOR_DRIVERS", "bound_databases", "pyogrio", "quiet"]
 
-VECTOR_DRIVERS: Final = frozenset({
-    "ESRI Shapefile", "ESRIJSON", "FlatGeobuf", "GML", "GPKG", "GeoJSON", "GeoJSONSeq", "JSONFG", "KML", "LIBKML",
-    "MapInfo File", "OpenFileGDB", "SQLite", "TopoJSON",
-})  # fmt: skip
+VECTOR_DRIVERS: Final = frozenset(
+    {
+        "ESRI Shapefile",
+        "ESRIJSON",
+        "FlatGeobuf",
+        "GML",
+        "GPKG",
+        "GeoJSON",
+        "GeoJSONSeq",
+        "JSONFG",
+        "KML",
+        "LIBKML",
+        "MapInfo File",
+        "OpenFileGDB",
+        "SQLite",
+        "TopoJSON",
+    }
+)
 _INTERNAL: Final = frozenset({"MEM", "Memory"})
 """GDAL's own tables in memory; no file can be one"""
 _OPTIONS: Final[Mapping[str, str]] = {
@@ -108,9 +122,10 @@ def _confine() -> Any:
 
 def _not_confined(why: str) -> CropmapError:
     return CropmapError(
-        f"GDAL cannot be kept from reading what a file refers to ({why})", where="pyogrio",
+        f"GDAL cannot be kept from reading what a file refers to ({why})",
+        where="pyogrio",
         mend="Install the versions of constraints.txt",
-    )  # fmt: skip
+    )
 
 
 def _answer_requests_with_errors() -> Any:

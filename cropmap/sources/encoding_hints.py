@@ -25,17 +25,22 @@ def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, told: str | None) -
     texts = _with_letters(unmapped)
     if not texts:
         return ()
-    known = [Matcher(pairs) for pairs in (
-        [(entry.crop_code, entry.crop_code) for entry in legend.entries],
-        [(entry.crop_name, entry.crop_code) for entry in legend.entries],
-    )]  # fmt: skip
+    known = [
+        Matcher(pairs)
+        for pairs in (
+            [(entry.crop_code, entry.crop_code) for entry in legend.entries],
+            [(entry.crop_name, entry.crop_code) for entry in legend.entries],
+        )
+    ]
     rows = {
         encoding: sum(
-            count for text, count in texts
+            count
+            for text, count in texts
             if any(m.find(other).code is not None for other in _readings(text, encoding) for m in known)
         )
-        for encoding in WRITTEN_IN if encoding.casefold() != (told or "").casefold()
-    }  # fmt: skip
+        for encoding in WRITTEN_IN
+        if encoding.casefold() != (told or "").casefold()
+    }
     best = max(rows, key=lambda encoding: rows[encoding])
     if not rows[best]:
         return ()

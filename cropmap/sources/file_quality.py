@@ -161,22 +161,32 @@ def summarise(
     twice = float(warnings.overlaps["overlap_ha"].sum())
     checks = [replace(check, area_ha=twice) if check.name == FileWarning.OVERLAP else check for check in checks]
     return FileQuality(
-        file=file, source_hash=source_hash, rows=rows, accepted=len(accepted), rejected=len(rejected), merged=merged,
-        with_warnings=int(table["row_number"].nunique()), area_ha=float(accepted["area_ha"].sum()), checks=checks,
-    )  # fmt: skip
+        file=file,
+        source_hash=source_hash,
+        rows=rows,
+        accepted=len(accepted),
+        rejected=len(rejected),
+        merged=merged,
+        with_warnings=int(table["row_number"].nunique()),
+        area_ha=float(accepted["area_ha"].sum()),
+        checks=checks,
+    )
 
 
 def _check(name: str, found: pd.DataFrame, rows: int, *, rejects: bool) -> Check:
     largest = found.sort_values(["area_ha", "row_number"], ascending=[False, True]).head(EXAMPLES)
     examples = largest[["row_number", "parcel_id", "detail"]]
     return Check(
-        name=name, rejects=rejects, rows=len(found), share=len(found) / rows if rows else 0.0,
+        name=name,
+        rejects=rejects,
+        rows=len(found),
+        share=len(found) / rows if rows else 0.0,
         area_ha=float(found["area_ha"].sum()) if found["area_ha"].notna().any() or found.empty else float("nan"),
         examples=[
             {"row_number": int(row), "parcel_id": None if pd.isna(parcel) else str(parcel), "detail": str(detail)}
             for row, parcel, detail in examples.itertuples(index=False)
         ],
-    )  # fmt: skip
+    )
 
 
 def _rows(accepted: pd.DataFrame, where: Any, warning: FileWarning, text: str, *values: Any) -> pd.DataFrame:
@@ -206,8 +216,11 @@ def _overlapping(accepted: pd.DataFrame, overlaps: Overlaps) -> pd.DataFrame:
 def _pairs(accepted: pd.DataFrame, overlaps: Overlaps) -> gpd.GeoDataFrame:
     ids, rows = accepted["parcel_id"].to_numpy(), accepted["row_number"].to_numpy()
     columns = {
-        "first_id": ids[overlaps.first], "first_row": rows[overlaps.first],
-        "second_id": ids[overlaps.second], "second_row": rows[overlaps.second],
-        "overlap_ha": overlaps.area_ha, "share": overlaps.share,
-    }  # fmt: skip
+        "first_id": ids[overlaps.first],
+        "first_row": rows[overlaps.first],
+        "second_id": ids[overlaps.second],
+        "second_row": rows[overlaps.second],
+        "overlap_ha": overlaps.area_ha,
+        "share": overlaps.share,
+    }
     return gpd.GeoDataFrame(columns, geometry=overlaps.shapes, crs=EPSG_EQUAL_AREA)

@@ -70,9 +70,10 @@ def read_findings_file(path: Path) -> pd.DataFrame:
     if missing := [name for name in NEEDED if name not in table]:
         has = ", ".join(str(name) for name in table) or "no rows"
         raise InputError(
-            f"no column {' and '.join(missing)}", where=str(path),
+            f"no column {' and '.join(missing)}",
+            where=str(path),
             mend=f"Fill in the file that `cropmap review sample` wrote; this one has {has}",
-        )  # fmt: skip
+        )
     if table.empty:
         mend = "Fill in the file that `cropmap review sample` wrote"
         raise InputError("the file has no rows", where=str(path), mend=mend)
@@ -140,10 +141,14 @@ def _checked(
     if row["reviewed_at"] and day is None:
         return FindingReject.UNREADABLE_DATE, f"{row['reviewed_at']!r} is no date such as 2018-07-31 or 31.07.2018"
     return {
-        "campaign": campaign, "parcel_id": parcel, "finding": finding,
-        "found_code": known if finding == Finding.WRONG else None, "reviewed_by": row["reviewed_by"],
-        "reviewed_at": day, "note": row["note"],
-    }  # fmt: skip
+        "campaign": campaign,
+        "parcel_id": parcel,
+        "finding": finding,
+        "found_code": known if finding == Finding.WRONG else None,
+        "reviewed_by": row["reviewed_by"],
+        "reviewed_at": day,
+        "note": row["note"],
+    }
 
 
 def _unknown(parcel: str, drawn: Mapping[str, str], parcels: frozenset[str]) -> tuple[FindingReject, str]:

@@ -100,14 +100,29 @@ def inspect_file(
     notes += [*table.notes, *inspire.notes(table.attributes, links)]
     notes += _notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)
     return Inspection(
-        layers=tuple(layers), layer=best, rows=len(table.attributes), crs=stated,
-        without_geometry=int((~table.present).sum()), not_polygons=int((~_polygons(shapes)).sum()),
-        invalid=int((~shapely.is_valid(shapes)).sum()), columns=tuple(columns), candidates=found,
+        layers=tuple(layers),
+        layer=best,
+        rows=len(table.attributes),
+        crs=stated,
+        without_geometry=int((~table.present).sum()),
+        not_polygons=int((~_polygons(shapes)).sum()),
+        invalid=int((~shapely.is_valid(shapes)).sum()),
+        columns=tuple(columns),
+        candidates=found,
         known_as=known.name if known else None,
-        proposal=_proposal(path, layers, best, found, crs=crs, axis_order=axis_order, links=links, placement=placement,
-                           encoding=_better_encoding(table.attributes) or own_encoding),
+        proposal=_proposal(
+            path,
+            layers,
+            best,
+            found,
+            crs=crs,
+            axis_order=axis_order,
+            links=links,
+            placement=placement,
+            encoding=_better_encoding(table.attributes) or own_encoding,
+        ),
         notes=tuple(notes),
-    )  # fmt: skip
+    )
 
 
 def _matcher(legend: Legend) -> Matcher:
@@ -191,9 +206,13 @@ def _polygons(shapes: Shapes) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def _notes(
-    attributes: pd.DataFrame, crs: str | None, shapes: Shapes, own_encoding: str | None, given: str | None,
+    attributes: pd.DataFrame,
+    crs: str | None,
+    shapes: Shapes,
+    own_encoding: str | None,
+    given: str | None,
     found: dict[Role, list[Candidate]],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     notes = []
     if crs is None and shapely.is_missing(shapes).all():
         notes.append("no CRS, and no outline that can be read")
@@ -223,9 +242,17 @@ def _better_encoding(attributes: pd.DataFrame) -> str | None:
 
 
 def _proposal(
-    path: Path, layers: Sequence[Layer], layer: Layer, found: dict[Role, list[Candidate]], *, crs: str | None,
-    axis_order: AxisOrder | None, links: Mapping[str, str], placement: Placement, encoding: str | None,
-) -> str:  # fmt: skip
+    path: Path,
+    layers: Sequence[Layer],
+    layer: Layer,
+    found: dict[Role, list[Candidate]],
+    *,
+    crs: str | None,
+    axis_order: AxisOrder | None,
+    links: Mapping[str, str],
+    placement: Placement,
+    encoding: str | None,
+) -> str:
     """A profile of what was found; what only a person can decide stands in comments."""
     area = found["area"][0] if found["area"] else None
     best = {role: each[0] for role, each in found.items() if each and role != "holding_id"}

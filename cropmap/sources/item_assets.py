@@ -68,14 +68,16 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
     if len(said := _said(asset, "offset")) > 1 and not _applied(item):
         raise SceneError(
             f"asset {key} says that its offset is {' and '.join(map(str, said))}",
-            reason=QuarantineReason.OFFSET_UNKNOWN, where=item["id"],
-        )  # fmt: skip
+            reason=QuarantineReason.OFFSET_UNKNOWN,
+            where=item["id"],
+        )
     offset = effective_offset(metadata, baseline=baseline, offset_applied=_applied(item), by_baseline=by_baseline)
     if isinstance(offset, QuarantineReason):
         raise SceneError(
             f"asset {key} has no offset and the processing baseline is {baseline or 'not given'}",
-            reason=offset, where=item["id"],
-        )  # fmt: skip
+            reason=offset,
+            where=item["id"],
+        )
     scale = float(metadata.get("scale", DEFAULT_SCALE))
     if len(said := _said(asset, "scale")) > 1:
         raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, said))}")
@@ -94,8 +96,9 @@ def asset_key(item: Mapping[str, Any], band: str) -> str:
         besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
         raise SceneError(
             f"no asset for band {band} (looked for {wanted}{besides})",
-            reason=QuarantineReason.MISSING_BAND, where=item["id"],
-        )  # fmt: skip
+            reason=QuarantineReason.MISSING_BAND,
+            where=item["id"],
+        )
     return key
 
 
@@ -135,9 +138,7 @@ def _raster_metadata(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[
 
 def _versions(asset: Mapping[str, Any]) -> Sequence[Sequence[Mapping[str, Any]]]:
     """Where each version of STAC writes them, within one from the asset to its band."""
-    return (
-        _first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"),
-    )  # fmt: skip
+    return (_first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"))
 
 
 def _said(asset: Mapping[str, Any], name: str) -> list[float]:

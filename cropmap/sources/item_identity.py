@@ -21,8 +21,11 @@ PRODUCT_NAME: Final = re.compile(
 """S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454; Planetary Computer leaves N out."""
 PRODUCT_PROPERTIES: Final = ("s2:product_uri", "sentinel2:product_title", "sentinel:product_id", "title")
 BASELINE_PROPERTIES: Final = (
-    "s2:processing_baseline", "processing:version", "sentinel2:processing_baseline", "sentinel:processing_baseline",
-)  # fmt: skip
+    "s2:processing_baseline",
+    "processing:version",
+    "sentinel2:processing_baseline",
+    "sentinel:processing_baseline",
+)
 DATATAKE_PROPERTIES: Final = ("s2:datatake_id", "eopf:datatake_id")
 GENERATED_PROPERTIES: Final = ("s2:generation_time", "sentinel2:generation_time", "processing:datetime")
 DATASTRIP_PROPERTIES: Final = ("s2:datastrip_id", "eopf:datastrip_id")
@@ -64,10 +67,7 @@ def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
     """
     texts = (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id"))
     ends = (PRODUCT_END.search(str(text or "")) for text in texts)
-    written = (
-        *(match[1] for match in ends if match),
-        *(_properties(item).get(key) for key in GENERATED_PROPERTIES),
-    )
+    written = (*(match[1] for match in ends if match), *(_properties(item).get(key) for key in GENERATED_PROPERTIES))
     moments = (_moment(text) for text in written)
     return next((moment.replace(microsecond=0) for moment in moments if moment), None)
 

@@ -36,8 +36,15 @@ PLANETARY_COMPUTER: Final = ("planetarycomputer.microsoft.com", "sentinel2l2a01.
 """Its catalogue and its files. Its items state no offset; by its documentation the pixels are those of ESA, so the
 offset is -0.1 from baseline 04.00 on (microsoft/PlanetaryComputer#134)."""
 MALFORMED: Final = (
-    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ShapelyError, ProjError,
-)  # fmt: skip
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    ShapelyError,
+    ProjError,
+)
 """what a field of an unexpected type, depth or size gives"""
 EPSG_CODE: Final = re.compile(r"(?:.*EPSG[:/](?:[^:/,]*[:/])?\s*)?(\d+)(?:\.0)?", re.IGNORECASE)
 """EPSG:32632, urn:ogc:def:crs:EPSG::32632, http://www.opengis.net/def/crs/EPSG/0/32632, a number"""

@@ -28,11 +28,17 @@ def legend_skeleton(codes: pd.DataFrame, known: Legend | None) -> pd.DataFrame:
     rows = []
     for code, name, hit in zip(codes["crop_code"], codes["crop_name"], found, strict=True):
         entry = known.by_code[hit] if known and isinstance(hit, str) else _by_name(name or code, english)
-        filled = {
-            "crop": entry.crop, "eurostat_code": entry.eurostat_code, "hcat3_code": entry.hcat3_code,
-            "hcat3_name": entry.hcat3_name,
-            "inseparable_group": entry.inseparable_group if entry.inseparable_group != entry.crop else None,
-        } if entry else {}  # fmt: skip
+        filled = (
+            {
+                "crop": entry.crop,
+                "eurostat_code": entry.eurostat_code,
+                "hcat3_code": entry.hcat3_code,
+                "hcat3_name": entry.hcat3_name,
+                "inseparable_group": entry.inseparable_group if entry.inseparable_group != entry.crop else None,
+            }
+            if entry
+            else {}
+        )
         rows.append({"crop_code": code, "crop_name": name or (entry.crop_name if entry else None), **filled})
     table = pd.DataFrame(rows, columns=list(SKELETON), dtype=object)
     table["rows"], table["area_ha"] = codes["rows"].to_numpy(), codes["area_ha"].round(2).to_numpy()

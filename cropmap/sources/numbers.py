@@ -69,8 +69,9 @@ def read_areas(text: pd.Series[Any], near: Any, *, where: str) -> tuple[pd.Serie
         sample = text[numbers.isna() & text.notna()].iloc[0]
         raise DeclarationFileError(
             f"the column of areas holds {unreadable} values that are no numbers, such as {str(sample)[:40]!r}",
-            where=where, mend="Map another column to area, or none",
-        )  # fmt: skip
+            where=where,
+            mend="Map another column to area, or none",
+        )
     return numbers, unreadable
 
 
@@ -89,8 +90,10 @@ def _take_apart(text: str) -> _Written:
             return _Written(None, float(f"{first}.{groups}"), float(whole), _mark(by))
     if (simple := _SIMPLE.match(text)) is not None and (simple.group(1).strip("+-") or simple.group(3)):
         whole, mark, rest, power = simple.groups()
-        return _Written(_mark(mark) if mark else None, float(f"{whole or '0'}.{rest or 0}{power or ''}"
-                                                             .replace("+.", "0.").replace("-.", "-0.")))  # fmt: skip
+        return _Written(
+            _mark(mark) if mark else None,
+            float(f"{whole or '0'}.{rest or 0}{power or ''}".replace("+.", "0.").replace("-.", "-0.")),
+        )
     return _Written()
 
 
@@ -119,5 +122,6 @@ def _ambiguous(values: Iterable[Any], where: str) -> DeclarationFileError:
     some = ", ".join(str(value) for value, _ in zip(values, range(3), strict=False))
     return DeclarationFileError(
         f"numbers such as {some} can be read in two ways, with thousands or with three decimals",
-        where=where, mend="Write the areas without marks between thousands",
-    )  # fmt: skip
+        where=where,
+        mend="Write the areas without marks between thousands",
+    )

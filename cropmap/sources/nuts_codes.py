@@ -15,16 +15,71 @@ from typing import Final
 
 EDITIONS: Final = (2016, 2021, 2024)
 TABLE: Final = Path(__file__).with_name("nuts_versions.csv")
-COUNTRIES: Final = frozenset({
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "EL", "ES", "FI", "FR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
-    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
-    "AL", "BA", "CH", "GE", "IS", "LI", "MD", "ME", "MK", "NO", "RS", "TR", "UA", "UK", "XK",
-})  # fmt: skip
+COUNTRIES: Final = frozenset(
+    {
+        "AT",
+        "BE",
+        "BG",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "EL",
+        "ES",
+        "FI",
+        "FR",
+        "HR",
+        "HU",
+        "IE",
+        "IT",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+        "AL",
+        "BA",
+        "CH",
+        "GE",
+        "IS",
+        "LI",
+        "MD",
+        "ME",
+        "MK",
+        "NO",
+        "RS",
+        "TR",
+        "UA",
+        "UK",
+        "XK",
+    }
+)
 REGION: Final = re.compile(r"[A-Z]{2}[0-9A-Z]{0,3}")
 FORMER_COUNTRIES: Final = {"GR": "EL", "GB": "UK"}
 EARLIER: Final = (
-    "FR2", "FR3", "FR4", "FR5", "FR6", "FR7", "FR8", "FR9", "FRA", "HU10", "IE01", "IE02", "LT00", "PL1", "PL3",
-)  # fmt: skip
+    "FR2",
+    "FR3",
+    "FR4",
+    "FR5",
+    "FR6",
+    "FR7",
+    "FR8",
+    "FR9",
+    "FRA",
+    "HU10",
+    "IE01",
+    "IE02",
+    "LT00",
+    "PL1",
+    "PL3",
+)
 """beginnings of codes that regulation 2016/2066 ended"""
 NAMED: Final = 6
 

@@ -16,9 +16,19 @@ from cropmap.errors import DeclarationFileError
 from cropmap.sources.outlines import Shapes
 
 WKT_NAMES: Final = (
-    "wkt", "ewkt", "wkb", "ewkb", "geometry", "geom", "the_geom", "geom_wkt", "wkt_geom", "geometry_wkt",
-    "wkb_geometry", "geojson",
-)  # fmt: skip
+    "wkt",
+    "ewkt",
+    "wkb",
+    "ewkb",
+    "geometry",
+    "geom",
+    "the_geom",
+    "geom_wkt",
+    "wkt_geom",
+    "geometry_wkt",
+    "wkb_geometry",
+    "geojson",
+)
 """what columns of outlines are called, the likeliest first"""
 LOOKED_AT: Final = 200
 """rows that a column of outlines is known by"""
@@ -33,8 +43,7 @@ _POLYGON: Final = b"\x03"
 _SRID: Final = re.compile(r"^\s*SRID\s*=\s*(\d+)\s*;", re.IGNORECASE)
 _HEX: Final = re.compile(r"^(?:\\x|0x)?(?:0[01])[0-9a-f]{8,}$", re.IGNORECASE)
 _WKT: Final = re.compile(
-    r"^\s*(?:SRID\s*=\s*\d+\s*;)?\s*(?:MULTI)?(?:POLYGON|SURFACE|CURVEPOLYGON|GEOMETRYCOLLECTION)Z?M?\b",
-    re.IGNORECASE,
+    r"^\s*(?:SRID\s*=\s*\d+\s*;)?\s*(?:MULTI)?(?:POLYGON|SURFACE|CURVEPOLYGON|GEOMETRYCOLLECTION)Z?M?\b", re.IGNORECASE
 )
 
 
@@ -70,9 +79,10 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
     stated |= {int(number) for number in np.unique(shapely.get_srid(shapes[present])) if number > 0}
     if len(stated) > 1:
         raise DeclarationFileError(
-            f"its outlines are in several coordinate systems ({', '.join(map(str, sorted(stated)))})", where=where,
+            f"its outlines are in several coordinate systems ({', '.join(map(str, sorted(stated)))})",
+            where=where,
             mend="Deliver one file per system, or transform them to one",
-        )  # fmt: skip
+        )
     return shapes, f"EPSG:{stated.pop()}" if stated else None
 
 

@@ -93,9 +93,10 @@ class _Parquet:
         for part, file in zip(self.parts, self.files, strict=True):
             if (rows := file.metadata.num_rows) > max(ANY_ROWS_BELOW, size := part.stat().st_size):
                 raise DeclarationFileError(
-                    f"{part.name} has {size:,} bytes and announces {rows:,} rows", where=str(path),
+                    f"{part.name} has {size:,} bytes and announces {rows:,} rows",
+                    where=str(path),
                     mend="Is it the right file? No outline fits into less than a byte",
-                )  # fmt: skip
+                )
 
     @cached_property
     def geo(self) -> dict[str, Any]:
@@ -112,8 +113,8 @@ class _Parquet:
                 f"{'does not describe it' if primary in self.schemas[0].names else 'there is none of that name'}",
                 where=str(self.path),
                 mend="Write it again as GeoParquet, or set declarations.wkt_column and crs. It has: "
-                     f"{', '.join(self.schemas[0].names)[:300]}",
-            )  # fmt: skip
+                f"{', '.join(self.schemas[0].names)[:300]}",
+            )
         return found
 
     def _document(self, part: int) -> dict[str, Any]:
@@ -135,10 +136,11 @@ class _Parquet:
         found = next((name for name in wanted if name in native or holds_outlines(self._first_values(name))), None)
         if found is None:
             raise DeclarationFileError(
-                "no column holds the geometry", where=str(self.path),
+                "no column holds the geometry",
+                where=str(self.path),
                 mend=f"Write it as GeoParquet, or name the column in declarations.wkt_column. It has: "
-                     f"{', '.join(schema.names)[:300]}",
-            )  # fmt: skip
+                f"{', '.join(schema.names)[:300]}",
+            )
         return found
 
     def _first_values(self, name: str) -> Shapes:
@@ -185,8 +187,10 @@ class _Parquet:
     def read(self, columns: Sequence[str], limit: int | None) -> tuple[pa.Table, Shapes, Any, object]:
         wanted = list(dict.fromkeys(columns))
         tables, shapes, rows = [], [], 0
-        stated = {json.dumps(self._document(number)["columns"][self.outline].get("crs", "OGC:CRS84"), sort_keys=True)
-                  for number in range(len(self.files) if self.geo else 0)}  # fmt: skip
+        stated = {
+            json.dumps(self._document(number)["columns"][self.outline].get("crs", "OGC:CRS84"), sort_keys=True)
+            for number in range(len(self.files) if self.geo else 0)
+        }
         srids: set[str] = set()
         for number in range(len(self.files)):
             if limit is not None and rows >= limit:

@@ -29,9 +29,13 @@ PROVIDER_HOSTS: Final = (
     "sentinel2l2a01.blob.core.windows.net",
 )
 PROVIDER_BUCKETS: Final = (
-    "s3://sentinel-cogs", "s3://e84-earth-search-sentinel-data", "s3://sentinel-s2-l2a", "s3://sentinel-s2-l2a-stac",
-    "s3://eodata", "gs://gcp-public-data-sentinel-2",
-)  # fmt: skip
+    "s3://sentinel-cogs",
+    "s3://e84-earth-search-sentinel-data",
+    "s3://sentinel-s2-l2a",
+    "s3://sentinel-s2-l2a-stac",
+    "s3://eodata",
+    "gs://gcp-public-data-sentinel-2",
+)
 RASTER_ENDINGS: Final = (".tif", ".tiff", ".jp2")
 """GeoTIFF, cloud-optimised or not, and JPEG 2000: what Sentinel-2 L2A is delivered in"""
 OTHER_MEDIA: Final = ("zarr", "netcdf", "hdf", "xml", "json", "html", "zip", "parquet")
@@ -66,8 +70,9 @@ class Places:
         if other := next((name for name in OTHER_MEDIA if name in medium), None):
             raise SceneError(
                 f"asset {key} is {one_line(medium, 60)}: {other} is not read",
-                reason=QuarantineReason.UNSUPPORTED_FORMAT, where=item_id,
-            )  # fmt: skip
+                reason=QuarantineReason.UNSUPPORTED_FORMAT,
+                where=item_id,
+            )
         try:
             path = self._check(address)
         except ForbiddenAddressError as error:
@@ -77,8 +82,9 @@ class Places:
         if not path.lower().endswith(RASTER_ENDINGS):
             raise SceneError(
                 f"asset {key} ends in {one_line(path[-20:])}, not in {', '.join(RASTER_ENDINGS)}",
-                reason=QuarantineReason.UNSUPPORTED_FORMAT, where=item_id,
-            )  # fmt: skip
+                reason=QuarantineReason.UNSUPPORTED_FORMAT,
+                where=item_id,
+            )
 
     def is_own(self, address: str) -> bool:
         """Whether an address lies on the catalogue's own host: the same port, or https instead of http."""

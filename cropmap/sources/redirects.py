@@ -77,7 +77,8 @@ def _leads_inside(host: str | None) -> bool:
 
 def _refused(href: str, why: str) -> SceneError:
     return SceneError(
-        f"{why}, which a catalogue may not do", reason=QuarantineReason.FORBIDDEN_ADDRESS,
+        f"{why}, which a catalogue may not do",
+        reason=QuarantineReason.FORBIDDEN_ADDRESS,
         where=without_signatures(href),
         mend="Let the catalogue give the address at which the file lies, and add its host to acquisitions.trusted",
-    )  # fmt: skip
+    )

@@ -32,10 +32,20 @@ _MODULE: Final = re.compile(
     r"""CREATE\s+VIRTUAL\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|\w+)\s+USING\s+"?(\w+)"?""",
     re.IGNORECASE,
 )
-_OWN_MODULES: Final = frozenset({
-    "rtree", "rtree_i32", "geopoly", "fts3", "fts4", "fts5", "virtualspatialindex", "virtualelementary", "virtualknn",
-    "virtualknn2",
-})  # fmt: skip
+_OWN_MODULES: Final = frozenset(
+    {
+        "rtree",
+        "rtree_i32",
+        "geopoly",
+        "fts3",
+        "fts4",
+        "fts5",
+        "virtualspatialindex",
+        "virtualelementary",
+        "virtualknn",
+        "virtualknn2",
+    }
+)
 """modules that keep their data in the database itself: indexes, and what SpatiaLite puts into each of its databases"""
 
 
@@ -59,13 +69,15 @@ def refuse_references(source: str) -> None:
             if len(text) > _TAB_BYTES:
                 raise DeclarationFileError(
                     f"{table.name} has more than {_TAB_BYTES:,} bytes, too many for the description of a MapInfo table",
-                    where=source, mend="Name a text file .tsv; or save the parcels as GeoPackage",
-                )  # fmt: skip
+                    where=source,
+                    mend="Name a text file .tsv; or save the parcels as GeoPackage",
+                )
             if _REFERRING_TAB.search(text):
                 raise DeclarationFileError(
-                    "refers to other tables (a seamless table or a view)", where=source,
+                    "refers to other tables (a seamless table or a view)",
+                    where=source,
                     mend="Save the parcels themselves as a table, or as GeoPackage",
-                )  # fmt: skip
+                )
 
 
 def _refuse_repeats(path: Path) -> None:
@@ -113,9 +125,10 @@ def refuse_links(path: Path) -> None:
         true = part.resolve()
         if not (true.is_relative_to(path.resolve()) if path.is_dir() else true.parent in homes):
             raise DeclarationFileError(
-                f"its part {part.name[:80]!r} is a link to another folder", where=str(path),
+                f"its part {part.name[:80]!r} is a link to another folder",
+                where=str(path),
                 mend="Put the file itself in the place of the link",
-            )  # fmt: skip
+            )
 
 
 def _parts(path: Path) -> Iterator[Path]:
@@ -134,9 +147,10 @@ def _refuse_modules(path: Path) -> None:
         found = _MODULE.match(statement)
         if _VIRTUAL.match(statement) and (found is None or found[1].lower() not in _OWN_MODULES):
             raise DeclarationFileError(
-                f"has a table that is read from elsewhere by {found[1][:40] if found else 'a module'}", where=str(path),
+                f"has a table that is read from elsewhere by {found[1][:40] if found else 'a module'}",
+                where=str(path),
                 mend="Save the parcels themselves as GeoPackage",
-            )  # fmt: skip
+            )
 
 
 def _schema(path: Path) -> list[str]:
@@ -150,7 +164,8 @@ def _schema(path: Path) -> list[str]:
             rows = database.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     except sqlite3.Error as error:
         raise DeclarationFileError(
-            f"cannot be read as SQLite ({' '.join(str(error).split())[:120]})", where=str(path),
+            f"cannot be read as SQLite ({' '.join(str(error).split())[:120]})",
+            where=str(path),
             mend="Fetch it again, or save it as GeoPackage or GeoParquet",
-        ) from error  # fmt: skip
+        ) from error
     return [str(row[0]) for row in rows]

@@ -124,14 +124,19 @@ def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
     if not (known := code.dropna().str.fullmatch(REGION.pattern).astype(bool)).any():
         raise RegionFileError(
             f"column {ids} of {layer.name} holds no NUTS codes ({words(code.dropna()[~known].unique())})",
-            where=str(path), mend=GISCO,
-        )  # fmt: skip
+            where=str(path),
+            mend=GISCO,
+        )
     stated = read.attributes[levels] if levels else (code.str.len() - 2).astype("string")
     level = pd.to_numeric(stated, errors="coerce")
-    frame = pd.DataFrame({
-        "nuts_id": code, "stated": stated, "level": level,
-        "name": read.attributes[names].fillna("") if names else code,
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "nuts_id": code,
+            "stated": stated,
+            "level": level,
+            "name": read.attributes[names].fillna("") if names else code,
+        }
+    )
     drawn = gpd.GeoDataFrame(frame, geometry=_placed(read.geometry, read.crs, f"{path.name} {layer.name}", path))
     drawn = drawn[code.notna()]
     odd = ~drawn["level"].isin(range(ASSIGNED_LEVEL + 1))
@@ -166,8 +171,9 @@ def _placed(shapes: Shapes, stated: object, named: str, path: Path) -> gpd.GeoSe
     except (pyproj.exceptions.ProjError, shapely.errors.GEOSException, ValueError) as error:
         raise RegionFileError(
             f"the outlines cannot be brought to EPSG:{EPSG_EQUAL_AREA} ({' '.join(str(error).split())[:120]})",
-            where=str(path), mend=GISCO,
-        ) from error  # fmt: skip
+            where=str(path),
+            mend=GISCO,
+        ) from error
 
 
 def _system(shapes: Shapes, stated: object, named: str, path: Path) -> pyproj.CRS:
@@ -187,7 +193,9 @@ def _system(shapes: Shapes, stated: object, named: str, path: Path) -> pyproj.CR
     if degrees:
         return pyproj.CRS.from_epsg(EPSG_WGS84)
     raise RegionFileError(
-        "its coordinates are no degrees, and nothing says which system they are in" if own is None
+        "its coordinates are no degrees, and nothing says which system they are in"
+        if own is None
         else f"its coordinates ({west:.0f} {south:.0f} to {east:.0f} {north:.0f}) are no degrees, as its CRS says",
-        where=str(path), mend="Name the file as GISCO does (NUTS_RG_01M_2024_3035), or take another format",
-    )  # fmt: skip
+        where=str(path),
+        mend="Name the file as GISCO does (NUTS_RG_01M_2024_3035), or take another format",
+    )

@@ -116,10 +116,13 @@ def split_at_borders(parcels: gpd.GeoDataFrame, regions: Regions) -> gpd.GeoData
         rows.append(near)
         codes.append(np.full(len(near), code, dtype=object))
         areas.append(shapely.area(shapely.intersection(shapes[near], region)))
-    parts = pd.DataFrame({
-        "row": np.concatenate(rows) if rows else [], "nuts_id": np.concatenate(codes) if codes else [],
-        "overlap": np.concatenate(areas) if areas else [],
-    })  # fmt: skip
+    parts = pd.DataFrame(
+        {
+            "row": np.concatenate(rows) if rows else [],
+            "nuts_id": np.concatenate(codes) if codes else [],
+            "overlap": np.concatenate(areas) if areas else [],
+        }
+    )
     parts = parts[parts["overlap"] >= SLIVER_HA * M2_PER_HA]
     parts = parts[parts.groupby("row")["overlap"].transform("size") > 1]
     if parts.empty:
@@ -164,9 +167,10 @@ def _check_edition(codes: pd.Series[Any], nuts_version: int, *, where: str) -> N
         fitting = common_editions(codes)
         edition = f"the file is of NUTS {words(fitting)}" if fitting else "the codes are of several editions"
         raise RegionFileError(
-            f"NUTS {nuts_version} does not have {words(foreign)}: {edition}", where=where,
+            f"NUTS {nuts_version} does not have {words(foreign)}: {edition}",
+            where=where,
             mend=f"Take the boundaries of NUTS {nuts_version}, or set regions.nuts_version",
-        )  # fmt: skip
+        )
 
 
 def _check_levels(table: gpd.GeoDataFrame, *, where: str) -> None:
@@ -175,8 +179,10 @@ def _check_levels(table: gpd.GeoDataFrame, *, where: str) -> None:
     if len(odd):
         raise RegionFileError(
             f"LEVL_CODE of {_named(odd['nuts_id'])} is {odd['level'].iloc[0]}: a code of so many letters is level "
-            f"{level[odd.index[0]]}", where=where, mend="Use a NUTS_RG file of GISCO",
-        )  # fmt: skip
+            f"{level[odd.index[0]]}",
+            where=where,
+            mend="Use a NUTS_RG file of GISCO",
+        )
 
 
 def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
@@ -194,9 +200,10 @@ def _sound(table: gpd.GeoDataFrame, *, where: str) -> gpd.GeoDataFrame:
     bad = hopeless | shapely.is_missing(shapes) | shapely.is_empty(shapes)
     if bad.any():
         raise RegionFileError(
-            f"{_named(table.loc[bad, 'nuts_id'])} has no outline, or one that cannot be repaired", where=where,
+            f"{_named(table.loc[bad, 'nuts_id'])} has no outline, or one that cannot be repaired",
+            where=where,
             mend="Use a NUTS_RG file of GISCO, or mend the rings",
-        )  # fmt: skip
+        )
     deciding = repaired & (table["level"] == ASSIGNED_LEVEL).to_numpy()  # parents are drawn, and decide nothing
     if deciding.any():
         log.warning("%s: outlines repaired: %s", where, _named(table.loc[deciding, "nuts_id"]))

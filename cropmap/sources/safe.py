@@ -50,8 +50,9 @@ def _acquisition(path: Path, bands: Sequence[str], resolutions: Sequence[int] | 
     if outside := next((file for file in listed if file.is_absolute() or ".." in file.parts), None):
         raise SceneError(
             f"{PRODUCT_METADATA} lists {one_line(outside, 80)}, which lies outside the product",
-            reason=QuarantineReason.FORBIDDEN_ADDRESS, where=path.name,
-        )  # fmt: skip
+            reason=QuarantineReason.FORBIDDEN_ADDRESS,
+            where=path.name,
+        )
     tile = _parse(path.joinpath(*listed[0].parts[:2], TILE_METADATA), path)
     uri = _text(product, "PRODUCT_URI", path)
     name = PRODUCT_NAME.match(uri)

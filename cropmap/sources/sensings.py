@@ -111,8 +111,9 @@ def _satellite(candidate: Candidate, named: Sequence[Candidate]) -> str:
     """Of an item that names none: that of the nearest in time over the tile, within one pass."""
     if candidate.satellite != UNNAMED or not named:
         return candidate.satellite
-    apart, satellite = min((abs(one.acquisition.sensed_at - candidate.acquisition.sensed_at), one.satellite)
-                           for one in named)  # fmt: skip
+    apart, satellite = min(
+        (abs(one.acquisition.sensed_at - candidate.acquisition.sensed_at), one.satellite) for one in named
+    )
     return satellite if apart <= ONE_PASS else UNNAMED
 
 

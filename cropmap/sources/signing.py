@@ -82,9 +82,10 @@ def without_signatures(text: str) -> str:
 def _no_token(why: str, href: str) -> SceneError:
     return SceneError(
         f"Planetary Computer's files need a signature, and its token service gives none ({why})",
-        reason=QuarantineReason.UNREADABLE_FILE, where=href,
+        reason=QuarantineReason.UNREADABLE_FILE,
+        where=href,
         mend="Let this machine reach planetarycomputer.microsoft.com, then run the same command again",
-    )  # fmt: skip
+    )
 
 
 SIGNER: Final = Signer()

@@ -15,14 +15,7 @@ from cropmap.errors import CatalogError
 from cropmap.seasons import Season
 from cropmap.sources.acquisition import Bbox
 from cropmap.sources.places import ForbiddenAddressError
-from cropmap.sources.stac_documents import (
-    UNREADABLE,
-    ItemOrNot,
-    item_of,
-    links_of,
-    no_collection,
-    translated,
-)
+from cropmap.sources.stac_documents import UNREADABLE, ItemOrNot, item_of, links_of, no_collection, translated
 from cropmap.sources.stac_io import BoundedIO
 
 log = logging.getLogger(__name__)
@@ -143,9 +136,14 @@ def _pages(
     first: APIError | None = None
     for method in ("POST", "GET") if posts else ("GET",):
         asked = ItemSearch(
-            address, method=method, stac_io=io, collections=[collection], bbox=box, limit=PAGE_SIZE,
+            address,
+            method=method,
+            stac_io=io,
+            collections=[collection],
+            bbox=box,
+            limit=PAGE_SIZE,
             datetime=f"{season.start}T00:00:00Z/{season.end}T23:59:59.999999Z",
-        )  # fmt: skip
+        )
         pages = io.get_pages(asked.url, method, asked.get_parameters())
         try:
             page = _following(pages, io.places.catalog)

@@ -17,9 +17,18 @@ from cropmap.sources.plain_text import kept_id, one_line
 from cropmap.sources.stac_io import BoundedIO
 
 UNREADABLE: Final = (
-    pystac.STACError, pystac.STACTypeError, pystac.RequiredPropertyMissing, APIError,
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
-)  # fmt: skip
+    pystac.STACError,
+    pystac.STACTypeError,
+    pystac.RequiredPropertyMissing,
+    APIError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 """what pystac lets through for a document that is missing, no JSON, or JSON of something else"""
 
 

@@ -107,9 +107,10 @@ def read_layer(
     if layer.format == "CSV" and layer.geometry is None:
         named = ", ".join(name[:40] for name in layer.columns[:HEADER_SHOWN]) or "nothing"
         raise DeclarationFileError(
-            f"no column holds the geometry; the first line names {named}", where=source,
+            f"no column holds the geometry; the first line names {named}",
+            where=source,
             mend="Set declarations.wkt_column; a title above the header has to go",
-        )  # fmt: skip
+        )
     crs: object
     ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
@@ -187,22 +188,40 @@ def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
     """A column with the name of the geometry is what GDAL makes of the attributes of an outline that is nil."""
     bound_databases()
     about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
-    return Layer(name, str(about["driver"]), None if kind is None else str(kind), int(about["features"]),
-                 about["crs"] or _unread_crs(source), about["encoding"],
-                 tuple(str(field) for field in about["fields"] if str(field) != about["geometry_name"]))  # fmt: skip
+    return Layer(
+        name,
+        str(about["driver"]),
+        None if kind is None else str(kind),
+        int(about["features"]),
+        about["crs"] or _unread_crs(source),
+        about["encoding"],
+        tuple(str(field) for field in about["fields"] if str(field) != about["geometry_name"]),
+    )
 
 
 def _read_gdal(
-    source: str, layer: Layer, columns: Sequence[str], encoding: str | None, limit: int | None, *, fid: bool,
+    source: str,
+    layer: Layer,
+    columns: Sequence[str],
+    encoding: str | None,
+    limit: int | None,
+    *,
+    fid: bool,
     axis_order: AxisOrder | None,
-) -> tuple[pa.Table, Shapes, Flags, object]:  # fmt: skip
+) -> tuple[pa.Table, Shapes, Flags, object]:
     options = gml_options(source, axis_order)
     with _gdal_errors(source):
         bound_databases()
         meta, table = pyogrio.raw.read_arrow(
-            source, layer=layer.name, columns=list(columns), encoding=encoding or code_page(source), return_fids=fid,
-            read_geometry=layer.geometry is not None, max_features=limit, **options,
-        )  # fmt: skip
+            source,
+            layer=layer.name,
+            columns=list(columns),
+            encoding=encoding or code_page(source),
+            return_fids=fid,
+            read_geometry=layer.geometry is not None,
+            max_features=limit,
+            **options,
+        )
         outline = str(meta["geometry_name"] or "wkb_geometry")
         if fid:
             own = next(name for name in table.column_names if name not in {*layer.columns, outline})
@@ -214,12 +233,7 @@ def _read_gdal(
         shapes = _shapes(source, layer, wkb, limit, options)
         if axis_order is None and not meta["crs"] and (inner := inner_system(source)) and inner[1]:
             shapes = shapely.transform(shapes, lambda xy: xy[:, ::-1], include_z=False)
-        return (
-            table,
-            shapes,
-            np.array([w is not None for w in wkb], bool),
-            meta["crs"] or _unread_crs(source),
-        )
+        return (table, shapes, np.array([w is not None for w in wkb], bool), meta["crs"] or _unread_crs(source))
 
 
 def _unread_crs(source: str) -> str | None:
@@ -270,13 +284,15 @@ def _attributes(source: str, layer: Layer, table: pa.Table, columns: dict[str, s
             if isinstance(error, UnicodeError) or "invalid utf8" in str(error).lower():
                 raise DeclarationFileError(
                     f"the text of column {own!r} is in another encoding than {layer.encoding or 'UTF-8'}, in which "
-                    "the file has to be read by its own words", where=source,
+                    "the file has to be read by its own words",
+                    where=source,
                     mend="Set declarations.encoding, such as CP1250, CP1252 or ISO-8859-2",
-                ) from error  # fmt: skip
+                ) from error
             raise DeclarationFileError(
-                f"column {own!r} holds neither text nor numbers ({_one_line(error)})", where=source,
+                f"column {own!r} holds neither text nor numbers ({_one_line(error)})",
+                where=source,
                 mend="Map other columns",
-            ) from error  # fmt: skip
+            ) from error
     return pd.DataFrame(texts, dtype=object, index=range(table.num_rows))
 
 

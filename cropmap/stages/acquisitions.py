@@ -50,8 +50,9 @@ def retry_acquisitions(
         if unknown := sorted(set(items) - {entry.item_id for entry in known}):
             raise ConfigurationError(
                 f"{', '.join(unknown)} not quarantined in season {context.season.year}",
-                where=context.agency.agency, mend="`cropmap acquisitions list --status quarantined` names what is",
-            )  # fmt: skip
+                where=context.agency.agency,
+                mend="`cropmap acquisitions list --status quarantined` names what is",
+            )
         chosen = [e for e in known if (not items or e.item_id in items) and reason in (None, e.reason)]
         again = [entry for entry in chosen if entry.tried is not None]
         for entry in again:

@@ -56,19 +56,33 @@ def draw_area_reviews(
         parcels = assessed_parcels(context, connection, run_id).rename(columns={"declared_code": "crop_code"})
         drawn = draw_area_sample(parcels, predictions, legend, budget=budget, seed=seed)
         campaign = Campaign(
-            content_hash(run_id, str(ReviewPurpose.AREAS), str(budget), str(seed), length=12), **context.key,
-            run_id=run_id, budget=budget, seed=seed, list_share=0.0, target=None, delta=context.agency.review.delta,
-            estimated_rate=None, list_size=0, grid=[], drawn_at=drawn_at, purpose=str(ReviewPurpose.AREAS),
-        )  # fmt: skip
+            content_hash(run_id, str(ReviewPurpose.AREAS), str(budget), str(seed), length=12),
+            **context.key,
+            run_id=run_id,
+            budget=budget,
+            seed=seed,
+            list_share=0.0,
+            target=None,
+            delta=context.agency.review.delta,
+            estimated_rate=None,
+            list_size=0,
+            grid=[],
+            drawn_at=drawn_at,
+            purpose=str(ReviewPurpose.AREAS),
+        )
         rows = drawn.assign(part=str(ReviewPart.AREA), list_rank=pd.array([pd.NA] * len(drawn), dtype="Int64"))
         is_new = reviews.store_campaign(connection, campaign, rows)
         sample = reviews.read_sample(connection, campaign.campaign_id)
         outlines = register.read_declarations(connection, **context.key)
     answer = {
-        "campaign": campaign.campaign_id, "run_id": run_id, "new": is_new, "drawn": len(sample),
-        "strata": sample["stratum"].nunique(), "certain": int((sample["inclusion_probability"] == 1).sum()),
+        "campaign": campaign.campaign_id,
+        "run_id": run_id,
+        "new": is_new,
+        "drawn": len(sample),
+        "strata": sample["stratum"].nunique(),
+        "certain": int((sample["inclusion_probability"] == 1).sum()),
         "area_ha": round(float(sample["area_ha"].astype(float).sum()), 1),
-    }  # fmt: skip
+    }
     return answer, field_file(sample, outlines, campaign, legend, format_)
 
 
@@ -129,11 +143,18 @@ def judged(sample: pd.DataFrame, campaign: str) -> AreaReviews:
     inclusion = sample["inclusion_probability"].to_numpy(float)
     expanded = pd.Series(sample["area_ha"].to_numpy(float) / inclusion).groupby(sample["stratum"].to_numpy(object))
     answered = expanded.transform(lambda stratum: stratum[known[stratum.index]].sum() / stratum.sum())
-    table = pd.DataFrame({
-        "parcel_id": sample["parcel_id"], "found_code": found,
-        "inclusion_probability": np.minimum(inclusion * answered.to_numpy(float), 1.0),
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "parcel_id": sample["parcel_id"],
+            "found_code": found,
+            "inclusion_probability": np.minimum(inclusion * answered.to_numpy(float), 1.0),
+        }
+    )
     nameless = (sample["finding"] == str(Finding.WRONG)) & sample["found_code"].isna()
-    report = {"campaign": campaign, "drawn": len(sample), "judged": int(known.sum()),
-              "wrong_without_crop": int(nameless.sum())}  # fmt: skip
+    report = {
+        "campaign": campaign,
+        "drawn": len(sample),
+        "judged": int(known.sum()),
+        "wrong_without_crop": int(nameless.sum()),
+    }
     return AreaReviews(table[known].reset_index(drop=True), report)

@@ -39,9 +39,10 @@ def inspect_breizhcrops(root: Path, *, year: int, level: Level, legend: str | No
     regions = find_regions(root, year=year, level=level)
     if not regions:
         raise InputError(
-            f"no region of {year}, level {level}", where=str(root),
+            f"no region of {year}, level {level}",
+            where=str(root),
             mend=f"Regions lie in {root / str(year) / level}: <region>.csv and <region>.h5, or <region>/csv/*.csv",
-        )  # fmt: skip
+        )
     data = read_breizhcrops(root, year=year, level=level, regions=regions, mapping=read_class_mapping(root, legend))
     return {"year": year, "level": level, "bands": data.bands, "dates": data.has_dates, **_contents(data)}
 
@@ -62,9 +63,10 @@ def evaluate_breizhcrops(
     data = _read_split(root, year=year, level=level, legend=legend)
     if not data.has_dates and not compat:
         raise InputError(
-            "these arrays have no dates", where=f"{root} {year} {level}",
+            "these arrays have no dates",
+            where=f"{root} {year} {level}",
             mend="Our networks need them: take the newer release, whose arrays have 14 columns, or --compat",
-        )  # fmt: skip
+        )
     dataset = as_dataset(data, year=year)
     tests = [test] if test else list(dataset.folds.names)
     with Counter(f"train {config.architecture}", total=len(tests), unit="regions") as counter:
@@ -72,12 +74,16 @@ def evaluate_breizhcrops(
             name: _judge(settings.open_store(), dataset, name, config, seed=seed, counter=counter) for name in tests
         }
     return {
-        "year": year, "level": level, "network": str(config.architecture), "compat": compat, "seed": seed,
+        "year": year,
+        "level": level,
+        "network": str(config.architecture),
+        "compat": compat,
+        "seed": seed,
         "table": compare(found, config.architecture, level=level, year=year, classes=len(data.crops)),
         "per_class": {name: _per_class(e) for name, e in found.items()},
         "confusion": {name: [list(row) for row in e.confusion] for name, e in found.items()},
         **_contents(data),
-    }  # fmt: skip
+    }
 
 
 def as_dataset(data: BreizhCropsData, *, year: int) -> Dataset:
@@ -98,9 +104,10 @@ def _read_split(root: Path, *, year: int, level: Level, legend: str | None) -> B
     missing = sorted(set(REGIONS) - set(find_regions(root, year=year, level=level)))
     if missing:
         raise InputError(
-            f"{', '.join(missing)} missing", where=str(root / str(year) / level),
+            f"{', '.join(missing)} missing",
+            where=str(root / str(year) / level),
             mend=f"The published splits need {', '.join(REGIONS)}, each as <region>.csv and <region>.h5",
-        )  # fmt: skip
+        )
     return read_breizhcrops(root, year=year, level=level, regions=REGIONS, mapping=read_class_mapping(root, legend))
 
 

@@ -73,9 +73,12 @@ def _figures(evaluation: Evaluation) -> dict[str, float]:
     """Means are over the classes that have parcels."""
     scores = [score for score in evaluation.per_class if score.support]
     return {
-        "oa": evaluation.oa, "kappa": evaluation.kappa, "mean_f1": evaluation.macro_f1,
-        "mean_precision": _mean([s.precision for s in scores]), "mean_recall": _mean([s.recall for s in scores]),
-    }  # fmt: skip
+        "oa": evaluation.oa,
+        "kappa": evaluation.kappa,
+        "mean_f1": evaluation.macro_f1,
+        "mean_precision": _mean([s.precision for s in scores]),
+        "mean_recall": _mean([s.recall for s in scores]),
+    }
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -75,10 +75,11 @@ def succession(context: SeasonContext, architecture: Architecture) -> tuple[Trai
         return context.store.read(name, _line)
     except DamagedObjectError as error:
         raise ArtifactError(
-            f"the pointer to the champion {error.what}", where=name,
+            f"the pointer to the champion {error.what}",
+            where=name,
             mend=f"`{_command(context, architecture)} --version N` writes it anew; "
             f"`cropmap models list {context.agency.file}` shows the versions",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _line(data: bytes) -> tuple[TrainedModel, ...]:
@@ -157,9 +158,13 @@ def legend_key(legend: Legend) -> str:
 
 def ground_of(context: SeasonContext, data: SeasonData) -> Ground:
     return Ground(
-        bands=data.series.bands, legend=legend_key(data.legend), classes=data.legend.crops,
-        last_day=context.season.end.isoformat(), folds=data.folds_rule, dataset=needed_dataset(data),
-    )  # fmt: skip
+        bands=data.series.bands,
+        legend=legend_key(data.legend),
+        classes=data.legend.crops,
+        last_day=context.season.end.isoformat(),
+        folds=data.folds_rule,
+        dataset=needed_dataset(data),
+    )
 
 
 def rival(context: SeasonContext, data: SeasonData, architecture: Architecture) -> Rival | None:

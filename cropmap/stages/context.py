@@ -104,10 +104,11 @@ def database_url(settings: Settings, *, create: bool = False) -> str:
     home = settings.home_path
     if not create and not has_database(settings):
         raise ConfigurationError(
-            "there is no database here", where=str(home),
+            "there is no database here",
+            where=str(home),
             mend="Name the home with --home or CROPMAP_HOME, or a server with CROPMAP_DATABASE_URL; "
             "`cropmap declarations load` and `cropmap season run` make one",
-        )  # fmt: skip
+        )
     if create:
         settings.make_home()
     return embedded.ensure_running(home, pg_bin=settings.pg_bin)

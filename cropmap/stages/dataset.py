@@ -95,9 +95,12 @@ def season_data(context: SeasonContext) -> SeasonData:
     legend, rule = context.agency.read_legend(), folds_rule(context)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
     inputs = {
-        DECLARATIONS: _declared(parcels), OBSERVATIONS: content_hash(*items), "the legend": legend.hash,
-        "the agency file": content_hash(context.agency.decisions_hash(), str(context.season)), "the folds": rule,
-    }  # fmt: skip
+        DECLARATIONS: _declared(parcels),
+        OBSERVATIONS: content_hash(*items),
+        "the legend": legend.hash,
+        "the agency file": content_hash(context.agency.decisions_hash(), str(context.season)),
+        "the folds": rule,
+    }
     with _lock:
         key = context.store.root, content_hash(value_hash(inputs), *(_pixels(entry) for entry in observed))
         if key not in _latest:
@@ -129,9 +132,13 @@ def folds_rule(context: SeasonContext) -> str:
 
 
 def _build(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: list[Any], names: list[str], legend: Legend,
+    context: SeasonContext,
+    parcels: gpd.GeoDataFrame,
+    observed: list[Any],
+    names: list[str],
+    legend: Legend,
     inputs: Mapping[str, str],
-) -> SeasonData:  # fmt: skip
+) -> SeasonData:
     table = read_observations(context.store, names)
     pixels = (
         table.select(["parcel_id", "total_pixels"])
@@ -140,19 +147,28 @@ def _build(
         .to_pandas()
     )
     series = build_series(
-        table, parcel_ids=parcels["parcel_id"].tolist(), season=context.season,
-        min_clear_fraction=context.agency.observations.min_clear_fraction, bands=BANDS,
-    )  # fmt: skip
+        table,
+        parcel_ids=parcels["parcel_id"].tolist(),
+        season=context.season,
+        min_clear_fraction=context.agency.observations.min_clear_fraction,
+        bands=BANDS,
+    )
     parcels = parcels.assign(
         crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),
         pixels=parcels["parcel_id"].map(pixels.set_index("parcel_id")["total_pixels_max"]).fillna(0.0).to_numpy(),
     )
     dataset, too_rare = _dataset(context, parcels, series)
     return SeasonData(
-        parcels, series, legend, dataset, too_rare,
-        {**inputs, OBSERVATIONS: content_hash(inputs[OBSERVATIONS], series.hash)}, inputs["the folds"],
-        last_acquisition=max(a.sensed_at for a in observed).date().isoformat(), n_acquisitions=len(observed),
-    )  # fmt: skip
+        parcels,
+        series,
+        legend,
+        dataset,
+        too_rare,
+        {**inputs, OBSERVATIONS: content_hash(inputs[OBSERVATIONS], series.hash)},
+        inputs["the folds"],
+        last_acquisition=max(a.sensed_at for a in observed).date().isoformat(),
+        n_acquisitions=len(observed),
+    )
 
 
 def _dataset(
@@ -178,14 +194,21 @@ def make_folds(context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray
     xy, holding = _centroids(parcels), _holdings(parcels)
     if section.by == "region":
         return folding.by_region(
-            parcels["nuts_id"].tolist(), labelled=labelled, holding_id=holding, xy=xy,
+            parcels["nuts_id"].tolist(),
+            labelled=labelled,
+            holding_id=holding,
+            xy=xy,
             neighbour_distance_m=section.neighbour_distance_m,
-        )  # fmt: skip
+        )
     if section.by == "block":
         return folding.by_block(
-            xy, label=label, count=section.n, block_m=section.block_size_m, holding_id=holding,
+            xy,
+            label=label,
+            count=section.n,
+            block_m=section.block_size_m,
+            holding_id=holding,
             neighbour_distance_m=section.neighbour_distance_m,
-        )  # fmt: skip
+        )
     return folding.at_random(label=label, count=section.n, seed=context.agency.model.seed, holding_id=holding)
 
 
@@ -194,9 +217,13 @@ def written_folds(
 ) -> Folds:
     """Folds that somebody wrote down (parcel_id -> fold), without holdings and neighbours on both sides."""
     return folding.from_file(
-        assigned, parcel_ids=parcels["parcel_id"].tolist(), labelled=labelled, holding_id=_holdings(parcels),
-        xy=_centroids(parcels), neighbour_distance_m=context.agency.model.folds.neighbour_distance_m,
-    )  # fmt: skip
+        assigned,
+        parcel_ids=parcels["parcel_id"].tolist(),
+        labelled=labelled,
+        holding_id=_holdings(parcels),
+        xy=_centroids(parcels),
+        neighbour_distance_m=context.agency.model.folds.neighbour_distance_m,
+    )
 
 
 def _centroids(parcels: gpd.GeoDataFrame) -> NDArray[np.float64]:

@@ -88,9 +88,18 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
     lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
     hints = axis_hints(path, profile, regions) if accepted.empty else ()
     file = DeclaredFile(
-        path, accepted, rejected, read.merged - len(lost), notices, doubles, separator, farthest_m,
-        read.source_hash, read.row_count, read.codes,
-    )  # fmt: skip
+        path,
+        accepted,
+        rejected,
+        read.merged - len(lost),
+        notices,
+        doubles,
+        separator,
+        farthest_m,
+        read.source_hash,
+        read.row_count,
+        read.codes,
+    )
     file = replace(file, notes=(*read.notes, *hints, *_notes(file)))
     for note in file.notes:
         log.warning("%s: %s", path.name, note)

@@ -66,15 +66,17 @@ class PublishedStatistics:
         run_ids = ", ".join(sorted(set(self.rows["run_id"])))
         return (
             ("agency", ", ".join(sorted(set(self.rows["agency"])))),
-            ("season", str(first["season"])), ("acquired until", str(first["as_of"])),
-            ("NUTS version", str(self.nuts_version)), ("run", run_ids),
+            ("season", str(first["season"])),
+            ("acquired until", str(first["as_of"])),
+            ("NUTS version", str(self.nuts_version)),
+            ("run", run_ids),
             ("release", self.release.name if self.release else "none"),
             ("published at", self.published_at.isoformat()),
             ("unit", "columns _ha: hectares; obs_value: 1000 ha (THS_HA)"),
             ("confidentiality", self.confidentiality),
             ("simulated", SIMULATION if marked(self.rows, "simulated").any() else "no"),
             ("regions covered in part", self._partial or "none"),
-        )  # fmt: skip
+        )
 
 
 def published_statistics(
@@ -144,9 +146,12 @@ def export_statistics(
     if format_ not in TABLE_FORMATS:
         _one_agency(found)
     about = Described(
-        dataflow=dataflow, source=", ".join(sorted(set(found.rows["agency"]))), updated=found.published_at,
-        notes=found.notes, region_names=region_names or {},
-    )  # fmt: skip
+        dataflow=dataflow,
+        source=", ".join(sorted(set(found.rows["agency"]))),
+        updated=found.published_at,
+        notes=found.notes,
+        region_names=region_names or {},
+    )
     written = formats.write(
         found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals, dialect=dialect
     )
@@ -154,8 +159,9 @@ def export_statistics(
         raise InputError(
             "no row has an item of its own in Eurostat's list and a region that is covered whole "
             f"({written.table.rows_left_out} rows)",
-            where="--format", mend="csv, parquet, json and xlsx have all crops and regions",
-        )  # fmt: skip
+            where="--format",
+            mend="csv, parquet, json and xlsx have all crops and regions",
+        )
     left_out = written.table.left_out if written.table else {}
     return Exported(written.data, {reason: dict(names) for reason, names in left_out.items()})
 

@@ -16,9 +16,15 @@ from cropmap.settings import Settings
 from cropmap.stages.context import MLFLOW_DATABASE, has_database, ready_database
 
 PINNED: Final = {
-    "torch": "2.13.0", "prefect": "3.8", "fastapi": "0.1", "sqlalchemy": "2.0", "mlflow-skinny": "3.17",
-    "onnxruntime": "1.", "rasterio": "1.4", "exactextract": "0.3",
-}  # fmt: skip
+    "torch": "2.13.0",
+    "prefect": "3.8",
+    "fastapi": "0.1",
+    "sqlalchemy": "2.0",
+    "mlflow-skinny": "3.17",
+    "onnxruntime": "1.",
+    "rasterio": "1.4",
+    "exactextract": "0.3",
+}
 """Versions known to work together; others fail silently (see pyproject.toml)."""
 
 

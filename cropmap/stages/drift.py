@@ -48,9 +48,13 @@ def season_drift(context: SeasonContext, *, against: int) -> dict[str, Any]:
         raise InputError("no network is trained", mend="Run `cropmap train` (or `season run`) in one of the seasons")
     said = drift.worst([*(band.verdict for band in inputs), *(n["crops_verdict"] for n in networks.values())])
     return {
-        **context.key, "against": against, "until": last, "verdict": said,
-        "inputs": [{**asdict(band), "verdict": band.verdict} for band in inputs], "networks": networks,
-    }  # fmt: skip
+        **context.key,
+        "against": against,
+        "until": last,
+        "verdict": said,
+        "inputs": [{**asdict(band), "verdict": band.verdict} for band in inputs],
+        "networks": networks,
+    }
 
 
 def last_observation(series: Series) -> date:
@@ -72,10 +76,13 @@ def _network(
     crops, psi = drift.crop_shift(said_before, said_now)
     sure_before, sure_now = drift.confidence(said_before), drift.confidence(said_now)
     return {
-        "artifact": artifact.artifact_id, "trained_on": artifact.manifest.about.get("season", "unknown"),
-        "crops_psi": psi, "crops_verdict": drift.verdict(psi), "crops": [asdict(crop) for crop in crops],
+        "artifact": artifact.artifact_id,
+        "trained_on": artifact.manifest.about.get("season", "unknown"),
+        "crops_psi": psi,
+        "crops_verdict": drift.verdict(psi),
+        "crops": [asdict(crop) for crop in crops],
         "confidence": {"before": asdict(sure_before), "now": asdict(sure_now)},
-    }  # fmt: skip
+    }
 
 
 def _predicted(context: SeasonContext, artifact: Artifact, data: SeasonData, series: Series) -> Predictions:

@@ -132,9 +132,10 @@ def read_judged(observations: Path, labels: Path, folds: Path) -> Judged:
     if not parcels:
         raise InputError(
             f"no parcel stands in all three files: {len(in_table)} in the observations, {len(crop_of)} labelled, "
-            f"{len(fold_of)} in a fold", where="--observations, --labels and --folds",
+            f"{len(fold_of)} in a fold",
+            where="--observations, --labels and --folds",
             mend="Check that they name the same parcels; numbers lose leading zeros, text keeps them",
-        )  # fmt: skip
+        )
     tidy = read_tidy_series(table, parcel_ids=parcels, min_clear_fraction=MIN_CLEAR_FRACTION, where=str(observations))
     seen = tidy.series.lengths > 0
     try:
@@ -144,9 +145,10 @@ def read_judged(observations: Path, labels: Path, folds: Path) -> Judged:
         )
     except ModelError as error:
         raise InputError(
-            f"{int(seen.sum())} parcels have a label, a fold and an observation: {error.what}", where="--labels",
+            f"{int(seen.sum())} parcels have a label, a fold and an observation: {error.what}",
+            where="--labels",
             mend="Accuracy needs two classes with two parcels or more each",
-        ) from error  # fmt: skip
+        ) from error
     dataset = Dataset(
         tidy.series, known.label, known.crops, from_file(fold_of, parcel_ids=parcels, labelled=known.label >= 0)
     )
@@ -199,9 +201,10 @@ def _check_folds(dataset: Dataset) -> tuple[str, ...]:
         learnt = dataset.label[dataset.folds.training_mask(k) & dataset.judged]
         if len(np.unique(learnt)) < 2:
             raise InputError(
-                f"the parcels outside of fold {name} have {len(np.unique(learnt))} class(es)", where="folds",
+                f"the parcels outside of fold {name} have {len(np.unique(learnt))} class(es)",
+                where="folds",
                 mend="Every fold's model learns from the other folds: they must hold two classes or more",
-            )  # fmt: skip
+            )
         here = dataset.label[dataset.judged & (dataset.folds.fold == k)]
         unknown = Counter(dataset.crops[c] for c in here if c not in learnt)
         notes += [f"{n} parcels of {crop} in fold {name}: no other fold has it" for crop, n in sorted(unknown.items())]
@@ -256,11 +259,17 @@ def _summary(result: OutOfFold) -> dict[str, Any]:
         c.crop: {"n": c.support, "precision": c.precision, "recall": c.recall, "f1": c.f1} for c in e.per_class
     }
     return {
-        "n": e.n, "oa": e.oa, "kappa": e.kappa, "macro_f1": e.macro_f1, "ece": e.ece, "ece_by_chance": e.ece_by_chance,
+        "n": e.n,
+        "oa": e.oa,
+        "kappa": e.kappa,
+        "macro_f1": e.macro_f1,
+        "ece": e.ece,
+        "ece_by_chance": e.ece_by_chance,
         "brier": e.brier,
-        "per_class": per_class, "per_fold": dict(e.per_fold),
+        "per_class": per_class,
+        "per_fold": dict(e.per_fold),
         "confusion": {"crops": list(e.crops), "matrix": [list(row) for row in e.confusion]},
-    }  # fmt: skip
+    }
 
 
 def _probabilities(dataset: Dataset, found: Mapping[Architecture, OutOfFold]) -> pa.Table:

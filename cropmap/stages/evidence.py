@@ -50,9 +50,14 @@ NOT_LOST: Final = frozenset({QuarantineReason.SUPERSEDED, QuarantineReason.DUPLI
 
 
 def write_evidence(
-    context: SeasonContext, out: Path, *, parcel_ids: Sequence[str] = (), verdicts: Sequence[str] = (), html: bool,
+    context: SeasonContext,
+    out: Path,
+    *,
+    parcel_ids: Sequence[str] = (),
+    verdicts: Sequence[str] = (),
+    html: bool,
     png: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Writes a page for each of `parcel_ids`, or for every parcel with one of `verdicts`, the most urgent first.
 
     Raises InputError for a parcel that the run does not assess, and for a folder that others may read.
@@ -73,9 +78,13 @@ def write_evidence(
                 counter.add()
     write_private(out / "index.html", _overview(facts, rendered).encode())
     return {
-        "run_id": published.run.run_id, "pages": len(rendered), "index": str(out / "index.html"),
-        "estimated_rate": facts.estimated_rate, "reliability": facts.reliability, "note": PERSONAL,
-    }  # fmt: skip
+        "run_id": published.run.run_id,
+        "pages": len(rendered),
+        "index": str(out / "index.html"),
+        "estimated_rate": facts.estimated_rate,
+        "reliability": facts.reliability,
+        "note": PERSONAL,
+    }
 
 
 def run_facts(published: PublishedRun) -> RunFacts:
@@ -83,15 +92,27 @@ def run_facts(published: PublishedRun) -> RunFacts:
     window = context.agency.season(context.season.year)
     rates = [row["estimated_rate"] for row in report.get("sensitivity", []) if row["estimated_rate"] is not None]
     return RunFacts(
-        agency=context.agency.agency, season=window.year, simulated=context.agency.simulated, start=window.start,
-        end=window.end, as_of=run.as_of or window.end, day_zero=window.day_zero, run_id=run.run_id,
-        model=run.model_version or "-", code_version=run.code_version, published_at=published.published_at,
+        agency=context.agency.agency,
+        season=window.year,
+        simulated=context.agency.simulated,
+        start=window.start,
+        end=window.end,
+        as_of=run.as_of or window.end,
+        day_zero=window.day_zero,
+        run_id=run.run_id,
+        model=run.model_version or "-",
+        code_version=run.code_version,
+        published_at=published.published_at,
         min_clear_fraction=context.agency.observations.min_clear_fraction,
-        separation=separation(context.agency.model.folds), flags=int(report.get("flags", 0)),
-        target=report.get("target"), estimated_rate=report["estimated_rate"],
-        sensitivity=(min(rates), max(rates)) if rates else None, reliability=report["reliability"],
-        assumption=report.get("assumption", ""), certification=run_statement(context, run.run_id),
-    )  # fmt: skip
+        separation=separation(context.agency.model.folds),
+        flags=int(report.get("flags", 0)),
+        target=report.get("target"),
+        estimated_rate=report["estimated_rate"],
+        sensitivity=(min(rates), max(rates)) if rates else None,
+        reliability=report["reliability"],
+        assumption=report.get("assumption", ""),
+        certification=run_statement(context, run.run_id),
+    )
 
 
 def quarantined(entries: Sequence[LedgerEntry], *, tile: str | None, context: SeasonContext) -> list[LedgerEntry]:
@@ -144,9 +165,10 @@ def _chosen(published: PublishedRun, parcel_ids: Sequence[str], verdicts: Sequen
     if parcel_ids:
         if unknown := sorted(set(parcel_ids) - set(table.index)):
             raise InputError(
-                f"run {published.run.run_id} does not assess parcel {', '.join(unknown)}", where="--parcel",
+                f"run {published.run.run_id} does not assess parcel {', '.join(unknown)}",
+                where="--parcel",
                 mend="`cropmap explain --parcel ID` says what became of it",
-            )  # fmt: skip
+            )
         table = table.loc[list(dict.fromkeys(parcel_ids))]
     else:
         table = table[table["verdict"].isin(list(verdicts))]
@@ -159,18 +181,20 @@ def _parts(published: PublishedRun, facts: RunFacts, chosen: list[str]) -> Itera
     with context.connect() as connection:
         entries = ledger.read_acquisitions(connection, **context.key)
     observed = [
-        entry for entry in entries
+        entry
+        for entry in entries
         if entry.status == AcquisitionStatus.OBSERVED and entry.sensed_at
         if entry.sensed_at.date() <= context.season.end
-    ]  # fmt: skip
+    ]
     names = [one.name for one in observation_objects(context, data.parcels, observed)]
     population, around = _population(published), Surroundings.of(data.parcels)
     for start in range(0, len(chosen), PART):
         part = chosen[start : start + PART]
         seen = looks(
-            read_observations(context.store, names, parcel_ids=part), season=context.season,
+            read_observations(context.store, names, parcel_ids=part),
+            season=context.season,
             min_clear_fraction=context.agency.observations.min_clear_fraction,
-        )  # fmt: skip
+        )
         by_parcel = {str(parcel): rows for parcel, rows in seen.groupby("parcel_id", sort=False)}
         gather = partial(_sheet, published, facts, population, around, entries, by_parcel)
         yield part, [gather(parcel) for parcel in part]
@@ -180,16 +204,25 @@ def _population(published: PublishedRun) -> Population:
     data, season = published.data, published.context.agency.season(published.context.season.year)
     verdict = published.assessments["verdict"].reindex(data.series.parcel_ids).to_numpy(object)
     return Population(
-        data.series, data.parcels["crop"].to_numpy(object), data.parcels["nuts_id"].fillna("").to_numpy(str),
-        flagged=verdict == Verdict.MISMATCH, conform=verdict == Verdict.CONFORM,
-        first_day=season.day_of_year(season.start), last_day=season.day_of_year(season.end),
-    )  # fmt: skip
+        data.series,
+        data.parcels["crop"].to_numpy(object),
+        data.parcels["nuts_id"].fillna("").to_numpy(str),
+        flagged=verdict == Verdict.MISMATCH,
+        conform=verdict == Verdict.CONFORM,
+        first_day=season.day_of_year(season.start),
+        last_day=season.day_of_year(season.end),
+    )
 
 
 def _sheet(
-    published: PublishedRun, facts: RunFacts, population: Population, around: Surroundings,
-    entries: list[LedgerEntry], by_parcel: dict[str, pd.DataFrame], parcel_id: str,
-) -> Sheet:  # fmt: skip
+    published: PublishedRun,
+    facts: RunFacts,
+    population: Population,
+    around: Surroundings,
+    entries: list[LedgerEntry],
+    by_parcel: dict[str, pd.DataFrame],
+    parcel_id: str,
+) -> Sheet:
     row = int(np.searchsorted(published.data.series.parcel_ids, parcel_id))
     parcel = published.data.parcels.iloc[row]
     said = _judged(published, parcel_id, parcel)
@@ -199,12 +232,17 @@ def _sheet(
         for crop in (said.declared_crop, said.predicted_crop)
     }
     return Sheet(
-        facts, parcel_id, parcel["holding_id"], parcel["nuts_id"] or "-", float(parcel["area_ha"]), said,
+        facts,
+        parcel_id,
+        parcel["holding_id"],
+        parcel["nuts_id"] or "-",
+        float(parcel["area_ha"]),
+        said,
         _shown(by_parcel.get(parcel_id), [(e.sensed_at.date() - facts.day_zero).days for e in lost if e.sensed_at]),
         declared_band=bands[said.declared_crop],
         predicted_band=bands[said.predicted_crop] if said.predicted_crop != said.declared_crop else None,
         sketch=around.sketch(row),
-    )  # fmt: skip
+    )
 
 
 def _judged(published: PublishedRun, parcel_id: str, parcel: Any) -> Judged:
@@ -214,19 +252,25 @@ def _judged(published: PublishedRun, parcel_id: str, parcel: Any) -> Judged:
     probability = partial(_probability, published.data.legend, predictions.crops, predictions.probabilities[place])
     entry = published.data.legend.by_code.get(row["declared_code"])
     return Judged(
-        verdict=row["verdict"], reason=row["reason"], declared_code=row["declared_code"],
-        declared_name=entry.crop_name if entry else "", declared_crop=_known(row["declared_crop"]),
-        predicted_crop=_known(row["predicted_crop"]), probability=probability(row["predicted_crop"]),
-        declared_probability=probability(row["declared_crop"]), right_probability=_known(row["right_probability"]),
-        priority_ha=_known(row["priority"]), scored_by=predictions.scored_by[place],
+        verdict=row["verdict"],
+        reason=row["reason"],
+        declared_code=row["declared_code"],
+        declared_name=entry.crop_name if entry else "",
+        declared_crop=_known(row["declared_crop"]),
+        predicted_crop=_known(row["predicted_crop"]),
+        probability=probability(row["predicted_crop"]),
+        declared_probability=probability(row["declared_crop"]),
+        right_probability=_known(row["right_probability"]),
+        priority_ha=_known(row["priority"]),
+        scored_by=predictions.scored_by[place],
         n_observations=int(predictions.n_observations[place]),
         changed_since=bool(row["declared_code"] != parcel["crop_code"]),
-    )  # fmt: skip
+    )
 
 
 def _probability(
     legend: Legend, crops: Sequence[str], probabilities: NDArray[np.floating[Any]], crop: Any
-) -> float | None:  # fmt: skip
+) -> float | None:
     """The model's, of a crop and those that are never held against it; None where it knows no such crop or saw nothing.
 
     Declared and predicted crop are shown side by side and come from one distribution: what the assessment makes of it
@@ -248,12 +292,20 @@ def _known(value: Any) -> Any:
 def _shown(seen: pd.DataFrame | None, lost: list[int]) -> Shown:
     if seen is None:
         nothing = np.empty(0)
-        return Shown(nothing.astype(np.int64), nothing.astype(np.float32), nothing.astype(np.float32),
-                     nothing.astype(bool), tuple(lost))  # fmt: skip
+        return Shown(
+            nothing.astype(np.int64),
+            nothing.astype(np.float32),
+            nothing.astype(np.float32),
+            nothing.astype(bool),
+            tuple(lost),
+        )
     return Shown(
-        seen["day_of_year"].to_numpy(np.int64), seen["ndvi"].to_numpy(np.float32),
-        seen["clear_fraction"].to_numpy(np.float32), (seen["fate"] == Fate.USED).to_numpy(), tuple(lost),
-    )  # fmt: skip
+        seen["day_of_year"].to_numpy(np.int64),
+        seen["ndvi"].to_numpy(np.float32),
+        seen["clear_fraction"].to_numpy(np.float32),
+        (seen["fate"] == Fate.USED).to_numpy(),
+        tuple(lost),
+    )
 
 
 def _draw(named: tuple[Sheet, str], html: bool, png: bool) -> Rendered:

@@ -82,9 +82,12 @@ def import_observations(context: SeasonContext, source: Path) -> dict[str, Any]:
             mend="Run `cropmap declarations load` (or `carry-forward`) first: rows of other parcels are not taken",
         )
     taken = import_tidy(
-        context.store, source, agency=context.agency.agency, season=context.season,
+        context.store,
+        source,
+        agency=context.agency.agency,
+        season=context.season,
         parcel_ids=parcels["parcel_id"].tolist(),
-    )  # fmt: skip
+    )
     with context.connect() as connection:
         ledger.record_imported(connection, **context.key, objects=_imported(context, list(taken.names)))
     rejected = sum(taken.rejected.values())
@@ -147,9 +150,10 @@ def _certified(connection: Connection, rows: list[queries.Row], run_id: str) -> 
     if found is None:
         said = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
         raise InputError(
-            f"the list of run {run_id} is not certified: {said}", where="--certified",
+            f"the list of run {run_id} is not certified: {said}",
+            where="--certified",
             mend="See `cropmap review report`, or export the list without --certified",
-        )  # fmt: skip
+        )
     campaign, size = found
     sample = reviews.read_sample(connection, campaign)
     right = set(sample.loc[sample["finding"] == str(Finding.RIGHT), "parcel_id"])

@@ -52,13 +52,15 @@ def explain(context: SeasonContext, parcel_id: str) -> Explanation:
         published = queries.published_seasons(connection, agency=context.agency.agency)
     if not versions and not rejected:
         raise InputError(
-            f"no file of season {context.season.year} names parcel {parcel_id}", where="--parcel",
+            f"no file of season {context.season.year} names parcel {parcel_id}",
+            where="--parcel",
             mend="Leading zeros count; `cropmap season status` shows what is loaded",
-        )  # fmt: skip
+        )
     sections: dict[str, Any] = {
         "parcel": {**context.key, "parcel_id": parcel_id, "state": _state(versions, rejected)},
-        "declarations": versions, "rejected rows": rejected,
-    }  # fmt: skip
+        "declarations": versions,
+        "rejected rows": rejected,
+    }
     if not versions or not any(row["season"] == context.season.year for row in published):
         return Explanation(sections, ())
     run = open_published(context)
@@ -110,9 +112,10 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[dict[st
     observed = [e for e in entries if e.status == AcquisitionStatus.OBSERVED and e.sensed_at]
     names = [one.name for one in observation_objects(context, run.data.parcels, observed)]
     table = looks(
-        read_observations(context.store, names, parcel_ids=[parcel_id]), season=context.season,
+        read_observations(context.store, names, parcel_ids=[parcel_id]),
+        season=context.season,
         min_clear_fraction=context.agency.observations.min_clear_fraction,
-    )  # fmt: skip
+    )
     by_item = {row["item_id"]: row for row in table.to_dict("records")}
     rows = []
     for entry in entries:
@@ -176,9 +179,10 @@ def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], plac
     k, manifest, dataset = int(folds[place]), artifact.manifest, run.data.dataset
     said = {
         "fold": manifest.fold_names[k] if k >= 0 else f"none: mean of {len(manifest.fold_names)} models",
-        "folds made by": manifest.folds_made_by, "trained in": manifest.about.get("season", "-"),
+        "folds made by": manifest.folds_made_by,
+        "trained in": manifest.about.get("season", "-"),
         "left out of training as suspect": manifest.about.get("left_out_of_training", "-"),
-    }  # fmt: skip
+    }
     if k < 0 or dataset is None or dataset.hash != manifest.dataset_hash:
         return said
     learnt, holding = dataset.folds.training_mask(k), dataset.folds.holding
@@ -217,10 +221,14 @@ def _scores(
         raw = run_session(session, series, np.arange(len(series)), threads=1)[here]
     kept = int(np.searchsorted(run.predictions.parcel_ids, parcel_id))
     rows: list[dict[str, Any]] = [
-        {"crop": crop, "raw logit": _number(raw[c]), "calibrated": _number(again.logits[here, c]),
-         "probability": _number(again.probabilities[here, c])}
+        {
+            "crop": crop,
+            "raw logit": _number(raw[c]),
+            "calibrated": _number(again.logits[here, c]),
+            "probability": _number(again.probabilities[here, c]),
+        }
         for c, crop in enumerate(again.crops)
-    ]  # fmt: skip
+    ]
     rows.sort(key=lambda row: -(row["probability"] or 0))
     return rows, _prediction_differences(again, here, run.predictions, kept)
 
@@ -244,13 +252,19 @@ def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
     )
     assessed, path = explain_declaration(
         pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
-            has_geometry=True, confirmed=data.parcels["parcel_id"].isin(confirmed),
+            has_geometry=True,
+            confirmed=data.parcels["parcel_id"].isin(confirmed),
             not_learnt=data.parcels["parcel_id"].isin(not_learnt),
-        ), run.predictions, data.legend,
-        parcel_id, false_alarm_rate=section.false_alarm_rate, seed=run.context.agency.model.seed,
-        min_pixels=section.min_pixels, min_observations=section.min_observations,
+        ),
+        run.predictions,
+        data.legend,
+        parcel_id,
+        false_alarm_rate=section.false_alarm_rate,
+        seed=run.context.agency.model.seed,
+        min_pixels=section.min_pixels,
+        min_observations=section.min_observations,
         min_class_parcels=section.min_class_parcels,
-    )  # fmt: skip
+    )
     ours = assessed.table.set_index("parcel_id").loc[parcel_id]
     theirs = run.assessments.loc[parcel_id]
     return path, [
@@ -287,9 +301,13 @@ def _list(run: PublishedRun) -> dict[str, Any]:
 def _run(run: PublishedRun) -> dict[str, Any]:
     r = run.run
     return {
-        "run_id": r.run_id, "as_of": r.as_of, "published_at": run.published_at, "model": r.model_version,
-        "code": r.code_version, "code now": code_version(),
-    }  # fmt: skip
+        "run_id": r.run_id,
+        "as_of": r.as_of,
+        "published_at": run.published_at,
+        "model": r.model_version,
+        "code": r.code_version,
+        "code now": code_version(),
+    }
 
 
 def _number(value: Any) -> float | None:

@@ -35,9 +35,13 @@ def field_workbook(frame: pd.DataFrame, *, to_fill_in: Collection[str]) -> bytes
                 elif value is not None:
                     sheet.write_string(row, column, str(value), text)
             if name == "finding" and values:
-                sheet.data_validation(1, column, len(values), column, {
-                    "validate": "list", "source": [str(each) for each in Finding], "ignore_blank": True,
-                })  # fmt: skip
+                sheet.data_validation(
+                    1,
+                    column,
+                    len(values),
+                    column,
+                    {"validate": "list", "source": [str(each) for each in Finding], "ignore_blank": True},
+                )
     return sink.getvalue()
 
 

@@ -42,20 +42,31 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
     rejected = _with_geometry(file, agency)
     columns = agency.read_profile().columns
     warnings = find_warnings(
-        file.accepted, claims_area="area" in columns, names_holdings="holding_id" in columns, notices=file.notices,
+        file.accepted,
+        claims_area="area" in columns,
+        names_holdings="holding_id" in columns,
+        notices=file.notices,
         overlaps=file.doubles.overlaps,
-    )  # fmt: skip
+    )
     quality = summarise(
-        file=file.path.name, source_hash=file.source_hash, accepted=file.accepted, rejected=rejected, warnings=warnings,
+        file=file.path.name,
+        source_hash=file.source_hash,
+        accepted=file.accepted,
+        rejected=rejected,
+        warnings=warnings,
         merged=file.merged,
-    )  # fmt: skip
+    )
     codes = codes_answer(file.codes)
     twice = against_doubles(file.doubles, exclude_hint(file.separator), agency.declarations)
     stops = [one.what for one in twice]
     document = {
-        "agency": agency.agency, "season": season, **_plain(asdict(quality)), "notes": list(file.notes),
-        "stops_load": stops, **codes,
-    }  # fmt: skip
+        "agency": agency.agency,
+        "season": season,
+        **_plain(asdict(quality)),
+        "notes": list(file.notes),
+        "stops_load": stops,
+        **codes,
+    }
     if out.exists() and not out.is_dir():
         raise InputError("is a file", where=str(out), mend="Name a folder for --out")
     store = Store(out.absolute())
@@ -65,8 +76,16 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
         text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
         store.write_bytes("quality.json", text.encode(), digest=False)
         counter.add()
-        page = quality_page(quality, agency=agency.agency, season=season, codes=codes, accepted=file.accepted,
-                            rejected=rejected, warnings=warnings, notes=file.notes)  # fmt: skip
+        page = quality_page(
+            quality,
+            agency=agency.agency,
+            season=season,
+            codes=codes,
+            accepted=file.accepted,
+            rejected=rejected,
+            warnings=warnings,
+            notes=file.notes,
+        )
         store.write_bytes("quality.html", page.encode(), digest=False)
         counter.add()
     return {**_answer(quality, file.notes, codes, out), **({"stops_load": stops} if stops else {})}

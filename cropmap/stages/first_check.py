@@ -52,9 +52,10 @@ def check_parcels(context: SeasonContext) -> None:
 
 def _refuse_one_region(name: str) -> None:
     raise ConfigurationError(
-        f"region needs parcels in two NUTS-3 regions, and all are in {name}", where="model.folds.by",
+        f"region needs parcels in two NUTS-3 regions, and all are in {name}",
+        where="model.folds.by",
         mend="Write by: block, which judges spatial blocks",
-    )  # fmt: skip
+    )
 
 
 def _check_catalog(agency: Agency, season: int) -> None:

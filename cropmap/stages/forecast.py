@@ -25,8 +25,11 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
 
 REPORT: Final[dict[str, Any]] = {
-    "forecast": True, "verdicts": {}, "reliability": "forecast: nothing is declared yet", "estimated_rate": None,
-}  # fmt: skip
+    "forecast": True,
+    "verdicts": {},
+    "reliability": "forecast: nothing is declared yet",
+    "estimated_rate": None,
+}
 """what a forecast's run says in place of the guards of assessments and statistics"""
 
 
@@ -46,15 +49,20 @@ def carry_forward(context: SeasonContext, *, from_season: int, loaded_at: dateti
         if parcels.empty:
             raise InputError(f"season {from_season} of {agency} has no parcels to carry forward", where="--from")
         ensure_season(
-            connection, **context.key, simulated=context.agency.simulated,
+            connection,
+            **context.key,
+            simulated=context.agency.simulated,
             document=context.agency.model_dump(mode="json"),
-        )  # fmt: skip
+        )
         counts = register.store_declarations(
-            connection, **context.key,
+            connection,
+            **context.key,
             accepted=parcels.assign(crop_code=CARRIED_FORWARD, declared_area_ha=float("nan")),
-            rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)), source_file=f"season {from_season}",
-            source_hash="", loaded_at=loaded_at,
-        )  # fmt: skip
+            rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
+            source_file=f"season {from_season}",
+            source_hash="",
+            loaded_at=loaded_at,
+        )
     return {"carried_forward": counts["accepted"], "from": from_season, "new": counts["new"]}
 
 

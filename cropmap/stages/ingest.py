@@ -39,10 +39,12 @@ log = logging.getLogger(__name__)
 
 CHEAP_TO_TRY: Final = frozenset(
     {
-        QuarantineReason.UNREADABLE_FILE, QuarantineReason.MISSING_BAND, QuarantineReason.WRONG_CRS,
+        QuarantineReason.UNREADABLE_FILE,
+        QuarantineReason.MISSING_BAND,
+        QuarantineReason.WRONG_CRS,
         QuarantineReason.WRONG_GRID,
     }
-)  # fmt: skip
+)
 """Reasons that a file's header or its absence gives: it may have been the network, and a repaired file has no name."""
 CHECKED_TOGETHER: Final = 8
 """observation files that are held against their digests at a time"""
@@ -79,14 +81,25 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     with context.connect() as connection, connection.transaction():
         ensure_season(connection, **context.key, simulated=agency.simulated, document=agency.model_dump(mode="json"))
         counts = register.store_declarations(
-            connection, **context.key, accepted=read.accepted, rejected=read.rejected, notices=read.notices,
-            source_file=path.name, source_hash=read.source_hash, loaded_at=loaded_at, check=check,
-        )  # fmt: skip
+            connection,
+            **context.key,
+            accepted=read.accepted,
+            rejected=read.rejected,
+            notices=read.notices,
+            source_file=path.name,
+            source_hash=read.source_hash,
+            loaded_at=loaded_at,
+            check=check,
+        )
     noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}
     return {
-        "rows": read.row_count, **counts, "merged": read.merged, "notices": noticed, "notes": list(read.notes),
+        "rows": read.row_count,
+        **counts,
+        "merged": read.merged,
+        "notices": noticed,
+        "notes": list(read.notes),
         **codes_answer(read.codes),
-    }  # fmt: skip
+    }
 
 
 def _carried_forward(context: SeasonContext) -> int:
@@ -108,9 +121,12 @@ def search_catalog(context: SeasonContext) -> dict[str, Any]:
     parcels, earlier = season_parcels(context), declared_until(context) is not None
     found = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
-        collection=section.collection, bbox=search_boxes(parcels.bounds.to_numpy()), season=context.season,
-        access=_catalog_access(context), offset_by_baseline=section.offset == "baseline",
-    )  # fmt: skip
+        collection=section.collection,
+        bbox=search_boxes(parcels.bounds.to_numpy()),
+        season=context.season,
+        access=_catalog_access(context),
+        offset_by_baseline=section.offset == "baseline",
+    )
     context.store.clean()
     if not found.acquisitions:
         with context.connect() as connection:
@@ -188,10 +204,13 @@ def cover_tile(context: SeasonContext, tile: str) -> str:
     parcels = season_parcels(context)
     section = context.agency.observations
     coverage = tile_coverage(
-        context.store, parcels.loc[parcels["home_tile"] == tile, ["parcel_id", "geometry"]],
-        tile=tile, grids=tile_grids(context, tile, ()),
-        inner_buffer_10m_m=section.inner_buffer_10m_m, inner_buffer_20m_m=section.inner_buffer_20m_m,
-    )  # fmt: skip
+        context.store,
+        parcels.loc[parcels["home_tile"] == tile, ["parcel_id", "geometry"]],
+        tile=tile,
+        grids=tile_grids(context, tile, ()),
+        inner_buffer_10m_m=section.inner_buffer_10m_m,
+        inner_buffer_20m_m=section.inner_buffer_20m_m,
+    )
     _coverages[context.store.root, tile, coverage.parcel_set] = coverage
     return coverage.parcel_set
 
@@ -206,9 +225,10 @@ def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str])
         known = ledger.read_acquisitions(connection, **context.key)
     earlier = declared_until(context) is not None
     entries = [
-        e for e in known
+        e
+        for e in known
         if e.tile in parcel_sets and e.document and e.sensed_at and e.sensed_at.date() <= context.season.end
-    ]  # fmt: skip
+    ]
 
     def due(entry: ledger.LedgerEntry) -> bool:
         coverage = _coverage(context, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
@@ -249,17 +269,25 @@ def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
         with context.connect() as connection:
             ledger.mark_quarantined(
-                connection, **context.key, item_id=item_id, reason=error.reason, detail=str(error),
+                connection,
+                **context.key,
+                item_id=item_id,
+                reason=error.reason,
+                detail=str(error),
                 tried=depends_on(entry.acquisition, coverage.parcel_set),
-            )  # fmt: skip
+            )
         return AcquisitionStatus.QUARANTINED
     if entry.status == AcquisitionStatus.OBSERVED and earlier:
         return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
     with context.connect() as connection:
         ledger.mark_observed(
-            connection, **context.key, item_id=item_id, object_name=name, n_parcels=len(coverage.parcel_ids),
+            connection,
+            **context.key,
+            item_id=item_id,
+            object_name=name,
+            n_parcels=len(coverage.parcel_ids),
             parcel_set=coverage.parcel_set,
-        )  # fmt: skip
+        )
     return AcquisitionStatus.OBSERVED
 
 

@@ -40,24 +40,31 @@ def against_losses(losses: Losses, section: DeclarationsSection) -> list[Objecti
         reasons = [
             f"{losses.withdrawn} are not in the file" if losses.withdrawn else "",
             f"({losses.withdrawn_as_rejected} of them are, but their rows are rejected)"
-            if losses.withdrawn_as_rejected else "",
+            if losses.withdrawn_as_rejected
+            else "",
             f"({losses.renumbered} of them have the same outline under another identifier: were they numbered anew?)"
-            if losses.renumbered else "",
+            if losses.renumbered
+            else "",
             f"{losses.moved} identifiers stand on other ground: were they numbered anew?" if losses.moved else "",
-        ]  # fmt: skip
-        found.append(Objection(
-            "withdrawn",
-            f"it would withdraw {lost} of {losses.stood} declarations ({lost / losses.stood:.0%}, the limit is "
-            f"{section.max_withdrawn_share:.0%}): {' '.join(filter(None, reasons))}",
-            "declarations.max_withdrawn_share",
-        ))  # fmt: skip
+        ]
+        found.append(
+            Objection(
+                "withdrawn",
+                f"it would withdraw {lost} of {losses.stood} declarations ({lost / losses.stood:.0%}, the limit is "
+                f"{section.max_withdrawn_share:.0%}): {' '.join(filter(None, reasons))}",
+                "declarations.max_withdrawn_share",
+            )
+        )
     if losses.changed_crop > MAX_CHANGED_CROPS * losses.stood:
-        found.append(Objection(
-            "changed crops",
-            f"it would change the crop of {losses.changed_crop} of {losses.stood} declarations "
-            f"({losses.changed_crop / losses.stood:.0%}, the limit is {MAX_CHANGED_CROPS:.0%}): is it another season's "
-            "file, or another code list?", "",
-        ))  # fmt: skip
+        found.append(
+            Objection(
+                "changed crops",
+                f"it would change the crop of {losses.changed_crop} of {losses.stood} declarations "
+                f"({losses.changed_crop / losses.stood:.0%}, the limit is {MAX_CHANGED_CROPS:.0%}): is it another "
+                "season's file, or another code list?",
+                "",
+            )
+        )
     return found
 
 
@@ -81,7 +88,8 @@ def refuse(objections: Sequence[Objection], *, accepted: str | None, source_hash
     keys = " and ".join(f"`{one.key}`" for one in objections if one.key)
     other = f"`--accept {accepted}` is not the word for this file and these findings. " if accepted else ""
     raise DeclarationFileError(
-        f"nothing was loaded: {'; and '.join(one.what for one in objections)}", where=where,
+        f"nothing was loaded: {'; and '.join(one.what for one in objections)}",
+        where=where,
         mend=f"{other}Check the file; if it is right, pass `--accept {word}`, which holds for this file alone"
         + (f", or raise {keys} in the agency file" if keys else ""),
-    )  # fmt: skip
+    )

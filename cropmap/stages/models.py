@@ -75,9 +75,15 @@ def promote_model(context: SeasonContext, architecture: Architecture, *, version
     wanted = _version(context, architecture, version)
     manifest = _sound(context, wanted)
     model = TrainedModel(
-        wanted.artifact_id, wanted.training_key, int(manifest.about["season"]), metrics_of(manifest), True,
-        GateReason.BY_HAND, reason, str(wanted.number or ""),
-    )  # fmt: skip
+        wanted.artifact_id,
+        wanted.training_key,
+        int(manifest.about["season"]),
+        metrics_of(manifest),
+        True,
+        GateReason.BY_HAND,
+        reason,
+        str(wanted.number or ""),
+    )
     before = present_champion(context, architecture)
     _note(context, wanted, model)
     if wanted.version is not None:
@@ -110,9 +116,12 @@ def roll_back(context: SeasonContext, architecture: Architecture, *, reason: str
 def _note(context: SeasonContext, named: _Named, model: TrainedModel) -> None:
     if named.version is not None:
         registry.note_decision(
-            context.mlflow_uri, named.version.registered, promoted=model.promoted, reason=model.reason,
+            context.mlflow_uri,
+            named.version.registered,
+            promoted=model.promoted,
+            reason=model.reason,
             detail=model.detail,
-        )  # fmt: skip
+        )
 
 
 def _row(
@@ -124,14 +133,17 @@ def _row(
     if season is None:
         season, figures = _said_by_artifact(context, version.registered.artifact_id)
     return {
-        "network": str(architecture), "version": int(version.registered.version),
+        "network": str(architecture),
+        "version": int(version.registered.version),
         "season": None if season is None else int(season),
         **{name: figures.get(name) for name in ("oa", "macro_f1", "ece")},
         "alias": "champion" if is_champion else "challenger" if "challenger" in version.aliases else None,
         "decision": None if version.promoted is None else "promoted" if version.promoted else "refused",
-        "reason": version.reason or None, "detail": version.detail or None,
-        "created": version.created.isoformat(timespec="seconds"), "artifact": version.registered.artifact_id,
-    }  # fmt: skip
+        "reason": version.reason or None,
+        "detail": version.detail or None,
+        "created": version.created.isoformat(timespec="seconds"),
+        "artifact": version.registered.artifact_id,
+    }
 
 
 def _said_by_artifact(context: SeasonContext, artifact_id: str) -> tuple[str | None, Mapping[str, Any]]:
@@ -144,11 +156,17 @@ def _said_by_artifact(context: SeasonContext, artifact_id: str) -> tuple[str | N
 
 def _kept_row(architecture: Architecture, model: TrainedModel, champion: TrainedModel | None) -> dict[str, Any]:
     return {
-        "network": str(architecture), "version": None, "season": model.season,
+        "network": str(architecture),
+        "version": None,
+        "season": model.season,
         **{name: model.metrics.get(name) for name in ("oa", "macro_f1", "ece")},
-        "alias": "champion" if model is champion else None, "decision": "promoted",
-        "reason": model.reason or None, "detail": model.detail or None, "created": None, "artifact": model.artifact_id,
-    }  # fmt: skip
+        "alias": "champion" if model is champion else None,
+        "decision": "promoted",
+        "reason": model.reason or None,
+        "detail": model.detail or None,
+        "created": None,
+        "artifact": model.artifact_id,
+    }
 
 
 def _version(context: SeasonContext, architecture: Architecture, named: str) -> _Named:
@@ -187,9 +205,10 @@ def _sound(context: SeasonContext, named: _Named) -> Manifest:
         wrong = GateReason.OTHER_LEGEND
     if wrong is not None:
         raise InputError(
-            f"does not fit {context.agency.agency}: {wrong}", where=named.said,
+            f"does not fit {context.agency.agency}: {wrong}",
+            where=named.said,
             mend="Train again; a season of another legend names it with {season} in the agency file's `legend`",
-        )  # fmt: skip
+        )
     return manifest
 
 

@@ -89,9 +89,12 @@ def _enter(context: SeasonContext, entry: ledger.LedgerEntry, judgement: Judgeme
             if entry.status == AcquisitionStatus.OBSERVED:
                 log.warning("quarantined %s: %s (%s)", entry.item_id, judgement.detail, Reason.OFFSET_CONTRADICTED)
             ledger.mark_quarantined(
-                connection, **key, reason=Reason.OFFSET_CONTRADICTED, detail=judgement.detail,
+                connection,
+                **key,
+                reason=Reason.OFFSET_CONTRADICTED,
+                detail=judgement.detail,
                 tried=depends_on(entry.acquisition, parcel_set or ""),
-            )  # fmt: skip
+            )
             return
         if entry.status != AcquisitionStatus.OBSERVED:
             log.info("%s is taken back: other days speak for its offset", entry.item_id)
@@ -99,6 +102,5 @@ def _enter(context: SeasonContext, entry: ledger.LedgerEntry, judgement: Judgeme
             ledger.mark_observed(connection, **key, object_name=name, n_parcels=rows, parcel_set=parcel_set)
         doubtful = judgement.evidence == OffsetEvidence.DOUBTFUL
         ledger.mark_warned(
-            connection, **key, detail=judgement.detail,
-            warning=AcquisitionWarning.OFFSET_DOUBTFUL if doubtful else None,
-        )  # fmt: skip
+            connection, **key, detail=judgement.detail, warning=AcquisitionWarning.OFFSET_DOUBTFUL if doubtful else None
+        )

@@ -21,22 +21,25 @@ def read_pairs(path: Path, *, value: str, where: str) -> dict[str, str]:
         raise ConfigurationError(f"{error.where} {error.what}", where=where, mend=error.mend) from error
     if missing := sorted(name for name in {PARCEL, value} if sheet.find(name) is None):
         raise ConfigurationError(
-            f"{path} has no column {' and '.join(missing)}", where=where,
+            f"{path} has no column {' and '.join(missing)}",
+            where=where,
             mend=f"Its first line names {list(sheet.header)}",
-        )  # fmt: skip
+        )
     found: dict[str, str] = {}
     for number, row in sheet.columns((PARCEL, value)):
         if not (row[PARCEL] and row[value]):
             continue
         if ERROR.fullmatch(row[value]):
             raise ConfigurationError(
-                f"{path} gives parcel {row[PARCEL]} {row[value]}, a spreadsheet's error (row {number})", where=where,
+                f"{path} gives parcel {row[PARCEL]} {row[value]}, a spreadsheet's error (row {number})",
+                where=where,
                 mend="Mend its formula, or leave the cell empty",
-            )  # fmt: skip
+            )
         known = found.setdefault(row[PARCEL], row[value])
         if known != row[value]:
             raise ConfigurationError(
                 f"{path} gives parcel {row[PARCEL]} two values, {known} and {row[value]} (row {number})",
-                where=where, mend="Keep one",
-            )  # fmt: skip
+                where=where,
+                mend="Keep one",
+            )
     return found

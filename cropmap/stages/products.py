@@ -32,14 +32,7 @@ from cropmap.stages.champion import TrainedModel, is_whole, judging_folds, predi
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
 from cropmap.stages.earlier_release import earlier_release
-from cropmap.stages.forecast import (
-    REPORT,
-    forecast,
-    forecasting_model,
-    is_carried,
-    no_assessments,
-    no_statistics,
-)
+from cropmap.stages.forecast import REPORT, forecast, forecasting_model, is_carried, no_assessments, no_statistics
 from cropmap.stages.reviews import run_statement
 from cropmap.stages.run_inputs import RunInputs, counted, planned_inputs, read_inputs
 from cropmap.stages.training import training_key
@@ -117,9 +110,13 @@ def logged_run(context: SeasonContext, plan: RunPlan, *, clock: Callable[[], dat
     claim = claim_of(context)
     with context.connect() as connection:
         runs.begin_run(
-            connection, run_id=plan.run_id, **context.key, as_of=plan.as_of, code_version=code_version(),
+            connection,
+            run_id=plan.run_id,
+            **context.key,
+            as_of=plan.as_of,
+            code_version=code_version(),
             started_at=claim.work.since if claim else clock(),
-        )  # fmt: skip
+        )
     if claim:
         claim.planned = True
     try:
@@ -160,11 +157,14 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
         return forecast(context, data, plan.artifact_id)
     if data.dataset is None:
         return Predictions(
-            parcel_ids=series.parcel_ids, crops=data.legend.crops,
+            parcel_ids=series.parcel_ids,
+            crops=data.legend.crops,
             logits=np.full((len(series), len(data.legend.crops)), np.nan, np.float32),
-            scored_by=[UNTRAINED] * len(series), n_observations=series.lengths.astype(np.int32),
-            last_observation=series.last_days(), out_of_distribution=np.full(len(series), np.nan, np.float32),
-        )  # fmt: skip
+            scored_by=[UNTRAINED] * len(series),
+            n_observations=series.lengths.astype(np.int32),
+            last_observation=series.last_days(),
+            out_of_distribution=np.full(len(series), np.nan, np.float32),
+        )
     assert plan.artifact_id, "a run with a dataset is planned after training"
     artifact = load_artifact(context.store, plan.artifact_id)
     return score(artifact, series, fold=judging_folds(context, data, artifact), threads=context.threads)
@@ -186,10 +186,13 @@ def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
                 not_learnt=_not_learnt(context, plan, data, predictions),
             ),
             predictions,
-            data.legend, false_alarm_rate=section.false_alarm_rate, seed=context.agency.model.seed,
-            min_pixels=section.min_pixels, min_observations=section.min_observations,
+            data.legend,
+            false_alarm_rate=section.false_alarm_rate,
+            seed=context.agency.model.seed,
+            min_pixels=section.min_pixels,
+            min_observations=section.min_observations,
             min_class_parcels=section.min_class_parcels,
-        )  # fmt: skip
+        )
         _write(context, plan, "assessments", assessed.table, {**assessed.report, NOT_LEARNT: _counted(assessed.table)})
     table = context.store.read_table(plan.name("assessments.parquet"), columns=["verdict", "reason"]).to_pandas()
     counts = table.value_counts().reset_index(name="declarations")
@@ -218,8 +221,10 @@ def _counted(assessed: pd.DataFrame) -> dict[str, int]:
     for crop, n in counts.items():
         log.warning(
             "%d declarations of %s are not assessed: it grows in one fold alone, so that the model which judges them "
-            "never saw it; other folds (model.folds) divide it", n, crop,
-        )  # fmt: skip
+            "never saw it; other folds (model.folds) divide it",
+            n,
+            crop,
+        )
     return counts
 
 
@@ -234,16 +239,22 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
         estimated = estimate_areas(
             counted(context, inputs, run_id=plan.run_id),
             _kept_predictions(context, plan),
-            data.legend, min_holdings=section.min_holdings, min_holdings_nuts3=section.min_holdings_nuts3,
-            dominance=section.dominance, p_percent=section.p_percent, confidentiality=section.confidentiality,
+            data.legend,
+            min_holdings=section.min_holdings,
+            min_holdings_nuts3=section.min_holdings_nuts3,
+            dominance=section.dominance,
+            p_percent=section.p_percent,
+            confidentiality=section.confidentiality,
             earlier=earlier_release(context, plan.run_id),
             reviews=inputs.areas.table,
-        )  # fmt: skip
+        )
         regions = context.agency.regions
         partial = partial_regions(
-            estimated.table["nuts_id"], codes=regions.codes, complete=regions.complete,
+            estimated.table["nuts_id"],
+            codes=regions.codes,
+            complete=regions.complete,
             nuts_version=regions.nuts_version,
-        )  # fmt: skip
+        )
         report = estimated.report | {"review_sample": inputs.areas.report, "partial_regions": list(partial)}
         _write(context, plan, "statistics", estimated.table, report)
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
@@ -263,11 +274,19 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
     tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
     with context.connect() as connection:
         publishing.publish(
-            connection, run_id=plan.run_id, **context.key, parcels=pd.DataFrame(data.parcels.drop(columns="geometry")),
-            predictions=predictions.table(), assessments=tables["assessments"], statistics=tables["statistics"],
-            model_version=model_version, published_at=published_at, nuts_version=context.agency.regions.nuts_version,
-            n_acquisitions=data.n_acquisitions, report=report,
-        )  # fmt: skip
+            connection,
+            run_id=plan.run_id,
+            **context.key,
+            parcels=pd.DataFrame(data.parcels.drop(columns="geometry")),
+            predictions=predictions.table(),
+            assessments=tables["assessments"],
+            statistics=tables["statistics"],
+            model_version=model_version,
+            published_at=published_at,
+            nuts_version=context.agency.regions.nuts_version,
+            n_acquisitions=data.n_acquisitions,
+            report=report,
+        )
     return {
         "run_id": plan.run_id,
         "as_of": plan.as_of,

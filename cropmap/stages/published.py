@@ -49,8 +49,9 @@ def open_published(context: SeasonContext) -> PublishedRun:
     except (OSError, KeyError) as error:
         raise InputError(
             f"the run's objects are not in the store, or were made by an earlier version ({error})",
-            where=f"{context.store.root}/{name}", mend="Run `cropmap season run` again",
-        ) from error  # fmt: skip
+            where=f"{context.store.root}/{name}",
+            mend="Run `cropmap season run` again",
+        ) from error
     context, data = _as_then(context, run, assessments)
     return PublishedRun(context, run, data, predictions, assessments, report, pointer["published_at"])
 

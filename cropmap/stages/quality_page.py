@@ -53,18 +53,30 @@ COLOURS: Final = {"parcels": "#c9c9c9", "warning": "#e08214", "rejected": "#b218
 
 
 def quality_page(
-    quality: FileQuality, *, agency: str, season: int, codes: dict[str, Any], accepted: gpd.GeoDataFrame,
-    rejected: gpd.GeoDataFrame, warnings: Warnings, notes: Sequence[str] = (),
-) -> str:  # fmt: skip
+    quality: FileQuality,
+    *,
+    agency: str,
+    season: int,
+    codes: dict[str, Any],
+    accepted: gpd.GeoDataFrame,
+    rejected: gpd.GeoDataFrame,
+    warnings: Warnings,
+    notes: Sequence[str] = (),
+) -> str:
     """HTML text; names and codes of the file are escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["hectares"] = lambda area: f"{area:,.2f}" if math.isfinite(area) else "–"
     template = environment.from_string(Path(__file__).with_name("quality_page.html").read_text(encoding="utf-8"))
     picture = _map(accepted, rejected, warnings)
     return template.render(
-        quality=quality, agency=agency, season=season, unmapped=codes["unmapped_codes"], meaning=MEANING,
-        notes=notes, map=base64.b64encode(picture).decode(),
-    )  # fmt: skip
+        quality=quality,
+        agency=agency,
+        season=season,
+        unmapped=codes["unmapped_codes"],
+        meaning=MEANING,
+        notes=notes,
+        map=base64.b64encode(picture).decode(),
+    )
 
 
 def _map(accepted: gpd.GeoDataFrame, rejected: gpd.GeoDataFrame, warnings: Warnings) -> bytes:

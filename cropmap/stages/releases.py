@@ -76,10 +76,17 @@ def release_season(
         before = releases.read_rows(connection, last) if last is not None else None
         flagged = with_stage(rows, stage, before=before, before_stage=last.stage if last else None)
         release = Release(
-            **context.key, number=len(known) + 1, stage=str(stage), run_id=run.run_id, as_of=run.as_of,
-            nuts_version=run.nuts_version, note=note, content_hash=releases.rows_hash(flagged),
-            released_at=released_at, simulated=bool(rows["simulated"].any()),
-        )  # fmt: skip
+            **context.key,
+            number=len(known) + 1,
+            stage=str(stage),
+            run_id=run.run_id,
+            as_of=run.as_of,
+            nuts_version=run.nuts_version,
+            note=note,
+            content_hash=releases.rows_hash(flagged),
+            released_at=released_at,
+            simulated=bool(rows["simulated"].any()),
+        )
         releases.store_release(connection, release, flagged)
         return _released(connection, replace(release, model_version=run.model_version), known, is_new=True)
 
@@ -107,8 +114,11 @@ def release_of_published(settings: Settings, *, agency: str, season: int) -> int
     """Number of the last release that was made from the run that is published now; None where it was not released."""
     with connect(ready_database(settings)) as connection:
         pointer = queries.published_run(connection, agency=agency, season=season)
-        made = [one.number for one in releases.read_releases(connection, agency=agency, season=season)
-                if one.run_id == pointer]  # fmt: skip
+        made = [
+            one.number
+            for one in releases.read_releases(connection, agency=agency, season=season)
+            if one.run_id == pointer
+        ]
     return made[-1] if made else None
 
 
@@ -129,9 +139,10 @@ def _published(connection: Connection, context: SeasonContext, *, where: str) ->
         raise InputError("the season is not published", where=where, mend="Run `cropmap season run` first")
     if rows.empty:
         raise InputError(
-            f"run {run.run_id} has no statistics: it is a forecast before declarations", where=where,
+            f"run {run.run_id} has no statistics: it is a forecast before declarations",
+            where=where,
             mend="Load the season's declarations, then `cropmap season run`",
-        )  # fmt: skip
+        )
     return run, rows
 
 
@@ -150,14 +161,16 @@ def _check(
             raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)
     if bool(rows["simulated"].any()) and ReleaseWord.SIMULATION not in allowed:
         raise InputError(
-            f"run {run.run_id} is a simulation: nothing in it was observed or declared", where=where,
+            f"run {run.run_id} is a simulation: nothing in it was observed or declared",
+            where=where,
             mend=f"Release a season of real inputs; for an exercise say --allow {ReleaseWord.SIMULATION}",
-        )  # fmt: skip
+        )
     if last is not None and ORDER.index(stage) < ORDER.index(ReleaseStage(last.stage)):
         raise InputError(
-            f"{last.name} is out already: a season does not become {stage} again", where=where,
+            f"{last.name} is out already: a season does not become {stage} again",
+            where=where,
             mend=f"Release it as {' or '.join(ORDER[ORDER.index(ReleaseStage(last.stage)) :])}",
-        )  # fmt: skip
+        )
     if stage != ReleaseStage.FIRST and rows["obs_flag"].eq(FORECAST).any():
         raise InputError(f"run {run.run_id} is a forecast", where=where, mend="Release it as --stage first")
 

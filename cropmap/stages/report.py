@@ -66,19 +66,27 @@ def gather(settings: Settings, context: SeasonContext, *, nuts: str | None, rele
     statistics = (published.run.report or {}).get("statistics", {})
     regions = read_boundaries(agency, season=year)
     areas = crop_areas(
-        rows, head=_head(rows, asked=nuts), items=vocabulary.crop_items(),
+        rows,
+        head=_head(rows, asked=nuts),
+        items=vocabulary.crop_items(),
         names=dict(zip(regions.table["nuts_id"], regions.table["name"], strict=True)),
         sums=_sums(rows, statistics.get("sum_members", {})),
-    )  # fmt: skip
+    )
     quality = season_quality(
-        published.run.report, areas, judged_by=_judged_by(agency.model.folds),
+        published.run.report,
+        areas,
+        judged_by=_judged_by(agency.model.folds),
         accuracy=_accuracy(published.agreement, agency.read_legend(), season),
         any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
-    )  # fmt: skip
+    )
     return Report(
-        _facts(context, published, statistics, release=released.release.name if released else None), areas,
-        _outlines(areas, regions), quality, flags=vocabulary.flag_meanings(), revisions=_revised(released),
-    )  # fmt: skip
+        _facts(context, published, statistics, release=released.release.name if released else None),
+        areas,
+        _outlines(areas, regions),
+        quality,
+        flags=vocabulary.flag_meanings(),
+        revisions=_revised(released),
+    )
 
 
 @dataclass(frozen=True)
@@ -122,14 +130,21 @@ def _facts(
 ) -> RunFacts:
     run = published.run
     return RunFacts(
-        agency=context.agency.agency, season=context.season.year, start=context.season.start, as_of=run.as_of,
-        published_at=published.on, run_id=run.run_id, model_version=run.model_version or "not stated",
-        code_version=run.code_version, nuts_version=run.nuts_version, n_acquisitions=run.n_acquisitions,
+        agency=context.agency.agency,
+        season=context.season.year,
+        start=context.season.start,
+        as_of=run.as_of,
+        published_at=published.on,
+        run_id=run.run_id,
+        model_version=run.model_version or "not stated",
+        code_version=run.code_version,
+        nuts_version=run.nuts_version,
+        n_acquisitions=run.n_acquisitions,
         simulated=published.simulated,
         confidentiality=_protected(statistics),
         protection=str(statistics.get("confidentiality", "the run does not say how its table was protected")),
         release=release,
-    )  # fmt: skip
+    )
 
 
 def _protected(statistics: Mapping[str, Any]) -> str:

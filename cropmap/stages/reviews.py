@@ -31,9 +31,19 @@ from cropmap.stages.field_workbook import field_workbook
 
 FieldFormat = Literal["csv", "xlsx", "gpkg"]
 FIELD: Final = (
-    "campaign", "parcel_id", "declared_code", "declared_name", "declared_crop", "predicted_crop", "reason", "area_ha",
-    "nuts_id", "stratum", "inclusion_probability", *FILLED_IN,
-)  # fmt: skip
+    "campaign",
+    "parcel_id",
+    "declared_code",
+    "declared_name",
+    "declared_crop",
+    "predicted_crop",
+    "reason",
+    "area_ha",
+    "nuts_id",
+    "stratum",
+    "inclusion_probability",
+    *FILLED_IN,
+)
 """columns of the file for the field; a GeoPackage adds the outline, others `lon` and `lat` of a point inside it"""
 CERTIFIED: Final = ("certified", "reason", "certified_size", "sampled", "reviewed", "found_right", "statement")
 DEGREE_DIGITS: Final = 6
@@ -68,15 +78,26 @@ def draw_reviews(
         assessed = assessed_parcels(context, connection, run_id)
         crop_group = [legend.group_of(crop) if crop else None for crop in assessed["declared_crop"]]
         drawn = draw_sample(
-            assessed.assign(crop_group=pd.Series(crop_group, dtype=object)), budget=budget,
-            list_share=section.list_share, target=said.get("target"), seed=seed,
-        )  # fmt: skip
+            assessed.assign(crop_group=pd.Series(crop_group, dtype=object)),
+            budget=budget,
+            list_share=section.list_share,
+            target=said.get("target"),
+            seed=seed,
+        )
         campaign = Campaign(
-            content_hash(run_id, str(budget), str(seed), str(section.list_share), length=12), **context.key,
-            run_id=run_id, budget=budget, seed=seed, list_share=section.list_share, target=said.get("target"),
-            delta=section.delta, estimated_rate=said.get("estimated_rate"), list_size=drawn.list_size,
-            grid=list(drawn.grid), drawn_at=drawn_at,
-        )  # fmt: skip
+            content_hash(run_id, str(budget), str(seed), str(section.list_share), length=12),
+            **context.key,
+            run_id=run_id,
+            budget=budget,
+            seed=seed,
+            list_share=section.list_share,
+            target=said.get("target"),
+            delta=section.delta,
+            estimated_rate=said.get("estimated_rate"),
+            list_size=drawn.list_size,
+            grid=list(drawn.grid),
+            drawn_at=drawn_at,
+        )
         is_new = reviews.store_campaign(connection, campaign, drawn.table)
         campaigns = reviews.read_campaigns(connection, **context.key)
         _refuse_other_delta(campaigns, campaign)
@@ -118,10 +139,14 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
             counts = {key: n + stored[key] for key, n in counts.items()}
         said = {name: _recertify(context, connection, name, legend, stated_at=imported_at) for name in drawn}
     answer = {
-        "file": str(source), "rows": len(raw), "accepted": len(checked.accepted), **counts,
-        "not_visited": checked.not_visited, "rejected": dict(Counter(sorted(checked.rejected["reason"]))),
+        "file": str(source),
+        "rows": len(raw),
+        "accepted": len(checked.accepted),
+        **counts,
+        "not_visited": checked.not_visited,
+        "rejected": dict(Counter(sorted(checked.rejected["reason"]))),
         "certification": said,
-    }  # fmt: skip
+    }
     return answer, to_csv(checked.rejected) if len(checked.rejected) else b""
 
 
@@ -142,13 +167,16 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> dic
     alarms, misses = (next(f for f in found if f.what == what and f.by == "all") for what in ("false_alarms", "misses"))
     certificate = _certificate(chosen, campaigns, sample)
     return {
-        **context.key, "run_id": chosen.run_id, "published": chosen.run_id == published, "campaign": chosen.campaign_id,
+        **context.key,
+        "run_id": chosen.run_id,
+        "published": chosen.run_id == published,
+        "campaign": chosen.campaign_id,
         "certification": _said(certificate, chosen) | {"steps": [asdict(step) for step in certificate.steps]},
         "estimated_rate": estimate_against_found(chosen.estimated_rate, alarms),
         "share_found": share_found(alarms, misses),
         "findings": sample["outcome"].fillna("not visited").value_counts().sort_index().to_dict(),
         "figures": [asdict(figure) for figure in found],
-    }  # fmt: skip
+    }
 
 
 def reviewed_labels(context: SeasonContext, parcels: pd.DataFrame, legend: Legend) -> ReviewedLabels:
@@ -193,8 +221,9 @@ def _refuse_other_delta(campaigns: list[Campaign], campaign: Campaign) -> None:
     if recorded.delta != campaign.delta:
         raise InputError(
             f"this sample was drawn with delta {recorded.delta:g}, the agency file now says {campaign.delta:g}",
-            where="review.delta", mend="It is fixed when a sample is drawn: put it back, or draw with another seed",
-        )  # fmt: skip
+            where="review.delta",
+            mend="It is fixed when a sample is drawn: put it back, or draw with another seed",
+        )
 
 
 def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, *, is_new: bool) -> dict[str, Any]:
@@ -203,11 +232,18 @@ def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, 
     others = [c.campaign_id for c in same if c.campaign_id != campaign.campaign_id]
     note = f"{', '.join(others)} was drawn of the same list: only the sample that is reviewed first can certify it"
     return {
-        "campaign": campaign.campaign_id, "run_id": campaign.run_id, "new": is_new, "list": campaign.list_size,
-        "from_list": len(sample) - len(control), "from_control": len(control),
-        "control_strata": control["stratum"].nunique(), "tested_lengths": list(campaign.grid),
-        "target": campaign.target, "delta": campaign.delta, **({"note": note} if others else {}),
-    }  # fmt: skip
+        "campaign": campaign.campaign_id,
+        "run_id": campaign.run_id,
+        "new": is_new,
+        "list": campaign.list_size,
+        "from_list": len(sample) - len(control),
+        "from_control": len(control),
+        "control_strata": control["stratum"].nunique(),
+        "tested_lengths": list(campaign.grid),
+        "target": campaign.target,
+        "delta": campaign.delta,
+        **({"note": note} if others else {}),
+    }
 
 
 def field_file(
@@ -243,9 +279,10 @@ def _with_campaign(raw: pd.DataFrame, campaigns: list[Campaign], *, where: str) 
         raise InputError("no sample was drawn in this season", where=where, mend="Run `cropmap review sample` first")
     if raw["campaign"].isna().any() and len(campaigns) > 1:
         raise InputError(
-            "rows do not say which sample they belong to", where=where,
+            "rows do not say which sample they belong to",
+            where=where,
             mend=f"Keep the column `campaign`: one of {', '.join(c.campaign_id for c in campaigns)}",
-        )  # fmt: skip
+        )
     return raw.assign(campaign=raw["campaign"].fillna(campaigns[0].campaign_id))
 
 
@@ -267,22 +304,33 @@ def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataF
     listed = sample[sample["part"] == str(ReviewPart.LIST)]
     first = min(
         (c for c in _of_lists(campaigns) if c.run_id == campaign.run_id and c.first_review is not None),
-        key=lambda c: (c.first_review, c.drawn_at, c.campaign_id), default=campaign,
-    )  # fmt: skip
+        key=lambda c: (c.first_review, c.drawn_at, c.campaign_id),
+        default=campaign,
+    )
     return certify(
-        campaign.grid, listed["list_rank"].to_numpy(dtype=np.int64), listed["outcome"].to_numpy(dtype=object),
-        target=campaign.target or 0.0, delta=campaign.delta, used_before=first.campaign_id != campaign.campaign_id,
-    )  # fmt: skip
+        campaign.grid,
+        listed["list_rank"].to_numpy(dtype=np.int64),
+        listed["outcome"].to_numpy(dtype=object),
+        target=campaign.target or 0.0,
+        delta=campaign.delta,
+        used_before=first.campaign_id != campaign.campaign_id,
+    )
 
 
 def _said(certificate: Certificate, campaign: Campaign) -> dict[str, Any]:
     sentence = statement(certificate, target=campaign.target, delta=campaign.delta, list_size=campaign.list_size)
     return {
-        "certified": certificate.certified, "reason": str(certificate.reason), "target": campaign.target,
-        "confidence": 1 - campaign.delta, "list_size": campaign.list_size, "certified_size": certificate.certified_size,
-        "sampled": certificate.sampled, "reviewed": certificate.reviewed, "found_right": certificate.found_right,
+        "certified": certificate.certified,
+        "reason": str(certificate.reason),
+        "target": campaign.target,
+        "confidence": 1 - campaign.delta,
+        "list_size": campaign.list_size,
+        "certified_size": certificate.certified_size,
+        "sampled": certificate.sampled,
+        "reviewed": certificate.reviewed,
+        "found_right": certificate.found_right,
         "statement": sentence,
-    }  # fmt: skip
+    }
 
 
 def _of_lists(campaigns: list[Campaign]) -> list[Campaign]:

@@ -53,8 +53,9 @@ def _mlflow(folder: Path) -> Path:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         raise ConfigurationError(
-            f"MLflow {version} cannot be installed ({last})", where=str(folder),
+            f"MLflow {version} cannot be installed ({last})",
+            where=str(folder),
             mend="Try again where the package index can be reached, or point any MLflow server at the database",
-        )  # fmt: skip
+        )
     made.write_text(version, encoding="utf-8")
     return program

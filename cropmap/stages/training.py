@@ -63,9 +63,16 @@ def training_key(
     if reviewed is None:
         reviewed = reviewed_labels(context, data.parcels, data.legend)
     return content_hash(
-        data.dataset.hash, config.hash, str(context.agency.model.seed), str(rounds), code_version(),
-        legend_key(data.legend), data.seen_until, data.folds_rule, *reviewed.key,
-    )  # fmt: skip
+        data.dataset.hash,
+        config.hash,
+        str(context.agency.model.seed),
+        str(rounds),
+        code_version(),
+        legend_key(data.legend),
+        data.seen_until,
+        data.folds_rule,
+        *reviewed.key,
+    )
 
 
 def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
@@ -90,31 +97,46 @@ def train_network(context: SeasonContext, architecture: Architecture) -> dict[st
     if known.promoted and not has_line(context, architecture):
         make_champion(context, architecture, known)
     return {
-        **known.metrics, "artifact": known.artifact_id, "gate": "promoted" if known.promoted else "refused",
+        **known.metrics,
+        "artifact": known.artifact_id,
+        "gate": "promoted" if known.promoted else "refused",
         "reason": known.reason,
-    }  # fmt: skip
+    }
 
 
 def _trained(
-    context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, reviewed: ReviewedLabels,
+    context: SeasonContext,
+    data: SeasonData,
+    architecture: Architecture,
+    key: str,
+    reviewed: ReviewedLabels,
     known: TrainedModel | None,
-) -> TrainedModel:  # fmt: skip
+) -> TrainedModel:
     """Trained, decided on and noted down; `known` is the record of an artifact that is to be made again."""
     from cropmap.model import tracking
 
     if known is None:
         tracking.begin_training(
-            context.mlflow_uri, experiment=_experiment(context), run_key=key, name=_run_name(context, architecture),
-            tags=_tags(context, architecture), artifact_root=context.mlflow_artifacts,
-        )  # fmt: skip
+            context.mlflow_uri,
+            experiment=_experiment(context),
+            run_key=key,
+            name=_run_name(context, architecture),
+            tags=_tags(context, architecture),
+            artifact_root=context.mlflow_artifacts,
+        )
     fitted = _fit(context, data, architecture, key, reviewed)
     if known is not None and fitted.artifact_id == known.artifact_id:
         return known
     decision = _decide(context, data, architecture, fitted)
     model = TrainedModel(
-        fitted.artifact_id, key, context.season.year, metrics_of(fitted.manifest), decision.promoted,
-        str(decision.reason), decision.detail,
-    )  # fmt: skip
+        fitted.artifact_id,
+        key,
+        context.season.year,
+        metrics_of(fitted.manifest),
+        decision.promoted,
+        str(decision.reason),
+        decision.detail,
+    )
     model = replace(model, version=_remember(context, architecture, fitted, model))
     if model.promoted:
         make_champion(context, architecture, model)
@@ -132,10 +154,15 @@ def _fit(
         left_out = left_out_of_training(context, data, architecture, reviewed)
         with part_of_work(_round(rounds, rounds)):
             return fit_model(
-                context.store, needed_dataset(data), training_config(context, architecture),
-                seed=context.agency.model.seed, min_clear_fraction=context.agency.observations.min_clear_fraction,
-                suspects=left_out, about=_about(context, data, left_out, reviewed), workers=context.threads,
-            )  # fmt: skip
+                context.store,
+                needed_dataset(data),
+                training_config(context, architecture),
+                seed=context.agency.model.seed,
+                min_clear_fraction=context.agency.observations.min_clear_fraction,
+                suspects=left_out,
+                about=_about(context, data, left_out, reviewed),
+                workers=context.threads,
+            )
     except Exception as error:
         _note_failure(context, architecture, key, error)
         raise
@@ -146,11 +173,15 @@ def _about(
 ) -> dict[str, str]:
     """What the artifact says of itself to later seasons."""
     return {
-        "agency": context.agency.agency, "season": str(context.season.year),
-        "left_out_of_training": str(int(left_out.sum())), "left_out_by_reviews": str(len(reviewed.wrong)),
-        "legend": legend_key(data.legend), "classes": json.dumps(data.legend.crops, ensure_ascii=False),
-        "last_acquisition": data.seen_until, "folds": data.folds_rule,
-    }  # fmt: skip
+        "agency": context.agency.agency,
+        "season": str(context.season.year),
+        "left_out_of_training": str(int(left_out.sum())),
+        "left_out_by_reviews": str(len(reviewed.wrong)),
+        "legend": legend_key(data.legend),
+        "classes": json.dumps(data.legend.crops, ensure_ascii=False),
+        "last_acquisition": data.seen_until,
+        "folds": data.folds_rule,
+    }
 
 
 def _decide(context: SeasonContext, data: SeasonData, architecture: Architecture, fitted: Fitted) -> Decision:
@@ -192,18 +223,25 @@ def left_out_of_training(
     for number in range(rounds):
         with part_of_work(_round(number, rounds)):
             out = evaluate_out_of_fold(
-                context.store, dataset, one_network, seed=context.agency.model.seed, suspects=left_out,
+                context.store,
+                dataset,
+                one_network,
+                seed=context.agency.model.seed,
+                suspects=left_out,
                 workers=context.threads,
-            )  # fmt: skip
+            )
         series = dataset.series
         found = suspects(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
                 has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)
             ),
             OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
-            data.legend, seed=context.agency.model.seed, min_pixels=section.min_pixels,
-            min_observations=section.min_observations, min_class_parcels=section.min_class_parcels,
-        )  # fmt: skip
+            data.legend,
+            seed=context.agency.model.seed,
+            min_pixels=section.min_pixels,
+            min_observations=section.min_observations,
+            min_class_parcels=section.min_class_parcels,
+        )
         if not found:
             break
         left_out = (np.isin(series.parcel_ids, sorted(found)) | wrong) & ~right
@@ -235,13 +273,16 @@ def _note_failure(context: SeasonContext, architecture: Architecture, key: str, 
     refused = {registry.PROMOTED: "false", registry.REASON: str(GateReason.PARITY)}
     with suppress(ModelError):
         tracking.track_failure(
-            context.mlflow_uri, experiment=_experiment(context), run_key=key,
+            context.mlflow_uri,
+            experiment=_experiment(context),
+            run_key=key,
             tags={
-                **_tags(context, architecture), **(refused if isinstance(error, ParityError) else {}),
+                **_tags(context, architecture),
+                **(refused if isinstance(error, ParityError) else {}),
                 registry.DETAIL: str(error),
             },
             artifact_root=context.mlflow_artifacts,
-        )  # fmt: skip
+        )
 
 
 def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted, model: TrainedModel) -> str:
@@ -259,11 +300,15 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
         experiment=_experiment(context),
         run_key=model.training_key,
         params={
-            **manifest.config, "seed": manifest.seed, "folds": manifest.folds_made_by, "season": context.season.year,
+            **manifest.config,
+            "seed": manifest.seed,
+            "folds": manifest.folds_made_by,
+            "season": context.season.year,
         },
         history={name: fold.history for name, fold in folds},
         metrics={
-            **evaluation.metrics(), "parity": max(manifest.parity),
+            **evaluation.metrics(),
+            "parity": max(manifest.parity),
             "training_seconds": sum(fold.seconds for fold in kept),
         },
         files={
@@ -273,7 +318,9 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
             **fitted.files,
         },
         tags={
-            **_tags(context, architecture), "data": manifest.dataset_hash, "code": manifest.code_version,
+            **_tags(context, architecture),
+            "data": manifest.dataset_hash,
+            "code": manifest.code_version,
             "artifact": fitted.artifact_id,
         },
         artifact_root=context.mlflow_artifacts,
@@ -281,11 +328,14 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
         data=tracking.TrackedData(
             f"{context.agency.agency} {context.season.year}", manifest.dataset_hash, f"datasets/{manifest.dataset_hash}"
         ),
-    )  # fmt: skip
+    )
     version = registry.register_version(
-        context.mlflow_uri, name=model_name(context, architecture), run_id=run_id, artifact_id=fitted.artifact_id,
+        context.mlflow_uri,
+        name=model_name(context, architecture),
+        run_id=run_id,
+        artifact_id=fitted.artifact_id,
         run_key=model.training_key,
-    )  # fmt: skip
+    )
     registry.note_decision(
         context.mlflow_uri, version, promoted=model.promoted, reason=model.reason, detail=model.detail
     )
@@ -305,6 +355,8 @@ def _experiment(context: SeasonContext) -> str:
 
 def _tags(context: SeasonContext, architecture: Architecture) -> dict[str, str]:
     return {
-        "agency": context.agency.agency, "season": str(context.season.year), "architecture": str(architecture),
+        "agency": context.agency.agency,
+        "season": str(context.season.year),
+        "architecture": str(architecture),
         "simulated": str(context.agency.simulated).lower(),
-    }  # fmt: skip
+    }

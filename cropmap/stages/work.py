@@ -67,10 +67,7 @@ def claimed(context: SeasonContext, task: str, *, clock: Callable[[], datetime],
                 end_other_sessions(connection)
             work.interrupt_work(connection, about, detail=f"interrupted ({why})", at=clock(), code_version=version)
 
-    with (
-        work.claim(context.database_url, about, code_version=version, wait=wait) as left_behind,
-        on_interrupt(stopped),
-    ):
+    with work.claim(context.database_url, about, code_version=version, wait=wait) as left_behind, on_interrupt(stopped):
         for run_id in left_behind:
             log.warning("%s was left behind by a process that is gone, and is closed", run_id)
         _held[key] = claim

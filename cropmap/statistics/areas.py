@@ -22,14 +22,7 @@ from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import columns
 from cropmap.statistics.difference import OVERCONFIDENT, Corrected, Reviews, correct, overconfidence, prior_size
 from cropmap.statistics.hiding import EarlierRelease
-from cropmap.statistics.population import (
-    NONE,
-    Population,
-    Probabilities,
-    declared_codes,
-    population,
-    without_holding,
-)
+from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population, without_holding
 from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
 from cropmap.statistics.release import Protection, released
 from cropmap.statistics.reviewed import found, with_finding

@@ -49,7 +49,7 @@ def compare_estimators(
         "register scaled": (sums.declared * scale, None),
         "mapped": (sums.mapped, None),
         "posterior": (sums.cells.synthetic.sum(axis=1), None),
-    }  # fmt: skip
+    }
     if len(position):
         seen = Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior)
         region, crops, prior = people.region[position], len(cols.crops), prior_size(people.learnt_from)
@@ -65,9 +65,15 @@ def _difference(sums: Totals, seen: Reviews, *, crops: int, prior: float) -> tup
     """([R, J + S] ha, standard error): every reviewed cell trusts the sample alone, variances have the floor.
     Cells without a review have the prior variance of ν = `prior`."""
     alone = correct(
-        sums.cells, sums.strata, seen, overconfidence=np.ones(len(VERDICTS)), crops=crops,
-        design_based=np.ones(len(sums.cells.area), dtype=bool), prior_size=prior, to_the_letter=True,
-    )  # fmt: skip
+        sums.cells,
+        sums.strata,
+        seen,
+        overconfidence=np.ones(len(VERDICTS)),
+        crops=crops,
+        design_based=np.ones(len(sums.cells.area), dtype=bool),
+        prior_size=prior,
+        to_the_letter=True,
+    )
     regions = len(sums.cells.area)
     estimate = add_up(alone, np.arange(regions), parents=regions)
     return estimate.area, estimate.se
@@ -115,8 +121,12 @@ def _parcel_ratio(people: Population, sums: Totals, seen: Reviews, position: Int
 def _rows(
     nuts3: tuple[str, ...], crops: tuple[str, ...], estimator: str, area: Floats, se: Floats | None
 ) -> pd.DataFrame:
-    return pd.DataFrame({
-        "nuts_id": np.repeat(np.array(nuts3, dtype=object), len(crops)),
-        "crop": np.tile(np.array(crops, dtype=object), len(nuts3)), "estimator": estimator, "area_ha": area.ravel(),
-        "se_ha": np.full(area.size, np.nan) if se is None else se.ravel(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "nuts_id": np.repeat(np.array(nuts3, dtype=object), len(crops)),
+            "crop": np.tile(np.array(crops, dtype=object), len(nuts3)),
+            "estimator": estimator,
+            "area_ha": area.ravel(),
+            "se_ha": np.full(area.size, np.nan) if se is None else se.ravel(),
+        }
+    )

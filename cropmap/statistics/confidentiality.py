@@ -30,8 +30,16 @@ STATEMENT: Final[Mapping[Confidentiality | Internal, str]] = {
     Confidentiality.OFF: "no confidentiality: every figure is shown; for internal use, not for publication",
 }
 HIDDEN: Final = (
-    "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv", "n_parcels", "n_holdings",
-)  # fmt: skip
+    "declared_ha",
+    "mapped_ha",
+    "estimate_ha",
+    "se_ha",
+    "ci95_low_ha",
+    "ci95_high_ha",
+    "cv",
+    "n_parcels",
+    "n_holdings",
+)
 
 
 def internal_reasons(report: Mapping[str, Any] | None) -> tuple[Internal, ...]:

@@ -35,8 +35,12 @@ def contradiction(correction: Floats, sampling: Floats, prior: Floats, chance: F
     Under the prior E[D²] = V_D + chance + τ². The factor is the maximum-likelihood scale of τ² (D normal, single cells
     limited to SURPRISE), taken where its score at 1 exceeds SIGNIFICANT standard errors.
     """
-    return np.array([_scale(*(part[:, verdict] for part in (correction**2, sampling, prior, chance)))
-                     for verdict in range(correction.shape[1])])  # fmt: skip
+    return np.array(
+        [
+            _scale(*(part[:, verdict] for part in (correction**2, sampling, prior, chance)))
+            for verdict in range(correction.shape[1])
+        ]
+    )
 
 
 def _scale(square: Floats, sampling: Floats, prior: Floats, chance: Floats) -> float:

@@ -69,9 +69,13 @@ def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> 
     if mode == Confidentiality.FULL:
         unknown = [] if levels[0].contributors.holdings_known else [Internal.HOLDINGS_UNKNOWN]
         hiding = hide(
-            structure, figures, needed, rules, earlier=protection.earlier,
+            structure,
+            figures,
+            needed,
+            rules,
+            earlier=protection.earlier,
             attack=lambda mask: recovered(_table(rows, mask), sums, earlier=protection.earlier),
-        )  # fmt: skip
+        )
         hidden, found, internal = hiding.hidden, hiding.report, [*unknown, *hiding.internal]
         found["internal"] = [str(reason) for reason in internal]
     else:
@@ -95,11 +99,7 @@ def _table(rows: pd.DataFrame, hidden: Mask, *, others: str | None = None) -> pd
 
 
 def audit(
-    table: pd.DataFrame,
-    sums: dict[str, list[str]],
-    *,
-    earlier: EarlierRelease | None = None,
-    known: Iterable[str] = (),
+    table: pd.DataFrame, sums: dict[str, list[str]], *, earlier: EarlierRelease | None = None, known: Iterable[str] = ()
 ) -> None:
     """Attacks a released table, alone and together with an earlier release: raises DisclosureError where the figure of
     a hidden cell follows. `sums`: members of the crops that are sums. `known`: crop/region that cannot be kept."""

@@ -52,10 +52,14 @@ def draw_area_sample(
     drawn = _systematic(inclusion, stratum, np.random.default_rng([seed, budget]))
     crops = np.array([*cols.crops, POOLED], dtype=object)
     label = [f"{people.nuts3[region]} / {VERDICTS[verdict]} / {crops[crop]}" for region, verdict, crop in names]
-    found = pd.DataFrame({
-        "parcel_id": people.parcel_id[drawn], "stratum": np.array(label, dtype=object)[stratum[drawn]],
-        "stratum_size": sizes[stratum[drawn]], "inclusion_probability": inclusion[drawn],
-    })  # fmt: skip
+    found = pd.DataFrame(
+        {
+            "parcel_id": people.parcel_id[drawn],
+            "stratum": np.array(label, dtype=object)[stratum[drawn]],
+            "stratum_size": sizes[stratum[drawn]],
+            "inclusion_probability": inclusion[drawn],
+        }
+    )
     return found.sort_values("parcel_id", ignore_index=True)
 
 

@@ -69,24 +69,26 @@ def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
     basis = _basis(figures, parent, estimate.area, declared)
     unraked = over((~figures.sums.raked).astype(float), parent, len(names)) > 0
     contributors = figures.contributors.above(parent, parents=len(names))
-    table = pd.DataFrame({
-        "nuts_id": np.repeat(np.array(names, dtype=object), len(crops)),
-        "level": level,
-        "crop": _across(crops, len(names)),
-        "strucpro": _across([strucpro(crop) for crop in crops], len(names)),
-        "concept": _across([concept(crop) for crop in crops], len(names)),
-        "basis": basis.ravel(),
-        "declared_ha": declared.ravel(),
-        "mapped_ha": over(figures.sums.mapped, parent, len(names)).ravel(),
-        "estimate_ha": estimate.area.ravel(),
-        "se_ha": estimate.se.ravel(),
-        "ci95_low_ha": low.ravel(),
-        "ci95_high_ha": high.ravel(),
-        "cv": cv.ravel(),
-        "n_parcels": pd.array(contributors.parcels, dtype="Int64"),
-        "n_holdings": _holdings(contributors),
-        "obs_flag": pd.Series(_flags(unreliable, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "nuts_id": np.repeat(np.array(names, dtype=object), len(crops)),
+            "level": level,
+            "crop": _across(crops, len(names)),
+            "strucpro": _across([strucpro(crop) for crop in crops], len(names)),
+            "concept": _across([concept(crop) for crop in crops], len(names)),
+            "basis": basis.ravel(),
+            "declared_ha": declared.ravel(),
+            "mapped_ha": over(figures.sums.mapped, parent, len(names)).ravel(),
+            "estimate_ha": estimate.area.ravel(),
+            "se_ha": estimate.se.ravel(),
+            "ci95_low_ha": low.ravel(),
+            "ci95_high_ha": high.ravel(),
+            "cv": cv.ravel(),
+            "n_parcels": pd.array(contributors.parcels, dtype="Int64"),
+            "n_holdings": _holdings(contributors),
+            "obs_flag": pd.Series(_flags(unreliable, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
+        }
+    )
     return Level(level, names, table[list(STATISTIC_COLUMNS[:-1])], contributors)
 
 

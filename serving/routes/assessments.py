@@ -45,8 +45,5 @@ def assessments(
         )
     following = request.url.include_query_params(after=page.next) if page.next else None
     return json_answer(
-        {
-            "items": shown(Assessment, page.items),
-            "next": f"{following.path}?{following.query}" if following else None,
-        }
+        {"items": shown(Assessment, page.items), "next": f"{following.path}?{following.query}" if following else None}
     )

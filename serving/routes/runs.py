@@ -18,9 +18,7 @@ router = APIRouter(tags=["runs"])
 
 
 @router.get(
-    "/runs",
-    response_model=list[Run],
-    responses={404: {"model": Problem, "description": "there is no such agency"}},
+    "/runs", response_model=list[Run], responses={404: {"model": Problem, "description": "there is no such agency"}}
 )
 def runs(
     reader: Reader,

@@ -12,10 +12,16 @@ from cropmap.legends import Legend, LegendEntry
 
 CROPS = ("barley", "corn", "meadow", "pasture", "rape", "wheat")
 SHARES = np.array([0.12, 0.25, 0.22, 0.18, 0.05, 0.18])
-CENTRES = np.array([
-    [2.6, 0.0, 0.0, 0.0], [0.0, 4.2, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0],
-    [0.0, 0.0, 4.0, 1.4], [-4.0, -2.0, 0.0, 2.0], [3.4, 0.0, -1.6, 2.4],
-])  # fmt: skip
+CENTRES = np.array(
+    [
+        [2.6, 0.0, 0.0, 0.0],
+        [0.0, 4.2, 0.0, 0.0],
+        [0.0, 0.0, 4.0, 0.0],
+        [0.0, 0.0, 4.0, 1.4],
+        [-4.0, -2.0, 0.0, 2.0],
+        [3.4, 0.0, -1.6, 2.4],
+    ]
+)
 """meadow and pasture overlap: nobody can tell a wrong declaration between them"""
 
 
@@ -28,9 +34,9 @@ class Scores:
 
 
 def legend(groups: dict[str, str] | None = None) -> Legend:
-    entries = [
-        LegendEntry(crop.upper(), crop, crop, None, (groups or {}).get(crop, crop)) for crop in CROPS
-    ] + [LegendEntry("BEE", "beehives", None, None, "")]  # fmt: skip
+    entries = [LegendEntry(crop.upper(), crop, crop, None, (groups or {}).get(crop, crop)) for crop in CROPS] + [
+        LegendEntry("BEE", "beehives", None, None, "")
+    ]
     return Legend("test", tuple(entries), "hash")
 
 
@@ -50,12 +56,14 @@ def simulate(
     mistaken = rng.random(parcels) < wrong
     declared[mistaken] = (true[mistaken] + rng.integers(1, len(CROPS), size=mistaken.sum())) % len(CROPS)
     ids = np.array([f"{number:06d}" for number in range(parcels)], dtype=object)
-    frame = pd.DataFrame({
-        "parcel_id": ids,
-        "crop_code": [CROPS[k].upper() for k in declared],
-        "area_ha": rng.lognormal(0.5, 0.8, size=parcels),
-        "pixels": 50.0,
-        "has_geometry": True,
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "parcel_id": ids,
+            "crop_code": [CROPS[k].upper() for k in declared],
+            "area_ha": rng.lognormal(0.5, 0.8, size=parcels),
+            "pixels": 50.0,
+            "has_geometry": True,
+        }
+    )
     scores = Scores(ids, CROPS, logits.astype(np.float32), np.full(parcels, 20, dtype=np.int32))
     return frame, scores, {parcel: CROPS[k] for parcel, k in zip(ids, true, strict=True)}

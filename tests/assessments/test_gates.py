@@ -14,11 +14,7 @@ def _parcels(**changes: object) -> pd.DataFrame:
 
 def _gate(parcels: pd.DataFrame, *, min_class_parcels: int = 4) -> list[str]:
     gates = first_gate(
-        parcels,
-        modelled=["wheat", "corn"],
-        min_pixels=3,
-        min_observations=5,
-        min_class_parcels=min_class_parcels,
+        parcels, modelled=["wheat", "corn"], min_pixels=3, min_observations=5, min_class_parcels=min_class_parcels
     )
     return list(gates)
 

@@ -4,12 +4,7 @@ import numpy as np
 
 from cropmap.assessments import peers
 
-PROBABILITIES = np.array([
-    [0.96, 0.03, 0.01],
-    [0.96, 0.03, 0.01],
-    [0.50, 0.30, 0.20],
-    [0.94, 0.01, 0.05],
-])  # fmt: skip
+PROBABILITIES = np.array([[0.96, 0.03, 0.01], [0.96, 0.03, 0.01], [0.50, 0.30, 0.20], [0.94, 0.01, 0.05]])
 DECLARED = np.array([2, 1, 2, 0])
 
 

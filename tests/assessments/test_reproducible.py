@@ -44,9 +44,16 @@ def test_linear_algebra_keeps_to_one_thread_whatever_the_machine_has(monkeypatch
         assess(parcels, scores, legend(), false_alarm_rate=0.1, seed=0)
         suspects(parcels, scores, legend(), seed=0)
         explain_declaration(
-            parcels, scores, legend(), "000003", false_alarm_rate=0.1, seed=0, min_pixels=1, min_observations=1,
+            parcels,
+            scores,
+            legend(),
+            "000003",
+            false_alarm_rate=0.1,
+            seed=0,
+            min_pixels=1,
+            min_observations=1,
             min_class_parcels=1,
-        )  # fmt: skip
+        )
     assert threads == [{1}] * 3
 
 

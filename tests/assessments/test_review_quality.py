@@ -38,17 +38,22 @@ def run() -> pd.DataFrame:
 def sample(listed: list[str | None], conform: list[str | None], inconclusive: list[str | None]) -> pd.DataFrame:
     """The first parcels of each part were drawn."""
     parts: list[tuple[str, str, int, int, list[str | None]]] = [
-        ("list", "list", 40, 0, listed), ("control", "conform", 100, 40, conform),
+        ("list", "list", 40, 0, listed),
+        ("control", "conform", 100, 40, conform),
         ("control", "inconclusive", 300, 140, inconclusive),
-    ]  # fmt: skip
+    ]
     rows = [
         {
-            "parcel_id": f"{first + place:03d}", "part": part, "stratum": stratum, "stratum_size": size,
-            "inclusion_probability": len(found) / size, "outcome": outcome,
+            "parcel_id": f"{first + place:03d}",
+            "part": part,
+            "stratum": stratum,
+            "stratum_size": size,
+            "inclusion_probability": len(found) / size,
+            "outcome": outcome,
         }
         for part, stratum, size, first, found in parts
         for place, outcome in enumerate(found)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -106,10 +111,12 @@ def test_the_share_found_needs_many_controls() -> None:
 @pytest.mark.parametrize(
     ("estimated", "said"),
     [
-        (0.05, "more of the list is right than was estimated"), (0.10, "agrees"),
-        (0.20, "less of the list is right than estimated"), (None, "cannot be compared"),
+        (0.05, "more of the list is right than was estimated"),
+        (0.10, "agrees"),
+        (0.20, "less of the list is right than estimated"),
+        (None, "cannot be compared"),
     ],
-)  # fmt: skip
+)
 def test_the_stated_rate_beside_the_found_one(estimated: float | None, said: str) -> None:
     alarms = Figure(FALSE_ALARMS, "all", "all", 500, 240, 240, 24, 0.1, 0.07, 0.14, 0.1, "")
     assert estimate_against_found(estimated, alarms)["verdict"] == said
@@ -117,9 +124,14 @@ def test_the_stated_rate_beside_the_found_one(estimated: float | None, said: str
 
 def test_a_crop_that_is_inseparable_from_the_declared_one_is_no_mistake() -> None:
     rows: list[tuple[Any, ...]] = [
-        ("wrong", "CORN", "barley"), ("wrong", "CORN", "wheat"), ("wrong", "BEE", "wheat"), ("wrong", None, "corn"),
-        ("right", None, None), (None, None, "wheat"), ("cannot_tell", None, "wheat"),
-    ]  # fmt: skip
+        ("wrong", "CORN", "barley"),
+        ("wrong", "CORN", "wheat"),
+        ("wrong", "BEE", "wheat"),
+        ("wrong", None, "corn"),
+        ("right", None, None),
+        (None, None, "wheat"),
+        ("cannot_tell", None, "wheat"),
+    ]
     reviewed = pd.DataFrame(rows, columns=["finding", "found_code", "declared_crop"], dtype=object)
     found = outcomes(reviewed, legend({"corn": "fodder", "barley": "fodder"})).tolist()
     assert found == ["right", "wrong", "wrong", "wrong", "right", None, "cannot_tell"]

@@ -88,9 +88,11 @@ def test_small_cells_join_over_regions_then_over_crops() -> None:
     # 10 draws from 20: two of them stand for four parcels
     stratum, names = control_strata(rest, 10)
     assert {names[k]: int((stratum == k).sum()) for k in range(len(names))} == {
-        "conform / wheat / A": 6, "conform / wheat / B": 4, "conform / rape / other": 6,
+        "conform / wheat / A": 6,
+        "conform / wheat / B": 4,
+        "conform / rape / other": 6,
         "inconclusive / other / other": 4,
-    }  # fmt: skip
+    }
 
 
 def test_allocation_is_proportional_with_a_minimum_and_adds_up() -> None:

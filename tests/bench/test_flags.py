@@ -59,8 +59,14 @@ def test_tables_are_means_over_seeds() -> None:
     def one(flags: int, false: int) -> dict:
         hits, ours = {"flags": flags, "false": false}, {"flags": flags, "false": 0}
         lists, reference = [{"target": 0.1, **hits}], [{"flags": 10, "false": 0}]
-        return {"setting": "s", "wrong": 10, "refused": False, "reference": reference, "lists": lists,
-                "peers": {"rule": {**hits, "beside": {"list": ours, "reference": hits}}}}  # fmt: skip
+        return {
+            "setting": "s",
+            "wrong": 10,
+            "refused": False,
+            "reference": reference,
+            "lists": lists,
+            "peers": {"rule": {**hits, "beside": {"list": ours, "reference": hits}}},
+        }
 
     rows = [one(10, 1), one(10, 3)]
     (line,) = flags_study.table(rows)

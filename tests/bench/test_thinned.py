@@ -41,11 +41,14 @@ def test_fewer_parcels_keep_their_crop_their_fold_and_their_series(whole: Datase
 def test_a_fold_that_judges_nobody_is_left_out() -> None:
     """A crop of one parcel goes, and with it the fold in which that parcel stood alone."""
     series = Series(
-        parcel_ids=np.array([f"p{i}" for i in range(5)]), offsets=np.arange(6),
+        parcel_ids=np.array([f"p{i}" for i in range(5)]),
+        offsets=np.arange(6),
         day_of_year=np.arange(5, dtype=np.int16),
-        reflectance=np.full((5, 1), 0.2, np.float32), clear_fraction=np.ones(5, np.float32), bands=("B04",),
+        reflectance=np.full((5, 1), 0.2, np.float32),
+        clear_fraction=np.ones(5, np.float32),
+        bands=("B04",),
         day_zero=date(2017, 12, 31),
-    )  # fmt: skip
+    )
     folds = Folds("file", np.array([0, 1, 1, 2, 2], np.int16), ("a", "b", "c"), np.zeros((3, 5), bool), np.arange(5))
     dataset = Dataset(series, np.array([2, 0, 0, 1, 1], np.int16), ("maize", "rape", "wheat"), folds)
     few = Variant(5).of(dataset, seed=0)
@@ -57,10 +60,14 @@ def test_a_fold_that_judges_nobody_is_left_out() -> None:
 
 def test_the_clearest_observation_of_a_month_stays() -> None:
     series = Series(
-        parcel_ids=np.array(["a", "b"]), offsets=np.array([0, 4, 5]),
-        day_of_year=np.array([3, 10, 20, 40, 10], np.int16), reflectance=np.zeros((5, 1), np.float32),
-        clear_fraction=np.array([0.9, 1.0, 1.0, 0.6, 0.7], np.float32), bands=("B04",), day_zero=date(2017, 12, 31),
-    )  # fmt: skip
+        parcel_ids=np.array(["a", "b"]),
+        offsets=np.array([0, 4, 5]),
+        day_of_year=np.array([3, 10, 20, 40, 10], np.int16),
+        reflectance=np.zeros((5, 1), np.float32),
+        clear_fraction=np.array([0.9, 1.0, 1.0, 0.6, 0.7], np.float32),
+        bands=("B04",),
+        day_zero=date(2017, 12, 31),
+    )
     folds = Folds("file", np.array([0, 1], np.int16), ("x", "y"), np.zeros((2, 2), bool), np.arange(2))
     thinned = once_a_month(Dataset(series, np.array([0, 1], np.int16), ("maize", "rape"), folds)).series
     assert thinned.day_of_year.tolist() == [10, 40, 10]

@@ -78,8 +78,12 @@ def test_the_benchmark_says_what_it_measured(tmp_path: Path) -> None:
     pytest.importorskip("rasterstats")
     rows = bench.run(size_px=SIZE_PX, parcels=PARCELS, workdir=tmp_path, repeats=2, rasterstats_parcels=5)
     assert [row["what"] for row in rows] == [
-        "decode the same pixels", "first date", "from the second date on", "exactextract", "rasterstats",
-    ]  # fmt: skip
+        "decode the same pixels",
+        "first date",
+        "from the second date on",
+        "exactextract",
+        "rasterstats",
+    ]
     assert all(row["seconds"] > 0 for row in rows)
     assert [row["target"] for row in rows if row["target"]] == ["<= 1.5", ">= 3", ">= 100"]
     assert f"{SIZE_PX} x {SIZE_PX} px, {PARCELS} parcels, {len(BANDS)} bands" in rows[0]["how"]

@@ -18,9 +18,11 @@ def test_every_measure_has_its_row() -> None:
     pytest.importorskip("breizhcrops", reason="the breizhcrops package is not installed")
     rows = bench.run(architectures=[Architecture.TRANSFORMER], batch_size=8, batch_count=1, repeats=1, files=8, steps=4)
     assert [row["what"] for row in rows] == [
-        "loader alone, series/s", "training, compat transformer, series/s",
-        "loader's share of a step, compat transformer", "loader's share of a step, our transformer",
-    ]  # fmt: skip
+        "loader alone, series/s",
+        "training, compat transformer, series/s",
+        "loader's share of a step, compat transformer",
+        "loader's share of a step, our transformer",
+    ]
     assert rows[1]["ours"] > 0
     assert rows[1]["peer"] > 0
 

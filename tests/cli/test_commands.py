@@ -168,9 +168,12 @@ def test_the_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("command", [["stats", "structure"], ["evaluate", "none.yaml", "--season", "2018"]])
 @pytest.mark.parametrize(
     ("out", "said"),
-    [(".", "error: .: is a folder. Name a file in it"), ("", "error: .: is a folder. Name a file in it"),
-     ("file/x.csv", "error: file/x.csv: cannot be written: file is a file. Name a folder")],
-)  # fmt: skip
+    [
+        (".", "error: .: is a folder. Name a file in it"),
+        ("", "error: .: is a folder. Name a file in it"),
+        ("file/x.csv", "error: file/x.csv: cannot be written: file is a file. Name a folder"),
+    ],
+)
 def test_a_file_to_write_that_cannot_be_one_is_refused_first(
     command: list[str], out: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,8 +217,11 @@ def test_a_port_in_use_is_named_in_one_line(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize(
     ("host", "why"),
-    [("no host", "there is no such address"), ("a..b", "there is no such address"),
-     ("203.0.113.7", "Cannot assign requested address")],
-)  # fmt: skip
+    [
+        ("no host", "there is no such address"),
+        ("a..b", "there is no such address"),
+        ("203.0.113.7", "Cannot assign requested address"),
+    ],
+)
 def test_an_address_of_no_machine_of_ours_is_named(host: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _fails(capsys, "serve", "--host", host).startswith(f"error: {host}:8000: cannot listen here ({why}). Give")

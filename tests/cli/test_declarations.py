@@ -64,10 +64,19 @@ def test_inspect_writes_a_legend_to_fill_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: bool
 ) -> None:
     monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
-    rows = [(f"P{i}", code, name, square(i, width_m=width)) for i, (code, name, width) in enumerate([
-        ("01", "Gerste", 100), ("02", "Mais", 100), ("02", "Mais", 100), ("09", "Winter wheat", 50),
-        ("01", "Gerste", 10), ("77", "Sonstiges", 5),
-    ])]  # fmt: skip
+    rows = [
+        (f"P{i}", code, name, square(i, width_m=width))
+        for i, (code, name, width) in enumerate(
+            [
+                ("01", "Gerste", 100),
+                ("02", "Mais", 100),
+                ("02", "Mais", 100),
+                ("09", "Winter wheat", 50),
+                ("01", "Gerste", 10),
+                ("77", "Sonstiges", 5),
+            ]
+        )
+    ]
     make_frame(rows, "parcel_id", "crop_code", "crop_name").to_file(tmp_path / "fields.gpkg")
     (tmp_path / "list.csv").write_text(LIST)
     out = tmp_path / "legend.csv"

@@ -28,9 +28,14 @@ def publish(workplace: Path, database_url: str) -> Publish:
     write_agency(workplace / "agency.yaml")
 
     def publish(
-        run_id: str, *, mode: str = "full", change: Change = lambda table: table, internal: Sequence[str] = (),
-        partial: Sequence[str] = (), simulated: bool = False,
-    ) -> None:  # fmt: skip
+        run_id: str,
+        *,
+        mode: str = "full",
+        change: Change = lambda table: table,
+        internal: Sequence[str] = (),
+        partial: Sequence[str] = (),
+        simulated: bool = False,
+    ) -> None:
         rows = change(masked(published()).fillna({"basis": "register"}))[list(STATISTIC_COLUMNS)]
         rows = rows.assign(obs_flag=rows["obs_flag"].replace("f", "e"))
         disclosure = {"mode": mode, "already_published": [], "internal": list(internal)}
@@ -70,8 +75,10 @@ def test_a_season_is_released_three_times(publish: Publish, capsys: pytest.Captu
 
     listed = answer(capsys, "releases", "agency.yaml")["releases"]
     assert [(one["number"], one["stage"], one["run_id"], one["intact"]) for one in listed] == [
-        (1, "first", "run-1", True), (2, "provisional", "run-2", True), (3, "final", "run-2", True),
-    ]  # fmt: skip
+        (1, "first", "run-1", True),
+        (2, "provisional", "run-2", True),
+        (3, "final", "run-2", True),
+    ]
 
     compared = answer(capsys, "revisions", "agency.yaml", "--season", "2018", "--against", "1", "--out", "all.csv")
     assert compared["what"] == "release 3 (final) against release 1 (first)"
@@ -178,8 +185,10 @@ def test_marks_leave_with_every_format(publish: Publish, tmp_path: Path) -> None
     lines = (tmp_path / "out.tsv").read_text().splitlines()[1:]
     assert all(line.split("\t")[0].split(",")[3] != "FRH0" for line in lines)
     assert all("d" in cell or ":" in cell for line in lines for cell in line.split("\t")[1:])
-    assert run(["stats", "compare", "--statistics", str(tmp_path / "out.csv"), "--eurostat",
-                str(tmp_path / "out.tsv")]) == 0  # fmt: skip
+    assert (
+        run(["stats", "compare", "--statistics", str(tmp_path / "out.csv"), "--eurostat", str(tmp_path / "out.tsv")])
+        == 0
+    )
 
 
 def test_a_real_season_has_no_mark(publish: Publish, tmp_path: Path) -> None:

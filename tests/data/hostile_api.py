@@ -52,9 +52,17 @@ def awkward_api(api: Awkward) -> Iterator[str]:
             elif path == "/":
                 links = [{"rel": "search", "href": f"{root}/search", "method": m} for m in ("GET", "POST")]
                 data = {"rel": "data", "href": f"{root}/collections"}
-                self._answer(200, {"type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "an API",
-                                   "conformsTo": ["https://api.stacspec.org/v1.0.0/item-search"],
-                                   "links": [*links, data]})  # fmt: skip
+                self._answer(
+                    200,
+                    {
+                        "type": "Catalog",
+                        "stac_version": "1.0.0",
+                        "id": "api",
+                        "description": "an API",
+                        "conformsTo": ["https://api.stacspec.org/v1.0.0/item-search"],
+                        "links": [*links, data],
+                    },
+                )
             elif path == "/collections":
                 self._answer(200, {"collections": api.collections, "links": []})
             elif path.startswith("/collections/") and api.has_collection_route:
@@ -83,8 +91,12 @@ def awkward_api(api: Awkward) -> Iterator[str]:
                 page = {"type": "FeatureCollection", "features": list(api.items[start : start + api.page_size])}
                 link = api.next_link(root, len(api.searches)) if api.next_link else None
                 if link is None and start + api.page_size < len(api.items):
-                    link = {"rel": "next", "href": f"{root}/search", "method": "POST",
-                            "body": {**search, "token": start + api.page_size}}  # fmt: skip
+                    link = {
+                        "rel": "next",
+                        "href": f"{root}/search",
+                        "method": "POST",
+                        "body": {**search, "token": start + api.page_size},
+                    }
                 self._answer(200, {**page, "links": [link] if link else []})
 
         def _endless(self) -> None:

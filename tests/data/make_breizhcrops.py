@@ -19,14 +19,31 @@ from numpy.typing import NDArray
 
 REGIONS = ("frh01", "frh02", "frh03", "frh04")
 CLASSES_9 = {
-    "ORH": "barley", "BTH": "wheat", "CZH": "rapeseed", "MIE": "corn", "TRN": "sunflower", "VRG": "orchards",
-    "NOX": "nuts", "PPH": "permanent meadows", "PTR": "temporary meadows",
-}  # fmt: skip
+    "ORH": "barley",
+    "BTH": "wheat",
+    "CZH": "rapeseed",
+    "MIE": "corn",
+    "TRN": "sunflower",
+    "VRG": "orchards",
+    "NOX": "nuts",
+    "PPH": "permanent meadows",
+    "PTR": "temporary meadows",
+}
 CLASSES_13 = {
-    "ORH": "barley", "BTH": "common wheat", "MIE": "corn", "FFO": "fodder", "J6S": "fallow (gel)",
-    "DVN": "miscellaneous", "VRG": "orchards", "TTH": "other cereals", "PPH": "permanent meadows",
-    "FEV": "protein crops", "CZH": "rapeseed", "PTR": "temporary meadows", "FLP": "vegetables/flowers",
-}  # fmt: skip
+    "ORH": "barley",
+    "BTH": "common wheat",
+    "MIE": "corn",
+    "FFO": "fodder",
+    "J6S": "fallow (gel)",
+    "DVN": "miscellaneous",
+    "VRG": "orchards",
+    "TTH": "other cereals",
+    "PPH": "permanent meadows",
+    "FEV": "protein crops",
+    "CZH": "rapeseed",
+    "PTR": "temporary meadows",
+    "FLP": "vegetables/flowers",
+}
 ALPHABETICAL = ("B1", "B10", "B11", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9")
 NATURAL = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 L2A = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
@@ -101,9 +118,11 @@ def entry(region: str, parcel: str, code: str, length: int) -> dict[str, object]
 def make_troubles(file: h5py.File, region: str, names: Sequence[str], *, year: int) -> list[dict[str, object]]:
     array = make_array(0, 30, names, year=year)
     rows = [
-        entry(region, "900", "XXX", 30), entry(region, "901", "ORH", 30), entry(region, "902", "ORH", 1),
+        entry(region, "900", "XXX", 30),
+        entry(region, "901", "ORH", 30),
+        entry(region, "902", "ORH", 1),
         entry(region, "100", "ORH", 30),
-    ]  # fmt: skip
+    ]
     file.create_dataset(str(rows[0]["path"]), data=array)
     file.create_dataset(str(rows[2]["path"]), data=array[:0])
     return rows
@@ -129,9 +148,9 @@ def write_class_mapping(root: Path, classes: dict[str, str], name: str = "classm
     root.mkdir(parents=True, exist_ok=True)
     rows = [{"code": code, "id": k, "classname": crop} for k, (code, crop) in enumerate(classes.items())]
     pd.DataFrame(rows[::-1]).to_csv(root / name)  # the order of the lines says nothing, the ids do
-    pd.DataFrame(
-        {"CODE": list(classes), "Libellé": list(classes.values())}, index=range(len(classes))
-    ).to_csv(root / "codes.csv", sep=";")  # fmt: skip
+    pd.DataFrame({"CODE": list(classes), "Libellé": list(classes.values())}, index=range(len(classes))).to_csv(
+        root / "codes.csv", sep=";"
+    )
     return root / name
 
 

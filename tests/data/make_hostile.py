@@ -63,10 +63,15 @@ def canary(folder: Path) -> Path:
 def make_hostile(folder: Path, file: Path, url: str) -> list[Path]:
     """One file of each kind; those that look like a GeoPackage, JSON, … and those that say what they are."""
     made = [
-        *_virtual(folder, file, url), *_geopackages(folder, file, url), *_json(folder, file, url),
-        *_gml(folder, file, url), *_kml(folder, url), *_mapinfo(folder, file), *_shapefiles(folder, file, url),
+        *_virtual(folder, file, url),
+        *_geopackages(folder, file, url),
+        *_json(folder, file, url),
+        *_gml(folder, file, url),
+        *_kml(folder, url),
+        *_mapinfo(folder, file),
+        *_shapefiles(folder, file, url),
         *_links(folder),
-    ]  # fmt: skip
+    ]
     return [*made, *_archives(folder, file, url)]
 
 
@@ -86,19 +91,28 @@ def vrt(target: str) -> str:
 def _virtual(folder: Path, file: Path, url: str) -> list[Path]:
     """Descriptions of data elsewhere, under every name."""
     texts = {
-        "vrt-file": vrt(str(file)), "vrt-host": vrt(f"/vsicurl/{url}/vrt.csv"), "vrt-csv": vrt(f"CSV:{file}"),
+        "vrt-file": vrt(str(file)),
+        "vrt-host": vrt(f"/vsicurl/{url}/vrt.csv"),
+        "vrt-csv": vrt(f"CSV:{file}"),
         "wfs": f"<OGRWFSDataSource><URL>{url}/wfs</URL></OGRWFSDataSource>",
         "gpsbabel": vrt(f"GPSBabel:csv:{file}"),
-        "gdalg": json.dumps({"type": "gdal_streamed_alg", "command_line": f"gdal vector pipeline ! read "
-                             f"/vsicurl/{url}/g.geojson ! write --of stream streamed_dataset"}),
+        "gdalg": json.dumps(
+            {
+                "type": "gdal_streamed_alg",
+                "command_line": f"gdal vector pipeline ! read "
+                f"/vsicurl/{url}/g.geojson ! write --of stream streamed_dataset",
+            }
+        ),
         "tiles": json.dumps({"tilejson": "3.0.0", "tiles": [f"{url}/{{z}}/{{x}}/{{y}}.pbf"]}),
         "csw": f"<OGRCSWDataSource><URL>{url}/csw</URL></OGRCSWDataSource>",
-    }  # fmt: skip
+    }
     endings = (".vrt", ".gpkg", ".json", ".xml", "", ".shp", ".gml")
     made = [
-        (kind, ending) for kind in texts for ending in endings
+        (kind, ending)
+        for kind in texts
+        for ending in endings
         if kind == "vrt-file" or ending in ("", ".gpkg", ".xml" if texts[kind].startswith("<") else ".json")
-    ]  # fmt: skip
+    ]
     return [_written(folder, f"{kind}-as{ending}", texts[kind]) for kind, ending in made]
 
 
@@ -154,18 +168,31 @@ def _json(folder: Path, file: Path, url: str) -> list[Path]:
         "name": {"type": "name", "properties": {"name": f"/vsicurl/{url}/crs"}},
     }
     made = [
-        _written(folder, f"crs-{name}.geojson", json.dumps(
-            {"type": "FeatureCollection", "crs": system, "features": [feature(id="P1", code="056")]}
-        )) for name, system in systems.items()
-    ]  # fmt: skip
-    esri = {"geometryType": "esriGeometryPolygon", "spatialReference": {"wkt": f"{url}/esri"}, "exceededTransferLimit":
-            True, "features": [{"attributes": {"id": "P1", "code": "056"}, "geometry": {"rings": [RING]}}]}  # fmt: skip
+        _written(
+            folder,
+            f"crs-{name}.geojson",
+            json.dumps({"type": "FeatureCollection", "crs": system, "features": [feature(id="P1", code="056")]}),
+        )
+        for name, system in systems.items()
+    ]
+    esri = {
+        "geometryType": "esriGeometryPolygon",
+        "spatialReference": {"wkt": f"{url}/esri"},
+        "exceededTransferLimit": True,
+        "features": [{"attributes": {"id": "P1", "code": "056"}, "geometry": {"rings": [RING]}}],
+    }
     place = {"type": "Polygon", "coordinates": [RING]}
-    json_fg = {"type": "FeatureCollection", "conformsTo": ["[ogc-json-fg-1-0.1:core]"], "coordRefSys": f"{url}/fg",
-               "features": [feature(id="P1", code="056") | {"place": place, "time": None}]}  # fmt: skip
+    json_fg = {
+        "type": "FeatureCollection",
+        "conformsTo": ["[ogc-json-fg-1-0.1:core]"],
+        "coordRefSys": f"{url}/fg",
+        "features": [feature(id="P1", code="056") | {"place": place, "time": None}],
+    }
     return [
-        *made, _written(folder, "esri.json", json.dumps(esri)), _written(folder, "json-fg.json", json.dumps(json_fg))
-    ]  # fmt: skip
+        *made,
+        _written(folder, "esri.json", json.dumps(esri)),
+        _written(folder, "json-fg.json", json.dumps(json_fg)),
+    ]
 
 
 def gml(code: str = "<ogr:code>056</ogr:code>", *, attributes: str = "", head: str = "", root: str = "ogr") -> str:
@@ -281,5 +308,6 @@ def _archives(folder: Path, file: Path, url: str) -> list[Path]:
         member = tarfile.TarInfo("link.geojson")
         member.type, member.linkname = tarfile.SYMTYPE, str(file)
         archive.addfile(member)
-    return [folder / name for name in ("vrt.zip", "vrt-as-gpkg.zip", "link.zip", "up.zip", "absolute.zip",
-                                       "link.tar.gz")]  # fmt: skip
+    return [
+        folder / name for name in ("vrt.zip", "vrt-as-gpkg.zip", "link.zip", "up.zip", "absolute.zip", "link.tar.gz")
+    ]

@@ -22,39 +22,74 @@ WEST, NORTH = 500_000, 5_300_040
 
 
 def write_raster(
-    path: Path, values: np.ndarray[Any, Any], *, pixel_m: int, epsg: int = EPSG, west: float = WEST,
-    north: float = NORTH, blocksize: int = 512, compress: str = "deflate",
-) -> Path:  # fmt: skip
+    path: Path,
+    values: np.ndarray[Any, Any],
+    *,
+    pixel_m: int,
+    epsg: int = EPSG,
+    west: float = WEST,
+    north: float = NORTH,
+    blocksize: int = 512,
+    compress: str = "deflate",
+) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(
-        path, "w", driver="COG", dtype=values.dtype, count=1, height=values.shape[0], width=values.shape[1],
-        crs=f"EPSG:{epsg}", transform=Affine(pixel_m, 0, west, 0, -pixel_m, north), nodata=0, compress=compress,
-        blocksize=blocksize, overviews="NONE",
-    ) as sink:  # fmt: skip
+        path,
+        "w",
+        driver="COG",
+        dtype=values.dtype,
+        count=1,
+        height=values.shape[0],
+        width=values.shape[1],
+        crs=f"EPSG:{epsg}",
+        transform=Affine(pixel_m, 0, west, 0, -pixel_m, north),
+        nodata=0,
+        compress=compress,
+        blocksize=blocksize,
+        overviews="NONE",
+    ) as sink:
         sink.write(values, 1)
     return path
 
 
 def make_acquisition(
-    folder: Path, bands: Mapping[str, np.ndarray[Any, Any]], *, item_id: str = "S2A_30UVU_20180607_0_L2A",
-    offset: float = 0.0, baseline: str = "02.06", day: datetime = datetime(2018, 6, 7, 11, 6, 21, tzinfo=UTC),
+    folder: Path,
+    bands: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    item_id: str = "S2A_30UVU_20180607_0_L2A",
+    offset: float = 0.0,
+    baseline: str = "02.06",
+    day: datetime = datetime(2018, 6, 7, 11, 6, 21, tzinfo=UTC),
     epsg: int = EPSG,
-) -> Acquisition:  # fmt: skip
+) -> Acquisition:
     """Writes the bands (uint16 DN by name, and SCL uint8) and returns the acquisition that points at them."""
     assets = {}
     for band, values in bands.items():
         pixel_m = RESOLUTION_M[band]
         path = write_raster(folder / item_id / f"{band}.tif", values, pixel_m=pixel_m, epsg=epsg)
         assets[band] = BandAsset(
-            band=band, href=str(path), scale=1.0 if band == "SCL" else 1e-4,
-            offset=0.0 if band == "SCL" else offset, nodata=0, resolution_m=pixel_m,
-        )  # fmt: skip
+            band=band,
+            href=str(path),
+            scale=1.0 if band == "SCL" else 1e-4,
+            offset=0.0 if band == "SCL" else offset,
+            nodata=0,
+            resolution_m=pixel_m,
+        )
     return Acquisition(
-        item_id=item_id, collection="sentinel-2-l2a", tile="30UVU", sensed_at=day, platform="sentinel-2a",
-        relative_orbit=94, processing_baseline=baseline, datatake=f"{day:%Y%m%dT%H%M%S}", cloud_cover=0.0,
-        epsg=epsg, bbox=(-3.0, 47.8, -2.9, 47.9), footprint_wkt=shapely.box(-3.0, 47.8, -2.9, 47.9).wkt,
+        item_id=item_id,
+        collection="sentinel-2-l2a",
+        tile="30UVU",
+        sensed_at=day,
+        platform="sentinel-2a",
+        relative_orbit=94,
+        processing_baseline=baseline,
+        datatake=f"{day:%Y%m%dT%H%M%S}",
+        cloud_cover=0.0,
+        epsg=epsg,
+        bbox=(-3.0, 47.8, -2.9, 47.9),
+        footprint_wkt=shapely.box(-3.0, 47.8, -2.9, 47.9).wkt,
         assets=assets,
-    )  # fmt: skip
+    )
 
 
 def flat_bands(*, rows: int, cols: int, dn: int = 1000, scene_class: int = 4) -> dict[str, np.ndarray[Any, Any]]:

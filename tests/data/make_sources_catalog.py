@@ -18,11 +18,18 @@ EARTH_SEARCH, COPERNICUS, PLANETARY = 0, 1, 2
 
 
 def make_item(
-    item_id: str = "S2A_30UVU_20180607_0_L2A", *, provider: int = EARTH_SEARCH, tile: str = "30UVU",
-    moment: str = "2018-06-07T11:06:21Z", baseline: str | None = "02.06", offset: float | None = 0.0,
-    bbox: Sequence[float] = (-3.2, 47.8, -3.0, 48.0), raster: Mapping[str, Any] | None = None,
-    folder: str = ".", **properties: Any,
-) -> dict[str, Any]:  # fmt: skip
+    item_id: str = "S2A_30UVU_20180607_0_L2A",
+    *,
+    provider: int = EARTH_SEARCH,
+    tile: str = "30UVU",
+    moment: str = "2018-06-07T11:06:21Z",
+    baseline: str | None = "02.06",
+    offset: float | None = 0.0,
+    bbox: Sequence[float] = (-3.2, 47.8, -3.0, 48.0),
+    raster: Mapping[str, Any] | None = None,
+    folder: str = ".",
+    **properties: Any,
+) -> dict[str, Any]:
     """An item with every band; `raster` replaces the raster metadata of the reflectance bands, properties that are
     None are left out."""
     band_metadata = {"nodata": 0, "scale": 0.0001} | ({} if offset is None else {"offset": offset})
@@ -33,7 +40,11 @@ def make_item(
         assets[keys[provider]] = {"href": f"{folder}/{item_id}/{band}.tif", "type": "image/tiff"} | content
     west, south, east, north = bbox
     return {
-        "type": "Feature", "stac_version": "1.0.0", "id": item_id, "collection": COLLECTION, "bbox": list(bbox),
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": item_id,
+        "collection": COLLECTION,
+        "bbox": list(bbox),
         "stac_extensions": [],
         "geometry": {
             "type": "Polygon",
@@ -42,13 +53,19 @@ def make_item(
         "properties": {
             key: value
             for key, value in {
-                "datetime": moment, "platform": "sentinel-2a", "s2:mgrs_tile": tile, "eo:cloud_cover": 12.5,
-                "s2:processing_baseline": baseline, "proj:epsg": 32600 + int(tile[:2]), **properties,
+                "datetime": moment,
+                "platform": "sentinel-2a",
+                "s2:mgrs_tile": tile,
+                "eo:cloud_cover": 12.5,
+                "s2:processing_baseline": baseline,
+                "proj:epsg": 32600 + int(tile[:2]),
+                **properties,
             }.items()
             if value is not None
         },
-        "links": [], "assets": assets,
-    }  # fmt: skip
+        "links": [],
+        "assets": assets,
+    }
 
 
 def write_catalog(folder: Path, items: Sequence[Mapping[str, Any] | str]) -> Path:
@@ -59,22 +76,26 @@ def write_catalog(folder: Path, items: Sequence[Mapping[str, Any] | str]) -> Pat
         (folder / name).write_text(item if isinstance(item, str) else json.dumps(item))
     (folder / "collection.json").write_text(json.dumps(collection([{"rel": "item", "href": f"./{n}"} for n in names])))
     catalog = {
-        "type": "Catalog", "stac_version": "1.0.0", "id": "scenes", "description": "scenes of a test",
+        "type": "Catalog",
+        "stac_version": "1.0.0",
+        "id": "scenes",
+        "description": "scenes of a test",
         "links": [{"rel": "child", "href": "./collection.json"}],
-    }  # fmt: skip
+    }
     (folder / "catalog.json").write_text(json.dumps(catalog))
     return folder / "catalog.json"
 
 
 def collection(links: list[dict[str, str]]) -> dict[str, Any]:
     return {
-        "type": "Collection", "stac_version": "1.0.0", "id": COLLECTION, "description": "scenes of a test",
-        "license": "proprietary", "links": links,
-        "extent": {
-            "spatial": {"bbox": [[-5, 47, 0, 49]]},
-            "temporal": {"interval": [["2018-01-01T00:00:00Z", None]]},
-        },
-    }  # fmt: skip
+        "type": "Collection",
+        "stac_version": "1.0.0",
+        "id": COLLECTION,
+        "description": "scenes of a test",
+        "license": "proprietary",
+        "links": links,
+        "extent": {"spatial": {"bbox": [[-5, 47, 0, 49]]}, "temporal": {"interval": [["2018-01-01T00:00:00Z", None]]}},
+    }
 
 
 @contextmanager
@@ -155,7 +176,10 @@ def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 def _landing(root: str) -> dict[str, Any]:
     return {
-        "type": "Catalog", "stac_version": "1.0.0", "id": "api", "description": "an API of a test",
+        "type": "Catalog",
+        "stac_version": "1.0.0",
+        "id": "api",
+        "description": "an API of a test",
         "conformsTo": [
             "https://api.stacspec.org/v1.0.0/core",
             "https://api.stacspec.org/v1.0.0/collections",
@@ -167,4 +191,4 @@ def _landing(root: str) -> dict[str, Any]:
             {"rel": "data", "href": f"{root}/collections"},
             {"rel": "search", "href": f"{root}/search", "type": "application/geo+json", "method": "POST"},
         ],
-    }  # fmt: skip
+    }

@@ -31,8 +31,17 @@ def bow_tie(column: int) -> shapely.Polygon:
 def spiked(column: int) -> shapely.Polygon:
     """A square with a spike of no width, as digitising leaves it: self-intersecting, same area."""
     x, y = WEST + 200 * column, SOUTH
-    return shapely.Polygon([(x, y), (x + 100, y), (x + 100, y + 50), (x + 150, y + 50), (x + 100, y + 50),
-                            (x + 100, y + 100), (x, y + 100)])  # fmt: skip
+    return shapely.Polygon(
+        [
+            (x, y),
+            (x + 100, y),
+            (x + 100, y + 50),
+            (x + 150, y + 50),
+            (x + 100, y + 50),
+            (x + 100, y + 100),
+            (x, y + 100),
+        ]
+    )
 
 
 def make_frame(rows: Sequence[tuple[Any, ...]], *names: str) -> gpd.GeoDataFrame:

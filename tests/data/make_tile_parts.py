@@ -29,17 +29,29 @@ def part(south: float = 0.0, north: float = 1.0, *, slant: float = 0.05, crs: in
 
 
 def candidate(
-    name: str, footprint: dict[str, Any] | None = None, *, strip_s: float | None = None, baseline: str = "05.10",
-    sensed_s: float = 0.0, station: str = "2APS", key: str = "eopf:datastrip_id", **properties: Any,
-) -> Candidate:  # fmt: skip
+    name: str,
+    footprint: dict[str, Any] | None = None,
+    *,
+    strip_s: float | None = None,
+    baseline: str = "05.10",
+    sensed_s: float = 0.0,
+    station: str = "2APS",
+    key: str = "eopf:datastrip_id",
+    **properties: Any,
+) -> Candidate:
     """An item of the datatake; `strip_s` are the seconds from STRIP to its datastrip's start, None: nothing says."""
     start = None if strip_s is None else f"{STRIP + timedelta(seconds=strip_s):%Y%m%dT%H%M%S}"
     moment = datetime(2024, 6, 1, 10, 15, 59, tzinfo=UTC) + timedelta(seconds=sensed_s)
     strip = {} if start is None else {key: f"S2A_OPER_MSI_L2A_DS_{station}_20240601T120000_S{start}_N{baseline}"}
     item = make_item(
-        name, provider=COPERNICUS, tile="32TPT", moment=moment.isoformat(), baseline=baseline, offset=-0.1,
+        name,
+        provider=COPERNICUS,
+        tile="32TPT",
+        moment=moment.isoformat(),
+        baseline=baseline,
+        offset=-0.1,
         bbox=(10.3, 47.8, 11.9, 48.8),
         **{"s2:datatake_id": f"G{DATATAKE}_012345_N{baseline}", **strip, **properties},
-    )  # fmt: skip
+    )
     item["geometry"] = footprint or part()
     return Candidate(acquisition_from_item(item), datastrip_start_of(item))

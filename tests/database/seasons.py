@@ -53,9 +53,14 @@ def rejected() -> pd.DataFrame:
 
 def load(connection: Connection, frame: gpd.GeoDataFrame | None = None, at: datetime = LOADED) -> dict[str, int]:
     return store_declarations(
-        connection, **KEY, accepted=accepted() if frame is None else frame, rejected=rejected(),
-        source_file="a.gpkg", source_hash="abc", loaded_at=at,
-    )  # fmt: skip
+        connection,
+        **KEY,
+        accepted=accepted() if frame is None else frame,
+        rejected=rejected(),
+        source_file="a.gpkg",
+        source_hash="abc",
+        loaded_at=at,
+    )
 
 
 def predictions(crop: str = "wheat") -> pd.DataFrame:
@@ -92,33 +97,56 @@ def assessments() -> pd.DataFrame:
 
 def statistics() -> pd.DataFrame:
     figures = {
-        "declared_ha": [1.5, None], "mapped_ha": [1.25, None], "estimate_ha": [1.375, None], "se_ha": [0.5, None],
-        "ci95_low_ha": [0.375, None], "ci95_high_ha": [2.5, None], "cv": [0.36, None],
-        "n_parcels": [5.0, None], "n_holdings": [4.0, None],
-    }  # fmt: skip
+        "declared_ha": [1.5, None],
+        "mapped_ha": [1.25, None],
+        "estimate_ha": [1.375, None],
+        "se_ha": [0.5, None],
+        "ci95_low_ha": [0.375, None],
+        "ci95_high_ha": [2.5, None],
+        "cv": [0.36, None],
+        "n_parcels": [5.0, None],
+        "n_holdings": [4.0, None],
+    }
     words = {
-        "nuts_id": ["FRH01", "FRH02"], "level": [3, 3], "crop": ["maize", "maize"], "strucpro": ["AR", "AR"],
-        "concept": ["main", "main"], "basis": [Basis.MODEL_ASSISTED, Basis.SYNTHETIC],
-    }  # fmt: skip
+        "nuts_id": ["FRH01", "FRH02"],
+        "level": [3, 3],
+        "crop": ["maize", "maize"],
+        "strucpro": ["AR", "AR"],
+        "concept": ["main", "main"],
+        "basis": [Basis.MODEL_ASSISTED, Basis.SYNTHETIC],
+    }
     return pd.DataFrame({**words, **figures, "obs_flag": ["e", None], "conf_status": [None, "C"]})
 
 
 def begin(connection: Connection, run_id: str, *, hour: int = 10) -> None:
     begin_run(
-        connection, run_id=run_id, **KEY, as_of=date(2018, 10, 31), code_version="0.1.0+abc",
+        connection,
+        run_id=run_id,
+        **KEY,
+        as_of=date(2018, 10, 31),
+        code_version="0.1.0+abc",
         started_at=datetime(2018, 11, 5, hour, tzinfo=UTC),
-    )  # fmt: skip
+    )
 
 
 def publish_run(connection: Connection, run_id: str = "run-1", **changes: Any) -> bool:
     parts = {
-        "parcels": accepted(), "predictions": predictions(), "assessments": assessments(), "statistics": statistics(),
+        "parcels": accepted(),
+        "predictions": predictions(),
+        "assessments": assessments(),
+        "statistics": statistics(),
         "report": {"estimated_rate": 0.1},
-    } | changes  # fmt: skip
+    } | changes
     return publish(
-        connection, run_id=run_id, **KEY, **parts, model_version="lstm-1", published_at=PUBLISHED, nuts_version=2024,
+        connection,
+        run_id=run_id,
+        **KEY,
+        **parts,
+        model_version="lstm-1",
+        published_at=PUBLISHED,
+        nuts_version=2024,
         n_acquisitions=70,
-    )  # fmt: skip
+    )
 
 
 def everything(connection: Connection, *tables: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -25,12 +25,20 @@ from tests.database.seasons import KEY, everything
 def acquisition(item_id: str, day: int, baseline: str = "02.06") -> Acquisition:
     asset = BandAsset("B02", f"/scenes/{item_id}/B02.tif", 1e-4, -0.1, 0, 10)
     return Acquisition(
-        item_id=item_id, collection="sentinel-2-l2a", tile="30UVU",
+        item_id=item_id,
+        collection="sentinel-2-l2a",
+        tile="30UVU",
         sensed_at=datetime(2018, 5, day, 11, 1, 2, tzinfo=UTC),
-        platform="sentinel-2a", relative_orbit=94, processing_baseline=baseline, datatake=f"GS2A_{day}",
-        cloud_cover=12.5, epsg=32630, bbox=(-3.0, 47.8, -1.5, 48.7), footprint_wkt="POLYGON EMPTY",
+        platform="sentinel-2a",
+        relative_orbit=94,
+        processing_baseline=baseline,
+        datatake=f"GS2A_{day}",
+        cloud_cover=12.5,
+        epsg=32630,
+        bbox=(-3.0, 47.8, -1.5, 48.7),
+        footprint_wkt="POLYGON EMPTY",
         assets={"B02": asset},
-    )  # fmt: skip
+    )
 
 
 TRUNCATED: Any = {"reason": QuarantineReason.UNREADABLE_FILE, "detail": "truncated", "tried": "x"}
@@ -42,8 +50,10 @@ def test_ledger_returns_what_it_was_given_in_order_of_time(connection: Connectio
     record_found(connection, **KEY, acquisitions=[ONE, TWO], unusable=[lost])
     entries = read_acquisitions(connection, **KEY)
     assert [(e.item_id, e.status) for e in entries] == [
-        ("S2A_01", "found"), ("S2A_02", "found"), ("S2A_00", "quarantined"),
-    ]  # fmt: skip
+        ("S2A_01", "found"),
+        ("S2A_02", "found"),
+        ("S2A_00", "quarantined"),
+    ]
     assert entries[1].acquisition == ONE
     assert entries[2].detail == "no datetime"
 

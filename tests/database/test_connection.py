@@ -68,8 +68,10 @@ def test_database_gone_in_the_middle_of_a_run(database_url: str, connection: Con
     load(connection)
     begin(connection, "run-1")
     with connect(database_url) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-                      " AND datname = current_database()")  # fmt: skip
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            " AND datname = current_database()"
+        )
     with pytest.raises(DatabaseUnavailableError) as caught:
         publish_run(connection)
     assert "\n" not in str(caught.value)

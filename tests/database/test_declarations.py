@@ -13,9 +13,17 @@ from tests.database.seasons import AWKWARD, KEY, LOADED, accepted, everything, l
 LATER = LOADED + timedelta(days=3)
 LAST = LOADED + timedelta(days=9)
 NOTHING = {
-    "accepted": 0, "new": 0, "came_back": 0, "changed": 0, "changed_crop": 0, "changed_outline": 0, "unchanged": 0,
-    "withdrawn": 0, "withdrawn_as_rejected": 0, "rejected": 0,
-}  # fmt: skip
+    "accepted": 0,
+    "new": 0,
+    "came_back": 0,
+    "changed": 0,
+    "changed_crop": 0,
+    "changed_outline": 0,
+    "unchanged": 0,
+    "withdrawn": 0,
+    "withdrawn_as_rejected": 0,
+    "rejected": 0,
+}
 
 
 def test_what_is_stored_is_read_back(connection: Connection) -> None:
@@ -56,8 +64,13 @@ def test_changed_vanished_and_returned_parcels(connection: Connection) -> None:
     later.loc[1, "geometry"] = box(-1.0, 47.0, -0.9, 47.2)
     counts = load(connection, later.iloc[:2], LATER)
     assert counts == NOTHING | {
-        "accepted": 2, "changed": 2, "changed_crop": 1, "changed_outline": 1, "withdrawn": 1, "rejected": 2,
-    }  # fmt: skip
+        "accepted": 2,
+        "changed": 2,
+        "changed_crop": 1,
+        "changed_outline": 1,
+        "withdrawn": 1,
+        "rejected": 2,
+    }
     now = read_declarations(connection, **KEY).set_index("parcel_id")
     assert now["version"].to_dict() == {"007": 2, "7": 2}
     assert now.loc["007", "crop_code"] == "057"
@@ -99,9 +112,14 @@ def test_rejections_are_replaced_per_file(connection: Connection) -> None:
     from cropmap.database.declarations import store_declarations
 
     store_declarations(
-        connection, **KEY, accepted=accepted(), rejected=rejected().iloc[:0], source_file="a.gpkg",
-        source_hash="def", loaded_at=datetime(2019, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+        connection,
+        **KEY,
+        accepted=accepted(),
+        rejected=rejected().iloc[:0],
+        source_file="a.gpkg",
+        source_hash="def",
+        loaded_at=datetime(2019, 1, 1, tzinfo=UTC),
+    )
     assert connection.execute("SELECT count(*) FROM rejected_declaration").fetchone() == (0,)
 
 
@@ -147,9 +165,14 @@ def test_a_row_that_is_no_longer_acceptable_is_not_the_same_as_a_withdrawn_one(c
     from cropmap.database.declarations import store_declarations
 
     counts = store_declarations(
-        connection, **KEY, accepted=accepted().iloc[[1]], rejected=broken, source_file="a.gpkg", source_hash="def",
+        connection,
+        **KEY,
+        accepted=accepted().iloc[[1]],
+        rejected=broken,
+        source_file="a.gpkg",
+        source_hash="def",
         loaded_at=LATER,
-    )  # fmt: skip
+    )
     assert (counts["withdrawn"], counts["withdrawn_as_rejected"]) == (2, 1)
 
 
@@ -193,8 +216,13 @@ def test_the_log_names_every_change(connection: Connection) -> None:
         "SELECT parcel_id, version, change, valid_to FROM declaration_log ORDER BY 1, 2"
     ).fetchall()
     assert [row[:3] for row in rows] == [
-        ("007", 1, "new"), ("007", 2, "crop changed"), ("007", 3, "crop and outline changed"),
-        ("7", 1, "new"), ("7", 2, "outline changed"), ("7", 3, "other changes"),
-        (AWKWARD, 1, "new"), (AWKWARD, 2, "came back"),
-    ]  # fmt: skip
+        ("007", 1, "new"),
+        ("007", 2, "crop changed"),
+        ("007", 3, "crop and outline changed"),
+        ("7", 1, "new"),
+        ("7", 2, "outline changed"),
+        ("7", 3, "other changes"),
+        (AWKWARD, 1, "new"),
+        (AWKWARD, 2, "came back"),
+    ]
     assert [row[3] for row in rows if row[0] == AWKWARD] == [LATER, None]

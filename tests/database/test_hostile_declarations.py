@@ -15,16 +15,26 @@ from tests.database.seasons import KEY, LOADED
 
 def test_a_nul_and_kilobytes_of_text_are_stored_as_rejections(connection: Connection, tmp_path: Path) -> None:
     lines = [
-        "id;code;wkt", f"P1;056;{square(0).wkt}", f"P\0{2};056;{square(1).wkt}", f"{'ü' * 9000};056;{square(2).wkt}",
-        f"P4;{'0' * 9000};{square(3).wkt}", "P5", f"{'ß' * 500};056;{square(5).wkt}",
-    ]  # fmt: skip
+        "id;code;wkt",
+        f"P1;056;{square(0).wkt}",
+        f"P\0{2};056;{square(1).wkt}",
+        f"{'ü' * 9000};056;{square(2).wkt}",
+        f"P4;{'0' * 9000};{square(3).wkt}",
+        "P5",
+        f"{'ß' * 500};056;{square(5).wkt}",
+    ]
     profile = Profile(columns={"parcel_id": "id", "crop_code": "code"}, crs="EPSG:3035")
     read = read_declarations(write_csv(tmp_path / "d.csv", lines), legend=make_legend("056"), profile=profile)
     ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
     counts = store_declarations(
-        connection, **KEY, accepted=read.accepted.assign(nuts_id="FRH01"), rejected=read.rejected, source_file="d.csv",
-        source_hash=read.source_hash, loaded_at=LOADED,
-    )  # fmt: skip
+        connection,
+        **KEY,
+        accepted=read.accepted.assign(nuts_id="FRH01"),
+        rejected=read.rejected,
+        source_file="d.csv",
+        source_hash=read.source_hash,
+        loaded_at=LOADED,
+    )
     assert (counts["accepted"], counts["rejected"]) == (2, 4)
     stored = connection.execute("SELECT row_number, reason FROM rejection ORDER BY row_number").fetchall()
     assert [tuple(row) for row in stored] == [(n, "UNUSABLE_ROW") for n in (2, 3, 4, 5)]

@@ -154,9 +154,12 @@ def test_a_role_sees_its_views_and_nothing_else(connection: Connection, role: st
 def test_writer_cannot_change_products_or_keys(connection: Connection) -> None:
     connection.execute("SET ROLE cropmap_writer")
     for statement in (
-        "UPDATE prediction SET crop = 'maize'", "DELETE FROM statistic", "TRUNCATE published",
-        "INSERT INTO api_key VALUES ('me', 'x', now())", "DROP TABLE review",
-    ):  # fmt: skip
+        "UPDATE prediction SET crop = 'maize'",
+        "DELETE FROM statistic",
+        "TRUNCATE published",
+        "INSERT INTO api_key VALUES ('me', 'x', now())",
+        "DROP TABLE review",
+    ):
         with pytest.raises(Exception, match=r"permission denied|must be owner"):
             connection.execute(statement.encode())
 

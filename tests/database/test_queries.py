@@ -71,8 +71,9 @@ def test_predictions_beside_declarations_by_holding(season: Connection) -> None:
     publish_run(season, "run-2", predictions=predictions().assign(scored_by="fold 1"))
     # the second names no holding, so it is one of its own
     assert [list(row.values()) for row in queries.agreement(season, run_id="run-2")] == [
-        expected, ["parcel 7", "maize", "maize", 1],
-    ]  # fmt: skip
+        expected,
+        ["parcel 7", "maize", "maize", 1],
+    ]
 
 
 def _mark(text: str) -> str:
@@ -82,11 +83,16 @@ def _mark(text: str) -> str:
 @pytest.mark.parametrize(
     "after",
     [
-        "nonsense", "e30=", "ünïcode", "WzEsMl0=", pytest.param(_mark("[" * 50_000), id="deep"),
+        "nonsense",
+        "e30=",
+        "ünïcode",
+        "WzEsMl0=",
+        pytest.param(_mark("[" * 50_000), id="deep"),
         pytest.param(_mark(f'["r", {"9" * 400}, "p"]'), id="huge"),
-        _mark('["r", 1, "\\ud800"]'), _mark('["r", 1, "\\u0000"]'),
+        _mark('["r", 1, "\\ud800"]'),
+        _mark('["r", 1, "\\u0000"]'),
     ],
-)  # fmt: skip
+)
 def test_a_made_up_mark_is_refused(season: Connection, after: str) -> None:
     with pytest.raises(InputError, match="not the mark of a page"):
         queries.assessments(season, **KEY, after=after)
@@ -116,8 +122,9 @@ def test_parcel_of_a_season_without_a_run(connection: Connection) -> None:
 def test_parcels_in_a_box(season: Connection) -> None:
     found = queries.parcels_in_box(season, **KEY, bbox=(-1.95, 46.0, -0.95, 48.1), limit=10)
     assert found[["parcel_id", "crop", "verdict"]].to_numpy().tolist() == [
-        ["007", "wheat", "mismatch"], ["7", "maize", "conform"],
-    ]  # fmt: skip
+        ["007", "wheat", "mismatch"],
+        ["7", "maize", "conform"],
+    ]
     assert queries.parcels_in_box(season, **KEY, bbox=(10.0, 10.0, 11.0, 11.0), limit=10).empty
 
 

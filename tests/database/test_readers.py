@@ -23,9 +23,14 @@ from tests.statistics.population import Predicted, legend, simulate
 
 FIGURES = ("declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha")
 PARCEL_VIEWS = (
-    "crop_prediction", "crop_assessment", "rejected_declaration", "declaration_log", "reviewed_parcel",
-    "list_certification", "crop_map",
-)  # fmt: skip
+    "crop_prediction",
+    "crop_assessment",
+    "rejected_declaration",
+    "declaration_log",
+    "reviewed_parcel",
+    "list_certification",
+    "crop_map",
+)
 TABLES = ("parcel", "declaration", "prediction", "assessment", "statistic", "run", "released_row", "api_key", "season")
 
 
@@ -37,24 +42,45 @@ def season(connection: Connection) -> tuple[Connection, Estimated, Estimated]:
     open_ = estimate_areas(frame, predicted, legend(), confidentiality="off")  # type: ignore[arg-type]
     register = gpd.GeoDataFrame(
         frame.assign(declared_area_ha=np.nan, row_number=range(len(frame)), repaired=False),
-        geometry=[box(-3 + i / 1000, 48, -3 + (i + 1) / 1000, 48.01) for i in range(len(frame))], crs=4326,
-    )  # fmt: skip
+        geometry=[box(-3 + i / 1000, 48, -3 + (i + 1) / 1000, 48.01) for i in range(len(frame))],
+        crs=4326,
+    )
     store_declarations(
-        connection, **KEY, accepted=register, rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
-        source_file="a.gpkg", source_hash="a", loaded_at=LOADED,
-    )  # fmt: skip
+        connection,
+        **KEY,
+        accepted=register,
+        rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
+        source_file="a.gpkg",
+        source_hash="a",
+        loaded_at=LOADED,
+    )
     runs.ensure_season(connection, **KEY, simulated=True, document={"regions": {"codes": ["FRH0"]}})
     runs.begin_run(connection, run_id="run-1", **KEY, as_of=None, code_version="1", started_at=LOADED)
     publishing.publish(
-        connection, run_id="run-1", **KEY, parcels=register, predictions=_predictions(frame, predicted),
-        assessments=_assessments(frame), statistics=closed.table, model_version="lstm-1", published_at=PUBLISHED,
-        nuts_version=2024, n_acquisitions=70,
+        connection,
+        run_id="run-1",
+        **KEY,
+        parcels=register,
+        predictions=_predictions(frame, predicted),
+        assessments=_assessments(frame),
+        statistics=closed.table,
+        model_version="lstm-1",
+        published_at=PUBLISHED,
+        nuts_version=2024,
+        n_acquisitions=70,
         report={"statistics": closed.report | {"partial_regions": ["FR"]}, "assessments": {}},
-    )  # fmt: skip
+    )
     release = releases.Release(
-        **KEY, number=1, stage="first", run_id="run-1", as_of=None, nuts_version=2024, note=None,
-        content_hash=releases.rows_hash(closed.table), released_at=PUBLISHED,
-    )  # fmt: skip
+        **KEY,
+        number=1,
+        stage="first",
+        run_id="run-1",
+        as_of=None,
+        nuts_version=2024,
+        note=None,
+        content_hash=releases.rows_hash(closed.table),
+        released_at=PUBLISHED,
+    )
     releases.store_release(connection, release, closed.table)
     return connection, closed, open_
 
@@ -62,18 +88,32 @@ def season(connection: Connection) -> tuple[Connection, Estimated, Estimated]:
 def _predictions(frame: pd.DataFrame, predicted: Predicted) -> pd.DataFrame:
     order = np.argsort(-predicted.probabilities, axis=1)
     crops = np.array(predicted.crops, dtype=object)
-    return pd.DataFrame({
-        "parcel_id": frame["parcel_id"], "crop": crops[order[:, 0]], "probability": 0.5,
-        "second_crop": crops[order[:, 1]], "second_probability": 0.25, "n_observations": 12, "last_observation": None,
-        "scored_by": "fold 1", "out_of_distribution": 0.5,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "parcel_id": frame["parcel_id"],
+            "crop": crops[order[:, 0]],
+            "probability": 0.5,
+            "second_crop": crops[order[:, 1]],
+            "second_probability": 0.25,
+            "n_observations": 12,
+            "last_observation": None,
+            "scored_by": "fold 1",
+            "out_of_distribution": 0.5,
+        }
+    )
 
 
 def _assessments(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(
-        declared_code=frame["crop_code"], declared_crop="wheat", predicted_crop="wheat", declared_probability=0.5,
-        right_probability=0.5, verdict="conform", reason="DECLARED_CROP_SUPPORTED", priority=0.0,
-    )[list(ASSESSMENT_COLUMNS)]  # fmt: skip
+        declared_code=frame["crop_code"],
+        declared_crop="wheat",
+        predicted_crop="wheat",
+        declared_probability=0.5,
+        right_probability=0.5,
+        verdict="conform",
+        reason="DECLARED_CROP_SUPPORTED",
+        priority=0.0,
+    )[list(ASSESSMENT_COLUMNS)]
 
 
 def _as(connection: Connection, role: str, read: Callable[[], Any]) -> Any:
@@ -142,16 +182,14 @@ def test_no_hidden_cell_is_rebuilt_from_what_the_reader_reaches(
         pd.testing.assert_series_equal(both[f"{name}_x"].isna(), both[f"{name}_y"].isna(), check_names=False)
 
 
-def test_whoever_reads_parcels_can_rebuild_them_and_is_another(
-    season: tuple[Connection, Estimated, Estimated],
-) -> None:
+def test_whoever_reads_parcels_can_rebuild_them_and_is_another(season: tuple[Connection, Estimated, Estimated]) -> None:
     """Why the roles are apart."""
     connection, _, open_ = season
     parcels = _as(
-        connection, "cropmap_controller", lambda: connection.execute(
-            "SELECT nuts_id, declared_code, area_ha FROM crop_assessment"
-        ).fetchall(),
-    )  # fmt: skip
+        connection,
+        "cropmap_controller",
+        lambda: connection.execute("SELECT nuts_id, declared_code, area_ha FROM crop_assessment").fetchall(),
+    )
     rows = pd.DataFrame(parcels, columns=["nuts_id", "code", "area_ha"])
     table = open_.table.set_index(["nuts_id", "crop"])
     rebuilt = rows[(rows["nuts_id"] == "FRH01") & (rows["code"] == "DIV")]["area_ha"].sum()
@@ -164,8 +202,15 @@ def test_results_of_a_simulation_and_of_a_part_are_marked_in_every_view(
     season: tuple[Connection, Estimated, Estimated],
 ) -> None:
     connection, *_ = season
-    for name in ("crop_prediction", "crop_assessment", "crop_statistic", "run_log", "statistic_release",
-                 "released_statistic", "declaration_log"):  # fmt: skip
+    for name in (
+        "crop_prediction",
+        "crop_assessment",
+        "crop_statistic",
+        "run_log",
+        "statistic_release",
+        "released_statistic",
+        "declaration_log",
+    ):
         assert connection.execute(f"SELECT DISTINCT simulated FROM {name}".encode()).fetchall() == [(True,)]  # noqa: S608
     for name in ("crop_statistic", "released_statistic"):
         rows = connection.execute(f"SELECT DISTINCT nuts_id FROM {name} WHERE partial_region".encode())  # noqa: S608
@@ -207,9 +252,16 @@ def test_a_release_of_other_figures_is_refused(season: tuple[Connection, Estimat
     connection, closed, _ = season
     other = closed.table.assign(estimate_ha=closed.table["estimate_ha"] * 2)
     forged = releases.Release(
-        **KEY, number=2, stage="final", run_id="run-1", as_of=None, nuts_version=2024, note=None,
-        content_hash=releases.rows_hash(other), released_at=PUBLISHED,
-    )  # fmt: skip
+        **KEY,
+        number=2,
+        stage="final",
+        run_id="run-1",
+        as_of=None,
+        nuts_version=2024,
+        note=None,
+        content_hash=releases.rows_hash(other),
+        released_at=PUBLISHED,
+    )
     with pytest.raises(Exception, match="release 2 is not the table of its published run"):
         _as(connection, "cropmap_writer", lambda: releases.store_release(connection, forged, other))
     assert [one.number for one in releases.read_releases(connection, **KEY)] == [1]

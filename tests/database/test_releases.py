@@ -13,9 +13,16 @@ from cropmap.errors import DatabaseError
 from tests.database.seasons import KEY, PUBLISHED, begin, everything, load, publish_run, statistics
 
 FIRST = Release(
-    **KEY, number=1, stage="first", run_id="run-1", as_of=None, nuts_version=2024, note=None,
-    content_hash=rows_hash(statistics()), released_at=PUBLISHED,
-)  # fmt: skip
+    **KEY,
+    number=1,
+    stage="first",
+    run_id="run-1",
+    as_of=None,
+    nuts_version=2024,
+    note=None,
+    content_hash=rows_hash(statistics()),
+    released_at=PUBLISHED,
+)
 
 
 @pytest.fixture

@@ -18,19 +18,32 @@ TABLES = ("review_campaign", "review_parcel", "review", "review_certificate")
 
 def campaign(name: str = "c1", seed: int = 0) -> Campaign:
     return Campaign(
-        name, **KEY, run_id="run-1", budget=2, seed=seed, list_share=0.5, target=0.1, delta=0.1, estimated_rate=0.08,
-        list_size=1, grid=[1], drawn_at=DRAWN,
-    )  # fmt: skip
+        name,
+        **KEY,
+        run_id="run-1",
+        budget=2,
+        seed=seed,
+        list_share=0.5,
+        target=0.1,
+        delta=0.1,
+        estimated_rate=0.08,
+        list_size=1,
+        grid=[1],
+        drawn_at=DRAWN,
+    )
 
 
 def sample() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "parcel_id": ["007", AWKWARD], "part": ["list", "control"], "stratum": ["list", "other"],
-            "stratum_size": [1, 2], "list_rank": pd.array([1, None], dtype="Int64"),
+            "parcel_id": ["007", AWKWARD],
+            "part": ["list", "control"],
+            "stratum": ["list", "other"],
+            "stratum_size": [1, 2],
+            "list_rank": pd.array([1, None], dtype="Int64"),
             "inclusion_probability": [1.0, 0.5],
         }
-    )  # fmt: skip
+    )
 
 
 def findings(*rows: tuple[Any, ...]) -> pd.DataFrame:
@@ -58,8 +71,9 @@ def test_a_sample_is_recorded_once_with_what_the_run_said(season: Connection) ->
     assert reviews.read_campaigns(season, **KEY) == [campaign()]
     drawn = reviews.read_sample(season, "c1")
     assert drawn[["parcel_id", "list_rank", "declared_code", "verdict", "finding"]].to_numpy().tolist() == [
-        ["007", 1, "056", "mismatch", None], [AWKWARD, None, "BTH", "not_assessable", None],
-    ]  # fmt: skip
+        ["007", 1, "056", "mismatch", None],
+        [AWKWARD, None, "BTH", "not_assessable", None],
+    ]
 
 
 def test_corrections_are_later_versions_and_the_same_again_is_nothing(season: Connection) -> None:
@@ -71,11 +85,13 @@ def test_corrections_are_later_versions_and_the_same_again_is_nothing(season: Co
     second = findings(("007", "right", None, "Ann", date(2018, 7, 1), "looked again"))
     assert store(season, second, day=9) == {"new": 0, "corrected": 1, "unchanged": 0}
     assert season.execute("SELECT version, finding FROM review WHERE parcel_id = '007' ORDER BY 1").fetchall() == [
-        (1, "wrong"), (2, "right"),
-    ]  # fmt: skip
+        (1, "wrong"),
+        (2, "right"),
+    ]
     assert season.execute("SELECT parcel_id, finding, version FROM reviewed_parcel ORDER BY 1").fetchall() == [
-        ("007", "right", 2), (AWKWARD, "right", 1),
-    ]  # fmt: skip
+        ("007", "right", 2),
+        (AWKWARD, "right", 1),
+    ]
     assert reviews.read_campaigns(season, **KEY)[0].first_review == datetime(2018, 11, 7, tzinfo=UTC)
 
 
@@ -92,9 +108,10 @@ def test_the_last_finding_of_a_parcel_counts_whichever_sample_it_came_with(seaso
 def test_only_drawn_parcels_and_possible_findings_are_stored(season: Connection) -> None:
     before = everything(season, *TABLES)
     for bad in (
-        ("7", "right", None, None, None, None), ("007", "maybe", None, None, None, None),
+        ("7", "right", None, None, None, None),
+        ("007", "maybe", None, None, None, None),
         ("007", "right", "BTH", None, None, None),
-    ):  # fmt: skip
+    ):
         with pytest.raises(DatabaseError):
             store(season, findings((AWKWARD, "right", None, None, None, None), bad), day=7)
     assert everything(season, *TABLES) == before, "not even the good row of a bad file"
@@ -103,9 +120,14 @@ def test_only_drawn_parcels_and_possible_findings_are_stored(season: Connection)
 def test_what_may_be_said_of_a_list_is_kept_with_its_history(season: Connection) -> None:
     assert reviews.run_statement(season, "run-1") is None
     refused: dict[str, Any] = {
-        "certified": False, "reason": "TOO_FEW_REVIEWED", "certified_size": 0, "sampled": 1, "reviewed": 0,
-        "found_right": 0, "statement": "Could not be certified.",
-    }  # fmt: skip
+        "certified": False,
+        "reason": "TOO_FEW_REVIEWED",
+        "certified_size": 0,
+        "sampled": 1,
+        "reviewed": 0,
+        "found_right": 0,
+        "statement": "Could not be certified.",
+    }
     passed = refused | {"certified": True, "reason": "CERTIFIED", "certified_size": 1, "statement": "With 90 %."}
     assert reviews.store_certificate(season, "c1", refused, stated_at=DRAWN)
     assert not reviews.store_certificate(season, "c1", refused, stated_at=DRAWN)

@@ -133,8 +133,9 @@ def test_an_interruption_is_noted_while_a_transaction_of_ours_holds_the_run(
     ours = {"application_name": "this test"}  # the fixtures' sessions are of this process too
     with (
         work.claim(database_url, OURS, code_version="1"),
-        connect(database_url, **ours) as publishing, connect(database_url, **ours) as duty,
-    ):  # fmt: skip
+        connect(database_url, **ours) as publishing,
+        connect(database_url, **ours) as duty,
+    ):
         _begin(duty)
         publishing.execute("BEGIN")
         publishing.execute("SELECT FROM run FOR UPDATE")

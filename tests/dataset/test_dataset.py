@@ -43,9 +43,12 @@ def test_observations_that_are_left_out_leave_no_hole() -> None:
 def test_a_batch_of_empty_series_still_has_one_step() -> None:
     assert pad(SERIES, np.array([1])).reflectance.shape == (1, 1, 3)
     nothing = replace(
-        SERIES, offsets=np.zeros(4, np.int64), day_of_year=SERIES.day_of_year[:0], reflectance=SERIES.reflectance[:0],
+        SERIES,
+        offsets=np.zeros(4, np.int64),
+        day_of_year=SERIES.day_of_year[:0],
+        reflectance=SERIES.reflectance[:0],
         clear_fraction=SERIES.clear_fraction[:0],
-    )  # fmt: skip
+    )
     assert not pad(nothing, np.array([0, 1])).valid.any()
 
 
@@ -85,9 +88,13 @@ def test_the_hash_of_a_dataset_follows_its_labels_and_observations() -> None:
 
 def test_what_a_folds_model_never_learns_is_known() -> None:
     series = replace(
-        SERIES, parcel_ids=np.array(list("abcdef")), offsets=np.arange(7), day_of_year=np.arange(6, dtype=np.int16),
-        reflectance=np.zeros((6, 2), np.float32), clear_fraction=np.ones(6, np.float32),
-    )  # fmt: skip
+        SERIES,
+        parcel_ids=np.array(list("abcdef")),
+        offsets=np.arange(7),
+        day_of_year=np.arange(6, dtype=np.int16),
+        reflectance=np.zeros((6, 2), np.float32),
+        clear_fraction=np.ones(6, np.float32),
+    )
     label = np.array([0, 1, 2, 0, 1, 1], np.int16)  # the third crop grows in the first region alone
     region = ["N", "N", "N", "S", "S", "S"]
     dataset = Dataset(

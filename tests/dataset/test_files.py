@@ -45,9 +45,12 @@ def test_writing_it_twice_leaves_one_folder_and_what_was_killed_half_way_counts_
 def test_a_dataset_without_an_observation_has_files_too(tmp_path: Path) -> None:
     dataset = make_dataset()
     none = replace(
-        dataset.series, offsets=np.zeros(len(dataset.series) + 1, np.int64), day_of_year=np.empty(0, np.int16),
-        reflectance=np.empty((0, 2), np.float32), clear_fraction=np.empty(0, np.float32),
-    )  # fmt: skip
+        dataset.series,
+        offsets=np.zeros(len(dataset.series) + 1, np.int64),
+        day_of_year=np.empty(0, np.int16),
+        reflectance=np.empty((0, 2), np.float32),
+        clear_fraction=np.empty(0, np.float32),
+    )
     _same(replace(dataset, series=none), open_dataset(write_dataset(tmp_path, replace(dataset, series=none))))
 
 

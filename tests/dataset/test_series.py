@@ -33,9 +33,7 @@ def built(table: pa.Table, *parcels: str, min_clear_fraction: float = 0.5, seaso
 
 
 def test_a_series_holds_days_reflectance_and_clear_fraction_in_time_order() -> None:
-    table = observations(
-        ("007", "2018-03-02", 8, 1200), ("1", "2018-01-01", 10, 500), ("007", "2017-12-30", 6, -30),
-    )  # fmt: skip
+    table = observations(("007", "2018-03-02", 8, 1200), ("1", "2018-01-01", 10, 500), ("007", "2017-12-30", 6, -30))
     series = built(table, "1", "007")
     assert series.parcel_ids.tolist() == ["007", "1"]
     assert series.offsets.tolist() == [0, 2, 3]
@@ -49,9 +47,12 @@ def test_a_series_holds_days_reflectance_and_clear_fraction_in_time_order() -> N
 
 def test_cloudy_rows_rows_outside_the_window_and_other_parcels_are_dropped() -> None:
     table = observations(
-        ("a", "2018-05-01", 4.9, 1), ("a", "2018-05-02", 5, 2), ("b", "2018-05-02", 10, 3),
-        ("a", "2017-09-30", 10, 4), ("a", "2019-01-01", 10, 5),
-    )  # fmt: skip
+        ("a", "2018-05-01", 4.9, 1),
+        ("a", "2018-05-02", 5, 2),
+        ("b", "2018-05-02", 10, 3),
+        ("a", "2017-09-30", 10, 4),
+        ("a", "2019-01-01", 10, 5),
+    )
     assert built(table, "a").day_of_year.tolist() == [122]
 
 
@@ -138,9 +139,14 @@ def test_rows_of_a_tidy_table_that_are_not_used_are_counted() -> None:
     assert read.series.lengths.tolist() == [1, 0]
     np.testing.assert_allclose(read.series.reflectance, [[0.1]])
     assert read.excluded == {
-        "DUPLICATE_PARCEL_DATE": 1, "MISSING_DATE": 1, "MISSING_PARCEL_ID": 1, "NO_BAND_VALUE": 2,
-        "OUTSIDE_SEASON": 1, "REFLECTANCE_OUT_OF_RANGE": 1, "TOO_CLOUDY": 1,
-    }  # fmt: skip
+        "DUPLICATE_PARCEL_DATE": 1,
+        "MISSING_DATE": 1,
+        "MISSING_PARCEL_ID": 1,
+        "NO_BAND_VALUE": 2,
+        "OUTSIDE_SEASON": 1,
+        "REFLECTANCE_OUT_OF_RANGE": 1,
+        "TOO_CLOUDY": 1,
+    }
 
 
 def test_bands_in_any_order_and_spelling_give_the_same_series() -> None:
@@ -152,8 +158,11 @@ def test_bands_in_any_order_and_spelling_give_the_same_series() -> None:
 
 
 def test_a_cut_at_a_day_is_what_would_have_been_built_then() -> None:
-    table = observations(*((p, f"2018-0{m}-11", 10, 100 * m) for m in (1, 2, 3) for p in ("x", "y")),
-                         ("late", "2018-03-12", 10, 7), ("autumn", "2017-11-01", 10, 8))  # fmt: skip
+    table = observations(
+        *((p, f"2018-0{m}-11", 10, 100 * m) for m in (1, 2, 3) for p in ("x", "y")),
+        ("late", "2018-03-12", 10, 7),
+        ("autumn", "2017-11-01", 10, 8),
+    )
     whole = built(table, "x", "y", "late", "autumn", "never")
     for day in (date(2017, 10, 31), date(2018, 2, 11), date(2018, 3, 11), date(2018, 12, 31)):
         assert whole.until(day).hash == built(table, "x", "y", "late", "autumn", "never", season=SEASON.until(day)).hash
@@ -168,10 +177,7 @@ def test_a_cut_at_a_day_is_what_would_have_been_built_then() -> None:
         ({"parcel_id": ["a"], "B04": [0.1]}, "no date column"),
         ({"parcel_id": ["a"], "date": ["May"], "B04": [0.1]}, "column date holds no dates"),
         ({"parcel_id": ["a"], "date": pa.array([None], pa.string()), "B04": [0.1]}, "none of 1 rows can be used"),
-        (
-            {"parcel_id": ["a"], "date": ["2018-01-01"], "B04": [1200.0]},
-            "reflectance is 1200. Reflectance is 0-1 here",
-        ),
+        ({"parcel_id": ["a"], "date": ["2018-01-01"], "B04": [1200.0]}, "reflectance is 1200. Reflectance is 0-1 here"),
         ({"parcel_id": ["a"], "date": ["2018-01-01"], "B04": ["dark"]}, "a band or fraction is no number"),
     ],
 )

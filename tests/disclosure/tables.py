@@ -57,8 +57,13 @@ def figure_of(structure: Structure, areas: dict[str, list[float]], name: str = "
 
 def protected(table: RandomTable, **changes: object) -> Pattern:
     return protect(
-        table.structure, [table.figure], table.needed, table.rules, never_hidden=[table.total], **changes,  # type: ignore[arg-type]
-    )  # fmt: skip
+        table.structure,
+        [table.figure],
+        table.needed,
+        table.rules,
+        never_hidden=[table.total],
+        **changes,  # type: ignore[arg-type]
+    )
 
 
 RULES = Rules()

@@ -26,17 +26,23 @@ def test_random_tables_are_safe_in_every_way(seed: int) -> None:
     assert pattern.primary.sum() > 0
     assert pattern.secondary.sum() > 0
     assert check(table.structure, [table.figure], pattern, table.needed, table.rules).counts() == {
-        "recoverable": 0, "narrow": 0, "unsafe_lines": 0, "exposed": 0,
-    }  # fmt: skip
+        "recoverable": 0,
+        "narrow": 0,
+        "unsafe_lines": 0,
+        "exposed": 0,
+    }
     assert not pattern.hidden[table.total]
     assert not pattern.hidden[table.figure.values == 0].any()
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
-    seed=st.integers(100, 10_000), needed=st.integers(2, 6), holdings=st.integers(3, 60),
-    share=st.sampled_from([0.6, 0.85]), p=st.sampled_from([None, 10.0]),
-)  # fmt: skip
+    seed=st.integers(100, 10_000),
+    needed=st.integers(2, 6),
+    holdings=st.integers(3, 60),
+    share=st.sampled_from([0.6, 0.85]),
+    p=st.sampled_from([None, 10.0]),
+)
 def test_any_rule_on_any_table_is_safe_or_refused_by_name(
     seed: int, needed: int, holdings: int, share: float, p: float | None
 ) -> None:

@@ -24,9 +24,14 @@ def _thinned(earlier: list[str]) -> list[str]:
     structure, figure = _table()
     nothing = np.zeros(structure.cells, dtype=bool)
     search = Search(
-        structure, [figure], np.full(structure.cells, 4), RULES, mask(structure, ["T/T"]),
-        Earlier(mask(structure, earlier), nothing), untracked,
-    )  # fmt: skip
+        structure,
+        [figure],
+        np.full(structure.cells, 4),
+        RULES,
+        mask(structure, ["T/T"]),
+        Earlier(mask(structure, earlier), nothing),
+        untracked,
+    )
     return [structure.name(cell) for cell in np.flatnonzero(thinned(search, mask(structure, INNER)))]
 
 

@@ -18,20 +18,42 @@ SECRET = 777.77
 
 def row(nuts_id: str, crop: str, estimate_ha: float | None, **changes: Any) -> dict[str, Any]:
     figures = {
-        "declared_ha": estimate_ha, "mapped_ha": estimate_ha, "estimate_ha": estimate_ha, "se_ha": 20.0,
-        "ci95_low_ha": 10.0, "ci95_high_ha": 90_000.0, "cv": 0.125, "n_parcels": 12, "n_holdings": 7,
-    }  # fmt: skip
+        "declared_ha": estimate_ha,
+        "mapped_ha": estimate_ha,
+        "estimate_ha": estimate_ha,
+        "se_ha": 20.0,
+        "ci95_low_ha": 10.0,
+        "ci95_high_ha": 90_000.0,
+        "cv": 0.125,
+        "n_parcels": 12,
+        "n_holdings": 7,
+    }
     words = {
-        "nuts_id": nuts_id, "level": len(nuts_id) - 2, "crop": crop, "strucpro": "AR_THS_HA", "concept": "SA",
-        "basis": "model_assisted", "obs_flag": "e", "conf_status": None,
-    }  # fmt: skip
+        "nuts_id": nuts_id,
+        "level": len(nuts_id) - 2,
+        "crop": crop,
+        "strucpro": "AR_THS_HA",
+        "concept": "SA",
+        "basis": "model_assisted",
+        "obs_flag": "e",
+        "conf_status": None,
+    }
     about = {"agency": "bretagne", "season": 2018, "as_of": None, "nuts_version": 2024, "run_id": "run-1"}
     return about | words | figures | changes
 
 
 def hidden(nuts_id: str, crop: str) -> dict[str, Any]:
-    figures = ("declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv", "n_parcels",
-               "n_holdings")  # fmt: skip
+    figures = (
+        "declared_ha",
+        "mapped_ha",
+        "estimate_ha",
+        "se_ha",
+        "ci95_low_ha",
+        "ci95_high_ha",
+        "cv",
+        "n_parcels",
+        "n_holdings",
+    )
     secret = dict.fromkeys(figures, SECRET) | {"obs_flag": "u", "basis": "register", "conf_status": "C"}
     return row(nuts_id, crop, None) | secret
 

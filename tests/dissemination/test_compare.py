@@ -45,9 +45,11 @@ def only(comparison: Comparison) -> dict[str, Any]:
 
 def test_a_figure_stands_beside_the_year_and_the_year_before() -> None:
     found = only(
-        compare(ours(narrow("FRH0", "C1110", 300.0)),
-                eurostat(("FRH0", "C1110", 2017, 250.0), ("FRH0", "C1110", 2018, 280.0, "p")))
-    )  # fmt: skip
+        compare(
+            ours(narrow("FRH0", "C1110", 300.0)),
+            eurostat(("FRH0", "C1110", 2017, 250.0), ("FRH0", "C1110", 2018, 280.0, "p")),
+        )
+    )
     assert (found["ours"], found["eurostat"], found["flags"], found["strucpro"]) == (300.0, 280.0, "p", "AR_THS_HA")
     assert found["ratio"] == pytest.approx(300 / 280)
     assert (found["last_year"], found["last"], found["change"]) == (2017, 250.0, 1.2)
@@ -69,8 +71,10 @@ def test_an_interval_that_holds_eurostats_figure_is_no_contradiction() -> None:
     assert only(compare(ours(wide), eurostat(("FRH0", "C1110", 2018, 39.0))))["outlier"] == "RATIO"
 
 
-SERIES = [("FRH0", "R1000", year, value) for year, value in zip(range(2012, 2018), [10, 10.5, 10, 10.5, 10, 10.5],
-                                                                strict=True)]  # fmt: skip
+SERIES = [
+    ("FRH0", "R1000", year, value)
+    for year, value in zip(range(2012, 2018), [10, 10.5, 10, 10.5, 10, 10.5], strict=True)
+]
 
 
 def test_a_step_that_the_series_never_made_stands_out() -> None:
@@ -92,39 +96,55 @@ def test_a_break_ends_the_series_that_a_step_is_held_against() -> None:
 def test_one_region_that_leaves_the_others_stands_out() -> None:
     names = ["FRH0", "FRI1", "FRI2", "FRI3", "FRF1", "FRF2"]
     areas = dict(zip(names, [90.0, 91.0, 89.0, 90.0, 90.0, 100.0], strict=True))  # a register without small farms
-    table = compare(ours(*(narrow(geo, "C1110", area) for geo, area in areas.items())),
-                    eurostat(*((geo, "C1110", 2018, 100.0) for geo in names)))  # fmt: skip
+    table = compare(
+        ours(*(narrow(geo, "C1110", area) for geo, area in areas.items())),
+        eurostat(*((geo, "C1110", 2018, 100.0) for geo in names)),
+    )
     assert {one["geo"]: one["outlier"] for one in table.rows} == dict.fromkeys(names, "") | {"FRF2": ""}
     # ln(120 / 90) = 0.29 is more than three times the floor of 0.05; the ratio 1.2 alone is none
     areas["FRF2"] = 120.0
-    table = compare(ours(*(narrow(geo, "C1110", area) for geo, area in areas.items())),
-                    eurostat(*((geo, "C1110", 2018, 100.0) for geo in names)))  # fmt: skip
+    table = compare(
+        ours(*(narrow(geo, "C1110", area) for geo, area in areas.items())),
+        eurostat(*((geo, "C1110", 2018, 100.0) for geo in names)),
+    )
     assert {one["geo"] for one in table.outliers} == {"FRF2"}
     assert table.rows[0]["outlier"] == "REGION"
 
 
 def test_main_area_stands_in_where_eurostat_has_no_other() -> None:
     found = only(
-        compare(ours(narrow("FRH0", "C1110", 10.0)),
-                eurostat(("FRH0", "C1110", 2018, 10.0, "", "MAR_THS_HA"), ("FRH0", "C1110", 2001, 9.0)))
-    )  # fmt: skip
+        compare(
+            ours(narrow("FRH0", "C1110", 10.0)),
+            eurostat(("FRH0", "C1110", 2018, 10.0, "", "MAR_THS_HA"), ("FRH0", "C1110", 2001, 9.0)),
+        )
+    )
     assert (found["strucpro"], found["eurostat"], found["last"]) == ("MAR_THS_HA", 10.0, None)
 
 
 def test_what_cannot_be_compared_is_counted_by_name() -> None:
     table = compare(
-        ours(narrow("FRH0", "C1110", 1.0), narrow("FRH01", "C1110", 1.0), narrow("FRH0", "C1500", 1.0),
-             narrow("FRH0", "R1000", 1.0), narrow("FRH0", "C1300", 1.0), hidden("FRH0", "C1210"),
-             row("FRH0", "local:other", 5.0)),
-        eurostat(("FRH0", "C1110", 2018, 1.0), ("FRH0", "R1000", 2018, float("nan"), "C"),
-                 ("FRH0", "C1300", 2020, 1.0)),
-    )  # fmt: skip
+        ours(
+            narrow("FRH0", "C1110", 1.0),
+            narrow("FRH01", "C1110", 1.0),
+            narrow("FRH0", "C1500", 1.0),
+            narrow("FRH0", "R1000", 1.0),
+            narrow("FRH0", "C1300", 1.0),
+            hidden("FRH0", "C1210"),
+            row("FRH0", "local:other", 5.0),
+        ),
+        eurostat(
+            ("FRH0", "C1110", 2018, 1.0), ("FRH0", "R1000", 2018, float("nan"), "C"), ("FRH0", "C1300", 2020, 1.0)
+        ),
+    )
     assert len(table.rows) == 1
     assert table.left_out == {
-        LeftOut.NO_ITEM_OF_ITS_OWN: {"local:other": 1}, LeftOut.HIDDEN_HERE: {"FRH0 C1210": 1},
-        LeftOut.REGION_NOT_IN_FILE: {"FRH01 C1110": 1}, LeftOut.CROP_NOT_IN_FILE: {"FRH0 C1500": 1},
-        LeftOut.HIDDEN_THERE: {"FRH0 R1000": 1}, LeftOut.NO_VALUE: {"FRH0 C1300": 1},
-    }  # fmt: skip
+        LeftOut.NO_ITEM_OF_ITS_OWN: {"local:other": 1},
+        LeftOut.HIDDEN_HERE: {"FRH0 C1210": 1},
+        LeftOut.REGION_NOT_IN_FILE: {"FRH01 C1110": 1},
+        LeftOut.CROP_NOT_IN_FILE: {"FRH0 C1500": 1},
+        LeftOut.HIDDEN_THERE: {"FRH0 R1000": 1},
+        LeftOut.NO_VALUE: {"FRH0 C1300": 1},
+    }
 
 
 def test_nothing_in_common_is_an_error_that_counts_why() -> None:

@@ -55,8 +55,11 @@ def test_sdmx_csv_1_has_eurostats_columns_and_our_figures() -> None:
     by_key = {(one["crops"], one["geo"]): one for one in rows}
     wheat = by_key["C1110", "FRH0"]
     assert (wheat["UNIT_MEASURE"], wheat["CONCEPT"], wheat["STD_ERR"], wheat["CV"]) == (
-        "THS_HA", "SA", "0.02000", "0.1250",
-    )  # fmt: skip
+        "THS_HA",
+        "SA",
+        "0.02000",
+        "0.1250",
+    )
 
 
 def _read_by_sdmx1(data: bytes) -> Figures:
@@ -85,8 +88,10 @@ def test_the_data_structure_describes_every_column_and_code() -> None:
     assert message.dataflow["AREAS"].structure.id == "AREAS"
     assert set(message.codelist["CL_CROPS"].items) == set(vocabulary.crop_items())
     assert {one.local_representation.enumerated.id for one in structure.dimensions.components[:3]} == {
-        "CL_FREQ", "CL_CROPS", "CL_STRUCPRO",
-    }  # fmt: skip
+        "CL_FREQ",
+        "CL_CROPS",
+        "CL_STRUCPRO",
+    }
 
 
 def test_a_dataflow_of_another_form_is_refused() -> None:
@@ -110,8 +115,9 @@ def test_pyjstat_reads_json_stat_with_the_same_figures() -> None:
     status = json.loads(data)["status"]
     flags = {
         (one["crops"], one["strucpro"], one["geo"]): status[str(place)]
-        for place, one in enumerate(frame.to_dict("records")) if str(place) in status
-    }  # fmt: skip
+        for place, one in enumerate(frame.to_dict("records"))
+        if str(place) in status
+    }
     assert flags == {key: flag + secret for key, (_, flag, secret) in EXPECTED.items() if flag or secret}
 
 
@@ -171,9 +177,19 @@ def test_nothing_of_a_hidden_cell_leaves_the_house(format_: Format) -> None:
         (secret,) = rows[rows["conf_status"] == "C"].to_dict("records")
         kept = {name for name, value in secret.items() if not pd.isna(value)}
         assert kept == {
-            "agency", "season", "nuts_version", "nuts_id", "level", "crop", "strucpro", "concept", "conf_status",
-            "run_id", "unit", "crop_name",
-        }  # fmt: skip
+            "agency",
+            "season",
+            "nuts_version",
+            "nuts_id",
+            "level",
+            "crop",
+            "strucpro",
+            "concept",
+            "conf_status",
+            "run_id",
+            "unit",
+            "crop_name",
+        }
 
 
 @pytest.mark.parametrize("format_", get_args(CodedFormat))
@@ -205,8 +221,9 @@ def test_what_has_no_code_is_left_out_by_name() -> None:
     left_out = formats.write(rows, "tsv", nuts_version=2024).table
     assert left_out is not None
     assert left_out.left_out == {
-        LeftOut.NO_ITEM_OF_ITS_OWN: {"C1500+G3000": 1, "local:other": 1}, LeftOut.UNKNOWN_CROP: {"C9999": 1},
-    }  # fmt: skip
+        LeftOut.NO_ITEM_OF_ITS_OWN: {"C1500+G3000": 1, "local:other": 1},
+        LeftOut.UNKNOWN_CROP: {"C9999": 1},
+    }
     assert left_out.rows_left_out == 3
 
 

@@ -28,9 +28,28 @@ WEIGHTS = (
     b"2024,2021,FRH02,FRH03,0.75\n"
 )
 ODD: list[Any] = [
-    None, "", "x", "C", "FRH99", -1, 0, 1e308, float("inf"), float("nan"), "1,5", "nan", "9" * 400, b"\xff", [1],
-    {"a": 1}, True, 2018, "2018", pd.Timestamp("2018-06-07", tz="UTC"), "e\nf",
-]  # fmt: skip
+    None,
+    "",
+    "x",
+    "C",
+    "FRH99",
+    -1,
+    0,
+    1e308,
+    float("inf"),
+    float("nan"),
+    "1,5",
+    "nan",
+    "9" * 400,
+    b"\xff",
+    [1],
+    {"a": 1},
+    True,
+    2018,
+    "2018",
+    pd.Timestamp("2018-06-07", tz="UTC"),
+    "e\nf",
+]
 
 
 def labelled(data: bytes) -> bytes:
@@ -41,12 +60,16 @@ def labelled(data: bytes) -> bytes:
 
 
 def whole_files() -> dict[str, bytes]:
-    coded = {name: formats.write(ROWS, name, nuts_version=2024).data for name in ("tsv", "sdmx-csv", "sdmx-csv-2",
-             "json-stat", "csv", "parquet")}  # fmt: skip
+    coded = {
+        name: formats.write(ROWS, name, nuts_version=2024).data
+        for name in ("tsv", "sdmx-csv", "sdmx-csv-2", "json-stat", "csv", "parquet")
+    }
     return {
-        **coded, "tsv.gz": gzip.compress(coded["tsv"], mtime=0), "labels": labelled(coded["sdmx-csv"]),
+        **coded,
+        "tsv.gz": gzip.compress(coded["tsv"], mtime=0),
+        "labels": labelled(coded["sdmx-csv"]),
         "semicolon": formats.write(ROWS, "csv", nuts_version=2024, dialect=CsvDialect.SEMICOLON).data,
-    }  # fmt: skip
+    }
 
 
 FILES = whole_files()

@@ -22,9 +22,11 @@ from cropmap.schemas import STATISTIC_COLUMNS, CsvDialect, LeftOut
 from tests.dissemination.published import published
 
 EXAMPLES = {
-    "example_eurostat.tsv": 2, "example_sdmx_csv_eurostat21.csv": 2, "example_sdmx_csv_2.csv": 1,
+    "example_eurostat.tsv": 2,
+    "example_sdmx_csv_eurostat21.csv": 2,
+    "example_sdmx_csv_2.csv": 1,
     "example_jsonstat.json": 2,
-}  # fmt: skip
+}
 WHEAT = {"freq": "A", "crops": "C1110", "strucpro": "AR_THS_HA", "geo": "FRF2", "OBS_FLAG": "", "CONF_STATUS": ""}
 PUBLISHED = ",".join(["season", *STATISTIC_COLUMNS]).encode() + b"\n"
 HEAD = "freq,crops,strucpro,geo\\TIME_PERIOD\t2008 \t2009 "
@@ -75,8 +77,13 @@ def test_eurostats_bulk_file_comes_out_of_our_writer_as_it_went_in(shared_data: 
     assert found.left_out == {}
     assert set(found.table["OBS_FLAG"]) == {"", "b", "d", "e", "n", "p", "u"}
     assert set(found.table["CONF_STATUS"]) == {"", "C"}
-    renamed = {"AR": "AR_THS_HA", "MA": "MAR_THS_HA", "PR_HU_EU": "HPRD_HUMD_EU_THS_T", "HU_EU": "HUMD_EU_PC",
-               "YI_HU_EU": "YLD_HUMD_EU_T_HA"}  # fmt: skip
+    renamed = {
+        "AR": "AR_THS_HA",
+        "MA": "MAR_THS_HA",
+        "PR_HU_EU": "HPRD_HUMD_EU_THS_T",
+        "HU_EU": "HUMD_EU_PC",
+        "YI_HU_EU": "YLD_HUMD_EU_T_HA",
+    }
     lines = set()
     for line in gzip.decompress(data).decode().splitlines()[1:]:
         key, *cells = line.split("\t")
@@ -104,11 +111,21 @@ def test_areas_of_2019_are_those_that_eurostat_shows(geo: str, areas: list[float
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("", ("", "")), ("b", ("b", "")), ("c", ("", "C")), ("cd", ("d", "C")), ("dc", ("d", "C")), ("@C", ("", "C")),
-        ("ep", ("ep", "")), ("s", ("i", "")), ("z", ("m", "")), ("N", ("", "N")), ("bb", ("b", "")),
-        ("q", None), ("CN", None),
+        ("", ("", "")),
+        ("b", ("b", "")),
+        ("c", ("", "C")),
+        ("cd", ("d", "C")),
+        ("dc", ("d", "C")),
+        ("@C", ("", "C")),
+        ("ep", ("ep", "")),
+        ("s", ("i", "")),
+        ("z", ("m", "")),
+        ("N", ("", "N")),
+        ("bb", ("b", "")),
+        ("q", None),
+        ("CN", None),
     ],
-)  # fmt: skip
+)
 def test_old_and_new_flags_mean_the_same(text: str, meant: tuple[str, str] | None) -> None:
     assert split_flags(text) == meant
 
@@ -127,14 +144,19 @@ def test_broken_lines_are_left_out_by_number_and_the_rest_is_read() -> None:
         where="file.tsv",
     )
     assert found.left_out == {
-        LeftOut.BROKEN_LINE: {"line 3": 1, "line 4": 1}, LeftOut.SERIES_TWICE: {"line 8": 1},
-        LeftOut.NO_NUMBER: {"line 6": 1}, LeftOut.UNKNOWN_STRUCPRO: {"XX": 2}, LeftOut.UNKNOWN_FLAG: {"line 7: q": 1},
-    }  # fmt: skip
+        LeftOut.BROKEN_LINE: {"line 3": 1, "line 4": 1},
+        LeftOut.SERIES_TWICE: {"line 8": 1},
+        LeftOut.NO_NUMBER: {"line 6": 1},
+        LeftOut.UNKNOWN_STRUCPRO: {"XX": 2},
+        LeftOut.UNKNOWN_FLAG: {"line 7: q": 1},
+    }
     shown = found.table[["strucpro", "geo", "TIME_PERIOD", "OBS_VALUE", "OBS_FLAG", "CONF_STATUS"]].astype(object)
     assert shown.where(shown.notna(), None).to_numpy().tolist() == [
-        ["AR_THS_HA", "FRF2", "2008", 398.52, "", ""], ["AR_THS_HA", "FRF2", "2009", 381.0, "", ""],
-        ["MAR_THS_HA", "FRF3", "2009", 2.5, "e", ""], ["MAR_THS_HA", "FRK2", "2009", None, "", "C"],
-    ]  # fmt: skip
+        ["AR_THS_HA", "FRF2", "2008", 398.52, "", ""],
+        ["AR_THS_HA", "FRF2", "2009", 381.0, "", ""],
+        ["MAR_THS_HA", "FRF3", "2009", 2.5, "e", ""],
+        ["MAR_THS_HA", "FRK2", "2009", None, "", "C"],
+    ]
 
 
 def test_a_value_that_should_be_hidden_is_not_taken() -> None:
@@ -155,8 +177,11 @@ def test_a_value_that_should_be_hidden_is_not_taken() -> None:
         (b'{"version": "2.0", "class": "dataset", "value": [Infinity]}', "is no JSON"),
         (b'{"version": "1.0"}', "is no JSON-stat 2.0 dataset"),
         (b"DATAFLOW,freq\nx,A\n", "lacks the columns crops, strucpro"),
-        (b"STRUCTURE,STRUCTURE_ID,ACTION,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\n"
-         b"dataflow,x,D,A,C1110,AR,FRF2,2009,1,,\n", "ACTION 'D' is no figure"),
+        (
+            b"STRUCTURE,STRUCTURE_ID,ACTION,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\n"
+            b"dataflow,x,D,A,C1110,AR,FRF2,2009,1,,\n",
+            "ACTION 'D' is no figure",
+        ),
         (b"DATAFLOW,freq,crops,strucpro,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG,CONF_STATUS\nx,A\n", "no line can be read"),
         (b"PAR1broken", "is no file of crop statistics"),
         (b"nuts_id,crop\nFRH0,C1110\n", "lacks the columns season"),
@@ -164,7 +189,7 @@ def test_a_value_that_should_be_hidden_is_not_taken() -> None:
         (PUBLISHED + b"2018,,2,C1110,AR,SA,x\n", "'' is no NUTS code"),
         (b"\xff\xfe\x00", "is no file of crop statistics"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_none_says_so_in_one_line(data: bytes, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
         formats.read(data, name="file")
@@ -288,14 +313,16 @@ def test_quarters_and_figures_beyond_all_numbers_are_counted_not_compared() -> N
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("crop", b"\xff", "crop is no text in some rows"), ("crop", 1110, "crop is no text in some rows"),
-        ("season", 2018.5, "season is no year in some rows"), ("season", None, "season is empty in some rows"),
+        ("crop", b"\xff", "crop is no text in some rows"),
+        ("crop", 1110, "crop is no text in some rows"),
+        ("season", 2018.5, "season is no year in some rows"),
+        ("season", None, "season is empty in some rows"),
         ("estimate_ha", [1.0], "estimate_ha is no number in some rows"),
         ("estimate_ha", float("inf"), "estimate_ha is no number in some rows"),
         ("se_ha", pd.Timestamp("2018-06-07"), "se_ha is no number in some rows"),
         ("nuts_version", True, "nuts_version is no number in some rows"),
     ],
-)  # fmt: skip
+)
 def test_a_parquet_file_of_other_things_names_the_column(tmp_path: Path, column: str, value: Any, said: str) -> None:
     rows = published()
     rows[column] = pd.Series([value] * len(rows), dtype=object)

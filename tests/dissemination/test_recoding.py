@@ -19,8 +19,14 @@ def _weights(text: str = WEIGHTS) -> dict[str, dict[str, float]]:
 
 
 def test_areas_go_where_the_shares_say_and_add_up() -> None:
-    rows = pd.DataFrame([row("NL31", "C1110", 100.0, se_ha=8.0), row("NL33", "C1110", 400.0, se_ha=4.0, obs_flag="u"),
-                         row("NL41", "C1110", 7.0), row("NL", "C1110", 507.0)])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            row("NL31", "C1110", 100.0, se_ha=8.0),
+            row("NL33", "C1110", 400.0, se_ha=4.0, obs_flag="u"),
+            row("NL41", "C1110", 7.0),
+            row("NL", "C1110", 507.0),
+        ]
+    )
     out = recode(rows, _weights(), to_version=2024).set_index("nuts_id")
     assert list(out.index) == ["NL", "NL35", "NL36", "NL41"]
     assert out["estimate_ha"].to_dict() == {"NL": 507.0, "NL35": 200.0, "NL36": 300.0, "NL41": 7.0}

@@ -56,8 +56,12 @@ def test_the_summary_counts_states_and_sizes_revisions_per_level() -> None:
     assert upper["rmar"] == pytest.approx(15 / 145)
     assert upper["outside_interval"] == 0.5
     assert {name: lower[name] for name in ("unchanged", "revised", "new", "gone", "confidential")} == {
-        "unchanged": 1, "revised": 1, "new": 1, "gone": 1, "confidential": 2,
-    }  # fmt: skip
+        "unchanged": 1,
+        "revised": 1,
+        "new": 1,
+        "gone": 1,
+        "confidential": 2,
+    }
     assert (lower["mar_ha"], lower["rmar"], lower["outside_interval"]) == (1.0, pytest.approx(2 / 42), 1.0)
 
 

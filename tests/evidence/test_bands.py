@@ -21,14 +21,24 @@ def population(ndvi: list[float], *, region: list[str], flagged: list[int] = [],
     reflectance[:, BANDS.index("B08")] = 0.2 * (1 + np.array(ndvi))
     reflectance[:, BANDS.index("B04")] = 0.2 * (1 - np.array(ndvi))
     series = Series(
-        np.array([f"{n:03d}" for n in range(count)]), np.arange(count + 1), np.full(count, DAY, np.int16), reflectance,
-        np.ones(count, np.float32), BANDS, date(2017, 12, 31),
-    )  # fmt: skip
+        np.array([f"{n:03d}" for n in range(count)]),
+        np.arange(count + 1),
+        np.full(count, DAY, np.int16),
+        reflectance,
+        np.ones(count, np.float32),
+        BANDS,
+        date(2017, 12, 31),
+    )
     marks = np.isin(np.arange(count), flagged)
     return Population(
-        series, np.full(count, "maize", object), np.array(region), flagged=marks,
-        conform=np.full(count, conform) & ~marks, first_day=1, last_day=365,
-    )  # fmt: skip
+        series,
+        np.full(count, "maize", object),
+        np.array(region),
+        flagged=marks,
+        conform=np.full(count, conform) & ~marks,
+        first_day=1,
+        last_day=365,
+    )
 
 
 def test_the_band_is_the_quantiles_of_the_others() -> None:

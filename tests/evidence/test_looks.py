@@ -19,12 +19,16 @@ SEASON = Season.from_window(2018, ("2018-01-01", "2018-06-30"))
 def rows(*given: tuple[str, str, float, int, int]) -> pa.Table:
     """(item, ISO time, clear pixels of 10, B04, B08) of parcel P."""
     columns = {
-        "parcel_id": ["P"] * len(given), "tile": ["30UVU"] * len(given), "total_pixels": [10.0] * len(given),
-        "item_id": [g[0] for g in given], "clear_pixels": [g[2] for g in given],
+        "parcel_id": ["P"] * len(given),
+        "tile": ["30UVU"] * len(given),
+        "total_pixels": [10.0] * len(given),
+        "item_id": [g[0] for g in given],
+        "clear_pixels": [g[2] for g in given],
         "sensed_at": [datetime.fromisoformat(g[1]).replace(tzinfo=UTC) for g in given],
         **{band: [REFLECTANCE_NODATA] * len(given) for band in BANDS},
-        "B04": [g[3] for g in given], "B08": [g[4] for g in given],
-    }  # fmt: skip
+        "B04": [g[3] for g in given],
+        "B08": [g[4] for g in given],
+    }
     return pa.table({name: pa.array(columns[name]) for name in OBSERVATION_TABLE_SCHEMA.names}).cast(
         OBSERVATION_TABLE_SCHEMA
     )
@@ -45,9 +49,15 @@ def test_every_row_has_one_fate_and_the_series_agrees() -> None:
     told = looks(table, season=SEASON, min_clear_fraction=0.5).set_index("item_id")
 
     assert told["fate"].to_dict() == {
-        "fine": Fate.USED, "half": Fate.USED, "cloudy": Fate.TOO_CLOUDY, "clouded": Fate.CLOUDED,
-        "empty": Fate.NO_BAND, "twin, less clear": Fate.SAME_DAY, "twin": Fate.USED, "late": Fate.OUTSIDE_SEASON,
-    }  # fmt: skip
+        "fine": Fate.USED,
+        "half": Fate.USED,
+        "cloudy": Fate.TOO_CLOUDY,
+        "clouded": Fate.CLOUDED,
+        "empty": Fate.NO_BAND,
+        "twin, less clear": Fate.SAME_DAY,
+        "twin": Fate.USED,
+        "late": Fate.OUTSIDE_SEASON,
+    }
     assert told.loc["fine", "ndvi"] == pytest.approx(0.5)  # (3 - 1) / (3 + 1)
     assert told.loc["fine", "day_of_year"] == 60
     series = build_series(table, parcel_ids=["P"], season=SEASON, min_clear_fraction=0.5)

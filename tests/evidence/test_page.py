@@ -114,9 +114,16 @@ def test_a_parcel_that_was_never_seen_has_a_page_all_the_same() -> None:
         SHOWN, **{name: getattr(SHOWN, name)[:0] for name in ("day_of_year", "ndvi", "clear_fraction", "used")}
     )
     judged = replace(
-        sheet().judged, verdict=str(Verdict.NOT_ASSESSABLE), reason="TOO_FEW_OBSERVATIONS", predicted_crop=None,
-        probability=None, right_probability=None, priority_ha=None, scored_by="no model", n_observations=0,
-    )  # fmt: skip
+        sheet().judged,
+        verdict=str(Verdict.NOT_ASSESSABLE),
+        reason="TOO_FEW_OBSERVATIONS",
+        predicted_crop=None,
+        probability=None,
+        right_probability=None,
+        priority_ha=None,
+        scored_by="no model",
+        n_observations=0,
+    )
     one = render(sheet(shown=nothing, judged=judged, predicted_band=None), name="x", html=True, png=True)
     assert one.html is not None
     assert one.png is not None
@@ -124,8 +131,10 @@ def test_a_parcel_that_was_never_seen_has_a_page_all_the_same() -> None:
 
 
 def test_the_overview_links_every_page_and_sorts_by_a_click() -> None:
-    rows = [render(sheet(parcel_id=parcel), name=name, html=True, png=False) for parcel, name in
-            (("7", "7"), ("A/7", "A%2F7"))]  # fmt: skip
+    rows = [
+        render(sheet(parcel_id=parcel), name=name, html=True, png=False)
+        for parcel, name in (("7", "7"), ("A/7", "A%2F7"))
+    ]
     page = overview(rows, heading="Evidence", notes=["Personal data."])
     root = ET.fromstring(page.partition("\n")[2])  # noqa: S314
     assert [link.get("href") for link in root.iter("a")] == ["parcels/7.html", "parcels/A%252F7.html"]

@@ -99,9 +99,13 @@ class Season:
 
 @pytest.fixture
 def season(
-    inputs: Path, tmp_path: Path, database_url: str, prefect_url: str, empty_tracking: bytes,
+    inputs: Path,
+    tmp_path: Path,
+    database_url: str,
+    prefect_url: str,
+    empty_tracking: bytes,
     monkeypatch: pytest.MonkeyPatch,
-) -> Season:  # fmt: skip
+) -> Season:
     found = season_of(inputs, tmp_path, database_url, empty_tracking)
     found.enter(monkeypatch)
     return found

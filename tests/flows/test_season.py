@@ -46,9 +46,12 @@ class Published:
 
 @pytest.fixture(scope="module")
 def published(
-    simulated_inputs: Path, tmp_path_factory: pytest.TempPathFactory, cluster_url: str, prefect_url: str,
+    simulated_inputs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    cluster_url: str,
+    prefect_url: str,
     empty_tracking: bytes,
-) -> Iterator[Published]:  # fmt: skip
+) -> Iterator[Published]:
     """A whole season, with tables that are protected for publication."""
     folder = tmp_path_factory.mktemp("published")
     inputs = Path(shutil.copytree(simulated_inputs, folder / "inputs", copy_function=os.link))
@@ -116,8 +119,12 @@ def test_every_hint_of_the_demo_does_what_it_says_as_it_is_printed(
     assert served.output.splitlines()[-1] == "stopped"
     results = inputs / "results"
     assert {path.name for path in results.iterdir()} == {
-        "areas.html", "areas.quality.json", "areas.xlsx", "evidence", "flags.xlsx",
-    }  # fmt: skip
+        "areas.html",
+        "areas.quality.json",
+        "areas.xlsx",
+        "evidence",
+        "flags.xlsx",
+    }
     assert list((results / "evidence").rglob("*.html"))
     assert list(folder.iterdir()) == []
 

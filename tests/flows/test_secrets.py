@@ -27,13 +27,18 @@ from cropmap.simulation.season import simulate_season
 
 YEAR = 2018
 SECRETS = {
-    "CROPMAP_DATABASE_URL": "dB7/k@x+9%w", "MLFLOW_TRACKING_URI": "mL7/k@x+9%w",
+    "CROPMAP_DATABASE_URL": "dB7/k@x+9%w",
+    "MLFLOW_TRACKING_URI": "mL7/k@x+9%w",
     "MLFLOW_TRACKING_PASSWORD": "mPq7+kx9ww",
-    "MLFLOW_TRACKING_TOKEN": "mTk7kx9wwtoken", "AWS_ACCESS_KEY_ID": "AKIAQ7KX9WWACCESS",
-    "AWS_SECRET_ACCESS_KEY": "aWs7/kx+9secret", "AWS_SESSION_TOKEN": "aTk7/kx+9session", "PGPASSWORD": "pG7kx9wword",
-    "PREFECT_API_AUTH_STRING": "pR7kx9wprefect", "CROPMAP_STAC_HEADERS": "hD7kx9wheader",
+    "MLFLOW_TRACKING_TOKEN": "mTk7kx9wwtoken",
+    "AWS_ACCESS_KEY_ID": "AKIAQ7KX9WWACCESS",
+    "AWS_SECRET_ACCESS_KEY": "aWs7/kx+9secret",
+    "AWS_SESSION_TOKEN": "aTk7/kx+9session",
+    "PGPASSWORD": "pG7kx9wword",
+    "PREFECT_API_AUTH_STRING": "pR7kx9wprefect",
+    "CROPMAP_STAC_HEADERS": "hD7kx9wheader",
     "GDAL_HTTP_USERPWD": "gD7kx9wgdal",
-}  # fmt: skip
+}
 """variable: what of its value nobody may see"""
 ROLE: Final = "keeper_of_a_password"
 
@@ -62,15 +67,22 @@ class Installation:
         values["GDAL_HTTP_USERPWD"] = f"me:{SECRETS['GDAL_HTTP_USERPWD']}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "CROPMAP"))}
         return {
-            **inherited, **values, "CROPMAP_HOME": str(self.folder / "home"), "CROPMAP_THREADS": "1",
+            **inherited,
+            **values,
+            "CROPMAP_HOME": str(self.folder / "home"),
+            "CROPMAP_THREADS": "1",
             "OMP_NUM_THREADS": "1",
-        }  # fmt: skip
+        }
 
     def run(self, *arguments: str, mlflow: str, **more: str) -> subprocess.CompletedProcess[bytes]:
         done = subprocess.run(
-            [sys.executable, "-m", "cropmap", *arguments], env=self.environment(mlflow) | more, capture_output=True,
-            timeout=900, check=False, cwd=self.folder,
-        )  # fmt: skip
+            [sys.executable, "-m", "cropmap", *arguments],
+            env=self.environment(mlflow) | more,
+            capture_output=True,
+            timeout=900,
+            check=False,
+            cwd=self.folder,
+        )
         self.said += [done.stdout, done.stderr]
         return done
 
@@ -102,9 +114,10 @@ class Installation:
         wanted = {name: forms(secret) for name, secret in secrets.items()}
         return [
             f"{name} in {place}"
-            for place, content in self.left_behind() for name, several in wanted.items()
+            for place, content in self.left_behind()
+            for name, several in wanted.items()
             if any(form in content for form in several)
-        ]  # fmt: skip
+        ]
 
 
 @pytest.fixture
@@ -113,9 +126,12 @@ def installation(tmp_path: Path, database_url: str, capsys: pytest.CaptureFixtur
     path = tmp_path / "inputs" / "agency.yaml"
     document = yaml.safe_load(path.read_text())
     document["model"] = {
-        "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 3,
+        "networks": ["lstm"],
+        "architecture": "lstm",
+        "epochs": 1,
+        "min_steps": 3,
         "folds": {"by": "block", "n": 2, "neighbour_distance_m": 0},
-    }  # fmt: skip
+    }
     document["assessment"] = {"min_class_parcels": 3, "min_observations": 1, "clean_up_rounds": 0}
     path.write_text(yaml.safe_dump(document))
     with connect(database_url) as connection:

@@ -39,9 +39,11 @@ def test_a_server_whose_folder_cannot_be_made_names_it(tmp_path: Path) -> None:
 def test_an_error_of_the_server_ends_it_as_an_error(tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("import time; time.sleep(0.2); raise OSError('no room')\n")
     with subprocess.Popen(
-        [sys.executable, server_process, "127.0.0.1", "1"], env={"PYTHONPATH": str(tmp_path)},
-        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        [sys.executable, server_process, "127.0.0.1", "1"],
+        env={"PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stderr is not None
         said = process.stderr.read().decode()
     assert process.returncode == 1

@@ -40,9 +40,12 @@ class Undisturbed:
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    simulated_inputs: Path, tmp_path_factory: pytest.TempPathFactory, cluster_url: str, prefect_url: str,
+    simulated_inputs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    cluster_url: str,
+    prefect_url: str,
     empty_tracking: bytes,
-) -> Undisturbed:  # fmt: skip
+) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
     with contextmanager(_fresh)(cluster_url, template="cropmap") as url, pytest.MonkeyPatch.context() as patch:
         season = season_of(simulated_inputs, folder, url, empty_tracking)
@@ -174,9 +177,13 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
 
 @pytest.mark.slow
 def test_a_season_killed_at_any_moment_ends_like_an_undisturbed_one(
-    undisturbed: Undisturbed, simulated_inputs: Path, tmp_path: Path, database_url: str, prefect_url: str,
+    undisturbed: Undisturbed,
+    simulated_inputs: Path,
+    tmp_path: Path,
+    database_url: str,
+    prefect_url: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     season = season_of(simulated_inputs, tmp_path, database_url, b"")
     season.enter(monkeypatch)
     # uniform over the time that an undisturbed run takes, imports left out: nothing is written before them

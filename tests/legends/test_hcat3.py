@@ -55,8 +55,12 @@ def test_codes_that_the_list_lacks_can_be_added_and_none_is_changed(codes: CodeL
 def test_depth_and_cut() -> None:
     """33 01 01 04 02: the crop (2), arable (3), cereal (4), barley (5), spring (6)."""
     assert [depth(code) for code in ("3300000000", "3301000000", "3301010000", "3301010400", "3301010402")] == [
-        2, 3, 4, 5, 6,
-    ]  # fmt: skip
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
     assert cut("3301010402", 5) == "3301010400"
     assert cut("3301010402", 3) == "3301000000"
     assert cut("3302000000", 5) == "3302000000"
@@ -65,14 +69,19 @@ def test_depth_and_cut() -> None:
 def test_classes_at_the_level_of_crops(codes: CodeList) -> None:
     legend = hcat3_legend(codes, level=5)
     assert classes(legend) == {
-        "01": "common wheat", "02": "barley", "03": "barley", "04": "maize", "05": "maize",
+        "01": "common wheat",
+        "02": "barley",
+        "03": "barley",
+        "04": "maize",
+        "05": "maize",
         "06": None,  # cereals, where the list tells wheat from barley
         "07": "permanent grassland",
         "08": None,  # not known and other
         "09": None,
-        "10": "hempling", "11": "hempling",  # what both names end in
+        "10": "hempling",
+        "11": "hempling",  # what both names end in
         "Ohne Code": "sunflower",
-    }  # fmt: skip
+    }
     assert legend.by_code["03"].hcat3_code == "3301010402"
     assert legend.by_code["03"].hcat3_name == "spring_barley"
 
@@ -89,8 +98,13 @@ def test_grain_and_silage_maize_share_a_class_and_differ_in_their_eurostat_crop(
     legend = hcat3_legend(codes, level=5)
     assert legend.eurostat_codes_of("maize") == ("C1500", "G3000")
     assert {code: legend.by_code[code].eurostat_code for code in ("01", "02", "03", "07", "08", "09")} == {
-        "01": "C1111", "02": "C1310", "03": "C1320", "07": "J0000", "08": None, "09": None,
-    }  # fmt: skip
+        "01": "C1111",
+        "02": "C1310",
+        "03": "C1320",
+        "07": "J0000",
+        "08": None,
+        "09": None,
+    }
 
 
 def test_a_code_without_an_own_eurostat_crop_has_that_of_the_coarser_one() -> None:

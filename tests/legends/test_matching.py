@@ -9,10 +9,18 @@ import pytest
 from cropmap.legends.matching import Found, Matcher
 
 CODES = Matcher([("056", "056"), ("1200", "1200"), ("BTH", "BTH"), ("A 1", "A 1"), ("7", "7"), ("007", "007")])
-NAMES = Matcher([
-    ("Jačmeň jarný", "SJ"), ("Jačmeň ozimný", "WJ"), ("Ľan siaty", "L"), ("Maïs", "M1"), ("Mais", "M2"),
-    ("Ziemniak skrobiowy łąkowy", "Z"), ("Kukurica", "K"), ("kukurica ", "K"),
-])  # fmt: skip
+NAMES = Matcher(
+    [
+        ("Jačmeň jarný", "SJ"),
+        ("Jačmeň ozimný", "WJ"),
+        ("Ľan siaty", "L"),
+        ("Maïs", "M1"),
+        ("Mais", "M2"),
+        ("Ziemniak skrobiowy łąkowy", "Z"),
+        ("Kukurica", "K"),
+        ("kukurica ", "K"),
+    ]
+)
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,31 @@ def test_names_are_clean(table: Path) -> None:
 def test_thirteen_classes_of_the_talk() -> None:
     legend = Legend.read("fr_breizhcrops13")
     assert legend.crops == (
-        "barley", "common wheat", "corn", "fallow", "fodder", "miscellaneous", "orchards", "other cereals",
-        "permanent meadows", "protein crops", "rapeseed", "temporary meadows", "vegetables",
-    )  # fmt: skip
+        "barley",
+        "common wheat",
+        "corn",
+        "fallow",
+        "fodder",
+        "miscellaneous",
+        "orchards",
+        "other cereals",
+        "permanent meadows",
+        "protein crops",
+        "rapeseed",
+        "temporary meadows",
+        "vegetables",
+    )
     assert {code: legend.crop_of(code) for code in ("BTH", "MIS", "MIE", "ORH", "TTH", "CZH", "J6S", "PTR", "PPH")} == {
-        "BTH": "common wheat", "MIS": "corn", "MIE": "corn", "ORH": "barley", "TTH": "other cereals",
-        "CZH": "rapeseed", "J6S": "fallow", "PTR": "temporary meadows", "PPH": "permanent meadows",
-    }  # fmt: skip
+        "BTH": "common wheat",
+        "MIS": "corn",
+        "MIE": "corn",
+        "ORH": "barley",
+        "TTH": "other cereals",
+        "CZH": "rapeseed",
+        "J6S": "fallow",
+        "PTR": "temporary meadows",
+        "PPH": "permanent meadows",
+    }
     assert legend.crop_of("TRN") is None, "sunflower is known, and no class of the thirteen"
     assert {"C1500", "G3000"} <= set(legend.eurostat_codes_of("corn"))
     assert legend.group_of("permanent meadows") != legend.group_of("temporary meadows"), "payments tell them apart"
@@ -53,9 +71,16 @@ def test_thirteen_classes_of_the_talk() -> None:
 def test_nine_classes_of_the_benchmark() -> None:
     legend = Legend.read("fr_breizhcrops9")
     assert legend.crops == (
-        "barley", "corn", "nuts", "orchards", "permanent meadows", "rapeseed", "sunflower", "temporary meadows",
+        "barley",
+        "corn",
+        "nuts",
+        "orchards",
+        "permanent meadows",
+        "rapeseed",
+        "sunflower",
+        "temporary meadows",
         "wheat",
-    )  # fmt: skip
+    )
     assert (legend.crop_of("NOX"), legend.crop_of("TRN"), legend.crop_of("TTH")) == ("nuts", "sunflower", None)
 
 

@@ -12,13 +12,23 @@ from cropmap.store import Store
 
 FILES = {"fold-0.onnx": b"first", "fold-1.onnx": b"second"}
 MANIFEST = Manifest(
-    architecture="lstm", crops=("maize", "wheat"), bands=("B04", "B08"), min_clear_fraction=0.5,
+    architecture="lstm",
+    crops=("maize", "wheat"),
+    bands=("B04", "B08"),
+    min_clear_fraction=0.5,
     calibration=Calibration(1.5, (0.1, -0.1)),
     familiar=Familiar(((0.1, 0.3),), ((1e-3, 0.0), (0.0, 1e-3)), (0.0, 1.0, 9.0)),
-    folds_made_by="region", fold_names=("FRH01", "FRH02"),
-    dataset_hash="d", config={"width": 16}, seed=1, code_version="0.1.0+x", evaluation={"oa": 0.8}, parity=(1e-7, 2e-7),
-    files={name: file_digest(data) for name, data in FILES.items()}, about={"agency": "bretagne"},
-)  # fmt: skip
+    folds_made_by="region",
+    fold_names=("FRH01", "FRH02"),
+    dataset_hash="d",
+    config={"width": 16},
+    seed=1,
+    code_version="0.1.0+x",
+    evaluation={"oa": 0.8},
+    parity=(1e-7, 2e-7),
+    files={name: file_digest(data) for name, data in FILES.items()},
+    about={"agency": "bretagne"},
+)
 
 
 def test_an_artifact_comes_back_whole_and_is_written_once(store: Store) -> None:

@@ -100,9 +100,12 @@ def test_parts_of_a_batch_side_by_side_are_the_whole_batch(architecture: Archite
 def test_rows_with_a_missing_band_are_dropped_unless_a_parcel_has_no_other(dataset: Dataset) -> None:
     reflectance = np.array([[0.1, 0.2], [np.nan, 0.4], [0.3, 0.6], [np.nan, 0.8]], np.float32)
     series = replace(
-        dataset.series.take(np.array([0, 1])), offsets=np.array([0, 3, 4]), reflectance=reflectance,
-        day_of_year=np.arange(4, dtype=np.int16), clear_fraction=np.ones(4, np.float32),
-    )  # fmt: skip
+        dataset.series.take(np.array([0, 1])),
+        offsets=np.array([0, 3, 4]),
+        reflectance=reflectance,
+        day_of_year=np.arange(4, dtype=np.int16),
+        clear_fraction=np.ones(4, np.float32),
+    )
     samples = make_samples(series, device="cpu")
     assert samples.length.tolist() == [2, 1]
     torch.testing.assert_close(samples.values, torch.tensor([[0.1, 0.2], [0.3, 0.6], [0.2, 0.8]]))

@@ -36,9 +36,7 @@ def test_scores_follow_from_the_confusion_matrix_by_hand() -> None:
 def test_precision_and_recall_are_not_swapped() -> None:
     label, predicted = np.array([0, 0, 0, 1], np.int16), np.array([0, 1, 1, 1])
     scores = evaluate(label, np.eye(2, dtype=np.float32)[predicted], ("a", "b"))
-    assert [(s.precision, s.recall) for s in scores.per_class] == [
-        (1, pytest.approx(1 / 3)), (pytest.approx(1 / 3), 1),
-    ]  # fmt: skip
+    assert [(s.precision, s.recall) for s in scores.per_class] == [(1, pytest.approx(1 / 3)), (pytest.approx(1 / 3), 1)]
     assert scores.ece == pytest.approx(0.5)
 
 
@@ -49,8 +47,9 @@ def test_reliability_holds_confidence_against_accuracy_bin_by_bin() -> None:
     first = np.where(right, best, 1 - best)
     scores = evaluate(label, np.column_stack([first, 1 - first]), ("a", "b"))
     assert scores.reliability == (
-        ReliabilityBin(2, pytest.approx(0.61), 0.5), ReliabilityBin(2, pytest.approx(0.91), 1.0),
-    )  # fmt: skip
+        ReliabilityBin(2, pytest.approx(0.61), 0.5),
+        ReliabilityBin(2, pytest.approx(0.91), 1.0),
+    )
     assert scores.ece == pytest.approx((2 * 0.11 + 2 * 0.09) / 4)
     png = reliability_picture(scores, title="lstm")
     assert png.startswith(b"\x89PNG")
@@ -74,9 +73,7 @@ def test_ece_by_chance_is_the_mean_of_calibrated_scores() -> None:
     rng = np.random.default_rng(5)
     confidence = rng.uniform(0.5, 1, 400)
     probabilities = np.column_stack([confidence, 1 - confidence]).astype(np.float32)
-    drawn = [
-        evaluate((rng.random(400) > confidence).astype(np.int16), probabilities, ("a", "b")) for _ in range(200)
-    ]  # fmt: skip
+    drawn = [evaluate((rng.random(400) > confidence).astype(np.int16), probabilities, ("a", "b")) for _ in range(200)]
     by_chance = drawn[0].ece_by_chance
     assert by_chance == pytest.approx(np.mean([one.ece for one in drawn]), rel=0.05)
     many = evaluate(np.zeros(40_000, np.int16), np.tile(probabilities, (100, 1)), ("a", "b"))

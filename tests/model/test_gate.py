@@ -119,12 +119,23 @@ RULE = "region, NUTS 2021, 200 m"
 
 def made_for(dataset: Dataset, **changes: object) -> Manifest:
     values: dict[str, object] = {
-        "architecture": "lstm", "crops": dataset.crops, "bands": dataset.series.bands, "min_clear_fraction": 0.5,
+        "architecture": "lstm",
+        "crops": dataset.crops,
+        "bands": dataset.series.bands,
+        "min_clear_fraction": 0.5,
         "calibration": Calibration(1.0, (0.0,) * 3),
-        "familiar": Familiar((), (), ()), "folds_made_by": "region", "fold_names": dataset.folds.names,
-        "dataset_hash": dataset.hash, "config": {}, "seed": 1, "code_version": "x", "evaluation": {}, "parity": FINE,
-        "files": {}, "about": {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE},
-    }  # fmt: skip
+        "familiar": Familiar((), (), ()),
+        "folds_made_by": "region",
+        "fold_names": dataset.folds.names,
+        "dataset_hash": dataset.hash,
+        "config": {},
+        "seed": 1,
+        "code_version": "x",
+        "evaluation": {},
+        "parity": FINE,
+        "files": {},
+        "about": {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE},
+    }
     return Manifest(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -133,9 +144,13 @@ DATASET = make_dataset(30)  # ten parcels each in FRH01, FRH02, FRH03
 
 def ground(**changes: object) -> Ground:
     values: dict[str, object] = {
-        "bands": ("B04", "B08"), "legend": "L1", "classes": DATASET.crops, "last_day": "2018-12-31", "folds": RULE,
+        "bands": ("B04", "B08"),
+        "legend": "L1",
+        "classes": DATASET.crops,
+        "last_day": "2018-12-31",
+        "folds": RULE,
         "dataset": DATASET,
-    }  # fmt: skip
+    }
     return Ground(**(values | changes))  # type: ignore[arg-type]
 
 

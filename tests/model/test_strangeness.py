@@ -23,9 +23,12 @@ def series(*parcels: list[tuple[int, float, float]]) -> Series:
     return Series(
         parcel_ids=np.array([f"P{i}" for i in range(len(parcels))]),
         offsets=np.cumsum([0, *map(len, parcels)]).astype(np.int64),
-        day_of_year=rows[:, 0].astype(np.int16), reflectance=rows[:, 1:].astype(np.float32),
-        clear_fraction=np.ones(len(rows), np.float32), bands=("B04", "B08"), day_zero=date(2017, 12, 31),
-    )  # fmt: skip
+        day_of_year=rows[:, 0].astype(np.int16),
+        reflectance=rows[:, 1:].astype(np.float32),
+        clear_fraction=np.ones(len(rows), np.float32),
+        bands=("B04", "B08"),
+        day_zero=date(2017, 12, 31),
+    )
 
 
 def test_the_rank_of_a_parcel_is_that_of_its_median_observation() -> None:

@@ -29,11 +29,16 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 def track(tracking: tuple[str, str], run_key: str, *, oa: float = 0.8) -> str:
     return track_training(
-        tracking[0], experiment="bretagne", run_key=run_key, params={"width": 64, "seed": 1},
+        tracking[0],
+        experiment="bretagne",
+        run_key=run_key,
+        params={"width": 64, "seed": 1},
         history={"fold-0": [{"step": 1, "train_loss": 2.0}, {"step": 2, "train_loss": 1.5}]},
-        metrics={"oa": oa, "f1/maize": 0.7}, files={"confusion.png": b"picture"},
-        tags={"cropmap.dataset_hash": "abc", "cropmap.code_version": "0.1.0+x"}, artifact_root=tracking[1],
-    )  # fmt: skip
+        metrics={"oa": oa, "f1/maize": 0.7},
+        files={"confusion.png": b"picture"},
+        tags={"cropmap.dataset_hash": "abc", "cropmap.code_version": "0.1.0+x"},
+        artifact_root=tracking[1],
+    )
 
 
 def test_a_retry_finds_its_run_and_changes_nothing(tracking: tuple[str, str]) -> None:
@@ -115,9 +120,12 @@ def test_an_artifact_has_one_version_and_the_champion_is_named(tracking: tuple[s
 
 def test_a_training_that_failed_is_noted_and_tried_again(tracking: tuple[str, str]) -> None:
     track_failure(
-        tracking[0], experiment="bretagne", run_key="key-6", tags={"cropmap.reason": "PARITY"},
+        tracking[0],
+        experiment="bretagne",
+        run_key="key-6",
+        tags={"cropmap.reason": "PARITY"},
         artifact_root=tracking[1],
-    )  # fmt: skip
+    )
     client = MlflowClient(tracking[0])
     experiment = client.get_experiment_by_name("bretagne")
     assert experiment is not None
@@ -129,10 +137,16 @@ def test_a_training_that_failed_is_noted_and_tried_again(tracking: tuple[str, st
 
 def test_names_that_mlflow_does_not_take_are_written_in_its_letters(tracking: tuple[str, str]) -> None:
     run_id = track_training(
-        tracking[0], experiment="bretagne", run_key="key-7", params={},
-        history={"north (1)": [{"step": 1, "train_loss": 2.0}]}, metrics={"f1/blé, tendre": 0.5}, files={}, tags={},
+        tracking[0],
+        experiment="bretagne",
+        run_key="key-7",
+        params={},
+        history={"north (1)": [{"step": 1, "train_loss": 2.0}]},
+        metrics={"f1/blé, tendre": 0.5},
+        files={},
+        tags={},
         artifact_root=tracking[1],
-    )  # fmt: skip
+    )
     assert MlflowClient(tracking[0]).get_run(run_id).data.metrics == {
         "north _1_/train_loss": 2.0,
         "f1/blé_ tendre": 0.5,
@@ -150,9 +164,16 @@ def test_a_store_that_cannot_be_used_is_one_line_without_the_password() -> None:
 def test_files_land_in_a_folder_of_any_name(home: str, tmp_path: Path) -> None:
     folder, uri = tmp_path / home / "mlflow", f"sqlite:///{tmp_path / 'names.db'}"
     run_id = track_training(
-        uri, experiment="names", run_key="k", params={}, history={}, metrics={}, files={"manifest.json": b"{}"},
-        tags={}, artifact_root=str(folder),
-    )  # fmt: skip
+        uri,
+        experiment="names",
+        run_key="k",
+        params={},
+        history={},
+        metrics={},
+        files={"manifest.json": b"{}"},
+        tags={},
+        artifact_root=str(folder),
+    )
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["manifest.json"]
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [home]
     assert [one.path for one in MlflowClient(uri, uri).list_artifacts(run_id)] == ["manifest.json"]

@@ -47,9 +47,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     arguments = [
-        "server", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination",
-        str(folder / "kept"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination",
+        str(folder / "kept"),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "server.log").open("wb") as log:
         started = subprocess.Popen([*command, *arguments], env=os.environ | quiet, cwd=folder, stdout=log, stderr=log)
@@ -76,9 +85,17 @@ def _wait(url: str, started: subprocess.Popen[bytes]) -> None:
 def train(uri: str, key: str, folder: Path) -> tuple[str, str]:
     begin_training(uri, experiment="cropmap/toy", run_key=key, name="toy 2018 lstm", tags={}, artifact_root=str(folder))
     run_id = track_training(
-        uri, experiment="cropmap/toy", run_key=key, params={}, history={"one": [{"step": 0, "loss": 1.0}]},
-        metrics={"oa": 0.9}, files=FILES, tags={"season": "2018"}, artifact_root=str(folder), name="toy 2018 lstm",
-    )  # fmt: skip
+        uri,
+        experiment="cropmap/toy",
+        run_key=key,
+        params={},
+        history={"one": [{"step": 0, "loss": 1.0}]},
+        metrics={"oa": 0.9},
+        files=FILES,
+        tags={"season": "2018"},
+        artifact_root=str(folder),
+        name="toy 2018 lstm",
+    )
     version = register_version(uri, name="cropmap-toy-lstm", run_id=run_id, artifact_id=f"artifact of {key}")
     note_decision(uri, version, promoted=True, reason="GAIN", detail="")
     call_champion(uri, version)
@@ -104,9 +121,16 @@ def test_an_experiment_that_an_earlier_version_keeps_with_the_worker_is_left_alo
     folder = tmp_path / "home" / "mlflow"
     MlflowClient(uri, uri).create_experiment("cropmap/before", f"file://{folder}")
     run_id = track_training(
-        uri, experiment="cropmap/before", run_key="k2", params={}, history={}, metrics={}, files=FILES, tags={},
+        uri,
+        experiment="cropmap/before",
+        run_key="k2",
+        params={},
+        history={},
+        metrics={},
+        files=FILES,
+        tags={},
         artifact_root=str(folder),
-    )  # fmt: skip
+    )
     client = MlflowClient(uri, uri)
     assert client.get_experiment(client.get_run(run_id).info.experiment_id).name == "cropmap/before (2)"
     assert not folder.exists()
@@ -152,9 +176,13 @@ def test_a_server_that_takes_connections_and_says_nothing_is_given_up_on(monkeyp
 
 @pytest.mark.parametrize(
     "uri",
-    ["http://ops:s3cretword@127.0.0.1:9", "postgresql+psycopg://ops:s3cretword@127.0.0.1:9/mlflow",
-     "http://ops:s3cretword@[::1", "http://ops:s3cretword@127.0.0.1:port"],
-)  # fmt: skip
+    [
+        "http://ops:s3cretword@127.0.0.1:9",
+        "postgresql+psycopg://ops:s3cretword@127.0.0.1:9/mlflow",
+        "http://ops:s3cretword@[::1",
+        "http://ops:s3cretword@127.0.0.1:port",
+    ],
+)
 def test_where_nobody_listens_one_line_says_so(uri: str) -> None:
     for ask in (lambda: require(uri), lambda: list_versions(uri, name="cropmap-toy-lstm")):
         with pytest.raises((ConfigurationError, ModelError), match="Check MLFLOW_TRACKING_URI") as caught:
@@ -164,11 +192,15 @@ def test_where_nobody_listens_one_line_says_so(uri: str) -> None:
 
 
 ANSWERS = {
-    "a page": b"<html>sign in</html>", "nothing": b"", "an object": b"{}", "a list": b"[]", "no text": b"\xff\xfe",
+    "a page": b"<html>sign in</html>",
+    "nothing": b"",
+    "an object": b"{}",
+    "a list": b"[]",
+    "no text": b"\xff\xfe",
     "deep": b"[" * 50_000,
     "another shape": b'{"experiments": "x", "experiment": {"experiment_id": 5, "name": {"a": 1}}}',
     "another experiment": b'{"experiment": {"experiment_id": "1", "name": "other", "lifecycle_stage": "deleted"}}',
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -199,8 +231,10 @@ def test_a_server_that_is_no_mlflow_is_named_in_one_line(answer: str, tmp_path: 
             said = survives(
                 lambda: begin_training(
                     uri, experiment="cropmap/toy", run_key="k", name="n", tags={}, artifact_root=str(tmp_path)
-                ), answer, names=uri,
-            )  # fmt: skip
+                ),
+                answer,
+                names=uri,
+            )
             survives(lambda: require(uri), answer)
             survives(lambda: list_versions(uri, name="cropmap-toy-lstm"), answer)
         finally:

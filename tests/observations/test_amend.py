@@ -56,9 +56,12 @@ def cover(store: Store, acquisition: Acquisition, parcels: gpd.GeoDataFrame) -> 
 )
 @pytest.mark.parametrize("square_px", [1_024, 4])
 def test_an_amended_table_is_one_observed_anew(
-    store: Store, acquisition: Acquisition, changes: dict[str, tuple[float, ...] | None], square_px: int,
+    store: Store,
+    acquisition: Acquisition,
+    changes: dict[str, tuple[float, ...] | None],
+    square_px: int,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(amend, "GROUP_PIXELS", square_px)
     before = parcels_at(BEFORE)
     after = parcels_at({parcel: bounds for parcel, bounds in {**BEFORE, **changes}.items() if bounds})
@@ -77,9 +80,12 @@ def test_kept_rows_are_not_read_again(store: Store, acquisition: Acquisition) ->
     kept = observe(acquisition, cover(store, acquisition, before))
     told = kept.set_column(3, kept.field(3), pa.array([-7] * len(kept), pa.int16()))
     table = amended(
-        acquisition, cover(store, acquisition, after), kept=told, kept_outlines=outline_hashes(before),
+        acquisition,
+        cover(store, acquisition, after),
+        kept=told,
+        kept_outlines=outline_hashes(before),
         outlines=outline_hashes(after),
-    )  # fmt: skip
+    )
     assert [value == -7 for value in table["B02"].to_pylist()] == [False, True, True, True]
 
 

@@ -149,8 +149,10 @@ def test_twenty_metre_pixel_under_each_ten_metre_pixel(store: Store) -> None:
     )
     rows, cols = np.divmod(tile.fine_scene_cells, tile.scene_window.width)
     whole = tile.fine.fractions > 0.5
-    pairs = {(r + tile.scene_window.row_off, c + tile.scene_window.col_off)
-             for r, c in zip(rows[whole].tolist(), cols[whole].tolist(), strict=True)}  # fmt: skip
+    pairs = {
+        (r + tile.scene_window.row_off, c + tile.scene_window.col_off)
+        for r, c in zip(rows[whole].tolist(), cols[whole].tolist(), strict=True)
+    }
     # 10 m columns 3, 4, 5 and rows 2, 3, 4
     assert pairs == {(1, 1), (1, 2), (2, 1), (2, 2)}
     assert (tile.fine.fractions > 0.5).sum() == 9

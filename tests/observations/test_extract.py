@@ -21,11 +21,13 @@ from tests.data.make_scenes import EPSG, flat_bands, make_acquisition, parcels_a
 
 ROWS, COLS = 6, 9
 """at 20 m: 120 m down, 180 m across"""
-PARCELS = parcels_at({
-    "007": (20, 0, 80, 60),  # 36 fine pixels, 9 coarse ones
-    "A1": (100, 40, 140, 120),  # 32 and 8
-    "sliver": (160, 0, 165, 20),  # 1 and a quarter
-})  # fmt: skip
+PARCELS = parcels_at(
+    {
+        "007": (20, 0, 80, 60),  # 36 fine pixels, 9 coarse ones
+        "A1": (100, 40, 140, 120),  # 32 and 8
+        "sliver": (160, 0, 165, 20),  # 1 and a quarter
+    }
+)
 
 
 @pytest.fixture
@@ -35,9 +37,13 @@ def acquisition(tmp_path: Path) -> Acquisition:
 
 def cover(store: Store, acquisition: Acquisition, buffer_m: float = 0) -> TileCoverage:
     return tile_coverage(
-        store, PARCELS, tile="30UVU", grids=tile_grids([acquisition]),
-        inner_buffer_10m_m=buffer_m, inner_buffer_20m_m=buffer_m,
-    )  # fmt: skip
+        store,
+        PARCELS,
+        tile="30UVU",
+        grids=tile_grids([acquisition]),
+        inner_buffer_10m_m=buffer_m,
+        inner_buffer_20m_m=buffer_m,
+    )
 
 
 def test_both_grids_the_mask_and_the_offset(store: Store, tmp_path: Path) -> None:

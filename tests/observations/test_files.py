@@ -25,17 +25,24 @@ from tests.data.make_scenes import flat_bands, make_acquisition, parcels_at
 BOXES = {"01": (0, 0, 40, 40), "1": (40, 0, 100, 40), "02": (0, 40, 40, 80)}
 
 
-def observed(store: Store, folder: Path, *, day: int, dn: int, parcels: list[str] | None = None,
-             scene_class: int = 4) -> tuple[str, Acquisition, TileCoverage]:  # fmt: skip
+def observed(
+    store: Store, folder: Path, *, day: int, dn: int, parcels: list[str] | None = None, scene_class: int = 4
+) -> tuple[str, Acquisition, TileCoverage]:
     acquisition = make_acquisition(
-        folder, flat_bands(rows=4, cols=6, dn=dn, scene_class=scene_class), item_id=f"S2A_{day}",
+        folder,
+        flat_bands(rows=4, cols=6, dn=dn, scene_class=scene_class),
+        item_id=f"S2A_{day}",
         day=datetime(2018, 5, day, 11, 6, 21, 24_000, tzinfo=UTC),
-    )  # fmt: skip
+    )
     boxes = {name: BOXES[name] for name in parcels or BOXES}
     coverage = tile_coverage(
-        store, parcels_at(boxes), tile="30UVU", grids=tile_grids([acquisition]),
-        inner_buffer_10m_m=0, inner_buffer_20m_m=0,
-    )  # fmt: skip
+        store,
+        parcels_at(boxes),
+        tile="30UVU",
+        grids=tile_grids([acquisition]),
+        inner_buffer_10m_m=0,
+        inner_buffer_20m_m=0,
+    )
     name = observation_name("bretagne", 2018, "30UVU", acquisition.item_id)
     write_observation(store, name, observe(acquisition, coverage))
     return name, acquisition, coverage
@@ -69,9 +76,12 @@ def test_many_files_become_one_table(store: Store, tmp_path: Path) -> None:
     assert table.schema.equals(OBSERVATION_TABLE_SCHEMA)
     rows = [(r["parcel_id"], r["sensed_at"].day, r["item_id"], r["tile"], r["B8A"]) for r in table.to_pylist()]
     assert rows == [
-        ("01", 7, "S2A_7", "30UVU", 900), ("1", 7, "S2A_7", "30UVU", 900),
-        ("01", 17, "S2A_17", "30UVU", 1100), ("02", 17, "S2A_17", "30UVU", 1100), ("1", 17, "S2A_17", "30UVU", 1100),
-    ]  # fmt: skip
+        ("01", 7, "S2A_7", "30UVU", 900),
+        ("1", 7, "S2A_7", "30UVU", 900),
+        ("01", 17, "S2A_17", "30UVU", 1100),
+        ("02", 17, "S2A_17", "30UVU", 1100),
+        ("1", 17, "S2A_17", "30UVU", 1100),
+    ]
     assert table["sensed_at"][0].as_py() == datetime(2018, 5, 7, 11, 6, 21, 24_000, tzinfo=UTC)
 
 

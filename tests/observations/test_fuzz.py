@@ -37,10 +37,15 @@ PARCELS: Final = ("007", "1", "2")
 
 def observations() -> pa.Table:
     days = [dt.date(2018, 5, 7), dt.date(2018, 5, 17)] * len(PARCELS)
-    return pa.table({
-        "parcel_id": sorted(PARCELS * 2), "datetime": days, "clear_fraction": [1.0, 0.5] * 3, "n_pixels": [40.0] * 6,
-        **{band: np.linspace(0.02, 0.4, 6) for band in BANDS},
-    })  # fmt: skip
+    return pa.table(
+        {
+            "parcel_id": sorted(PARCELS * 2),
+            "datetime": days,
+            "clear_fraction": [1.0, 0.5] * 3,
+            "n_pixels": [40.0] * 6,
+            **{band: np.linspace(0.02, 0.4, 6) for band in BANDS},
+        }
+    )
 
 
 @pytest.mark.parametrize("kind", ["bytes", "columns"])
@@ -71,9 +76,18 @@ WIDTH: Final = 12
 def scene(path: Path, values: np.ndarray[Any, Any], driver: str, **options: Any) -> bytes:
     height, width = values.shape
     with rasterio.open(
-        path, "w", driver=driver, width=width, height=height, count=1, dtype=values.dtype, crs="EPSG:32630", nodata=0,
-        transform=Affine(10, 0, 500_000, 0, -10, 5_300_040), **options,
-    ) as sink:  # fmt: skip
+        path,
+        "w",
+        driver=driver,
+        width=width,
+        height=height,
+        count=1,
+        dtype=values.dtype,
+        crs="EPSG:32630",
+        nodata=0,
+        transform=Affine(10, 0, 500_000, 0, -10, 5_300_040),
+        **options,
+    ) as sink:
         sink.write(values, 1)
     return path.read_bytes()
 
@@ -105,9 +119,13 @@ KINDS: Final = ("cog", "tiles", "strips", "tags", "jp2")
 def test_a_damaged_scene_is_quarantined(store: Store, tmp_path: Path, kind: str) -> None:
     acquisition = make_acquisition(tmp_path, flat_bands(rows=WIDTH, cols=WIDTH))
     coverage = tile_coverage(
-        store, parcels_at({"007": (20, 20, 120, 120)}), tile="30UVU", grids=tile_grids([acquisition]),
-        inner_buffer_10m_m=0, inner_buffer_20m_m=0,
-    )  # fmt: skip
+        store,
+        parcels_at({"007": (20, 20, 120, 120)}),
+        tile="30UVU",
+        grids=tile_grids([acquisition]),
+        inner_buffer_10m_m=0,
+        inner_buffer_20m_m=0,
+    )
     path = Path(acquisition.assets["B02"].href)
     if kind == "jp2":
         path = path.with_suffix(".jp2")
@@ -115,9 +133,12 @@ def test_a_damaged_scene_is_quarantined(store: Store, tmp_path: Path, kind: str)
         acquisition = replace(acquisition, assets={**acquisition.assets, "B02": b02})
     values = np.random.default_rng(1).integers(300, 900, (2 * WIDTH, 2 * WIDTH)).astype(np.uint16)
     of_kind: dict[str, dict[str, Any]] = {
-        "cog": {"compress": "deflate"}, "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "lzw"},
-        "strips": {"compress": "deflate", "predictor": 2}, "tags": {}, "jp2": {"QUALITY": "100", "REVERSIBLE": "YES"},
-    }  # fmt: skip
+        "cog": {"compress": "deflate"},
+        "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "lzw"},
+        "strips": {"compress": "deflate", "predictor": 2},
+        "tags": {},
+        "jp2": {"QUALITY": "100", "REVERSIBLE": "YES"},
+    }
     whole = scene(path, values, {"cog": "COG", "jp2": "JP2OpenJPEG"}.get(kind, "GTiff"), **of_kind[kind])
 
     def read() -> object:

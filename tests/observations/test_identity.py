@@ -40,9 +40,11 @@ def test_the_checksum_decides_where_there_is_one(bare: Acquisition) -> None:
     checked = assets(bare, checksum=SHA)
     rewritten = replace(
         assets(checked, href="s3://elsewhere/x.tif", size=7),
-        processing_baseline="05.12", generated_at=datetime(2026, 8, 24, tzinfo=UTC),
-        sensed_at=bare.sensed_at + timedelta(microseconds=108), footprint_wkt="POLYGON EMPTY",
-    )  # fmt: skip
+        processing_baseline="05.12",
+        generated_at=datetime(2026, 8, 24, tzinfo=UTC),
+        sensed_at=bare.sensed_at + timedelta(microseconds=108),
+        footprint_wkt="POLYGON EMPTY",
+    )
     assert same(checked, rewritten)
     for band in ("B02", "B12", "SCL"):
         assert not same(checked, assets(checked, only=band, checksum="1220" + "ef" * 32))

@@ -17,9 +17,16 @@ from tests.data.make_hostile import listening
 
 def scene(path: Path, *, driver: str = "GTiff", **tags: str) -> Path:
     with rasterio.open(
-        path, "w", driver=driver, width=64, height=64, count=1, dtype="uint16", crs="EPSG:32630",
+        path,
+        "w",
+        driver=driver,
+        width=64,
+        height=64,
+        count=1,
+        dtype="uint16",
+        crs="EPSG:32630",
         transform=Affine(10, 0, 500_000, 0, -10, 5_400_000),
-    ) as file:  # fmt: skip
+    ) as file:
         file.write(np.full((1, 64, 64), 700, "uint16"))
         if tags:
             file.update_tags(ns="OVERVIEWS", **tags)
@@ -65,9 +72,19 @@ def test_a_scene_that_names_overviews_elsewhere_is_read_without_them(tmp_path: P
 def test_a_block_of_gigabytes_is_not_decoded(tmp_path: Path) -> None:
     """Two megabytes on disk, 64 wide, in one block of 65,536 by 16,384 pixels."""
     with rasterio.open(
-        tmp_path / "b.tif", "w", width=64, height=64, count=1, dtype="uint16", crs="EPSG:32630", tiled=True,
-        transform=Affine(10, 0, 500_000, 0, -10, 5_400_000), blockxsize=65_536, blockysize=16_384, SPARSE_OK="TRUE",
-    ):  # fmt: skip
+        tmp_path / "b.tif",
+        "w",
+        width=64,
+        height=64,
+        count=1,
+        dtype="uint16",
+        crs="EPSG:32630",
+        tiled=True,
+        transform=Affine(10, 0, 500_000, 0, -10, 5_400_000),
+        blockxsize=65_536,
+        blockysize=16_384,
+        SPARSE_OK="TRUE",
+    ):
         pass
     path = str(tmp_path / "b.tif")
     with pytest.raises(SceneError, match=r"b\.tif: declares blocks of 65536 x 16384 pixels in 1 bands, 2,048 MB"):

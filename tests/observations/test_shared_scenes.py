@@ -26,9 +26,11 @@ def opened(folder: Path, store: Store, window: tuple[str, str]) -> tuple[list[Ac
     parcels = gpd.read_file(folder / "declarations.gpkg").to_crs(4326)
     west, south, east, north = parcels.total_bounds.tolist()
     found = find_acquisitions(
-        str(folder / "scenes" / "catalog.json"), collection="sentinel-2-l2a", bbox=(west, south, east, north),
+        str(folder / "scenes" / "catalog.json"),
+        collection="sentinel-2-l2a",
+        bbox=(west, south, east, north),
         season=Season.from_window(2018, window),
-    )  # fmt: skip
+    )
     acquisitions = list(found.acquisitions)
     grids = tile_grids(acquisitions)
     tile = acquisitions[0].tile
@@ -47,9 +49,11 @@ def test_bavaria_equals_its_oracle(shared_data: Path, store: Store) -> None:
     for acquisition in acquisitions:
         names.append(observation_name("bavaria", 2018, coverage.tile, acquisition.item_id))
         write_observation(store, names[-1], observe(acquisition, coverage))
-    seen = read_observations(store, names).to_pandas().melt(
-        ["parcel_id", "sensed_at", "clear_pixels"], BANDS, var_name="band", value_name="stored"
-    )  # fmt: skip
+    seen = (
+        read_observations(store, names)
+        .to_pandas()
+        .melt(["parcel_id", "sensed_at", "clear_pixels"], BANDS, var_name="band", value_name="stored")
+    )
     assert len(seen) == 301 * 142 * 10
     seen["date"] = seen["sensed_at"].dt.date
     oracle = pd.read_parquet(folder / "oracle.parquet").astype({"parcel_id": str, "band": str})

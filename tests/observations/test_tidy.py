@@ -34,9 +34,13 @@ def test_out_and_in_again_changes_nothing(store: Store, tmp_path: Path) -> None:
     bands = {band: np.round(np.linspace(0.01, 0.5, 3) + i / 1000, 4) for i, band in enumerate(BANDS)}
     bands["B11"] = np.array([-0.0123, np.nan, 1.6])
     source = written(
-        tmp_path, parcel_id=["007", "007", "1"], datetime=[MAY_17, MAY_7, MAY_7],
-        clear_fraction=[0.25, 0.0, 1.0], n_pixels=[40.0, 40.0, 3.5], **bands,
-    )  # fmt: skip
+        tmp_path,
+        parcel_id=["007", "007", "1"],
+        datetime=[MAY_17, MAY_7, MAY_7],
+        clear_fraction=[0.25, 0.0, 1.0],
+        n_pixels=[40.0, 40.0, 3.5],
+        **bands,
+    )
     names = taken(store, source).names
     assert names == tuple(f"observations/a/2018/imported/201805{day}.parquet" for day in ("07", "17"))
     stored = read_observations(store, names).to_pandas()
@@ -101,13 +105,20 @@ def test_every_row_that_cannot_be_used_is_counted_and_the_others_are_kept(store:
     done = taken(store, source)
     assert done.rows == 13
     assert done.rejected == {
-        "DUPLICATE_PARCEL_DATE": 2, "MISSING_DATE": 1, "MISSING_PARCEL_ID": 2, "NO_BAND_VALUE": 1,
-        "OUTSIDE_SEASON": 1, "REFLECTANCE_OUT_OF_RANGE": 2, "UNKNOWN_PARCEL": 1,
-    }  # fmt: skip
+        "DUPLICATE_PARCEL_DATE": 2,
+        "MISSING_DATE": 1,
+        "MISSING_PARCEL_ID": 2,
+        "NO_BAND_VALUE": 1,
+        "OUTSIDE_SEASON": 1,
+        "REFLECTANCE_OUT_OF_RANGE": 2,
+        "UNKNOWN_PARCEL": 1,
+    }
     kept = read_observations(store, done.names).to_pandas()
     assert list(zip(kept["parcel_id"], kept["B04"], strict=True)) == [
-        ("1", 1000), ("007", 4000), ("1", REFLECTANCE_NODATA),
-    ]  # fmt: skip
+        ("1", 1000),
+        ("007", 4000),
+        ("1", REFLECTANCE_NODATA),
+    ]
 
 
 @pytest.mark.parametrize("held_bytes", [1, 2**20])
@@ -173,8 +184,12 @@ def test_a_file_that_is_no_parquet(store: Store, tmp_path: Path) -> None:
 
 def test_a_column_twice_is_refused(store: Store, tmp_path: Path) -> None:
     for name in ("parcel_id", "date", "clear_fraction"):
-        columns = {"parcel_id": pa.array(["1"]), "date": pa.array([date(2018, 5, 7)]), "B02": pa.array([0.1]),
-                   "clear_fraction": pa.array([1.0])}  # fmt: skip
+        columns = {
+            "parcel_id": pa.array(["1"]),
+            "date": pa.array([date(2018, 5, 7)]),
+            "B02": pa.array([0.1]),
+            "clear_fraction": pa.array([1.0]),
+        }
         table = pa.table(columns).append_column(name, columns[name])
         pq.write_table(table, tmp_path / "twice.parquet")
         with pytest.raises(ObservationFileError, match=f"there are two columns {name}. Keep one of them"):

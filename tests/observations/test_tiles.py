@@ -71,10 +71,13 @@ def test_only_tiles_near_a_parcel_are_candidates(tmp_path: Path) -> None:
     found = [
         replace(one, tile=tile, bbox=bbox)
         for tile, bbox in {
-            "30UXU": (-0.5, 47.5, 1.0, 48.5), "31TFJ": (4.5, 42.5, 5.5, 43.5), "31UFP": (4.5, 47.5, 5.5, 48.5),
-            "30TXN": (-0.5, 42.5, 1.0, 43.5), "01VCG": (179.5, 47.5, -179.5, 48.5),
+            "30UXU": (-0.5, 47.5, 1.0, 48.5),
+            "31TFJ": (4.5, 42.5, 5.5, 43.5),
+            "31UFP": (4.5, 47.5, 5.5, 48.5),
+            "30TXN": (-0.5, 42.5, 1.0, 43.5),
+            "01VCG": (179.5, 47.5, -179.5, 48.5),
         }.items()
-    ]  # fmt: skip
+    ]
     candidates = candidate_tiles(parcels.to_crs(3035), found)
     assert {tile: near.tolist() for tile, near in candidates.items()} == {
         "30UXU": [True, False],
@@ -88,10 +91,20 @@ def test_a_header_of_an_absurd_extent_is_no_tile(tmp_path: Path) -> None:
     absurd = make_acquisition(tmp_path, flat_bands(rows=6, cols=6), item_id="absurd")
     for band, pixel_m, side in (("B02", 10, 2**31 - 2), ("B05", 20, 2**30 - 1)):
         with rasterio.open(
-            absurd.assets[band].href, "w", driver="GTiff", width=side, height=40, count=1, dtype="uint16",
-            crs="EPSG:32630", transform=Affine(pixel_m, 0, 500_000, 0, -pixel_m, 5_300_040), tiled=True,
-            blockxsize=65_520, blockysize=65_520, SPARSE_OK="TRUE",
-        ):  # fmt: skip
+            absurd.assets[band].href,
+            "w",
+            driver="GTiff",
+            width=side,
+            height=40,
+            count=1,
+            dtype="uint16",
+            crs="EPSG:32630",
+            transform=Affine(pixel_m, 0, 500_000, 0, -pixel_m, 5_300_040),
+            tiled=True,
+            blockxsize=65_520,
+            blockysize=65_520,
+            SPARSE_OK="TRUE",
+        ):
             pass
     with pytest.raises(SceneError, match=r"absurd: its grids .*width=2147483646.* are not the 10 m and the 20 m grid"):
         tile_grids([absurd])

@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 
 from cropmap.dataset.series import Series
-from cropmap.predictions.drift import (
-    Verdict,
-    confidence,
-    crop_shift,
-    input_drift,
-    stability_index,
-    verdict,
-    worst,
-)
+from cropmap.predictions.drift import Verdict, confidence, crop_shift, input_drift, stability_index, verdict, worst
 from cropmap.predictions.predictions import Predictions
 
 ROWS = 2_000
@@ -53,8 +45,10 @@ def season(year: int, *, green: float = 0.3, month: int = 5, rows: int = ROWS) -
         offsets=np.arange(rows + 1),
         day_of_year=np.full(rows, (date(year, month, 10) - day_zero).days, np.int16),
         reflectance=(np.array([0.1, green]) + noise).astype(np.float32),
-        clear_fraction=np.ones(rows, np.float32), bands=("B04", "B08"), day_zero=day_zero,
-    )  # fmt: skip
+        clear_fraction=np.ones(rows, np.float32),
+        bands=("B04", "B08"),
+        day_zero=day_zero,
+    )
 
 
 def test_a_band_that_moved_is_named_with_its_month() -> None:
@@ -76,10 +70,14 @@ def predictions(*probabilities: tuple[float, float], strange: float = 0.5) -> Pr
     with np.errstate(invalid="ignore"):
         logits = np.log(np.array(probabilities, np.float32))
     return Predictions(
-        parcel_ids=np.array([f"P{i}" for i in range(count)]), crops=("maize", "wheat"), logits=logits,
-        scored_by=["fold 0"] * count, n_observations=np.full(count, 3, np.int32), last_observation=[None] * count,
+        parcel_ids=np.array([f"P{i}" for i in range(count)]),
+        crops=("maize", "wheat"),
+        logits=logits,
+        scored_by=["fold 0"] * count,
+        n_observations=np.full(count, 3, np.int32),
+        last_observation=[None] * count,
         out_of_distribution=np.full(count, strange, np.float32),
-    )  # fmt: skip
+    )
 
 
 def test_predicted_crops_and_confidence() -> None:
@@ -87,8 +85,9 @@ def test_predicted_crops_and_confidence() -> None:
     now = predictions((0.6, 0.4), (0.1, 0.9), strange=0.995)
     crops, psi = crop_shift(before, now)
     assert [(c.crop, c.before, c.now) for c in crops] == [
-        ("maize", pytest.approx(2 / 3), 0.5), ("wheat", pytest.approx(1 / 3), 0.5),
-    ]  # fmt: skip
+        ("maize", pytest.approx(2 / 3), 0.5),
+        ("wheat", pytest.approx(1 / 3), 0.5),
+    ]
     assert psi == pytest.approx((0.625 - 0.5) * log(0.625 / 0.5) * 1 + (0.375 - 0.5) * log(0.375 / 0.5))
     sure = confidence(before)
     assert (sure.parcels, sure.unsure, sure.out_of_distribution) == (3, 0, 0)

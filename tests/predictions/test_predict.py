@@ -25,9 +25,14 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Fitted, Art
     folder: Path = tmp_path_factory.mktemp("predict")
     store = Store(folder)
     made = fit_model(
-        store, DATASET, tiny(Architecture.TRANSFORMER, min_steps=30), seed=1, min_clear_fraction=0.5,
-        about={"agency": "test"}, workers=1,
-    )  # fmt: skip
+        store,
+        DATASET,
+        tiny(Architecture.TRANSFORMER, min_steps=30),
+        seed=1,
+        min_clear_fraction=0.5,
+        about={"agency": "test"},
+        workers=1,
+    )
     return store, made, load_artifact(store, made.artifact_id)
 
 
@@ -44,9 +49,7 @@ def test_a_parcel_of_a_fold_has_the_out_of_fold_logits_of_training(fitted: tuple
 def test_an_undeclared_parcel_has_the_mean_of_all_models(fitted: tuple[Store, Fitted, Artifact]) -> None:
     _, _, artifact = fitted
     mean = predict(artifact, DATASET.series, fold=FOLD).probabilities[:9]
-    each = [
-        predict(artifact, DATASET.series, fold=np.full(60, k, np.int16)).probabilities[:9] for k in range(3)
-    ]  # fmt: skip
+    each = [predict(artifact, DATASET.series, fold=np.full(60, k, np.int16)).probabilities[:9] for k in range(3)]
     np.testing.assert_allclose(mean, np.mean(each, axis=0), atol=1e-6)
     assert np.abs(each[0] - each[1])[0].max() > 1e-3
 
@@ -74,9 +77,7 @@ def test_rows_sum_to_one_and_a_parcel_without_observation_is_empty(fitted: tuple
     assert row.last_observation == DATASET.series.last_days()[20]
 
 
-def test_the_bits_depend_on_neither_threads_nor_the_company_of_a_parcel(
-    fitted: tuple[Store, Fitted, Artifact],
-) -> None:
+def test_the_bits_depend_on_neither_threads_nor_the_company_of_a_parcel(fitted: tuple[Store, Fitted, Artifact]) -> None:
     _, _, artifact = fitted
     one, two = (predict(artifact, DATASET.series, fold=FOLD, threads=n).logits for n in (1, 2))
     np.testing.assert_array_equal(one, two)

@@ -24,11 +24,14 @@ SECRETS = ("777.77", "777,77", "777\u202f77", "778", "888.88", "889", "666.66", 
 RUN_REPORT: dict[str, Any] = {
     "assessments": {"verdicts": {"conform": 80, "mismatch": 3, "inconclusive": 12, "not_assessable": 5}},
     "statistics": {
-        "area_share_by_verdict": {"confirmed": 0.9, "undeclared": 0.082}, "area_share_without_prediction": 0.0234,
-        "reviews": 0, "overconfidence": {"confirmed": 1.0}, "confidentiality": "primary and secondary suppression",
+        "area_share_by_verdict": {"confirmed": 0.9, "undeclared": 0.082},
+        "area_share_without_prediction": 0.0234,
+        "reviews": 0,
+        "overconfidence": {"confirmed": 1.0},
+        "confidentiality": "primary and secondary suppression",
         "disclosure": {"mode": "full"},
     },
-}  # fmt: skip
+}
 
 
 def published() -> pd.DataFrame:
@@ -85,20 +88,33 @@ def revised() -> Revisions:
 
 def report(*, revisions: Revisions | None = None, **facts: Any) -> Report:
     about: dict[str, Any] = {
-        "agency": "bretagne", "season": 2018, "start": date(2018, 1, 1), "as_of": date(2018, 10, 31),
-        "published_at": date(2018, 11, 5), "run_id": "run-1", "model_version": "lstm-1", "code_version": "0.1.0+abc",
-        "nuts_version": 2024, "n_acquisitions": 70, "simulated": False, "confidentiality": "full",
+        "agency": "bretagne",
+        "season": 2018,
+        "start": date(2018, 1, 1),
+        "as_of": date(2018, 10, 31),
+        "published_at": date(2018, 11, 5),
+        "run_id": "run-1",
+        "model_version": "lstm-1",
+        "code_version": "0.1.0+abc",
+        "nuts_version": 2024,
+        "n_acquisitions": 70,
+        "simulated": False,
+        "confidentiality": "full",
         "protection": "primary and secondary suppression",
-    }  # fmt: skip
+    }
     found = areas()
     compared = accuracy(agreement(), hidden=())
     quality = season_quality(
         RUN_REPORT, found, accuracy=compared, judged_by="a model that was trained without it", any_hidden=True
     )
     return Report(
-        RunFacts(**about | facts), found, outlines(squares()), quality,
-        flags={"e": "estimated", "u": "low reliability"}, revisions=revisions,
-    )  # fmt: skip
+        RunFacts(**about | facts),
+        found,
+        outlines(squares()),
+        quality,
+        flags={"e": "estimated", "u": "low reliability"},
+        revisions=revisions,
+    )
 
 
 assert str(SECRET) == SECRETS[0]

@@ -13,8 +13,11 @@ from tests.reports.seasons import ITEMS, NAMES, SUMS, areas, published
 def test_hidden_cells_have_no_figures() -> None:
     found = areas()
     assert {(cell.nuts_id, cell.crop) for cell in found.hidden} == {
-        ("FRH0", "R1000"), ("FRH03", "C1110"), ("FRH02", "C1500"), ("FRH03", "R1000"),
-    }  # fmt: skip
+        ("FRH0", "R1000"),
+        ("FRH03", "C1110"),
+        ("FRH02", "C1500"),
+        ("FRH03", "R1000"),
+    }
     assert "777.77" not in repr(found)
     wheat = found.at("FRH01", "C1110")
     assert wheat is not None
@@ -27,8 +30,13 @@ def test_the_order_of_crops_does_not_know_hidden_sizes(secret_ha: float) -> None
     rows.loc[rows["conf_status"] == "C", "estimate_ha"] = secret_ha
     found = crop_areas(rows, head="FRH0", names=NAMES, items=ITEMS, sums=SUMS)
     assert [crop.code for crop in found.crops] == [
-        "C1110", "C1500+G3000", "C1500", "G3000", "local:other_uses", "R1000",
-    ]  # fmt: skip
+        "C1110",
+        "C1500+G3000",
+        "C1500",
+        "G3000",
+        "local:other_uses",
+        "R1000",
+    ]
 
 
 def test_confidential_rows_stand_last_in_a_region() -> None:
@@ -36,8 +44,10 @@ def test_confidential_rows_stand_last_in_a_region() -> None:
     found = crop_areas(rows, head="FRH0", names=NAMES, items=ITEMS, sums=SUMS)
     (region,) = (one for one in found.regions if one.nuts_id == "FRH02")
     assert [(crop.code, cell.figures is None) for crop, cell in found.of(region)] == [
-        ("C1110", False), ("R1000", False), ("C1500", True),
-    ]  # fmt: skip
+        ("C1110", False),
+        ("R1000", False),
+        ("C1500", True),
+    ]
 
 
 def test_a_sum_is_drawn_only_where_its_parts_cannot_be() -> None:

@@ -30,8 +30,12 @@ def test_a_scale_has_round_steps_that_reach_the_largest_value(largest: float, st
 def test_values_fall_into_the_class_that_they_open() -> None:
     found = scale([10.0])
     assert [found.colour(value) for value in (0.0, 1.99, 2.0, 9.9, 10.0)] == [
-        COLOURS[0], COLOURS[0], COLOURS[1], COLOURS[4], COLOURS[4],
-    ]  # fmt: skip
+        COLOURS[0],
+        COLOURS[0],
+        COLOURS[1],
+        COLOURS[4],
+        COLOURS[4],
+    ]
 
 
 def test_one_extreme_among_many_does_not_leave_the_map_one_colour() -> None:

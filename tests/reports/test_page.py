@@ -75,9 +75,15 @@ def test_the_table_has_every_cell(page: Element) -> None:
     assert list(regions) == ["FRH0", "FRH01", "FRH02", "FRH03"]
     rows = [[text(cell) for cell in row] for row in regions["FRH0"].iter("tr")][1:]
     assert rows[0] == [
-        "Common wheat & spelt C1110", "3\u202f000", "3\u202f000", "2\u202f900 – 3\u202f100", "2.0\u202f%", "SA",
-        "model_assisted", "e",
-    ]  # fmt: skip
+        "Common wheat & spelt C1110",
+        "3\u202f000",
+        "3\u202f000",
+        "2\u202f900 – 3\u202f100",
+        "2.0\u202f%",
+        "SA",
+        "model_assisted",
+        "e",
+    ]
     assert rows[1][0] == "Grain maize + Green maize Σ C1500+G3000"
     assert rows[4][:5] == ["Other uses local:other_uses", "0", "0", "0 – 0", "–"]
     assert rows[5] == ["R1000", "C"]
@@ -94,8 +100,10 @@ def test_maps_show_crops_with_two_regions_to_compare(page: Element) -> None:
 
 def test_bars_revisions_quality_and_method(page: Element) -> None:
     assert [text(one)[:11] for one in section(page, "bars").findall(".//tbody/tr")] == [
-        "Common whea", "Grain maize", "Green maize",
-    ]  # fmt: skip
+        "Common whea",
+        "Grain maize",
+        "Green maize",
+    ]
     assert "Confidential here, without a bar or a map: R1000." in text(section(page, "bars"))
     revisions = text(section(page, "revisions"))
     assert "Release 2 against release 1 (first): 3 cells compared, 1 outside the earlier interval," in revisions
@@ -103,10 +111,17 @@ def test_bars_revisions_quality_and_method(page: Element) -> None:
     assert "+500 +20.0\u202f% revised outside the interval" in revisions
     quality = text(section(page, "quality"))
     for said in (
-        "Overall 94.4\u202f%", "wheat 100\u202f% 0.0\u202f% 92\u202f% 3.6\u202f%", "Parcels compared: fewer than 100",
-        "Land that is declared 90 to 95\u202f%", "Declarations undecided 15 to 20\u202f%", "confidential 4",
-        "NUTS version 2024", "Model lstm-1", "Code 0.1.0+abc", "Run run-1",
-    ):  # fmt: skip
+        "Overall 94.4\u202f%",
+        "wheat 100\u202f% 0.0\u202f% 92\u202f% 3.6\u202f%",
+        "Parcels compared: fewer than 100",
+        "Land that is declared 90 to 95\u202f%",
+        "Declarations undecided 15 to 20\u202f%",
+        "confidential 4",
+        "NUTS version 2024",
+        "Model lstm-1",
+        "Code 0.1.0+abc",
+        "Run run-1",
+    ):
         assert said in quality
     assert "Contains modified Copernicus Sentinel data 2018." in text(section(page, "method"))
     assert "release 2 (provisional)" in text(page)

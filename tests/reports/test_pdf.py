@@ -66,9 +66,12 @@ def test_without_pango_one_line_names_the_package(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": f"{tmp_path}:{root}"}, capture_output=True, text=True,
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": f"{tmp_path}:{root}"},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (2, "")
     assert done.stdout.splitlines() == [
         "--format pdf: a PDF needs Pango, which is not installed. On Debian: apt install libpango-1.0-0 "

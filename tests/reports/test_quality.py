@@ -61,8 +61,9 @@ def test_a_run_that_says_nothing() -> None:
 
 def test_reviews_say_how_far_they_and_the_estimate_are_apart() -> None:
     said = RUN_REPORT["statistics"] | {
-        "reviews": 300, "overconfidence": {"agrees": 1.2, "conflict": 1.8},
+        "reviews": 300,
+        "overconfidence": {"agrees": 1.2, "conflict": 1.8},
         "contradiction": {"agrees": 1.0, "conflict": 7.46},
-    }  # fmt: skip
+    }
     found = season_quality({"statistics": said}, areas(), accuracy=None, judged_by="a model", any_hidden=False)
     assert (found.reviews, found.worse_than_stated, found.contradicted) == (300, 1.8, 7.46)

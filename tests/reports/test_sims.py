@@ -29,8 +29,11 @@ def test_figures_are_those_of_the_page() -> None:
     assert found["S.13.1"]["figures"]["parcels_compared"] == "fewer than 100"
     assert found["S.13.2"]["figures"]["cells_per_class"] == [3, 2, 1, 1]
     assert found["S.13.2"]["figures"]["head_region"][-1] == {
-        "crop": "R1000", "cv": None, "confidential": True, "flag": None,
-    }  # fmt: skip
+        "crop": "R1000",
+        "cv": None,
+        "confidential": True,
+        "flag": None,
+    }
     assert found["S.13.3.1"]["figures"]["declared_land"] == {"low": 0.9, "high": 0.95}
     assert found["S.14.1"]["figures"] == {"days": 5}
     assert found["S.17.2"]["figures"] == {"cells_compared": 3, "outside_interval": 1, "confidential": 1}

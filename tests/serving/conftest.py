@@ -79,9 +79,14 @@ def declare(connection: Connection) -> None:
         crs=4326,
     )
     store_declarations(
-        connection, **KEY, accepted=accepted, rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
-        source_file="declarations.gpkg", source_hash="f00", loaded_at=datetime(2018, 6, 1, tzinfo=UTC),
-    )  # fmt: skip
+        connection,
+        **KEY,
+        accepted=accepted,
+        rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
+        source_file="declarations.gpkg",
+        source_hash="f00",
+        loaded_at=datetime(2018, 6, 1, tzinfo=UTC),
+    )
     set_home_tiles(connection, **KEY, home_tiles=dict.fromkeys(PARCELS["parcel_id"], "30UVU"))
 
 
@@ -91,19 +96,36 @@ def publish(connection: Connection, run_id: str = "run-1", *, published_at: date
     seen = ids != "Ü6"
     predictions = pd.DataFrame(
         {
-            "parcel_id": ids, "crop": pd.Series("corn", ids.index).where(seen, None), "probability": 0.75,
-            "second_crop": "wheat", "second_probability": 0.125, "n_observations": 12,
-            "last_observation": date(2018, 10, 30), "scored_by": "fold 2", "out_of_distribution": 0.5,
+            "parcel_id": ids,
+            "crop": pd.Series("corn", ids.index).where(seen, None),
+            "probability": 0.75,
+            "second_crop": "wheat",
+            "second_probability": 0.125,
+            "n_observations": 12,
+            "last_observation": date(2018, 10, 30),
+            "scored_by": "fold 2",
+            "out_of_distribution": 0.5,
         }
-    )  # fmt: skip
+    )
     assessments = PARCELS.assign(
-        declared_code=PARCELS["crop_code"], declared_crop="wheat", predicted_crop="corn",
-        declared_probability=0.0625, right_probability=0.03125,
-    )[list(ASSESSMENT_COLUMNS)]  # fmt: skip
+        declared_code=PARCELS["crop_code"],
+        declared_crop="wheat",
+        predicted_crop="corn",
+        declared_probability=0.0625,
+        right_probability=0.03125,
+    )[list(ASSESSMENT_COLUMNS)]
     publishing.publish(
-        connection, run_id=run_id, **KEY, parcels=PARCELS, predictions=predictions, assessments=assessments,
-        statistics=statistics(), model_version="transformer 7", published_at=published_at, nuts_version=2024,
-    )  # fmt: skip
+        connection,
+        run_id=run_id,
+        **KEY,
+        parcels=PARCELS,
+        predictions=predictions,
+        assessments=assessments,
+        statistics=statistics(),
+        model_version="transformer 7",
+        published_at=published_at,
+        nuts_version=2024,
+    )
 
 
 def statistics() -> pd.DataFrame:
@@ -123,9 +145,16 @@ def statistics() -> pd.DataFrame:
 def release(connection: Connection) -> None:
     rows = statistics()
     first = Release(
-        **KEY, number=1, stage="provisional", run_id="run-1", as_of=None, nuts_version=2024, note="declarations closed",
-        content_hash=rows_hash(rows), released_at=DAY,
-    )  # fmt: skip
+        **KEY,
+        number=1,
+        stage="provisional",
+        run_id="run-1",
+        as_of=None,
+        nuts_version=2024,
+        note="declarations closed",
+        content_hash=rows_hash(rows),
+        released_at=DAY,
+    )
     store_release(connection, first, rows)
 
 
@@ -144,10 +173,20 @@ def observe(connection: Connection, store: Store) -> None:
         schema = OBSERVATION_SCHEMA.with_metadata(metadata)
         write_observation(store, name, pa.table({**columns, **bands}, schema=schema))
         found = Acquisition(
-            item_id=item_id, collection="sentinel-2-l2a", tile=tile, sensed_at=sensed_at, platform=None,
-            relative_orbit=None, processing_baseline="02.06", datatake=item_id, cloud_cover=None, epsg=32630,
-            bbox=(-3, 48, -2, 49), footprint_wkt="", assets={},
-        )  # fmt: skip
+            item_id=item_id,
+            collection="sentinel-2-l2a",
+            tile=tile,
+            sensed_at=sensed_at,
+            platform=None,
+            relative_orbit=None,
+            processing_baseline="02.06",
+            datatake=item_id,
+            cloud_cover=None,
+            epsg=32630,
+            bbox=(-3, 48, -2, 49),
+            footprint_wkt="",
+            assets={},
+        )
         record_found(connection, **KEY, acquisitions=[found])
         mark_observed(connection, **KEY, item_id=item_id, object_name=name, n_parcels=2)
 
@@ -192,9 +231,14 @@ def fill(database_url: str, store: Store) -> None:
         release(connection)
         ensure_season(connection, agency="bretagne", season=2019)
         begin_run(
-            connection, run_id="run-2", agency="bretagne", season=2019, as_of=date(2019, 6, 30), code_version="0.1.0",
+            connection,
+            run_id="run-2",
+            agency="bretagne",
+            season=2019,
+            as_of=date(2019, 6, 30),
+            code_version="0.1.0",
             started_at=datetime(2019, 7, 1, tzinfo=UTC),
-        )  # fmt: skip
+        )
         fail_run(
             connection, run_id="run-2", detail="30UVU: unreadable", finished_at=datetime(2019, 7, 1, 1, tzinfo=UTC)
         )

@@ -63,8 +63,11 @@ def test_health_of_a_database_that_is_down() -> None:
         answer = client.get("/health")
         assert answer.status_code == 503
         assert answer.json() == {
-            "status": "unavailable", "database": "down", "migrations": "unknown", "newest_season": None,
-        }  # fmt: skip
+            "status": "unavailable",
+            "database": "down",
+            "migrations": "unknown",
+            "newest_season": None,
+        }
         keyed = client.get("/seasons", headers={"X-API-Key": "cropmap_x"})
         assert (keyed.status_code, keyed.headers["retry-after"]) == (503, "10")
         assert "nobody" not in keyed.text
@@ -79,9 +82,14 @@ def test_health_of_a_database_without_tables(empty_database_url: str) -> None:
 def test_seasons_and_agencies_show_what_is_published_and_that_it_is_simulated(api: httpx.Client) -> None:
     (season,) = api.get("/seasons").json()
     assert season == {
-        "agency": "bretagne", "season": 2018, "simulated": True, "as_of": None, "published_at": "2018-11-03T12:00:00Z",
-        "model_version": "transformer 7", "run_id": "run-1",
-    }  # fmt: skip
+        "agency": "bretagne",
+        "season": 2018,
+        "simulated": True,
+        "as_of": None,
+        "published_at": "2018-11-03T12:00:00Z",
+        "model_version": "transformer 7",
+        "run_id": "run-1",
+    }
     assert api.get("/agencies").json() == [{"agency": "bretagne", "simulated": True, "seasons": [2018]}]
 
 
@@ -117,8 +125,11 @@ def test_statistics_as_csv(api: httpx.Client, query: str, accept: str) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert list(rows[0]) == list(Statistic.model_fields)
     assert [(row["nuts_id"], row["estimate_ha"]) for row in rows] == [
-        ("FRH0", "30.5"), ("FRH01", "7.0"), ("FRH01", "20.25"), ("FRH02", ""),
-    ]  # fmt: skip
+        ("FRH0", "30.5"),
+        ("FRH01", "7.0"),
+        ("FRH01", "20.25"),
+        ("FRH02", ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -314,9 +325,13 @@ def test_counts_are_whole_numbers_where_others_are_hidden(api: httpx.Client) -> 
 def test_answers_fit_their_models(api: httpx.Client) -> None:
     """What is sent is made without the models; it is what they describe."""
     for model, path in (
-        (PublishedSeason, "/seasons"), (PublishedAgency, "/agencies"), (Statistic, "/statistics"), (Run, "/runs"),
-        (StatisticRelease, "/releases"), (ReleasedStatistic, "/releases/bretagne/2018/1"),
-    ):  # fmt: skip
+        (PublishedSeason, "/seasons"),
+        (PublishedAgency, "/agencies"),
+        (Statistic, "/statistics"),
+        (Run, "/runs"),
+        (StatisticRelease, "/releases"),
+        (ReleasedStatistic, "/releases/bretagne/2018/1"),
+    ):
         for row in api.get(path).json():
             assert list(row) == list(model.model_fields), path
             model.model_validate(row)
@@ -354,8 +369,9 @@ def test_without_a_store_a_parcel_has_no_series(desk: Desk) -> None:
 def test_runs_show_what_failed(api: httpx.Client) -> None:
     runs = api.get("/runs").json()
     assert [(run["run_id"], run["season"], run["status"]) for run in runs] == [
-        ("run-2", 2019, "failed"), ("run-1", 2018, "published"),
-    ]  # fmt: skip
+        ("run-2", 2019, "failed"),
+        ("run-1", 2018, "published"),
+    ]
     assert (runs[0]["detail"], runs[0]["as_of"]) == ("30UVU: unreadable", "2019-06-30")
     assert [run["run_id"] for run in api.get("/runs?season=2018&agency=bretagne&limit=1").json()] == ["run-1"]
 
@@ -365,15 +381,18 @@ def test_a_release_is_answered_as_it_left(api: httpx.Client) -> None:
     assert (one["number"], one["stage"], one["run_id"]) == (1, "provisional", "run-1")
     rows = api.get("/releases/bretagne/2018/1").json()
     assert [(row["nuts_id"], row["crop"], row["estimate_ha"], row["conf_status"]) for row in rows] == [
-        ("FRH0", "C1500", 30.5, None), ("FRH01", "C1110", 7.0, None), ("FRH01", "C1500", 20.25, None),
+        ("FRH0", "C1500", 30.5, None),
+        ("FRH01", "C1110", 7.0, None),
+        ("FRH01", "C1500", 20.25, None),
         ("FRH02", "C1500", None, "C"),
-    ]  # fmt: skip
+    ]
     table = list(csv.DictReader(io.StringIO(api.get("/releases/bretagne/2018/1?format=csv").text)))
     assert [row["estimate_ha"] for row in table] == ["30.5", "7.0", "20.25", ""]
     missing = api.get("/releases/bretagne/2018/2")
     assert (missing.status_code, missing.json()["detail"]) == (
-        404, "bretagne 2018: there is no release 2. See /releases",
-    )  # fmt: skip
+        404,
+        "bretagne 2018: there is no release 2. See /releases",
+    )
 
 
 def test_a_spreadsheet_runs_nothing_of_a_csv_answer() -> None:
@@ -383,6 +402,4 @@ def test_a_spreadsheet_runs_nothing_of_a_csv_answer() -> None:
         probability: float
 
     text = to_csv(Row, [{"parcel_id": "=HYPERLINK(1)", "crop": None, "probability": -0.5, "other": "@SUM(1)"}])
-    assert list(csv.reader(io.StringIO(text))) == [
-        ["parcel_id", "crop", "probability"], ["'=HYPERLINK(1)", "", "-0.5"],
-    ]  # fmt: skip
+    assert list(csv.reader(io.StringIO(text))) == [["parcel_id", "crop", "probability"], ["'=HYPERLINK(1)", "", "-0.5"]]

@@ -30,8 +30,9 @@ def test_a_series_is_by_time_and_of_this_parcel(store: Store) -> None:
     write(store, "elsewhere", day=4, b04=[7], parcels=["C"])
     series = SeriesReader(store).read([ObservationFile(name, "1") for name in ("late", "early", "elsewhere")], "B")
     assert [(one["sensed_at"].day, one["clear_fraction"], one["reflectance"]["B04"]) for one in series] == [
-        (2, 0.75, 0.04), (9, 0.75, 0.02),
-    ]  # fmt: skip
+        (2, 0.75, 0.04),
+        (9, 0.75, 0.02),
+    ]
     assert math.isnan(series[0]["reflectance"]["B08"])
 
 

@@ -100,8 +100,14 @@ def test_declarations_hold_text_and_agree_with_the_truth(season: SimulationSumma
 def test_regions_have_their_names_and_parents(folder: Path) -> None:
     table = gpd.read_file(folder / "nuts.geojson").set_index("NUTS_ID")
     assert table["LEVL_CODE"].to_dict() == {
-        "FR": 0, "FRH": 1, "FRH0": 2, "FRH01": 3, "FRH02": 3, "FRH03": 3, "FRH04": 3,
-    }  # fmt: skip
+        "FR": 0,
+        "FRH": 1,
+        "FRH0": 2,
+        "FRH01": 3,
+        "FRH02": 3,
+        "FRH03": 3,
+        "FRH04": 3,
+    }
     assert table.loc["FRH02", "NAME_LATN"] == "Finistère"
     assert table["NUTS_NAME"].str.contains("simulation").all()
     parts = table.loc[["FRH01", "FRH02", "FRH03", "FRH04"]].to_crs(3035).area.sum()

@@ -32,7 +32,7 @@ OUTLINES = {
     "endless": f"SELECT base.fid, id, code, geom FROM ({COUNT.format('')}), base",  # noqa: S608
     "product": f"SELECT base.fid, id, code, geom FROM ({MANY}) a, ({MANY}) b, base",  # noqa: S608
     "large": "SELECT fid, id, hex(zeroblob(400000000)) AS code, geom FROM base",
-}  # fmt: skip
+}
 
 
 def _view(kind: str) -> Callable[[Path], Path]:
@@ -114,20 +114,24 @@ def _map_info(folder: Path) -> Path:
 
 
 BOMBS: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "view without end": (_view("endless"), "interrupted"), "product of views": (_view("product"), "interrupted"),
+    "view without end": (_view("endless"), "interrupted"),
+    "product of views": (_view("product"), "interrupted"),
     "large value of a view": (_view("large"), "too big"),
     "long name": (_header(tarfile.GNUTYPE_LONGNAME), "a header of 400.0 MB"),
-    "pax": (_header(tarfile.XHDTYPE), "a header of 400.0 MB"), "folders": (_folders, "more than 2,000 entries"),
-    "7z": (_seven_zip, "would unpack to 300.0 MB"), "rows": (_parquet, "announces 2,000,000 rows"),
-    "repeated arcs": (_topology, "repeat its arcs to 1,000,"), "description": (_map_info, "more than 1,048,576 bytes"),
-}  # fmt: skip
+    "pax": (_header(tarfile.XHDTYPE), "a header of 400.0 MB"),
+    "folders": (_folders, "more than 2,000 entries"),
+    "7z": (_seven_zip, "would unpack to 300.0 MB"),
+    "rows": (_parquet, "announces 2,000,000 rows"),
+    "repeated arcs": (_topology, "repeat its arcs to 1,000,"),
+    "description": (_map_info, "more than 1,048,576 bytes"),
+}
 
 
 SMALLER = {
     "view without end": ("drivers.ANY_STEPS_BELOW", 2_000_000),
     "product of views": ("drivers.ANY_STEPS_BELOW", 2_000_000),
     "folders": ("archives.MAX_MEMBERS", 1_000),
-}  # fmt: skip
+}
 """bounds that take ten seconds to reach"""
 
 
@@ -139,8 +143,10 @@ def test_a_bomb_is_refused_in_one_line(tmp_path: Path, name: str, monkeypatch: p
         monkeypatch.setattr(f"cropmap.sources.{bound}", value)
     path = make(tmp_path)
     profile = Profile(columns={"parcel_id": "id", "crop_code": "code"}, layer="v" if path.suffix == ".gpkg" else None)
-    for read in (lambda: read_declarations(path, legend=LEGEND, profile=profile),
-                 lambda: inspect_file(path, legends=[LEGEND])):  # fmt: skip
+    for read in (
+        lambda: read_declarations(path, legend=LEGEND, profile=profile),
+        lambda: inspect_file(path, legends=[LEGEND]),
+    ):
         said = survives(read, name, names=path)
         if read.__code__.co_names[0] == "read_declarations":
             assert why in said

@@ -31,8 +31,12 @@ def test_columns_are_resolved_by_name(tmp_path: Path) -> None:
     assert (first["day"], second["day"]) == (date(2018, 1, 2), date(2018, 3, 1))
     assert (first["parcel_id"], first["label"], first["product_id"]) == ("042", "056", "20180102T1024_T32UPA")
     assert {band: round(first[band], 4) for band in ("B01", "B02", "B8A", "B10", "B12")} == {
-        "B01": 0.01, "B02": 0.02, "B8A": 0.085, "B10": 0.1, "B12": 0.12,
-    }  # fmt: skip
+        "B01": 0.01,
+        "B02": 0.02,
+        "B8A": 0.085,
+        "B10": 0.1,
+        "B12": 0.12,
+    }
 
 
 @pytest.mark.parametrize(

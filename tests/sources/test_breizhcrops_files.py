@@ -24,7 +24,7 @@ from tests.data.make_breizhcrops import (
     make_breizhcrops,
     write_class_mapping,
     write_raw,
-)  # fmt: skip
+)
 
 DAY_0 = (date(2017, 1, 3) - date(1970, 1, 1)).days
 
@@ -86,10 +86,16 @@ def test_series_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> Non
     data = read(tmp_path, "frh01", "frh02")
     assert len(data.parcel_ids) == 8
     assert data.region.tolist() == [0] * 4 + [1] * 4
-    assert data.left_out["frh01"] == data.left_out["frh02"] == {
-        "crop code is in no class": 1, "parcel id is listed before": 1, "path is not in the h5 file": 1,
-        "series has no usable row": 1,
-    }  # fmt: skip
+    assert (
+        data.left_out["frh01"]
+        == data.left_out["frh02"]
+        == {
+            "crop code is in no class": 1,
+            "parcel id is listed before": 1,
+            "path is not in the h5 file": 1,
+            "series has no usable row": 1,
+        }
+    )
 
 
 def test_an_array_of_another_shape_is_left_out(tmp_path: Path) -> None:

@@ -68,18 +68,20 @@ def test_json_round_trip(tmp_path: Path) -> None:
         pytest.param({"baseline": "05.00", "offset": -0.1}, -0.1, id="stated by the band"),
         pytest.param({"baseline": "02.06", "offset": None}, 0.0, id="absent, and the baseline has none"),
         pytest.param(
-            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": True}, 0.0,
+            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": True},
+            0.0,
             id="stated, but the provider has applied it",
         ),
         pytest.param(
-            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": False}, -0.1,
+            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": False},
+            -0.1,
             id="stated, and not applied",
         ),
         pytest.param(
-            {"baseline": "02.06", "moment": "2018-12-31T23:59:59Z", "offset": None}, 0.0, id="the season's last second",
+            {"baseline": "02.06", "moment": "2018-12-31T23:59:59Z", "offset": None}, 0.0, id="the season's last second"
         ),
     ],
-)  # fmt: skip
+)
 def test_offset_comes_from_the_item(tmp_path: Path, changes: dict[str, Any], offset: float) -> None:
     (acquisition,) = search(tmp_path, make_item(**changes)).acquisitions
     assert {acquisition.assets[band].offset for band in BANDS} == {offset}
@@ -98,10 +100,19 @@ def test_copernicus_items(tmp_path: Path) -> None:
     """STAC 1.1: raster fields on the asset, proj:code, grid:code, processing:version, no s2: fields."""
     item_id = "S2A_MSIL2A_20180607T110621_N0500_R137_T30UVU_20230806T120000"
     item = make_item(
-        item_id, provider=COPERNICUS, tile="30UVU", baseline=None, raster={},
-        **{"s2:mgrs_tile": None, "proj:epsg": None, "proj:code": "EPSG:32630", "grid:code": "MGRS-30UVU",
-           "processing:version": "05.00"},
-    )  # fmt: skip
+        item_id,
+        provider=COPERNICUS,
+        tile="30UVU",
+        baseline=None,
+        raster={},
+        **{
+            "s2:mgrs_tile": None,
+            "proj:epsg": None,
+            "proj:code": "EPSG:32630",
+            "grid:code": "MGRS-30UVU",
+            "processing:version": "05.00",
+        },
+    )
     for key, asset in item["assets"].items():
         del asset["raster:bands"]
         if not key.startswith("SCL"):
@@ -116,11 +127,14 @@ def test_planetary_computer_items(tmp_path: Path) -> None:
     """No raster:bands at all: fine before 04.00, unknown from then on."""
     old, young = (
         make_item(
-            f"S2A_MSIL2A_{day}T110621_R137_T30UVU_{day}T150000", provider=PLANETARY, baseline=baseline, raster={},
+            f"S2A_MSIL2A_{day}T110621_R137_T30UVU_{day}T150000",
+            provider=PLANETARY,
+            baseline=baseline,
+            raster={},
             moment=f"2018-06-{day[-2:]}T11:06:21Z",
         )
         for day, baseline in (("20180607", "02.12"), ("20180617", "04.00"))
-    )  # fmt: skip
+    )
     found = search(tmp_path, old, young)
     assert [acquisition.item_id for acquisition in found.acquisitions] == [old["id"]]
     assert reasons(found) == {young["id"]: QuarantineReason.OFFSET_UNKNOWN}
@@ -267,9 +281,11 @@ def test_a_static_catalogue_behind_a_web_server(tmp_path: Path) -> None:
 @pytest.mark.shared_data
 def test_bavaria(shared_data: Path) -> None:
     found = find_acquisitions(
-        str(shared_data / "bavaria/scenes/catalog.json"), collection=COLLECTION, bbox=(11.6, 48.36, 11.67, 48.4),
+        str(shared_data / "bavaria/scenes/catalog.json"),
+        collection=COLLECTION,
+        bbox=(11.6, 48.36, 11.67, 48.4),
         season=SEASON,
-    )  # fmt: skip
+    )
     assert found.unusable == ()
     assert len(found.acquisitions) == 142
     assert Counter(acquisition.assets["B11"].offset for acquisition in found.acquisitions) == {0.0: 69, -0.1: 73}
@@ -280,9 +296,11 @@ def test_bavaria(shared_data: Path) -> None:
 def test_flanders(shared_data: Path) -> None:
     season = Season(2018, date(2017, 8, 1), date(2018, 12, 31))
     found = find_acquisitions(
-        str(shared_data / "flanders/scenes/catalog.json"), collection=COLLECTION, bbox=(3.0, 50.8, 3.1, 50.9),
+        str(shared_data / "flanders/scenes/catalog.json"),
+        collection=COLLECTION,
+        bbox=(3.0, 50.8, 3.1, 50.9),
         season=season,
-    )  # fmt: skip
+    )
     assert found.unusable == ()
     assert len(found.acquisitions) == 118
     assert [acquisition.day.isoformat() for acquisition in found.acquisitions][:: len(found.acquisitions) - 1] == [
@@ -301,10 +319,20 @@ def test_scales_and_offsets_that_are_none_of_reflectance(tmp_path: Path, raster:
 @pytest.mark.parametrize(
     ("written", "baseline"),
     [
-        ("04.00", "04.00"), ("4.0", "04.00"), ("N0400", "04.00"), ("0400", "04.00"), (4.0, "04.00"), (4, "04.00"),
-        ("N05.09", "05.09"), (5.09, "05.09"), (5.1, "05.10"), (2.12, "02.12"), ("99.99", "99.99"), ("unknown", None),
+        ("04.00", "04.00"),
+        ("4.0", "04.00"),
+        ("N0400", "04.00"),
+        ("0400", "04.00"),
+        (4.0, "04.00"),
+        (4, "04.00"),
+        ("N05.09", "05.09"),
+        (5.09, "05.09"),
+        (5.1, "05.10"),
+        (2.12, "02.12"),
+        ("99.99", "99.99"),
+        ("unknown", None),
     ],
-)  # fmt: skip
+)
 def test_however_a_baseline_is_written(tmp_path: Path, written: Any, baseline: str | None) -> None:
     (acquisition,) = search(tmp_path, make_item(baseline=written, offset=-0.1)).acquisitions
     assert acquisition.processing_baseline == baseline
@@ -312,9 +340,17 @@ def test_however_a_baseline_is_written(tmp_path: Path, written: Any, baseline: s
 
 @pytest.mark.parametrize(
     "code",
-    ["epsg:32630", " EPSG:32630", "urn:ogc:def:crs:EPSG::32630", "http://www.opengis.net/def/crs/EPSG/0/32630",
-     "https://www.opengis.net/def/crs/EPSG/9.9.1/32630", 32630, 32630.0, "32630"],
-)  # fmt: skip
+    [
+        "epsg:32630",
+        " EPSG:32630",
+        "urn:ogc:def:crs:EPSG::32630",
+        "http://www.opengis.net/def/crs/EPSG/0/32630",
+        "https://www.opengis.net/def/crs/EPSG/9.9.1/32630",
+        32630,
+        32630.0,
+        "32630",
+    ],
+)
 def test_however_the_crs_is_written(tmp_path: Path, code: Any) -> None:
     (acquisition,) = search(tmp_path, make_item(**{"proj:epsg": None, "proj:code": code})).acquisitions
     assert acquisition.epsg == 32630

@@ -50,7 +50,7 @@ def days(found: CatalogSearch) -> list[int]:
         pytest.param(None, id="no object"),
         pytest.param({"id": ["a"]}, id="id is a list"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("has_route", [True, False])
 def test_an_invalid_collection_of_no_concern_stops_nothing(foreign: Any, has_route: bool) -> None:
     api = Awkward(ITEMS, collections=[foreign, collection([]), foreign], has_collection_route=has_route)
@@ -78,9 +78,11 @@ def test_a_header_goes_to_the_catalogue_and_nowhere_else(caplog: pytest.LogCaptu
     other = Awkward(ITEMS)
     with awkward_api(other) as elsewhere:
         api = Awkward(
-            ITEMS, page_size=2, header=("Authorization", SECRET),
+            ITEMS,
+            page_size=2,
+            header=("Authorization", SECRET),
             next_link=lambda _, n: {"rel": "next", "href": f"{elsewhere}search"} if n == 1 else None,
-        )  # fmt: skip
+        )
         trusted = [elsewhere.split("/")[2].split(":")[0]]
         headers = read_headers(f"Authorization: {SECRET}\nX-Key: zyxw-9876\n")
         with awkward_api(api) as url, caplog.at_level(logging.DEBUG):

@@ -211,7 +211,7 @@ PARTS = {
     "Esri, under properties": behind(properties={"exceededTransferLimit": True}),
     "Esri, before": collection(properties={"exceededTransferLimit": True}),
     "with a mark of its own in every feature": behind(numberMatched=41).replace('"id":', '"numberMatched": 1, "id":'),
-}  # fmt: skip
+}
 WHOLES = {
     "nothing said": behind(),
     "all of them": behind(numberMatched=40, numberReturned=40),
@@ -248,13 +248,18 @@ def test_a_whole_geojson_is_read(tmp_path: Path, text: str) -> None:
 
 def esri(*, exceeded: bool) -> str:
     features = [
-        {"attributes": {"id": row.id, "code": row.code},
-         "geometry": {"rings": [[list(xy) for xy in row.geometry.exterior.coords]]}}
+        {
+            "attributes": {"id": row.id, "code": row.code},
+            "geometry": {"rings": [[list(xy) for xy in row.geometry.exterior.coords]]},
+        }
         for row in fields().itertuples()
-    ]  # fmt: skip
-    answer = {"geometryType": "esriGeometryPolygon", "spatialReference": {"wkid": 3035},
-              "fields": [{"name": name, "type": "esriFieldTypeString"} for name in ("id", "code")],
-              "features": features}  # fmt: skip
+    ]
+    answer = {
+        "geometryType": "esriGeometryPolygon",
+        "spatialReference": {"wkid": 3035},
+        "fields": [{"name": name, "type": "esriFieldTypeString"} for name in ("id", "code")],
+        "features": features,
+    }
     return json.dumps(answer | ({"exceededTransferLimit": True} if exceeded else {}))
 
 
@@ -276,7 +281,7 @@ def answer(root: str, **attributes: str) -> str:
         + " ".join(f"{x:.0f} {y:.0f}" for x, y in outline.exterior.coords)
         + "</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon></app:geom></app:parcel></wfs:member>"
         for i, outline in enumerate(outlines)
-    )  # fmt: skip
+    )
     return (
         f'<?xml version="1.0"?><wfs:FeatureCollection xmlns:wfs="http://www.opengis.net/wfs/2.0" '
         f'xmlns:gml="http://www.opengis.net/gml/3.2" xmlns:app="http://example.org/app"{said}>{parcels}{root}'

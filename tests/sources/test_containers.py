@@ -142,8 +142,9 @@ def rar(files: dict[str, bytes], method: int = 0x30) -> bytes:
 
     parts = [b"Rar!\x1a\x07\x00", block(0x73, 0, b"\0" * 6)]
     for name, data in files.items():
-        entry = struct.pack("<IIBIIBBHI", len(data), len(data), 3, binascii.crc32(data), 0x5000_0000, 29, method,
-                            len(name), 0o100644)  # fmt: skip
+        entry = struct.pack(
+            "<IIBIIBBHI", len(data), len(data), 3, binascii.crc32(data), 0x5000_0000, 29, method, len(name), 0o100644
+        )
         parts.append(block(0x74, 0x8000, entry + name.encode()) + data)
     return b"".join([*parts, block(0x7B, 0x4000, b"")])
 
@@ -244,8 +245,7 @@ def tar_bomb(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "make"),
-    [("d.zip", bomb), ("d.zip", nested_bomb), ("d.gpkg.gz", gzip_bomb), ("d.tar.gz", tar_bomb)],
+    ("name", "make"), [("d.zip", bomb), ("d.zip", nested_bomb), ("d.gpkg.gz", gzip_bomb), ("d.tar.gz", tar_bomb)]
 )
 def test_bombs(tmp_path: Path, name: str, make: Callable[[Path], Path]) -> None:
     with pytest.raises(DeclarationFileError, match=r"(KB|MB|bytes) would unpack to \d+\.\d [MG]B or more") as caught:

@@ -100,17 +100,22 @@ RIGHT = {
     "a shift of its own": (gauss_kruger(shift=HELMERT), "EPSG:31468", BAVARIA),
     "no name but ETRS89": (
         UTM.format(datum="D_ETRS_1989", spheroid='"GRS_1980",6378137,298.257222101'),
-        "EPSG:25832", (700_000, 5_365_000),
+        "EPSG:25832",
+        (700_000, 5_365_000),
     ),
     "GRS 80 without a datum": (
-        UTM.format(datum="D_unknown", spheroid='"GRS80",6378137,298.257222101'), "EPSG:25832", (700_000, 5_365_000)
+        UTM.format(datum="D_unknown", spheroid='"GRS80",6378137,298.257222101'),
+        "EPSG:25832",
+        (700_000, 5_365_000),
     ),
     "WGS 84 without a datum": (
-        UTM.format(datum="D_unknown", spheroid='"WGS84",6378137,298.257223563'), "EPSG:32632", (700_000, 5_365_000)
+        UTM.format(datum="D_unknown", spheroid='"WGS84",6378137,298.257223563'),
+        "EPSG:32632",
+        (700_000, 5_365_000),
     ),
     "with heights": ("EPSG:5698", "EPSG:2154", (700_000, 6_600_000)),
     "three dimensions": ("EPSG:4979", "EPSG:4326", (11.7, 48.4)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("text", "truth", "at"), RIGHT.values(), ids=RIGHT.keys())
@@ -217,8 +222,10 @@ def test_axis_order_holds_for_wkt_and_geojson(tmp_path: Path) -> None:
     turned = shapely.transform(box, lambda xy: xy[:, ::-1])
     csv = write_csv(tmp_path / "d.csv", ["id;code;wkt", f"P1;056;{turned.wkt}"])
     gpd.GeoDataFrame({"id": ["P1"], "code": ["056"]}, geometry=[turned], crs=4326).to_file(tmp_path / "d.geojson")
-    for found in (read(csv, crs="EPSG:4326", axis_order="northing_first"),
-                  read(tmp_path / "d.geojson", axis_order="northing_first")):  # fmt: skip
+    for found in (
+        read(csv, crs="EPSG:4326", axis_order="northing_first"),
+        read(tmp_path / "d.geojson", axis_order="northing_first"),
+    ):
         assert found.accepted.geometry.iloc[0].equals_exact(box, 1e-9, normalize=True)
         assert found.notes == ()
     assert "set axis_order: northing_first" in read(tmp_path / "d.geojson").notes[0]
@@ -227,8 +234,9 @@ def test_axis_order_holds_for_wkt_and_geojson(tmp_path: Path) -> None:
 def test_boundaries_without_a_datum_are_refused(tmp_path: Path) -> None:
     regions = gpd.GeoDataFrame(
         {"NUTS_ID": ["DE21B"], "LEVL_CODE": [3], "NUTS_NAME": ["x"]},
-        geometry=[boxes(*BAVARIA, edge=10_000)[0]], crs=parse_crs(gauss_kruger(), ""),
-    )  # fmt: skip
+        geometry=[boxes(*BAVARIA, edge=10_000)[0]],
+        crs=parse_crs(gauss_kruger(), ""),
+    )
     regions.to_parquet(tmp_path / "NUTS_RG_2024.parquet")
     with pytest.raises(RegionFileError, match="names no datum"):
         read_regions(tmp_path / "NUTS_RG_2024.parquet", nuts_version=2024, codes=["DE21B"])
@@ -268,12 +276,19 @@ def test_a_geojson_in_metres(shared_data: Path) -> None:
 
 
 GML = {
-    "http-4258-latlon": None, "pl-short-2180-northing-first": "northing_first", "pl-urn-2180-northing-first": None,
-    "pl-urn-2180-easting-first-wrong": "easting_first", "short-4326-latlon": "northing_first",
-    "short-4326-lonlat": None, "urn-25832-multisurface": None, "urn-3035-easting-first-wrong": "easting_first",
-    "urn-3035-northing-first": None, "urn-31468-northing-first": None, "urn-4326-latlon": None,
+    "http-4258-latlon": None,
+    "pl-short-2180-northing-first": "northing_first",
+    "pl-urn-2180-northing-first": None,
+    "pl-urn-2180-easting-first-wrong": "easting_first",
+    "short-4326-latlon": "northing_first",
+    "short-4326-lonlat": None,
+    "urn-25832-multisurface": None,
+    "urn-3035-easting-first-wrong": "easting_first",
+    "urn-3035-northing-first": None,
+    "urn-31468-northing-first": None,
+    "urn-4326-latlon": None,
     "xml-25832-easting": None,
-}  # fmt: skip
+}
 
 
 @pytest.mark.shared_data
@@ -361,9 +376,11 @@ def test_a_prj_that_gdal_does_not_read(tmp_path: Path, way: str) -> None:
     frame = gpd.GeoDataFrame({"id": ["P0", "P1", "P2"], "code": "056"}, geometry=shapes, crs=bavaria)
     frame.to_file(tmp_path / "d.shp")
     text = {
-        "WKT 2": bavaria.to_wkt("WKT2_2019"), "PROJJSON": bavaria.to_json(), "a code": "EPSG:31468",
+        "WKT 2": bavaria.to_wkt("WKT2_2019"),
+        "PROJJSON": bavaria.to_json(),
+        "a code": "EPSG:31468",
         "a byte order mark": "\ufeff" + bavaria.to_wkt("WKT1_ESRI"),
-    }[way]  # fmt: skip
+    }[way]
     (tmp_path / "d.prj").write_text(text, encoding="utf-8")
     found = read_declarations(
         tmp_path / "d.shp", legend=LEGEND, profile=Profile(columns={"parcel_id": "id", "crop_code": "code"})

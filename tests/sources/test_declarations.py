@@ -68,8 +68,9 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_gives_the_same(tmp_path: Path, name: str) -> None:
-    frame = make_frame([("007", "056", "h1", 1.01, square(0)), ("12", "1200", "h2", 0.98, square(1))],
-                       "id", "code", "farm", "ha")  # fmt: skip
+    frame = make_frame(
+        [("007", "056", "h1", 1.01, square(0)), ("12", "1200", "h2", 0.98, square(1))], "id", "code", "farm", "ha"
+    )
     FORMATS[name](frame, tmp_path / name)
     found = read(tmp_path / name, columns=COLUMNS | {"holding_id": "farm", "area": "ha"})
     assert list(found.accepted["parcel_id"]) == ["007", "12"]
@@ -89,8 +90,13 @@ def test_numbers_become_the_text_a_person_would_write(tmp_path: Path) -> None:
 
 
 def test_csv_keeps_leading_zeros_and_reads_decimal_commas(tmp_path: Path) -> None:
-    lines = ["id;code;ha;wkt", f'007;056;"1,04";{square(0).wkt}', f"008;1200;;{square(1).wkt}", "009;1200;1;POLYGON((",
-             "010;1200;1; "]  # fmt: skip
+    lines = [
+        "id;code;ha;wkt",
+        f'007;056;"1,04";{square(0).wkt}',
+        f"008;1200;;{square(1).wkt}",
+        "009;1200;1;POLYGON((",
+        "010;1200;1; ",
+    ]
     path = write_csv(tmp_path / "declarations.csv", lines, encoding="utf-8-sig")
     found = read(path, columns=COLUMNS | {"area": "ha"}, crs="EPSG:3035")
     assert list(found.accepted["parcel_id"]) == ["007", "008"]
@@ -120,10 +126,17 @@ def test_each_defect_has_its_reason(tmp_path: Path) -> None:
     assert list(found.accepted["area_ha"]) == pytest.approx([1.0, 1.0])
     assert found.accepted.is_valid.all()
     assert reasons(found) == {
-        2: "MISSING_PARCEL_ID", 3: "MISSING_PARCEL_ID", 4: "MISSING_CODE", 5: "UNKNOWN_CODE", 6: "EMPTY_GEOMETRY",
-        7: "EMPTY_GEOMETRY", 8: "INVALID_GEOMETRY", 9: "INVALID_GEOMETRY", 11: "DUPLICATE_PARCEL_ID",
+        2: "MISSING_PARCEL_ID",
+        3: "MISSING_PARCEL_ID",
+        4: "MISSING_CODE",
+        5: "UNKNOWN_CODE",
+        6: "EMPTY_GEOMETRY",
+        7: "EMPTY_GEOMETRY",
+        8: "INVALID_GEOMETRY",
+        9: "INVALID_GEOMETRY",
+        11: "DUPLICATE_PARCEL_ID",
         12: "DUPLICATE_GEOMETRY",
-    }  # fmt: skip
+    }
     details = dict(zip(found.rejected["row_number"], found.rejected["detail"], strict=True))
     assert details[5] == "code 57 is not in legend test"
     assert details[8].startswith("Self-intersection")

@@ -175,8 +175,10 @@ def table(*rows: int, geometry: Callable[[shapely.Polygon], Any] = shapely.to_wk
 @pytest.mark.parametrize("way", ["wkb", "wkt", "hex"])
 def test_parquet_without_metadata(tmp_path: Path, way: str) -> None:
     geometry: dict[str, Callable[[shapely.Polygon], Any]] = {
-        "wkb": shapely.to_wkb, "wkt": shapely.to_wkt, "hex": lambda shape: shapely.to_wkb(shape, hex=True)
-    }  # fmt: skip
+        "wkb": shapely.to_wkb,
+        "wkt": shapely.to_wkt,
+        "hex": lambda shape: shapely.to_wkb(shape, hex=True),
+    }
     pq.write_table(table(0, 1, geometry=geometry[way]), tmp_path / "d.parquet")
     assert list(read(tmp_path / "d.parquet").accepted["area_ha"]) == pytest.approx([1.0, 1.0])
     with pytest.raises(DeclarationFileError, match="the file carries no CRS"):
@@ -217,8 +219,9 @@ def test_identifiers_of_type_uuid(tmp_path: Path, schema: bool) -> None:
     written = pa.array([bytes(16), bytes(range(16))], pa.uuid())
     pq.write_table(table(0, 1).set_column(0, "id", written), tmp_path / "d.parquet", store_schema=schema)
     assert list(read(tmp_path / "d.parquet").accepted["parcel_id"]) == [
-        "00000000-0000-0000-0000-000000000000", "00010203-0405-0607-0809-0a0b0c0d0e0f"
-    ]  # fmt: skip
+        "00000000-0000-0000-0000-000000000000",
+        "00010203-0405-0607-0809-0a0b0c0d0e0f",
+    ]
 
 
 def test_a_row_of_wkb_that_is_none(tmp_path: Path) -> None:

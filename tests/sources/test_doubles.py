@@ -36,8 +36,10 @@ def test_catch_crops_on_the_outline_of_the_main_crop(tmp_path: Path) -> None:
     assert doubles.area_ha == pytest.approx(4.0, abs=0.01)
     assert doubles.share == pytest.approx(4 / 12, abs=0.001)
     assert doubles.notices[["row_number", "notice", "detail"]].to_numpy().tolist()[0] == [
-        1, "SEVERAL_CROPS", "row 5 declares 1 on the same land and is not used"
-    ]  # fmt: skip
+        1,
+        "SEVERAL_CROPS",
+        "row 5 declares 1 on the same land and is not used",
+    ]
     assert separator is not None
     assert separator.key == "exclude: {kind: [Z]}", "Z never stands alone, M does"
     assert (separator.rows, separator.certain) == (4, True)

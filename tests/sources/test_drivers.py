@@ -47,9 +47,10 @@ def test_whoever_reads_vector_files_goes_through_the_confined_drivers() -> None:
     reading = re.compile(r"pyogrio\.(raw\.)?(read|list_layers|open_arrow|vsi)|(gpd|geopandas)\.(read_file|list_layers)")
     bare = re.compile(r"^(import pyogrio|from pyogrio import)", re.MULTILINE)
     wrong = [
-        path.name for path in SOURCES.rglob("*.py")
+        path.name
+        for path in SOURCES.rglob("*.py")
         if path.name != "drivers.py" and reading.search(text := path.read_text()) and bare.search(text)
-    ]  # fmt: skip
+    ]
     assert not wrong
 
 
@@ -84,8 +85,10 @@ def test_the_host_would_have_been_called(host: Host) -> None:
     assert host.calls == [b"GET /x HTTP/1.1"]
 
 
-@pytest.mark.parametrize("path", ["/vsicurl/{}/a.geojson", "/vsicurl_streaming/{}/a.geojson", "{}/a.geojson",
-                                  "/vsizip//vsicurl/{}/a.zip", "WFS:{}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["/vsicurl/{}/a.geojson", "/vsicurl_streaming/{}/a.geojson", "{}/a.geojson", "/vsizip//vsicurl/{}/a.zip", "WFS:{}"],
+)
 def test_gdal_itself_calls_nobody(host: Host, path: str) -> None:
     with pytest.raises(RuntimeError):
         pyogrio.read_info(path.format(host.url))
@@ -95,9 +98,13 @@ def test_gdal_itself_calls_nobody(host: Host, path: str) -> None:
 @pytest.mark.shared_data
 @pytest.mark.parametrize("case", ["02-vrt-in-gpkg-reads-files", "03-declarations-ssrf"])
 def test_hostile_cases_through_every_command(
-    tmp_path: Path, shared_data: Path, host: Host, case: str, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    shared_data: Path,
+    host: Host,
+    case: str,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Refused in one line by inspect, survey and quality; the canaries stay unread."""
     monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
     secret = tmp_path / "home" / "postgres.pgpass"
@@ -146,8 +153,10 @@ def test_a_database_with_a_table_from_elsewhere_is_refused_and_its_own_indexes_a
     profile = Profile(columns={"parcel_id": "id", "crop_code": "code"})
     for path in make_hostile(folder, tmp_path / "passwords.csv", "http://127.0.0.1:9"):
         if path.name.startswith("virtual-"):
-            for read in (lambda p=path: read_declarations(p, legend=LEGEND, profile=profile),
-                         lambda p=path: inspect_file(p, legends=[LEGEND])):  # fmt: skip
+            for read in (
+                lambda p=path: read_declarations(p, legend=LEGEND, profile=profile),
+                lambda p=path: inspect_file(p, legends=[LEGEND]),
+            ):
                 with pytest.raises(CropmapError, match="a table that is read from elsewhere") as caught:
                     read()
                 assert SECRET not in str(caught.value)
@@ -177,10 +186,13 @@ def test_a_part_that_is_a_link_elsewhere_is_refused_and_one_beside_it_is_not(tmp
 def test_nothing_is_left_beside_a_file(tmp_path: Path, name: str) -> None:
     """GDAL would write a .gfs beside GML, whatever its ending is, and believe one that lies there."""
     (tmp_path / name).write_text(gml())
-    for read in (lambda: read_declarations(tmp_path / name, legend=LEGEND,
-                                           profile=Profile(columns={"parcel_id": "id", "crop_code": "code"})),
-                 lambda: read_regions(tmp_path / name, nuts_version=2024, codes=["FR"]),
-                 lambda: read_findings_file(tmp_path / name)):  # fmt: skip
+    for read in (
+        lambda: read_declarations(
+            tmp_path / name, legend=LEGEND, profile=Profile(columns={"parcel_id": "id", "crop_code": "code"})
+        ),
+        lambda: read_regions(tmp_path / name, nuts_version=2024, codes=["FR"]),
+        lambda: read_findings_file(tmp_path / name),
+    ):
         with contextlib.suppress(CropmapError):
             read()
     assert [each.name for each in tmp_path.iterdir()] == [name]

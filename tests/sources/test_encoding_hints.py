@@ -22,11 +22,15 @@ def hint(text: str, *, told: str | None = None) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("name", "written", "read"),
     [
-        ("Pšenice ozimá", "UTF-8", "latin-1"), ("Pšenice ozimá", "CP1250", "latin-1"),
-        ("Weizengemüse", "UTF-8", "cp1252"), ("Ziemas kvieši", "CP1257", "cp1252"), ("Σιτάρι", "CP1253", "cp1252"),
-        ("Кукурудза", "CP1251", "cp1252"), ("Pšenice ozimá", "CP852", "latin-1"),
+        ("Pšenice ozimá", "UTF-8", "latin-1"),
+        ("Pšenice ozimá", "CP1250", "latin-1"),
+        ("Weizengemüse", "UTF-8", "cp1252"),
+        ("Ziemas kvieši", "CP1257", "cp1252"),
+        ("Σιτάρι", "CP1253", "cp1252"),
+        ("Кукурудза", "CP1251", "cp1252"),
+        ("Pšenice ozimá", "CP852", "latin-1"),
     ],
-)  # fmt: skip
+)
 def test_the_encoding_is_named_in_which_the_legend_knows_the_text(name: str, written: str, read: str) -> None:
     (said,) = hint(name.encode(written).decode(read))
     assert said.startswith("7 rows with an unknown code have a known one with declarations.encoding: ")

@@ -80,8 +80,13 @@ def test_an_overlapping_parcel_is_named_once_and_a_pair_counted_once() -> None:
     assert found(warnings) == [("OVERLAP", 11), ("OVERLAP", 12), ("OVERLAP", 13)]
     assert table["area_ha"].round(6).tolist() == [0.5, 0.6, 0.1]
     assert table["detail"].tolist() == ["0.5000 ha with P002", "0.5000 ha with P001", "0.1000 ha with P002"]
-    quality = summarise(file="a.gpkg", source_hash="", accepted=accepted(square(0), square(0.5), square(1.4)),
-                        rejected=rejected(), warnings=warnings)  # fmt: skip
+    quality = summarise(
+        file="a.gpkg",
+        source_hash="",
+        accepted=accepted(square(0), square(0.5), square(1.4)),
+        rejected=rejected(),
+        warnings=warnings,
+    )
     overlap = next(check for check in quality.checks if check.name == FileWarning.OVERLAP)
     assert (overlap.rows, round(overlap.area_ha, 6)) == (3, 0.6)
 
@@ -89,24 +94,33 @@ def test_an_overlapping_parcel_is_named_once_and_a_pair_counted_once() -> None:
 def test_the_tolerance_of_an_area_is_a_strip_along_its_edge() -> None:
     # a hectare has 400 m of edge: 1.5 m along it are 0.06 ha; 100 km of edge are cut at 1 ha
     above = claimed_above(
-        np.array([1.06, 1.07, np.nan, 0.5, 50.0]), np.array([1.0, 1.0, 1.0, 1.0, 48.0]),
+        np.array([1.06, 1.07, np.nan, 0.5, 50.0]),
+        np.array([1.0, 1.0, 1.0, 1.0, 48.0]),
         np.array([400.0, 400.0, 400.0, 400.0, 100_000.0]),
-    )  # fmt: skip
+    )
     assert above.tolist() == [pytest.approx(0, abs=1e-12), pytest.approx(0.01), 0, 0, pytest.approx(1.0)]
 
 
 def test_what_is_small_thin_repaired_or_not_said() -> None:
     tiny, thin = square(2, width=15, height=15), square(4, width=2.5, height=400)  # 0.0225 ha; 2 x 1000 / 805 m
     frame = accepted(
-        square(0), tiny, thin, square(6), square(8), square(10),
+        square(0),
+        tiny,
+        thin,
+        square(6),
+        square(8),
+        square(10),
         repaired=[False, False, False, True, False, False],
         holding_id=["H1", "H1", "H1", "H1", None, "H1"],
         declared_area_ha=[1.0, 0.0225, 0.1, 1.0, 1.0, float("nan")],
-    )  # fmt: skip
+    )
     assert found(look(frame)) == [
-        ("CLAIMED_AREA_MISSING", 16), ("MISSING_HOLDING_ID", 15), ("REPAIRED_GEOMETRY", 14), ("SLIVER", 13),
+        ("CLAIMED_AREA_MISSING", 16),
+        ("MISSING_HOLDING_ID", 15),
+        ("REPAIRED_GEOMETRY", 14),
+        ("SLIVER", 13),
         ("TINY_PARCEL", 12),
-    ]  # fmt: skip
+    ]
     nothing_said = look(frame, claims_area=False, names_holdings=False)
     assert found(nothing_said) == [("REPAIRED_GEOMETRY", 14), ("SLIVER", 13), ("TINY_PARCEL", 12)]
 
@@ -114,10 +128,13 @@ def test_what_is_small_thin_repaired_or_not_said() -> None:
 @pytest.mark.parametrize(
     ("identifier", "why"),
     [
-        ("1,20E+10", "scientific"), ("0000", "stands for nothing"), ("NULL", "stands for nothing"),
-        ("00\t1", "control"), ("12345", "another form"),
+        ("1,20E+10", "scientific"),
+        ("0000", "stands for nothing"),
+        ("NULL", "stands for nothing"),
+        ("00\t1", "control"),
+        ("12345", "another form"),
     ],
-)  # fmt: skip
+)
 def test_damaged_identifiers(identifier: str, why: str) -> None:
     usual = [f"{number:06d}" for number in range(1, 40)]
     said = malformed(pd.Series([*usual, identifier]))
@@ -138,9 +155,12 @@ def rejected(**columns: list[object]) -> pd.DataFrame:
 def test_counts_add_up_and_examples_are_the_largest() -> None:
     frame = accepted(*(square(2 * column) for column in range(12)), repaired=[True] * 12)
     gone = rejected(
-        row_number=[1, 2, 3], parcel_id=["A", None, "C"], detail=["", "", "code X"], area_ha=[2.0, float("nan"), 1.0],
+        row_number=[1, 2, 3],
+        parcel_id=["A", None, "C"],
+        detail=["", "", "code X"],
+        area_ha=[2.0, float("nan"), 1.0],
         reason=[RejectReason.UNKNOWN_CODE, RejectReason.MISSING_PARCEL_ID, RejectReason.UNKNOWN_CODE],
-    )  # fmt: skip
+    )
     quality = summarise(file="a.gpkg", source_hash="f", accepted=frame, rejected=gone, warnings=look(frame))
     assert (quality.rows, quality.accepted, quality.rejected, quality.with_warnings) == (15, 12, 3, 12)
     checks = {check.name: check for check in quality.checks}

@@ -41,27 +41,57 @@ def test_findings_are_read_whatever_the_spreadsheet_made_of_them(tmp_path: Path,
     text = HEADER + rows
     found = check(_file(tmp_path, mark + text.replace(",", delimiter)))
     assert found.accepted.to_dict("records") == [
-        {"campaign": "c1", "parcel_id": "007", "finding": "wrong", "found_code": "BTH", "reviewed_by": "J. Le Goff",
-         "reviewed_at": date(2018, 7, 31), "note": None},
-        {"campaign": "c1", "parcel_id": "7", "finding": "cannot_tell", "found_code": None, "reviewed_by": None,
-         "reviewed_at": date(2018, 7, 30), "note": "wet"},
-    ]  # fmt: skip
+        {
+            "campaign": "c1",
+            "parcel_id": "007",
+            "finding": "wrong",
+            "found_code": "BTH",
+            "reviewed_by": "J. Le Goff",
+            "reviewed_at": date(2018, 7, 31),
+            "note": None,
+        },
+        {
+            "campaign": "c1",
+            "parcel_id": "7",
+            "finding": "cannot_tell",
+            "found_code": None,
+            "reviewed_by": None,
+            "reviewed_at": date(2018, 7, 30),
+            "note": "wet",
+        },
+    ]
     assert (len(found.rejected), found.not_visited) == (0, 1)
 
 
 def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path: Path) -> None:
     rows = [
-        "c1,,right,,,,", "c2,007,right,,,,", "c1,999,right,,,,", "c1,100,right,,,,", "c1,200,right,,,,",
-        "c1,007,maybe,,,,", "c1,007,,BTH,,,", "c1,007,wrong,XXX,,,", "c1,007,wrong,056,,,", "c1,007,right,BTH,,,",
+        "c1,,right,,,,",
+        "c2,007,right,,,,",
+        "c1,999,right,,,,",
+        "c1,100,right,,,,",
+        "c1,200,right,,,,",
+        "c1,007,maybe,,,,",
+        "c1,007,,BTH,,,",
+        "c1,007,wrong,XXX,,,",
+        "c1,007,wrong,056,,,",
+        "c1,007,right,BTH,,,",
         "c1,007,right,,,yesterday,",
-    ]  # fmt: skip
+    ]
     found = check(_file(tmp_path, HEADER + "\n".join(rows)))
     assert len(found.accepted) == 0
     assert found.rejected[["row_number", "reason"]].to_numpy().tolist() == [
-        [2, "MISSING_PARCEL_ID"], [3, "OTHER_CAMPAIGN"], [4, "UNKNOWN_PARCEL"], [5, "UNKNOWN_PARCEL"],
-        [6, "NOT_IN_SAMPLE"], [7, "UNKNOWN_FINDING"], [8, "UNKNOWN_FINDING"], [9, "UNKNOWN_CODE"],
-        [10, "CONTRADICTORY"], [11, "CONTRADICTORY"], [12, "UNREADABLE_DATE"],
-    ]  # fmt: skip
+        [2, "MISSING_PARCEL_ID"],
+        [3, "OTHER_CAMPAIGN"],
+        [4, "UNKNOWN_PARCEL"],
+        [5, "UNKNOWN_PARCEL"],
+        [6, "NOT_IN_SAMPLE"],
+        [7, "UNKNOWN_FINDING"],
+        [8, "UNKNOWN_FINDING"],
+        [9, "UNKNOWN_CODE"],
+        [10, "CONTRADICTORY"],
+        [11, "CONTRADICTORY"],
+        [12, "UNREADABLE_DATE"],
+    ]
     assert found.rejected["detail"][3] == "'0100' is: were leading zeros lost?"
 
 
@@ -70,18 +100,24 @@ def test_a_parcel_that_stands_twice_is_taken_once_or_not_at_all(tmp_path: Path) 
     found = check(_file(tmp_path, HEADER + "\n".join(rows)))
     assert found.accepted["parcel_id"].tolist() == ["007"], "a right code beside right says the same"
     assert found.rejected[["row_number", "parcel_id", "reason"]].to_numpy().tolist() == [
-        [3, "7", "DUPLICATE_PARCEL"], [4, "007", "DUPLICATE_PARCEL"], [5, "7", "DUPLICATE_PARCEL"],
-    ]  # fmt: skip
+        [3, "7", "DUPLICATE_PARCEL"],
+        [4, "007", "DUPLICATE_PARCEL"],
+        [5, "7", "DUPLICATE_PARCEL"],
+    ]
 
 
 def test_a_geopackage_that_was_filled_in_on_the_map(tmp_path: Path) -> None:
     frame = gpd.GeoDataFrame(
         {
-            "campaign": ["c1", "c1"], "parcel_id": ["007", "7"], "finding": ["wrong", None],
-            "found_crop_code": ["BTH", None], "reviewed_at": [date(2018, 7, 31), None],
+            "campaign": ["c1", "c1"],
+            "parcel_id": ["007", "7"],
+            "finding": ["wrong", None],
+            "found_crop_code": ["BTH", None],
+            "reviewed_at": [date(2018, 7, 31), None],
         },
-        geometry=[Point(0, 0), Point(1, 1)], crs=4326,
-    )  # fmt: skip
+        geometry=[Point(0, 0), Point(1, 1)],
+        crs=4326,
+    )
     frame.to_file(tmp_path / "field.gpkg", layer="review")
     found = check(tmp_path / "field.gpkg")
     assert found.accepted[["parcel_id", "found_code", "reviewed_at"]].to_numpy().tolist() == [
@@ -116,9 +152,20 @@ def test_what_excel_saves_as_csv(tmp_path: Path, encoding: str, note: str) -> No
 
 @pytest.mark.parametrize(
     "written",
-    ["31. 7. 2018", "31. 07. 2018", "31. 07. 2018.", "31.07.2018.", "2018. 07. 31.", "2018.07.31.",
-     "2018. 07. 31. 14:05", "31. 7. 2018 14:05", "31.07.18.", "31.07.2018 14:05", "2018-07-31T14:05:00"],
-)  # fmt: skip
+    [
+        "31. 7. 2018",
+        "31. 07. 2018",
+        "31. 07. 2018.",
+        "31.07.2018.",
+        "2018. 07. 31.",
+        "2018.07.31.",
+        "2018. 07. 31. 14:05",
+        "31. 7. 2018 14:05",
+        "31.07.18.",
+        "31.07.2018 14:05",
+        "2018-07-31T14:05:00",
+    ],
+)
 def test_days_as_spreadsheets_of_the_cap_write_them(tmp_path: Path, written: str) -> None:
     found = check(_file(tmp_path, f"campaign,parcel_id,finding,reviewed_at\nc1,007,right,{written}\n"))
     assert found.accepted["reviewed_at"].tolist() == [date(2018, 7, 31)]
@@ -143,9 +190,10 @@ def test_a_workbook_keeps_leading_zeros_and_days(tmp_path: Path) -> None:
     book.save(tmp_path / "field.xlsx")
     found = check(tmp_path / "field.xlsx")
     assert found.accepted[["parcel_id", "finding", "found_code", "reviewed_at"]].to_numpy().tolist() == [
-        ["007", "wrong", "BTH", date(2018, 7, 31)], ["7", "right", None, date(2018, 7, 31)],
+        ["007", "wrong", "BTH", date(2018, 7, 31)],
+        ["7", "right", None, date(2018, 7, 31)],
         ["0100", "cannot_tell", None, date(2018, 7, 30)],
-    ]  # fmt: skip
+    ]
     assert found.rejected[["row_number", "reason"]].to_numpy().tolist() == [[6, "UNKNOWN_PARCEL"]]
 
 

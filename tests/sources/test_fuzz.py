@@ -79,11 +79,20 @@ def _packed(ending: str) -> Maker:
 
 
 MAKERS: dict[str, Maker] = {
-    "gpkg": _file("d.gpkg"), "shp": _file("d.shp"), "fgb": _file("d.fgb"), "geojson": _file("d.geojson"),
-    "parquet": _file("d.parquet"), "tab": _file("d.tab"), "gml": _gml,
-    "csv": _text("d.csv", "id;code;ha;wkt", ";", "utf-8"), "utf16": _text("u.csv", "id\tcode\tha\twkt", "\t", "utf-16"),
-    "zip": _packed(".zip"), "7z": _packed(".7z"), "tar.gz": _packed(".tar.gz"), "gz": _packed(".gz"),
-}  # fmt: skip
+    "gpkg": _file("d.gpkg"),
+    "shp": _file("d.shp"),
+    "fgb": _file("d.fgb"),
+    "geojson": _file("d.geojson"),
+    "parquet": _file("d.parquet"),
+    "tab": _file("d.tab"),
+    "gml": _gml,
+    "csv": _text("d.csv", "id;code;ha;wkt", ";", "utf-8"),
+    "utf16": _text("u.csv", "id\tcode\tha\twkt", "\t", "utf-16"),
+    "zip": _packed(".zip"),
+    "7z": _packed(".7z"),
+    "tar.gz": _packed(".tar.gz"),
+    "gz": _packed(".gz"),
+}
 
 
 CRS_OF = {"d.csv": "EPSG:3035", "u.csv": "EPSG:3035"}

@@ -71,11 +71,26 @@ def assert_flat(path: Path, *, crs: str | None = None, noted: bool = True) -> No
 
 
 FORMATS = {
-    "gpkg": "GPKG", "shp": "ESRI Shapefile", "fgb": "FlatGeobuf", "gdb": "OpenFileGDB", "sqlite": "SQLite",
-    "geojson": "GeoJSON", "geojsonl": "GeoJSONSeq", "gml": "GML", "kml": "KML", "mif": "MapInfo File",
-}  # fmt: skip
-LEFT_OUT_BY_THE_WRITER = {("geojson", "M"), ("geojsonl", "M"), ("gml", "M"), ("kml", "M"), ("mif", "Z"), ("mif", "M"),
-                          ("mif", "ZM")}  # fmt: skip
+    "gpkg": "GPKG",
+    "shp": "ESRI Shapefile",
+    "fgb": "FlatGeobuf",
+    "gdb": "OpenFileGDB",
+    "sqlite": "SQLite",
+    "geojson": "GeoJSON",
+    "geojsonl": "GeoJSONSeq",
+    "gml": "GML",
+    "kml": "KML",
+    "mif": "MapInfo File",
+}
+LEFT_OUT_BY_THE_WRITER = {
+    ("geojson", "M"),
+    ("geojsonl", "M"),
+    ("gml", "M"),
+    ("kml", "M"),
+    ("mif", "Z"),
+    ("mif", "M"),
+    ("mif", "ZM"),
+}
 
 
 @pytest.mark.parametrize("dimension", HEIGHTS)
@@ -83,8 +98,9 @@ LEFT_OUT_BY_THE_WRITER = {("geojson", "M"), ("geojsonl", "M"), ("gml", "M"), ("k
 def test_every_format_of_gdal(tmp_path: Path, ending: str, dimension: str) -> None:
     path = tmp_path / f"d.{ending}"
     outlines, columns, names = drawn(dimension)
-    pyogrio.raw.write(path, outlines, columns, names, geometry_type=KINDS[dimension], crs="EPSG:4326",
-                      driver=FORMATS[ending])  # fmt: skip
+    pyogrio.raw.write(
+        path, outlines, columns, names, geometry_type=KINDS[dimension], crs="EPSG:4326", driver=FORMATS[ending]
+    )
     assert_flat(path, noted=(ending, dimension) not in LEFT_OUT_BY_THE_WRITER)
 
 
@@ -128,8 +144,9 @@ def test_curved_kinds_of_a_geopackage(tmp_path: Path, kind: str, dimension: str)
         curved = b"\x01" + word(10 + more) + word(1) + line
         outlines.append(curved if kind == "CURVEPOLYGON" else b"\x01" + word(12 + more) + word(1) + curved)
     _, columns, names = drawn(dimension)
-    pyogrio.raw.write(path, np.array(outlines, dtype=object), columns, names, geometry_type="Unknown",
-                      crs="EPSG:4326", driver="GPKG")  # fmt: skip
+    pyogrio.raw.write(
+        path, np.array(outlines, dtype=object), columns, names, geometry_type="Unknown", crs="EPSG:4326", driver="GPKG"
+    )
     with sqlite3.connect(path) as database:
         statement = "UPDATE gpkg_geometry_columns SET geometry_type_name=?, z=?, m=?"
         database.execute(statement, (kind, "Z" in dimension, "M" in dimension))
@@ -243,12 +260,13 @@ GMLS = {
     "by the system alone": [polygon(positions(each, 3), srs=IN_3D) for each in CORNERS],
     "by the system's address alone": [polygon(positions(each, 3), srs=BY_HTTP) for each in CORNERS],
     "by a compound system alone": [polygon(positions(each, 3), srs=COMPOUND) for each in CORNERS],
-    "eastings first": [polygon(positions(each, 3, first="easting"), srs="EPSG:4258", on_polygon=THREE)
-                       for each in CORNERS],
+    "eastings first": [
+        polygon(positions(each, 3, first="easting"), srs="EPSG:4258", on_polygon=THREE) for each in CORNERS
+    ],
     "surfaces": [surfaces(positions(each, 3), THREE) for each in CORNERS],
     "a polygon and surfaces": [polygon(positions(A, 3), on_polygon=THREE), surfaces(positions(B, 3), THREE)],
     "flat and not": [polygon(positions(A, 2)), surfaces(positions(B, 3), THREE)],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", GMLS)
@@ -332,8 +350,9 @@ def test_boundaries_with_heights(tmp_path: Path, kind: str, epsg: int) -> None:
     with sqlite3.connect(path) as database:
         database.execute("UPDATE gpkg_geometry_columns SET z=1")
     database.close()
-    found, expected = (read_regions(each, nuts_version=2024, codes=["FRH0"]).table
-                       for each in (path, tmp_path / "flat.gpkg"))  # fmt: skip
+    found, expected = (
+        read_regions(each, nuts_version=2024, codes=["FRH0"]).table for each in (path, tmp_path / "flat.gpkg")
+    )
     assert found["nuts_id"].tolist() == expected["nuts_id"].tolist()
     assert not found.geometry.has_z.any()
     for own, other in zip(found.geometry, expected.geometry, strict=True):

@@ -18,14 +18,68 @@ from tests.data.make_sources_declarations import make_frame, make_legend, square
 
 @pytest.mark.parametrize(
     "text",
-    ["NULL", "null", "(null)", "None", "0", "000000", "0.0", "-", "--", "n/a", "N/A", "unknown", "XXXX", "xxx", "?",
-     "...", "'NULL'", "999999999", "Unbekannt", "keine Angabe", "INCONNU", "Non renseigné", "desconocido", "Okänd",
-     "sconosciuto", "Neznámý", "neuvedené", "nežinomas", "Ismeretlen", "Άγνωστο", "неизвестен", "brak danych",
-     "nezināms", "-1", "-9999", "(blank)", "nicht zugeordnet", "niet bekend", "non communiqué", "sin NIF",
-     "não identificado", "non assegnato", "ikke oplyst", "uppgift saknas", "ei tietoa", "ei määratud", "nav datu",
-     "nėra duomenų", "nie dotyczy", "nepřiděleno", "bez IČO", "ni podatka", "nema podataka", "nincs adat", "fără date",
-     "няма данни", "δεν υπάρχει", "gan ainm", "mhux magħruf"],
-)  # fmt: skip
+    [
+        "NULL",
+        "null",
+        "(null)",
+        "None",
+        "0",
+        "000000",
+        "0.0",
+        "-",
+        "--",
+        "n/a",
+        "N/A",
+        "unknown",
+        "XXXX",
+        "xxx",
+        "?",
+        "...",
+        "'NULL'",
+        "999999999",
+        "Unbekannt",
+        "keine Angabe",
+        "INCONNU",
+        "Non renseigné",
+        "desconocido",
+        "Okänd",
+        "sconosciuto",
+        "Neznámý",
+        "neuvedené",
+        "nežinomas",
+        "Ismeretlen",
+        "Άγνωστο",
+        "неизвестен",
+        "brak danych",
+        "nezināms",
+        "-1",
+        "-9999",
+        "(blank)",
+        "nicht zugeordnet",
+        "niet bekend",
+        "non communiqué",
+        "sin NIF",
+        "não identificado",
+        "non assegnato",
+        "ikke oplyst",
+        "uppgift saknas",
+        "ei tietoa",
+        "ei määratud",
+        "nav datu",
+        "nėra duomenų",
+        "nie dotyczy",
+        "nepřiděleno",
+        "bez IČO",
+        "ni podatka",
+        "nema podataka",
+        "nincs adat",
+        "fără date",
+        "няма данни",
+        "δεν υπάρχει",
+        "gan ainm",
+        "mhux magħruf",
+    ],
+)
 def test_words_that_name_nobody(text: str) -> None:
     assert stands_for_nothing(text)
 
@@ -55,9 +109,10 @@ def test_placeholders_are_missing_and_counted(tmp_path: Path) -> None:
     found = read_declarations(tmp_path / "d.gpkg", legend=make_legend("056"), profile=profile)
     assert found.accepted["holding_id"].tolist() == [None, "H1", None, None, None]
     assert found.notices[["row_number", "notice", "detail"]].to_numpy().tolist() == [
-        [1, "PLACEHOLDER_HOLDING", "'NULL' names nobody"], [4, "PLACEHOLDER_HOLDING", "'Fiktiv' names nobody"],
+        [1, "PLACEHOLDER_HOLDING", "'NULL' names nobody"],
+        [4, "PLACEHOLDER_HOLDING", "'Fiktiv' names nobody"],
         [5, "PLACEHOLDER_HOLDING", "'0' names nobody"],
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.shared_data

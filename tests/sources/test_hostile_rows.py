@@ -38,13 +38,22 @@ def read(path: Path, **layout: Any) -> Declarations:
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        ('P2;056;"POLYGON((3340000 2790000,inf 2790000,3340100 2790100,3340000 2790000))"', "INVALID_GEOMETRY",
-         "a coordinate is no finite number"),
-        ('P2;056;"POLYGON((3340000 2790000,3340100 nan,3340100 2790100,3340000 2790000))"', "INVALID_GEOMETRY",
-         "a coordinate is no finite number"),
+        (
+            'P2;056;"POLYGON((3340000 2790000,inf 2790000,3340100 2790100,3340000 2790000))"',
+            "INVALID_GEOMETRY",
+            "a coordinate is no finite number",
+        ),
+        (
+            'P2;056;"POLYGON((3340000 2790000,3340100 nan,3340100 2790100,3340000 2790000))"',
+            "INVALID_GEOMETRY",
+            "a coordinate is no finite number",
+        ),
         (f'P2;056;"{CURVE}"', "INVALID_GEOMETRY", "not readable as a geometry"),
-        ('P2;056;"GEOMETRYCOLLECTION(POINT(3340000 2790000))"', "INVALID_GEOMETRY",
-         "a GeometryCollection without polygons"),
+        (
+            'P2;056;"GEOMETRYCOLLECTION(POINT(3340000 2790000))"',
+            "INVALID_GEOMETRY",
+            "a GeometryCollection without polygons",
+        ),
         ('P2;056;"TIN(((0 0,1 0,1 1,0 0)))"', "INVALID_GEOMETRY", "not readable as a geometry"),
         ("P2;056", "UNUSABLE_ROW", "2 fields instead of 3"),
         ('P2;056;"POLYGON EMPTY";more;fields', "UNUSABLE_ROW", "5 fields instead of 3"),
@@ -54,7 +63,7 @@ def read(path: Path, **layout: Any) -> Declarations:
         (f'{"P" * 9000};056;"{square(1).wkt}"', "UNUSABLE_ROW", "id holds 9,000 characters"),
         (f'P2;{"0" * 9000};"{square(1).wkt}"', "UNUSABLE_ROW", "code holds 9,000 characters"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("last", [False, True])
 def test_a_bad_row_is_counted_and_the_others_are_read(
     tmp_path: Path, row: str, reason: str, detail: str, last: bool
@@ -87,8 +96,10 @@ def test_ragged_rows_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
     ]
     found = read(write_csv(tmp_path / "d.csv", rows))
     assert dict(zip(found.rejected["row_number"], found.rejected["reason"], strict=True)) == {
-        2: "UNUSABLE_ROW", 4: "UNUSABLE_ROW", 5: "DUPLICATE_GEOMETRY",
-    }  # fmt: skip
+        2: "UNUSABLE_ROW",
+        4: "UNUSABLE_ROW",
+        5: "DUPLICATE_GEOMETRY",
+    }
     assert list(found.accepted["row_number"]) == [1, 3]
 
 

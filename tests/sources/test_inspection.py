@@ -20,9 +20,16 @@ from cropmap.sources.profiles import Profile
 from tests.data.make_sources_declarations import bow_tie, make_frame, square, write_csv
 
 CROPS = {
-    "0110": "Talinisu", "0120": "Suvinisu", "0210": "Talirukis", "0330": "Põldhein", "0410": "Püsirohumaa",
-    "0515": "Üheaastane", "0600": "Kartul", "0710": "Raps", "0805": "Uba",
-}  # fmt: skip
+    "0110": "Talinisu",
+    "0120": "Suvinisu",
+    "0210": "Talirukis",
+    "0330": "Põldhein",
+    "0410": "Püsirohumaa",
+    "0515": "Üheaastane",
+    "0600": "Kartul",
+    "0710": "Raps",
+    "0805": "Uba",
+}
 LEGEND = Legend("ee", tuple(LegendEntry(c.lstrip("0"), name, None, None, "") for c, name in CROPS.items()), "0")
 
 
@@ -40,8 +47,9 @@ def estonia(*, rows: int = 45) -> gpd.GeoDataFrame:
             "pindala_ha": [round(shape.area / 1e4, 2) for shape in shapes],
             "niidetud": [str(i % 2) for i in range(rows)],
         },
-        geometry=shapes, crs=3035,
-    )  # fmt: skip
+        geometry=shapes,
+        crs=3035,
+    )
 
 
 def look(path: Path, **given: Any) -> Inspection:
@@ -53,9 +61,12 @@ def best(found: Inspection) -> dict[str, str | None]:
 
 
 EXPECTED = {
-    "parcel_id": "põllu_id", "crop_code": "taotletud_kultuuri_kood", "crop_name": "taotletud_kultuur",
-    "area": "pindala_ha", "holding_id": None,
-}  # fmt: skip
+    "parcel_id": "põllu_id",
+    "crop_code": "taotletud_kultuuri_kood",
+    "crop_name": "taotletud_kultuur",
+    "area": "pindala_ha",
+    "holding_id": None,
+}
 
 
 def write_geodatabase_zip(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -114,8 +125,10 @@ def test_csv_without_crs_and_in_another_encoding(tmp_path: Path) -> None:
 
 def test_degrees_without_a_crs_are_recognised(tmp_path: Path) -> None:
     frame = estonia().to_crs(4326)
-    lines = ["põllu_id,kultuur,pindala,wkt",
-             *(f'{r[0]},{r[4]},{r[5]},"{r.geometry.wkt}"' for r in frame.itertuples(index=False))]  # fmt: skip
+    lines = [
+        "põllu_id,kultuur,pindala,wkt",
+        *(f'{r[0]},{r[4]},{r[5]},"{r.geometry.wkt}"' for r in frame.itertuples(index=False)),
+    ]
     found = look(write_csv(tmp_path / "d.csv", lines))
     assert "they look like degrees (EPSG:4326)" in found.notes[0]
     assert best(found)["area"] == "pindala"

@@ -20,9 +20,13 @@ from cropmap.sources.inspection import Inspection, inspect_file
 from cropmap.sources.profiles import Profile
 
 CROPS = {
-    "311": "Froment d'hiver", "0201": "Maïs ensilage", "321": "Orge d'hiver", "411": "Colza d'hiver",
-    "901": "Pommes de terre", "62": "Prairie permanente",
-}  # fmt: skip
+    "311": "Froment d'hiver",
+    "0201": "Maïs ensilage",
+    "321": "Orge d'hiver",
+    "411": "Colza d'hiver",
+    "901": "Pommes de terre",
+    "62": "Prairie permanente",
+}
 LEGEND = Legend("test", tuple(LegendEntry(code, name, None, None, "") for code, name in CROPS.items()), "0")
 ROWS = 24
 ETRS89 = "http://www.opengis.net/def/crs/EPSG/0/4258"
@@ -52,9 +56,15 @@ def member(feature: str, number: int, inside: str) -> str:
 
 
 def land_use(
-    crop: Crop, *, version: str = "4.0", root: str = "gml:FeatureCollection", within: str = "gml:featureMember",
-    feature: str = "elu:ExistingLandUseObject", dataset: bool = True, together: bool = False,
-) -> str:  # fmt: skip
+    crop: Crop,
+    *,
+    version: str = "4.0",
+    root: str = "gml:FeatureCollection",
+    within: str = "gml:featureMember",
+    feature: str = "elu:ExistingLandUseObject",
+    dataset: bool = True,
+    together: bool = False,
+) -> str:
     schemas = "".join(
         f' xmlns:{name}="http://inspire.ec.europa.eu/schemas/{name}/{version}"' for name in ("elu", "plu", "lunom")
     )
@@ -63,8 +73,11 @@ def land_use(
         for number, each in zip(range(ROWS), itertools.cycle(CROPS.items()), strict=False)
     ]
     if dataset:
-        members.insert(0, f'<elu:ExistingLandUseDataSet gml:id="DS"><elu:extent>{surface(999)}</elu:extent>'
-                          "<elu:name>GSAA</elu:name></elu:ExistingLandUseDataSet>")  # fmt: skip
+        members.insert(
+            0,
+            f'<elu:ExistingLandUseDataSet gml:id="DS"><elu:extent>{surface(999)}</elu:extent>'
+            "<elu:name>GSAA</elu:name></elu:ExistingLandUseDataSet>",
+        )
     parts = ["".join(members)] if together else members
     body = "".join(f"<{within}>{part}</{within}>" for part in parts)
     return (
@@ -259,11 +272,14 @@ def test_flattened_into_another_format(tmp_path: Path) -> None:
     crops = list(itertools.islice(itertools.cycle(CROPS), ROWS))
     shapes = [shapely.box(5.0 + 0.002 * i, 52.4, 5.0015 + 0.002 * i, 52.401) for i in range(ROWS)]
     gpd.GeoDataFrame(
-        {"localId": [f"NL.{i}" for i in range(ROWS)],
-         "specificLanduseHref": [f"http://data.example/gewascodes/{code}" for code in crops],
-         "hilucsLanduseHref": "http://inspire.ec.europa.eu/codelist/HILUCSValue/1_1_1"},
-        geometry=shapes, crs=4326,
-    ).to_file(tmp_path / "d.geojson")  # fmt: skip
+        {
+            "localId": [f"NL.{i}" for i in range(ROWS)],
+            "specificLanduseHref": [f"http://data.example/gewascodes/{code}" for code in crops],
+            "hilucsLanduseHref": "http://inspire.ec.europa.eu/codelist/HILUCSValue/1_1_1",
+        },
+        geometry=shapes,
+        crs=4326,
+    ).to_file(tmp_path / "d.geojson")
     _, proposal, read = both(tmp_path / "d.geojson")
     assert proposal["columns"] == {"parcel_id": "localId", "crop_code": "specificLanduseHref"}
     assert sorted(read.accepted["crop_code"]) == sorted(crops)

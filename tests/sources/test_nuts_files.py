@@ -213,11 +213,14 @@ def test_broken_outlines_are_named(tmp_path: Path) -> None:
         read(tmp_path / "lines.gpkg")
     document = {
         "type": "FeatureCollection",
-        "features": [{
-            "type": "Feature", "properties": {"NUTS_ID": "FRH01", "LEVL_CODE": 3, "NAME_LATN": "x"},
-            "geometry": broken_ring(),
-        }],
-    }  # fmt: skip
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"NUTS_ID": "FRH01", "LEVL_CODE": 3, "NAME_LATN": "x"},
+                "geometry": broken_ring(),
+            }
+        ],
+    }
     (tmp_path / "open.geojson").write_text(json.dumps(document))
     with pytest.raises(RegionFileError) as caught:
         read(tmp_path / "open.geojson")
@@ -225,8 +228,17 @@ def test_broken_outlines_are_named(tmp_path: Path) -> None:
 
 
 CASES = "cases/input"
-READ = ("2021-file-without-year", "bundle-first-layer-is-lines", "geojson-3035-no-crs", "level3-only", "nuts2json",
-        "padded-dbf", "shp-zip", "topojson-3035", "topojson-4326")  # fmt: skip
+READ = (
+    "2021-file-without-year",
+    "bundle-first-layer-is-lines",
+    "geojson-3035-no-crs",
+    "level3-only",
+    "nuts2json",
+    "padded-dbf",
+    "shp-zip",
+    "topojson-3035",
+    "topojson-4326",
+)
 
 
 @pytest.mark.shared_data

@@ -35,8 +35,12 @@ def areas(found: Declarations) -> dict[str, tuple[float, float]]:
 
 
 def test_a_claim_for_the_whole_on_every_row(tmp_path: Path) -> None:
-    found = read(tmp_path, ("P1", "056", "h", 2.0, square(0)), ("P2", "056", "h", 1.0, square(9)),
-                 ("P1", "056", "h", 2.0, square(3)))  # fmt: skip
+    found = read(
+        tmp_path,
+        ("P1", "056", "h", 2.0, square(0)),
+        ("P2", "056", "h", 1.0, square(9)),
+        ("P1", "056", "h", 2.0, square(3)),
+    )
     assert areas(found) == {"P1": (2.0, 2.0), "P2": (1.0, 1.0)}
     assert found.accepted.geometry.iloc[0].geom_type == "MultiPolygon"
     assert found.merged == 1
@@ -51,9 +55,10 @@ def test_a_claim_for_each_part_or_on_one_row(tmp_path: Path, claims: tuple[float
     first, second, whole = claims
     widths = (100.0 * first, 100.0 * second) if first == second else (100.0, 200.0)
     found = read(
-        tmp_path, ("P1", "056", "h", first, square(0, width_m=widths[0])),
+        tmp_path,
+        ("P1", "056", "h", first, square(0, width_m=widths[0])),
         ("P1", "056", "h", second, square(4, width_m=widths[1])),
-    )  # fmt: skip
+    )
     assert areas(found) == {"P1": (round(sum(widths) / 100, 3), whole)}
 
 
@@ -76,8 +81,9 @@ def test_a_parcel_whose_parts_contradict_its_claim_is_rejected_row_by_row(tmp_pa
     assert found.accepted.empty
     assert found.rejected["reason"].tolist() == ["AREA_CONTRADICTS_GEOMETRY"] * 2
     assert found.rejected["detail"].tolist() == [
-        "declared 9.00 ha, drawn 2.00 ha", "declared 9.00 ha, drawn 2.00 ha, as a parcel with row 1"
-    ]  # fmt: skip
+        "declared 9.00 ha, drawn 2.00 ha",
+        "declared 9.00 ha, drawn 2.00 ha, as a parcel with row 1",
+    ]
 
 
 @pytest.mark.parametrize(

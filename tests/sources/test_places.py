@@ -17,30 +17,80 @@ LOOPBACK = Places("http://127.0.0.1:8001/v1", NONE)
 VRT = '<VRTDataset rasterXSize="1" rasterYSize="1"><SourceFilename>/etc/passwd</SourceFilename></VRTDataset>'
 
 FORBIDDEN = [
-    "", " ", None, 5, ["x.tif"], {}, "x\x00.tif", "a\nb.tif", "x.tif" * 2000, VRT, "B02.tif",
-    "file:///etc/passwd", "/etc/shadow", "/etc/x.tif", "/dev/zero", "/proc/self/environ", "/srv/x.tif",
-    "/vsicurl/http://127.0.0.1:9977/a.tif", "/vsizip//tmp/a.zip/x.tif", "/vsizip/vsicurl/http://h/z.zip/x.tif",
-    "/vsistdin/", "/vsis3/bucket/x.tif", "//host/share/x.tif", "/vsimem/x.tif", "file:///vsicurl/http://h/x.tif",
-    "zip:///tmp/a.zip!x.tif", "zip+https://stac.example.org/a.zip!x.tif", "ftp://stac.example.org/x.tif",
-    "WMS:http://127.0.0.1:9977/wms", "GTIFF_DIR:1:/tmp/x.tif", "vrt:///tmp/x.tif?bands=1", "gdal://x.tif", "az://a/x.tif",
-    "http://127.0.0.1/x.tif", "http://127.0.0.1:9977/b.tif", "http://localhost/x.tif", "http://[::1]/x.tif",
-    "http://169.254.169.254/latest/meta-data/c.tif", "http://10.0.0.1/x.tif", "http://192.168.1.1/x.tif",
-    "http://[fd00::1]/x.tif", "http://2130706433/x.tif", "http://0x7f.1/x.tif", "http://0/x.tif",
-    "http://intranet/x.tif", "https://evil.org/x.tif", "https://stac.example.org.evil.org/x.tif",
-    "https://stac.example.org@evil.org/x.tif", "https://user:pw@stac.example.org/x.tif", "http://[bad/x.tif",
-    "https://stac.example.org:99999/x.tif", "https:///x.tif", "s3://bucket/x.tif", "s3:///x.tif", "gs://other/x.tif",
-    r"http://169.254.169.254\.dataspace.copernicus.eu/x.tif", r"http://169.254.169.254\@dataspace.copernicus.eu/x.tif",
+    "",
+    " ",
+    None,
+    5,
+    ["x.tif"],
+    {},
+    "x\x00.tif",
+    "a\nb.tif",
+    "x.tif" * 2000,
+    VRT,
+    "B02.tif",
+    "file:///etc/passwd",
+    "/etc/shadow",
+    "/etc/x.tif",
+    "/dev/zero",
+    "/proc/self/environ",
+    "/srv/x.tif",
+    "/vsicurl/http://127.0.0.1:9977/a.tif",
+    "/vsizip//tmp/a.zip/x.tif",
+    "/vsizip/vsicurl/http://h/z.zip/x.tif",
+    "/vsistdin/",
+    "/vsis3/bucket/x.tif",
+    "//host/share/x.tif",
+    "/vsimem/x.tif",
+    "file:///vsicurl/http://h/x.tif",
+    "zip:///tmp/a.zip!x.tif",
+    "zip+https://stac.example.org/a.zip!x.tif",
+    "ftp://stac.example.org/x.tif",
+    "WMS:http://127.0.0.1:9977/wms",
+    "GTIFF_DIR:1:/tmp/x.tif",
+    "vrt:///tmp/x.tif?bands=1",
+    "gdal://x.tif",
+    "az://a/x.tif",
+    "http://127.0.0.1/x.tif",
+    "http://127.0.0.1:9977/b.tif",
+    "http://localhost/x.tif",
+    "http://[::1]/x.tif",
+    "http://169.254.169.254/latest/meta-data/c.tif",
+    "http://10.0.0.1/x.tif",
+    "http://192.168.1.1/x.tif",
+    "http://[fd00::1]/x.tif",
+    "http://2130706433/x.tif",
+    "http://0x7f.1/x.tif",
+    "http://0/x.tif",
+    "http://intranet/x.tif",
+    "https://evil.org/x.tif",
+    "https://stac.example.org.evil.org/x.tif",
+    "https://stac.example.org@evil.org/x.tif",
+    "https://user:pw@stac.example.org/x.tif",
+    "http://[bad/x.tif",
+    "https://stac.example.org:99999/x.tif",
+    "https:///x.tif",
+    "s3://bucket/x.tif",
+    "s3:///x.tif",
+    "gs://other/x.tif",
+    r"http://169.254.169.254\.dataspace.copernicus.eu/x.tif",
+    r"http://169.254.169.254\@dataspace.copernicus.eu/x.tif",
     "https://evil.org%2f.tiles.eu/x.tif",
-    "https://tiles.eu.evil.org/x.tif", "https://dataspace.copernicus.eu.evil.org/x.tif",
-]  # fmt: skip
+    "https://tiles.eu.evil.org/x.tif",
+    "https://dataspace.copernicus.eu.evil.org/x.tif",
+]
 ALLOWED = [
-    "https://stac.example.org/a/B02.tif", "https://stac.example.org/a/B02.TIF?sig=abc", "https://stac.example.org:8443/B02.tiff",
-    "https://cogs.example.com/B02.jp2", "https://a.tiles.eu/B02.tif", "s3://ours/B02.tif", "s3://eodata/B02.jp2",
+    "https://stac.example.org/a/B02.tif",
+    "https://stac.example.org/a/B02.TIF?sig=abc",
+    "https://stac.example.org:8443/B02.tiff",
+    "https://cogs.example.com/B02.jp2",
+    "https://a.tiles.eu/B02.tif",
+    "s3://ours/B02.tif",
+    "s3://eodata/B02.jp2",
     "s3://sentinel-s2-l2a/tiles/32/U/PU/2024/6/1/0/R10m/B02.jp2",
     "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/13/T/DE/B02_10m.tif",
     "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/sentinel-2-c1-l2a/B02.tif",
     "https://download.dataspace.copernicus.eu/B02.jp2",
-]  # fmt: skip
+]
 
 
 def refusal(places: Places, address: object, media_type: object = "image/tiff") -> QuarantineReason | None:
@@ -68,12 +118,15 @@ def test_a_remote_catalogue_may_point_there(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "media_type"),
     [
-        ("https://stac.example.org/x.vrt", None), ("https://stac.example.org/x", "image/tiff"),
-        ("s3://eodata/x.zarr", None), ("s3://eodata/x.zarr/b02", "application/vnd+zarr"),
+        ("https://stac.example.org/x.vrt", None),
+        ("https://stac.example.org/x", "image/tiff"),
+        ("s3://eodata/x.zarr", None),
+        ("s3://eodata/x.zarr/b02", "application/vnd+zarr"),
         ("https://stac.example.org/B02.tif", "application/vnd.zarr; version=3"),
-        ("https://stac.example.org/B02.tif", "application/x-netcdf"), ("https://stac.example.org/x.tif.xml", None),
+        ("https://stac.example.org/B02.tif", "application/x-netcdf"),
+        ("https://stac.example.org/x.tif.xml", None),
     ],
-)  # fmt: skip
+)
 def test_what_no_reader_takes(address: str, media_type: str | None) -> None:
     assert refusal(REMOTE, address, media_type) is QuarantineReason.UNSUPPORTED_FORMAT
 
@@ -100,12 +153,18 @@ def folders(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("catalog/B02.tif", True), ("catalog/scene/B02.tif", True), ("catalog/missing.tif", True),
-        ("data/B02.tif", True), ("trusted/B02.tif", True), ("elsewhere/B02.tif", False),
+        ("catalog/B02.tif", True),
+        ("catalog/scene/B02.tif", True),
+        ("catalog/missing.tif", True),
+        ("data/B02.tif", True),
+        ("trusted/B02.tif", True),
+        ("elsewhere/B02.tif", False),
         ("catalog/../elsewhere/B02.tif", False),
-        ("catalog/link.tif", False), ("catalog/passwd.tif", False), ("catalog/pipe.tif", False),
+        ("catalog/link.tif", False),
+        ("catalog/passwd.tif", False),
+        ("catalog/pipe.tif", False),
     ],
-)  # fmt: skip
+)
 def test_a_catalogue_on_disk_names_files_of_its_own_folders(folders: Path, path: str, allowed: bool) -> None:
     access = CatalogAccess(trusted=[str(folders / "trusted")], folders=[folders / "data"])
     places = Places(str(folders / "catalog/catalog.json"), access)

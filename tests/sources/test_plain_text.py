@@ -10,13 +10,26 @@ import pytest
 from cropmap.observations.files import observation_name
 from cropmap.sources.plain_text import id_problem, kept_id, object_part, one_line
 
-ORDINARY = [
-    "S2A_30UVU_20180607_0_L2A", "S2B_MSIL2A_20250312T014549_R074_T53NKG_20250312T041213", "20180607", "a.b-c_d",
-]  # fmt: skip
+ORDINARY = ["S2A_30UVU_20180607_0_L2A", "S2B_MSIL2A_20250312T014549_R074_T53NKG_20250312T041213", "20180607", "a.b-c_d"]
 HARMLESS = ["other tile", "emoji🌾", "S2A:30UVU", "é" * 200, "x" * 200, "-x", ".x", "CON", "a%2Fb"]
 NO_IDS: list[Any] = [
-    "", "  ", None, 5, [1], {}, True, "../x", "a/b", "a\\b", "..", "x" * 201, "nul\x00", "a\nb", "\u202eabc", "\ud800",
-]  # fmt: skip
+    "",
+    "  ",
+    None,
+    5,
+    [1],
+    {},
+    True,
+    "../x",
+    "a/b",
+    "a\\b",
+    "..",
+    "x" * 201,
+    "nul\x00",
+    "a\nb",
+    "\u202eabc",
+    "\ud800",
+]
 
 
 @pytest.mark.parametrize("name", ORDINARY)

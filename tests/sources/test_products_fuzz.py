@@ -73,9 +73,12 @@ def test_a_damaged_benchmark_folder(tmp_path: Path, kind: str) -> None:
     classes = dict(list(CLASSES_9.items())[:3])
     folder = make_breizhcrops(tmp_path, regions=["frh01"], parcels=4, classes=classes) / "2017" / "L1C"
     path = {
-        "h5": folder / "frh01.h5", "arrays": folder / "frh01.h5", "index": folder / "frh01.csv",
-        "mapping": tmp_path / "classmapping.csv", "raw": folder / "frh02" / "csv" / "100.csv",
-    }[kind]  # fmt: skip
+        "h5": folder / "frh01.h5",
+        "arrays": folder / "frh01.h5",
+        "index": folder / "frh01.csv",
+        "mapping": tmp_path / "classmapping.csv",
+        "raw": folder / "frh02" / "csv" / "100.csv",
+    }[kind]
     if kind == "raw":
         write_raw(tmp_path, "frh02", classes=classes)
     whole = path.read_bytes()

@@ -105,9 +105,12 @@ def test_a_file_is_recognised_by_its_columns_and_a_name() -> None:
 
 def test_rows_that_are_no_crop_are_counted_with_their_own_reason(tmp_path: Path) -> None:
     path = gpkg(
-        tmp_path, ("1", "056", "field", False, square(0)), ("2", None, "GLÖZ hedge", False, square(1)),
-        ("3", "056", "field", True, square(2)), names=("id", "code", "kind", "overlay"),
-    )  # fmt: skip
+        tmp_path,
+        ("1", "056", "field", False, square(0)),
+        ("2", None, "GLÖZ hedge", False, square(1)),
+        ("3", "056", "field", True, square(2)),
+        names=("id", "code", "kind", "overlay"),
+    )
     found = read(path, exclude={"kind": ["glöz *"], "overlay": [True]})
     assert list(found.accepted["parcel_id"]) == ["1"]
     assert reasons(found) == {2: "NOT_A_CROP", 3: "NOT_A_CROP"}
@@ -127,12 +130,22 @@ def test_the_answer_says_how_codes_were_found_and_lists_the_others(tmp_path: Pat
 
 
 def test_a_name_stands_in_where_the_code_is_unknown_or_missing(tmp_path: Path) -> None:
-    legend = Legend("test", (LegendEntry("SJ", "Jačmeň jarný", "barley", None, "barley"),
-                             LegendEntry("MA", "Mais", "maize", None, "maize")), "0")  # fmt: skip
+    legend = Legend(
+        "test",
+        (
+            LegendEntry("SJ", "Jačmeň jarný", "barley", None, "barley"),
+            LegendEntry("MA", "Mais", "maize", None, "maize"),
+        ),
+        "0",
+    )
     path = gpkg(
-        tmp_path, ("1", "77", "Ja?me? jarný", square(0)), ("2", None, "MAIS", square(1)),
-        ("3", "MA", "Raps", square(2)), ("4", None, "Raps", square(3)), names=("id", "code", "name"),
-    )  # fmt: skip
+        tmp_path,
+        ("1", "77", "Ja?me? jarný", square(0)),
+        ("2", None, "MAIS", square(1)),
+        ("3", "MA", "Raps", square(2)),
+        ("4", None, "Raps", square(3)),
+        names=("id", "code", "name"),
+    )
     found = read(path, legend, columns={"parcel_id": "id", "crop_code": "code", "crop_name": "name"})
     assert list(found.accepted["crop_code"]) == ["SJ", "MA", "MA"]
     assert found.codes.rows == {"name: lost letters": 1, "name: case": 1, "exact": 1, "unknown": 1}
@@ -154,8 +167,10 @@ def test_without_an_identifier_rows_are_numbered(tmp_path: Path) -> None:
 
 
 def test_columns_are_found_whatever_their_case(tmp_path: Path) -> None:
-    found = read(gpkg(tmp_path, ("1", "056", square(0)), names=("ID_PARCEL", "CODE_CULTU")),
-                 columns={"parcel_id": "id_parcel", "crop_code": "code_cultu"})  # fmt: skip
+    found = read(
+        gpkg(tmp_path, ("1", "056", square(0)), names=("ID_PARCEL", "CODE_CULTU")),
+        columns={"parcel_id": "id_parcel", "crop_code": "code_cultu"},
+    )
     assert list(found.accepted["crop_code"]) == ["056"]
 
 
@@ -173,8 +188,13 @@ def test_names_are_translated_by_a_table_in_the_file(tmp_path: Path) -> None:
     table = pd.DataFrame({"CATALÀ": ["Blat", "Panís"], "CASTELLÀ": ["TRIGO", "MAIZ"]})
     pyogrio.write_dataframe(table, path, layer="words_2023")
     legend = Legend("es", (LegendEntry("1", "TRIGO", "wheat", None, "wheat"),), "0")
-    found = read(path, legend, columns={"parcel_id": "id", "crop_name": "cultiu"}, layer="fields",
-                 translation={"layer": "words_*", "from": "CATALÀ", "to": "CASTELLÀ"})  # fmt: skip
+    found = read(
+        path,
+        legend,
+        columns={"parcel_id": "id", "crop_name": "cultiu"},
+        layer="fields",
+        translation={"layer": "words_*", "from": "CATALÀ", "to": "CASTELLÀ"},
+    )
     assert list(found.accepted["crop_code"]) == ["1"]
     assert found.rejected["detail"].tolist() == ["name ORDI is not in legend es"]
 
@@ -201,9 +221,13 @@ def test_arcs_become_lines(tmp_path: Path) -> None:
     chord = wkb(2, struct.pack("<I4d", 2, 3340200, 2790000, 3340000, 2790000))
     curve = wkb(10, struct.pack("<I", 1) + wkb(9, struct.pack("<I", 2) + arc + chord))
     pyogrio.raw.write(
-        tmp_path / "d.gpkg", geometry=np.array([curve], object), geometry_type="Unknown",
-        field_data=[np.array(["1"], object), np.array(["056"], object)], fields=["id", "code"], crs="EPSG:3035",
-    )  # fmt: skip
+        tmp_path / "d.gpkg",
+        geometry=np.array([curve], object),
+        geometry_type="Unknown",
+        field_data=[np.array(["1"], object), np.array(["056"], object)],
+        fields=["id", "code"],
+        crs="EPSG:3035",
+    )
     found = read(tmp_path / "d.gpkg")
     assert list(found.accepted["area_ha"]) == pytest.approx([3.14159 / 2], rel=1e-3)
     assert shapely.get_num_coordinates(found.accepted.geometry.iloc[0]) > 20

@@ -42,8 +42,9 @@ EXPECTED: dict[str, Row] = {
     "earth_search_l2a/S2B_24MVV_20250731_0_L2A": ("24MVV", "05.11", 0.0, "13:02:45"),
     "earth_search_l2a/S2B_33TWN_20220226_0_L2A": ("33TWN", "04.00", -0.1, "09:51:55"),
     "earth_search_v0/S2A_17SPR_20221106_0_L2A": ("17SPR", "04.00", 0.0, None),
-    "eopf_sample_service/S2A_MSIL2A_20250513T104041_N0511_R008_T32TLT_20250513T143716":
-        QuarantineReason.UNSUPPORTED_FORMAT,
+    "eopf_sample_service/S2A_MSIL2A_20250513T104041_N0511_R008_T32TLT_20250513T143716": (
+        QuarantineReason.UNSUPPORTED_FORMAT
+    ),
     "planetary_computer/S2B_MSIL2A_20190629T212529_R043_T06VVN_20201006T080531": ("06VVN", "02.12", 0.0, "21:25:30"),
     "planetary_computer/S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452": ("32TMT", "02.12", 0.0, "10:19:17"),
     "planetary_computer/S2B_MSIL2A_20220612T182919_R027_T24XWR_20220613T123251": ("24XWR", "04.00", -0.1, "18:29:20"),
@@ -53,7 +54,7 @@ EXPECTED: dict[str, Row] = {
     "roda_stactools/S2B_OPER_MSI_L2A_TL_2BPS_20230513T005426_A032288_T01VCG": ("01VCG", "05.09", -0.1, None),
     "stactools/S2A_T01WCP_20230625T234624_L2A.20230626T022157": ("01WCP", "05.09", -0.1, "23:46:24"),
     "stactools/S2A_T01WCP_20230625T234624_L2A.20230626T022158": ("01WCP", "05.09", -0.1, "23:46:24"),
-}  # fmt: skip
+}
 ACROSS_THE_ANTIMERIDIAN = ("stactools/", "roda_stactools/S2B_OPER_MSI_L2A_TL_2BPS_20230513T005426")
 
 SEARCHED = {
@@ -74,9 +75,10 @@ WITH_ITEMS = {
 }
 """usable items, and others"""
 COLLECTIONS = {
-    "api/cdse/collection_sentinel-2-l2a.json", "api/earth_search_v1/collections.json",
+    "api/cdse/collection_sentinel-2-l2a.json",
+    "api/earth_search_v1/collections.json",
     "api/planetary_computer/collection_sentinel-2-l2a.json",
-}  # fmt: skip
+}
 
 
 def seen(document: dict[str, Any], address: str) -> tuple[Row, dict[str, Any] | UnreadableItem]:

@@ -59,11 +59,23 @@ def test_a_reader_is_not_sent_to_a_private_host(sending: str, canary: Host) -> N
 
 @pytest.mark.parametrize(
     "target",
-    ["http://[::1]:9/x.tif", "http://2130706433/x.tif", "http://0x7f.1/x.tif", "http://localhost./x.tif",
-     "http://[::ffff:127.0.0.1]/x.tif", "http://169.254.169.254/x.tif", "http://10.1.2.3/x.tif", "file:///etc/x.tif",
-     "http://u:secret@127.0.0.1:9/x.tif", "//127.0.0.1:9/x.tif", "ftp://example.org/x.tif", "http://[bad/x.tif",
-     r"http://127.0.0.1\.example.org/x.tif", r"http://127.0.0.1\@cloudferro.com/x.tif"],
-)  # fmt: skip
+    [
+        "http://[::1]:9/x.tif",
+        "http://2130706433/x.tif",
+        "http://0x7f.1/x.tif",
+        "http://localhost./x.tif",
+        "http://[::ffff:127.0.0.1]/x.tif",
+        "http://169.254.169.254/x.tif",
+        "http://10.1.2.3/x.tif",
+        "file:///etc/x.tif",
+        "http://u:secret@127.0.0.1:9/x.tif",
+        "//127.0.0.1:9/x.tif",
+        "ftp://example.org/x.tif",
+        "http://[bad/x.tif",
+        r"http://127.0.0.1\.example.org/x.tif",
+        r"http://127.0.0.1\@cloudferro.com/x.tif",
+    ],
+)
 def test_addresses_that_lead_inside_or_nowhere(sending: str, target: str) -> None:
     with pytest.raises(SceneError, match="which a catalogue may not do") as caught:
         check_redirects(f"{sending}/to/{target}")

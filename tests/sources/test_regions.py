@@ -108,9 +108,9 @@ def test_a_file_that_is_no_nuts_file(tmp_path: Path) -> None:
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("version", "file"), [(2016, "NUTS_RG_20M_2016_4326"), (2024, "NUTS_RG_20M_2024_4326")])
-@pytest.mark.parametrize(("agency", "code", "region", "count"), [
-    ("bavaria", "DE21", "DE21B", 301), ("flanders", "BE25", "BE253", 19),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("agency", "code", "region", "count"), [("bavaria", "DE21", "DE21B", 301), ("flanders", "BE25", "BE253", 19)]
+)
 def test_real_parcels(
     shared_data: Path, version: int, file: str, agency: str, code: str, region: str, count: int
 ) -> None:
@@ -140,10 +140,14 @@ def test_a_parcel_across_a_border_is_divided_by_area(tmp_path: Path) -> None:
     found = split_at_borders(parcels.to_crs(4326), regions(tmp_path, "FRH0"))
     rows = [(row.parcel_id, row.nuts_id, round(row.area_ha, 3)) for row in found.itertuples()]
     assert rows == [
-        ("a inside", "FRH01", 1.0), ("b sliver", "FRH01", 100.0), ("c across", "FRH01", 10.0),
-        ("c across", "FRH02", 30.0), ("d corner, half abroad", "FRH01", 4.0), ("d corner, half abroad", "FRH02", 8.0),
+        ("a inside", "FRH01", 1.0),
+        ("b sliver", "FRH01", 100.0),
+        ("c across", "FRH01", 10.0),
+        ("c across", "FRH02", 30.0),
+        ("d corner, half abroad", "FRH01", 4.0),
+        ("d corner, half abroad", "FRH02", 8.0),
         ("e coast", "FRH01", 5.0),
-    ]  # fmt: skip
+    ]
     nothing = parcels[parcels["parcel_id"] == "a inside"]
     assert split_at_borders(nothing, regions(tmp_path, "FRH0")).equals(nothing)
 

@@ -11,9 +11,15 @@ import pytest
 from cropmap.sources.search_boxes import MAX_BOXES, search_boxes
 
 PLACES = {
-    "metropole": (1.7, 46.5), "guadeloupe": (-61.5, 16.2), "martinique": (-61.0, 14.6), "guyane": (-52.5, 4.5),
-    "reunion": (55.5, -21.1), "mayotte": (45.1, -12.8), "canaries": (-15.6, 28.1), "azores": (-25.6, 37.8),
-}  # fmt: skip
+    "metropole": (1.7, 46.5),
+    "guadeloupe": (-61.5, 16.2),
+    "martinique": (-61.0, 14.6),
+    "guyane": (-52.5, 4.5),
+    "reunion": (55.5, -21.1),
+    "mayotte": (45.1, -12.8),
+    "canaries": (-15.6, 28.1),
+    "azores": (-25.6, 37.8),
+}
 
 
 def around(places: list[str], n: int = 30) -> np.ndarray:

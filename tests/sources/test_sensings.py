@@ -28,10 +28,12 @@ OPEN_NORTH, OPEN_SOUTH = {"footprint": NORTH}, {"footprint": SOUTH}
 
 TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
     "two datastrips minutes apart, footprints of the parts": (
-        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH, strip_s=0)], {},
+        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH, strip_s=0)],
+        {},
     ),
     "two datastrips minutes apart, both footprints those of the whole tile": (
-        [candidate("north", strip_s=370), candidate("south", strip_s=0)], {},
+        [candidate("north", strip_s=370), candidate("south", strip_s=0)],
+        {},
     ),
     "the same under s2:": (
         [candidate("north", strip_s=370, key="s2:datastrip_id"), candidate("south", strip_s=0, key="s2:datastrip_id")],
@@ -40,105 +42,160 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
     "no datastrip is named, footprints of the parts": ([candidate("north", NORTH), candidate("south", SOUTH)], {}),
     "no datastrip is named, one footprint": ([candidate("a"), candidate("b")], {"a": D}),
     "one of the two names its datastrip, footprints of the parts": (
-        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH)], {},
+        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH)],
+        {},
     ),
     "parts whose sensing starts lie seconds apart": (
-        [candidate("north", NORTH, strip_s=0), candidate("south", SOUTH, strip_s=7)], {},
+        [candidate("north", NORTH, strip_s=0), candidate("south", SOUTH, strip_s=7)],
+        {},
     ),
     "a small part, nearly half of it overlap": (
-        [candidate("large", part(0.0, 0.95), strip_s=0), candidate("small", part(0.75, 1.0), strip_s=40)], {},
+        [candidate("large", part(0.0, 0.95), strip_s=0), candidate("small", part(0.75, 1.0), strip_s=40)],
+        {},
     ),
     "two stations, the same start": (
-        [candidate("sgs", strip_s=0, station="SGS_"), candidate("epae", strip_s=0, station="EPAE")], {"epae": D},
+        [candidate("sgs", strip_s=0, station="SGS_"), candidate("epae", strip_s=0, station="EPAE")],
+        {"epae": D},
     ),
     "two stations, starts five seconds apart": (
-        [candidate("sgs", strip_s=0, station="SGS_"), candidate("mps", strip_s=5, station="MPS_")], {"mps": D},
+        [candidate("sgs", strip_s=0, station="SGS_"), candidate("mps", strip_s=5, station="MPS_")],
+        {"mps": D},
     ),
     "two stations, starts and datatakes seconds apart": (
-        [candidate("sgs", strip_s=0), candidate("mps", strip_s=5, sensed_s=5,
-                                                **{"s2:datatake_id": "GS2A_20240601T101604_012345_N05.10"})],
+        [
+            candidate("sgs", strip_s=0),
+            candidate("mps", strip_s=5, sensed_s=5, **{"s2:datatake_id": "GS2A_20240601T101604_012345_N05.10"}),
+        ],
         {"mps": D},
     ),
     "two stations, one of which saw a part only": (
-        [candidate("whole", strip_s=0), candidate("z part", NORTH, strip_s=4)], {"z part": D},
+        [candidate("whole", strip_s=0), candidate("z part", NORTH, strip_s=4)],
+        {"z part": D},
     ),
     "one part processed twice under one baseline": (
-        [candidate("a 120000", NORTH, strip_s=0), candidate("a 143000", NORTH, strip_s=0)], {"a 120000": D},
+        [candidate("a 120000", NORTH, strip_s=0), candidate("a 143000", NORTH, strip_s=0)],
+        {"a 120000": D},
     ),
     "one processed again under one baseline: the later one, whatever the ids": (
-        [candidate("z", strip_s=0, **{"s2:generation_time": "2024-06-01T12:00:00Z"}),
-         candidate("a", strip_s=0, **{"s2:generation_time": "2024-06-02T12:00:00Z"})], {"z": D},
+        [
+            candidate("z", strip_s=0, **{"s2:generation_time": "2024-06-01T12:00:00Z"}),
+            candidate("a", strip_s=0, **{"s2:generation_time": "2024-06-02T12:00:00Z"}),
+        ],
+        {"z": D},
     ),
     "the tenth processing comes after the ninth": (
         [candidate("S2A_32TPT_20240601_9_L2A"), candidate("S2A_32TPT_20240601_10_L2A")],
         {"S2A_32TPT_20240601_9_L2A": D},
     ),
     "a baseline that a table of numbers made shorter": (
-        [candidate("old", baseline="03.01"), candidate("new", **{"s2:processing_baseline": 5.1})], {"old": S},
+        [candidate("old", baseline="03.01"), candidate("new", **{"s2:processing_baseline": 5.1})],
+        {"old": S},
     ),
     "three datastrips, the middle one reprocessed": (
-        [candidate("north", strip_s=700), candidate("middle", strip_s=350), candidate("south", strip_s=0),
-         candidate("again", strip_s=353, baseline="05.11")], {"middle": S},
+        [
+            candidate("north", strip_s=700),
+            candidate("middle", strip_s=350),
+            candidate("south", strip_s=0),
+            candidate("again", strip_s=353, baseline="05.11"),
+        ],
+        {"middle": S},
     ),
     "a whole tile reprocessed": (
-        [candidate("old", strip_s=0), candidate("new", strip_s=0, baseline="05.11")], {"old": S},
+        [candidate("old", strip_s=0), candidate("new", strip_s=0, baseline="05.11")],
+        {"old": S},
     ),
     "one part reprocessed: the other part stays": (
-        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH, strip_s=0),
-         candidate("north again", NORTH, strip_s=370, baseline="05.11")], {"north": S},
+        [
+            candidate("north", NORTH, strip_s=370),
+            candidate("south", SOUTH, strip_s=0),
+            candidate("north again", NORTH, strip_s=370, baseline="05.11"),
+        ],
+        {"north": S},
     ),
     "the same with footprints of the whole tile": (
-        [candidate("north", strip_s=370), candidate("south", strip_s=0),
-         candidate("north again", strip_s=370, baseline="05.11")], {"north": S},
+        [
+            candidate("north", strip_s=370),
+            candidate("south", strip_s=0),
+            candidate("north again", strip_s=370, baseline="05.11"),
+        ],
+        {"north": S},
     ),
     "the same where no datastrip is named": (
         [candidate("north", NORTH), candidate("south", SOUTH), candidate("south again", SOUTH, baseline="05.11")],
         {"south": S},
     ),
     "both parts reprocessed": (
-        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH, strip_s=0),
-         candidate("north again", NORTH, strip_s=370, baseline="05.11"),
-         candidate("south again", SOUTH, strip_s=0, baseline="05.11")], {"north": S, "south": S},
+        [
+            candidate("north", NORTH, strip_s=370),
+            candidate("south", SOUTH, strip_s=0),
+            candidate("north again", NORTH, strip_s=370, baseline="05.11"),
+            candidate("south again", SOUTH, strip_s=0, baseline="05.11"),
+        ],
+        {"north": S, "south": S},
     ),
     "both parts reprocessed as one": (
-        [candidate("north", NORTH, strip_s=370), candidate("south", SOUTH, strip_s=0),
-         candidate("whole", strip_s=0, baseline="05.11")], {"north": S, "south": S},
+        [
+            candidate("north", NORTH, strip_s=370),
+            candidate("south", SOUTH, strip_s=0),
+            candidate("whole", strip_s=0, baseline="05.11"),
+        ],
+        {"north": S, "south": S},
     ),
     "a whole tile reprocessed in two parts": (
-        [candidate("whole", strip_s=0), candidate("north", NORTH, strip_s=20, baseline="05.11"),
-         candidate("south", SOUTH, strip_s=0, baseline="05.11")], {"whole": S},
+        [
+            candidate("whole", strip_s=0),
+            candidate("north", NORTH, strip_s=20, baseline="05.11"),
+            candidate("south", SOUTH, strip_s=0, baseline="05.11"),
+        ],
+        {"whole": S},
     ),
     "half of a whole tile reprocessed: the rest is not lost": (
-        [candidate("whole", strip_s=0), candidate("north", NORTH, strip_s=0, baseline="05.11")], {},
+        [candidate("whole", strip_s=0), candidate("north", NORTH, strip_s=0, baseline="05.11")],
+        {},
     ),
     "another satellite thirty seconds behind": (
-        [candidate("a"), candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"})], {},
+        [candidate("a"), candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"})],
+        {},
     ),
     "two satellites and an item that names none: it is of the nearer in time": (
-        [candidate("a"), candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"}),
-         candidate("b", sensed_s=28, platform=None, **{"s2:datatake_id": None})], {"b": D},
+        [
+            candidate("a"),
+            candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"}),
+            candidate("b", sensed_s=28, platform=None, **{"s2:datatake_id": None}),
+        ],
+        {"b": D},
     ),
     "two parts of one datatake, one of which names no satellite": (
-        [candidate("north", NORTH, strip_s=370, platform=None, **{"s2:datatake_id": None}),
-         candidate("south", SOUTH, strip_s=0)], {},
+        [
+            candidate("north", NORTH, strip_s=370, platform=None, **{"s2:datatake_id": None}),
+            candidate("south", SOUTH, strip_s=0),
+        ],
+        {},
     ),
     "two items that name no satellite": (
-        [candidate("a", platform=None, **{"s2:datatake_id": None}),
-         candidate("b", platform=None, **{"s2:datatake_id": None})], {"a": D},
+        [
+            candidate("a", platform=None, **{"s2:datatake_id": None}),
+            candidate("b", platform=None, **{"s2:datatake_id": None}),
+        ],
+        {"a": D},
     ),
     "an item that names no satellite, reprocessed": (
-        [candidate("a", platform=None, **{"s2:datatake_id": None}), candidate("b", baseline="05.11")], {"a": S},
+        [candidate("a", platform=None, **{"s2:datatake_id": None}), candidate("b", baseline="05.11")],
+        {"a": S},
     ),
     "an item that names no satellite, 100 minutes later": (
-        [candidate("a"), candidate("b", sensed_s=6000, platform=None, **{"s2:datatake_id": None})], {},
+        [candidate("a"), candidate("b", sensed_s=6000, platform=None, **{"s2:datatake_id": None})],
+        {},
     ),
     "another tile": (
-        [candidate("a"), candidate("b", platform=None, **{"s2:datatake_id": None, "s2:mgrs_tile": "32TQT"})], {},
+        [candidate("a"), candidate("b", platform=None, **{"s2:datatake_id": None, "s2:mgrs_tile": "32TQT"})],
+        {},
     ),
     "the next orbit, 100 minutes later": (
-        [candidate("a"), candidate("b", sensed_s=6000, **{"s2:datatake_id": "GS2A_20240601T115559_012346_N05.10"})], {},
+        [candidate("a"), candidate("b", sensed_s=6000, **{"s2:datatake_id": "GS2A_20240601T115559_012346_N05.10"})],
+        {},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", TABLE)
@@ -163,26 +220,30 @@ SAID: dict[str, dict[str, Any]] = {
     "the constellation": {"platform": None, "constellation": "sentinel-2"},
     "the platform of an old version": {"platform": None, "eo:platform": "sentinel-2a"},
     "the product's name": {
-        "platform": None, "s2:product_uri": "S2A_MSIL2A_20240601T101559_N0510_R065_T32TPT_20240601T160000.SAFE",
+        "platform": None,
+        "s2:product_uri": "S2A_MSIL2A_20240601T101559_N0510_R065_T32TPT_20240601T160000.SAFE",
     },
     "the product's name alone": {
-        "platform": None, "s2:mgrs_tile": None,
+        "platform": None,
+        "s2:mgrs_tile": None,
         "s2:product_uri": "S2A_MSIL2A_20240601T101559_N0510_R065_T32TPT_20240601T160000.SAFE",
     },
     "the tile's id alone": {
-        "platform": None, "s2:mgrs_tile": None,
+        "platform": None,
+        "s2:mgrs_tile": None,
         "s2:tile_id": "S2A_OPER_MSI_L2A_TL_2APS_20240601T160000_A046700_T32TPT_N05.10",
     },
     "mgrs:tile": {"s2:mgrs_tile": None, "mgrs:tile": "32TPT"},
     "mgrs:tile with a T": {"s2:mgrs_tile": None, "mgrs:tile": "T32TPT"},
     "grid:code": {"s2:mgrs_tile": None, "grid:code": "MGRS-32TPT"},
-    "mgrs: in parts": {
-        "s2:mgrs_tile": None, "mgrs:utm_zone": 32, "mgrs:latitude_band": "T", "mgrs:grid_square": "PT",
-    },
+    "mgrs: in parts": {"s2:mgrs_tile": None, "mgrs:utm_zone": 32, "mgrs:latitude_band": "T", "mgrs:grid_square": "PT"},
     "sentinel: in parts": {
-        "s2:mgrs_tile": None, "sentinel:utm_zone": 32, "sentinel:latitude_band": "T", "sentinel:grid_square": "PT",
+        "s2:mgrs_tile": None,
+        "sentinel:utm_zone": 32,
+        "sentinel:latitude_band": "T",
+        "sentinel:grid_square": "PT",
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("sensed_s", [0.0, 620.0])
@@ -230,10 +291,7 @@ def test_a_granule_folder_names_the_datastrip() -> None:
     assert start.isoformat() == "2020-07-05T10:19:17+00:00"
 
 
-CASES = {
-    "21-cdse-split-tile": (2, Counter()),
-    "32-same-scene-from-two-stations": (1, Counter({D: 1})),
-}
+CASES = {"21-cdse-split-tile": (2, Counter()), "32-same-scene-from-two-stations": (1, Counter({D: 1}))}
 
 
 @pytest.mark.shared_data
@@ -241,29 +299,40 @@ CASES = {
 def test_catalogues_with_parts_and_stations(shared_data: Path, case: str) -> None:
     kept, reasons = CASES[case]
     found = find_acquisitions(
-        str(shared_data / "cases/input" / case / "catalog.json"), collection="sentinel-2-l2a",
-        bbox=(11.6, 48.3, 11.8, 48.5), season=Season.from_window(2024, ("2024-01-01", "2024-12-31")),
-    )  # fmt: skip
+        str(shared_data / "cases/input" / case / "catalog.json"),
+        collection="sentinel-2-l2a",
+        bbox=(11.6, 48.3, 11.8, 48.5),
+        season=Season.from_window(2024, ("2024-01-01", "2024-12-31")),
+    )
     assert len(found.acquisitions) == kept
     assert Counter(item.reason for item in found.unusable) == reasons
 
 
 REAL: dict[tuple[str, str], dict[str, QuarantineReason]] = {
-    ("roda_stactools/S2B_OPER_MSI_L2A_TL_2BPS_20230512T234921_A032288_T01VCG.json",
-     "roda_stactools/S2B_OPER_MSI_L2A_TL_2BPS_20230513T005426_A032288_T01VCG.json"): {},
-    ("earth_search_l2a/S2A_32TMT_20200305_0_L2A.json", "earth_search_l2a/S2A_32TMT_20200305_1_L2A.json"):
-        {"S2A_32TMT_20200305_0_L2A": S},
-    ("stactools/S2A_T01WCP_20230625T234624_L2A.20230626T022157.json",
-     "stactools/S2A_T01WCP_20230625T234624_L2A.20230626T022158.json"): {"S2A_T01WCP_20230625T234624_L2A": D},
-    ("earth_search_c1/S2A_T19TDJ_20260823T153829_L2A.downgrade-v2026.09.18.json",
-     "earth_search_c1/S2A_T19TDJ_20260823T153829_L2A.upgrade-v2026.09.03.json"):
-        {"S2A_T19TDJ_20260823T153829_L2A": D},
-    ("cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TMT_20230530T175912.json",
-     "planetary_computer/S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452.json"):
-        {"S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452": S},
-    ("cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TMT_20230530T175912.json",
-     "cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TNT_20230530T175912.json"): {},
-}  # fmt: skip
+    (
+        "roda_stactools/S2B_OPER_MSI_L2A_TL_2BPS_20230512T234921_A032288_T01VCG.json",
+        "roda_stactools/S2B_OPER_MSI_L2A_TL_2BPS_20230513T005426_A032288_T01VCG.json",
+    ): {},
+    ("earth_search_l2a/S2A_32TMT_20200305_0_L2A.json", "earth_search_l2a/S2A_32TMT_20200305_1_L2A.json"): {
+        "S2A_32TMT_20200305_0_L2A": S
+    },
+    (
+        "stactools/S2A_T01WCP_20230625T234624_L2A.20230626T022157.json",
+        "stactools/S2A_T01WCP_20230625T234624_L2A.20230626T022158.json",
+    ): {"S2A_T01WCP_20230625T234624_L2A": D},
+    (
+        "earth_search_c1/S2A_T19TDJ_20260823T153829_L2A.downgrade-v2026.09.18.json",
+        "earth_search_c1/S2A_T19TDJ_20260823T153829_L2A.upgrade-v2026.09.03.json",
+    ): {"S2A_T19TDJ_20260823T153829_L2A": D},
+    (
+        "cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TMT_20230530T175912.json",
+        "planetary_computer/S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452.json",
+    ): {"S2B_MSIL2A_20200705T101559_R065_T32TMT_20200825T083452": S},
+    (
+        "cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TMT_20230530T175912.json",
+        "cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TNT_20230530T175912.json",
+    ): {},
+}
 
 
 @pytest.mark.shared_data
@@ -281,9 +350,16 @@ def test_real_items_beside_themselves_without_a_satellite(shared_data: Path, fol
     assert files
     for file in files:
         item = json.loads(file.read_text())
-        naming = ("platform", "s2:datatake_id", "eopf:datatake_id", "s2:product_uri", "s2:tile_id", "s2:granule_id",
-                  "s2:datastrip_id",
-                  "eopf:datastrip_id")  # fmt: skip
+        naming = (
+            "platform",
+            "s2:datatake_id",
+            "eopf:datatake_id",
+            "s2:product_uri",
+            "s2:tile_id",
+            "s2:granule_id",
+            "s2:datastrip_id",
+            "eopf:datastrip_id",
+        )
         properties = {key: value for key, value in item["properties"].items() if key not in naming}
         bare = item | {"id": "0", "properties": properties}
         found = [acquisition_from_item(each) for each in (item, bare)]

@@ -69,9 +69,10 @@ CUT_AT_A_PAGE = Refused(r"of (25,113|60) features \(numberMatched\)")
 
 def outside(order: str) -> Read:
     return Read(
-        0, {"OUTSIDE_REGIONS": 6},
+        0,
+        {"OUTSIDE_REGIONS": 6},
         (rf"declarations\.axis_order: {order}, 6 of 6 do", "6 rows lie outside", "most rows are rejected"),
-    )  # fmt: skip
+    )
 
 
 INPUT: dict[str, Case] = {
@@ -166,16 +167,12 @@ INPUT: dict[str, Case] = {
     ),
     "24-planetary-computer/baseline-0509": Observed({"observed": 1}, {"offset": "baseline"}),
     "24-planetary-computer/signed": Observed({"observed": 1}, served={"need_query": "sig="}),
-    "24-planetary-computer/unsigned": Observed(
-        {}, served={"need_query": "sig="}, says="wants keys or a signature"
-    ),
+    "24-planetary-computer/unsigned": Observed({}, served={"need_query": "sig="}, says="wants keys or a signature"),
     "25-cdse-s3-jp2/env-set": Observed({"observed": 1}, served={"s3": True}, s3=True),
     "25-cdse-s3-jp2/no-credentials": Observed(
         {}, served={"s3": True}, says="AWS_SECRET_ACCESS_KEY .*wants keys or a signature"
     ),
-    "25-cdse-s3-jp2/requester-pays": Observed(
-        {"observed": 1}, served={"s3": True, "requester_pays": True}, s3=True
-    ),
+    "25-cdse-s3-jp2/requester-pays": Observed({"observed": 1}, served={"s3": True, "requester_pays": True}, s3=True),
     "26-api-with-one-invalid-collection": Elsewhere("stages/test_catalog_cases.py::test_invalid_collections"),
     "26-api-with-one-invalid-collection/links-null": Elsewhere(
         "stages/test_catalog_cases.py::test_invalid_collections"
@@ -186,8 +183,7 @@ INPUT: dict[str, Case] = {
     "27-api-that-wants-a-token": Elsewhere("stages/test_catalog_cases.py::test_a_token"),
     "28-bbox-of-six-numbers": Observed({"observed": 1}),
     "30-paging/429": Observed(
-        {"observed": 5},
-        served={"page": 2, "busy": [(429, [("Retry-After", "1")]), (429, [("Retry-After", "0")])]},
+        {"observed": 5}, served={"page": 2, "busy": [(429, [("Retry-After", "1")]), (429, [("Retry-After", "0")])]}
     ),
     "30-paging/get": Observed({"observed": 5}, served={"page": 2, "method": "GET"}),
     "30-paging/merge": Observed({"observed": 5}, served={"page": 2, "merge": True}),
@@ -222,7 +218,7 @@ INPUT: dict[str, Case] = {
     "40-nuts-2021-as-2024": Refused(r"NUTS 2024 does not have NL111, .*: the file is of NUTS 2016, 2021"),
     "41-api-without-post": Elsewhere("stages/test_catalog_cases.py::test_an_api_without_post"),
     "42-antimeridian": Elsewhere("stages/test_catalog_cases.py::test_an_item_across_the_antimeridian_is_listed"),
-}  # fmt: skip
+}
 
 SECURITY: dict[str, Case] = {
     "01-truncated-gml": Elsewhere("sources/test_completeness.py::test_the_gml_that_was_cut_at_a_third"),
@@ -245,7 +241,7 @@ SECURITY: dict[str, Case] = {
     ),
     "09-stac-bad-items-stop-season/idlong": Listed(6, {"INVALID_ID": 1}),
     "09-stac-bad-items-stop-season/nul": Listed(6, {"INVALID_ID": 1}),
-}  # fmt: skip
+}
 
 OUTPUT: dict[str, Case] = {
     "01-breizhcrops-edge": Elsewhere(
@@ -260,12 +256,8 @@ OUTPUT: dict[str, Case] = {
     "05-mlflow-deleted": Elsewhere(
         "stages/test_training.py::test_what_people_deleted_in_mlflow_stops_neither_training_nor_rollback"
     ),
-    "06-api": Elsewhere(
-        "serving/test_routes.py::test_parameters_that_no_route_knows_and_repeated_ones_are_refused"
-    ),
-    "07-mlflow-artifact-root": Elsewhere(
-        "model/test_tracking_server.py::test_a_server_keeps_the_files_itself"
-    ),
+    "06-api": Elsewhere("serving/test_routes.py::test_parameters_that_no_route_knows_and_repeated_ones_are_refused"),
+    "07-mlflow-artifact-root": Elsewhere("model/test_tracking_server.py::test_a_server_keeps_the_files_itself"),
     "08-prefect-zombies": Elsewhere(
         "flows/test_stopped.py::test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one"
     ),
@@ -299,7 +291,7 @@ OUTPUT: dict[str, Case] = {
     "21-winter-window/oneclass": Elsewhere(
         "flows/test_season.py::test_too_few_parcels_of_every_crop_end_in_register_statistics"
     ),
-}  # fmt: skip
+}
 
 CASES: dict[str, Case] = {
     f"{part}/{name}": case

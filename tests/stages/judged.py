@@ -65,10 +65,11 @@ def _blank(patch: pytest.MonkeyPatch, url: str, inputs: Path, folder: Path) -> S
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
     patch.setenv("CROPMAP_THREADS", "1")
     context = open_context(
-        inputs, folder,
+        inputs,
+        folder,
         model={"architecture": "lstm", "networks": ["lstm"], "folds": {"by": "region", "neighbour_distance_m": 0}},
         assessment={"min_class_parcels": 3, "min_observations": 1, "clean_up_rounds": 0},
-    )  # fmt: skip
+    )
     patch.undo()
     return context
 
@@ -77,9 +78,11 @@ def _train(context: SeasonContext) -> None:
     data = season_data(context)
     config = TrainingConfig(architecture=NETWORK, width=8, layers=1, min_steps=10, epochs=1)
     about = {
-        "season": "2018", "legend": legend_key(data.legend), "last_acquisition": data.last_acquisition,
+        "season": "2018",
+        "legend": legend_key(data.legend),
+        "last_acquisition": data.last_acquisition,
         "folds": folds_rule(context),
-    }  # fmt: skip
+    }
     fitted = fit_model(
         context.store, needed_dataset(data), config, seed=0, min_clear_fraction=0.5, about=about, workers=1
     )

@@ -30,9 +30,14 @@ def scored(season: SeasonContext) -> SeasonContext:
     legend = season.agency.read_legend()
     rng = np.random.default_rng(0)
     Predictions(
-        ids, legend.crops, rng.normal(size=(len(ids), len(legend.crops))).astype(np.float32), ["fold 0"] * len(ids),
-        np.full(len(ids), 9, np.int32), [None] * len(ids), np.full(len(ids), 0.5, np.float32),
-    ).write(season.store, "runs/run-1/predictions.parquet")  # fmt: skip
+        ids,
+        legend.crops,
+        rng.normal(size=(len(ids), len(legend.crops))).astype(np.float32),
+        ["fold 0"] * len(ids),
+        np.full(len(ids), 9, np.int32),
+        [None] * len(ids),
+        np.full(len(ids), 0.5, np.float32),
+    ).write(season.store, "runs/run-1/predictions.parquet")
     return season
 
 
@@ -59,8 +64,11 @@ def test_findings_reach_the_estimate_and_change_the_run(scored: SeasonContext, t
     come_back(scored, file, everything_right, tmp_path)
     reviewed = area_reviews(scored)
     assert reviewed.report == {
-        "campaign": answer["campaign"], "drawn": answer["drawn"], "judged": answer["drawn"], "wrong_without_crop": 0,
-    }  # fmt: skip
+        "campaign": answer["campaign"],
+        "drawn": answer["drawn"],
+        "judged": answer["drawn"],
+        "wrong_without_crop": 0,
+    }
     assert len(reviewed.key) == 1
     assert reviewed.table["found_code"].notna().all()
     come_back(scored, file, lambda _: {"finding": "cannot_tell"}, tmp_path, day=1)
@@ -85,8 +93,15 @@ def test_other_estimators_stand_beside_the_estimate(
     plain, about = season_estimators(scored)
     assert about["reviews"] == {"campaign": None}
     assert list(plain.columns) == [
-        "nuts_id", "crop", "estimate", "se", "register", "register scaled", "mapped", "posterior",
-    ]  # fmt: skip
+        "nuts_id",
+        "crop",
+        "estimate",
+        "se",
+        "register",
+        "register scaled",
+        "mapped",
+        "posterior",
+    ]
     assert plain["estimate"].to_numpy() == pytest.approx(plain["posterior"].to_numpy())  # nothing was reviewed
     assert plain["register scaled"].to_numpy() == pytest.approx(plain["register"].to_numpy())  # all is declared
     assert (plain["se"] >= 0).all()
@@ -108,12 +123,17 @@ def test_probabilities_that_are_gone_are_an_error(season: SeasonContext) -> None
 
 
 def test_those_who_were_judged_stand_for_those_who_were_not() -> None:
-    sample = pd.DataFrame({
-        "parcel_id": list("abcdef"), "stratum": ["one"] * 4 + ["two"] * 2, "area_ha": [1.0, 1.0, 2.0, 2.0, 3.0, 3.0],
-        "inclusion_probability": [0.1, 0.1, 0.2, 0.2, 1.0, 1.0], "declared_code": ["BTH"] * 6,
-        "finding": ["right", "wrong", "wrong", None, "cannot_tell", "right"],
-        "found_code": [None, "MIE", None, None, None, None],
-    })  # fmt: skip
+    sample = pd.DataFrame(
+        {
+            "parcel_id": list("abcdef"),
+            "stratum": ["one"] * 4 + ["two"] * 2,
+            "area_ha": [1.0, 1.0, 2.0, 2.0, 3.0, 3.0],
+            "inclusion_probability": [0.1, 0.1, 0.2, 0.2, 1.0, 1.0],
+            "declared_code": ["BTH"] * 6,
+            "finding": ["right", "wrong", "wrong", None, "cannot_tell", "right"],
+            "found_code": [None, "MIE", None, None, None, None],
+        }
+    )
     found = judged(sample, "c")
     assert found.report == {"campaign": "c", "drawn": 6, "judged": 3, "wrong_without_crop": 1}
     rows = found.table.set_index("parcel_id")

@@ -44,9 +44,12 @@ def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
     boundaries.set_geometry(shapes).to_crs(4326).to_file(moved)
     section = {"nuts_version": 2024, "boundaries": str(moved), "codes": ["FRH0"]}
     context = open_context(
-        tiny_inputs, tmp_path, **NO_MODEL, regions=section,
+        tiny_inputs,
+        tmp_path,
+        **NO_MODEL,
+        regions=section,
         statistics={"border_parcels": "split", "confidentiality": "primary"},
-    )  # fmt: skip
+    )
     after = products.plan_run(context)
     assert after.run_id != before.run_id
     counted = counted_parcels(context, parcels).set_index("parcel_id")["area_ha"]

@@ -125,9 +125,13 @@ def test_catalogues(
             )
             pays = {"AWS_REQUEST_PAYER": "requester"} if "requester_pays" in case.served else {}
             for key, value in {
-                "AWS_S3_ENDPOINT": f"127.0.0.1:{port}", "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE",
-                "AWS_REGION": "default", **keys, **pays,
-            }.items():  # fmt: skip
+                "AWS_S3_ENDPOINT": f"127.0.0.1:{port}",
+                "AWS_HTTPS": "NO",
+                "AWS_VIRTUAL_HOSTING": "FALSE",
+                "AWS_REGION": "default",
+                **keys,
+                **pays,
+            }.items():
                 monkeypatch.setenv(key, value)
         context = open_case(folder, tmp_path, catalog=url, **case.keys)
         if case.says:

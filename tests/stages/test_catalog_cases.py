@@ -56,7 +56,7 @@ INVALID = {
     "26-api-with-one-invalid-collection/open-interval-dots": {
         "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [["2015-06-27", ".."]]}}
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.shared_data
@@ -91,9 +91,12 @@ def test_invalid_collections(environment: None, shared_data: Path, tmp_path: Pat
 
 @pytest.mark.shared_data
 def test_a_token(
-    environment: None, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    environment: None,
+    shared_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     folder = shared_data / "cases/input/27-api-that-wants-a-token"
     with awkward_api(serve(folder, header=("Authorization", "Bearer abc-secret"))) as url:
         with pytest.raises(CatalogError, match="CROPMAP_CATALOG_HEADERS"):
@@ -131,8 +134,10 @@ def test_an_item_across_the_antimeridian_is_listed(shared_data: Path) -> None:
     folder = shared_data / "cases/input/42-antimeridian"
     season = Season.from_window(2024, ("2024-01-01", "2024-12-31"))
     for box, n in (
-        ((178.5, -39.5, 179.0, -39.0), 1), ((-179.5, -39.5, -179.2, -39.0), 1), ((-170.0, -39.5, 170.0, -39.0), 0),
-    ):  # fmt: skip
+        ((178.5, -39.5, 179.0, -39.0), 1),
+        ((-179.5, -39.5, -179.2, -39.0), 1),
+        ((-170.0, -39.5, 170.0, -39.0), 0),
+    ):
         found = find_acquisitions(str(folder / "catalog.json"), collection="sentinel-2-l2a", bbox=box, season=season)
         assert len(found.acquisitions) + len(found.unusable) == n, box
 
@@ -150,22 +155,37 @@ def test_an_item_that_is_a_path_stays_in_the_ledger(environment: None, tiny_inpu
     bands = [key for key in item["assets"] if key != "scl"]
     assert len(bands) >= len(BANDS)
     hostile = {
-        "INVALID_ID": [{"id": "../../../../../../tmp/evil"}, {"id": "a/../../x"}, {"id": "nul\x00"}, {"id": "x" * 300},
-                       {"id": [1]}],
-        "INCOMPLETE_METADATA": [{"id": "g", "geometry": "x"}, {"id": "b", "bbox": [1]},
-                                {"id": "n", "properties": None}, {"id": "y", "properties": {
-                                    **item["properties"], "datetime": "0001-01-01T00:00:00Z"}}],
+        "INVALID_ID": [
+            {"id": "../../../../../../tmp/evil"},
+            {"id": "a/../../x"},
+            {"id": "nul\x00"},
+            {"id": "x" * 300},
+            {"id": [1]},
+        ],
+        "INCOMPLETE_METADATA": [
+            {"id": "g", "geometry": "x"},
+            {"id": "b", "bbox": [1]},
+            {"id": "n", "properties": None},
+            {"id": "y", "properties": {**item["properties"], "datetime": "0001-01-01T00:00:00Z"}},
+        ],
         "FORBIDDEN_ADDRESS": [
             {"id": f"h{n}", "assets": {**item["assets"], bands[0]: {**item["assets"][bands[0]], "href": href}}}
-            for n, href in enumerate(["file:///etc/passwd", "/vsicurl/http://127.0.0.1:9/a.tif", "http://127.0.0.1:9/b.tif",
-                                      "http://169.254.169.254/c.tif", "/dev/zero", "WMS:http://127.0.0.1:9/"])
+            for n, href in enumerate(
+                [
+                    "file:///etc/passwd",
+                    "/vsicurl/http://127.0.0.1:9/a.tif",
+                    "http://127.0.0.1:9/b.tif",
+                    "http://169.254.169.254/c.tif",
+                    "/dev/zero",
+                    "WMS:http://127.0.0.1:9/",
+                ]
+            )
         ],
         "UNSUPPORTED_FORMAT": [
-            {"id": f"vrt{n}", "assets": {**item["assets"], bands[0]: {**item["assets"][bands[0]],
-                                                                  "href": href}}}
+            {"id": f"vrt{n}", "assets": {**item["assets"], bands[0]: {**item["assets"][bands[0]], "href": href}}}
             for n, href in enumerate([str(item_file.parent / "evil.vrt"), "<VRTDataset/>"])
         ],
-    }  # fmt: skip
+    }
     (item_file.parent / "evil.vrt").write_text("<VRTDataset/>")
     holder = tmp_path / "hostile"
     holder.mkdir()
@@ -180,9 +200,11 @@ def test_an_item_that_is_a_path_stays_in_the_ledger(environment: None, tiny_inpu
     catalog = {"type": "Catalog", "stac_version": "1.0.0", "id": "c", "description": "c", "links": [child, child]}
     (holder / "catalog.json").write_text(json.dumps(catalog))
     context = open_context(
-        tiny_inputs, tmp_path, agency="hostile",
+        tiny_inputs,
+        tmp_path,
+        agency="hostile",
         acquisitions={"catalog": str(holder / "catalog.json"), "window": ["2018-01-01", "2018-12-31"]},
-    )  # fmt: skip
+    )
     (tmp_path / "home").mkdir(exist_ok=True)
     before = {path for path in tmp_path.parent.rglob("*") if "store" not in path.parts}
     assert ledger_of(context) == {"observed": 1} | {reason: len(several) for reason, several in hostile.items()}

@@ -10,11 +10,7 @@ from cropmap.errors import StoreError
 from cropmap.stages.context import SeasonContext
 from tests.stages.conftest import publish_without_model
 
-DAMAGES = (
-    lambda data: data[:40] + bytes([data[40] ^ 4]) + data[41:],
-    lambda data: data[:-90],
-    lambda _: b"garbage",
-)
+DAMAGES = (lambda data: data[:40] + bytes([data[40] ^ 4]) + data[41:], lambda data: data[:-90], lambda _: b"garbage")
 
 
 def test_damaged_objects_of_a_run_are_made_again(observed: SeasonContext) -> None:

@@ -155,9 +155,14 @@ def test_what_takes_no_part_is_counted_by_reason(table: Path, capsys: pytest.Cap
 
     answer = _answer(table, capsys)
     assert answer["excluded"] == {
-        "PARCEL_NOT_IN_TABLE": 2, "PARCEL_WITHOUT_LABEL": 1, "PARCEL_WITHOUT_FOLD": 2,
-        "PARCEL_WITHOUT_OBSERVATION": 1, "CLASS_TOO_RARE": 1, "NO_BAND_VALUE": 4, "DUPLICATE_PARCEL_DATE": 4,
-    }  # fmt: skip
+        "PARCEL_NOT_IN_TABLE": 2,
+        "PARCEL_WITHOUT_LABEL": 1,
+        "PARCEL_WITHOUT_FOLD": 2,
+        "PARCEL_WITHOUT_OBSERVATION": 1,
+        "CLASS_TOO_RARE": 1,
+        "NO_BAND_VALUE": 4,
+        "DUPLICATE_PARCEL_DATE": 4,
+    }
     assert answer["networks"]["lstm"]["n"] == 60 - 2 - 1 - 1  # P04 with its one date is in
     assert set(answer["networks"]["lstm"]["per_fold"]) == {"1", "2"}
 

@@ -43,8 +43,9 @@ def test_pages_say_what_was_published_and_are_closed_to_others(
 
     files = sorted(path for path in out.rglob("*") if path.is_file())
     assert [path.name for path in files] == [
-        "index.html", *(f"{parcel}.{kind}" for parcel in parcels for kind in ("html", "png")),
-    ]  # fmt: skip
+        "index.html",
+        *(f"{parcel}.{kind}" for parcel in parcels for kind in ("html", "png")),
+    ]
     assert {_mode(path) for path in files} == {0o600}
     assert {_mode(out), _mode(out / "parcels")} == {0o700}
     page = (out / "parcels" / f"{parcels[0]}.html").read_text()

@@ -19,13 +19,7 @@ from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import season_data
-from cropmap.stages.exchange import (
-    FLAG_SCHEMA,
-    Format,
-    export_flags,
-    export_observations,
-    import_observations,
-)
+from cropmap.stages.exchange import FLAG_SCHEMA, Format, export_flags, export_observations, import_observations
 from tests.stages.conftest import NOON, YEAR, observe_everything, open_context, publish_without_model
 
 

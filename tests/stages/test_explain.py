@@ -26,8 +26,19 @@ from tests.stages.judged import JudgedSeason
 
 def _ask(judged: JudgedSeason, monkeypatch: pytest.MonkeyPatch, parcel: str, *options: str) -> int:
     judged.enter(monkeypatch)
-    return run(["explain", str(judged.context.agency.file), "--season", str(YEAR), "--data", str(judged.data),
-                "--parcel", parcel, *options])  # fmt: skip
+    return run(
+        [
+            "explain",
+            str(judged.context.agency.file),
+            "--season",
+            str(YEAR),
+            "--data",
+            str(judged.data),
+            "--parcel",
+            parcel,
+            *options,
+        ]
+    )
 
 
 def test_every_parcel_is_computed_again_to_the_same_bits(judged: JudgedSeason) -> None:
@@ -121,13 +132,17 @@ def observed_copy(judged: JudgedSeason) -> JudgedSeason:
     with judged.context.connect() as connection:
         accepted = register.read_declarations(connection, **judged.context.key)
         register.store_declarations(
-            connection, **judged.context.key, accepted=gpd.GeoDataFrame(accepted), source_file="declarations.gpkg",
+            connection,
+            **judged.context.key,
+            accepted=gpd.GeoDataFrame(accepted),
+            source_file="declarations.gpkg",
             rejected=pd.DataFrame(
                 [("declarations.gpkg", 61, "lost-7", RejectReason.UNKNOWN_CODE, "code QQQ")],
                 columns=list(REJECTION_COLUMNS),
             ),
-            source_hash="", loaded_at=NOON + timedelta(days=1),
-        )  # fmt: skip
+            source_hash="",
+            loaded_at=NOON + timedelta(days=1),
+        )
     return judged
 
 

@@ -41,9 +41,15 @@ ROWS = [
     ("012", "BTH", 1.0, Point(X, Y + 300)),
 ]
 REJECTIONS = {
-    "MISSING_PARCEL_ID": 1, "DUPLICATE_PARCEL_ID": 1, "UNKNOWN_CODE": 1, "EMPTY_GEOMETRY": 1, "INVALID_GEOMETRY": 2,
-    "DUPLICATE_GEOMETRY": 1, "AREA_CONTRADICTS_GEOMETRY": 1, "OUTSIDE_REGIONS": 1,
-}  # fmt: skip
+    "MISSING_PARCEL_ID": 1,
+    "DUPLICATE_PARCEL_ID": 1,
+    "UNKNOWN_CODE": 1,
+    "EMPTY_GEOMETRY": 1,
+    "INVALID_GEOMETRY": 2,
+    "DUPLICATE_GEOMETRY": 1,
+    "AREA_CONTRADICTS_GEOMETRY": 1,
+    "OUTSIDE_REGIONS": 1,
+}
 
 
 @pytest.fixture
@@ -59,10 +65,11 @@ def agency(tmp_path: Path) -> Path:
         "regions": {"nuts_version": 2024, "boundaries": "nuts.geojson", "codes": ["FRH01"]},
         "acquisitions": {"catalog": "catalog.json"},
         "declarations": {
-            "path": "declarations.gpkg", "columns": {"parcel_id": "id", "crop_code": "code", "area": "ha"},
+            "path": "declarations.gpkg",
+            "columns": {"parcel_id": "id", "crop_code": "code", "area": "ha"},
         },
         "legend": "fr_breizhcrops13",
-    }  # fmt: skip
+    }
     path = tmp_path / "agency.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
@@ -70,8 +77,10 @@ def agency(tmp_path: Path) -> Path:
 
 def report(agency: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     home = str(agency.parent / "home")
-    assert run(["declarations", "quality", str(agency), "--season", "2018", "--out", str(out), "--json",
-                "--home", home]) == 0  # fmt: skip
+    assert (
+        run(["declarations", "quality", str(agency), "--season", "2018", "--out", str(out), "--json", "--home", home])
+        == 0
+    )
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
 
@@ -140,8 +149,10 @@ def test_the_same_file_gives_the_same_report(agency: Path, tmp_path: Path, capsy
         pages.append([(tmp_path / name / file).read_bytes() for file in ("quality.json", "quality.html")])
     assert pages[0] == pages[1] == pages[2]
     assert sorted(item.name for item in (tmp_path / "two").iterdir()) == [
-        "quality.html", "quality.json", "rejects.gpkg",
-    ]  # fmt: skip
+        "quality.html",
+        "quality.json",
+        "rejects.gpkg",
+    ]
 
 
 def test_a_file_without_a_finding_and_one_without_a_good_row(

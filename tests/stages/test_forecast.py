@@ -77,15 +77,23 @@ def _prepared(folder: Path) -> Agency:
     document = yaml.safe_load(agency_file(declarations="declarations-{season}.parquet"))
     document["assessment"] = {"min_class_parcels": 10, "clean_up_rounds": 0}
     document["model"] = {
-        "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 20,
+        "networks": ["lstm"],
+        "architecture": "lstm",
+        "epochs": 1,
+        "min_steps": 20,
         "folds": {"by": "block", "n": 2, "neighbour_distance_m": 0},
-    }  # fmt: skip
+    }
     (folder / "agency.yaml").write_text(yaml.safe_dump(document))
     for season in (2018, 2019, 2020):
         simulate_observations(
-            Settings.load().open_store(), folder / str(season), agency=document["agency"], season=season,
-            parcels=PARCELS, seed=4, dates=8,
-        )  # fmt: skip
+            Settings.load().open_store(),
+            folder / str(season),
+            agency=document["agency"],
+            season=season,
+            parcels=PARCELS,
+            seed=4,
+            dates=8,
+        )
     shutil.copy(folder / "2018" / "nuts.geojson", folder / "nuts.geojson")
     shutil.copy(folder / "2018" / "declarations.parquet", folder / "declarations-2018.parquet")
     agency = Agency(folder)
@@ -104,12 +112,19 @@ def _train(context: SeasonContext) -> None:
         architecture=Architecture.LSTM, width=16, layers=1, heads=2, min_steps=40, epochs=1, learning_rate=1e-2
     )
     fitted = fit_model(
-        context.store, needed_dataset(data), config, seed=0, min_clear_fraction=0.5, workers=1,
+        context.store,
+        needed_dataset(data),
+        config,
+        seed=0,
+        min_clear_fraction=0.5,
+        workers=1,
         about={
-            "season": str(context.season.year), "last_acquisition": data.last_acquisition,
-            "legend": legend_key(data.legend), "folds": folds_rule(context),
+            "season": str(context.season.year),
+            "last_acquisition": data.last_acquisition,
+            "legend": legend_key(data.legend),
+            "folds": folds_rule(context),
         },
-    )  # fmt: skip
+    )
     model = TrainedModel(fitted.artifact_id, "trained", context.season.year, metrics_of(fitted.manifest))
     make_champion(context, Architecture.LSTM, model)
 
@@ -133,8 +148,11 @@ def test_what_was_acquired_later_changes_nothing(agency: Agency) -> None:
     assert season_data(agency.open(2020)).n_acquisitions > before.n_acquisitions
     after = season_data(context)
     assert (after.state, after.series.hash, after.last_acquisition, after.n_acquisitions) == (
-        before.state, before.series.hash, before.last_acquisition, before.n_acquisitions,
-    )  # fmt: skip
+        before.state,
+        before.series.hash,
+        before.last_acquisition,
+        before.n_acquisitions,
+    )
     assert products.plan_run(context) == plan
     assert after.series.hash == season_data(agency.open(2020)).series.until(june).hash
 

@@ -46,17 +46,30 @@ class Desk:
     def model(self, name: str, **changes: Any) -> str:
         """An artifact of another season that could judge this one, except for the changes."""
         about = {
-            "season": "2017", "legend": legend_key(self.data.legend), "last_acquisition": "2017-09-01",
-            "classes": json.dumps(self.data.legend.crops), "folds": folds_rule(self.context),
-        } | changes.pop("about", {})  # fmt: skip
+            "season": "2017",
+            "legend": legend_key(self.data.legend),
+            "last_acquisition": "2017-09-01",
+            "classes": json.dumps(self.data.legend.crops),
+            "folds": folds_rule(self.context),
+        } | changes.pop("about", {})
         values: dict[str, Any] = {
-            "architecture": "lstm", "crops": needed_dataset(self.data).crops, "bands": BANDS, "min_clear_fraction": 0.5,
+            "architecture": "lstm",
+            "crops": needed_dataset(self.data).crops,
+            "bands": BANDS,
+            "min_clear_fraction": 0.5,
             "calibration": Calibration(1.0, (0.0, 0.0)),
             "familiar": Familiar(mean=((0.1,),), covariance=((0.01,),), distances=(0.0, 1.0)),
-            "folds_made_by": "region", "fold_names": ("FRH01", "FRH02"), "dataset_hash": name, "config": {}, "seed": 1,
-            "code_version": "x", "evaluation": FIGURES, "parity": (1e-7, 2e-7),
-            "files": {file: file_digest(content) for file, content in FILES.items()}, "about": about,
-        }  # fmt: skip
+            "folds_made_by": "region",
+            "fold_names": ("FRH01", "FRH02"),
+            "dataset_hash": name,
+            "config": {},
+            "seed": 1,
+            "code_version": "x",
+            "evaluation": FIGURES,
+            "parity": (1e-7, 2e-7),
+            "files": {file: file_digest(content) for file, content in FILES.items()},
+            "about": about,
+        }
         return write_artifact(self.context.store, Manifest(**(values | changes)), FILES)
 
     def champion(self, kind: str) -> TrainedModel | None:
@@ -67,14 +80,13 @@ class Desk:
             "of a later season with another legend": {"about": OF_LATER, "crops": (*declared, "sea kale")},
             "of other folds": {"about": {"folds": "region, NUTS 1066, 1 m"}},
             "of a legend without a declared crop": {
-                "crops": declared[1:], "about": {"classes": json.dumps(declared[1:]), "legend": "another"},
+                "crops": declared[1:],
+                "about": {"classes": json.dumps(declared[1:]), "legend": "another"},
             },
             "of a legend with a crop that is gone": {"crops": (*declared, "sea kale")},
-            "of a legend without an undeclared crop": {
-                "about": {"classes": json.dumps(declared), "legend": "another"},
-            },
+            "of a legend without an undeclared crop": {"about": {"classes": json.dumps(declared), "legend": "another"}},
             "of other bands": {"bands": ("B04", "B08")},
-        }  # fmt: skip
+        }
         if kind == "no pointer":
             return None
         artifact = self.model("champion", **changes.get(kind, {}))
@@ -98,9 +110,16 @@ class Desk:
         if registered:
             name, uri = champion.model_name(self.context, NETWORK), self.context.mlflow_uri
             run_id = track_training(
-                uri, experiment="models", run_key=key, params={}, history={}, files={}, metrics={},
-                tags={"season": "2018"}, artifact_root=self.context.mlflow_artifacts,
-            )  # fmt: skip
+                uri,
+                experiment="models",
+                run_key=key,
+                params={},
+                history={},
+                files={},
+                metrics={},
+                tags={"season": "2018"},
+                artifact_root=self.context.mlflow_artifacts,
+            )
             version = register_version(uri, name=name, run_id=run_id, artifact_id=artifact).version
         model = TrainedModel(artifact, key, 2018, {}, said == "promoted", said, "", version)
         champion.write_record(self.context, NETWORK, model)
@@ -127,25 +146,48 @@ STATES = [
     ("sound", "ROLLED_BACK", False, CHAMPION),
     ("sound", "promoted", False, CHAMPION),
     ("of a legend without an undeclared crop", "NO_GAIN", False, CHAMPION),
-    *((kind, said, former, OWN) for kind in (
-        "of a later season", "of a later season with another legend", "of other folds", "gone", "damaged",
-        "damaged pointer",
-    ) for said in ("promoted", "LATER_DATA", "OTHER_FOLDS", "UNREADABLE") for former in (False,)),
-    *((kind, said, False, PROMOTE) for kind in (
-        "of a later season", "of a later season with another legend", "of other folds", "gone", "damaged",
-        "damaged pointer",
-    ) for said in ("NO_GAIN", "ROLLED_BACK")),
+    *(
+        (kind, said, former, OWN)
+        for kind in (
+            "of a later season",
+            "of a later season with another legend",
+            "of other folds",
+            "gone",
+            "damaged",
+            "damaged pointer",
+        )
+        for said in ("promoted", "LATER_DATA", "OTHER_FOLDS", "UNREADABLE")
+        for former in (False,)
+    ),
+    *(
+        (kind, said, False, PROMOTE)
+        for kind in (
+            "of a later season",
+            "of a later season with another legend",
+            "of other folds",
+            "gone",
+            "damaged",
+            "damaged pointer",
+        )
+        for said in ("NO_GAIN", "ROLLED_BACK")
+    ),
     ("of a later season", "NO_GAIN", True, FORMER),
     ("damaged", "WORSE", True, FORMER),
-    *((kind, said, former, expected) for kind in (
-        "of a legend without a declared crop", "of a legend with a crop that is gone", "of other bands",
-    ) for said, former, expected in (
-        ("promoted", False, OWN), ("OTHER_LEGEND", False, PROMOTE), ("NO_GAIN", False, PROMOTE),
-        ("NO_GAIN", True, FORMER), ("LATER_DATA", True, FORMER), ("ROLLED_BACK", False, PROMOTE),
-    )),
+    *(
+        (kind, said, former, expected)
+        for kind in ("of a legend without a declared crop", "of a legend with a crop that is gone", "of other bands")
+        for said, former, expected in (
+            ("promoted", False, OWN),
+            ("OTHER_LEGEND", False, PROMOTE),
+            ("NO_GAIN", False, PROMOTE),
+            ("NO_GAIN", True, FORMER),
+            ("LATER_DATA", True, FORMER),
+            ("ROLLED_BACK", False, PROMOTE),
+        )
+    ),
     ("no pointer", "promoted", False, OWN),
     ("no pointer", "NO_GAIN", False, PROMOTE),
-]  # fmt: skip
+]
 
 
 def test_in_every_state_the_season_goes_on_or_a_command_leads_out(

@@ -124,9 +124,14 @@ def test_the_word_holds_for_one_file(season: SeasonContext, inputs: Path) -> Non
 def test_the_limit_is_the_agencys(season: SeasonContext, inputs: Path, tmp_path: Path) -> None:
     amend(inputs, lambda table: table.iloc[:-6])
     refused(season)
-    lax = open_context(inputs, tmp_path, declarations={
-        **season.agency.declarations.model_dump(exclude_none=True, exclude_defaults=True), "max_withdrawn_share": 0.2,
-    })  # fmt: skip
+    lax = open_context(
+        inputs,
+        tmp_path,
+        declarations={
+            **season.agency.declarations.model_dump(exclude_none=True, exclude_defaults=True),
+            "max_withdrawn_share": 0.2,
+        },
+    )
     assert ingest.load_declarations(lax, loaded_at=LATER)["withdrawn"] == 6
     assert lax.agency.decisions_hash() == season.agency.decisions_hash(), "what stops a load changes no result"
 

@@ -31,9 +31,15 @@ pytestmark = [
 NETWORK = Architecture.TRANSFORMER
 FILES = {"fold-0.onnx": b"zero", "fold-1.onnx": b"one"}
 FIGURES = {
-    "n": 100, "oa": 0.8, "kappa": 0.7, "macro_f1": 0.6, "ece": 0.02, "brier": 0.3,
-    "per_fold": {"FRH01": 0.79, "FRH02": 0.81}, "per_fold_macro_f1": {"FRH01": 0.58, "FRH02": 0.61},
-}  # fmt: skip
+    "n": 100,
+    "oa": 0.8,
+    "kappa": 0.7,
+    "macro_f1": 0.6,
+    "ece": 0.02,
+    "brier": 0.3,
+    "per_fold": {"FRH01": 0.79, "FRH02": 0.81},
+    "per_fold_macro_f1": {"FRH01": 0.58, "FRH02": 0.61},
+}
 
 
 @dataclass(frozen=True)
@@ -47,20 +53,36 @@ class Desk:
         """A version as training leaves it; returns its artifact."""
         about = {"season": str(season), "legend": champion.legend_key(self.context.agency.read_legend())}
         values: dict[str, Any] = {
-            "architecture": "transformer", "crops": ("corn", "common wheat"), "bands": BANDS,
-            "min_clear_fraction": 0.5, "calibration": Calibration(1.0, (0.0, 0.0)),
+            "architecture": "transformer",
+            "crops": ("corn", "common wheat"),
+            "bands": BANDS,
+            "min_clear_fraction": 0.5,
+            "calibration": Calibration(1.0, (0.0, 0.0)),
             "familiar": Familiar(mean=((0.1,),), covariance=((0.01,),), distances=(0.0, 1.0)),
-            "folds_made_by": "region", "fold_names": ("FRH01", "FRH02"), "dataset_hash": f"data of {season}",
-            "config": {}, "seed": 1, "code_version": "x", "evaluation": {**FIGURES, "oa": oa}, "parity": (1e-7, 2e-7),
-            "files": {name: file_digest(data) for name, data in FILES.items()}, "about": about,
-        }  # fmt: skip
+            "folds_made_by": "region",
+            "fold_names": ("FRH01", "FRH02"),
+            "dataset_hash": f"data of {season}",
+            "config": {},
+            "seed": 1,
+            "code_version": "x",
+            "evaluation": {**FIGURES, "oa": oa},
+            "parity": (1e-7, 2e-7),
+            "files": {name: file_digest(data) for name, data in FILES.items()},
+            "about": about,
+        }
         artifact = write_artifact(self.context.store, Manifest(**(values | changes)), FILES)
         uri, name = self.context.mlflow_uri, champion.model_name(self.context, NETWORK)
         run_id = track_training(
-            uri, experiment="models", run_key=f"key of {artifact}", params={}, history={}, files={},
-            metrics={"oa": oa, "macro_f1": 0.6, "ece": 0.02}, tags={"season": str(season)},
+            uri,
+            experiment="models",
+            run_key=f"key of {artifact}",
+            params={},
+            history={},
+            files={},
+            metrics={"oa": oa, "macro_f1": 0.6, "ece": 0.02},
+            tags={"season": str(season)},
             artifact_root=self.context.mlflow_artifacts,
-        )  # fmt: skip
+        )
         version = register_version(uri, name=name, run_id=run_id, artifact_id=artifact)
         note_decision(uri, version, promoted=promoted, reason=reason, detail="")
         model = TrainedModel(artifact, f"key of {artifact}", season, {}, promoted, reason)
@@ -125,14 +147,23 @@ def test_a_refused_version_is_promoted_by_hand_with_its_reason(desk: Desk) -> No
     assert desk.champions() == [first, second]
     row = desk.ask("list")["models"][1]
     assert (row["alias"], row["decision"], row["reason"], row["detail"]) == (
-        "champion", "promoted", "BY_HAND", "new blocks",
-    )  # fmt: skip
+        "champion",
+        "promoted",
+        "BY_HAND",
+        "new blocks",
+    )
     record = champion.trained_model(desk.context, NETWORK, f"key of {second}")
     assert record is not None
     assert (record.promoted, record.reason, record.detail) == (True, "BY_HAND", "new blocks")
     assert record.metrics == {
-        "n": 100, "oa": 0.81, "kappa": 0.7, "macro_f1": 0.6, "ece": 0.02, "brier": 0.3, "parity": 2e-7,
-    }  # fmt: skip
+        "n": 100,
+        "oa": 0.81,
+        "kappa": 0.7,
+        "macro_f1": 0.6,
+        "ece": 0.02,
+        "brier": 0.3,
+        "parity": 2e-7,
+    }
     desk.ask("promote", *options)
     assert desk.champions() == [first, second], "twice is once"
 
@@ -148,9 +179,7 @@ def test_a_rollback_brings_the_former_champion_back(desk: Desk) -> None:
     assert desk.champions() == [first, second]
     rows = desk.ask("list")["models"]
     assert [row["alias"] for row in rows] == [None, "champion", "challenger"]
-    assert (rows[2]["decision"], rows[2]["reason"], rows[2]["detail"]) == (
-        "refused", "ROLLED_BACK", "maize is missing",
-    )  # fmt: skip
+    assert (rows[2]["decision"], rows[2]["reason"], rows[2]["detail"]) == ("refused", "ROLLED_BACK", "maize is missing")
     record = champion.trained_model(desk.context, NETWORK, f"key of {third}")
     assert record is not None
     assert (record.promoted, record.reason) == (False, "ROLLED_BACK")
@@ -205,8 +234,7 @@ def test_a_pointer_of_an_older_version_is_a_champion_without_predecessors(desk: 
 
 
 @pytest.mark.parametrize(
-    ("row", "same"),
-    [("3,Grain corn,corn,C1500,", True), ("3,Spelt,,C1100,", True), ("3,Spelt,spelt,C1100,", False)],
+    ("row", "same"), [("3,Grain corn,corn,C1500,", True), ("3,Spelt,,C1100,", True), ("3,Spelt,spelt,C1100,", False)]
 )
 def test_a_legend_is_another_one_when_its_classes_differ(row: str, same: bool, tmp_path: Path) -> None:
     header = "crop_code,crop_name,crop,eurostat_code,inseparable_group"

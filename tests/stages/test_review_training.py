@@ -25,12 +25,17 @@ NETWORK = Architecture.LSTM
 def season(environment: None, empty_tracking: bytes, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
     (tmp_path / "mlflow.db").write_bytes(empty_tracking)
     context = open_context(
-        tiny_inputs, tmp_path, assessment={"min_class_parcels": 6, "clean_up_rounds": 0},
+        tiny_inputs,
+        tmp_path,
+        assessment={"min_class_parcels": 6, "clean_up_rounds": 0},
         model={
-            "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 1,
+            "networks": ["lstm"],
+            "architecture": "lstm",
+            "epochs": 1,
+            "min_steps": 1,
             "folds": {"by": "random", "n": 2},
         },
-    )  # fmt: skip
+    )
     observe_everything(context)
     publish_by_hand(context, "run-1")
     return context

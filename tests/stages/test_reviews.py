@@ -58,24 +58,40 @@ def publish_by_hand(context: SeasonContext, run_id: str) -> None:
         listed = parcels.index < LIST
         assessments = pd.DataFrame(
             {
-                "parcel_id": parcels["parcel_id"], "declared_code": parcels["crop_code"],
-                "declared_crop": [legend.crop_of(code) for code in parcels["crop_code"]], "predicted_crop": "wheat",
-                "declared_probability": 0.1, "right_probability": [(i + 1) / 1_000 for i in parcels.index],
+                "parcel_id": parcels["parcel_id"],
+                "declared_code": parcels["crop_code"],
+                "declared_crop": [legend.crop_of(code) for code in parcels["crop_code"]],
+                "predicted_crop": "wheat",
+                "declared_probability": 0.1,
+                "right_probability": [(i + 1) / 1_000 for i in parcels.index],
                 "verdict": ["mismatch" if flag else "conform" for flag in listed],
                 "reason": ["OTHER_CROP_SUPPORTED" if flag else "DECLARED_CROP_SUPPORTED" for flag in listed],
                 "priority": 1.0,
             }
-        )  # fmt: skip
+        )
         predictions = assessments[["parcel_id"]].assign(
-            crop="wheat", probability=0.9, second_crop=None, second_probability=0.1, n_observations=9,
-            last_observation=None, scored_by=None, out_of_distribution=0.5,
-        )  # fmt: skip
+            crop="wheat",
+            probability=0.9,
+            second_crop=None,
+            second_probability=0.1,
+            n_observations=9,
+            last_observation=None,
+            scored_by=None,
+            out_of_distribution=0.5,
+        )
         begin_run(connection, run_id=run_id, **context.key, as_of=None, code_version="1", started_at=NOON)
         publish(
-            connection, run_id=run_id, **context.key, parcels=parcels, predictions=predictions, assessments=assessments,
-            statistics=pd.DataFrame(columns=list(STATISTIC_COLUMNS)), model_version="hand", published_at=NOON,
+            connection,
+            run_id=run_id,
+            **context.key,
+            parcels=parcels,
+            predictions=predictions,
+            assessments=assessments,
+            statistics=pd.DataFrame(columns=list(STATISTIC_COLUMNS)),
+            model_version="hand",
+            published_at=NOON,
             report={"assessments": {"target": 0.2, "estimated_rate": 0.02}},
-        )  # fmt: skip
+        )
 
 
 def draw(context: SeasonContext, *, budget: int = 50, seed: int = 0, format_: Any = "csv") -> tuple[Any, bytes]:
@@ -144,9 +160,12 @@ def test_findings_certify_the_list_and_the_same_file_changes_nothing(season: Sea
     assert report["certification"]["certified"]
     assert report["findings"] == {"right": 10, "wrong": 40}
     assert report["estimated_rate"] == {
-        "estimated": 0.02, "found": 0.0, "low": 0.0, "high": 0.0,
+        "estimated": 0.02,
+        "found": 0.0,
+        "low": 0.0,
+        "high": 0.0,
         "verdict": "less of the list is right than estimated",
-    }  # fmt: skip
+    }
     assert report["share_found"]["share"] is None
     alarms, misses = (next(f for f in report["figures"] if f["what"] == w) for w in ("false_alarms", "misses"))
     assert (alarms["parcels"], alarms["judged"], alarms["rate"]) == (40, 40, 0.0)
@@ -155,9 +174,7 @@ def test_findings_certify_the_list_and_the_same_file_changes_nothing(season: Sea
 
 def test_the_certified_part_of_the_list_is_exported_alone(season: SeasonContext, tmp_path: Path) -> None:
     def exported() -> list[str]:
-        written = export_flags(
-            Settings.load(), **season.key, verdicts=["mismatch"], format_="json", certified=True
-        )  # fmt: skip
+        written = export_flags(Settings.load(), **season.key, verdicts=["mismatch"], format_="json", certified=True)
         return [row["parcel_id"] for row in json.loads(written)]
 
     with pytest.raises(InputError, match="is not certified: nobody has reviewed it"):

@@ -49,9 +49,13 @@ class Work:
         with self.context.connect() as connection:
             seen = ledger.read_acquisitions(connection, **self.context.key, status=AcquisitionStatus.OBSERVED)
             ledger.mark_quarantined(
-                connection, **self.context.key, item_id=seen[0].item_id, reason=QuarantineReason.UNREADABLE_FILE,
-                detail="cut", tried="",
-            )  # fmt: skip
+                connection,
+                **self.context.key,
+                item_id=seen[0].item_id,
+                reason=QuarantineReason.UNREADABLE_FILE,
+                detail="cut",
+                tried="",
+            )
         return self.context
 
     def observe_otherwise(self) -> SeasonContext:
@@ -92,8 +96,9 @@ def sections(**assessment: int) -> dict[str, object]:
     return {
         "assessment": {"min_class_parcels": 1_000, **assessment},
         "statistics": {"border_parcels": "split", "confidentiality": "off"},
-        "model": {"folds": {"by": "file", "file": "folds.csv"}}, "legend": "legend.csv",
-    }  # fmt: skip
+        "model": {"folds": {"by": "file", "file": "folds.csv"}},
+        "legend": "legend.csv",
+    }
 
 
 @pytest.fixture

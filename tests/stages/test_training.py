@@ -56,15 +56,16 @@ class Home:
     folder: Path
     inputs: Path
 
-    def open(
-        self, *, steps: int, as_of: date | None = None, folds: str = "region", legend: str = ""
-    ) -> SeasonContext:  # fmt: skip
+    def open(self, *, steps: int, as_of: date | None = None, folds: str = "region", legend: str = "") -> SeasonContext:
         document = yaml.safe_load((self.inputs / "agency.yaml").read_text())
         document["assessment"] = {"min_class_parcels": 10, "clean_up_rounds": 0}
         document["model"] = {
-            "networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": steps,
+            "networks": ["lstm"],
+            "architecture": "lstm",
+            "epochs": 1,
+            "min_steps": steps,
             "folds": {"by": folds, "neighbour_distance_m": 0, "n": 2},
-        }  # fmt: skip
+        }
         if legend:
             built_in = (cropmap.legends.FOLDER / f"{Path(document['legend']).stem}.csv").read_text().rstrip()
             lines = [line.replace(f",{CORN},", ",sweet corn,") for line in built_in.splitlines()]
@@ -427,8 +428,9 @@ def test_what_people_deleted_in_mlflow_stops_neither_training_nor_rollback(home:
     _get_store(context.mlflow_uri)._hard_delete_run(second.registered.run_id)  # what `mlflow gc` does
     rows = list_models(context, [NETWORK])["models"]
     assert [(row["version"], row["season"], row["artifact"]) for row in rows] == [
-        (1, YEAR, trained.first["artifact"]), (2, YEAR, trained.second["artifact"]),
-    ]  # fmt: skip
+        (1, YEAR, trained.first["artifact"]),
+        (2, YEAR, trained.second["artifact"]),
+    ]
     assert rows[1]["oa"] == pytest.approx(trained.second["oa"])
     assert roll_back(context, NETWORK, reason="tidied")["champion"] == 1
     assert promote_model(context, NETWORK, version="2", reason="back")["champion"] == 2

@@ -21,9 +21,14 @@ class Predicted:
 def legend() -> Legend:
     """corn has two Eurostat items, misc none; hops is known and not mapped, beehives is no crop at all."""
     rows = [
-        ("MIE", "corn", "G3000"), ("MIS", "corn", "C1500"), ("BTH", "wheat", "C1110"), ("PPH", "meadow", "J0000"),
-        ("DIV", "misc", None), ("HBL", None, "I4000"), ("BEE", None, None),
-    ]  # fmt: skip
+        ("MIE", "corn", "G3000"),
+        ("MIS", "corn", "C1500"),
+        ("BTH", "wheat", "C1110"),
+        ("PPH", "meadow", "J0000"),
+        ("DIV", "misc", None),
+        ("HBL", None, "I4000"),
+        ("BEE", None, None),
+    ]
     entries = (LegendEntry(code, code, crop, item, crop or "") for code, crop, item in rows)
     return Legend("test", tuple(entries), "hash")
 
@@ -47,13 +52,15 @@ def simulate(
     ids = np.array([f"p{number:05d}" for number in range(parcels)], dtype=object)
     codes = np.array([_code(k, is_green) for k, is_green in zip(declared, green, strict=True)], dtype=object)
     codes[rng.random(parcels) < undeclared] = None
-    frame = pd.DataFrame({
-        "parcel_id": ids,
-        "nuts_id": rng.choice(regions, size=parcels),
-        "area_ha": rng.lognormal(0.5, 0.9, size=parcels),
-        "crop_code": pd.Series(codes, dtype=object),
-        "holding_id": [f"h{number}" for number in rng.integers(0, max(parcels // 6, 1), size=parcels)],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "parcel_id": ids,
+            "nuts_id": rng.choice(regions, size=parcels),
+            "area_ha": rng.lognormal(0.5, 0.9, size=parcels),
+            "crop_code": pd.Series(codes, dtype=object),
+            "holding_id": [f"h{number}" for number in rng.integers(0, max(parcels // 6, 1), size=parcels)],
+        }
+    )
     truth = pd.DataFrame({"parcel_id": ids, "code": [_code(k, g) for k, g in zip(true, green, strict=True)]})
     probabilities = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
     return frame, Predicted(ids, CROPS, probabilities), truth
@@ -70,8 +77,10 @@ def review(frame: pd.DataFrame, truth: pd.DataFrame, *, rate: float, seed: int) 
     area = frame["area_ha"].to_numpy()
     inclusion = np.minimum(1.0, rate * len(area) * area / area.sum())
     drawn = rng.random(len(area)) < inclusion
-    return pd.DataFrame({
-        "parcel_id": frame["parcel_id"][drawn],
-        "found_code": truth["code"][drawn],
-        "inclusion_probability": inclusion[drawn],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "parcel_id": frame["parcel_id"][drawn],
+            "found_code": truth["code"][drawn],
+            "inclusion_probability": inclusion[drawn],
+        }
+    )

@@ -45,9 +45,11 @@ def _check_additivity(estimated: Estimated, frame: pd.DataFrame) -> None:
 
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(
-    parcels=st.integers(1, 40), seed=st.integers(0, 1_000), rate=st.sampled_from([0.0, 0.2, 1.0]),
+    parcels=st.integers(1, 40),
+    seed=st.integers(0, 1_000),
+    rate=st.sampled_from([0.0, 0.2, 1.0]),
     undeclared=st.sampled_from([0.0, 0.3, 1.0]),
-)  # fmt: skip
+)
 def test_crops_add_up_to_the_region_and_children_to_parents(
     parcels: int, seed: int, rate: float, undeclared: float
 ) -> None:
@@ -84,9 +86,19 @@ def test_table_has_every_region_level_and_crop_once() -> None:
     assert not table.duplicated(["nuts_id", "crop"]).any()
     regions = table.drop_duplicates("nuts_id").set_index("nuts_id")["level"].to_dict()
     assert regions == {
-        "DE": 0, "FR": 0, "DE2": 1, "FRH": 1, "FRI": 1, "DE21": 2, "FRH0": 2, "FRI1": 2,
-        "DE21B": 3, "FRH01": 3, "FRH02": 3, "FRI11": 3,
-    }  # fmt: skip
+        "DE": 0,
+        "FR": 0,
+        "DE2": 1,
+        "FRH": 1,
+        "FRI": 1,
+        "DE21": 2,
+        "FRH0": 2,
+        "FRI1": 2,
+        "DE21B": 3,
+        "FRH01": 3,
+        "FRH02": 3,
+        "FRI11": 3,
+    }
     assert len(table) == 12 * 6
 
 
@@ -101,13 +113,15 @@ def test_sum_of_items_is_the_class_and_has_its_own_error() -> None:
 
 def test_split_follows_declared_use_in_the_region_then_in_the_parent() -> None:
     """FRH01 declares 6 ha of grain to 2 ha of green maize; FRH02 declares none and follows its parent."""
-    frame = pd.DataFrame({
-        "parcel_id": list("abcdef"),
-        "nuts_id": ["FRH01", "FRH01", "FRH01", "FRH02", "FRH02", "FRI11"],
-        "area_ha": [6.0, 2.0, 4.0, 10.0, 3.0, 5.0],
-        "crop_code": pd.Series(["MIS", "MIE", None, None, "BTH", "MIE"], dtype=object),
-        "holding_id": list("stuvwx"),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "parcel_id": list("abcdef"),
+            "nuts_id": ["FRH01", "FRH01", "FRH01", "FRH02", "FRH02", "FRI11"],
+            "area_ha": [6.0, 2.0, 4.0, 10.0, 3.0, 5.0],
+            "crop_code": pd.Series(["MIS", "MIE", None, None, "BTH", "MIE"], dtype=object),
+            "holding_id": list("stuvwx"),
+        }
+    )
     sure = {"corn": [1.0, 0, 0, 0], "wheat": [0.0, 0, 0, 1]}
     rows = [sure["corn"]] * 4 + [sure["wheat"], sure["corn"]]
     predicted = Predicted(np.array(list("abcdef"), dtype=object), CROPS, np.array(rows, dtype=np.float32))

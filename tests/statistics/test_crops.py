@@ -17,8 +17,11 @@ def test_class_with_two_items_is_published_as_both_and_their_sum() -> None:
     assert cols.names[5:] == ("C1500+G3000",)
     assert cols.of_code["MIS"] == 1
     assert [list(row) for row in cols.links.astype(int)] == [
-        [0, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0],
-    ]  # fmt: skip
+        [0, 1, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1],
+        [1, 0, 0, 0, 0],
+    ]
 
 
 def test_undeclared_use_leaves_only_the_sum() -> None:
@@ -70,8 +73,14 @@ def test_unknown_code_is_named() -> None:
 
 def test_concepts() -> None:
     assert [concept(crop) for crop in ("C1500", "G3000", "G1000", "J0000", "V1000", "F1110", "local:misc")] == [
-        "SA", "SA", "MA", "MA", "HA", "PA", "MA",
-    ]  # fmt: skip
+        "SA",
+        "SA",
+        "MA",
+        "MA",
+        "HA",
+        "PA",
+        "MA",
+    ]
     assert concept("C1500+G3000") == "SA"
     assert concept("C1500+G1000") == "MA"
 

@@ -44,8 +44,12 @@ def test_a_table_for_publication_hides_more_and_survives_its_audit() -> None:
     assert disclosure["primary_cells"] == sensitive.sum() == sum(disclosure["primary_by_rule"].values())
     assert disclosure["secondary_cells"] == hidden.sum() - sensitive.sum()
     assert disclosure["audit"] == {
-        "recoverable": 0, "narrow": 0, "unsafe_lines": 0, "exposed": 0, "intervals_solved": True,
-    }  # fmt: skip
+        "recoverable": 0,
+        "narrow": 0,
+        "unsafe_lines": 0,
+        "exposed": 0,
+        "intervals_solved": True,
+    }
     assert json.loads(json.dumps(full.report)) == full.report
     with pytest.raises(DisclosureError, match="hidden cells can be recovered"):
         audit(primary.table, primary.report["sum_members"])

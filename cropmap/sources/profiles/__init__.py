@@ -100,9 +100,10 @@ class Profile(BaseModel):
             return cls()
         if not path.is_file():
             raise ConfigurationError(
-                f"{reference} is no built-in profile and no file", where="declarations.profile",
+                f"{reference} is no built-in profile and no file",
+                where="declarations.profile",
                 mend=f"Built in are: {', '.join([GENERIC, *built_in()])}",
-            )  # fmt: skip
+            )
         return _parse(path)
 
     def overridden(self, given: Mapping[str, Any]) -> Profile:
