@@ -35,8 +35,8 @@ from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture, Confidentiality
 from cropmap.seasons import Season, SeasonsAt
+from cropmap.sources.declarations.profiles import GENERIC, ROLES, Profile
 from cropmap.sources.nuts_codes import no_code, of_other_editions, words
-from cropmap.sources.profiles import GENERIC, ROLES, Profile
 
 
 def _short_name(name: str) -> str:

@@ -14,8 +14,8 @@ import pytest
 from cropmap.agency import Agency
 from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
+from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.findings import check_findings, read_findings_file
-from cropmap.sources.profiles import Profile
 from cropmap.sources.regions import assign_regions, read_regions
 from cropmap.stages.pairs import read_pairs
 from tests.data.make_sources_declarations import make_frame, make_legend, square

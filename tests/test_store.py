@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cropmap.cli.options import write_out
 from cropmap.errors import ConfigurationError, DamagedObjectError, StoreError
 from cropmap.leftovers import partial_name
 from cropmap.store import Store
+from cropmap.terminal import write_out
 from tests.fuzzing import inputs
 
 SEED = 18

@@ -31,7 +31,7 @@ from cropmap.schemas import (
     STATISTIC_COLUMNS,
 )
 from cropmap.settings import Settings
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.stages.context import ready_database
 from cropmap.store import Store
 

@@ -26,7 +26,7 @@ from cropmap.observations.extract import observe
 from cropmap.observations.grids import Window
 from cropmap.observations.tiles import tile_grids
 from cropmap.schemas import BANDS, BANDS_10M, BANDS_20M, SCL_CLEAR
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 
 INNER_BUFFER_M = {10: 10.0, 20: 20.0}

@@ -26,6 +26,9 @@ import torch
 from numpy.typing import NDArray
 
 from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
+from cropmap.breizhcrops.columns import NATURAL
+from cropmap.breizhcrops.samples import make_samples
+from cropmap.breizhcrops.training import CompatConfig
 from cropmap.dataset.batches import by_length, pad
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
@@ -33,8 +36,6 @@ from cropmap.dataset.series import Series, build_series
 from cropmap.errors import ConfigurationError
 from cropmap.model.artifact import Manifest, file_digest
 from cropmap.model.calibration import Calibration
-from cropmap.model.compat import CompatConfig
-from cropmap.model.compat_samples import make_samples
 from cropmap.model.export import export_network
 from cropmap.model.networks import Network
 from cropmap.model.strangeness import learn_familiar
@@ -46,7 +47,6 @@ from cropmap.predictions.predict import BATCH_SIZE, Artifact, open_session, run_
 from cropmap.predictions.predict import predict as score
 from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_SCALE, Architecture
 from cropmap.seasons import Season
-from cropmap.sources.breizhcrops_columns import NATURAL
 from cropmap.store import Store
 
 CLASSES: Final = 13

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 from scipy.ndimage import gaussian_filter
 
 from cropmap.schemas import BANDS, RESOLUTION_M
-from cropmap.sources.acquisition import Acquisition, BandAsset
+from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
 
 EPSG: Final = 32630
 WEST, NORTH = 499_980.0, 5_300_040.0

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
 from cropmap.bench.predict import alternate, make_bands
+from cropmap.breizhcrops.networks import build_compat
+from cropmap.breizhcrops.samples import Samples, batches, make_samples
+from cropmap.breizhcrops.step import stepping
+from cropmap.breizhcrops.training import CompatConfig, make_optimiser
 from cropmap.dataset.batches import shuffled
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
 from cropmap.dataset.series import Series
 from cropmap.model.augmentation import augmented
-from cropmap.model.compat import CompatConfig, make_optimiser
-from cropmap.model.compat_networks import build_compat
-from cropmap.model.compat_samples import Samples, batches, make_samples
-from cropmap.model.compat_step import stepping
 from cropmap.model.ragged import on_device
 from cropmap.model.training import threads, train
 from cropmap.model.training_config import TrainingConfig

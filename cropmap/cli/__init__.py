@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final
 import click
 import typer
 
+from cropmap.breizhcrops import commands as breizhcrops
 from cropmap.cli import (
     acquisitions,
     agencies,
     bench,
-    breizhcrops,
     database,
     demo,
     drift,
@@ -35,6 +35,7 @@ from cropmap.cli import (
     serve,
     statistics,
 )
+from cropmap.cli.groups import GroupedCommands
 from cropmap.errors import CropmapError
 from cropmap.interruption import INTERRUPTED, SAID, hold_if_begun
 from cropmap.logs import FILE_ONLY
@@ -52,6 +53,7 @@ def _print_version(asked: bool) -> None:
 
 app: Final = typer.Typer(
     name="cropmap",
+    cls=GroupedCommands,
     help="Seasonal crop mapping: Sentinel-2 and CAP declarations in; parcel predictions, assessments of every "
     "declaration and NUTS crop statistics out.",
     no_args_is_help=True,
@@ -105,9 +107,10 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], program: typer.Typer = app, name: str = "cropmap") -> int:
+    """The exit code of a command line, given to `program`; errors are one line on stderr."""
     try:
-        result = app(args=arguments, standalone_mode=False, prog_name="cropmap")
+        result = program(args=arguments, standalone_mode=False, prog_name=name)
     except CropmapError as error:
         hold_if_begun()  # its processes are being killed: that is no error to report
         print(f"error: {error}", file=sys.stderr)

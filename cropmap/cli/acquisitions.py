@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
 from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
 
 acquisitions: Final = typer.Typer(no_args_is_help=True, help="Acquisitions of a season, one by one.")
 REASONS: Final = sorted([*QuarantineReason, *AcquisitionWarning])
@@ -34,7 +34,7 @@ def show(
     if reason is not None and reason not in REASONS:
         raise typer.BadParameter(f"{reason} is none of {', '.join(REASONS)}", param_hint="--reason")
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.acquisitions import list_acquisitions
+    from cropmap.results.acquisitions import list_acquisitions
 
     rows = list_acquisitions(context, status=status, reason=reason, tile=tile)
     if as_json:
@@ -67,6 +67,6 @@ def retry(
     if sum((bool(items), reason is not None, everything)) != 1:
         raise typer.BadParameter("name acquisitions, or pass --reason, or --all")
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.acquisitions import retry_acquisitions
+    from cropmap.results.acquisitions import retry_acquisitions
 
     say(retry_acquisitions(context, items=items or (), reason=reason), as_json=as_json)

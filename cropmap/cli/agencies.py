@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cropmap.cli.options import AsJson, Home, say, table
+from cropmap.terminal import AsJson, Home, say, table
 
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="print the documentation page")]
 

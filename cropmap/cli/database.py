@@ -8,9 +8,9 @@ from typing import Final
 
 import typer
 
-from cropmap.cli.options import AsJson, Home, prepare, say
 from cropmap.interruption import hand_over
 from cropmap.masking import masked
+from cropmap.terminal import AsJson, Home, prepare, say
 
 db: Final = typer.Typer(no_args_is_help=True, help="The database: where it is, its migrations.")
 
@@ -69,7 +69,7 @@ def stop(home: Home = None) -> None:
 
 def doctor(home: Home = None, as_json: AsJson = False) -> None:
     """Check this installation: packages, settings, store, database."""
-    from cropmap.stages.doctor import examine
+    from cropmap.results.doctor import examine
 
     findings = examine(prepare(home))
     say(findings, as_json=as_json)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from cropmap.cli.options import AsJson, Home, prepare, say, table
+from cropmap.terminal import AsJson, Home, prepare, say, table
 
 if TYPE_CHECKING:
     from cropmap.legends import Legend
-    from cropmap.sources.declarations import Declarations
-    from cropmap.sources.inspection import Inspection
-    from cropmap.sources.profiles import Profile
+    from cropmap.sources.declarations.inspection import Inspection
+    from cropmap.sources.declarations.profiles import Profile
+    from cropmap.sources.declarations.reading import Declarations
 
 BUILT_IN: Final = ("fr_breizhcrops13",)
 """legends whose codes an unknown file may use; the two French ones know the same"""
@@ -63,7 +63,7 @@ def inspect(
     prepare(home)
     from cropmap.legends import Legend
     from cropmap.progress import Counter
-    from cropmap.sources.inspection import inspect_file
+    from cropmap.sources.declarations.inspection import inspect_file
 
     given = _legend(codes) if codes else None
     legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
@@ -111,7 +111,7 @@ def survey(
 def _legend(codes: Path, profile: str | None = None) -> Legend:
     from cropmap.legends.code_lists import read_code_list
     from cropmap.legends.hcat3 import LEVELS, hcat3_legend
-    from cropmap.sources.profiles import Profile
+    from cropmap.sources.declarations.profiles import Profile
 
     more = Profile.read(profile, base=Path.cwd()).more_codes if profile else {}
     return hcat3_legend(read_code_list(codes).with_more(more), level=LEVELS["hcat3"])
@@ -122,7 +122,7 @@ def _layout(found: Inspection, reference: str | None, given: Mapping[str, str | 
     part of a delivery is read as one."""
     import yaml
 
-    from cropmap.sources.profiles import Profile
+    from cropmap.sources.declarations.profiles import Profile
 
     name = reference or found.known_as
     proposed = {"name": "proposed", **yaml.safe_load(found.proposal)}
@@ -133,7 +133,7 @@ def _layout(found: Inspection, reference: str | None, given: Mapping[str, str | 
 def _read_through(file: Path, profile: Profile, legend: Legend | None, *, named: bool) -> Declarations | str:
     """The declarations or, in words, why none can be read; raises where the profile was `named`."""
     from cropmap.errors import InputError
-    from cropmap.sources.declarations import own_codes, read_declarations
+    from cropmap.sources.declarations.reading import own_codes, read_declarations
 
     try:
         return read_declarations(file, legend=legend or own_codes(file, profile), profile=profile)
@@ -145,7 +145,7 @@ def _read_through(file: Path, profile: Profile, legend: Legend | None, *, named:
 
 def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> dict[str, Any]:
     """What a load would say of land declared twice, and what `exclude` would leave out."""
-    from cropmap.sources.doubles import find_doubles, find_separator
+    from cropmap.sources.declarations.doubles import find_doubles, find_separator
     from cropmap.stages.declared import exclude_hint
 
     doubles = None if isinstance(read, str) or read.accepted.empty else find_doubles(read)
@@ -156,13 +156,13 @@ def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> d
 
 
 def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend | None) -> None:
-    from cropmap.cli.options import write_out
     from cropmap.dissemination.spreadsheets import to_csv
     from cropmap.errors import ConfigurationError
     from cropmap.legends import Legend
     from cropmap.schemas import CsvDialect
-    from cropmap.sources.declarations import declared_codes
-    from cropmap.sources.legend_skeleton import legend_skeleton
+    from cropmap.sources.declarations.legend_skeleton import legend_skeleton
+    from cropmap.sources.declarations.reading import declared_codes
+    from cropmap.terminal import write_out
 
     if target.exists():
         raise ConfigurationError("is there already", where=str(target), mend="Name another file for --legend")
@@ -190,7 +190,7 @@ def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | st
 
 
 def _counts(read: Declarations) -> dict[str, Any]:
-    from cropmap.sources.crop_codes import codes_answer
+    from cropmap.sources.declarations.crop_codes import codes_answer
 
     return {
         "rows": read.row_count,
@@ -256,8 +256,8 @@ def _listed(sources: Path) -> list[dict[str, str]]:
 def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
     from cropmap.errors import InputError
     from cropmap.legends import Legend
-    from cropmap.sources.crop_codes import MISSING
-    from cropmap.sources.inspection import inspect_file
+    from cropmap.sources.declarations.crop_codes import MISSING
+    from cropmap.sources.declarations.inspection import inspect_file
 
     path, codes = folder / source["path"], source["crop_code_list"]
     name = source["authority"] or path.name

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cropmap.cli.options import AsJson, Home, Verbose, prepare, say, table
 from cropmap.interruption import settle
 from cropmap.schemas import Verdict
+from cropmap.terminal import AsJson, Home, Verbose, prepare, say, table
 
 SEASON: Final = 2018
 
@@ -36,8 +36,8 @@ def demo(
 
     simulate_season(inputs, parcels=parcels, seed=seed, season=SEASON)
     from cropmap.database import queries
+    from cropmap.results.truth import check_against_truth
     from cropmap.stages.context import SeasonContext
-    from cropmap.stages.truth import check_against_truth
     from flows.request import SeasonRequest
     from flows.season import season as flow
     from flows.server import ensure_server

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, say, table
+from cropmap.terminal import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, say, table
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def drift(
     strange the parcels look. Below 0.1 stable, below 0.25 some shift, above it shifted. An agency's first season has
     nothing to be compared with: this is said, and is no error."""
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
-    from cropmap.stages.drift import earlier_season, season_drift
+    from cropmap.results.drift import earlier_season, season_drift
 
     against = earlier_season(context) if against is None else against
     if against is None:

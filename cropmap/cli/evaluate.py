@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cropmap.cli.options import (
+from cropmap.terminal import (
     AnyAgencyFile,
     AnySeasonYear,
     AsJson,
@@ -60,7 +60,7 @@ def evaluate(
         if labels is None or folds is None:
             raise typer.BadParameter("--observations needs --labels and --folds")
         settings = prepare(home, verbose=verbose)
-        from cropmap.stages.evaluation import Wanted, evaluate_table
+        from cropmap.results.evaluation import Wanted, evaluate_table
 
         answer = evaluate_table(
             settings,
@@ -75,7 +75,7 @@ def evaluate(
         raise typer.BadParameter("give AGENCY.yaml and --season, or --observations, --labels and --folds")
     else:
         context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model, verbose=verbose)
-        from cropmap.stages.evaluation import Wanted, evaluate_season
+        from cropmap.results.evaluation import Wanted, evaluate_season
 
         wanted = Wanted(out=out, by_date=by_date, plot=plot)
         answer = evaluate_season(context, folds=folds, architecture=model, wanted=wanted)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say
 from cropmap.schemas import Verdict
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def evidence(
     if parcel and verdict:
         raise typer.BadParameter("give either parcels or verdicts", param_hint="--parcel / --verdict")
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.evidence import write_evidence
+    from cropmap.results.evidence import write_evidence
 
     wanted = [str(one) for one in verdict or [Verdict.MISMATCH]]
     answer = write_evidence(

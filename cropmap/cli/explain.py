@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def explain(
     Exit 1 where what comes out differs from what was published; 2 where no file of the season names the parcel.
     """
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.explain import explain as way_of
+    from cropmap.results.explain import explain as way_of
 
     found = way_of(context, parcel)
     if as_json:

@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from cropmap.cli.options import CsvOption, Data, Home, Out, SeasonYear, prepare, write_out
 from cropmap.cli.statistics import AgencyName, SomeAgencyFile, agency_name
 from cropmap.schemas import CsvDialect, Verdict
+from cropmap.terminal import CsvOption, Data, Home, Out, SeasonYear, prepare, write_out
 
 flags: Final = typer.Typer(no_args_is_help=True, help="Assessments of declarations.")
 
@@ -44,7 +44,7 @@ def export_flags(
         raise typer.BadParameter("give AGENCY.yaml, or --agency NAME")
     if format_ in {"xlsx", "gpkg", "parquet"} and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
-    from cropmap.stages.exchange import export_flags as export
+    from cropmap.results.exchange import export_flags as export
 
     if certified and verdict not in (None, [], [Verdict.MISMATCH]):
         raise typer.BadParameter("only mismatches are certified: leave --verdict out")

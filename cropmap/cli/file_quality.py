@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cropmap.cli.inputs import declarations
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, prepare, say
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, prepare, say
 
 
 def register(_app: typer.Typer) -> None:
@@ -26,6 +26,6 @@ def quality(
     """Check the declarations file before it is loaded: a page with a map, and what to look at as a GeoPackage."""
     settings = prepare(home)
     from cropmap.agency import Agency
-    from cropmap.stages.file_quality import report_quality
+    from cropmap.results.file_quality import report_quality
 
     say(report_quality(Agency.read(agency, data=data or settings.data), season=season, out=out), as_json=as_json)

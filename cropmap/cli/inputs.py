@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.declarations import register as register_files
-from cropmap.cli.options import Accept, AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
+from cropmap.terminal import Accept, AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
 
 declarations: Final = typer.Typer(no_args_is_help=True, help="Declarations of an agency.")
 observations: Final = typer.Typer(no_args_is_help=True, help="Parcel observations, out of the store and into it.")
@@ -116,7 +116,7 @@ def export(
 ) -> None:
     """Write all observations as one tidy table: parcel_id, datetime, clear_fraction, n_pixels, reflectance 0-1."""
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
-    from cropmap.stages.exchange import export_observations
+    from cropmap.results.exchange import export_observations
 
     say({"rows": export_observations(context, out), "file": str(out)}, as_json=as_json)
 
@@ -132,6 +132,6 @@ def import_(
 ) -> None:
     """Take in parcel statistics that another system made; the season goes on from there without scenes."""
     context = open_season(agency, season=season, home=home, data=data, create=True)
-    from cropmap.stages.exchange import import_observations
+    from cropmap.results.exchange import import_observations
 
     say(import_observations(context, source), as_json=as_json)

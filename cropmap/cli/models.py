@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, open_season, prepare, say, table
 from cropmap.schemas import Architecture
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, open_season, prepare, say, table
 
 if TYPE_CHECKING:
     from cropmap.stages.context import SeasonContext
@@ -49,7 +49,7 @@ def mlflow_pages(
     The first time it installs MLflow into the home.
     """
     settings = prepare(home)
-    from cropmap.stages.tracking_pages import serve_pages, tracking_uri
+    from cropmap.results.tracking_pages import serve_pages, tracking_uri
 
     uri = tracking_uri(settings)
     if uri.startswith(("http://", "https://")):
@@ -69,7 +69,7 @@ def list_versions(
 ) -> None:
     """List every version: accuracy out of fold, champion or challenger, what the gate decided and why."""
     context = _open(agency, data, home)
-    from cropmap.stages.models import list_models
+    from cropmap.results.models import list_models
 
     answer = list_models(context, [model] if model else list(Architecture))
     if as_json:
@@ -92,7 +92,7 @@ def promote(
 ) -> None:
     """Make a version the champion by hand. Bands, legend, figures and parity are checked all the same."""
     context = _open(agency, data, home)
-    from cropmap.stages.models import promote_model
+    from cropmap.results.models import promote_model
 
     say(promote_model(context, model, version=version, reason=reason), as_json=as_json)
 
@@ -108,7 +108,7 @@ def rollback(
 ) -> None:
     """Make the champion before the present one champion again."""
     context = _open(agency, data, home)
-    from cropmap.stages.models import roll_back
+    from cropmap.results.models import roll_back
 
     say(roll_back(context, model, reason=reason), as_json=as_json)
 

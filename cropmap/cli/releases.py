@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cropmap.cli.options import (
+from cropmap.cli.statistics import SHOWN_ROWS, AgencyName, SomeAgencyFile, agency_name, stats
+from cropmap.schemas import ReleaseStage, ReleaseWord, Revision
+from cropmap.terminal import (
     AgencyFile,
     AsJson,
     Data,
@@ -19,8 +21,6 @@ from cropmap.cli.options import (
     table,
     write_out,
 )
-from cropmap.cli.statistics import SHOWN_ROWS, AgencyName, SomeAgencyFile, agency_name, stats
-from cropmap.schemas import ReleaseStage, ReleaseWord, Revision
 
 if TYPE_CHECKING:
     from cropmap.dissemination.revisions import Revisions
@@ -87,7 +87,7 @@ def release(
     from datetime import UTC, datetime
 
     context = open_season(agency_file, season=season, home=home, data=data)
-    from cropmap.stages.releases import release_season
+    from cropmap.results.releases import release_season
 
     found = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allow or ())
     one = found.release
@@ -123,7 +123,7 @@ def releases(
 ) -> None:
     """List what was released, and whether its rows are still those that were released (intact)."""
     settings = prepare(home)
-    from cropmap.stages.releases import list_releases
+    from cropmap.results.releases import list_releases
 
     found = list_releases(settings, agency=agency_name(agency_file, agency, data=data), season=season)
     if as_json:
@@ -159,7 +159,7 @@ def revisions(
     """
     settings = prepare(home)
     from cropmap.errors import InputError
-    from cropmap.stages.releases import open_release
+    from cropmap.results.releases import open_release
 
     name = agency_name(agency_file, agency, data=data)
     found = open_release(settings, agency=name, season=season, number=number, against=against)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cropmap.cli.options import AgencyFile, Data, Home, Out, SeasonYear, prepare, write_out
+from cropmap.terminal import AgencyFile, Data, Home, Out, SeasonYear, prepare, write_out
 
 
 def register(app: typer.Typer) -> None:
@@ -46,8 +46,8 @@ def report(
     if beside is not None and out is not None and beside.absolute() == out.absolute():
         raise typer.BadParameter("--out and --quality name the same file")
     settings = prepare(home)
+    from cropmap.results.report import season_report
     from cropmap.stages.context import SeasonContext
-    from cropmap.stages.report import season_report
 
     context = SeasonContext.open(settings, agency, season=season, data=data)
     written = season_report(settings, context, nuts=nuts, format_=chosen, release=release)

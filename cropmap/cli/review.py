@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
 from cropmap.schemas import ReviewPurpose
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
 
 if TYPE_CHECKING:
-    from cropmap.stages.reviews import FieldFormat
+    from cropmap.results.reviews import FieldFormat
 
 review: Final = typer.Typer(no_args_is_help=True, help="Reviews by people: sample, findings, what they certify.")
 FORMATS: Final[dict[str, FieldFormat]] = {".csv": "csv", ".xlsx": "xlsx", ".gpkg": "gpkg"}
@@ -50,8 +50,8 @@ def sample(
     if format_ is None:
         raise ConfigurationError(f"{out.name} is none of {', '.join(FORMATS)}", where="--out")
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.area_reviews import draw_area_reviews
-    from cropmap.stages.reviews import draw_reviews, refuse_to_overwrite
+    from cropmap.results.area_reviews import draw_area_reviews
+    from cropmap.results.reviews import draw_reviews, refuse_to_overwrite
 
     refuse_to_overwrite(out)
     draw = draw_area_reviews if purpose == ReviewPurpose.AREAS else draw_reviews
@@ -83,7 +83,7 @@ def import_(
     from cropmap.errors import InputError
 
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.reviews import import_reviews
+    from cropmap.results.reviews import import_reviews
 
     answer, refused = import_reviews(context, source, imported_at=datetime.now(UTC))
     if refused:
@@ -116,7 +116,7 @@ def report(
     """What reviews say of the list: certified or not, false alarms and misses with 95 % intervals, and the stated rate
     beside the one that was found."""
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.reviews import review_report
+    from cropmap.results.reviews import review_report
 
     answer = review_report(context, campaign=campaign)
     if as_json:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import typer
 
-from cropmap.cli.options import (
+from cropmap.interruption import settle
+from cropmap.terminal import (
     Accept,
     AgencyFile,
     AsJson,
@@ -20,7 +21,6 @@ from cropmap.cli.options import (
     prepare,
     say,
 )
-from cropmap.interruption import settle
 
 season: Final = typer.Typer(no_args_is_help=True, help="A whole season: run it, look at it.")
 
@@ -59,7 +59,7 @@ def status(
     from datetime import UTC, datetime
 
     context = open_season(agency, season=season, home=home, data=data)
-    from cropmap.stages.status import season_status
+    from cropmap.results.status import season_status
 
     say(season_status(context, at=datetime.now(UTC)), as_json=as_json)
 

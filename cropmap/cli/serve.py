@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from cropmap.cli.options import AgencyFile, AsJson, Data, Home, prepare, say, table
 from cropmap.interruption import INTERRUPTED, release
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, prepare, say, table
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
 

@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from cropmap.cli.options import (
+from cropmap.schemas import CsvDialect, LeftOut
+from cropmap.terminal import (
     AgencyFile,
     AsJson,
     CsvOption,
@@ -23,7 +24,6 @@ from cropmap.cli.options import (
     table,
     write_out,
 )
-from cropmap.schemas import CsvDialect, LeftOut
 
 stats: Final = typer.Typer(no_args_is_help=True, help="Crop statistics per NUTS region.")
 
@@ -89,8 +89,8 @@ def export_stats(
     Eurostat's codes and 1000 ha. Confidential cells stay empty, CONF_STATUS C."""
     settings = prepare(home)
     from cropmap.dissemination.formats import BINARY, DATAFLOW
-    from cropmap.stages.dissemination import Recoding
-    from cropmap.stages.dissemination import export_statistics as export
+    from cropmap.results.dissemination import Recoding
+    from cropmap.results.dissemination import export_statistics as export
 
     if format_ in BINARY and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
@@ -143,7 +143,7 @@ def estimators(
     For use inside: no cell is hidden.
     """
     context = open_season(agency_file, season=season, home=home, data=data)
-    from cropmap.stages.area_reviews import season_estimators
+    from cropmap.results.area_reviews import season_estimators
 
     found, about = season_estimators(context, nuts=nuts)
     if as_json:
@@ -178,7 +178,7 @@ def compare_stats(
     if statistics is None and season is None:
         raise typer.BadParameter("give --season, or --statistics FILE")
     settings = prepare(home)
-    from cropmap.stages.dissemination import compare_with_eurostat, own_statistics, write_figure
+    from cropmap.results.dissemination import compare_with_eurostat, own_statistics, write_figure
 
     name = agency_name(agency_file, agency, data=data)
     ours = own_statistics(settings, file=statistics, agency=name, season=season, nuts=nuts)

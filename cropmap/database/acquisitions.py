@@ -14,7 +14,7 @@ from cropmap.database.connection import Connection, database_errors
 from cropmap.database.runs import ensure_season
 from cropmap.errors import DatabaseError
 from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
-from cropmap.sources.acquisition import Acquisition, UnusableItem
+from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
 
 
 @dataclass(frozen=True)

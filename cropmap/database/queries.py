@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
-import geopandas as gpd
-import numpy as np
 import shapely
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from cropmap.database.connection import Connection, database_errors
 from cropmap.errors import InputError
-from cropmap.schemas import EPSG_WGS84
 
 Row = dict[str, Any]
 
@@ -227,27 +224,6 @@ def parcel(
     for name in ("declaration", "prediction", "assessment"):
         row[name] = row[name] and {k: v for k, v in row[name].items() if k not in HIDDEN}
     return row
-
-
-@database_errors()
-def parcels_in_box(
-    connection: Connection, *, agency: str, season: int, bbox: tuple[float, float, float, float], limit: int
-) -> gpd.GeoDataFrame:
-    """parcel_id, crop, verdict (as published) and geometry of parcels that touch the box (west, south, east, north in
-    EPSG:4326), at most `limit`: found by bounding box in the index, then tested exactly."""
-    rows = _rows(
-        connection,
-        "SELECT p.parcel_id, y.crop, a.verdict, p.wkb FROM parcel p"
-        " LEFT JOIN published USING (agency, season) LEFT JOIN prediction y USING (run_id, parcel_id)"
-        " LEFT JOIN assessment a USING (run_id, parcel_id) WHERE agency = %(agency)s AND season = %(season)s"
-        " AND p.box && box(point(%(west)s, %(south)s), point(%(east)s, %(north)s))"
-        ' ORDER BY p.parcel_id COLLATE "C"',
-        {"agency": agency, "season": season, **dict(zip(("west", "south", "east", "north"), bbox, strict=True))},
-    )
-    shapes = shapely.from_wkb(np.array([row.pop("wkb") for row in rows], dtype=object))
-    touching = np.flatnonzero(shapely.intersects(shapes, shapely.box(*bbox)))[:limit]
-    columns = {name: [rows[i][name] for i in touching] for name in ("parcel_id", "crop", "verdict")}
-    return gpd.GeoDataFrame(columns, geometry=shapes[touching], crs=EPSG_WGS84)
 
 
 @database_errors()

@@ -200,21 +200,6 @@ def read_tidy_series(
     return TidySeries(series, dict(sorted(excluded.items())), layout.numeric_ids)
 
 
-def build_tidy_series(
-    table: pa.Table,
-    *,
-    season: Season,
-    min_clear_fraction: float,
-    parcel_ids: Sequence[str] | NDArray[np.str_] | None = None,
-    bands: tuple[str, ...] | None = None,
-    where: str = "observations",
-) -> Series:
-    """The series alone of `read_tidy_series`."""
-    return read_tidy_series(
-        table, season=season, min_clear_fraction=min_clear_fraction, parcel_ids=parcel_ids, bands=bands, where=where
-    ).series
-
-
 def calendar_season(day: NDArray[np.int64]) -> Season:
     """The season of rows (days since 1970) that do not say: the year that holds most of them, and a window over all
     of them from the year before to the year after; a stray date (1970) lies outside."""

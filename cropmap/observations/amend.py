@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import observation_metadata, observe
 from cropmap.schemas import OBSERVATION_SCHEMA
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 
 GROUP_PIXELS: Final = 1_024
 """10 m pixels; changed parcels are read in groups of this size, so that two of them in opposite corners of a tile do

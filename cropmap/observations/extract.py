@@ -20,7 +20,7 @@ from cropmap.observations.identity import pixel_metadata
 from cropmap.observations.offsets import OffsetEvidence, judge_look, look_of, offset_of
 from cropmap.observations.raster import read_window
 from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 
 OBSERVATION_VERSION: Final = "1"
 """Raised whenever the same pixels would give other numbers; files of an older version are made again."""

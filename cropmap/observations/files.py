@@ -23,8 +23,8 @@ from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
 from cropmap.observations.identity import pixel_metadata, same_pixels
 from cropmap.schemas import OBSERVATION_SCHEMA
-from cropmap.sources.acquisition import Acquisition
-from cropmap.sources.plain_text import object_part
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.plain_text import object_part
 from cropmap.store import Store, parquet_schema
 
 ROW_GROUP: Final = 16_384

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 
 FILES: Final = (*BANDS, "SCL")
 ALGORITHM: Final = 4

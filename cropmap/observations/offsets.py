@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cropmap.observations.zonal import DARK_REFLECTANCE, DARK_SHARE
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 
 Array = NDArray[np.floating[Any]]
 

@@ -19,8 +19,8 @@ from rasterio.windows import Window as RasterWindow
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.redirects import check_redirects
-from cropmap.sources.signing import SIGNER, without_signatures
+from cropmap.sources.catalogs.redirects import check_redirects
+from cropmap.sources.catalogs.signing import SIGNER, without_signatures
 
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open

@@ -15,7 +15,7 @@ from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid
 from cropmap.observations.raster import read_grid
 from cropmap.schemas import EPSG_WGS84, QuarantineReason
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 
 PROBED: Final = 3
 """acquisitions whose headers are read to learn a tile's grid, so that one broken file does not decide it"""

@@ -17,9 +17,9 @@ from cropmap.errors import DeclarationFileError, InputError
 from cropmap.legends import Legend
 from cropmap.schemas import Finding, FindingReject
 from cropmap.sheets import read_sheet
-from cropmap.sources.containers import opened
-from cropmap.sources.sidecars import apart
-from cropmap.sources.vector_formats import list_layers, read_layer
+from cropmap.sources.files.containers import opened
+from cropmap.sources.files.sidecars import apart
+from cropmap.sources.files.vector_formats import list_layers, read_layer
 
 FILLED_IN: Final = ("finding", "found_crop_code", "reviewed_by", "reviewed_at", "note")
 """the columns that are left empty for the field"""

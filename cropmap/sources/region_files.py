@@ -22,11 +22,11 @@ import shapely
 
 from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
-from cropmap.sources.containers import opened
 from cropmap.sources.coordinate_systems import place
+from cropmap.sources.files.containers import opened
+from cropmap.sources.files.sidecars import apart
+from cropmap.sources.files.vector_formats import Layer, Shapes, list_layers, read_layer
 from cropmap.sources.nuts_codes import FORMER_COUNTRIES, REGION, words
-from cropmap.sources.sidecars import apart
-from cropmap.sources.vector_formats import Layer, Shapes, list_layers, read_layer
 
 log = logging.getLogger(__name__)
 

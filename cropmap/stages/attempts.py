@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cropmap.observations
 from cropmap.provenance import content_hash, files_hash
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 
 
 def depends_on(acquisition: Acquisition, parcel_set: str) -> str:

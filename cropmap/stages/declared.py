@@ -13,9 +13,9 @@ import pandas as pd
 from cropmap.agency import Agency, RegionsSection
 from cropmap.progress import Counter
 from cropmap.schemas import NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
-from cropmap.sources.crop_codes import CodeReport
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.doubles import Doubles, Separator, find_doubles, find_separator
+from cropmap.sources.declarations.crop_codes import CodeReport
+from cropmap.sources.declarations.doubles import Doubles, Separator, find_doubles, find_separator
+from cropmap.sources.declarations.reading import Declarations, read_declarations
 from cropmap.sources.regions import Regions, assign_regions, nearest_regions, read_regions
 from cropmap.stages.axis_hints import axis_hints
 

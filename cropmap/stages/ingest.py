@@ -23,11 +23,11 @@ from cropmap.observations.amend import amended
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
-from cropmap.sources.acquisition import Acquisition
-from cropmap.sources.catalog import find_acquisitions, nothing_usable
-from cropmap.sources.catalog_access import CatalogAccess
-from cropmap.sources.crop_codes import codes_answer
-from cropmap.sources.search_boxes import search_boxes
+from cropmap.sources.catalogs.access import CatalogAccess
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.catalog import find_acquisitions, nothing_usable
+from cropmap.sources.catalogs.search_boxes import search_boxes
+from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared

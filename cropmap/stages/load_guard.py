@@ -14,7 +14,7 @@ from cropmap.agency import DeclarationsSection
 from cropmap.database.declarations import Losses
 from cropmap.errors import DeclarationFileError
 from cropmap.provenance import content_hash
-from cropmap.sources.doubles import Doubles
+from cropmap.sources.declarations.doubles import Doubles
 
 MAX_CHANGED_CROPS: Final = 0.25
 """of the declarations: amendments change a few in a hundred crops; another season's file on the same parcels, or

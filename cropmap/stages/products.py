@@ -32,8 +32,8 @@ from cropmap.stages.champion import TrainedModel, is_whole, judging_folds, predi
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
 from cropmap.stages.earlier_release import earlier_release
+from cropmap.stages.findings import run_statement
 from cropmap.stages.forecast import REPORT, forecast, forecasting_model, is_carried, no_assessments, no_statistics
-from cropmap.stages.reviews import run_statement
 from cropmap.stages.run_inputs import RunInputs, counted, planned_inputs, read_inputs
 from cropmap.stages.training import training_key
 from cropmap.stages.work import claim_of

@@ -15,12 +15,11 @@ import pandas as pd
 
 from cropmap.errors import InputError
 from cropmap.provenance import content_hash
-from cropmap.stages.area_reviews import AreaReviews, area_reviews
 from cropmap.stages.borders import boundaries_key, counted_parcels
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import OBSERVATIONS, SeasonData, season_data
+from cropmap.stages.findings import AreaReviews, ReviewedLabels, area_reviews, reviewed_labels
 from cropmap.stages.forecast import is_carried
-from cropmap.stages.reviews import ReviewedLabels, reviewed_labels
 
 REGIONS: Final = "the regions file"
 REVIEWS: Final = "the reviews"

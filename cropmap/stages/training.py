@@ -39,7 +39,7 @@ from cropmap.stages.champion import (
 )
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
-from cropmap.stages.reviews import ReviewedLabels, reviewed_labels
+from cropmap.stages.findings import ReviewedLabels, reviewed_labels
 
 if TYPE_CHECKING:
     from cropmap.model.fitting import Fitted

@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 
 SIGNIFICANT: Final = 2.0
 """standard errors: below, the prior stands. Of 44 simulated samples with sound probabilities none exceeded it, of 14
-with unsound ones all but one did, where declaration and image disagree (`bench areas`, development seeds 100 to 106)"""
+with unsound ones all but one did, where declaration and image disagree (`python -m tests.studies areas`, development
+seeds 100 to 106)"""
 SURPRISE: Final = 3.0
 """standard deviations that one cell counts with at most: a single review that finds what was held impossible speaks of
 its parcel (φ does), not of all. Without it two of the sound samples gave the probabilities up"""

@@ -17,7 +17,7 @@ from cropmap.observations.extract import observe
 from cropmap.observations.raster import read_window
 from cropmap.observations.tiles import tile_grids
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, SCL_CLEAR
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 
 SIZE_PX, PARCELS = 600, 60

@@ -9,9 +9,9 @@ import pytest
 
 from cropmap.bench import train as bench
 from cropmap.bench.peer_files import write_peer_files
+from cropmap.breizhcrops.files import read_breizhcrops
+from cropmap.breizhcrops.index import read_class_mapping
 from cropmap.schemas import Architecture
-from cropmap.sources.breizhcrops_files import read_breizhcrops
-from cropmap.sources.breizhcrops_index import read_class_mapping
 
 
 def test_every_measure_has_its_row() -> None:

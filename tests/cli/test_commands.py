@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from cropmap.cli import run
-from cropmap.cli.options import say, write_out
 from cropmap.errors import ConfigurationError
 from cropmap.simulation.season import simulate_season
+from cropmap.terminal import say, write_out
 
 ROOT = Path(__file__).parents[2]
 CROPMAP = Path(sys.executable).with_name("cropmap")

@@ -14,7 +14,7 @@ import shapely
 from rasterio.transform import Affine
 
 from cropmap.schemas import BANDS, RESOLUTION_M
-from cropmap.sources.acquisition import Acquisition, BandAsset
+from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
 
 EPSG = 32630
 WEST, NORTH = 500_000, 5_300_040

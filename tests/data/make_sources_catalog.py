@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
-from cropmap.sources.items import ASSET_KEYS
+from cropmap.sources.catalogs.items import ASSET_KEYS
 
 COLLECTION = "sentinel-2-l2a"
 EARTH_SEARCH, COPERNICUS, PLANETARY = 0, 1, 2

@@ -9,9 +9,9 @@ from typing import Any
 import geopandas as gpd
 from shapely.geometry import Polygon, mapping
 
-from cropmap.sources.item_identity import datastrip_start_of
-from cropmap.sources.items import acquisition_from_item
-from cropmap.sources.sensings import Candidate
+from cropmap.sources.catalogs.item_identity import datastrip_start_of
+from cropmap.sources.catalogs.items import acquisition_from_item
+from cropmap.sources.catalogs.sensings import Candidate
 from tests.data.make_sources_catalog import COPERNICUS, make_item
 
 EPSG, WEST, SOUTH, SIDE = 32632, 600_000.0, 5_300_040.0, 109_800.0

@@ -18,7 +18,7 @@ from cropmap.database.acquisitions import (
 from cropmap.database.connection import Connection
 from cropmap.errors import DatabaseError
 from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
-from cropmap.sources.acquisition import Acquisition, BandAsset, UnusableItem
+from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset, UnusableItem
 from tests.database.seasons import KEY, everything
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import store_declarations
 from cropmap.database.runs import ensure_season
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import read_declarations
 from tests.data.make_sources_declarations import make_legend, square, write_csv
 from tests.database.seasons import KEY, LOADED
 

@@ -119,15 +119,6 @@ def test_parcel_of_a_season_without_a_run(connection: Connection) -> None:
     assert (row["run_id"], row["prediction"], row["assessment"], row["area_ha"]) == (None, None, None, 2.0)
 
 
-def test_parcels_in_a_box(season: Connection) -> None:
-    found = queries.parcels_in_box(season, **KEY, bbox=(-1.95, 46.0, -0.95, 48.1), limit=10)
-    assert found[["parcel_id", "crop", "verdict"]].to_numpy().tolist() == [
-        ["007", "wheat", "mismatch"],
-        ["7", "maize", "conform"],
-    ]
-    assert queries.parcels_in_box(season, **KEY, bbox=(10.0, 10.0, 11.0, 11.0), limit=10).empty
-
-
 def test_run_log_and_rejections(season: Connection) -> None:
     assert [(row["run_id"], row["status"]) for row in queries.run_log(season, season=2018)] == [("run-1", "published")]
     assert pd.DataFrame(queries.rejections(season, **KEY))["row_number"].tolist() == [4, 6]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cropmap.dataset.series import Series, build_series, build_tidy_series, calendar_season, read_tidy_series
+from cropmap.dataset.series import Series, build_series, calendar_season, read_tidy_series
 from cropmap.errors import ObservationFileError
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.seasons import Season
@@ -102,7 +102,7 @@ def test_a_tidy_table_with_some_bands_becomes_a_series(fraction: str, days: list
     table = pa.table(
         {"parcel_id": ["a", "a"], "date": days, "B08": [0.4, 0.5], "B04": [0.1, None], fraction: [0.25, 0.75]}
     )
-    series = build_tidy_series(table, season=SEASON, min_clear_fraction=0.5)
+    series = read_tidy_series(table, season=SEASON, min_clear_fraction=0.5).series
     assert series.bands == ("B04", "B08")
     if fraction == "clear_fraction":
         assert series.day_of_year.tolist() == [42]
@@ -152,7 +152,7 @@ def test_rows_of_a_tidy_table_that_are_not_used_are_counted() -> None:
 def test_bands_in_any_order_and_spelling_give_the_same_series() -> None:
     one = pa.table({"parcel_id": ["a"], "date": ["2018-02-01"], "B02": [0.1], "B8A": [0.4], "B12": [0.2]})
     other = pa.table({"b8a": [0.4], "B12_mean": [0.2], "date": ["2018-02-01"], "B2": [0.1], "parcel_id": ["a"]})
-    first, second = (build_tidy_series(table, season=SEASON, min_clear_fraction=0.5) for table in (one, other))
+    first, second = (read_tidy_series(table, season=SEASON, min_clear_fraction=0.5).series for table in (one, other))
     assert first.bands == ("B02", "B8A", "B12")
     assert first.hash == second.hash
 
@@ -183,6 +183,6 @@ def test_a_cut_at_a_day_is_what_would_have_been_built_then() -> None:
 )
 def test_a_table_that_does_not_fit_is_refused_in_one_line(columns: dict[str, object], message: str) -> None:
     with pytest.raises(ObservationFileError, match=r"^t\.parquet: ") as caught:
-        build_tidy_series(pa.table(columns), season=SEASON, min_clear_fraction=0, where="t.parquet")
+        read_tidy_series(pa.table(columns), season=SEASON, min_clear_fraction=0, where="t.parquet")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cropmap.bench.disclosure_tables import RandomTable
 from cropmap.disclosure import Axis, Contributions, Figure, Pattern, Rules, Structure, protect
 from cropmap.disclosure.tables import Floats, Mask
+from tests.studies.disclosure_tables import RandomTable
 
 
 def margins(values: list[list[float]]) -> tuple[Structure, Floats]:

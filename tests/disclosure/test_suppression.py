@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cropmap.bench.disclosure_optimum import optimum
-from cropmap.bench.disclosure_tables import RandomTable, random_table
 from cropmap.disclosure import Axis, Earlier, Figure, Rules, Structure, check, protect
 from cropmap.disclosure.audit import feasible_intervals, recoverable, recoverable_from_both
 from cropmap.disclosure.protection import Protector
 from cropmap.disclosure.scopes import Scopes
 from cropmap.errors import DisclosureError
 from tests.disclosure.tables import RULES, figure_of, margins, mask, protected, published
+from tests.studies.disclosure_optimum import optimum
+from tests.studies.disclosure_tables import RandomTable, random_table
 
 SMALL = {"crops": (1, 2, 5), "regions": (1, 2, 4), "holdings": 30}
 

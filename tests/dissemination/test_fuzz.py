@@ -15,9 +15,9 @@ import pytest
 from cropmap.dissemination import formats
 from cropmap.dissemination.long_form import LongForm, long_form
 from cropmap.dissemination.recoding import read_weights, recode
+from cropmap.results.dissemination import compare_with_eurostat, own_statistics
 from cropmap.schemas import CsvDialect
 from cropmap.settings import Settings
-from cropmap.stages.dissemination import compare_with_eurostat, own_statistics
 from tests.dissemination.published import published
 from tests.fuzzing import chances, inputs, mutated_bytes, mutated_text, survives
 

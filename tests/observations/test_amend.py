@@ -17,7 +17,7 @@ from cropmap.observations.extract import observe
 from cropmap.observations.files import amendable, write_observation
 from cropmap.observations.tiles import tile_grids
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, make_acquisition, parcels_at
 

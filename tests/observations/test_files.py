@@ -18,7 +18,7 @@ from cropmap.observations.files import (
     write_observation,
 )
 from cropmap.observations.tiles import tile_grids
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, make_acquisition, parcels_at
 

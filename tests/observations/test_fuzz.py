@@ -23,9 +23,9 @@ from cropmap.observations.extract import observe
 from cropmap.observations.raster import read_grid
 from cropmap.observations.tidy import import_tidy
 from cropmap.observations.tiles import tile_grids
+from cropmap.results.evaluation import read_judged
 from cropmap.schemas import BANDS
 from cropmap.seasons import Season
-from cropmap.stages.evaluation import read_judged
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, make_acquisition, parcels_at
 from tests.data.odd_tables import with_odd_columns

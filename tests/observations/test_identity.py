@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cropmap.observations.identity import pixel_key, pixel_metadata, same_pixels
-from cropmap.sources.acquisition import Acquisition, BandAsset
-from cropmap.sources.items import acquisition_from_item
+from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
+from cropmap.sources.catalogs.items import acquisition_from_item
 from tests.data.make_scenes import flat_bands, make_acquisition
 
 SHA = "1220" + "ab" * 32
@@ -106,7 +106,7 @@ def test_the_two_items_of_one_product_of_earth_search(shared_data: Path) -> None
     ],
 )
 def test_real_items_say_when_they_were_processed(shared_data: Path, file: str, generated_at: str) -> None:
-    from cropmap.sources.items import generated_at_of
+    from cropmap.sources.catalogs.items import generated_at_of
 
     item = json.loads((shared_data / "stac_items" / file).read_text())
     found = generated_at_of(item)

@@ -15,8 +15,8 @@ from cropmap.observations.files import observation_name, read_observations, writ
 from cropmap.observations.tiles import home_tiles, tile_grids
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
 from cropmap.seasons import Season
-from cropmap.sources.acquisition import Acquisition
-from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.catalog import find_acquisitions
 from cropmap.store import Store
 
 pytestmark = pytest.mark.shared_data

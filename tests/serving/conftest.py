@@ -34,7 +34,7 @@ from cropmap.schemas import (
     REJECTION_COLUMNS,
     STATISTIC_COLUMNS,
 )
-from cropmap.sources.acquisition import Acquisition
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from serving.app import create_app
 from serving.server import config

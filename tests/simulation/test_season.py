@@ -22,7 +22,7 @@ from cropmap.simulation.passes import passes
 from cropmap.simulation.population import settle
 from cropmap.simulation.randomness import stream
 from cropmap.simulation.season import SimulationSummary, simulate_season
-from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.catalogs.catalog import find_acquisitions
 
 ARGUMENTS: Final[dict[str, Any]] = {"parcels": 40, "seed": 11, "dates": 5}
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.geopackage import stated_systems
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import read_declarations
+from cropmap.sources.files.geopackage import stated_systems
 from tests.data.make_hostile import RING
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 from tests.fuzzing import survives

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from cropmap.breizhcrops.columns import NATURAL as OUR_BANDS
+from cropmap.breizhcrops.files import BreizhCropsData, find_regions, read_breizhcrops
+from cropmap.breizhcrops.index import read_class_mapping
 from cropmap.errors import ConfigurationError, ObservationFileError
-from cropmap.sources.breizhcrops_columns import NATURAL as OUR_BANDS
-from cropmap.sources.breizhcrops_files import BreizhCropsData, find_regions, read_breizhcrops
-from cropmap.sources.breizhcrops_index import read_class_mapping
 from tests.data.make_breizhcrops import (
     ALPHABETICAL,
     CLASSES_9,

@@ -14,10 +14,10 @@ import pytest
 from cropmap.errors import CatalogError, ConfigurationError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources import stac_api, stac_io
-from cropmap.sources.catalog import CatalogSearch, find_acquisitions, nothing_usable
-from cropmap.sources.catalog_access import CatalogAccess, read_headers
-from cropmap.sources.places import Places
+from cropmap.sources.catalogs import stac_api, stac_io
+from cropmap.sources.catalogs.access import CatalogAccess, read_headers
+from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
+from cropmap.sources.catalogs.places import Places
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
 

@@ -15,9 +15,9 @@ import shapely
 
 from cropmap.agency import Agency
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
 from cropmap.stages.declared import read_declared
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 

@@ -17,10 +17,10 @@ import pytest
 import rarfile
 
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.containers import opened
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
+from cropmap.sources.files.containers import opened
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 
 LEGEND = make_legend("056", "1200")

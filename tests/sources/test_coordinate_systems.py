@@ -19,9 +19,9 @@ from cropmap.agency import Agency
 from cropmap.errors import DeclarationFileError, RegionFileError
 from cropmap.schemas import EPSG_WGS84
 from cropmap.sources.coordinate_systems import Placement, choose_crs, parse_crs, place, transformer_to
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
 from cropmap.sources.regions import read_regions
 from cropmap.stages.declared import read_declared
 from tests.data.make_sources_declarations import make_frame, make_legend, write_csv

@@ -13,8 +13,8 @@ import shapely
 
 from cropmap.errors import DeclarationFileError
 from cropmap.schemas import DECLARATION_COLUMNS, REJECTION_COLUMNS, RejectReason
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
 from tests.data.make_sources_declarations import bow_tie, make_frame, make_legend, spiked, square, write_csv
 
 COLUMNS = {"parcel_id": "id", "crop_code": "code"}

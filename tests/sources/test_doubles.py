@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import shapely
 
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.doubles import Doubles, Separator, find_doubles, find_separator
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.doubles import Doubles, Separator, find_doubles, find_separator
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import read_declarations
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 
 PROFILE = Profile(columns={"parcel_id": "id", "crop_code": "code"})

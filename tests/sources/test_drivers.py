@@ -14,11 +14,11 @@ import pytest
 
 from cropmap.cli import run
 from cropmap.errors import CropmapError
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.drivers import VECTOR_DRIVERS, pyogrio
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import read_declarations
+from cropmap.sources.files.drivers import VECTOR_DRIVERS, pyogrio
 from cropmap.sources.findings import read_findings_file
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
 from cropmap.sources.regions import read_regions
 from tests.data.make_hostile import SECRET, Host, canary, gml, listening, make_hostile
 from tests.data.make_sources_declarations import make_frame, make_legend, square

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cropmap.legends import Legend, LegendEntry
-from cropmap.sources.encoding_hints import encoding_hint
+from cropmap.sources.declarations.encoding_hints import encoding_hint
 
 NAMES = ("Pšenice ozimá", "Weizengemüse", "Ziemas kvieši", "Σιτάρι", "Кукурудза", "Žito")
 LEGEND = Legend("l", tuple(LegendEntry(str(n), name, None, None, "") for n, name in enumerate(NAMES)), "")

@@ -11,9 +11,9 @@ import pytest
 from shapely import Polygon, box
 
 from cropmap.schemas import RejectReason
-from cropmap.sources.file_quality import FileWarning, Warnings, claimed_above, find_warnings, summarise
-from cropmap.sources.identifiers import malformed
-from cropmap.sources.overlaps import find_overlaps
+from cropmap.sources.declarations.file_quality import FileWarning, Warnings, claimed_above, find_warnings, summarise
+from cropmap.sources.declarations.identifiers import malformed
+from cropmap.sources.declarations.overlaps import find_overlaps
 
 X, Y = 4_000_000.0, 3_000_000.0
 

@@ -15,9 +15,9 @@ import py7zr
 import pyarrow.parquet as pq
 import pytest
 
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import read_declarations
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 from tests.data.odd_tables import with_odd_columns
 from tests.fuzzing import chances, inputs, mutated_bytes, survives

@@ -15,12 +15,12 @@ import pytest
 import shapely
 
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
+from cropmap.sources.files.vector_files import read_rows
+from cropmap.sources.files.vector_formats import MORE_THAN_PLANE
 from cropmap.sources.regions import read_regions
-from cropmap.sources.vector_files import read_rows
-from cropmap.sources.vector_formats import MORE_THAN_PLANE
 from tests.data.make_sources_declarations import make_legend
 from tests.sources.test_regions import make_regions
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cropmap.agency import Agency
-from cropmap.sources.declarations import read_declarations
-from cropmap.sources.identifiers import is_rounded, placeholders, stands_for_nothing
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.identifiers import is_rounded, placeholders, stands_for_nothing
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import read_declarations
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 
 

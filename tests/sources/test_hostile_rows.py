@@ -13,11 +13,11 @@ import pytest
 import shapely
 
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.inspection import inspect_file
-from cropmap.sources.outline_text import from_wkb
+from cropmap.sources.declarations.inspection import inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
+from cropmap.sources.files.outline_text import from_wkb
 from cropmap.sources.outlines import MAX_CROSSINGS, repair
-from cropmap.sources.profiles import Profile
 from tests.data.make_sources_declarations import make_frame, make_legend, square, write_csv
 
 LEGEND = make_legend("056", "1200")

@@ -14,9 +14,9 @@ import yaml
 
 from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend, LegendEntry
-from cropmap.sources.declarations import own_codes, read_declarations
-from cropmap.sources.inspection import Inspection, inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import Inspection, inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import own_codes, read_declarations
 from tests.data.make_sources_declarations import bow_tie, make_frame, square, write_csv
 
 CROPS = {

@@ -15,9 +15,9 @@ import shapely
 import yaml
 
 from cropmap.legends import Legend, LegendEntry
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.inspection import Inspection, inspect_file
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.inspection import Inspection, inspect_file
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
 
 CROPS = {
     "311": "Froment d'hiver",

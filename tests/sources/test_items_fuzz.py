@@ -15,10 +15,10 @@ import pytest
 from cropmap.errors import CatalogError, SceneError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources.catalog import find_acquisitions
-from cropmap.sources.item_identity import datastrip_start_of
-from cropmap.sources.items import acquisition_from_item
-from cropmap.sources.sensings import Candidate, best_of
+from cropmap.sources.catalogs.catalog import find_acquisitions
+from cropmap.sources.catalogs.item_identity import datastrip_start_of
+from cropmap.sources.catalogs.items import acquisition_from_item
+from cropmap.sources.catalogs.sensings import Candidate, best_of
 from tests.data.make_sources_catalog import COLLECTION, COPERNICUS, EARTH_SEARCH, PLANETARY, collection, make_item
 from tests.fuzzing import inputs
 

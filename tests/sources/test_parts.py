@@ -9,8 +9,8 @@ import pytest
 import shapely
 
 from cropmap.agency import Agency
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.profiles import Profile
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, read_declarations
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 
 NAMES = ("id", "code", "farm", "ha")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cropmap.observations.files import observation_name
-from cropmap.sources.plain_text import id_problem, kept_id, object_part, one_line
+from cropmap.sources.catalogs.plain_text import id_problem, kept_id, object_part, one_line
 
 ORDINARY = ["S2A_30UVU_20180607_0_L2A", "S2B_MSIL2A_20250312T014549_R074_T53NKG_20250312T041213", "20180607", "a.b-c_d"]
 HARMLESS = ["other tile", "emoji🌾", "S2A:30UVU", "é" * 200, "x" * 200, "-x", ".x", "CON", "a%2Fb"]

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from cropmap.sources.acquisition import Acquisition
-from cropmap.sources.safe import PRODUCT_METADATA, TILE_METADATA, read_safe
-from cropmap.stages.breizhcrops import inspect_breizhcrops
+from cropmap.breizhcrops.evaluation import inspect_breizhcrops
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.safe import PRODUCT_METADATA, TILE_METADATA, read_safe
 from tests.data.make_breizhcrops import CLASSES_9, make_breizhcrops, write_raw
 from tests.data.make_sources_safe import GRANULE, make_safe
 from tests.fuzzing import chances, inputs, mutated_bytes, mutated_text, survives

@@ -20,9 +20,9 @@ from cropmap.errors import ConfigurationError, DeclarationFileError
 from cropmap.legends import Legend, LegendEntry
 from cropmap.legends.code_lists import read_code_list
 from cropmap.legends.hcat3 import hcat3_legend
-from cropmap.sources.declarations import Declarations, read_declarations
-from cropmap.sources.profiles import Profile, built_in, recognise
-from cropmap.sources.vector_files import read_rows
+from cropmap.sources.declarations.profiles import Profile, built_in, recognise
+from cropmap.sources.declarations.reading import Declarations, read_declarations
+from cropmap.sources.files.vector_files import read_rows
 from tests.data.make_sources_declarations import make_frame, make_legend, square, write_csv
 
 COLUMNS = {"parcel_id": "id", "crop_code": "code"}

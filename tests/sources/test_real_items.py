@@ -13,13 +13,13 @@ import pytest
 
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, QuarantineReason
-from cropmap.sources.catalog_access import CatalogAccess
-from cropmap.sources.footprints import boxes_of
-from cropmap.sources.item_identity import datastrip_start_of
-from cropmap.sources.items import acquisition_from_item
-from cropmap.sources.places import Places
-from cropmap.sources.stac_api import search_of
-from cropmap.sources.stac_documents import UnreadableItem, item_of
+from cropmap.sources.catalogs.access import CatalogAccess
+from cropmap.sources.catalogs.footprints import boxes_of
+from cropmap.sources.catalogs.item_identity import datastrip_start_of
+from cropmap.sources.catalogs.items import acquisition_from_item
+from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.stac_api import search_of
+from cropmap.sources.catalogs.stac_documents import UnreadableItem, item_of
 
 pytestmark = pytest.mark.shared_data
 

@@ -11,7 +11,7 @@ import pytest
 from cropmap.errors import SceneError
 from cropmap.observations.raster import read_grid
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.redirects import check_redirects
+from cropmap.sources.catalogs.redirects import check_redirects
 from tests.data.make_hostile import Host, listening
 
 

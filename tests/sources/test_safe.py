@@ -10,7 +10,7 @@ import rasterio
 
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, QuarantineReason
-from cropmap.sources.safe import read_safe
+from cropmap.sources.catalogs.safe import read_safe
 from tests.data.make_sources_safe import GRANULE, make_safe
 
 GENUINE = "sentinel2_safe/S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"

@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 
-from cropmap.sources.search_boxes import MAX_BOXES, search_boxes
+from cropmap.sources.catalogs.search_boxes import MAX_BOXES, search_boxes
 
 PLACES = {
     "metropole": (1.7, 46.5),

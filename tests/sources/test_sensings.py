@@ -14,10 +14,10 @@ import shapely
 
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources.catalog import find_acquisitions
-from cropmap.sources.item_identity import PRODUCT_NAME, datastrip_start_of
-from cropmap.sources.items import acquisition_from_item
-from cropmap.sources.sensings import Candidate, best_of
+from cropmap.sources.catalogs.catalog import find_acquisitions
+from cropmap.sources.catalogs.item_identity import PRODUCT_NAME, datastrip_start_of
+from cropmap.sources.catalogs.items import acquisition_from_item
+from cropmap.sources.catalogs.sensings import Candidate, best_of
 from tests.data.make_sources_catalog import COPERNICUS, make_item
 from tests.data.make_tile_parts import candidate, part
 

@@ -12,7 +12,7 @@ import pytest
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.signing import Signer, without_signatures
+from cropmap.sources.catalogs.signing import Signer, without_signatures
 from tests.data.make_sources_catalog import served
 
 FILE = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/13/T/DE/B02_10m.tif"

@@ -13,9 +13,10 @@ from cropmap.cli import run as cropmap
 from cropmap.database.declarations import read_declarations
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
-from cropmap.stages.area_reviews import area_reviews, draw_area_reviews, judged, season_estimators
+from cropmap.results.area_reviews import draw_area_reviews, season_estimators
+from cropmap.results.reviews import review_report
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.reviews import review_report, run_statement
+from cropmap.stages.findings import area_reviews, judged, run_statement
 from tests.stages.conftest import NOON
 from tests.stages.test_reviews import come_back, draw, everything_right, season
 

@@ -18,8 +18,8 @@ from cropmap.agency import Agency
 from cropmap.cli import run
 from cropmap.errors import CatalogError
 from cropmap.seasons import Season
-from cropmap.sources.catalog import find_acquisitions
-from cropmap.sources.inspection import inspect_file
+from cropmap.sources.catalogs.catalog import find_acquisitions
+from cropmap.sources.declarations.inspection import inspect_file
 from cropmap.stages.declared import read_declared
 from cropmap.stages.load_guard import against_doubles
 from tests.stages.cases import CASES, Case, Elsewhere, Listed, Observed, Read, Refused

@@ -16,7 +16,7 @@ from cropmap.errors import CatalogError
 from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
 from cropmap.settings import Settings
-from cropmap.sources.catalog import find_acquisitions
+from cropmap.sources.catalogs.catalog import find_acquisitions
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from tests.data.hostile_api import Awkward, awkward_api

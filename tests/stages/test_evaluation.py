@@ -30,7 +30,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CROPMAP_THREADS", "1")
     small = partial(TrainingConfig, width=16, layers=1, min_steps=60, epochs=1, learning_rate=1e-2)
-    monkeypatch.setattr("cropmap.stages.evaluation.TrainingConfig", small)  # the crops are easy to tell apart
+    monkeypatch.setattr("cropmap.results.evaluation.TrainingConfig", small)  # the crops are easy to tell apart
     random = np.random.default_rng(5)
     ids = [f"P{number:02d}" for number in range(PARCELS)]
     crop = {parcel: ("wheat", "maize")[number % 2] for number, parcel in enumerate(ids)}

@@ -16,10 +16,10 @@ from cropmap.errors import InputError
 from cropmap.evidence.looks import Fate, looks
 from cropmap.evidence.words import crop_words, percent
 from cropmap.observations.files import read_observations
+from cropmap.results.evidence import file_name, write_evidence
+from cropmap.results.published import open_published
+from cropmap.results.surroundings import Surroundings, utm_zone
 from cropmap.stages.dataset import season_data
-from cropmap.stages.evidence import file_name, write_evidence
-from cropmap.stages.published import open_published
-from cropmap.stages.surroundings import Surroundings, utm_zone
 from tests.stages.conftest import YEAR
 from tests.stages.judged import JudgedSeason
 

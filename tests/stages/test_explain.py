@@ -16,10 +16,10 @@ from cropmap.cli import run
 from cropmap.database import declarations as register
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
+from cropmap.results.explain import IDENTICAL, explain, scored_together
+from cropmap.results.published import open_published
 from cropmap.schemas import REJECTION_COLUMNS, RejectReason
 from cropmap.stages.dataset import season_data
-from cropmap.stages.explain import IDENTICAL, explain, scored_together
-from cropmap.stages.published import open_published
 from tests.stages.conftest import NOON, YEAR
 from tests.stages.judged import JudgedSeason
 

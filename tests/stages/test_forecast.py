@@ -20,6 +20,9 @@ from cropmap.database import queries
 from cropmap.errors import InputError
 from cropmap.model.fitting import fit_model
 from cropmap.model.training_config import TrainingConfig
+from cropmap.results.drift import season_drift
+from cropmap.results.evaluation import Wanted, evaluate_season
+from cropmap.results.status import season_status
 from cropmap.schemas import CARRIED_FORWARD, Architecture
 from cropmap.settings import Settings
 from cropmap.simulation.direct import simulate_observations
@@ -28,10 +31,7 @@ from cropmap.stages import ingest, products
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, make_champion, metrics_of
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
-from cropmap.stages.drift import season_drift
-from cropmap.stages.evaluation import Wanted, evaluate_season
 from cropmap.stages.forecast import carry_forward
-from cropmap.stages.status import season_status
 from tests.database_fixtures import _fresh
 from tests.stages.conftest import NOON
 

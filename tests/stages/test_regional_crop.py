@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cropmap.results import exchange
+from cropmap.results.explain import explain
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
-from cropmap.stages import exchange, ingest, products
+from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.explain import explain
 from cropmap.stages.training import train_network
 from tests.stages.conftest import NOON
 

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from cropmap.database.declarations import read_declarations
+from cropmap.results.evaluation import Wanted, evaluate_season
+from cropmap.results.reviews import draw_reviews, import_reviews
 from cropmap.schemas import Architecture
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
-from cropmap.stages.evaluation import Wanted, evaluate_season
-from cropmap.stages.reviews import draw_reviews, import_reviews, reviewed_labels
+from cropmap.stages.findings import reviewed_labels
 from cropmap.stages.training import left_out_of_training, train_network, training_key
 from tests.stages.conftest import NOON, observe_everything, open_context
 from tests.stages.test_reviews import publish_by_hand

@@ -23,19 +23,13 @@ from cropmap.database.declarations import read_declarations
 from cropmap.database.publishing import publish
 from cropmap.database.runs import begin_run
 from cropmap.errors import InputError
+from cropmap.results.exchange import export_flags
+from cropmap.results.reviews import draw_reviews, field_file, import_reviews, review_report
 from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.settings import Settings
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.exchange import export_flags
-from cropmap.stages.reviews import (
-    draw_reviews,
-    field_file,
-    import_reviews,
-    review_report,
-    reviewed_labels,
-    run_statement,
-)
+from cropmap.stages.findings import reviewed_labels, run_statement
 from tests.stages.conftest import NOON, YEAR, open_context
 
 LIST = 40

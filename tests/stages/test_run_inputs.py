@@ -17,10 +17,10 @@ import cropmap.legends
 from cropmap.database import acquisitions as ledger
 from cropmap.database import queries
 from cropmap.errors import InputError
+from cropmap.results.reviews import draw_reviews, import_reviews
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.stages import dataset, ingest, products
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.reviews import draw_reviews, import_reviews
 from tests.stages.conftest import NOON, observe_everything, open_context
 from tests.stages.test_reviews import publish_by_hand
 

@@ -18,10 +18,10 @@ from cropmap.cli import run
 from cropmap.database import acquisitions as ledger
 from cropmap.errors import CatalogError, PartialFailureError
 from cropmap.observations import extract
+from cropmap.results.acquisitions import list_acquisitions, retry_acquisitions
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import ingest
-from cropmap.stages.acquisitions import list_acquisitions, retry_acquisitions
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.parcels import season_parcels

@@ -26,13 +26,13 @@ from cropmap.model.artifact import read_file, read_manifest, write_artifact
 from cropmap.model.gate import Score
 from cropmap.model.registry import ModelVersion, list_versions
 from cropmap.predictions.predict import load_artifact
+from cropmap.results.models import list_models, promote_model, roll_back
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import champion, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset, season_data
-from cropmap.stages.models import list_models, promote_model, roll_back
 from cropmap.stages.training import train_network, training_key
 from cropmap.store import Store
 from tests.database_fixtures import _fresh

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cropmap.statistics.classical import ParcelStratum, difference_estimate, error_matrix_estimate, ratio_estimate
 from cropmap.statistics.difference import (
     CellTotals,
     ReviewedStrata,
@@ -18,6 +17,7 @@ from cropmap.statistics.difference import (
     overconfidence,
 )
 from cropmap.statistics.posterior import declared_shares, posterior, rake
+from tests.studies.classical import ParcelStratum, difference_estimate, error_matrix_estimate, ratio_estimate
 
 pytestmark = pytest.mark.shared_data
 VERDICTS = ("confirmed", "conflict", "undeclared")

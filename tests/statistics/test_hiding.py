@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cropmap.bench.disclosure_tables import RandomTable, random_table
-from cropmap.bench.small_seasons import KINDS, LEGEND, outcomes
 from cropmap.disclosure.audit import recoverable
 from cropmap.disclosure.tables import Mask
 from cropmap.errors import DisclosureError
 from cropmap.legends import Legend
 from cropmap.schemas import Internal
 from cropmap.statistics.hiding import Attack, Hiding, hide
+from tests.studies.disclosure_tables import RandomTable, random_table
+from tests.studies.small_seasons import KINDS, LEGEND, outcomes
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_table_that_nothing_helps_is_for_internal_use(table: RandomTable, solv
 
 @pytest.mark.parametrize("seed", range(len(KINDS), 2 * len(KINDS)))
 def test_no_small_season_stops_or_gives_a_holding_away(seed: int) -> None:
-    """`cropmap bench disclosure --part seasons` takes 500."""
+    """`python -m tests.studies disclosure --part seasons` takes 500."""
     for found in outcomes(seed, Legend.read(LEGEND)):
         assert found.stopped == ""
         assert found.unsafe == ()

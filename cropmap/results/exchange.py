@@ -1,0 +1,186 @@
+"""Files in and out: observations and assessments. What is published is written, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cropmap.assessments.review_sample import by_rank
+from cropmap.database import acquisitions as ledger
+from cropmap.database import declarations as register
+from cropmap.database import queries, reviews, runs
+from cropmap.database.connection import Connection, connect
+from cropmap.dissemination import workbook
+from cropmap.dissemination.spreadsheets import to_csv
+from cropmap.errors import InputError
+from cropmap.observations.tidy import export_tidy, import_tidy
+from cropmap.results.published import published_run
+from cropmap.schemas import AcquisitionStatus, CsvDialect, Finding, Verdict
+from cropmap.settings import Settings
+from cropmap.stages.context import SeasonContext, ready_database
+
+Format = Literal["csv", "xlsx", "gpkg", "parquet", "json"]
+FLAG_SCHEMA: Final = pa.schema(
+    [
+        pa.field("agency", pa.string()),
+        pa.field("season", pa.int32()),
+        *(pa.field(name, pa.string()) for name in ("parcel_id", "holding_id", "nuts_id")),
+        pa.field("area_ha", pa.float64()),
+        *(pa.field(name, pa.string()) for name in ("declared_code", "declared_crop", "predicted_crop")),
+        *(pa.field(name, pa.float64()) for name in ("declared_probability", "right_probability")),
+        *(pa.field(name, pa.string()) for name in ("verdict", "reason")),
+        pa.field("priority", pa.float64()),
+        pa.field("run_id", pa.string()),
+        pa.field("simulated", pa.bool_()),
+    ]
+)
+"""A row of the list, as `queries.assessments` gives it."""
+FLAG_NOTES: Final = (
+    ("what this is", "assessments of declarations, what should be looked at first comes first (docs/flags.md)"),
+    ("verdict", "what the evidence says of the declaration; it decides nothing about aid"),
+    ("reason", "why this verdict"),
+    ("declared_probability", "probability of the declared crop, adapted to its region and to wrong declarations"),
+    ("right_probability", "probability that the declaration is right"),
+    ("priority", "area in ha that is expected to be wrong; higher is sooner"),
+    ("holding_id", "personal data: hand it on to those only who may see it"),
+)
+NUMERIC_IDS: Final = "parcel_id is a number in this file: compared as text, leading zeros cannot be recovered"
+
+
+def export_observations(context: SeasonContext, out: Path) -> int:
+    """Writes the season's observations as one tidy Parquet file; returns the number of rows."""
+    with context.connect() as connection:
+        observed = ledger.read_acquisitions(connection, **context.key, status=AcquisitionStatus.OBSERVED)
+    names = [
+        entry.object_name
+        for entry in observed
+        if entry.object_name and entry.sensed_at and entry.sensed_at.date() <= context.season.end
+    ]
+    if not names:
+        raise InputError(f"season {context.season.year} has no observation", mend="Run `cropmap observe` first")
+    return export_tidy(context.store, names, out)
+
+
+def import_observations(context: SeasonContext, source: Path) -> dict[str, Any]:
+    """Takes in parcel statistics that another system made and enters them in the ledger as observed.
+
+    Rows that cannot be used are counted by reason; the others are kept.
+    """
+    with context.connect() as connection:
+        parcels = register.read_declarations(connection, **context.key)
+    if parcels.empty:
+        raise InputError(
+            f"season {context.season.year} of {context.agency.agency} has no parcels",
+            mend="Run `cropmap declarations load` (or `carry-forward`) first: rows of other parcels are not taken",
+        )
+    taken = import_tidy(
+        context.store,
+        source,
+        agency=context.agency.agency,
+        season=context.season,
+        parcel_ids=parcels["parcel_id"].tolist(),
+    )
+    with context.connect() as connection:
+        ledger.record_imported(connection, **context.key, objects=_imported(context, list(taken.names)))
+    rejected = sum(taken.rejected.values())
+    answer = {"file": str(source), "rows": taken.rows, "accepted": taken.rows - rejected, "rejected": taken.rejected}
+    note = {"note": NUMERIC_IDS} if taken.numeric_ids else {}
+    return {**answer, "dates": len(taken.names), **note}
+
+
+def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedObject]:
+    objects = []
+    for name in names:
+        about = {key.decode(): value.decode() for key, value in context.store.read_schema(name).metadata.items()}
+        objects.append(
+            ledger.ImportedObject(
+                item_id=about["item_id"],
+                tile=about["tile"],
+                object_name=name,
+                sensed_at=datetime.fromisoformat(about["datetime"]),
+            )
+        )
+    return objects
+
+
+def export_flags(
+    settings: Settings,
+    *,
+    agency: str,
+    season: int,
+    verdicts: list[str],
+    format_: Format,
+    certified: bool = False,
+    dialect: CsvDialect = CsvDialect.PLAIN,
+) -> bytes:
+    """Published assessments with these verdicts, most urgent first; gpkg holds the outlines that were assessed.
+    `certified`: of the mismatches only those that reviews certified, without the ones that were found right.
+
+    Every format has the columns and types of FLAG_SCHEMA, an empty list too; what is missing is empty (JSON: null).
+    """
+    with connect(ready_database(settings)) as connection:
+        run_id = published_run(connection, agency=agency, season=season).run_id
+        rows = queries.assessments(connection, agency=agency, season=season, verdicts=verdicts, limit=None).items
+        if certified:
+            rows = _certified(connection, rows, run_id)
+        outlines = _outlines(connection, run_id, agency=agency, season=season) if format_ == "gpkg" else None
+    table = pa.Table.from_pylist(rows, schema=FLAG_SCHEMA)
+    if format_ == "parquet":
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+    frame = table.to_pandas()
+    if outlines is not None:
+        return _gpkg(frame, outlines)
+    if format_ == "xlsx":
+        return workbook.write(frame, notes=FLAG_NOTES, made_at=None, title="flags")
+    return to_csv(frame, dialect) if format_ == "csv" else _json(frame)
+
+
+def _certified(connection: Connection, rows: list[queries.Row], run_id: str) -> list[queries.Row]:
+    found = reviews.certified_list(connection, run_id)
+    if found is None:
+        said = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
+        raise InputError(
+            f"the list of run {run_id} is not certified: {said}",
+            where="--certified",
+            mend="See `cropmap review report`, or export the list without --certified",
+        )
+    campaign, size = found
+    sample = reviews.read_sample(connection, campaign)
+    right = set(sample.loc[sample["finding"] == str(Finding.RIGHT), "parcel_id"])
+    listed = [row for row in rows if row["verdict"] == str(Verdict.MISMATCH)]
+    ranked = by_rank(pd.DataFrame(listed, columns=["parcel_id", "right_probability"]))
+    kept = set(ranked["parcel_id"].head(size)) - right
+    return [row for row in listed if row["parcel_id"] in kept]
+
+
+def _outlines(connection: Any, run_id: str, *, agency: str, season: int) -> gpd.GeoDataFrame:
+    """Of the register when the run began, and as it stands for parcels that it did not hold then."""
+    run = runs.read_run(connection, run_id)
+    moments = [run.started_at if run else None, None]
+    registers = [register.read_declarations(connection, agency=agency, season=season, as_of=m) for m in moments]
+    both = gpd.GeoDataFrame(pd.concat(registers, ignore_index=True), crs=registers[0].crs)
+    return both.drop_duplicates("parcel_id")[["parcel_id", "geometry"]]
+
+
+def _gpkg(frame: pd.DataFrame, outlines: gpd.GeoDataFrame) -> bytes:
+    shapes = frame.merge(outlines, on="parcel_id", how="left")  # keeps the order of the rows
+    sink = io.BytesIO()
+    gpd.GeoDataFrame(shapes, geometry="geometry", crs=outlines.crs).to_file(
+        sink, driver="GPKG", layer="assessments", geometry_type="MultiPolygon", promote_to_multi=True
+    )
+    return sink.getvalue()
+
+
+def _json(frame: pd.DataFrame) -> bytes:
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return json.dumps(records, default=str, ensure_ascii=False, indent=1, allow_nan=False).encode()

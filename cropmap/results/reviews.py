@@ -1,0 +1,309 @@
+"""The review loop of a season: draw parcels of the published run, take findings back, say what they allow to say."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from cropmap.assessments.certification import Certificate, certify, statement
+from cropmap.assessments.review_quality import estimate_against_found, figures, outcomes, share_found
+from cropmap.assessments.review_sample import draw_sample
+from cropmap.database import declarations as register
+from cropmap.database import queries, reviews
+from cropmap.database.connection import Connection
+from cropmap.database.reviews import Campaign
+from cropmap.dissemination.spreadsheets import to_csv, unguarded
+from cropmap.errors import InputError
+from cropmap.legends import Legend
+from cropmap.provenance import content_hash
+from cropmap.results.field_workbook import field_workbook
+from cropmap.results.published import published_run
+from cropmap.schemas import ReviewPart, ReviewPurpose
+from cropmap.sources.findings import FILLED_IN, check_findings, read_findings_file
+from cropmap.stages.context import SeasonContext
+
+FieldFormat = Literal["csv", "xlsx", "gpkg"]
+FIELD: Final = (
+    "campaign",
+    "parcel_id",
+    "declared_code",
+    "declared_name",
+    "declared_crop",
+    "predicted_crop",
+    "reason",
+    "area_ha",
+    "nuts_id",
+    "stratum",
+    "inclusion_probability",
+    *FILLED_IN,
+)
+"""columns of the file for the field; a GeoPackage adds the outline, others `lon` and `lat` of a point inside it"""
+CERTIFIED: Final = ("certified", "reason", "certified_size", "sampled", "reviewed", "found_right", "statement")
+DEGREE_DIGITS: Final = 6
+
+
+def draw_reviews(
+    context: SeasonContext, *, budget: int, seed: int, drawn_at: datetime, format_: FieldFormat
+) -> tuple[dict[str, Any], bytes]:
+    """Draws a sample of the published run, records it, and returns what was drawn and the file for the field.
+
+    The same budget and seed give the recorded sample again. Raises InputError where nothing is published or assessed,
+    or where the agency file now says another δ than when the sample was drawn.
+    """
+    section, legend = context.agency.review, context.agency.read_legend()
+    with context.connect() as connection:
+        run = published_run(connection, **context.key)
+        run_id, said = run.run_id, (run.report or {}).get("assessments", {})
+        assessed = assessed_parcels(context, connection, run_id)
+        crop_group = [legend.group_of(crop) if crop else None for crop in assessed["declared_crop"]]
+        drawn = draw_sample(
+            assessed.assign(crop_group=pd.Series(crop_group, dtype=object)),
+            budget=budget,
+            list_share=section.list_share,
+            target=said.get("target"),
+            seed=seed,
+        )
+        campaign = Campaign(
+            content_hash(run_id, str(budget), str(seed), str(section.list_share), length=12),
+            **context.key,
+            run_id=run_id,
+            budget=budget,
+            seed=seed,
+            list_share=section.list_share,
+            target=said.get("target"),
+            delta=section.delta,
+            estimated_rate=said.get("estimated_rate"),
+            list_size=drawn.list_size,
+            grid=list(drawn.grid),
+            drawn_at=drawn_at,
+        )
+        is_new = reviews.store_campaign(connection, campaign, drawn.table)
+        campaigns = reviews.read_campaigns(connection, **context.key)
+        _refuse_other_delta(campaigns, campaign)
+        sample = reviews.read_sample(connection, campaign.campaign_id)
+        outlines = register.read_declarations(connection, **context.key)
+    answer = _drawn(campaign, campaigns, sample, is_new=is_new)
+    return answer, field_file(sample, outlines, campaign, legend, format_)
+
+
+def refuse_to_overwrite(path: Path) -> None:
+    """Raises InputError where the file holds findings already."""
+    if path.is_file() and (found := int(read_findings_file(path)["finding"].notna().sum())):
+        raise InputError(
+            f"holds {found} findings",
+            where=str(path),
+            mend="Import it with `cropmap review import`, or name another file",
+        )
+
+
+def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetime) -> tuple[dict[str, Any], bytes]:
+    """Takes findings in and certifies the lists again; returns the counts, and the rejected rows as CSV.
+
+    Rows that cannot be used are counted by reason; the others are kept. The same file again changes nothing.
+    """
+    legend = context.agency.read_legend()
+    with context.connect() as connection:
+        campaigns = reviews.read_campaigns(connection, **context.key)
+        raw = _with_campaign(_as_written(read_findings_file(source)), campaigns, where=str(source))
+        named = {c.campaign_id for c in campaigns} & set(raw["campaign"])
+        samples = {name: reviews.read_sample(connection, name) for name in sorted(named)}
+        drawn = {name: dict(zip(s["parcel_id"], s["declared_code"], strict=True)) for name, s in samples.items()}
+        parcels = frozenset(register.read_declarations(connection, **context.key)["parcel_id"])
+        checked = check_findings(raw, drawn=drawn, parcels=parcels, legend=legend)
+        counts = {"new": 0, "corrected": 0, "unchanged": 0}
+        for name, rows in checked.accepted.groupby("campaign"):
+            stored = reviews.store_findings(
+                connection, str(name), rows, source_file=source.name, imported_at=imported_at
+            )
+            counts = {key: n + stored[key] for key, n in counts.items()}
+        said = {name: _recertify(context, connection, name, legend, stated_at=imported_at) for name in drawn}
+    answer = {
+        "file": str(source),
+        "rows": len(raw),
+        "accepted": len(checked.accepted),
+        **counts,
+        "not_visited": checked.not_visited,
+        "rejected": dict(Counter(sorted(checked.rejected["reason"]))),
+        "certification": said,
+    }
+    return answer, to_csv(checked.rejected) if len(checked.rejected) else b""
+
+
+def review_report(context: SeasonContext, *, campaign: str | None = None) -> dict[str, Any]:
+    """What the reviews of a list say: the certificate, false alarms and misses, the estimated rate against the found.
+
+    Without a name, the last sample that was drawn from the published run, else of the season.
+    """
+    legend = context.agency.read_legend()
+    with context.connect() as connection:
+        campaigns = reviews.read_campaigns(connection, **context.key)
+        published = queries.published_run(connection, **context.key) or ""
+        chosen = _chosen(campaigns, campaign, published)
+        sample = reviews.read_sample(connection, chosen.campaign_id)
+        assessed = assessed_parcels(context, connection, chosen.run_id)
+    sample = sample.assign(outcome=outcomes(sample, legend))
+    found = figures(assessed, sample)
+    alarms, misses = (next(f for f in found if f.what == what and f.by == "all") for what in ("false_alarms", "misses"))
+    certificate = _certificate(chosen, campaigns, sample)
+    return {
+        **context.key,
+        "run_id": chosen.run_id,
+        "published": chosen.run_id == published,
+        "campaign": chosen.campaign_id,
+        "certification": _said(certificate, chosen) | {"steps": [asdict(step) for step in certificate.steps]},
+        "estimated_rate": estimate_against_found(chosen.estimated_rate, alarms),
+        "share_found": share_found(alarms, misses),
+        "findings": sample["outcome"].fillna("not visited").value_counts().sort_index().to_dict(),
+        "figures": [asdict(figure) for figure in found],
+    }
+
+
+def assessed_parcels(context: SeasonContext, connection: Connection, run_id: str) -> pd.DataFrame:
+    rows = queries.assessments(connection, **context.key, run_id=run_id, limit=None).items
+    if not rows:
+        raise InputError("nothing is assessed: a forecast has no declarations", where=run_id)
+    frame = pd.DataFrame(rows).astype({"right_probability": float, "area_ha": float})
+    return frame.sort_values("parcel_id", ignore_index=True)
+
+
+def _refuse_other_delta(campaigns: list[Campaign], campaign: Campaign) -> None:
+    recorded = next(c for c in campaigns if c.campaign_id == campaign.campaign_id)
+    if recorded.delta != campaign.delta:
+        raise InputError(
+            f"this sample was drawn with delta {recorded.delta:g}, the agency file now says {campaign.delta:g}",
+            where="review.delta",
+            mend="It is fixed when a sample is drawn: put it back, or draw with another seed",
+        )
+
+
+def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, *, is_new: bool) -> dict[str, Any]:
+    control = sample[sample["part"] == str(ReviewPart.CONTROL)]
+    same = (c for c in _of_lists(campaigns) if c.run_id == campaign.run_id)
+    others = [c.campaign_id for c in same if c.campaign_id != campaign.campaign_id]
+    note = f"{', '.join(others)} was drawn of the same list: only the sample that is reviewed first can certify it"
+    return {
+        "campaign": campaign.campaign_id,
+        "run_id": campaign.run_id,
+        "new": is_new,
+        "list": campaign.list_size,
+        "from_list": len(sample) - len(control),
+        "from_control": len(control),
+        "control_strata": control["stratum"].nunique(),
+        "tested_lengths": list(campaign.grid),
+        "target": campaign.target,
+        "delta": campaign.delta,
+        **({"note": note} if others else {}),
+    }
+
+
+def field_file(
+    sample: pd.DataFrame, outlines: gpd.GeoDataFrame, campaign: Campaign, legend: Legend, format_: FieldFormat
+) -> bytes:
+    names = [legend.by_code[code].crop_name if code in legend.by_code else "" for code in sample["declared_code"]]
+    frame = sample.assign(campaign=campaign.campaign_id, declared_name=names, **dict.fromkeys(FILLED_IN))
+    frame = frame[list(FIELD)].astype({"area_ha": float, "inclusion_probability": float})
+    shapes = gpd.GeoDataFrame(
+        frame.merge(outlines[["parcel_id", "geometry"]], on="parcel_id", how="left"), crs=outlines.crs
+    )
+    if format_ == "gpkg":
+        sink = io.BytesIO()
+        shapes.to_file(sink, driver="GPKG", layer="review")
+        return sink.getvalue()
+    inside = shapes.geometry.representative_point()
+    points = {"lon": inside.x.round(DEGREE_DIGITS), "lat": inside.y.round(DEGREE_DIGITS)}
+    table = pd.DataFrame(shapes.drop(columns="geometry")).assign(**points)
+    if format_ == "xlsx":
+        return field_workbook(table, to_fill_in=FILLED_IN)
+    return to_csv(table)
+
+
+def _as_written(raw: pd.DataFrame) -> pd.DataFrame:
+    """Text without the apostrophes that keep a spreadsheet from running it."""
+    cells = {name: [unguarded(cell) for cell in raw[name]] for name in raw}
+    return pd.DataFrame(cells, index=raw.index, dtype=object)
+
+
+def _with_campaign(raw: pd.DataFrame, campaigns: list[Campaign], *, where: str) -> pd.DataFrame:
+    """Rows that name no sample belong to the season's only one."""
+    if not campaigns:
+        raise InputError("no sample was drawn in this season", where=where, mend="Run `cropmap review sample` first")
+    if raw["campaign"].isna().any() and len(campaigns) > 1:
+        raise InputError(
+            "rows do not say which sample they belong to",
+            where=where,
+            mend=f"Keep the column `campaign`: one of {', '.join(c.campaign_id for c in campaigns)}",
+        )
+    return raw.assign(campaign=raw["campaign"].fillna(campaigns[0].campaign_id))
+
+
+def _recertify(
+    context: SeasonContext, connection: Connection, campaign_id: str, legend: Legend, *, stated_at: datetime
+) -> str:
+    campaigns = reviews.read_campaigns(connection, **context.key)
+    campaign = next(c for c in campaigns if c.campaign_id == campaign_id)
+    if campaign.purpose == ReviewPurpose.AREAS:
+        return "Drawn for area statistics: the next run takes it in, and it certifies no list."
+    sample = reviews.read_sample(connection, campaign_id)
+    said = _said(_certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign)
+    stored = {name: said[name] for name in CERTIFIED}
+    reviews.store_certificate(connection, campaign_id, stored, stated_at=stated_at)
+    return str(said["statement"])
+
+
+def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame) -> Certificate:
+    listed = sample[sample["part"] == str(ReviewPart.LIST)]
+    first = min(
+        (c for c in _of_lists(campaigns) if c.run_id == campaign.run_id and c.first_review is not None),
+        key=lambda c: (c.first_review, c.drawn_at, c.campaign_id),
+        default=campaign,
+    )
+    return certify(
+        campaign.grid,
+        listed["list_rank"].to_numpy(dtype=np.int64),
+        listed["outcome"].to_numpy(dtype=object),
+        target=campaign.target or 0.0,
+        delta=campaign.delta,
+        used_before=first.campaign_id != campaign.campaign_id,
+    )
+
+
+def _said(certificate: Certificate, campaign: Campaign) -> dict[str, Any]:
+    sentence = statement(certificate, target=campaign.target, delta=campaign.delta, list_size=campaign.list_size)
+    return {
+        "certified": certificate.certified,
+        "reason": str(certificate.reason),
+        "target": campaign.target,
+        "confidence": 1 - campaign.delta,
+        "list_size": campaign.list_size,
+        "certified_size": certificate.certified_size,
+        "sampled": certificate.sampled,
+        "reviewed": certificate.reviewed,
+        "found_right": certificate.found_right,
+        "statement": sentence,
+    }
+
+
+def _of_lists(campaigns: list[Campaign]) -> list[Campaign]:
+    return [c for c in campaigns if c.purpose == ReviewPurpose.LIST]
+
+
+def _chosen(campaigns: list[Campaign], name: str | None, published: str) -> Campaign:
+    campaigns = _of_lists(campaigns)
+    if not campaigns:
+        raise InputError("no sample of a list was drawn in this season", mend="Run `cropmap review sample` first")
+    if name is not None:
+        found = [c for c in campaigns if c.campaign_id == name]
+        if not found:
+            raise InputError(
+                f"no sample {name!r}", where="--campaign", mend=f"Drawn: {', '.join(c.campaign_id for c in campaigns)}"
+            )
+        return found[0]
+    return ([c for c in campaigns if c.run_id == published] or campaigns)[-1]

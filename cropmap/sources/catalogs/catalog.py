@@ -1,0 +1,131 @@
+"""Which acquisitions a season has: a STAC catalogue in, usable acquisitions and reasons for the others out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from cropmap.errors import CatalogError, SceneError
+from cropmap.schemas import QuarantineReason
+from cropmap.seasons import Season
+from cropmap.sources.catalogs.access import CatalogAccess
+from cropmap.sources.catalogs.acquisition import Acquisition, Bbox, UnusableItem
+from cropmap.sources.catalogs.footprints import boxes_of, touches
+from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at_of, tile_of
+from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item
+from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
+from cropmap.sources.catalogs.sensings import Candidate, best_of
+from cropmap.sources.catalogs.stac import read_items, root_of
+from cropmap.sources.catalogs.stac_documents import UnreadableItem
+
+MENDS: Final = {
+    QuarantineReason.OFFSET_UNKNOWN: "Take the items from a catalogue that states the offset, or where a mirror keeps "
+    "ESA's pixels set acquisitions.offset: baseline",
+    QuarantineReason.FORBIDDEN_ADDRESS: "Add the hosts, buckets or folders that you trust to acquisitions.trusted",
+    QuarantineReason.UNSUPPORTED_FORMAT: "Take a collection of GeoTIFF, COG or JPEG 2000 files",
+    QuarantineReason.MISSING_BAND: "Check that acquisitions.collection is one of Sentinel-2 L2A",
+}
+
+
+@dataclass(frozen=True)
+class CatalogSearch:
+    acquisitions: tuple[Acquisition, ...]
+    """usable, each part of a pass over a tile once; sorted by sensed_at, item_id"""
+    unusable: tuple[UnusableItem, ...]
+    """set aside, each with its reason; every item of the window and box is in one of the two"""
+
+
+def find_acquisitions(
+    catalog: str,
+    *,
+    collection: str,
+    bbox: Bbox | Sequence[Bbox],
+    season: Season,
+    access: CatalogAccess | None = None,
+    offset_by_baseline: bool = False,
+) -> CatalogSearch:
+    """Lists the acquisitions of a season that touch `bbox` (west, south, east, north in degrees), one box or several.
+
+    `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API. `access` says what
+    is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
+    mirrors of Planetary Computer (`items.acquisition_from_item`).
+
+    Raises CatalogError: unreachable, not STAC, or without this collection.
+    """
+    several = [bbox] if bbox and isinstance(bbox[0], int | float) else bbox
+    boxes = cast(Sequence[Bbox], several)
+    places = Places(root_of(catalog), access or CatalogAccess())
+    unusable: list[UnusableItem] = []
+    candidates: list[Candidate] = []
+    earlier: set[str] = set()
+    for run in read_items(places, collection=collection, boxes=boxes, season=season):
+        seen: set[str] = set()
+        for item in run:
+            name = kept_address(item.href) if isinstance(item, UnreadableItem) else kept_id(item.get("id"))
+            if name in earlier or not (isinstance(item, UnreadableItem) or _inside(item, boxes, season)):
+                continue
+            outcome = _candidate(item, name, name in seen, places, offset_by_baseline)
+            seen.add(name)
+            if isinstance(outcome, Candidate):
+                candidates.append(outcome)
+            else:
+                unusable.append(outcome)
+        earlier |= seen  # the next box may touch the same tile
+    best, redundant = best_of(candidates)
+    return CatalogSearch(
+        acquisitions=tuple(sorted(best, key=lambda a: (a.sensed_at, a.item_id))),
+        unusable=tuple(sorted((*unusable, *redundant), key=lambda u: (u.item_id, u.reason))),
+    )
+
+
+def nothing_usable(found: CatalogSearch, *, season: Season, where: str) -> CatalogError:
+    """What to tell where a search found no usable acquisition: how many items were set aside, and why."""
+    window = f"from {season.start} to {season.end} over the parcels"
+    if not found.unusable:
+        return CatalogError(
+            f"the catalogue lists no item {window}",
+            where=where,
+            mend="Check acquisitions.collection and acquisitions.window",
+        )
+    counts = Counter(item.reason for item in found.unusable)
+    first = counts.most_common(1)[0][0]
+    example = next(item for item in found.unusable if item.reason == first)
+    reasons = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
+    return CatalogError(
+        f"none of {len(found.unusable)} items {window} can be used: {reasons}; "
+        f"{one_line(example.item_id, 80)}: {example.detail}",
+        where=where,
+        mend=MENDS.get(first, "The reason of each item is kept with the season's acquisitions"),
+    )
+
+
+def _inside(item: Mapping[str, Any], boxes: Sequence[Bbox], season: Season) -> bool:
+    """Whether the item lies in window and boxes; one without date or extent does, so that it is counted."""
+    sensed_at = sensed_at_of(item)
+    if sensed_at is not None and not season.start <= sensed_at.date() <= season.end:
+        return False
+    try:
+        extent = boxes_of(item)
+    except MALFORMED:
+        return True
+    return not extent or touches(extent, boxes)
+
+
+def _candidate(
+    item: Mapping[str, Any] | UnreadableItem, name: str, is_known: bool, places: Places, offset_by_baseline: bool
+) -> Candidate | UnusableItem:
+    if isinstance(item, UnreadableItem):
+        detail = one_line(f"the item cannot be read: {item.detail}")
+        return UnusableItem(name, None, None, QuarantineReason.INCOMPLETE_METADATA, detail)
+    if is_known:
+        reason, detail = QuarantineReason.DUPLICATE, "the catalogue lists this item twice"
+    else:
+        try:
+            acquisition = acquisition_from_item(item, places=places, offset_by_baseline=offset_by_baseline)
+            return Candidate(acquisition, datastrip_start_of(item))
+        except SceneError as error:
+            reason, detail = error.reason, error.what
+    return UnusableItem(name, tile_of(item), sensed_at_of(item), reason, one_line(detail))

@@ -1,0 +1,182 @@
+"""Where an item's bands lie, and what their digital numbers mean: pure functions from an item's dictionary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cropmap.errors import SceneError
+from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
+from cropmap.sources.catalogs.acquisition import BandAsset
+
+ASSET_KEYS: Final = {
+    "B02": ("blue", "B02_10m", "B02"),
+    "B03": ("green", "B03_10m", "B03"),
+    "B04": ("red", "B04_10m", "B04"),
+    "B05": ("rededge1", "B05_20m", "B05"),
+    "B06": ("rededge2", "B06_20m", "B06"),
+    "B07": ("rededge3", "B07_20m", "B07"),
+    "B08": ("nir", "B08_10m", "B08"),
+    "B8A": ("nir08", "B8A_20m", "B8A"),
+    "B11": ("swir16", "B11_20m", "B11"),
+    "B12": ("swir22", "B12_20m", "B12"),
+    "SCL": ("scl", "SCL_20m", "SCL"),
+}
+"""Asset keys of Earth Search v1, Copernicus Data Space, Planetary Computer."""
+
+FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
+"""From this processing baseline on DN = reflectance * 10 000 + 1000 (S2 Products Specification, 04.00)."""
+OFFSET_BY_BASELINE: Final = -0.1
+DEFAULT_SCALE: Final = 1e-4
+"""1 / BOA_QUANTIFICATION_VALUE, the same in every baseline so far."""
+LARGEST_SCALE: Final = 0.01
+"""digital numbers are whole: at a scale of 1, which some tools write where they know none, all would be 0 or 1"""
+DEFAULT_NODATA: Final = 0
+APPLIED_PROPERTIES: Final = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+"""Earth Search v1 and v0"""
+
+
+def effective_offset(
+    metadata: Mapping[str, Any], *, baseline: str | None, offset_applied: bool | None, by_baseline: bool = False
+) -> float | QuarantineReason:
+    """Reflectance to add to DN * scale, for the pixels as they are stored; OFFSET_UNKNOWN where nothing says.
+
+    `offset_applied` is Earth Search's flag: its items keep the offset -0.1 in the band metadata although the pixels
+    have it already. A baseline before 04.00 has none; a later one must say which, except in a catalogue that is known
+    to keep the pixels as ESA made them and to state no offset (`by_baseline`, Planetary Computer).
+    """
+    if offset_applied:
+        return 0.0
+    if metadata.get("offset") is not None:
+        return float(metadata["offset"])
+    if baseline is not None and baseline < FIRST_BASELINE_WITH_OFFSET:
+        return 0.0
+    if baseline is not None and by_baseline:
+        return OFFSET_BY_BASELINE
+    return QuarantineReason.OFFSET_UNKNOWN
+
+
+def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_baseline: bool) -> BandAsset:
+    """One band's file. Raises SceneError: MISSING_BAND, OFFSET_UNKNOWN; ValueError and the like for a broken field."""
+    key = asset_key(item, band)
+    asset = item["assets"][key]
+    metadata = _raster_metadata(item, asset)
+    nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
+    if band == "SCL":
+        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
+    if len(said := _said(asset, "offset")) > 1 and not _applied(item):
+        raise SceneError(
+            f"asset {key} says that its offset is {' and '.join(map(str, said))}",
+            reason=QuarantineReason.OFFSET_UNKNOWN,
+            where=item["id"],
+        )
+    offset = effective_offset(metadata, baseline=baseline, offset_applied=_applied(item), by_baseline=by_baseline)
+    if isinstance(offset, QuarantineReason):
+        raise SceneError(
+            f"asset {key} has no offset and the processing baseline is {baseline or 'not given'}",
+            reason=offset,
+            where=item["id"],
+        )
+    scale = float(metadata.get("scale", DEFAULT_SCALE))
+    if len(said := _said(asset, "scale")) > 1:
+        raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, said))}")
+    if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
+        raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
+    return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, *_fingerprint(asset))
+
+
+def asset_key(item: Mapping[str, Any], band: str) -> str:
+    """The key of a band's asset. Raises SceneError (MISSING_BAND)."""
+    found = [key for key in ASSET_KEYS[band] if key in item["assets"]]
+    others = {key: other for key in found if (other := _band_of(item["assets"][key])) not in (None, band)}
+    key = next((key for key in found if key not in others), None)
+    if key is None:
+        wanted = ", ".join(ASSET_KEYS[band])
+        besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
+        raise SceneError(
+            f"no asset for band {band} (looked for {wanted}{besides})",
+            reason=QuarantineReason.MISSING_BAND,
+            where=item["id"],
+        )
+    return key
+
+
+def _band_of(asset: Mapping[str, Any]) -> str | None:
+    """The band that an asset of one band names, by Sentinel-2's names; None where it uses others or none."""
+    listed = [asset[key] for key in ("bands", "eo:bands") if isinstance(asset.get(key), list) and len(asset[key]) == 1]
+    names = (str(bands[0].get("name")).upper() for bands in listed if isinstance(bands[0], Mapping))
+    return next((name for name in names if name in BANDS), None)
+
+
+def _fingerprint(asset: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Checksum and bytes of a file, by the STAC file extension."""
+    checksum, size = asset.get("file:checksum"), asset.get("file:size")
+    return (
+        checksum.lower() if isinstance(checksum, str) and checksum else None,
+        size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**63 else None,
+    )
+
+
+def _applied(item: Mapping[str, Any]) -> bool | None:
+    flag = next((item["properties"][key] for key in APPLIED_PROPERTIES if key in item["properties"]), None)
+    flag = {"true": True, "false": False}.get(flag.lower(), flag) if isinstance(flag, str) else flag
+    if flag is not None and not isinstance(flag, bool):
+        raise ValueError(f"whether the offset is applied is neither true nor false but {str(flag)[:40]!r}")
+    return flag
+
+
+def _raster_metadata(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
+    """scale, offset, nodata, spatial_resolution of an asset: STAC 1.0 `raster:bands` (some write them in `eo:bands`),
+    or STAC 1.1 `bands`, the asset and the item, whose raster fields carry a prefix. The nearer to the band decides."""
+    named = {key: value for key, value in item["properties"].items() if key.startswith("raster:")}
+    metadata: dict[str, Any] = {}
+    for source in (named, *(source for version in _versions(asset) for source in version)):
+        metadata |= _fields(source)
+    return metadata
+
+
+def _versions(asset: Mapping[str, Any]) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """Where each version of STAC writes them, within one from the asset to its band."""
+    return (_first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"))
+
+
+def _said(asset: Mapping[str, Any], name: str) -> list[float]:
+    """What the versions say of a field, each value once: they have to agree."""
+    found: list[float] = []
+    for version in _versions(asset):
+        values = [fields[name] for source in version if name in (fields := _fields(source))]
+        if values and float(values[-1]) not in found:
+            found.append(float(values[-1]))
+    return found
+
+
+def _fields(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: source[key]
+        for name in ("scale", "offset", "nodata", "spatial_resolution")
+        for key in (name, f"raster:{name}")
+        if source.get(key) is not None
+    }
+
+
+def _first_band(asset: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    bands = asset.get(key)
+    if bands is None or bands == []:
+        return ()
+    if not isinstance(bands, list) or not isinstance(bands[0], Mapping):
+        raise TypeError(f"{key} is no list of bands")
+    return bands[:1]
+
+
+def _resolution_m(asset: Mapping[str, Any], metadata: Mapping[str, Any], band: str) -> int:
+    transform = asset.get("proj:transform") or ()
+    resolution_m = float(
+        (abs(transform[0]) if transform else None)
+        or metadata.get("spatial_resolution")
+        or asset.get("gsd")
+        or RESOLUTION_M[band]
+    )
+    if not (math.isfinite(resolution_m) and resolution_m >= 1):
+        raise ValueError(f"a pixel of {resolution_m} m")
+    return round(resolution_m)

@@ -1,0 +1,216 @@
+"""What a catalogue may point to: the hosts, buckets and folders from which its documents and rasters are read.
+
+An item's address decides what this machine opens, with this machine's network and credentials. So an address is
+held against a list: the catalogue's own host, the known providers, and what the agency file adds
+(`acquisitions.trusted`). Only http, https, s3, gs and files are addresses at all: no `/vsi` chain, no driver's prefix.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from cropmap.errors import SceneError
+from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.access import CatalogAccess
+from cropmap.sources.catalogs.plain_text import one_line
+
+PROVIDER_HOSTS: Final = (
+    "earth-search.aws.element84.com",
+    "sentinel-cogs.s3.us-west-2.amazonaws.com",
+    "e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com",
+    "*.dataspace.copernicus.eu",
+    "planetarycomputer.microsoft.com",
+    "sentinel2l2a01.blob.core.windows.net",
+)
+PROVIDER_BUCKETS: Final = (
+    "s3://sentinel-cogs",
+    "s3://e84-earth-search-sentinel-data",
+    "s3://sentinel-s2-l2a",
+    "s3://sentinel-s2-l2a-stac",
+    "s3://eodata",
+    "gs://gcp-public-data-sentinel-2",
+)
+RASTER_ENDINGS: Final = (".tif", ".tiff", ".jp2")
+"""GeoTIFF, cloud-optimised or not, and JPEG 2000: what Sentinel-2 L2A is delivered in"""
+OTHER_MEDIA: Final = ("zarr", "netcdf", "hdf", "xml", "json", "html", "zip", "parquet")
+"""in the media type of an asset that no raster reader of ours takes"""
+MAX_ADDRESS: Final = 4_000
+"""characters; a signed address has about 500"""
+
+_NO_HOST: Final = re.compile(r"[\\\s%<>\"^`{|}]")
+"""signs at which readers of addresses part ways: for requests a backslash ends the host, for urlsplit it does not"""
+_NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
+
+
+class ForbiddenAddressError(ValueError):
+    """An address that this catalogue may not point to; the message says why and how to allow it."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The rule for one catalogue. `check_document` and `check_raster` return nothing, or raise."""
+
+    catalog: str
+    """address or absolute path of its root document"""
+    access: CatalogAccess
+
+    def check_document(self, address: str) -> None:
+        """Raises ForbiddenAddressError for a document that this catalogue may not lead to."""
+        self._check(address)
+
+    def check_raster(self, item_id: str, key: str, address: object, media_type: object) -> None:
+        """Raises SceneError: FORBIDDEN_ADDRESS, UNSUPPORTED_FORMAT."""
+        medium = str(media_type or "").lower()
+        if other := next((name for name in OTHER_MEDIA if name in medium), None):
+            raise SceneError(
+                f"asset {key} is {one_line(medium, 60)}: {other} is not read",
+                reason=QuarantineReason.UNSUPPORTED_FORMAT,
+                where=item_id,
+            )
+        try:
+            path = self._check(address)
+        except ForbiddenAddressError as error:
+            raise SceneError(
+                f"asset {key}: {error}", reason=QuarantineReason.FORBIDDEN_ADDRESS, where=item_id
+            ) from error
+        if not path.lower().endswith(RASTER_ENDINGS):
+            raise SceneError(
+                f"asset {key} ends in {one_line(path[-20:])}, not in {', '.join(RASTER_ENDINGS)}",
+                reason=QuarantineReason.UNSUPPORTED_FORMAT,
+                where=item_id,
+            )
+
+    def is_own(self, address: str) -> bool:
+        """Whether an address lies on the catalogue's own host: the same port, or https instead of http."""
+        own, other = urlsplit(self.catalog), urlsplit(address)
+        if not own.hostname or own.hostname != other.hostname:
+            return False
+        upgraded = (own.scheme, other.scheme) == ("http", "https") and own.port is other.port is None
+        return upgraded or (own.scheme == other.scheme and _port(own) == _port(other))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the catalogue lies on this machine: a file, or a server on the loopback."""
+        host = urlsplit(self.catalog).hostname if _is_web(self.catalog) else "localhost"
+        return host == "localhost" or _is_loopback(host or "")
+
+    def _check(self, address: object) -> str:
+        """Raises ForbiddenAddressError; the path within the address otherwise."""
+        if not isinstance(address, str) or not address.strip():
+            raise ForbiddenAddressError("it has no address")
+        if len(address) > MAX_ADDRESS or any(ord(c) < 32 or ord(c) == 127 for c in address):
+            raise ForbiddenAddressError(f"{_shown(address)} is no address")
+        if address.startswith("/"):
+            return self._check_file(address)
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname
+            _port(parts)
+        except ValueError as error:
+            raise ForbiddenAddressError(f"{_shown(address)} is no address") from error
+        if not is_host(parts.netloc):
+            raise ForbiddenAddressError(f"{_shown(address)} names no host")
+        if parts.scheme == "file" and not parts.netloc:
+            return self._check_file(unquote(parts.path))
+        if parts.scheme in ("http", "https") and host:
+            self._check_host(address, parts, host)
+        elif parts.scheme in ("s3", "gs") and parts.netloc:
+            self._check_bucket(f"{parts.scheme}://{parts.netloc}")
+        else:
+            raise ForbiddenAddressError(f"{_shown(address)} is neither a file nor an http, https, s3 or gs address")
+        return parts.path
+
+    def _check_host(self, address: str, parts: SplitResult, host: str) -> None:
+        if parts.username is not None or parts.password is not None:
+            raise ForbiddenAddressError(f"the address at {host} carries a user name")
+        if self.is_own(address):
+            return
+        own = urlsplit(self.catalog).hostname if _is_web(self.catalog) else None
+        hosts = (*PROVIDER_HOSTS, *self.access.trusted, *([own] if own and not is_private(own) else []))
+        if not any(fits(host, pattern) for pattern in hosts):
+            kind = "private address" if is_private(host) else "host"
+            raise ForbiddenAddressError(
+                f"{kind} {_shown(host)} is neither the catalogue's own nor a known provider's; to read from it, add it "
+                "to acquisitions.trusted"
+            )
+
+    def _check_bucket(self, bucket: str) -> None:
+        if bucket not in PROVIDER_BUCKETS and bucket not in [one.rstrip("/") for one in self.access.trusted]:
+            raise ForbiddenAddressError(
+                f"bucket {_shown(bucket)} is no known provider's; to read from it, add it to acquisitions.trusted"
+            )
+
+    def _check_file(self, path: str) -> str:
+        if path.startswith(("/vsi", "//")):
+            raise ForbiddenAddressError(f"{_shown(path)} is no file of this machine")
+        if not self.is_here:
+            raise ForbiddenAddressError(f"a catalogue elsewhere may not name a file of this machine ({_shown(path)})")
+        true = _resolved_parent(Path(path).parent) / Path(path).name
+        true = true.resolve() if true.is_symlink() else true
+        if true.exists() and not true.is_file():
+            raise ForbiddenAddressError(f"{_shown(path)} is no regular file")
+        if any(true.is_relative_to(folder) for folder in _NEVER):
+            raise ForbiddenAddressError(f"{_shown(path)} belongs to the system")
+        if self.access.folders is None:
+            return str(true)
+        own = () if _is_web(self.catalog) else (Path(self.catalog).parent,)
+        trusted = (Path(one) for one in self.access.trusted if one.startswith("/"))
+        if not any(true.is_relative_to(_resolved_parent(root)) for root in (*own, *self.access.folders, *trusted)):
+            raise ForbiddenAddressError(
+                f"{_shown(path)} lies outside the catalogue's folder; to read it, add its folder to "
+                "acquisitions.trusted"
+            )
+        return str(true)
+
+
+@lru_cache(4096)
+def _resolved_parent(folder: Path) -> Path:
+    return folder.resolve()
+
+
+def fits(host: str, pattern: str) -> bool:
+    pattern = pattern.lower()
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+
+
+def _is_web(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    address = _ip(host)
+    return address is not None and address.is_loopback
+
+
+def is_host(authority: str) -> bool:
+    """Whether every reader of addresses finds the same host in what stands between `//` and the path."""
+    return not _NO_HOST.search(authority)
+
+
+def is_private(host: str) -> bool:
+    """An address of no public network, or a name that has one by convention."""
+    address = _ip(host)
+    if address is None:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal"))
+    return not address.is_global
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _shown(text: str) -> str:
+    return one_line(text, 80)

@@ -1,0 +1,84 @@
+"""Where the host of a raster sends its readers. In: an address; out: nothing, or a SceneError.
+
+GDAL follows redirects by itself, and cannot be told not to. So a host that is no known provider's is asked first, and
+may not send on to this machine or its private network; a name counts as the addresses that it resolves to.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from functools import lru_cache
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+
+from cropmap.errors import SceneError
+from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.places import PROVIDER_HOSTS, fits, is_host, is_private
+from cropmap.sources.catalogs.plain_text import one_line
+from cropmap.sources.catalogs.signing import without_signatures
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 30.0
+MAX_REDIRECTS: Final = 10
+"""as many as GDAL follows"""
+
+
+@lru_cache(4096)
+def check_redirects(href: str) -> None:
+    """Raises SceneError (FORBIDDEN_ADDRESS) where the address leads to a private one, or on without end. Files, buckets
+    and known providers are not asked; a host that does not answer is left to whoever reads."""
+    start = urlsplit(href)
+    if start.scheme not in ("http", "https") or any(fits(start.hostname or "", one) for one in PROVIDER_HOSTS):
+        return
+    address = href
+    for _ in range(MAX_REDIRECTS):
+        try:
+            with requests.get(
+                address, headers={"Range": "bytes=0-0"}, timeout=TIMEOUT_S, allow_redirects=False, stream=True
+            ) as answer:
+                following = answer.headers.get("Location") if answer.is_redirect else None
+        except requests.RequestException as error:
+            log.debug("%s: not asked for redirects (%s)", without_signatures(address), type(error).__name__)
+            return
+        except ValueError as error:  # requests looks at the address that it is sent to
+            raise _refused(href, "its host sends on to an address that cannot be read") from error
+        if following is None:
+            return
+        address = urljoin(address, following)
+        if not _allowed(address, start):
+            raise _refused(href, f"its host sends on to {one_line(urlsplit(address).netloc.rpartition('@')[2], 80)}")
+    raise _refused(href, f"its host sends on more than {MAX_REDIRECTS} times")
+
+
+def _allowed(address: str, start: SplitResult) -> bool:
+    try:
+        parts = urlsplit(address)
+        if (parts.scheme, parts.netloc) == (start.scheme, start.netloc):
+            return True
+        return parts.scheme in ("http", "https") and is_host(parts.netloc) and not _leads_inside(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _leads_inside(host: str | None) -> bool:
+    host = (host or "").rstrip(".")
+    if not host or is_private(host):
+        return True
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # behind a proxy nobody here may know it; nobody reaches it from here either
+    return any(is_private(str(entry[4][0]).partition("%")[0]) for entry in found)
+
+
+def _refused(href: str, why: str) -> SceneError:
+    return SceneError(
+        f"{why}, which a catalogue may not do",
+        reason=QuarantineReason.FORBIDDEN_ADDRESS,
+        where=without_signatures(href),
+        mend="Let the catalogue give the address at which the file lies, and add its host to acquisitions.trusted",
+    )

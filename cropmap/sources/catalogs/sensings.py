@@ -1,0 +1,162 @@
+"""Which items show the same photons: one pass over one tile may come in parts, in processings, and from two stations.
+
+A pass over a tile lasts 16 seconds. Where the downlink was cut within it, the tile comes as two products, each with
+a part of it, and both count. Where the same part comes again, from a later processing or from a second ground
+station, the best one counts. Three things tell the two apart: the sensing starts of the datastrips, which lie
+minutes apart for parts and seconds apart for stations; the footprints, which overlap by a fifth for parts and wholly
+for stations; and the baseline, which says what is best.
+
+An item that names no satellite belongs to the pass over its tile that is nearest in time. Two satellites are over a
+tile within minutes only while a new one flies behind another.
+
+| datastrip starts | footprints | what it is |
+|---|---|---|
+| at most STATIONS_APART apart, or unknown | the best items show this one whole | the same part again: set aside |
+| at most STATIONS_APART apart, or unknown | it shows more | a part of its own |
+| farther apart | of about the same size | parts whose footprints are not those of the data: both count |
+| farther apart | it lies within a larger one | the larger one holds all parts: set aside |
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
+from cropmap.sources.catalogs.footprints import in_tile_metres
+from cropmap.sources.catalogs.item_identity import UNNAMED
+
+ONE_PASS: Final = timedelta(minutes=30)
+"""The same satellite is back over a tile after 100 minutes at the earliest; a datatake lasts 40 at most, and some
+catalogues give its start as the time of all its tiles."""
+STATIONS_APART: Final = timedelta(seconds=30)
+"""Two stations begin to record within seconds of each other; 30 s are two tiles."""
+WHOLE: Final = 0.95
+"""share of a footprint that has to be shown elsewhere: footprints of one part differ by a pixel's rounding"""
+SAME_SIZE: Final = 0.8
+
+
+@dataclass(frozen=True)
+class Candidate:
+    acquisition: Acquisition
+    strip_start: datetime | None
+    """sensing start of the datastrip; None where nothing names it"""
+
+    @cached_property
+    def footprint(self) -> BaseGeometry | None:
+        """In metres of the tile; None where it has no area."""
+        return in_tile_metres(self.acquisition.footprint_wkt, self.acquisition.epsg)
+
+    @property
+    def area(self) -> float:
+        return 0.0 if self.footprint is None else float(self.footprint.area)
+
+    @property
+    def satellite(self) -> str:
+        return self.acquisition.datatake.partition("_")[0]
+
+    @property
+    def baseline(self) -> str:
+        return self.acquisition.processing_baseline or ""
+
+
+def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[UnusableItem]]:
+    """What counts, and what shows nothing that a better item does not show: SUPERSEDED under a lower baseline, else
+    DUPLICATE."""
+    kept: list[Acquisition] = []
+    redundant: list[UnusableItem] = []
+    for sensing in _passes(candidates):
+        chosen: list[Candidate] = []
+        for candidate in _ranked(sensing):
+            better = [one for one in chosen if len(sensing) > 1 and _may_show(one, candidate)]
+            if better and _shown_share(candidate, better) >= WHOLE:
+                redundant.append(_beaten(candidate, better[0]))
+            else:
+                chosen.append(candidate)
+        kept += [candidate.acquisition for candidate in chosen]
+    return kept, redundant
+
+
+def _passes(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
+    """Candidates of one tile, one satellite and one pass."""
+    by_tile: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_tile[candidate.acquisition.tile].append(candidate)
+    by_satellite: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for tile, all_of_it in by_tile.items():
+        named = [candidate for candidate in all_of_it if candidate.satellite != UNNAMED]
+        for candidate in all_of_it:
+            by_satellite[tile, _satellite(candidate, named)].append(candidate)
+    for several in by_satellite.values():
+        several.sort(key=lambda c: c.acquisition.sensed_at)
+        group = several[:1]
+        for candidate in several[1:]:
+            if candidate.acquisition.sensed_at - group[-1].acquisition.sensed_at > ONE_PASS:
+                yield group
+                group = []
+            group.append(candidate)
+        yield group
+
+
+def _satellite(candidate: Candidate, named: Sequence[Candidate]) -> str:
+    """Of an item that names none: that of the nearest in time over the tile, within one pass."""
+    if candidate.satellite != UNNAMED or not named:
+        return candidate.satellite
+    apart, satellite = min(
+        (abs(one.acquisition.sensed_at - candidate.acquisition.sensed_at), one.satellite) for one in named
+    )
+    return satellite if apart <= ONE_PASS else UNNAMED
+
+
+def _ranked(sensing: Sequence[Candidate]) -> list[Candidate]:
+    """Best first: baseline, then the larger footprint, then the time of processing where all say it, then the id, which
+    ends in a counter or that time."""
+    if len(sensing) == 1:
+        return list(sensing)
+    largest = max(candidate.area for candidate in sensing) or 1.0
+    times = [candidate.acquisition.generated_at for candidate in sensing]
+    dated = None not in times
+
+    def rank(candidate: Candidate) -> tuple[Any, ...]:
+        generated_at = candidate.acquisition.generated_at if dated else None
+        return candidate.baseline, round(candidate.area / largest, 1), generated_at, _counted(candidate)
+
+    return sorted(sensing, key=rank, reverse=True)
+
+
+def _counted(candidate: Candidate) -> list[str | int]:
+    """The id with its numbers as such: _10 comes after _9."""
+    parts = re.split(r"(\d+)", candidate.acquisition.item_id)
+    return [int(part) if n % 2 else part for n, part in enumerate(parts)]
+
+
+def _may_show(one: Candidate, other: Candidate) -> bool:
+    """Whether the datastrips leave open that `one` shows what `other` shows."""
+    if one.strip_start is None or other.strip_start is None:
+        return True
+    return abs(one.strip_start - other.strip_start) <= STATIONS_APART or other.area < SAME_SIZE * one.area
+
+
+def _shown_share(candidate: Candidate, better: Sequence[Candidate]) -> float:
+    """Share of the candidate's footprint that better ones show; all of it where a footprint says nothing."""
+    footprints = [one.footprint for one in better if one.footprint is not None]
+    if candidate.footprint is None or len(footprints) < len(better):
+        return 1.0
+    return float(candidate.footprint.intersection(shapely.union_all(footprints)).area) / candidate.area
+
+
+def _beaten(candidate: Candidate, winner: Candidate) -> UnusableItem:
+    lower = candidate.baseline != winner.baseline
+    reason = QuarantineReason.SUPERSEDED if lower else QuarantineReason.DUPLICATE
+    best, beaten = winner.acquisition, candidate.acquisition
+    detail = f"{best.item_id} shows the same sensing under baseline {best.processing_baseline or 'not given'}"
+    return UnusableItem(beaten.item_id, beaten.tile, beaten.sensed_at, reason, detail)

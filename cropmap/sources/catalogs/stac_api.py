@@ -1,0 +1,174 @@
+"""A STAC API: whether it has the collection, and its items page by page. Asks nothing that a season does not need."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urljoin
+
+from pystac_client import ItemSearch
+from pystac_client.exceptions import APIError
+
+from cropmap.errors import CatalogError
+from cropmap.seasons import Season
+from cropmap.sources.catalogs.acquisition import Bbox
+from cropmap.sources.catalogs.places import ForbiddenAddressError
+from cropmap.sources.catalogs.stac_documents import UNREADABLE, ItemOrNot, item_of, links_of, no_collection, translated
+from cropmap.sources.catalogs.stac_io import BoundedIO
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE: Final = 100
+ITEM_SEARCH: Final = "item-search"
+NO_POST: Final = (400, 403, 404, 405, 406, 411, 415, 422, 501)
+"""answers to a search by POST after which it is tried by GET"""
+MAX_COLLECTION_PAGES: Final = 100
+ITEMS_PER_CELL_AND_DAY: Final = 12
+"""Tiles that touch one square degree, times passes a day, times processings: more is no catalogue of Sentinel-2."""
+LEAST_MAX_ITEMS: Final = 10_000
+
+
+def search_of(root: Mapping[str, Any], address: str) -> tuple[str, bool] | None:
+    """Where an API is searched, and whether it takes POST by its own word; None for a static catalogue."""
+    links = list(links_of(root, "search"))
+    conforms = root.get("conformsTo")
+    classes = conforms if isinstance(conforms, list) else []
+    if not links and not any(ITEM_SEARCH in str(one) for one in classes):
+        return None
+    methods = {str(link.get("method") or "").upper() for link in links}
+    href = next((link["href"] for link in links), "search")
+    with translated(address):
+        return urljoin(address.rstrip("/") + "/", href), methods != {"GET"}
+
+
+def searches(
+    io: BoundedIO,
+    root: Mapping[str, Any],
+    search: tuple[str, bool],
+    *,
+    collection: str,
+    boxes: Sequence[Bbox],
+    season: Season,
+) -> Iterator[Iterator[ItemOrNot]]:
+    """One run of items for each box. Raises CatalogError as `read_items` does."""
+    _check_collection(io, root, collection)
+    for box in boxes:
+        yield _items(io, search, collection, box, season)
+
+
+def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -> None:
+    """Raises CatalogError where the API says that it lacks the collection. One that says nothing is searched anyway.
+
+    Collections of no concern may be as invalid as they like.
+    """
+    where = io.places.catalog
+    href = next((link["href"] for link in links_of(root, "data")), "collections")
+    with translated(where):
+        address: str | None = urljoin(where.rstrip("/") + "/", href)
+    try:
+        found = io.read_json(f"{str(address).rstrip('/')}/{quote(collection, safe='')}")
+        if isinstance(found, Mapping) and found.get("id") == collection:
+            return
+    except UNREADABLE as error:
+        if getattr(error, "status_code", None) in (401, 403):
+            with translated(where):
+                raise
+    known: list[str] = []
+    for _ in range(MAX_COLLECTION_PAGES):
+        if address is None:
+            break
+        try:
+            page = io.read_json(address)
+        except ForbiddenAddressError:
+            break
+        except UNREADABLE:
+            return
+        listed = page.get("collections") if isinstance(page, Mapping) else None
+        if not isinstance(listed, list):
+            return
+        names = [str(one["id"]) for one in listed if isinstance(one, Mapping) and isinstance(one.get("id"), str)]
+        if collection in names:
+            return
+        following = next((link["href"] for link in links_of(page, "next")), None)
+        with translated(where):
+            address = urljoin(address, following) if following and set(names) - set(known) else None
+        known += names
+    raise no_collection(collection, known, where)
+
+
+def _items(io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season) -> Iterator[ItemOrNot]:
+    where, most, n, n_matched, seen = io.places.catalog, _max_items(box, season), 0, 0, set[str]()
+    for number, page in enumerate(_pages(io, search, collection, box, season), 1):
+        features = (
+            [] if page.get("features", 0) is None else page.get("features")
+        )  # null is how some write an empty list
+        n_matched = _matched(page) or n_matched
+        if not isinstance(features, list):
+            raise CatalogError(f"page {number} of the search has no list of features", where=where)
+        names = {str(one.get("id") if isinstance(one, Mapping) else one) for one in features}
+        if number > 1 and names and names <= seen and any(links_of(page, "next")):
+            raise CatalogError(f"page {number} of the search repeats earlier ones: its pages have no end", where=where)
+        seen |= names
+        n += len(features)
+        if n > most:
+            raise CatalogError(
+                f"the search gives more than {most} items, which no catalogue of Sentinel-2 has there", where=where
+            )
+        yield from (item_of(feature) for feature in features)
+    if n < n_matched:
+        log.warning("%s: the search counts %d items and gives %d", where, n_matched, n)
+
+
+def _matched(page: Mapping[str, Any]) -> int:
+    """How many items a search has by its own word; 0 where it does not say."""
+    context = page.get("context")
+    counts = (page.get("numberMatched"), context.get("matched") if isinstance(context, Mapping) else None)
+    return next((count for count in counts if isinstance(count, int)), 0)
+
+
+def _pages(
+    io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season
+) -> Iterator[Mapping[str, Any]]:
+    """The answers to one search, by POST, or by GET where the API does not take that."""
+    address, posts = search
+    first: APIError | None = None
+    for method in ("POST", "GET") if posts else ("GET",):
+        asked = ItemSearch(
+            address,
+            method=method,
+            stac_io=io,
+            collections=[collection],
+            bbox=box,
+            limit=PAGE_SIZE,
+            datetime=f"{season.start}T00:00:00Z/{season.end}T23:59:59.999999Z",
+        )
+        pages = io.get_pages(asked.url, method, asked.get_parameters())
+        try:
+            page = _following(pages, io.places.catalog)
+        except CatalogError as error:
+            cause = error.__cause__
+            if method == "POST" and isinstance(cause, APIError) and getattr(cause, "status_code", None) in NO_POST:
+                first = cause
+                continue
+            if first is not None:
+                with translated(io.places.catalog):
+                    raise first from error
+            raise
+        while page is not None:
+            yield page
+            page = _following(pages, io.places.catalog)
+        return
+
+
+def _following(pages: Iterator[Mapping[str, Any]], where: str) -> Mapping[str, Any] | None:
+    with translated(where):
+        return next(pages, None)
+
+
+def _max_items(box: Bbox, season: Season) -> int:
+    west, south, east, north = box
+    cells = (math.ceil(east - west) + 2) * (math.ceil(north - south) + 2)
+    days = (season.end - season.start).days + 1
+    return max(LEAST_MAX_ITEMS, cells * days * ITEMS_PER_CELL_AND_DAY)

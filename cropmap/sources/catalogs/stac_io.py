@@ -1,0 +1,210 @@
+"""Every document of a catalogue is read here: one size, one time, one list of hosts for all of them.
+
+A catalogue may be busy, endless, slow, or point elsewhere. Reads are tried again where that helps, cut off where it
+does not, and the operator's own headers go to the catalogue's host alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+from pystac import Link
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from requests import PreparedRequest, Request, RequestException, Response, Session
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader
+
+from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 30.0
+"""without a byte"""
+DOCUMENT_TIME_S: Final = 300.0
+"""for a whole document, however it trickles in"""
+MAX_DOCUMENT_BYTES: Final = 64 * 2**20
+"""a page of 100 items has 8 MB at most"""
+RETRIES: Final = 5
+RETRIED_STATUS: Final = (429, 500, 502, 503, 504)
+CONNECT_RETRIES: Final = 2
+"""nobody answering at all is a wrong address more often than a restart"""
+BACKOFF_S: Final = 0.5
+"""waits 0, 1, 2, 4, 8 s: a busy API is back within seconds"""
+LONGEST_WAIT_S: Final = 60
+"""whatever an API asks for in Retry-After"""
+MAX_EMPTY_PAGES: Final = 10
+"""in a row; some APIs name a next page for ever"""
+THROTTLED: Final = {"message": "Forbidden"}
+"""body of a 403 by which Amazon's gateway, before Earth Search, turns away who asks too often"""
+
+
+class _Retry(Retry):
+    """One for which a Retry-After that is neither whole seconds nor a date says nothing: it waits as without one."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except InvalidHeader:
+            return 0.0
+
+
+class BoundedIO(StacApiIO):
+    """Reads documents of one catalogue from files and over HTTP, within the bounds above.
+
+    Raises ForbiddenAddressError for a document that `places` does not allow, APIError (with `status_code` where a
+    server answered) over HTTP, OSError and ValueError for files.
+    """
+
+    def __init__(self, places: Places) -> None:
+        retry = _Retry(
+            total=RETRIES,
+            connect=CONNECT_RETRIES,
+            backoff_factor=BACKOFF_S,
+            status_forcelist=RETRIED_STATUS,
+            allowed_methods=None,  # a search is a POST that changes nothing
+            raise_on_status=False,
+            retry_after_max=LONGEST_WAIT_S,
+        )
+        super().__init__(timeout=TIMEOUT_S)
+        self.places = places
+        self.session: _Session = _Session(places)
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
+        if isinstance(source, Link):
+            source.target = urljoin(self.places.catalog, str(source.target))
+        address = str(source.target if isinstance(source, Link) else source)
+        self.places.check_document(address)
+        if urlsplit(address).scheme in ("http", "https"):
+            return str(super().read_text(source, *args, **kwargs))
+        return _read_file(Path(unquote(urlsplit(address).path) if address.startswith("file:") else address))
+
+    def get_pages(
+        self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Every page of a search. One without an item may be followed by others: an API may count before it filters."""
+        page, empty = self.read_json(url, method=method, parameters=parameters), 0
+        while True:
+            yield page
+            empty = 0 if page.get("features") else empty + 1
+            links = page.get("links") or []
+            following = next((link for link in links if link.get("rel") == "next" and link.get("href")), None)
+            if following is None or empty > MAX_EMPTY_PAGES:
+                return
+            page = self.read_json(Link.from_dict(following), parameters=parameters)
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        self.places.check_document(href)
+        method = (method or "GET").upper()
+        request = Request(method, href, headers={**(headers or {}), **self.session.headers_for(href)})
+        if method == "POST":
+            request.json = parameters
+        else:
+            request.params = parameters or {}
+        for wait in (*(BACKOFF_S * 2**attempt for attempt in range(RETRIES)), None):
+            response, content = self._answer(request)
+            if wait is None or not _is_throttled(response, content):
+                break
+            log.info("%s answers 403 %s; again in %.1f s", urlsplit(href).netloc, THROTTLED, wait)
+            time.sleep(wait)
+        if not 200 <= response.status_code < 300:
+            error = APIError(f"{response.status_code} {response.reason or ''} {_excerpt(content)}".strip())
+            error.status_code = response.status_code
+            raise error
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise APIError(f"an answer is not UTF-8 ({error})") from error
+
+    def _answer(self, request: Request) -> tuple[Response, bytes]:
+        try:
+            prepared = self.session.prepare_request(request)
+            settings = self.session.merge_environment_settings(str(prepared.url), {}, True, None, None)
+            with self.session.send(prepared, timeout=self.timeout, **settings) as response:
+                return response, _bounded_body(response)
+        except RequestException as error:
+            raise APIError(self.session.without_secrets(str(error))) from error
+
+
+class _Session(Session):
+    """A session whose redirects stay within the rule, and whose headers do not leave the catalogue's host."""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__()
+        self.places = places
+        self.max_redirects = 5
+
+    def headers_for(self, address: str) -> dict[str, str]:
+        return dict(self.places.access.headers) if self.places.is_own(address) else {}
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        try:
+            if target:
+                self.places.check_document(urljoin(resp.url, target))
+        except ForbiddenAddressError:
+            resp.close()
+            raise
+        return target
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        super().rebuild_auth(prepared_request, response)
+        if not self.places.is_own(str(prepared_request.url)):
+            for name in self.places.access.headers:
+                prepared_request.headers.pop(name, None)
+
+    def without_secrets(self, text: str) -> str:
+        for value in self.places.access.headers.values():
+            text = text.replace(value, "***") if value else text
+        return text
+
+
+def _bounded_body(response: Response) -> bytes:
+    began, parts, size = time.monotonic(), [], 0
+    for part in response.iter_content(2**16):
+        size += len(part)
+        if size > MAX_DOCUMENT_BYTES:
+            raise APIError(f"an answer is longer than {MAX_DOCUMENT_BYTES // 2**20} MiB")
+        if time.monotonic() - began > DOCUMENT_TIME_S:
+            raise APIError(f"an answer was not complete after {DOCUMENT_TIME_S:.0f} s")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _read_file(path: Path) -> str:
+    """The text of a file. Raises OSError, or ValueError for one that is no regular file, too long, or not UTF-8."""
+    if path.exists() and not path.is_file():
+        raise ValueError("this is no file")
+    with path.open("rb") as source:
+        content = source.read(MAX_DOCUMENT_BYTES + 1)
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise ValueError(f"the document is longer than {MAX_DOCUMENT_BYTES // 2**20} MiB")
+    return content.decode("utf-8-sig")
+
+
+def _is_throttled(response: Response, content: bytes) -> bool:
+    if response.status_code != 403 or len(content) > 200:
+        return False
+    try:
+        return bool(json.loads(content) == THROTTLED)
+    except ValueError:
+        return False
+
+
+def _excerpt(content: bytes) -> str:
+    return content[:200].decode("utf-8", "replace")

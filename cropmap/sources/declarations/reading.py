@@ -1,0 +1,378 @@
+"""Crop declarations: a file of an agency in, accepted declarations and counted rejections out.
+
+A row is accepted, part of an accepted parcel of several rows, or rejected with one reason code; the three always add up
+to the rows of the file.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyproj
+import shapely
+
+from cropmap.errors import DeclarationFileError
+from cropmap.legends import Legend, LegendEntry
+from cropmap.legends.matching import blanks
+from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
+from cropmap.sources import outlines
+from cropmap.sources.declarations.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
+from cropmap.sources.declarations.encoding_hints import encoding_hint
+from cropmap.sources.declarations.identifiers import is_rounded, placeholders, stands_for_nothing
+from cropmap.sources.declarations.parts import find_parts
+from cropmap.sources.declarations.profiles import Profile, Values
+from cropmap.sources.files.numbers import read_areas
+from cropmap.sources.files.vector_files import RawRows, read_rows, read_table, source_hash
+from cropmap.sources.files.vector_formats import FEATURE_ID
+
+log = logging.getLogger(__name__)
+
+JOIN: Final = "+"
+"""`blockid+skiftesbet`: two columns that identify a parcel together, joined by a hyphen."""
+HECTARES_PER_UNIT: Final = {"ha": 1.0, "m2": 1e-4}
+PART: Final = "part"
+"""in the place of a reason, of a row that is part of an earlier row's parcel"""
+REPEATED_COLUMNS: Final = ("row_number", "parcel_id", "crop_code", "kept_row", "kept_crop_code", "area_ha")
+
+
+@dataclass(frozen=True)
+class Declarations:
+    accepted: gpd.GeoDataFrame
+    """DECLARATION_COLUMNS, EPSG:4326, 2-D, sorted by parcel_id; parcel_id is unique; crop_code as the legend has it"""
+    rejected: pd.DataFrame
+    """REJECTION_COLUMNS, sorted by row_number"""
+    merged_parts: pd.DataFrame
+    """row_number, first_row, parcel_id of the rows that are parts of an accepted parcel, beside its first row"""
+    notices: pd.DataFrame
+    """NOTICE_COLUMNS: what was done to accepted rows"""
+    repeated: pd.DataFrame
+    """REPEATED_COLUMNS: rejected rows whose identifier or outline an accepted row has already"""
+    source_file: str
+    source_hash: str
+    row_count: int
+    """accepted + merged + rejected"""
+    codes: CodeReport
+    """how codes were found, and those that were not, with rows and area"""
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole: its CRS, that it is a part"""
+
+    @property
+    def merged(self) -> int:
+        return len(self.merged_parts)
+
+    def with_parts(self, parcels: pd.DataFrame) -> pd.DataFrame:
+        """`parcels` (row_number, parcel_id) and the rows that are parts of them."""
+        parts = self.merged_parts[self.merged_parts["first_row"].isin(parcels["row_number"])]
+        return pd.concat([parcels, parts[["row_number", "parcel_id"]]]).sort_values("row_number", ignore_index=True)
+
+
+def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declarations:
+    """Reads any vector file of GDAL, GeoParquet, or CSV with a WKT column, zipped or not, as the profile says.
+
+    Codes are looked up in the legend as `cropmap.legends.matching` does. Row numbers count from 1 in the order of the
+    file. Raises DeclarationFileError when the file as a whole cannot be used.
+    """
+    parts = _column_parts(profile.columns, where=str(path))
+    names = [name for group in parts.values() for name in group]
+    raw = profiled_rows(path, [*names, *profile.exclude], profile)
+    text = _text(raw, parts, profile, path)
+    found = find_codes(text["crop_code"], text["crop_name"], legend)
+    nobody = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
+    text["holding_id"] = text["holding_id"].where(nobody.isna(), None)
+    rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit], path)
+    no_crop = _excluded(raw.attributes, profile.exclude)
+    _check(rows, raw, found, no_crop)
+    accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
+    codes = report(
+        text["crop_code"][crops],
+        text["crop_name"][crops],
+        rows.loc[crops, "area_ha"],
+        FoundCodes(found.code[crops], found.found[crops], found.detail[crops]),
+        legend,
+    )
+    return Declarations(
+        accepted=_accepted(rows[accepted], raw.crs),
+        rejected=_rejected(rows[~accepted & ~merged], path.name),
+        merged_parts=pd.DataFrame(rows.loc[merged, ["row_number", "first_row", "parcel_id"]]),
+        notices=_notices(rows, nobody, path.name),
+        repeated=_repeated(rows),
+        source_file=path.name,
+        source_hash=source_hash(path),
+        row_count=len(rows),
+        codes=codes,
+        notes=(*raw.notes, *encoding_hint(codes.unmapped, legend, told=profile.encoding)),
+    )
+
+
+def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
+    """The rows of the file as the profile says that they are to be read. Raises DeclarationFileError."""
+    return read_rows(
+        path,
+        columns,
+        layer=profile.layer,
+        crs=profile.crs,
+        wkt_column=profile.wkt_column,
+        encoding=profile.encoding,
+        member=profile.member,
+        axis_order=profile.axis_order,
+        allow_partial=profile.allow_partial,
+    )
+
+
+def own_codes(path: Path, profile: Profile) -> Legend:
+    """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
+    parts = _column_parts(profile.columns, where=str(path))
+    role = "crop_code" if "crop_code" in parts else "crop_name"
+    raw = profiled_rows(path, parts[role], profile.model_copy(update={"allow_partial": True}))
+    codes = _text(raw, {role: parts[role]}, profile.model_copy(update={"translation": None}), path)[role]
+    return Legend(
+        "the file's own codes", tuple(LegendEntry(code, "", None, None, "") for code in codes.dropna().unique()), ""
+    )
+
+
+def declared_codes(path: Path, profile: Profile) -> pd.DataFrame:
+    """crop_code, crop_name, rows, area_ha: one row per code (or name, where the file has no codes) of the rows that the
+    profile does not exclude; of several names the most frequent."""
+    parts = {role: names for role, names in _column_parts(profile.columns, where=str(path)).items() if "crop" in role}
+    columns = [*(name for names in parts.values() for name in names), *profile.exclude]
+    raw = profiled_rows(path, columns, profile.model_copy(update={"allow_partial": True}))
+    text = _text(raw, parts, profile.model_copy(update={"translation": None}), path)
+    table = pd.DataFrame(
+        {
+            "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"],
+            "crop_name": text["crop_name"],
+            "area_ha": outlines.area_ha(outlines.repair(raw.geometry)[0], raw.crs),
+        }
+    )[_excluded(raw.attributes, profile.exclude).isna()].dropna(subset="crop_code")
+    names = table.groupby("crop_code")["crop_name"].agg(_most_frequent)
+    counted = table.groupby("crop_code").agg(rows=("area_ha", "size"), area_ha=("area_ha", "sum")).reset_index()
+    name = names.reindex(counted["crop_code"]).to_numpy(object)
+    return counted.assign(crop_name=pd.Series(name, dtype=object).where(pd.notna(name), None))
+
+
+def _most_frequent(names: pd.Series[Any]) -> Any:
+    return next(iter(names.value_counts().index), None)
+
+
+def _column_parts(columns: Mapping[str, str], *, where: str) -> dict[str, list[str]]:
+    """The file's columns of every role. Where nothing identifies a parcel, the row's number does."""
+    if not columns.get("crop_code") and not columns.get("crop_name"):
+        raise DeclarationFileError(
+            "declarations.columns lacks crop_code", where=where, mend="Name the column of the codes, or crop_name"
+        )
+    given = {"parcel_id": FEATURE_ID} | {role: name for role, name in columns.items() if name}
+    return {role: [part.strip() for part in name.split(JOIN)] for role, name in given.items()}
+
+
+def _text(raw: RawRows, parts: Mapping[str, list[str]], profile: Profile, path: Path) -> dict[str, pd.Series[Any]]:
+    """The text of every role; of None where the file has no such column."""
+    nothing = pd.Series([None] * len(raw.attributes), dtype=object)
+    text = dict.fromkeys(("crop_code", "crop_name", "holding_id", "area"), nothing)
+    text |= {role: _joined(raw.attributes, names) for role, names in parts.items()}
+    if profile.code_pattern:
+        code = text["crop_code"].astype("string").str.extract(profile.code_pattern, expand=False)
+        text["crop_code"] = code.astype(object).where(code.notna(), None)
+    if profile.translation:
+        text["crop_name"] = _translated(text["crop_name"], profile, path)
+    return text
+
+
+def _translated(names: pd.Series[Any], profile: Profile, path: Path) -> pd.Series[Any]:
+    """Names in the language of the code list; a name that the file does not translate stays."""
+    assert profile.translation
+    source, target = profile.translation.source, profile.translation.target
+    table = read_table(path, [source, target], layer=profile.translation.layer, member=profile.member).dropna()
+    known = {blanks(own).casefold(): other for own, other in zip(table[source], table[target], strict=True)}
+    distinct = {name: known.get(blanks(name).casefold(), name) for name in names.dropna().unique()}
+    return names.map(distinct).astype(object).where(names.notna(), None)
+
+
+def _excluded(attributes: pd.DataFrame, exclude: Mapping[str, Values]) -> pd.Series[Any]:
+    """`column value` of the rows that the profile says are no crop, None elsewhere."""
+    why = pd.Series([None] * len(attributes), dtype=object)
+    for column, values in exclude.items():
+        patterns = [str(value).lower() for value in values]
+        hit = [
+            text
+            for text in attributes[column].dropna().unique()
+            if any(fnmatch.fnmatchcase(text.lower(), pattern) for pattern in patterns)
+        ]
+        fresh = attributes[column].isin(hit) & why.isna()
+        why[fresh] = f"{column} " + attributes.loc[fresh, column]
+    return why
+
+
+def _rows(
+    raw: RawRows, text: Mapping[str, pd.Series[Any]], found: FoundCodes, hectares_per_unit: float, path: Path
+) -> pd.DataFrame:
+    """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
+    shapes, repaired, hopeless = outlines.repair(raw.geometry)
+    drawn_ha = outlines.area_ha(shapes, raw.crs)
+    nothing = pd.Series([None] * len(raw.attributes), dtype=object)
+    return pd.DataFrame(
+        {
+            "parcel_id": text["parcel_id"],
+            "crop_code": found.code,
+            "holding_id": text["holding_id"],
+            "declared_area_ha": _declared_ha(text["area"], drawn_ha, hectares_per_unit, path),
+            "area_ha": drawn_ha,
+            "row_number": np.arange(1, len(nothing) + 1),
+            "repaired": repaired,
+            "hopeless": hopeless | raw.unreadable_geometry,
+            "shape": pd.Series(shapes, dtype=object),
+            "reason": nothing,
+            "detail": nothing,
+            "first_row": np.arange(1, len(nothing) + 1),
+            "kept_row": 0,
+        }
+    )
+
+
+def _joined(attributes: pd.DataFrame, names: list[str]) -> pd.Series[Any]:
+    """Text of one column, or of several with a hyphen between; None as soon as one part is missing."""
+    first, *others = (attributes[name] for name in names)
+    joined = first
+    for other in others:
+        both = joined.notna() & other.notna()
+        joined = (joined.where(both, "") + "-" + other.where(both, "")).where(both, None)
+    return joined.astype(object)
+
+
+def _declared_ha(
+    text: pd.Series[Any], drawn_ha: outlines.Areas, hectares_per_unit: float, path: Path
+) -> pd.Series[float]:
+    """NaN where there is no number."""
+    numbers, unreadable = read_areas(text, drawn_ha / hectares_per_unit, where=f"{path}: declarations.columns.area")
+    if unreadable:
+        log.warning("%d declared areas are no numbers: they count as not declared", unreadable)
+    return numbers * hectares_per_unit
+
+
+def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Series[Any]) -> None:
+    """Fills `reason` and `detail`; the first reason that applies stays.
+
+    Parts of one parcel are put together before areas are compared. Duplicates are looked for last, among rows that are
+    otherwise good: the first of them is kept, so that a broken row never pushes out a good one.
+    """
+    no_shape = pd.Series(shapely.is_missing(raw.geometry) | shapely.is_empty(raw.geometry)) & ~rows["hopeless"]
+    unusable = pd.Series(raw.unusable, dtype=object)
+    _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
+    _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
+    _reject(rows, rows["parcel_id"].isna(), RejectReason.MISSING_PARCEL_ID, "")
+    rounded = rows["parcel_id"].map(is_rounded, na_action="ignore").fillna(False).astype(bool)
+    details = rows["parcel_id"].map("{!r} is a rounded number: export identifiers as text".format)
+    _reject(rows, rounded, RejectReason.MISSING_PARCEL_ID, details)
+    nameless = _nameless(rows["parcel_id"])
+    _reject(rows, nameless, RejectReason.MISSING_PARCEL_ID, rows["parcel_id"].map("{!r} names no parcel".format))
+    _reject(rows, found.found == MISSING, RejectReason.MISSING_CODE, "")
+    _reject(rows, found.code.isna(), RejectReason.UNKNOWN_CODE, found.detail)
+    _reject(rows, no_shape, RejectReason.EMPTY_GEOMETRY, "")
+    _reject(rows, rows["hopeless"], RejectReason.INVALID_GEOMETRY, _why_hopeless(rows, raw))
+    _reject(rows, rows["area_ha"].isna(), RejectReason.INVALID_GEOMETRY, f"coordinates do not fit CRS {raw.crs.name}")
+    _merge_parts(rows, raw.crs)
+    contradicts = outlines.area_contradicts(rows["declared_area_ha"].to_numpy(), rows["area_ha"].to_numpy())
+    areas = rows["declared_area_ha"].map("declared {:.2f} ha, ".format) + rows["area_ha"].map("drawn {:.2f} ha".format)
+    _reject(rows, pd.Series(contradicts), RejectReason.AREA_CONTRADICTS_GEOMETRY, areas)
+    _reject_repeated(rows, rows["parcel_id"], RejectReason.DUPLICATE_PARCEL_ID, "row {} has this id")
+    keys = pd.Series(outlines.outline_keys(rows["shape"].to_numpy()), dtype=object)
+    _reject_repeated(rows, keys, RejectReason.DUPLICATE_GEOMETRY, "row {} has the same outline")
+    _reject_with_their_parcel(rows)
+
+
+def _nameless(identifiers: pd.Series[Any]) -> pd.Series[bool]:
+    """Rows whose identifier is a placeholder that others have too; one that stands once may be right (`0`)."""
+    counts = identifiers.value_counts()
+    words = [text for text, rows in counts.items() if rows > 1 and stands_for_nothing(str(text))]
+    nameless: pd.Series[bool] = identifiers.isin(words)
+    return nameless
+
+
+def _merge_parts(rows: pd.DataFrame, crs: pyproj.CRS) -> None:
+    """Gives the first row of every parcel the whole outline and claim, and the others PART and its number."""
+    usable = rows["reason"].isna().to_numpy()
+    keys = rows[["parcel_id", "crop_code", "holding_id"]]
+    parts = find_parts(keys, usable, rows["shape"].to_numpy(), rows["declared_area_ha"].to_numpy(), crs)
+    if not parts.shape:
+        return
+    others = parts.first != np.arange(len(rows))
+    firsts = list(parts.shape)
+    whole = np.empty(len(firsts), dtype=object)
+    whole[:] = list(parts.shape.values())
+    rows["first_row"] = rows["row_number"].to_numpy()[parts.first]
+    rows["repaired"] = rows["repaired"].groupby(rows["first_row"]).transform("any")
+    rows.loc[firsts, "shape"] = whole
+    rows.loc[firsts, "area_ha"] = outlines.area_ha(whole, crs)
+    rows.loc[firsts, "declared_area_ha"] = list(parts.declared_ha.values())
+    rows.loc[others, "reason"] = PART
+
+
+def _reject_with_their_parcel(rows: pd.DataFrame) -> None:
+    """Parts of a parcel that was not accepted have its reason."""
+    parts = rows["reason"] == PART
+    whole = rows.set_index("row_number").loc[rows.loc[parts, "first_row"], ["reason", "detail"]]
+    gone = whole["reason"].notna().to_numpy()
+    lost = rows.index[parts][gone]
+    text = [f"{detail}, as a parcel with row {row}" for row, detail in whole["detail"][gone].items()]
+    rows.loc[lost, "reason"], rows.loc[lost, "detail"] = whole["reason"][gone].to_numpy(), text
+
+
+def _why_hopeless(rows: pd.DataFrame, raw: RawRows) -> pd.Series[Any]:
+    why = pd.Series("not readable as a geometry", index=rows.index, dtype=object)
+    for number in rows.index[rows["hopeless"] & ~raw.unreadable_geometry]:
+        why[number] = outlines.why_hopeless(raw.geometry[number])
+    return why
+
+
+def _reject(rows: pd.DataFrame, where: pd.Series[bool], reason: RejectReason, detail: pd.Series[Any] | str) -> None:
+    fresh = where & rows["reason"].isna()
+    rows.loc[fresh, "reason"] = reason.value
+    rows.loc[fresh, "detail"] = detail if isinstance(detail, str) else detail[fresh]
+
+
+def _reject_repeated(rows: pd.DataFrame, keys: pd.Series[Any], reason: RejectReason, detail: str) -> None:
+    """Keeps the first good row of every key."""
+    good = keys[rows["reason"].isna()]
+    repeated = good[good.duplicated()]
+    first = rows.loc[good[~good.duplicated()].index, "row_number"].set_axis(good[~good.duplicated()].to_numpy())
+    text = repeated.map(first).map(detail.format).reindex(rows.index)
+    rows.loc[repeated.index, "kept_row"] = repeated.map(first).to_numpy()
+    _reject(rows, pd.Series(rows.index.isin(repeated.index), index=rows.index), reason, text)
+
+
+def _accepted(rows: pd.DataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    rows = rows.sort_values("parcel_id", kind="stable", ignore_index=True)
+    shapes = outlines.transform(rows["shape"].to_numpy(), crs, EPSG_WGS84)
+    frame = gpd.GeoDataFrame(rows, geometry=gpd.GeoSeries(shapes, crs=EPSG_WGS84))
+    return frame[list(DECLARATION_COLUMNS)]
+
+
+def _rejected(rows: pd.DataFrame, source_file: str) -> pd.DataFrame:
+    return rows.assign(source_file=source_file).reset_index(drop=True)[list(REJECTION_COLUMNS)]
+
+
+def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
+    kept = rows.set_index("row_number")["crop_code"]
+    found = rows[rows["kept_row"] > 0]
+    return pd.DataFrame(found.assign(kept_crop_code=kept.reindex(found["kept_row"]).to_numpy()))[list(REPEATED_COLUMNS)]
+
+
+def _notices(rows: pd.DataFrame, nobody: pd.Series[Any], source_file: str) -> pd.DataFrame:
+    """Merged parts, and holdings that name nobody; of accepted rows only."""
+    accepted = rows["reason"].isna()
+    members = rows[rows["reason"] == PART].groupby("first_row")["row_number"].agg(lambda row: ", ".join(map(str, row)))
+    parts = rows[accepted & rows["row_number"].isin(members.index)]
+    merged = parts.assign(
+        notice=str(Notice.PARTS_MERGED), detail="with row " + parts["row_number"].map(members).astype(str)
+    )
+    named = accepted & nobody.notna()
+    unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=nobody[named])
+    found = pd.concat([merged, unnamed]).assign(source_file=source_file)
+    return found.reset_index(drop=True)[list(NOTICE_COLUMNS)]

@@ -1,0 +1,158 @@
+"""The one place that opens declaration files: a delivery in, its rows out, whatever the container and the format.
+
+Every format ends in the same raw rows: attributes as text, exactly as declared, and geometries as they are.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyproj
+import shapely
+
+from cropmap.errors import DeclarationFileError
+from cropmap.provenance import file_hash, files_hash
+from cropmap.sources.coordinate_systems import choose_crs, contradicted
+from cropmap.sources.files.completeness import AGAIN, ALL_PAGES, codes_of, cut_off, ends_within_a_line, stated_size
+from cropmap.sources.files.containers import opened
+from cropmap.sources.files.geopackage import DRIVER, stated_systems
+from cropmap.sources.files.gml import DIMENSIONS, AxisOrder
+from cropmap.sources.files.sidecars import apart
+from cropmap.sources.files.vector_formats import FEATURE_ID, Flags, Layer, Shapes, Table, list_layers, read_layer
+
+DELETED_ROWS: Final = (".shp", ".tab")
+"""formats that mark rows as deleted and still announce them"""
+
+
+@dataclass(frozen=True)
+class RawRows:
+    attributes: pd.DataFrame
+    """text or None, one column per column asked for, in the order of the file"""
+    geometry: Shapes
+    """shapely geometries; None where the row has none"""
+    unusable: Shapes
+    """why a row cannot be used whatever it holds, None where it can"""
+    unreadable_geometry: Flags
+    """True where the file has something that is no geometry; its `geometry` is None"""
+    crs: pyproj.CRS
+    notes: tuple[str, ...] = ()
+    """what an operator should know of the file as a whole"""
+
+
+def read_rows(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    layer: str | None = None,
+    crs: str | None = None,
+    wkt_column: str | None = None,
+    encoding: str | None = None,
+    member: str | None = None,
+    axis_order: AxisOrder | None = None,
+    allow_partial: bool = False,
+) -> RawRows:
+    """Reads the named columns and the geometry of every row.
+
+    `layer` may be a pattern (`Culturas_*`): all layers with geometry that fit it are read, one after the other. `crs`
+    and `axis_order` win over what the file states; `member` names the file within an archive of several. Raises
+    DeclarationFileError when the file as a whole is unusable: cut off, with a CRS that does not say where the outlines
+    lie, or, unless `allow_partial`, a part by its own words.
+    """
+    with opened(path, member) as delivered, apart(delivered) as source:
+        stated = stated_size(source)
+        found = list_layers(source, wkt_column=wkt_column, encoding=encoding)
+        layers = choose_layers(found, layer, where=source)
+        if FEATURE_ID in columns and len(layers) > 1:
+            raise DeclarationFileError(
+                "feature ids begin anew in every layer", where=source, mend="Map a column to parcel_id"
+            )
+        tables = [
+            read_layer(source, each, columns, wkt_column=wkt_column, encoding=encoding, axis_order=axis_order)
+            for each in layers
+        ]
+        missing = stated.missing(sum(each.rows for each in found))
+        mend = ALL_PAGES if stated.records is None else AGAIN
+        if not missing and not source.lower().endswith(DELETED_ROWS):
+            missing, mend = _not_read(layers, tables), DIMENSIONS if layers[0].format == "GML" else AGAIN
+        if missing and not allow_partial:
+            raise DeclarationFileError(missing, where=source, mend=mend)
+        if layers[0].format == "GML" and not any(map(_any_outline, tables)) and any(t.present.any() for t in tables):
+            raise DeclarationFileError("none of its outlines can be read", where=source, mend=DIMENSIONS)
+        if layers[0].format == "CSV" and _broken_end(tables[-1]) and ends_within_a_line(source):
+            raise cut_off(source, "the last line breaks off within its geometry")
+        if any(table.crs is None for table in tables) and (codes := codes_of(stated.systems)):
+            raise DeclarationFileError(
+                f"its outlines are in several CRSs ({', '.join(codes)})", where=source, mend="Ask for them in one"
+            )
+        if crs is None and layers[0].format == DRIVER and tables[0].crs is not None:
+            others = stated_systems(source, layers[0].name)
+            if what := contradicted(tables[0].crs, others, tables[0].geometry):
+                raise DeclarationFileError(what, where=source, mend="Set declarations.crs to the one that they are in")
+    notes = (f"{missing}: read all the same (allow_partial)",) if missing else ()
+    return _raw_rows([table for table in tables if len(table.attributes)], crs, notes, where=str(path))
+
+
+def read_table(path: Path, columns: Sequence[str], *, layer: str, member: str | None = None) -> pd.DataFrame:
+    """Columns of a layer, as text; it may be one without geometry (a translation of the crops' names, for one)."""
+    with opened(path, member) as delivered, apart(delivered) as source:
+        found = next((each for each in list_layers(source) if fnmatch.fnmatchcase(each.name, layer)), None)
+        if found is None:
+            raise DeclarationFileError(f"no layer {layer!r}", where=source)
+        return read_layer(source, found, columns).attributes
+
+
+def choose_layers(layers: Sequence[Layer], layer: str | None, *, where: str) -> list[Layer]:
+    """The layer of this name, the layers that fit the pattern, or the only one with geometry."""
+    drawn = [each for each in layers if each.geometry is not None or each.format == "CSV"]
+    exact = [each for each in drawn if layer in (None, each.name)]
+    fitting = exact or [each for each in drawn if fnmatch.fnmatchcase(each.name.casefold(), (layer or "").casefold())]
+    if len(fitting) == 1 or (layer and fitting):
+        return fitting
+    what = f"no layer {layer!r}" if layer else f"{len(drawn)} layers with geometry"
+    names = ", ".join(each.name for each in drawn)
+    raise DeclarationFileError(what, where=where, mend=f"Set declarations.layer to one of: {names}" if names else "")
+
+
+def _not_read(layers: Sequence[Layer], tables: Sequence[Table]) -> str:
+    """Where a layer announces more rows than come out of it; a CSV file announces none."""
+    for layer, table in zip(layers, tables, strict=True):
+        if layer.format != "CSV" and layer.rows > len(table.attributes):
+            return f"layer {layer.name} announces {layer.rows:,} rows and has {len(table.attributes):,}"
+    return ""
+
+
+def _any_outline(table: Table) -> bool:
+    return not bool(shapely.is_missing(table.geometry).all())
+
+
+def _broken_end(table: Table) -> bool:
+    return len(table.geometry) > 0 and bool(table.present[-1]) and table.geometry[-1] is None
+
+
+def _raw_rows(tables: Sequence[Table], given: str | None, notes: tuple[str, ...], *, where: str) -> RawRows:
+    if not tables:
+        raise DeclarationFileError("the file has no rows", where=where, mend="Check declarations.path and layer")
+    if given is None and any(table.crs != tables[0].crs for table in tables):
+        raise DeclarationFileError("its layers differ in CRS", where=where, mend="Read them one by one: set the layer")
+    geometry = np.concatenate([table.geometry for table in tables])
+    present = np.concatenate([table.present for table in tables])
+    attributes = pd.concat([table.attributes for table in tables], ignore_index=True)
+    unusable = np.concatenate([table.unusable for table in tables])
+    crs, told = choose_crs(tables[0].crs, given, geometry, where=where)
+    notes = (*notes, *told, *dict.fromkeys(note for table in tables for note in table.notes))
+    return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), crs, notes)
+
+
+def source_hash(path: Path) -> str:
+    """Content of the declarations file; a shapefile is all files of its name, an archive all its volumes."""
+    if path.suffix.lower() == ".shp" or path.name.lower().endswith(".7z.001"):
+        return files_hash(p for p in path.parent.iterdir() if p.stem == path.stem and p.is_file())
+    if path.is_dir():
+        return files_hash(p for p in path.rglob("*") if p.is_file())
+    return file_hash(path)

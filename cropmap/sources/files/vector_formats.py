@@ -1,0 +1,339 @@
+"""The formats that declarations come in: whatever GDAL reads, GeoParquet, CSV with a WKT column. One way to list
+a file's layers and one to read a layer's columns as text; nothing here knows what a declaration is."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from cropmap.errors import DeclarationFileError
+from cropmap.sources.files.containers import code_page
+from cropmap.sources.files.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
+from cropmap.sources.files.drivers import bound_databases, pyogrio, quiet
+from cropmap.sources.files.gml import AxisOrder, gml_options, inner_system, is_gml, surveys_crs
+from cropmap.sources.files.outline_text import from_wkb, shallow
+from cropmap.sources.files.parquet_files import is_parquet, parquet_facts, read_parquet
+from cropmap.sources.files.references import refuse_references
+from cropmap.sources.files.row_text import storable
+from cropmap.sources.files.sidecars import projection_beside
+
+FEATURE_ID: Final = "fid"
+"""Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
+row's number."""
+HEADER_SHOWN: Final = 8
+MORE_THAN_PLANE: Final = "its outlines have heights or measures, which are left out"
+SEVERAL: Final = ";"
+"""between the values of one field that holds several"""
+
+Shapes = np.ndarray[Any, np.dtype[np.object_]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One table of a file."""
+
+    name: str
+    format: str
+    """CSV, Parquet, or the name of GDAL's driver"""
+    geometry: str | None
+    """kind of geometry as the format states it, None for a table without"""
+    rows: int
+    crs: str | None
+    """as the file states it, None where it does not"""
+    encoding: str | None
+    columns: tuple[str, ...]
+    """attributes, in the order of the file"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one layer, in the order of the file."""
+
+    attributes: pd.DataFrame
+    """text or None, one column per column asked for"""
+    unusable: Shapes
+    """why a row cannot be used whatever it holds, None where it can"""
+    geometry: Shapes
+    """in two dimensions; None where the row has none, or none that can be read"""
+    present: Flags
+    """where the file has something in the place of the geometry, readable or not"""
+    crs: object
+    """None where the file states none"""
+    notes: tuple[str, ...] = ()
+    """what was left out of the outlines"""
+
+
+def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | None = None) -> list[Layer]:
+    """Every table of the file, those without geometry too. Raises DeclarationFileError where it is no vector file."""
+    if is_csv(source):
+        return [_csv_layer(source, wkt_column, encoding)]
+    if is_parquet(source):
+        found = parquet_facts(source, wkt_column)
+        return [Layer(Path(source).stem, "Parquet", found.geometry, found.rows, found.crs, "UTF-8", found.columns)]
+    refuse_references(source)
+    with _gdal_errors(source):
+        bound_databases()
+        return [_gdal_layer(source, str(name), kind) for name, kind in pyogrio.list_layers(source)]
+
+
+def read_layer(
+    source: str,
+    layer: Layer,
+    columns: Sequence[str],
+    *,
+    wkt_column: str | None = None,
+    encoding: str | None = None,
+    limit: int | None = None,
+    lenient: bool = False,
+    axis_order: AxisOrder | None = None,
+) -> Table:
+    """The named columns and the geometry of every row, or of the first `limit`. Raises DeclarationFileError.
+
+    `lenient` leaves out columns that are neither text nor numbers instead. `axis_order` is what the file has, where
+    that is not what its format or CRS prescribes; the geometry has eastings first.
+    """
+    if layer.format == "CSV" and layer.geometry is None:
+        named = ", ".join(name[:40] for name in layer.columns[:HEADER_SHOWN]) or "nothing"
+        raise DeclarationFileError(
+            f"no column holds the geometry; the first line names {named}",
+            where=source,
+            mend="Set declarations.wkt_column; a title above the header has to go",
+        )
+    crs: object
+    ragged: dict[int, str] = {}
+    fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
+    found = {name: find_column(source, name, layer.columns) for name in columns if not (fid and name == FEATURE_ID)}
+    if twice := [own for own in found.values() if not lenient and layer.columns.count(own) > 1]:
+        raise DeclarationFileError(
+            f"column {twice[0]!r} is there more than once", where=source, mend="Give each a name of its own"
+        )
+    if layer.format == "CSV":
+        rows, crs = _read_csv(source, list(found.values()), wkt_column, encoding, limit)
+        table, geometry, present, ragged = rows.table, rows.shapes, rows.present, rows.ragged
+    elif layer.format == "Parquet":
+        table, geometry, present, crs = read_parquet(source, list(found.values()), limit, wkt_column)
+    else:
+        table, geometry, present, crs = _read_gdal(
+            source, layer, list(found.values()), encoding, limit, fid=fid, axis_order=axis_order
+        )
+    if axis_order == "northing_first" and not is_gml(source):
+        geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
+    flat: Shapes = np.asarray(shapely.force_2d(geometry), dtype=object)
+    more = bool((shapely.has_z(geometry) | shapely.has_m(geometry)).any())
+    if lenient:
+        found = {name: own for name, own in found.items() if _is_plain(table.schema.field(own).type)}
+    attributes = _attributes(source, layer, table, found)
+    if fid and FEATURE_ID not in attributes:
+        numbers = (
+            table.column(FEATURE_ID).to_numpy() if FEATURE_ID in table.column_names else np.arange(table.num_rows) + 1
+        )
+        attributes[FEATURE_ID] = numbers.astype(str).astype(object)
+    kept = attributes[[n for n in dict.fromkeys(columns) if n in attributes]]
+    return Table(*storable(kept, ragged), flat, present, crs, (MORE_THAN_PLANE,) if more else ())
+
+
+def find_column(source: str, name: str, existing: Sequence[str]) -> str:
+    """The file's own spelling: exactly, else whatever its case, Unicode form and blanks at the ends. Raises
+    DeclarationFileError."""
+    if name in existing:
+        return name
+    alike = [column for column in existing if _folded(column) == _folded(name)]
+    if len(alike) == 1:
+        return alike[0]
+    near = difflib.get_close_matches(name, existing, n=2, cutoff=0.5)
+    hint = f"Did you mean {', '.join(near)}? " if near else ""
+    raise DeclarationFileError(f"no column {name!r}", where=source, mend=f"{hint}It has: {', '.join(existing)}")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip().strip("\ufeff").strip().casefold()
+
+
+# --- CSV ---------------------------------------------------------------------------------------------------------
+
+
+def _csv_layer(source: str, wkt_column: str | None, encoding: str | None) -> Layer:
+    dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
+    columns = tuple(name for name in dialect.columns if name != dialect.outline)
+    outline = f"WKT in {dialect.outline}" if dialect.outline else None
+    name = dialect.encoding.removesuffix("-sig").upper()
+    return Layer(Path(source).stem, "CSV", outline, count_rows(source, dialect), None, encoding or name, columns)
+
+
+def _read_csv(
+    source: str, columns: Sequence[str], wkt_column: str | None, encoding: str | None, limit: int | None
+) -> tuple[CsvRows, str | None]:
+    dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
+    outline = find_column(source, dialect.outline or "", dialect.columns)
+    rows = read_csv(source, replace(dialect, outline=outline), columns, given=encoding, limit=limit)
+    return rows, rows.crs
+
+
+# --- GDAL --------------------------------------------------------------------------------------------------------
+
+
+def _gdal_layer(source: str, name: str, kind: str | None) -> Layer:
+    """A column with the name of the geometry is what GDAL makes of the attributes of an outline that is nil."""
+    bound_databases()
+    about = pyogrio.read_info(source, layer=name, force_feature_count=True, **gml_options(source))
+    return Layer(
+        name,
+        str(about["driver"]),
+        None if kind is None else str(kind),
+        int(about["features"]),
+        about["crs"] or _unread_crs(source),
+        about["encoding"],
+        tuple(str(field) for field in about["fields"] if str(field) != about["geometry_name"]),
+    )
+
+
+def _read_gdal(
+    source: str,
+    layer: Layer,
+    columns: Sequence[str],
+    encoding: str | None,
+    limit: int | None,
+    *,
+    fid: bool,
+    axis_order: AxisOrder | None,
+) -> tuple[pa.Table, Shapes, Flags, object]:
+    options = gml_options(source, axis_order)
+    with _gdal_errors(source):
+        bound_databases()
+        meta, table = pyogrio.raw.read_arrow(
+            source,
+            layer=layer.name,
+            columns=list(columns),
+            encoding=encoding or code_page(source),
+            return_fids=fid,
+            read_geometry=layer.geometry is not None,
+            max_features=limit,
+            **options,
+        )
+        outline = str(meta["geometry_name"] or "wkb_geometry")
+        if fid:
+            own = next(name for name in table.column_names if name not in {*layer.columns, outline})
+            table = table.rename_columns({own: FEATURE_ID})
+        if layer.geometry is None:
+            nothing = np.full(table.num_rows, None, dtype=object)
+            return table, nothing, np.zeros(len(nothing), dtype=bool), None
+        wkb = table.column(outline).to_numpy(zero_copy_only=False)
+        shapes = _shapes(source, layer, wkb, limit, options)
+        if axis_order is None and not meta["crs"] and (inner := inner_system(source)) and inner[1]:
+            shapes = shapely.transform(shapes, lambda xy: xy[:, ::-1], include_z=False)
+        return (table, shapes, np.array([w is not None for w in wkb], bool), meta["crs"] or _unread_crs(source))
+
+
+def _unread_crs(source: str) -> str | None:
+    """What a file says of its CRS in a way that GDAL does not read."""
+    return projection_beside(source) or surveys_crs(source) or (inner_system(source) or (None,))[0]
+
+
+def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:
+    """Arcs, which shapely does not know, are drawn as lines by reading the geometry a second time, more slowly."""
+    try:
+        shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
+    except NotImplementedError:
+        bound_databases()
+        shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **options)[2])
+    return shapes
+
+
+@contextlib.contextmanager
+def _gdal_errors(source: str) -> Iterator[None]:
+    try:
+        with quiet():
+            yield
+    except DeclarationFileError:
+        raise
+    except (UnicodeError, LookupError) as error:
+        raise DeclarationFileError(
+            f"its text is in another encoding than it says ({_one_line(error)})",
+            where=source,
+            mend="Set declarations.encoding, such as UTF-8, CP1250 or ISO-8859-1",
+        ) from error
+    except Exception as error:  # a damaged file shows itself in any error of GDAL, Arrow or shapely
+        raise DeclarationFileError(
+            f"GDAL cannot read it ({_one_line(error) or type(error).__name__})",
+            where=source,
+            mend="Unpack it, or save it as GeoPackage or GeoParquet",
+        ) from error
+
+
+# --- text --------------------------------------------------------------------------------------------------------
+
+
+def _attributes(source: str, layer: Layer, table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
+    texts = {}
+    for name, own in columns.items():
+        try:
+            texts[name] = _text(table.column(own))
+        except (pa.ArrowException, UnicodeError) as error:
+            if isinstance(error, UnicodeError) or "invalid utf8" in str(error).lower():
+                raise DeclarationFileError(
+                    f"the text of column {own!r} is in another encoding than {layer.encoding or 'UTF-8'}, in which "
+                    "the file has to be read by its own words",
+                    where=source,
+                    mend="Set declarations.encoding, such as CP1250, CP1252 or ISO-8859-2",
+                ) from error
+            raise DeclarationFileError(
+                f"column {own!r} holds neither text nor numbers ({_one_line(error)})",
+                where=source,
+                mend="Map other columns",
+            ) from error
+    return pd.DataFrame(texts, dtype=object, index=range(table.num_rows))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return _is_texts(kind) or not (
+        pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    )
+
+
+def _is_texts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind)) and bool(
+        pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)
+    )
+
+
+def _text(column: pa.ChunkedArray) -> Shapes:
+    """Values as a person would write them: 1200.0 stored in a float column is code 1200; blanks are None; several
+    values of one field stand one after the other, each once."""
+    kind = column.type
+    if _is_texts(kind):
+        lists = column.cast(pa.list_(pa.string())).to_pylist()
+        column = pa.chunked_array([pa.array([_joined(values) for values in lists], pa.string())])
+        kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+        whole = pc.equal(column, pc.floor(column))
+        exact = pc.less(pc.abs(column), float(2**53))
+        integers = pc.if_else(pc.and_(whole, exact), column, pa.scalar(None, kind)).cast(pa.int64())
+        column = pc.coalesce(integers.cast(pa.string()), column.cast(pa.string()))
+    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    values: Shapes = text.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _joined(values: Sequence[str | None] | None) -> str | None:
+    """Every value once: a link may be repeated for each language of its title."""
+    return None if values is None else SEVERAL.join(dict.fromkeys(value for value in values if value))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split("; It might help")[0].split())[:200]
