@@ -411,6 +411,9 @@ class Internal(StrEnum):
     """hidden figures could be recovered, or the audit was not solved, however much was hidden"""
 
 
+HIDDEN_STATUSES: Final = frozenset("CP")
+"""conf_status of a cell whose figures are not shown; those of N are, for internal use"""
+
 STATISTIC_COLUMNS: Final = (
     "nuts_id",
     "level",

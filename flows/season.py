@@ -9,7 +9,7 @@ from prefect import flow
 
 from cropmap.stages.ingest import raise_unreadable
 from cropmap.stages.nothing_to_learn import why_no_model
-from cropmap.stages.products import give_way, logged_run, plan_run
+from cropmap.stages.products import logged_run, plan_run, replace_plan
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.request import SeasonRequest
@@ -31,7 +31,7 @@ def _season(request: SeasonRequest) -> dict[str, Any]:
         with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
             networks = retrain(request)
             decided = plan_run(context)
-        give_way(context, plan, to=decided, finished_at=datetime.now(UTC))
+        replace_plan(context, plan, by=decided, finished_at=datetime.now(UTC))
         published = predict(request)
     raise_unreadable(ingested["acquisitions"])
     why = why_no_model(context)

@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 
 from cropmap.dissemination.long_form import LongForm, count
-from cropmap.dissemination.vocabulary import AREA, HIDDEN_STATUSES, MAIN_AREA, crop_items
+from cropmap.dissemination.vocabulary import AREA, MAIN_AREA, crop_items
 from cropmap.errors import InputError
-from cropmap.schemas import LeftOut
+from cropmap.schemas import HIDDEN_STATUSES, LeftOut
 
 TOLERANCE: Final = 0.25
 SMALL: Final = 0.05

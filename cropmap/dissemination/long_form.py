@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.dissemination import vocabulary
-from cropmap.dissemination.vocabulary import ANNUAL, CONF_STATUSES, HECTARES, HIDDEN_STATUSES
+from cropmap.dissemination.vocabulary import ANNUAL, CONF_STATUSES, HECTARES
 from cropmap.errors import InputError
-from cropmap.schemas import LeftOut
+from cropmap.schemas import HIDDEN_STATUSES, LeftOut
 from cropmap.statistics.confidentiality import HIDDEN
 from cropmap.statistics.crops import LOCAL
 

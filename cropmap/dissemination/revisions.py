@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cropmap.dissemination.long_form import masked
-from cropmap.dissemination.vocabulary import HIDDEN_STATUSES
-from cropmap.schemas import STATISTIC_COLUMNS, ReleaseStage, Revision
+from cropmap.schemas import HIDDEN_STATUSES, STATISTIC_COLUMNS, ReleaseStage, Revision
 
 KEY: Final = ["nuts_id", "crop", "strucpro", "concept"]
 ESTIMATED: Final = "e"

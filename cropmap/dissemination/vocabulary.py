@@ -25,8 +25,6 @@ MAIN_AREA: Final = "MAR_THS_HA"
 HECTARES: Final = 1000.0
 """per unit of OBS_VALUE: areas are given in 1000 ha (unit code THS_HA)"""
 CONF_STATUSES: Final = frozenset("CNP")
-HIDDEN_STATUSES: Final = frozenset("CP")
-"""CONF_STATUS of a cell whose value is not shown; N is shown, to those inside"""
 GEO: Final = re.compile(r"[A-Z]{2}[0-9A-Z_]*")
 """regions, and Eurostat's aggregates such as EU27_2020 and EL41_42"""
 

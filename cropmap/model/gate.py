@@ -4,7 +4,7 @@ In: the figures of both on one season's folds, and what a season asks of a model
 Nothing is read or written here. Whatever is missing refuses: the gate fails closed.
 
 A champion of another season, or of fewer acquisitions, has no out-of-fold figures on this season's folds; it is scored
-there by the rule that predicts with it too (`honest_folds`): fold by *name*, because its model of a region never saw
+there by the rule that predicts with it too (`unseen_folds`): fold by *name*, because its model of a region never saw
 that region. Where that does not hold the champion has no honest score here, neither for the gate nor for a
 publication. What can stand between a model and a season (`obstacle`):
 
@@ -65,7 +65,7 @@ class GateReason(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
-OUT_OF_REACH: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA, GateReason.UNREADABLE})
+INCOMPARABLE: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA, GateReason.UNREADABLE})
 """obstacles that nobody decided on: the season goes on with its own model, which does not become champion"""
 
 
@@ -105,7 +105,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Rival:
+class ChampionScore:
     """The champion, as the season of the challenger sees it."""
 
     obstacle: GateReason | None
@@ -115,8 +115,8 @@ class Rival:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What a season asks of a model that is to predict there."""
+class ModelRequirements:
+    """What a model must fit to predict in a season."""
 
     bands: tuple[str, ...]
     legend: str
@@ -130,18 +130,18 @@ class Ground:
     dataset: Dataset
 
 
-def obstacle(manifest: Manifest, ground: Ground) -> GateReason | None:
-    """What stands between a model and a season; None where it can predict there honestly."""
-    if manifest.dataset_hash == ground.dataset.hash:
+def obstacle(manifest: Manifest, required: ModelRequirements) -> GateReason | None:
+    """What stands between a model and a season; None where it can predict parcels that it has not seen."""
+    if manifest.dataset_hash == required.dataset.hash:
         return None
     # letters sort after digits: unknown is too late
-    if manifest.about.get("last_acquisition", "unknown") > ground.last_day:
+    if manifest.about.get("last_acquisition", "unknown") > required.last_day:
         return GateReason.LATER_DATA
-    if manifest.bands != ground.bands:
+    if manifest.bands != required.bands:
         return GateReason.OTHER_BANDS
-    if not knows_classes(manifest, declared=ground.dataset.crops, legend=ground.legend, classes=ground.classes):
+    if not knows_classes(manifest, declared=required.dataset.crops, legend=required.legend, classes=required.classes):
         return GateReason.OTHER_LEGEND
-    return GateReason.OTHER_FOLDS if honest_folds(manifest, ground) is None else None
+    return GateReason.OTHER_FOLDS if unseen_folds(manifest, required) is None else None
 
 
 def knows_classes(manifest: Manifest, *, declared: Sequence[str], legend: str, classes: Sequence[str]) -> bool:
@@ -159,15 +159,15 @@ def _legend_of(manifest: Manifest, legend: str, classes: Sequence[str]) -> set[s
     return set(classes if about.get("legend", legend) == legend else manifest.crops)
 
 
-def honest_folds(manifest: Manifest, ground: Ground) -> NDArray[np.int16] | None:
+def unseen_folds(manifest: Manifest, required: ModelRequirements) -> NDArray[np.int16] | None:
     """(N,) which of the model's folds scores each parcel without having seen it; -1 where none of them has.
 
     None where that cannot be known: the folds were dealt from other data, or by another rule.
     """
-    folds = ground.dataset.folds
-    if manifest.dataset_hash == ground.dataset.hash:
+    folds = required.dataset.folds
+    if manifest.dataset_hash == required.dataset.hash:
         return folds.fold
-    if not ground.folds or manifest.about.get("folds") != ground.folds:
+    if not required.folds or manifest.about.get("folds") != required.folds:
         return None
     number = {name: k for k, name in enumerate(manifest.fold_names)}
     # a place that is no fold of the model had no labelled parcel when it was trained
@@ -183,20 +183,20 @@ def flaw(score: Score, parity: Sequence[float]) -> GateReason | None:
     return None
 
 
-def decide(challenger: Score, *, parity: Sequence[float], rival: Rival | None) -> Decision:
+def decide(challenger: Score, *, parity: Sequence[float], champion_score: ChampionScore | None) -> Decision:
     """The gate. Promoted only if neither macro-F1 nor OA falls and one rises beyond the fold-to-fold noise.
 
-    rival: None where the agency has no champion of this network yet.
+    champion_score: None where the agency has no champion of this network yet.
     """
     if found := flaw(challenger, parity):
         return Decision(False, found, "the challenger itself does not pass its checks")
-    if rival is None:
+    if champion_score is None:
         return Decision(True, GateReason.FIRST_MODEL, "there was no champion")
-    if rival.obstacle is not None:
-        return Decision(False, rival.obstacle, "the champion cannot be scored on the parcels of this season")
-    if rival.score is None or not rival.score.is_complete:
+    if champion_score.obstacle is not None:
+        return Decision(False, champion_score.obstacle, "the champion cannot be scored on the parcels of this season")
+    if champion_score.score is None or not champion_score.score.is_complete:
         return Decision(False, GateReason.MISSING_METRIC, "the champion has no figures on these folds")
-    champion = rival.score
+    champion = champion_score.score
     if set(champion.fold_oa) != set(challenger.fold_oa):
         return Decision(False, GateReason.OTHER_FOLDS, "the champion was scored on other folds")
     detail = (

@@ -14,10 +14,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from cropmap.schemas import HIDDEN_STATUSES
 from cropmap.statistics.crops import LOCAL, UNSPECIFIED
 
-HIDDEN_STATUSES: Final = frozenset("CP")
-"""CONF_STATUS of a cell whose figures nobody outside may see"""
 LEAST_DRAWN_HA: Final = 0.1
 """a crop with less has no bar that could be seen, and its map would compare noise"""
 

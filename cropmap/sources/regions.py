@@ -22,7 +22,7 @@ from cropmap.sources.region_files import ASSIGNED_LEVEL, YEAR, read_region_file
 
 log = logging.getLogger(__name__)
 
-NUTS_VERSIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
+GISCO_EDITIONS: Final = (2003, 2006, 2010, 2013, 2016, 2021, 2024)
 CHUNK: Final = 50_000
 """parcels that are moved to the regions' CRS at a time: half a million take a gigabyte there"""
 SLIVER_HA: Final = 0.01
@@ -151,7 +151,7 @@ def _assign(shapes: np.ndarray[Any, Any], regions: Regions) -> np.ndarray[Any, A
 
 
 def _check_version(names: str, nuts_version: int, *, where: str) -> None:
-    years = {int(year) for year in YEAR.findall(names)} & set(NUTS_VERSIONS)
+    years = {int(year) for year in YEAR.findall(names)} & set(GISCO_EDITIONS)
     if years and nuts_version not in years:
         raise RegionFileError(
             f"the file is named after NUTS {max(years)}, not {nuts_version}",

@@ -22,7 +22,7 @@ from cropmap.errors import ArtifactError, DamagedObjectError, InputError
 from cropmap.legends import Legend
 from cropmap.model.artifact import Manifest
 from cropmap.model.evaluation import evaluate
-from cropmap.model.gate import OUT_OF_REACH, GateReason, Ground, Rival, Score, honest_folds, obstacle
+from cropmap.model.gate import INCOMPARABLE, ChampionScore, GateReason, ModelRequirements, Score, obstacle, unseen_folds
 from cropmap.predictions.predict import Artifact, load_artifact, predict
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture
@@ -156,8 +156,8 @@ def legend_key(legend: Legend) -> str:
     return value_hash(legend.crops)
 
 
-def ground_of(context: SeasonContext, data: SeasonData) -> Ground:
-    return Ground(
+def requirements_of(context: SeasonContext, data: SeasonData) -> ModelRequirements:
+    return ModelRequirements(
         bands=data.series.bands,
         legend=legend_key(data.legend),
         classes=data.legend.crops,
@@ -167,25 +167,25 @@ def ground_of(context: SeasonContext, data: SeasonData) -> Ground:
     )
 
 
-def rival(context: SeasonContext, data: SeasonData, architecture: Architecture) -> Rival | None:
+def champion_score(context: SeasonContext, data: SeasonData, architecture: Architecture) -> ChampionScore | None:
     """The champion on this season's folds; None where the agency has none yet."""
-    (line, unreadable), ground = standing(context, architecture), ground_of(context, data)
+    (line, unreadable), required = standing(context, architecture), requirements_of(context, data)
     if not line:
-        return Rival(unreadable, None) if unreadable else None
+        return ChampionScore(unreadable, None) if unreadable else None
     try:
         artifact = load_artifact(context.store, line[-1].artifact_id)
     except ArtifactError:
-        return Rival(GateReason.UNREADABLE, None)
-    found = obstacle(artifact.manifest, ground)
-    return Rival(found, None if found else score_artifact(artifact, ground, threads=context.threads))
+        return ChampionScore(GateReason.UNREADABLE, None)
+    found = obstacle(artifact.manifest, required)
+    return ChampionScore(found, None if found else score_artifact(artifact, required, threads=context.threads))
 
 
-def score_artifact(artifact: Artifact, ground: Ground, *, threads: int) -> Score:
+def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: int) -> Score:
     """A model on the folds of a season that it may predict in, as it would predict there."""
-    dataset, judged = ground.dataset, ground.dataset.judged
+    dataset, judged = required.dataset, required.dataset.judged
     if artifact.manifest.dataset_hash == dataset.hash:
         return Score.read(artifact.manifest)
-    fold = honest_folds(artifact.manifest, ground)
+    fold = unseen_folds(artifact.manifest, required)
     assert fold is not None, "an obstacle was overlooked"
     here = np.flatnonzero(judged)
     said = predict(artifact, dataset.series.take(here), fold=fold[here], threads=threads)
@@ -210,21 +210,21 @@ def predicting_model(context: SeasonContext, data: SeasonData, architecture: Arc
 
     Raises InputError, with the command that leads out, where none of them may predict.
     """
-    own, ground = trained_model(context, architecture, key), ground_of(context, data)
+    own, required = trained_model(context, architecture, key), requirements_of(context, data)
     line, found = standing(context, architecture)
     if not line and found is None:
         if own is None:
             raise InputError(f"no {architecture} is trained", mend="Run `cropmap train` (or `season run`) first")
         found = GateReason.UNREADABLE
     elif line:
-        found = _obstacle(context, line[-1], ground)
+        found = _obstacle(context, line[-1], required)
         if found is None:
             return line[-1]
-    may = own is not None and (own.promoted or {found, own.reason} <= OUT_OF_REACH)
+    may = own is not None and (own.promoted or {found, own.reason} <= INCOMPARABLE)
     if own is not None and may and is_whole(context, own):
         return own
     for former in reversed(line[:-1]):
-        if own is not None and not may and _obstacle(context, former, ground) is None:
+        if own is not None and not may and _obstacle(context, former, required) is None:
             return former
     champion = f"the champion ({architecture}, {line[-1].season})" if line else f"the champion ({architecture})"
     if own is None or may:
@@ -244,8 +244,8 @@ def _command(context: SeasonContext, architecture: Architecture) -> str:
 
 def judging_folds(context: SeasonContext, data: SeasonData, artifact: Artifact) -> NDArray[np.int16]:
     """(N,) which of the artifact's folds scores each parcel. Raises ArtifactError where it must not predict here."""
-    ground = ground_of(context, data)
-    found, fold = obstacle(artifact.manifest, ground), honest_folds(artifact.manifest, ground)
+    required = requirements_of(context, data)
+    found, fold = obstacle(artifact.manifest, required), unseen_folds(artifact.manifest, required)
     if found is not None or fold is None:
         raise ArtifactError(
             f"does not fit this season: {found}", where=artifact.artifact_id, mend="Run `cropmap train` first"
@@ -253,9 +253,9 @@ def judging_folds(context: SeasonContext, data: SeasonData, artifact: Artifact) 
     return fold
 
 
-def _obstacle(context: SeasonContext, model: TrainedModel, ground: Ground) -> GateReason | None:
+def _obstacle(context: SeasonContext, model: TrainedModel, required: ModelRequirements) -> GateReason | None:
     try:
-        return obstacle(load_artifact(context.store, model.artifact_id).manifest, ground)
+        return obstacle(load_artifact(context.store, model.artifact_id).manifest, required)
     except ArtifactError as error:
         log.warning("%s", error)
         return GateReason.UNREADABLE

@@ -132,13 +132,13 @@ def logged_run(context: SeasonContext, plan: RunPlan, *, clock: Callable[[], dat
         runs.finish_run(connection, run_id=plan.run_id, finished_at=clock())
 
 
-def give_way(context: SeasonContext, plan: RunPlan, *, to: RunPlan, finished_at: datetime) -> None:
-    """Notes in the run log that a run planned on a challenger is not to be: the gate kept another model."""
-    if plan.run_id != to.run_id:
+def replace_plan(context: SeasonContext, plan: RunPlan, *, by: RunPlan, finished_at: datetime) -> None:
+    """Notes in the run log that a run planned on a challenger is not carried out: the gate kept another model."""
+    if plan.run_id != by.run_id:
         with context.connect() as connection:
-            detail = f"the new model was not promoted; {to.run_id} is published with artifact {to.artifact_id}"
-            if plan.inputs != to.inputs:
-                detail = f"the season changed while its networks were trained; {to.run_id} takes its place"
+            detail = f"the new model was not promoted; {by.run_id} is published with artifact {by.artifact_id}"
+            if plan.inputs != by.inputs:
+                detail = f"the season changed while its networks were trained; {by.run_id} takes its place"
             runs.fail_run(connection, run_id=plan.run_id, detail=detail, finished_at=finished_at)
 
 

@@ -26,6 +26,7 @@ from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import Architecture
 from cropmap.stages.champion import (
     TrainedModel,
+    champion_score,
     has_line,
     is_whole,
     legend_key,
@@ -33,7 +34,6 @@ from cropmap.stages.champion import (
     metrics_of,
     model_name,
     present_champion,
-    rival,
     trained_model,
     write_record,
 )
@@ -189,7 +189,7 @@ def _decide(context: SeasonContext, data: SeasonData, architecture: Architecture
     if champion is not None and champion.artifact_id == fitted.artifact_id:  # a try before this one came as far
         return Decision(champion.promoted, GateReason(champion.reason), champion.detail)
     score = Score.of(fitted.out_of_fold.evaluation)
-    return decide(score, parity=fitted.manifest.parity, rival=rival(context, data, architecture))
+    return decide(score, parity=fitted.manifest.parity, champion_score=champion_score(context, data, architecture))
 
 
 @dataclass(frozen=True)

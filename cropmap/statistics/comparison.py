@@ -72,7 +72,7 @@ def _difference(sums: Totals, seen: Reviews, *, crops: int, prior: float) -> tup
         crops=crops,
         design_based=np.ones(len(sums.cells.area), dtype=bool),
         prior_size=prior,
-        to_the_letter=True,
+        unadjusted=True,
     )
     regions = len(sums.cells.area)
     estimate = add_up(alone, np.arange(regions), parents=regions)

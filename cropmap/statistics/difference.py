@@ -131,7 +131,7 @@ def correct(
     trusted: Floats | None = None,
     design_based: NDArray[np.bool_] | None = None,
     prior_size: float,
-    to_the_letter: bool = False,
+    unadjusted: bool = False,
 ) -> Corrected:
     """Correction, sampling and prior variance per cell. `overconfidence` is φ_v [V]; the first `crops` columns
     partition the area, the others are sums of them and have no say in ω. `trusted` [V] is the φ that ω goes by, where
@@ -140,7 +140,7 @@ def correct(
     Regions in `design_based` [R] (probabilities that failed their check) trust the sample alone wherever there is one.
 
     Reviewed parcels count as what was found there, whatever ω is, and only what is left is estimated; and τ² grows
-    where the reviews contradict it. `to_the_letter`: as the recipe has it, without either.
+    where the reviews contradict it. `unadjusted`: without either, as the published estimator has it.
     """
     correction, sampling, sampling_df = (np.zeros_like(cells.synthetic) for _ in range(3))
     strata, reviews = merge_unreviewed(strata, reviews)
@@ -150,7 +150,7 @@ def correct(
     np.add.at(sampling, place, variance)
     np.add.at(sampling_df, place, variance**2 / (effective - 1 + FLOOR_REVIEWS)[:, None])
     own, left, grown = np.zeros_like(correction), cells, np.ones_like(overconfidence)
-    if not to_the_letter:
+    if not unadjusted:
         own, left = _found_there(cells, strata, reviews)
         expected = (sampling, *_uncertain(cells, overconfidence / prior_size, overconfidence)[:2])
         grown = contradiction(*(part[..., :crops] for part in (correction, *expected)))

@@ -13,16 +13,16 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.model.artifact import Manifest
 from cropmap.model.calibration import Calibration
 from cropmap.model.gate import (
+    ChampionScore,
     FoldGain,
     GateReason,
-    Ground,
-    Rival,
+    ModelRequirements,
     Score,
     decide,
     fold_gain,
-    honest_folds,
     knows_classes,
     obstacle,
+    unseen_folds,
 )
 from cropmap.model.strangeness import Familiar
 from tests.model.problems import make_dataset
@@ -62,7 +62,7 @@ CHAMPION = score((0.80, 0.82, 0.84, 0.86), (0.60, 0.62, 0.64, 0.66))
 def test_promoted_only_if_nothing_falls_and_one_rises_beyond_the_noise(
     oa: tuple[float, ...], f1: tuple[float, ...], promoted: bool, reason: GateReason
 ) -> None:
-    decision = decide(score(oa, f1), parity=FINE, rival=Rival(None, CHAMPION))
+    decision = decide(score(oa, f1), parity=FINE, champion_score=ChampionScore(None, CHAMPION))
     assert (decision.promoted, decision.reason) == (promoted, reason)
     assert "OA 0.8300 -> " in decision.detail
 
@@ -84,33 +84,33 @@ OTHER_NAMES = score((0.8, 0.8), (0.6, 0.6), ("FRH01", "FRH02"))
 
 
 @pytest.mark.parametrize(
-    ("challenger", "parity", "rival", "reason"),
+    ("challenger", "parity", "champion_score", "reason"),
     [
-        (replace(BETTER, macro_f1=nan), FINE, Rival(None, CHAMPION), GateReason.MISSING_METRIC),
-        (replace(BETTER, fold_macro_f1={}), FINE, Rival(None, CHAMPION), GateReason.MISSING_METRIC),
+        (replace(BETTER, macro_f1=nan), FINE, ChampionScore(None, CHAMPION), GateReason.MISSING_METRIC),
+        (replace(BETTER, fold_macro_f1={}), FINE, ChampionScore(None, CHAMPION), GateReason.MISSING_METRIC),
         (replace(BETTER, fold_oa={}, fold_macro_f1={}), FINE, None, GateReason.MISSING_METRIC),
         (replace(BETTER, fold_oa={**BETTER.fold_oa, "FRH04": nan}), FINE, None, GateReason.MISSING_METRIC),
-        (BETTER, FINE, Rival(None, None), GateReason.MISSING_METRIC),
-        (BETTER, FINE, Rival(None, replace(CHAMPION, oa=nan)), GateReason.MISSING_METRIC),
-        (BETTER, (1e-6, 0.01), Rival(None, CHAMPION), GateReason.PARITY),
+        (BETTER, FINE, ChampionScore(None, None), GateReason.MISSING_METRIC),
+        (BETTER, FINE, ChampionScore(None, replace(CHAMPION, oa=nan)), GateReason.MISSING_METRIC),
+        (BETTER, (1e-6, 0.01), ChampionScore(None, CHAMPION), GateReason.PARITY),
         (BETTER, (1e-6, nan), None, GateReason.PARITY),
         (BETTER, (), None, GateReason.PARITY),
-        (BETTER, FINE, Rival(GateReason.OTHER_LEGEND, None), GateReason.OTHER_LEGEND),
-        (BETTER, FINE, Rival(GateReason.OTHER_BANDS, None), GateReason.OTHER_BANDS),
-        (BETTER, FINE, Rival(GateReason.OTHER_FOLDS, None), GateReason.OTHER_FOLDS),
-        (BETTER, FINE, Rival(GateReason.LATER_DATA, None), GateReason.LATER_DATA),
-        (BETTER, FINE, Rival(None, OTHER_NAMES), GateReason.OTHER_FOLDS),
+        (BETTER, FINE, ChampionScore(GateReason.OTHER_LEGEND, None), GateReason.OTHER_LEGEND),
+        (BETTER, FINE, ChampionScore(GateReason.OTHER_BANDS, None), GateReason.OTHER_BANDS),
+        (BETTER, FINE, ChampionScore(GateReason.OTHER_FOLDS, None), GateReason.OTHER_FOLDS),
+        (BETTER, FINE, ChampionScore(GateReason.LATER_DATA, None), GateReason.LATER_DATA),
+        (BETTER, FINE, ChampionScore(None, OTHER_NAMES), GateReason.OTHER_FOLDS),
     ],
 )
 def test_whatever_is_missing_or_does_not_fit_refuses(
-    challenger: Score, parity: tuple[float, ...], rival: Rival | None, reason: GateReason
+    challenger: Score, parity: tuple[float, ...], champion_score: ChampionScore | None, reason: GateReason
 ) -> None:
-    decision = decide(challenger, parity=parity, rival=rival)
+    decision = decide(challenger, parity=parity, champion_score=champion_score)
     assert (decision.promoted, decision.reason) == (False, reason)
 
 
 def test_the_first_model_becomes_champion_when_it_is_sound() -> None:
-    decision = decide(BETTER, parity=FINE, rival=None)
+    decision = decide(BETTER, parity=FINE, champion_score=None)
     assert (decision.promoted, decision.reason) == (True, GateReason.FIRST_MODEL)
 
 
@@ -142,7 +142,7 @@ def made_for(dataset: Dataset, **changes: object) -> Manifest:
 DATASET = make_dataset(30)  # ten parcels each in FRH01, FRH02, FRH03
 
 
-def ground(**changes: object) -> Ground:
+def required(**changes: object) -> ModelRequirements:
     values: dict[str, object] = {
         "bands": ("B04", "B08"),
         "legend": "L1",
@@ -151,7 +151,7 @@ def ground(**changes: object) -> Ground:
         "folds": RULE,
         "dataset": DATASET,
     }
-    return Ground(**(values | changes))  # type: ignore[arg-type]
+    return ModelRequirements(**(values | changes))  # type: ignore[arg-type]
 
 
 OTHER = make_dataset(30, seed=8)
@@ -162,23 +162,23 @@ SPELT = (*DATASET.crops, "spelt")
 @pytest.mark.parametrize(
     ("season", "reason"),
     [
-        (ground(), None),
-        (ground(dataset=OTHER), None),
-        (ground(dataset=OTHER, last_day="2018-08-30"), None),
-        (ground(dataset=OTHER, last_day="2018-08-29"), GateReason.LATER_DATA),
-        (ground(dataset=OTHER, bands=("B08", "B04")), GateReason.OTHER_BANDS),
-        (ground(dataset=OTHER, folds="file abc"), GateReason.OTHER_FOLDS),
-        (ground(dataset=OTHER, folds=""), GateReason.OTHER_FOLDS),
+        (required(), None),
+        (required(dataset=OTHER), None),
+        (required(dataset=OTHER, last_day="2018-08-30"), None),
+        (required(dataset=OTHER, last_day="2018-08-29"), GateReason.LATER_DATA),
+        (required(dataset=OTHER, bands=("B08", "B04")), GateReason.OTHER_BANDS),
+        (required(dataset=OTHER, folds="file abc"), GateReason.OTHER_FOLDS),
+        (required(dataset=OTHER, folds=""), GateReason.OTHER_FOLDS),
         # of a season of the past nothing else is asked: no newer champion can judge it anyway
-        (ground(dataset=OTHER, last_day="2018-08-29", bands=("B08", "B04")), GateReason.LATER_DATA),
-        (ground(dataset=OTHER, last_day="2018-08-29", legend="L2", classes=("maize",)), GateReason.LATER_DATA),
+        (required(dataset=OTHER, last_day="2018-08-29", bands=("B08", "B04")), GateReason.LATER_DATA),
+        (required(dataset=OTHER, last_day="2018-08-29", legend="L2", classes=("maize",)), GateReason.LATER_DATA),
         # the very data that it was made from: nothing stands between
-        (ground(folds="file abc"), None),
-        (ground(last_day="2018-08-29"), None),
-        (ground(legend="L2", classes=SPELT), None),
+        (required(folds="file abc"), None),
+        (required(last_day="2018-08-29"), None),
+        (required(legend="L2", classes=SPELT), None),
     ],
 )
-def test_what_stands_between_a_model_and_a_season(season: Ground, reason: GateReason | None) -> None:
+def test_what_stands_between_a_model_and_a_season(season: ModelRequirements, reason: GateReason | None) -> None:
     assert obstacle(made_for(DATASET), season) == reason
 
 
@@ -200,25 +200,25 @@ def test_a_legend_is_another_one_where_somebody_notices(
     about = {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE}
     model = made_for(DATASET, about=about | ({"classes": json.dumps(made_with)} if made_with else {}))
     assert knows_classes(model, declared=declared, legend="L2", classes=classes) == fits
-    season = ground(dataset=replace(OTHER, crops=declared if len(declared) > 2 else OTHER.crops), legend="L2")
+    season = required(dataset=replace(OTHER, crops=declared if len(declared) > 2 else OTHER.crops), legend="L2")
     if len(declared) > 2:
         found = obstacle(model, replace(season, classes=classes))
         assert found == (None if fits else GateReason.OTHER_LEGEND)
 
 
 def test_a_model_that_says_nothing_of_itself_fits_nowhere_else() -> None:
-    assert obstacle(made_for(DATASET, about={}), ground(dataset=OTHER)) == GateReason.LATER_DATA
+    assert obstacle(made_for(DATASET, about={}), required(dataset=OTHER)) == GateReason.LATER_DATA
     about = {"last_acquisition": "2018-08-30"}
-    assert obstacle(made_for(DATASET, about=about), ground(dataset=OTHER)) == GateReason.OTHER_FOLDS
+    assert obstacle(made_for(DATASET, about=about), required(dataset=OTHER)) == GateReason.OTHER_FOLDS
 
 
 def test_folds_of_another_season_are_matched_by_name_never_by_number() -> None:
     # trained when FRH02 had no labelled parcel, and FRH09 had some
     champion = made_for(make_dataset(40), fold_names=("FRH01", "FRH03", "FRH09"))
-    fold = honest_folds(champion, ground())
+    fold = unseen_folds(champion, required())
     assert fold is not None
     np.testing.assert_array_equal(fold, [0] * 10 + [-1] * 10 + [1] * 10)
     unlabelled = replace(DATASET.folds, fold=np.where(np.arange(30) == 25, -1, DATASET.folds.fold).astype(np.int16))
-    fold = honest_folds(champion, ground(dataset=replace(DATASET, folds=unlabelled)))
+    fold = unseen_folds(champion, required(dataset=replace(DATASET, folds=unlabelled)))
     assert fold is not None
     assert fold[24:27].tolist() == [1, -1, 1]

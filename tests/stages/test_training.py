@@ -173,23 +173,23 @@ def test_a_run_in_mlflow_holds_everything_that_was_known(trained: Trained) -> No
 def test_the_champion_is_scored_where_it_would_predict_by_models_that_never_saw_the_place(trained: Trained) -> None:
     context = trained.home.learnt
     data = season_data(context)
-    ground = champion.ground_of(context, data)
+    required = champion.requirements_of(context, data)
     before = load_artifact(context.store, trained.first["artifact"])
-    found = champion.score_artifact(before, ground, threads=1)
+    found = champion.score_artifact(before, required, threads=1)
     # by hand: the older network of each region on that region, over all that is judged there
     right = {}
     for k, name in enumerate(before.manifest.fold_names):
         here = np.flatnonzero(
-            ground.dataset.judged & (ground.dataset.folds.fold == ground.dataset.folds.names.index(name))
+            required.dataset.judged & (required.dataset.folds.fold == required.dataset.folds.names.index(name))
         )
         said = champion.predict(before, data.series.take(here), fold=np.full(len(here), k, np.int16))
         crop = np.array(said.crops)[said.probabilities.argmax(axis=1)]
-        right[name] = crop == np.array(ground.dataset.crops)[ground.dataset.label[here]]
+        right[name] = crop == np.array(required.dataset.crops)[required.dataset.label[here]]
     assert found.fold_oa == {name: pytest.approx(hits.mean()) for name, hits in right.items()}
     assert found.oa == pytest.approx(np.concatenate(list(right.values())).mean())
     assert len(found.fold_oa) == 4
     now = load_artifact(context.store, trained.second["artifact"])
-    assert champion.score_artifact(now, ground, threads=1) == Score.read(now.manifest)
+    assert champion.score_artifact(now, required, threads=1) == Score.read(now.manifest)
 
 
 def test_the_same_training_twice_changes_nothing(home: Home, trained: Trained) -> None:
@@ -213,7 +213,7 @@ def test_a_worse_challenger_is_refused_and_the_champion_predicts(home: Home, tra
     plan = products.plan_run(worse)
     assert plan.artifact_id == trained.second["artifact"]
     assert plan.run_id != hoped_for.run_id
-    products.give_way(worse, hoped_for, to=plan, finished_at=NOON)
+    products.replace_plan(worse, hoped_for, by=plan, finished_at=NOON)
     with worse.connect() as connection:
         logged = read_run(connection, hoped_for.run_id)
     assert logged is not None

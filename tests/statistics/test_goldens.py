@@ -76,7 +76,7 @@ def test_shrunken_difference(domain: Path, case: str, nu: float, use_phi: bool) 
     golden = _read(domain, "area_golden_shrunken_difference.json")
     cells, strata, reviews = _population(golden)
     phi = np.array([golden["phi"][v] if use_phi else 1.0 for v in VERDICTS])
-    corrected = correct(cells, strata, reviews, overconfidence=phi, crops=3, prior_size=nu, to_the_letter=True)
+    corrected = correct(cells, strata, reviews, overconfidence=phi, crops=3, prior_size=nu, unadjusted=True)
     _compare(golden, golden["expected"][case], corrected)
 
 
@@ -84,7 +84,7 @@ def test_no_reviews(domain: Path) -> None:
     golden = _read(domain, "area_golden_shrunken_difference.json")
     cells, strata, reviews = _population(golden)
     none = Reviews(*(value[:0] for value in vars(reviews).values()))
-    corrected = correct(cells, strata, none, overconfidence=np.ones(3), crops=3, prior_size=120, to_the_letter=True)
+    corrected = correct(cells, strata, none, overconfidence=np.ones(3), crops=3, prior_size=120, unadjusted=True)
     _compare(golden, golden["expected"]["no_reviews"], corrected)
 
 

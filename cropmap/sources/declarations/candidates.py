@@ -37,7 +37,7 @@ PARCEL: Final = re.compile(
     r"id|parc|feld|field|blo[ck]|blok|schlag|mark|lot|kennung|ref|pole|tunnus|plot|skifte|uuid|guid|lpis", re.IGNORECASE
 )
 ROW_NUMBER: Final = re.compile(r"^(objectid|fid|ogc_fid|gid|gml_?id|oid|index|rowid|id_0)(_?\d+)?$", re.IGNORECASE)
-AREA: Final = re.compile(
+AREA_NAMES: Final = re.compile(
     r"area|^ha$|_ha|fl[aä]e?che|surf|sup|opp|vymer|pow|pinta|gr(oe|ö)ss|size|aal|pind|plat|ploš|pov", re.IGNORECASE
 )
 COMPUTED: Final = re.compile(r"^(shape|st|geom|gis|calc)[._]?", re.IGNORECASE)
@@ -234,7 +234,7 @@ def _parcel_ids(attributes: pd.DataFrame, columns: Sequence[ColumnFacts]) -> lis
 def _identifier(parts: Sequence[ColumnFacts], unique: float = 1.0) -> Candidate:
     hints = np.mean([bool(PARCEL.search(c.name)) for c in parts])
     counted = any(ROW_NUMBER.match(c.name) for c in parts)
-    foreign = any((CROP.search(c.name) and not IDENTIFIER.search(c.name)) or AREA.search(c.name) for c in parts)
+    foreign = any((CROP.search(c.name) and not IDENTIFIER.search(c.name)) or AREA_NAMES.search(c.name) for c in parts)
     score = 2.0 + float(hints) - 1.0 * counted - 1.0 * foreign - 0.5 * (len(parts) - 1) - 20.0 * (1 - unique)
     score -= 0.02 * sum(c.length for c in parts)
     why = ("unique" if unique == 1 else f"{unique:.1%} unique") + (" together" if len(parts) > 1 else "")
@@ -264,7 +264,7 @@ def _areas(attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: A
             known = np.isfinite(ratio)
             agree = float((np.abs(ratio[known] - 1) <= WITHIN).mean()) if known.any() else 0.0
             if agree > 0.5:
-                score = agree + 0.2 * bool(AREA.search(column.name)) - 0.5 * bool(COMPUTED.match(column.name))
+                score = agree + 0.2 * bool(AREA_NAMES.search(column.name)) - 0.5 * bool(COMPUTED.match(column.name))
                 why = f"{agree:.0%} of the rows within {WITHIN:.0%} of the drawn area in {unit}"
                 found.append(Candidate("area", column.name, score, why, column.samples, unit))
     return found
