@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from cropmap.dissemination.spreadsheets import guarded
-from cropmap.dissemination.vocabulary import HIDDEN_STATUSES
+from cropmap.schemas import HIDDEN_STATUSES
 from cropmap.statistics.confidentiality import HIDDEN
 from serving.errors import NotAcceptableError
 

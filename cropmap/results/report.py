@@ -16,7 +16,7 @@ from cropmap.dissemination.long_form import masked
 from cropmap.errors import InputError
 from cropmap.legends import Legend
 from cropmap.reports.accuracy import AGREEMENT_COLUMNS, Accuracy, accuracy, confidential_classes
-from cropmap.reports.areas import HIDDEN_STATUSES, CropAreas, crop_areas, head_region
+from cropmap.reports.areas import CropAreas, crop_areas, head_region
 from cropmap.reports.maps import Outlines, outlines
 from cropmap.reports.page import to_html
 from cropmap.reports.pdf import to_pdf
