@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check docs bench constraints clean
+.PHONY: install demo test quick check docs bench constraints clean
 
 install: .venv/installed
 
@@ -16,6 +16,12 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Less than 90 seconds: the rooms that compute, without databases, flows and seasons.
+ROOMS := assessments breizhcrops dataset disclosure dissemination evidence legends model observations predictions \
+	reports simulation sources statistics
+quick: install
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow' $(ROOMS:%=tests/%) tests/test_*.py
 
 check: install
 	$(BIN)/ruff check .

@@ -195,6 +195,7 @@ def test_every_key_is_read_by_code() -> None:
         assert re.search(rf"\b{name}\b", code), f"nothing reads {key}"
 
 
+@pytest.mark.slow
 def test_every_key_that_an_error_names_exists() -> None:
     keys = {key for key, _, _ in documented_keys()}
     known = {key.rsplit(".", n)[0] for key in keys for n in range(3)}

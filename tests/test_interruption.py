@@ -79,6 +79,7 @@ def test_a_signal_ends_the_program_and_its_processes(number: signal.Signals, tmp
     assert not _alive(child)
 
 
+@pytest.mark.slow
 def test_a_program_that_was_stopped_and_goes_on_still_hears_signals(tmp_path: Path) -> None:
     """Ctrl-Z and fg."""
     with _started(PROGRAM, tmp_path / "note") as (process, _):
@@ -102,6 +103,7 @@ def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
     assert said.count("run the same command again") == 1
 
 
+@pytest.mark.slow
 def test_a_duty_that_hangs_does_not_keep_the_program(tmp_path: Path) -> None:
     code, said, _ = _interrupted(HANGS, tmp_path / "note", signal.SIGTERM)
     assert code == 130

@@ -44,6 +44,7 @@ def test_a_name_writes_no_record_of_its_own(tmp_path: Path, capsys: pytest.Captu
     assert "\x1b" not in written + capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_name_of_a_column_does_not_command_a_terminal(tmp_path: Path) -> None:
     crops = ["wheat", "maize", "barley"] * 4
     rows = [f'P{n};{crop};"{box(9 + n, 50, 9.001 + n, 50.001).wkt}"' for n, crop in enumerate(crops)]

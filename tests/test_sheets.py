@@ -112,6 +112,7 @@ def test_folds_and_code_lists_take_the_same(tmp_path: Path) -> None:
     assert read_code_list(tmp_path / "codes.csv").entries[0].name == "Blé"
 
 
+@pytest.mark.slow
 def test_the_code_page_is_told_from_the_lines_beyond_ascii(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(

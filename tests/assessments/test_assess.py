@@ -10,6 +10,7 @@ from cropmap.schemas import ASSESSMENT_COLUMNS
 from tests.assessments.population import CROPS, Scores, legend, simulate
 
 
+@pytest.mark.slow
 def test_realised_rate_is_near_the_target_over_seeds() -> None:
     rates, recalls = [], []
     for seed in range(3):

@@ -19,6 +19,7 @@ def rows(seed: int) -> str:
     return content_hash(assessed.table.to_csv(float_format="%.17g"), str(assessed.report))
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_twice_and_whatever_the_number_of_processes() -> None:
     once = [rows(seed) for seed in (1, 2)]
     assert once == [rows(seed) for seed in (1, 2)]

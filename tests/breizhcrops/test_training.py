@@ -127,6 +127,7 @@ def _config(architecture: Architecture, epochs: int, **changes: Any) -> CompatCo
 
 
 @BOTH
+@pytest.mark.slow
 def test_any_dataset_is_scored_on_its_own_folds(architecture: Architecture, store: Store, dataset: Dataset) -> None:
     owner = np.repeat(np.arange(len(dataset.series)), dataset.series.lengths)
     third = 0.4 * dataset.label[owner, None].astype(np.float32)  # tells the crops apart without days

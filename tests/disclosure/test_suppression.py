@@ -20,6 +20,7 @@ SMALL = {"crops": (1, 2, 5), "regions": (1, 2, 4), "holdings": 30}
 
 
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.slow
 def test_random_tables_are_safe_in_every_way(seed: int) -> None:
     table = random_table(seed)
     pattern = protected(table)
@@ -43,6 +44,7 @@ def test_random_tables_are_safe_in_every_way(seed: int) -> None:
     share=st.sampled_from([0.6, 0.85]),
     p=st.sampled_from([None, 10.0]),
 )
+@pytest.mark.slow
 def test_any_rule_on_any_table_is_safe_or_refused_by_name(
     seed: int, needed: int, holdings: int, share: float, p: float | None
 ) -> None:
@@ -104,6 +106,7 @@ def _revised(table: RandomTable, seed: int) -> RandomTable:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 17, 99])
+@pytest.mark.slow
 def test_a_second_release_keeps_what_the_first_hid(seed: int) -> None:
     first, second = random_table(seed), _revised(random_table(seed), seed)
     one = protected(first)

@@ -160,6 +160,7 @@ def test_pictures_are_whole_and_always_the_same() -> None:
 
 
 @pytest.mark.shared_data
+@pytest.mark.slow
 def test_doubled_areas_are_found_among_real_ones(shared_data: Path) -> None:
     """Eurostat's own figures of 2019 as ours: nothing contradicts itself; then every seventh is doubled."""
     data = (shared_data / "eurostat" / "estat_apro_cpshr.tsv.gz").read_bytes()

@@ -69,6 +69,7 @@ def test_an_example_file_is_written_again_as_it_was(name: str, shared_data: Path
 
 
 @pytest.mark.shared_data
+@pytest.mark.slow
 def test_eurostats_bulk_file_comes_out_of_our_writer_as_it_went_in(shared_data: Path) -> None:
     """Some thousand series of the real file with every flag it knows: value by value, blank by blank."""
     data = (shared_data / "eurostat" / "estat_apro_cpshr.tsv.gz").read_bytes()

@@ -33,6 +33,7 @@ def dataset() -> Dataset:
 
 
 @BOTH
+@pytest.mark.slow
 def test_a_separable_problem_is_learnt_by_models_that_did_not_see_it(
     architecture: Architecture, store: Store, dataset: Dataset
 ) -> None:
@@ -142,6 +143,7 @@ def test_folds_trained_side_by_side_are_the_same_bits(store: Store, dataset: Dat
     np.testing.assert_array_equal(alone.logits, cross_fit(store, dataset, config, seed=1, workers=2).logits)
 
 
+@pytest.mark.slow
 def test_a_random_split_pretends_to_be_better_where_places_differ(store: Store, dataset: Dataset) -> None:
     # each region grows its own crop-to-phenology table: nothing learnt elsewhere helps
     turned = (dataset.label + dataset.folds.fold) % 3

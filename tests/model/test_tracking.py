@@ -41,6 +41,7 @@ def track(tracking: tuple[str, str], run_key: str, *, oa: float = 0.8) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_retry_finds_its_run_and_changes_nothing(tracking: tuple[str, str]) -> None:
     run_id = track(tracking, "key-1")
     assert track(tracking, "key-1", oa=0.1) == run_id
@@ -69,6 +70,7 @@ def cut_off(path: Path, *, used: bool) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.mark.slow
 def test_a_database_that_was_cut_off_in_the_making_is_made_anew(tmp_path: Path) -> None:
     url = cut_off(tmp_path / "half.db", used=False)
     assert track((url, tmp_path.as_uri()), "key-1")
@@ -161,6 +163,7 @@ def test_a_store_that_cannot_be_used_is_one_line_without_the_password() -> None:
 
 
 @pytest.mark.parametrize("home", ["crop#1", "q?x", "50%25done", "50% of it", "a b é"])
+@pytest.mark.slow
 def test_files_land_in_a_folder_of_any_name(home: str, tmp_path: Path) -> None:
     folder, uri = tmp_path / home / "mlflow", f"sqlite:///{tmp_path / 'names.db'}"
     run_id = track_training(

@@ -153,6 +153,7 @@ def test_what_people_delete_on_a_server_stops_nothing(server: tuple[str, Path], 
     call_champion(uri, known[version].registered)
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_connections_and_says_nothing_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     with socket.socket() as silent:
@@ -204,6 +205,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.slow
 def test_a_server_that_is_no_mlflow_is_named_in_one_line(answer: str, tmp_path: Path) -> None:
     """Also one that answers everything alike, such as a proxy: it was asked for a next experiment without end."""
 

@@ -55,6 +55,7 @@ def cover(store: Store, acquisition: Acquisition, parcels: gpd.GeoDataFrame) -> 
     ],
 )
 @pytest.mark.parametrize("square_px", [1_024, 4])
+@pytest.mark.slow
 def test_an_amended_table_is_one_observed_anew(
     store: Store,
     acquisition: Acquisition,

@@ -40,6 +40,7 @@ def opened(folder: Path, store: Store, window: tuple[str, str]) -> tuple[list[Ac
     )
 
 
+@pytest.mark.slow
 def test_bavaria_equals_its_oracle(shared_data: Path, store: Store) -> None:
     folder = shared_data / "bavaria"
     acquisitions, coverage = opened(folder, store, ("2018-01-01", "2018-12-31"))
@@ -74,6 +75,7 @@ def test_bavaria_equals_its_oracle(shared_data: Path, store: Store) -> None:
         assert has[later == offset_applied].sum() > 30_000
 
 
+@pytest.mark.slow
 def test_flanders_reads(shared_data: Path, store: Store) -> None:
     acquisitions, coverage = opened(shared_data / "flanders", store, ("{previous}-08-01", "{season}-12-31"))
     assert len(acquisitions) == 118

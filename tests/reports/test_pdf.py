@@ -25,6 +25,7 @@ def read(data: bytes) -> list[str]:
 
 
 @needs_pango
+@pytest.mark.slow
 def test_every_page_is_numbered_named_and_marked() -> None:
     data = to_pdf(to_html(report(revisions=revised(), simulated=True, confidentiality="off")))
     pages = read(data)
@@ -47,6 +48,7 @@ def test_every_page_is_numbered_named_and_marked() -> None:
 
 
 @needs_pango
+@pytest.mark.slow
 def test_a_long_table_repeats_its_head() -> None:
     rows = pd.DataFrame([row("FRH0", f"local:crop_{number:03}", 1_000.0 - number) for number in range(150)])
     one = report()

@@ -54,6 +54,7 @@ def test_summary_counts_what_is_there(season: SimulationSummary, folder: Path) -
     assert season.scenes == len(list(folder.glob("scenes/sentinel-2-l2a/*/*.json"))) == 11  # 2 tiles × 5, one twice
 
 
+@pytest.mark.slow
 def test_a_killed_simulation_goes_on_to_the_same_bytes(folder: Path, again: Path) -> None:
     assert files(again) == files(folder)
 

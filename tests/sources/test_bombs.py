@@ -136,6 +136,7 @@ SMALLER = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.slow
 def test_a_bomb_is_refused_in_one_line(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     make, why = BOMBS[name]
     if name in SMALLER:

@@ -128,6 +128,7 @@ def test_a_setting_that_is_no_header_is_not_shown(text: str) -> None:
     assert text not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_throttling_is_waited_for() -> None:
     api = Awkward(ITEMS, first=[(403, {"message": "Forbidden"}), (429, {}), (503, {})])
     with awkward_api(api) as url:

@@ -247,12 +247,14 @@ def tar_bomb(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "make"), [("d.zip", bomb), ("d.zip", nested_bomb), ("d.gpkg.gz", gzip_bomb), ("d.tar.gz", tar_bomb)]
 )
+@pytest.mark.slow
 def test_bombs(tmp_path: Path, name: str, make: Callable[[Path], Path]) -> None:
     with pytest.raises(DeclarationFileError, match=r"(KB|MB|bytes) would unpack to \d+\.\d [MG]B or more") as caught:
         read(make(tmp_path / name))
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_too_many_members(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
         for number in range(50_001):

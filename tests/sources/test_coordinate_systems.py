@@ -70,6 +70,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("text", LOST.values(), ids=LOST.keys())
+@pytest.mark.slow
 def test_a_lost_datum_is_refused_with_the_metres_and_the_grid_it_fits(text: str) -> None:
     with pytest.raises(DeclarationFileError) as caught:
         choose_crs(text, None, boxes(*BAVARIA), where="fields.shp")
@@ -119,6 +120,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize(("text", "truth", "at"), RIGHT.values(), ids=RIGHT.keys())
+@pytest.mark.slow
 def test_what_leads_to_wgs_84_is_read_at_its_place(text: str, truth: str, at: tuple[float, float]) -> None:
     shapes = boxes(*at, edge=100.0 if at[0] > 360 else 0.001)
     crs, notes = choose_crs(text, None, shapes, where="fields.shp")
@@ -293,6 +295,7 @@ GML = {
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("name", GML)
+@pytest.mark.slow
 def test_gml_lies_where_it_is_with_the_axis_order_it_needs(shared_data: Path, name: str) -> None:
     agency = Agency.read(shared_data / CASES / "10-gml-axes" / name / "agency.yaml")
     section = agency.declarations.model_copy(update={"axis_order": GML[name]})

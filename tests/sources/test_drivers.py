@@ -54,6 +54,7 @@ def test_whoever_reads_vector_files_goes_through_the_confined_drivers() -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_no_file_reads_another_or_calls_a_host(tmp_path: Path, host: Host) -> None:
     folder = tmp_path / "delivered"
     folder.mkdir()
@@ -97,6 +98,7 @@ def test_gdal_itself_calls_nobody(host: Host, path: str) -> None:
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("case", ["02-vrt-in-gpkg-reads-files", "03-declarations-ssrf"])
+@pytest.mark.slow
 def test_hostile_cases_through_every_command(
     tmp_path: Path,
     shared_data: Path,

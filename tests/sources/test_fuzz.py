@@ -107,6 +107,7 @@ def _read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.slow
 def test_damage_is_one_line_or_counted(tmp_path: Path, kind: str) -> None:
     path = MAKERS[kind](tmp_path)
     _read(path)

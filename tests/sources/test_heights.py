@@ -95,6 +95,7 @@ LEFT_OUT_BY_THE_WRITER = {
 
 @pytest.mark.parametrize("dimension", HEIGHTS)
 @pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.slow
 def test_every_format_of_gdal(tmp_path: Path, ending: str, dimension: str) -> None:
     path = tmp_path / f"d.{ending}"
     outlines, columns, names = drawn(dimension)

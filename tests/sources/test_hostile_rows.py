@@ -65,6 +65,7 @@ def read(path: Path, **layout: Any) -> Declarations:
     ],
 )
 @pytest.mark.parametrize("last", [False, True])
+@pytest.mark.slow
 def test_a_bad_row_is_counted_and_the_others_are_read(
     tmp_path: Path, row: str, reason: str, detail: str, last: bool
 ) -> None:

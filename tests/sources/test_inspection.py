@@ -193,6 +193,7 @@ def test_rubbish_is_one_line(tmp_path: Path, name: str, content: bytes, said: st
 
 
 @pytest.mark.shared_data
+@pytest.mark.slow
 def test_native_files_propose_what_their_profiles_say(shared_data: Path) -> None:
     """Without a code list: the columns of crop and area of every authority; and each file is recognised."""
     with (shared_data / "declarations/sources.csv").open(encoding="utf-8") as file:

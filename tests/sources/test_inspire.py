@@ -139,6 +139,7 @@ def both(path: Path) -> tuple[Inspection, dict[str, Any], Declarations]:
 
 
 @pytest.mark.parametrize("text", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.slow
 def test_the_crop_is_found_whatever_the_form(tmp_path: Path, text: str) -> None:
     (tmp_path / "d.gml").write_text(text, encoding="utf-8")
     found, proposal, read = both(tmp_path / "d.gml")
@@ -180,6 +181,7 @@ def test_a_file_in_which_no_outline_can_be_read_is_inspected(tmp_path: Path) -> 
     ("name", "epsg"),
     [("ETRS89_UTM32", 25832), ("ETRS89_UTM31", 25831), ("DE_DHDN_3GK2", 31466), ("DE_DHDN_3GK3_NI100", 31467)],
 )
+@pytest.mark.slow
 def test_the_names_of_germanys_surveys_for_their_grids(tmp_path: Path, name: str, epsg: int) -> None:
     to_grid = pyproj.Transformer.from_crs(4258, epsg, always_xy=True)
 
@@ -217,6 +219,7 @@ WITH_HEIGHTS = {
 
 @pytest.mark.parametrize("height", ["", " 123.4"], ids=["flat", "heights"])
 @pytest.mark.parametrize("name", WITH_HEIGHTS)
+@pytest.mark.slow
 def test_positions_have_as_many_numbers_as_their_rings_close_with(tmp_path: Path, name: str, height: str) -> None:
     """No srsDimension says it; the name of a system with heights is written over flat outlines, and the other way."""
     epsg, northing_first = WITH_HEIGHTS[name]

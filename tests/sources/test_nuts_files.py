@@ -259,6 +259,7 @@ def test_a_2021_file_is_not_taken_for_2024(shared_data: Path) -> None:
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("country", "near"), [("FR", 2), ("LV", 4), ("NL", 5), ("SE", 4), ("own-NL", 5)])
+@pytest.mark.slow
 def test_parcels_at_coasts_and_borders_keep_their_place(shared_data: Path, country: str, near: int) -> None:
     agency = Agency.read(shared_data / CASES / "38-parcels-at-coast-and-border" / country / "agency.yaml")
     section = agency.declarations.model_copy(update={"allow_partial": True})  # of Latvia there is one page

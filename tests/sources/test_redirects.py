@@ -76,6 +76,7 @@ def test_a_reader_is_not_sent_to_a_private_host(sending: str, canary: Host) -> N
         r"http://127.0.0.1\@cloudferro.com/x.tif",
     ],
 )
+@pytest.mark.slow
 def test_addresses_that_lead_inside_or_nowhere(sending: str, target: str) -> None:
     with pytest.raises(SceneError, match="which a catalogue may not do") as caught:
         check_redirects(f"{sending}/to/{target}")

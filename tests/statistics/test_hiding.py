@@ -57,6 +57,7 @@ def test_an_outsider_who_knows_more_makes_it_hide_more(table: RandomTable) -> No
     assert found.hidden.sum() > first.sum()
 
 
+@pytest.mark.slow
 def test_a_crop_is_hidden_whole_where_nothing_less_helps(table: RandomTable) -> None:
     crops = len(table.structure.crops.codes)
     by_crop = np.arange(table.structure.cells) % crops
@@ -73,6 +74,7 @@ def test_a_crop_is_hidden_whole_where_nothing_less_helps(table: RandomTable) -> 
 
 
 @pytest.mark.parametrize("solved", [True, False])
+@pytest.mark.slow
 def test_a_table_that_nothing_helps_is_for_internal_use(table: RandomTable, solved: bool) -> None:
     def attack(hidden: Mask) -> set[str]:
         if not solved:
@@ -86,6 +88,7 @@ def test_a_table_that_nothing_helps_is_for_internal_use(table: RandomTable, solv
 
 
 @pytest.mark.parametrize("seed", range(len(KINDS), 2 * len(KINDS)))
+@pytest.mark.slow
 def test_no_small_season_stops_or_gives_a_holding_away(seed: int) -> None:
     """`python -m tests.studies disclosure --part seasons` takes 500."""
     for found in outcomes(seed, Legend.read(LEGEND)):
