@@ -130,7 +130,7 @@ class QuarantineReason(StrEnum):
 
 
 class AcquisitionWarning(StrEnum):
-    """What speaks against an acquisition that is observed all the same."""
+    """Why an acquisition that is observed all the same is doubtful."""
 
     OFFSET_DOUBTFUL = "OFFSET_DOUBTFUL"
     """its parcels look as if an offset were applied twice or not at all, and nothing decides it"""

@@ -120,7 +120,7 @@ def interrupt_work(connection: Connection, work: Work, *, detail: str, at: datet
 
 
 def _is_planned(connection: Connection, work: Work) -> bool:
-    """Whether a run speaks for the work: one that is published by now, where it was stopped at the very end."""
+    """Whether a run shows that the work is done: one that is published by now, where it was stopped at the very end."""
     query = "SELECT FROM run WHERE agency = %s AND started_at >= %s"
     return connection.execute(query, (work.agency, work.since)).rowcount > 0
 

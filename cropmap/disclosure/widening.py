@@ -36,7 +36,7 @@ def bare(
     structure: Structure, figures: Sequence[Figure], needed: Integers, rules: Rules, *, earlier: Earlier | None
 ) -> Pattern:
     """The sensitive cells and what an earlier release hid, and nothing for their sake: where a widening begins when
-    the search found no pattern. It asks for the same widths as the search does."""
+    the search found no pattern. It requires the same widths as the search does."""
     primaries = {figure.name: primary(figure.contributions, figure.values, needed, rules) for figure in figures}
     before = earlier or Earlier.none(structure)
     mask = np.logical_or.reduce([one.mask for one in primaries.values()])

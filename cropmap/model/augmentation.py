@@ -26,7 +26,7 @@ CLOUD_OPACITY: Final = (0.1, 0.6)
 def augmented(
     series: Series, ragged: Ragged, index: NDArray[np.intp], config: TrainingConfig, random: np.random.Generator
 ) -> Inputs:
-    """The parcels at `index` as a batch, with what the configuration asks for."""
+    """The parcels at `index` as a batch, changed as the configuration says."""
     picked = positions(series, index)
     if config.truncate_rate:
         picked = _truncated(series, picked, config.truncate_rate, random)

@@ -1,6 +1,6 @@
 """Which model may predict: pure decisions, challenger against champion on the same folds.
 
-In: the figures of both on one season's folds, and what a season asks of a model. Out: a decision with its reason.
+In: the figures of both on one season's folds, and what a model must fit to predict there. Out: a decision and reason.
 Nothing is read or written here. Whatever is missing refuses: the gate fails closed.
 
 A champion of another season, or of fewer acquisitions, has no out-of-fold figures on this season's folds; it is scored

@@ -3,7 +3,7 @@
 In: series and predictions of two seasons. Out: figures with a word for each. Nothing is read or decided here.
 
 PSI, the population stability index, is Σ (a - e) ln(a / e) over classes with the shares e before and a now. By usage
-(Siddiqi 2006, Credit Risk Scorecards; the thresholds go back to Lewis 1994) below 0.1 nothing has changed to speak of,
+(Siddiqi 2006, Credit Risk Scorecards; the thresholds go back to Lewis 1994) below 0.1 there is no change that matters,
 below 0.25 something has, above a model should not be trusted unseen.
 """
 

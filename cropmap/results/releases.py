@@ -1,4 +1,4 @@
-"""A season's statistics leave the house: numbered releases, what they hold, and what changed between them."""
+"""Numbered releases of a season's statistics: what they hold, and what changed between them."""
 
 from __future__ import annotations
 

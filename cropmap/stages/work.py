@@ -31,7 +31,7 @@ class Claim:
 
     work: work.Work
     planned: bool = False
-    """a run of the run log speaks for it"""
+    """a run of the run log stands for it"""
 
 
 _held: dict[tuple[str, str], Claim] = {}

@@ -1,6 +1,6 @@
 """Where reviews contradict the probabilities: how much larger their common error must be than the prior says.
 
-In: per cell the correction that a sample asks for, its sampling variance, and what the prior expects of it. Out: one
+In: per cell the correction that a sample implies, its sampling variance, and what the prior expects of it. Out: one
 factor per verdict, 1 unless the corrections are larger than chance allows. It is to a common error of the probabilities
 what φ is to that of single parcels: raked sums can be wrong together where declarations name a rare crop as often as a
 common one, and no declaration shows it.
@@ -23,8 +23,8 @@ SIGNIFICANT: Final = 2.0
 with unsound ones all but one did, where declaration and image disagree (`python -m tests.studies areas`, development
 seeds 100 to 106)"""
 SURPRISE: Final = 3.0
-"""standard deviations that one cell counts with at most: a single review that finds what was held impossible speaks of
-its parcel (φ does), not of all. Without it two of the sound samples gave the probabilities up"""
+"""standard deviations that one cell counts with at most: a single review that finds what was held impossible is
+evidence about its parcel, not about all. Without this bound two of the sound samples lost their probabilities"""
 MOST: Final = 20.0
 """a few reviews may not throw the probabilities away altogether"""
 

@@ -1,4 +1,4 @@
-"""One Sentinel-2 acquisition as the rest of the house sees it: where each band lies and what its numbers mean.
+"""One Sentinel-2 acquisition as every other room sees it: where each band lies and what its numbers mean.
 
 The catalogue reader and the SAFE reader both end here; whoever reads pixels starts here and asks no metadata again.
 """
