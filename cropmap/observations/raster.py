@@ -6,7 +6,6 @@ Every failure of a file becomes a SceneError that names it. Values are never sca
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from rasterio.windows import Window as RasterWindow
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.redirects import check_redirects
 from cropmap.sources.catalogs.signing import SIGNER, without_signatures
 
@@ -90,7 +90,8 @@ def _opened(href: str) -> rasterio.DatasetReader:
 
 
 def _driver(href: str) -> str:
-    return "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
+    path = href if href.startswith("/") else urlsplit(href).path
+    return "JP2OpenJPEG" if path.lower().endswith(".jp2") else "GTiff"
 
 
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:
@@ -146,8 +147,8 @@ def _check_grid(found: Grid, expected: Grid, href: str) -> None:
 
 
 def _unreadable(error: RasterioError, href: str) -> SceneError:
-    path = href.removeprefix("file://")
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+    path = local_file(href)
+    if path is not None and not path.exists():
         return SceneError(
             "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
         )

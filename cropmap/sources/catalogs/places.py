@@ -45,6 +45,7 @@ MAX_ADDRESS: Final = 4_000
 
 _NO_HOST: Final = re.compile(r"[\\\s%<>\"^`{|}]")
 """signs at which readers of addresses part ways: for requests a backslash ends the host, for urlsplit it does not"""
+_ARCHIVED: Final = re.compile(r"/vsizip/\{([^{}]+)\}/(.+)", re.DOTALL)
 _NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
 
 
@@ -57,7 +58,7 @@ class Places:
     """The rule for one catalogue. `check_document` and `check_raster` return nothing, or raise."""
 
     catalog: str
-    """address or absolute path of its root document"""
+    """address or absolute path of its root document, or absolute path of a folder of products"""
     access: CatalogAccess
 
     def check_document(self, address: str) -> None:
@@ -93,6 +94,11 @@ class Places:
             return False
         upgraded = (own.scheme, other.scheme) == ("http", "https") and own.port is other.port is None
         return upgraded or (own.scheme == other.scheme and _port(own) == _port(other))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the catalogue is a folder of products: no document of it names a file."""
+        return not _is_web(self.catalog) and Path(self.catalog).is_dir()
 
     @property
     def is_here(self) -> bool:
@@ -147,6 +153,9 @@ class Places:
             )
 
     def _check_file(self, path: str) -> str:
+        if (archived := _ARCHIVED.fullmatch(path)) and self.is_folder:
+            self._check_file(archived[1])
+            return archived[2]
         if path.startswith(("/vsi", "//")):
             raise ForbiddenAddressError(f"{_shown(path)} is no file of this machine")
         if not self.is_here:
@@ -159,7 +168,8 @@ class Places:
             raise ForbiddenAddressError(f"{_shown(path)} belongs to the system")
         if self.access.folders is None:
             return str(true)
-        own = () if _is_web(self.catalog) else (Path(self.catalog).parent,)
+        root = Path(self.catalog)
+        own = () if _is_web(self.catalog) else (root if self.is_folder else root.parent,)
         trusted = (Path(one) for one in self.access.trusted if one.startswith("/"))
         if not any(true.is_relative_to(_resolved_parent(root)) for root in (*own, *self.access.folders, *trusted)):
             raise ForbiddenAddressError(
@@ -167,6 +177,19 @@ class Places:
                 "acquisitions.trusted"
             )
         return str(true)
+
+
+def archived_address(archive: Path, member: str) -> str:
+    """How rasterio opens a member of a zip file in place; only a folder of products may hold such addresses."""
+    return f"/vsizip/{{{archive}}}/{member}"
+
+
+def local_file(address: str) -> Path | None:
+    """The file of this machine that is opened at an address, of a member its archive; None for one elsewhere."""
+    path = address.removeprefix("file://")
+    if archived := _ARCHIVED.fullmatch(path):
+        return Path(archived[1])
+    return None if "://" in path or path.startswith("/vsi") else Path(path)
 
 
 @lru_cache(4096)
