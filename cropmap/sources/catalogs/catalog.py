@@ -27,10 +27,9 @@ MENDS: Final = {
     QuarantineReason.OFFSET_UNKNOWN: "Take the items from a catalogue that states the offset, or where a mirror keeps "
     "ESA's pixels set acquisitions.offset: baseline",
     QuarantineReason.FORBIDDEN_ADDRESS: "Add the hosts, buckets or folders that you trust to acquisitions.trusted",
-    QuarantineReason.UNSUPPORTED_FORMAT: "Take Sentinel-2 L2A in GeoTIFF, COG or JPEG 2000 files",
+    QuarantineReason.UNSUPPORTED_FORMAT: "Take a collection of GeoTIFF, COG or JPEG 2000 files",
     QuarantineReason.MISSING_BAND: "Check that acquisitions.collection is one of Sentinel-2 L2A",
 }
-_Listed = ItemOrNot | UnusableItem
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,9 @@ def find_acquisitions(
     candidates: list[Candidate] = []
     earlier: set[str] = set()
     if places.is_folder:
-        runs: Iterable[Iterable[_Listed]] = [read_products(places, collection=collection, season=season)]
+        runs: Iterable[Iterable[ItemOrNot | UnusableItem]] = [
+            read_products(places, collection=collection, season=season)
+        ]
     else:
         runs = read_items(places, collection=collection, boxes=boxes, season=season)
     for run in runs:

@@ -83,10 +83,10 @@ def product_item(product: Product, *, collection: str) -> dict[str, Any]:
     """
     if product.address(PurePosixPath(PRODUCT_METADATA)) is None and _is_level_1c(product):
         raise SceneError(
-            "this is a Level-1C product; cropmap reads Level-2A, whose values are surface reflectance",
+            "this is a Level-1C product; cropmap reads the Level-2A product of the same pass, whose values are surface "
+            "reflectance",
             reason=QuarantineReason.UNSUPPORTED_FORMAT,
             where=product.name,
-            mend="Download the L2A product of the same pass",
         )
     metadata = _document(product, PurePosixPath(PRODUCT_METADATA), _PRODUCT_FIELDS)
     images = _images(product, metadata)

@@ -240,7 +240,7 @@ def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfi
         raise SceneError(
             f"the archive {problem}", reason=QuarantineReason.UNREADABLE_FILE, where=name, mend="Unpack it"
         )
-    plain = (member for member in listed if member.external_attr >> 28 in _PLAIN_FILE and not member.is_dir())
+    plain = (m for m in listed if m.external_attr >> 28 in _PLAIN_FILE and not m.filename.endswith("/"))
     return {member.filename: member for member in plain}
 
 
