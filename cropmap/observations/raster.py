@@ -6,6 +6,8 @@ Every failure of a file becomes a SceneError that names it. Values are never sca
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
@@ -21,6 +24,7 @@ from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.redirects import check_redirects
 from cropmap.sources.catalogs.signing import SIGNER, without_signatures
+from cropmap.sources.catalogs.zipped import archived, read_member
 
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
@@ -53,7 +57,7 @@ def read_grid(href: str) -> Grid:
         try:
             with _opened(href) as source:
                 return _grid(source, href)
-        except RasterioError as error:
+        except (RasterioError, OSError) as error:
             raise _unreadable(error, href) from error
 
 
@@ -79,14 +83,23 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
                 part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
                 values: Array = source.read(1, window=part)
                 return values
-        except RasterioError as error:
+        except (RasterioError, OSError) as error:
             raise _unreadable(error, href) from error
 
 
-def _opened(href: str) -> rasterio.DatasetReader:
-    """The file by the driver of its ending alone: another driver would follow what the file refers to."""
+@contextmanager
+def _opened(href: str) -> Iterator[rasterio.DatasetReader]:
+    """The file by the driver of its ending alone: another driver would follow what the file refers to.
+
+    A member of a zip file is unpacked into memory (decision 0120).
+    """
     check_redirects(href)
-    return rasterio.open(SIGNER.opened(href), driver=_driver(href))
+    if member := archived(href):
+        with MemoryFile(read_member(*member)) as memory, memory.open(driver=_driver(href)) as source:
+            yield source
+    else:
+        with rasterio.open(SIGNER.opened(href), driver=_driver(href)) as source:
+            yield source
 
 
 def _driver(href: str) -> str:
@@ -146,7 +159,7 @@ def _check_grid(found: Grid, expected: Grid, href: str) -> None:
         )
 
 
-def _unreadable(error: RasterioError, href: str) -> SceneError:
+def _unreadable(error: Exception, href: str) -> SceneError:
     path = local_file(href)
     if path is not None and not path.exists():
         return SceneError(

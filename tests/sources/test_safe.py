@@ -14,7 +14,7 @@ from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
 from cropmap.sources.catalogs.catalog import find_acquisitions
-from cropmap.sources.catalogs.places import archived_address
+from cropmap.sources.catalogs.zipped import archived_address
 from tests.data.make_sources_safe import GRANULE, OFFSETS, make_safe, zip_product
 
 GENUINE = "S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"

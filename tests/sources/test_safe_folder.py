@@ -27,7 +27,8 @@ from cropmap.seasons import Season
 from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions
-from cropmap.sources.catalogs.places import Places, archived_address, local_file
+from cropmap.sources.catalogs.places import Places, local_file
+from cropmap.sources.catalogs.zipped import archived_address
 from cropmap.stages.attempts import depends_on
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, parcels_at, write_raster
@@ -228,9 +229,9 @@ BROKEN = {
     "other method": (other_method, "UNREADABLE_FILE", "otherwise than by deflate"),
     "password": (under_a_password, "UNREADABLE_FILE", "under a password"),
     "many members": (many_members, "UNREADABLE_FILE", "members"),
-    "long list": (long_list, "UNREADABLE_FILE", "list of members has more than 4 MB"),
+    "long list": (long_list, "UNREADABLE_FILE", "MB are to be read at once, more than 4"),
     "bomb": (added("zeros", bytes(300 << 20)), "UNREADABLE_FILE", "would unpack to 300"),
-    "damaged document": (damaged_document, "INCOMPLETE_METADATA", "MTD_MSIL2A.xml cannot be read"),
+    "damaged document": (damaged_document, "INCOMPLETE_METADATA", "MTD_MSIL2A.xml cannot be read (Bad CRC-32"),
 }
 
 

@@ -21,7 +21,7 @@ class BandAsset:
     band: str
     """a name of `schemas.BANDS`, or SCL"""
     href: str
-    """absolute path, URL, or member of an archive (`places.archived_address`), as rasterio opens it"""
+    """absolute path, URL, or member of a zip file (`zipped.archived_address`)"""
     scale: float
     """reflectance = DN * scale + offset; 1 for SCL"""
     offset: float

@@ -19,6 +19,7 @@ from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.plain_text import one_line
+from cropmap.sources.catalogs.zipped import archived
 
 PROVIDER_HOSTS: Final = (
     "earth-search.aws.element84.com",
@@ -45,7 +46,6 @@ MAX_ADDRESS: Final = 4_000
 
 _NO_HOST: Final = re.compile(r"[\\\s%<>\"^`{|}]")
 """signs at which readers of addresses part ways: for requests a backslash ends the host, for urlsplit it does not"""
-_ARCHIVED: Final = re.compile(r"/vsizip/\{([^{}]+)\}/(.+)", re.DOTALL)
 _NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
 
 
@@ -153,9 +153,9 @@ class Places:
             )
 
     def _check_file(self, path: str) -> str:
-        if (archived := _ARCHIVED.fullmatch(path)) and self.is_folder:
-            self._check_file(archived[1])
-            return archived[2]
+        if self.is_folder and (member := archived(path)):
+            self._check_file(str(member[0]))
+            return member[1]
         if path.startswith(("/vsi", "//")):
             raise ForbiddenAddressError(f"{_shown(path)} is no file of this machine")
         if not self.is_here:
@@ -179,16 +179,11 @@ class Places:
         return str(true)
 
 
-def archived_address(archive: Path, member: str) -> str:
-    """How rasterio opens a member of a zip file in place; only a folder of products may hold such addresses."""
-    return f"/vsizip/{{{archive}}}/{member}"
-
-
 def local_file(address: str) -> Path | None:
     """The file of this machine that is opened at an address, of a member its archive; None for one elsewhere."""
+    if member := archived(address):
+        return member[0]
     path = address.removeprefix("file://")
-    if archived := _ARCHIVED.fullmatch(path):
-        return Path(archived[1])
     return None if "://" in path or path.startswith("/vsi") else Path(path)
 
 

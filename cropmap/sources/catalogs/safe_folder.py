@@ -2,16 +2,13 @@
 
     products/S2A_MSIL2A_….SAFE/        products/S2A_MSIL2A_….SAFE.zip        products/2018-06-07/S2A_MSIL2A_….zip
 
-Products lie in the folder itself or one level below. Zip files are read where they lie, after their list of members was
-held against the bounds below (decision 0120). A product that cannot be read is returned with its reason.
+Products lie in the folder itself or one level below. Zip files are read where they lie, once their list of members is
+within the bounds below (decision 0120). A product that cannot be read is returned with its reason.
 """
 
 from __future__ import annotations
 
-import io
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,27 +21,15 @@ from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import UnusableItem
 from cropmap.sources.catalogs.item_identity import PRODUCT_NAME
-from cropmap.sources.catalogs.places import ForbiddenAddressError, Places, archived_address
+from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
 from cropmap.sources.catalogs.plain_text import kept_id, one_line
 from cropmap.sources.catalogs.safe import LEVEL_1C_METADATA, MOST_BYTES, PRODUCT_METADATA, Product, product_item
+from cropmap.sources.catalogs.zipped import archived_address, open_zip, read_some
 from cropmap.sources.files.archives import ANY_RATIO_BELOW, MAX_RATIO
 
 MAX_MEMBERS: Final = 5_000
 """of a zip file; a product has about 150"""
-MAX_LIST_BYTES: Final = MOST_BYTES + 1
-"""of its list of members; a product's has 30,000"""
-READ_BY_GDAL: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-DAMAGED: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    ValueError,
-    LookupError,
-)
-"""what zipfile raises for an archive that is cut off, damaged, or under a password"""
+PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED: Final = 1
 _PLAIN_FILE: Final = (0, 0o10)
 """the kind of file in a Unix mode, and none where the archive has no modes"""
@@ -133,16 +118,15 @@ def _opened(path: Path, name: str, places: Places) -> Iterator[Product]:
     except ForbiddenAddressError as error:
         raise SceneError(str(error), reason=QuarantineReason.FORBIDDEN_ADDRESS, where=name) from error
     try:
-        file = _Bounded(io.FileIO(path))
-    except OSError as error:
-        raise _unreadable(error, name) from error
-    with file:
-        try:
-            archive = zipfile.ZipFile(file)
-        except (*DAMAGED, OSError) as error:
-            raise _unreadable(error, name) from error
-        with archive:
+        with open_zip(path) as archive:
             yield _Archive(name, path, _root(archive, name), _members(archive, path, name), archive)
+    except OSError as error:
+        raise SceneError(
+            f"the archive cannot be read ({one_line(error, 160)})",
+            reason=QuarantineReason.UNREADABLE_FILE,
+            where=name,
+            mend="Download it again",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -182,21 +166,7 @@ class _Archive:
         member = self.members.get(str(self.root / file))
         if member is None:
             raise FileNotFoundError("the archive does not hold it")
-        try:
-            with self.archive.open(member) as opened:
-                return opened.read(MOST_BYTES + 1)
-        except DAMAGED as error:
-            raise OSError(one_line(error, 160) or type(error).__name__) from error
-
-
-class _Bounded(io.BufferedReader):
-    """A file that is not read in pieces above MAX_LIST_BYTES: zipfile takes the whole list of members at once, and one
-    of a gigabyte would fill the memory before it could be counted."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MAX_LIST_BYTES:
-            raise zipfile.BadZipFile(f"its list of members has more than {MAX_LIST_BYTES >> 20} MB")
-        return super().read(size)
+        return read_some(self.archive, member.filename, MOST_BYTES + 1)
 
 
 def _root(archive: zipfile.ZipFile, name: str) -> PurePosixPath:
@@ -225,7 +195,7 @@ def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfi
                 ("has two members of one name", len({member.filename for member in listed}) < len(listed)),
                 ("has a member that leads out of it", any(_leads_out(member.filename) for member in listed)),
                 ("is under a password", any(member.flag_bits & ENCRYPTED for member in listed)),
-                ("is packed otherwise than by deflate", any(m.compress_type not in READ_BY_GDAL for m in listed)),
+                ("is packed otherwise than by deflate", any(m.compress_type not in PACKED for m in listed)),
                 (
                     f"has {packed >> 20} MB and would unpack to {unpacked >> 20}",
                     unpacked > ANY_RATIO_BELOW and unpacked > MAX_RATIO * packed,
@@ -246,12 +216,3 @@ def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfi
 
 def _leads_out(member: str) -> bool:
     return member.startswith("/") or "\\" in member or ".." in PurePosixPath(member).parts
-
-
-def _unreadable(error: Exception, name: str) -> SceneError:
-    return SceneError(
-        f"the archive cannot be read ({one_line(error, 160) or type(error).__name__})",
-        reason=QuarantineReason.UNREADABLE_FILE,
-        where=name,
-        mend="Download it again",
-    )
