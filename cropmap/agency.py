@@ -93,8 +93,8 @@ class RegionsSection(Section):
 class AcquisitionsSection(Section):
     catalog: str | None = Field(
         None,
-        description="STAC catalogue: a catalog.json on disk or the URL of a STAC API; none: the season lives by "
-        "`cropmap observations import`",
+        description="STAC catalogue: a catalog.json on disk or the URL of a STAC API; or a folder of `.SAFE` products "
+        "or zip files of them (`docs/catalogues.md`); none: the season lives by `cropmap observations import`",
     )
     collection: str = Field("sentinel-2-l2a", description="STAC collection of Sentinel-2 L2A items")
     window: tuple[str, str] = Field(
