@@ -68,7 +68,7 @@ def evaluate(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train on the published splits and compare with the published figures."""
+    """Train on the published splits and compare the figures."""
     settings = prepare(home)
     from cropmap.breizhcrops.evaluation import evaluate_breizhcrops
     from cropmap.breizhcrops.training import CompatConfig
