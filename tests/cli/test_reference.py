@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ def test_every_command_and_option_has_a_meaning(path: tuple[str, ...]) -> None:
 def test_every_setting_has_a_meaning() -> None:
     for settings in (documented_settings(), documented_settings(ServingSettings)):
         assert [name for name, meaning in settings if not meaning] == []
+
+
+def test_every_variable_that_the_code_names_is_on_the_page() -> None:
+    """Passwords of the containers are settings of `infra/compose.yaml`, not of the program."""
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for room in ("cropmap", "flows", "serving")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"CROPMAP_[A-Z_]+", code)) <= set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
 
 
 def test_every_command_stands_in_one_group() -> None:
