@@ -32,6 +32,7 @@ check: install
 docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
+	$(BIN)/cropmap commands --markdown > docs/commands.md
 
 bench: install
 	$(BIN)/cropmap bench observe

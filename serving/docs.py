@@ -1,4 +1,4 @@
-"""The documentation page at /docs, written from the OpenAPI document on this machine: no script, no outside address."""
+"""The documentation page at /docs, made from the OpenAPI document, without scripts and other hosts."""
 
 from __future__ import annotations
 

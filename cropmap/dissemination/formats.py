@@ -1,4 +1,4 @@
-"""One door to all formats: which there are, a table into the one that is asked for, and a file back into a table."""
+"""All formats: their names, writing a table in one of them, and reading a file of any of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WHOLE_NUMBERS: Final = ("season", "nuts_version", "level", "n_parcels", "n_holdi
 
 @dataclass(frozen=True)
 class Described:
-    """What a file says of itself."""
+    """The description of a table that a file contains."""
 
     dataflow: str = DATAFLOW
     source: str = "cropmap"
@@ -102,7 +102,8 @@ def write(
 def read(
     data: bytes, *, name: str, geo: Collection[str] | None = None, crops: Collection[str] | None = None
 ) -> LongForm:
-    """A file in any format but XLSX and JSON, told by what it begins with; `geo`, `crops` spare work in a bulk TSV."""
+    """Reads a file in any format but XLSX and JSON, recognised by its first bytes. `geo` and `crops` limit what is read
+    of a bulk TSV."""
     if data.startswith(eurostat_tsv.GZIP):
         data = _unpacked(data, name=name)
     start = data[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")

@@ -135,7 +135,7 @@ def _no_number(text: str) -> float:
 
 
 def _codes(dimension: Mapping[str, Any], length: int) -> list[str]:
-    """Codes in the order of the cube; `index` is a list, a mapping, or left away for a single code."""
+    """Codes in the order of the cube; `index` is a list, a mapping, or absent for a single code."""
     category = dimension["category"]
     index = category.get("index", list(category.get("label", {})))
     codes = list(index) if isinstance(index, list) else sorted(index, key=lambda code: int(index[code]))

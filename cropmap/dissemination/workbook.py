@@ -1,4 +1,4 @@
-"""XLSX for people: rows on one sheet, what they mean on another.
+"""XLSX: rows on one sheet, the meaning of the columns on another.
 
 Codes are written as text, figures as numbers; a hidden cell is empty. The same table gives the same bytes.
 """
