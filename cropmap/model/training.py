@@ -25,7 +25,7 @@ from cropmap.errors import ModelError
 from cropmap.model.augmentation import augmented
 from cropmap.model.checkpoints import Checkpoints, Progress
 from cropmap.model.distributed import add_gradients, share
-from cropmap.model.networks import Network, build_network
+from cropmap.model.networks import Network, build_network, peak_learning_rate
 from cropmap.model.ragged import on_device
 from cropmap.model.training_config import TrainingConfig
 
@@ -65,7 +65,7 @@ def train(
     ragged = on_device(dataset.series, device)
     label = torch.from_numpy(dataset.label.astype(np.int64)).to(device)
     adjustment = config.logit_adjustment * log_class_shares(dataset.label[learn], len(dataset.crops)).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.peak_learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=peak_learning_rate(config), weight_decay=config.weight_decay)
     per_epoch = math.ceil(len(learn) / config.batch_size)
     steps = min(max(config.epochs * per_epoch, config.min_steps), config.max_steps)
     every = max(steps // config.evaluations, 1)
@@ -139,18 +139,7 @@ def learnable(dataset: Dataset, learn_from: NDArray[np.bool_]) -> NDArray[np.int
 def new_network(bands: tuple[str, ...], classes: int, config: TrainingConfig, *, seed: int) -> Network:
     """A network with weights drawn from the seed."""
     with seeded(seed):
-        return build_network(
-            config.architecture,
-            bands,
-            classes,
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            dropout=config.dropout,
-            indices=config.indices,
-            bidirectional=config.bidirectional,
-            members=config.members,
-        )
+        return build_network(bands, classes, config)
 
 
 def standardise(network: Network, series: Series, index: NDArray[np.intp]) -> None:
@@ -226,10 +215,10 @@ def _split(
 
 
 def _learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
-    warmup = max(int(steps * config.warmup_share), 1)
+    peak, warmup = peak_learning_rate(config), max(int(steps * config.warmup_share), 1)
     if step <= warmup:
-        return config.peak_learning_rate * step / warmup
-    return config.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+        return peak * step / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def log_class_shares(label: NDArray[np.int16], classes: int) -> Tensor:

@@ -1,22 +1,14 @@
-"""The two networks: (reflectance[B, T, C'], day_of_year[B, T], valid[B, T]) to logits[B, K], one or several of a kind.
-
-C' = bands + 1: the bands as reflectance 0-1, NaN where one is missing, then clear_fraction. `valid` is True for a
-parcel's observations, which come first, and False for the padding behind them. Everything that the input needs
-(standardising, filling, spectral indices, the calendar) happens inside, so that the exported file needs nothing
-else. A parcel has the same logits alone and in a padded batch.
-"""
+"""What every network is made of besides its own layers: the input, the pooling over time and the output layer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
 
-from cropmap.schemas import Architecture
+from cropmap.model.training_config import TrainingConfig
 
 LONGEST_PERIOD_DAYS: Final = 730.0
 """Longer than any season's window, so that the autumn before and the autumn after differ."""
@@ -28,6 +20,28 @@ MASKED: Final = -1e4
 """Score of a padded step: its weight is exactly zero, and a series without a step does not give NaN."""
 CLAMP: Final = 6.0
 """Standardised values are cut here: thin cloud is far outside of what a crop does."""
+
+
+class Member(nn.Module):
+    """One network of a kind, which its module derives: (reflectance[B, T, C'], day_of_year[B, T], valid[B, T]) to
+    logits[B, K].
+
+    C' = bands + 1: the bands as reflectance 0-1, NaN where one is missing, then clear_fraction. `valid` is True for a
+    parcel's observations, which come first, and False for the padding behind them. A parcel must have the same logits
+    alone and in a padded batch.
+    """
+
+    LEARNING_RATE: ClassVar[float]
+    """peak of the schedule where the configuration names none"""
+
+    def __init__(self, bands: tuple[str, ...], classes: int, config: TrainingConfig) -> None:
+        super().__init__()
+        self.classes = classes
+        self.inputs = Inputs(bands, config.width, indices=config.indices)
+
+    def merge(self) -> None:
+        """Multiplies layers together, where that is the same function with less work. Only copies for export are
+        merged; by default nothing is."""
 
 
 class Inputs(nn.Module):
@@ -91,155 +105,3 @@ class Head(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         return cast(Tensor, self.out(self.dropout(self.norm(pooled))))
-
-
-class Lstm(nn.Module):
-    """A stacked LSTM, forward in time, or both ways: the second reads each valid prefix in reverse."""
-
-    def __init__(
-        self,
-        bands: tuple[str, ...],
-        classes: int,
-        *,
-        width: int,
-        layers: int,
-        heads: int,
-        dropout: float,
-        indices: bool,
-        bidirectional: bool,
-    ) -> None:
-        super().__init__()
-        self.inputs = Inputs(bands, width, indices=indices)
-        between = dropout if layers > 1 else 0.0
-        self.onward = nn.LSTM(width, width, layers, batch_first=True, dropout=between)
-        self.backward_in_time = (
-            nn.LSTM(width, width, layers, batch_first=True, dropout=between) if bidirectional else None
-        )
-        both = width * (2 if bidirectional else 1)
-        self.pool, self.head = Pool(both, heads), Head(both, classes, dropout)
-
-    def forward(self, reflectance: Tensor, day_of_year: Tensor, valid: Tensor) -> Tensor:
-        x = self.inputs(reflectance, day_of_year)  # (B, T, width)
-        steps, _ = self.onward(x)
-        if self.backward_in_time is not None:
-            turn = reversed_prefix(valid).unsqueeze(-1)
-            turned, _ = self.backward_in_time(torch.gather(x, 1, turn.expand(-1, -1, x.shape[-1])))
-            steps = torch.cat([steps, torch.gather(turned, 1, turn.expand(-1, -1, turned.shape[-1]))], dim=-1)
-        return cast(Tensor, self.head(self.pool(steps, valid)))
-
-
-def reversed_prefix(valid: Tensor) -> Tensor:
-    """(B, T) index that turns each row's valid prefix around and leaves the padding where it is."""
-    position = torch.arange(valid.shape[1], device=valid.device).unsqueeze(0)
-    length = valid.sum(dim=1, keepdim=True)
-    return torch.where(position < length, length - 1 - position, position)
-
-
-class Layer(nn.Module):
-    """Pre-norm self-attention and feed-forward (Xiong et al. 2020, arXiv:2002.04745)."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.norm_attention, self.norm_forward = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-        self.drop = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        split = self.query_key_value(self.norm_attention(x)).reshape(
-            *x.shape[:2], 3, self.heads, x.shape[-1] // self.heads
-        )
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, width / H)
-        seen = scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        x = x + self.drop(self.out(seen.transpose(1, 2).flatten(2)))
-        return x + cast(Tensor, self.drop(self.narrow(gelu(self.widen(self.norm_forward(x))))))
-
-
-class Transformer(nn.Module):
-    """A Transformer encoder whose only notion of order is the calendar in its inputs."""
-
-    def __init__(
-        self,
-        bands: tuple[str, ...],
-        classes: int,
-        *,
-        width: int,
-        layers: int,
-        heads: int,
-        dropout: float,
-        indices: bool,
-    ) -> None:
-        super().__init__()
-        self.inputs = Inputs(bands, width, indices=indices)
-        self.layers = nn.ModuleList([Layer(width, heads, dropout) for _ in range(layers)])
-        self.norm = nn.LayerNorm(width)
-        self.pool, self.head = Pool(width, heads), Head(width, classes, dropout)
-
-    def forward(self, reflectance: Tensor, day_of_year: Tensor, valid: Tensor) -> Tensor:
-        x = self.inputs(reflectance, day_of_year)  # (B, T, width)
-        bias = torch.zeros_like(day_of_year).masked_fill(~valid, MASKED)[:, None, None, :].to(x.dtype)  # (B, 1, 1, T)
-        for layer in self.layers:
-            x = layer(x, bias)
-        return cast(Tensor, self.head(self.pool(self.norm(x), valid)))
-
-
-class Network(nn.Module):
-    """Members of one architecture that begin with different weights and are trained side by side.
-
-    Their mean probability is steadier than any of them: rare classes depend least on the luck of one training
-    (Lakshminarayanan et al. 2017, arXiv:1612.01474).
-    """
-
-    def __init__(self, members: Sequence[Lstm | Transformer]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-        self.classes = members[0].head.out.out_features
-
-    def standardise(self, mean: Tensor, std: Tensor) -> None:
-        """Sets what every member takes from its channels (C',) and divides them by."""
-        for member in self.members:
-            inputs = cast(Inputs, member.inputs)
-            inputs.mean.copy_(mean)
-            inputs.std.copy_(std)
-
-    def each(self, reflectance: Tensor, day_of_year: Tensor, valid: Tensor) -> list[Tensor]:
-        """The logits (B, K) of every member."""
-        return [member(reflectance, day_of_year, valid) for member in self.members]
-
-    def forward(self, reflectance: Tensor, day_of_year: Tensor, valid: Tensor) -> Tensor:
-        logits = self.each(reflectance, day_of_year, valid)
-        if len(logits) == 1:
-            return logits[0]
-        shares = torch.stack([torch.log_softmax(one, dim=-1) for one in logits])  # (M, B, K)
-        return torch.logsumexp(shares, dim=0) - math.log(len(logits))
-
-
-def build_network(
-    architecture: Architecture,
-    bands: tuple[str, ...],
-    classes: int,
-    *,
-    width: int,
-    layers: int,
-    heads: int,
-    dropout: float,
-    indices: bool,
-    bidirectional: bool,
-    members: int,
-) -> Network:
-    def member() -> Lstm | Transformer:
-        if architecture is Architecture.LSTM:
-            return Lstm(
-                bands,
-                classes,
-                width=width,
-                layers=layers,
-                heads=heads,
-                dropout=dropout,
-                indices=indices,
-                bidirectional=bidirectional,
-            )
-        return Transformer(bands, classes, width=width, layers=layers, heads=heads, dropout=dropout, indices=indices)
-
-    return Network([member() for _ in range(members)])
