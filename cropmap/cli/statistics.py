@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
+from cropmap.dissemination.registry import DATAFLOW, FORMATS, LABEL, FormatName
 from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.terminal import (
     AgencyFile,
@@ -33,6 +34,7 @@ AgencyName = Annotated[
 ]
 Nuts = Annotated[str | None, typer.Option("--nuts", help="region; all regions below it are included [default: all]")]
 
+WHOLE: Final = ", ".join(name for name, format_ in FORMATS.items() if not format_.coded)
 SHOWN_NAMES: Final = 6
 SHOWN_ROWS: Final = 40
 COMPARED: Final = [
@@ -62,8 +64,12 @@ def export_stats(
     nuts: Nuts = None,
     agency: AgencyName = None,
     format_: Annotated[
-        Literal["csv", "parquet", "xlsx", "json", "sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"],
-        typer.Option("--format", help="sdmx-csv is 1.0 in Eurostat's layout, sdmx-csv-2 is 2.0"),
+        FormatName,
+        typer.Option(
+            "--format",
+            help=f"{WHOLE} hold every row and column; the others are in Eurostat's codes and 1000 ha. sdmx-csv is 1.0 "
+            "in Eurostat's layout, sdmx-csv-2 is 2.0",
+        ),
     ] = "csv",
     csv: CsvOption = CsvDialect.PLAIN,
     level: Annotated[
@@ -85,14 +91,12 @@ def export_stats(
     data: Data = None,
     home: Home = None,
 ) -> None:
-    """Write the published statistics. csv, parquet, xlsx and json hold every row and column; the other formats are in
-    Eurostat's codes and 1000 ha. Confidential cells stay empty, CONF_STATUS C."""
+    """Write the published statistics. Confidential cells stay empty, CONF_STATUS C."""
     settings = prepare(home)
-    from cropmap.dissemination.formats import BINARY, DATAFLOW
     from cropmap.results.dissemination import Recoding
     from cropmap.results.dissemination import export_statistics as export
 
-    if format_ in BINARY and out is None and sys.stdout.isatty():
+    if FORMATS[format_].binary and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
     if (recode_to is None) is not (weights is None):
         raise typer.BadParameter("--recode-to and --weights belong together")
@@ -123,7 +127,6 @@ def structure(
     """Write the data structure of the SDMX files (SDMX-ML 2.1), which a reader of SDMX-CSV 2.0 needs beside them."""
     from datetime import UTC, datetime
 
-    from cropmap.dissemination.formats import DATAFLOW, LABEL
     from cropmap.dissemination.sdmx_structure import write
 
     write_out(write(dataflow=dataflow or DATAFLOW, label=LABEL, prepared_at=datetime.now(UTC)), out)
