@@ -26,6 +26,7 @@ check: install
 docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
+	$(BIN)/python -m serving.reference > docs/routes.md
 
 bench: install
 	$(BIN)/cropmap bench observe
