@@ -33,6 +33,7 @@ docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
 	$(BIN)/cropmap commands --markdown > docs/commands.md
+	$(BIN)/python -m serving.reference > docs/routes.md
 
 bench: install
 	$(BIN)/cropmap bench observe

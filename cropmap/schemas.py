@@ -321,6 +321,8 @@ class LeftOut(StrEnum):
 
 
 class Architecture(StrEnum):
+    """The networks by name: the one place where they are listed. `cropmap/model/networks` has a module of each name."""
+
     LSTM = "lstm"
     TRANSFORMER = "transformer"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
+from cropmap.dissemination.registry import DATAFLOW, FORMATS, LABEL, FormatName
 from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.terminal import (
     AgencyFile,
@@ -31,6 +32,7 @@ SomeAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", 
 AgencyName = Annotated[str | None, typer.Option("--agency", help="short name of the agency, instead of its file")]
 Nuts = Annotated[str | None, typer.Option("--nuts", help="region, with all regions below it [default: all]")]
 
+WHOLE: Final = ", ".join(name for name, format_ in FORMATS.items() if not format_.coded)
 SHOWN_NAMES: Final = 6
 SHOWN_ROWS: Final = 40
 COMPARED: Final = [
@@ -60,10 +62,11 @@ def export_stats(
     nuts: Nuts = None,
     agency: AgencyName = None,
     format_: Annotated[
-        Literal["csv", "parquet", "xlsx", "json", "sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"],
+        FormatName,
         typer.Option(
             "--format",
-            help="format of the file; sdmx-csv is SDMX-CSV 1.0 in Eurostat's layout, sdmx-csv-2 is SDMX-CSV 2.0",
+            help=f"{WHOLE} contain every row and column; the others use Eurostat's codes and 1000 ha. sdmx-csv is "
+            "SDMX-CSV 1.0 in Eurostat's layout, sdmx-csv-2 is SDMX-CSV 2.0",
         ),
     ] = "csv",
     csv: CsvOption = CsvDialect.PLAIN,
@@ -94,15 +97,13 @@ def export_stats(
 ) -> None:
     """Write the published crop statistics to a file.
 
-    csv, parquet, xlsx and json contain every row and column. The other formats use Eurostat's codes and 1000 ha.
     Confidential cells are empty and have CONF_STATUS C.
     """
     settings = prepare(home)
-    from cropmap.dissemination.formats import BINARY, DATAFLOW
     from cropmap.results.dissemination import Recoding
     from cropmap.results.dissemination import export_statistics as export
 
-    if format_ in BINARY and out is None and sys.stdout.isatty():
+    if FORMATS[format_].binary and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
     if (recode_to is None) is not (weights is None):
         raise typer.BadParameter("--recode-to and --weights belong together")
@@ -138,7 +139,6 @@ def structure(
     """
     from datetime import UTC, datetime
 
-    from cropmap.dissemination.formats import DATAFLOW, LABEL
     from cropmap.dissemination.sdmx_structure import write
 
     write_out(write(dataflow=dataflow or DATAFLOW, label=LABEL, prepared_at=datetime.now(UTC)), out)

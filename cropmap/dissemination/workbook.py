@@ -14,6 +14,7 @@ import pandas as pd
 import xlsxwriter
 
 from cropmap.dissemination import vocabulary
+from cropmap.dissemination.registry import Wanted, Writer
 from cropmap.errors import InputError
 from cropmap.schemas import BASIS_MEANING
 
@@ -72,6 +73,13 @@ def write(
         page.write_string(line, 1, said)
     book.close()
     return sink.getvalue()
+
+
+def _written(table: pd.DataFrame, wanted: Wanted) -> bytes:
+    return write(table, notes=wanted.about.notes, made_at=wanted.about.updated)
+
+
+WRITERS: Final[Mapping[str, Writer]] = {"xlsx": _written}
 
 
 def _pattern(name: str) -> str:
