@@ -13,7 +13,7 @@ from cropmap.database import embedded, migrations
 from cropmap.database.connection import Connection, connect, sqlalchemy_url
 from cropmap.errors import ConfigurationError, MigrationError
 from cropmap.schemas import Architecture
-from cropmap.seasons import Season
+from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
 from cropmap.sources.catalogs.access import read_headers
 from cropmap.store import Store
@@ -78,8 +78,7 @@ class SeasonContext:
         return connect(self.database_url)
 
     @property
-    def key(self) -> dict[str, Any]:
-        """The natural key of everything this season writes."""
+    def key(self) -> SeasonKey:
         return {"agency": self.agency.agency, "season": self.season.year}
 
     @property
