@@ -26,7 +26,7 @@ from cropmap.reports.sims import quality_file
 from cropmap.results.dissemination import published_statistics
 from cropmap.results.published import separation
 from cropmap.results.releases import Released, open_release, release_of_published
-from cropmap.schemas import Confidentiality
+from cropmap.schemas import HIDDEN_STATUSES, Confidentiality
 from cropmap.settings import Settings
 from cropmap.sources.regions import Regions
 from cropmap.stages.context import SeasonContext
