@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from cropmap.assessments.gates import LIMITS, Limits
 from cropmap.cron import checked_cron, checked_zone
 from cropmap.dissemination.vocabulary import crop_items
 from cropmap.documents import read_document
@@ -282,14 +283,22 @@ class AssessmentSection(Section):
         description="how often the published network is trained again without the declarations that look wrong; they "
         "are still scored. A network that learnt wrong labels hides them",
     )
-    min_pixels: float = Field(3, ge=0, description="10 m pixels inside the buffer, below: TOO_SMALL")
-    min_observations: int = Field(5, ge=1, description="clear observations, below: TOO_FEW_OBSERVATIONS")
-    min_class_parcels: int = Field(10, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE")
+    min_pixels: float = Field(LIMITS.min_pixels, ge=0, description="10 m pixels inside the buffer, below: TOO_SMALL")
+    min_observations: int = Field(
+        LIMITS.min_observations, ge=1, description="clear observations, below: TOO_FEW_OBSERVATIONS"
+    )
+    min_class_parcels: int = Field(
+        LIMITS.min_class_parcels, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE"
+    )
     groups: dict[str, list[str]] = Field(
         {},
         description="name: crop classes that are never held against each other, such as those of one payment; beside "
         "the inseparable groups of the legend, whose classes may be regrouped here",
     )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.min_pixels, self.min_observations, self.min_class_parcels)
 
 
 class ReviewSection(Section):

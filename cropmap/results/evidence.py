@@ -90,7 +90,7 @@ def write_evidence(
 def run_facts(published: PublishedRun) -> RunFacts:
     context, run, report = published.context, published.run, published.report
     window = context.agency.season(context.season.year)
-    rates = [row["estimated_rate"] for row in report.get("sensitivity", []) if row["estimated_rate"] is not None]
+    rates = [row.estimated_rate for row in report.sensitivity if row.estimated_rate is not None]
     return RunFacts(
         agency=context.agency.agency,
         season=window.year,
@@ -105,12 +105,12 @@ def run_facts(published: PublishedRun) -> RunFacts:
         published_at=published.published_at,
         min_clear_fraction=context.agency.observations.min_clear_fraction,
         separation=separation(context.agency.model.folds),
-        flags=int(report.get("flags", 0)),
-        target=report.get("target"),
-        estimated_rate=report["estimated_rate"],
+        flags=report.flags,
+        target=report.target,
+        estimated_rate=report.estimated_rate,
         sensitivity=(min(rates), max(rates)) if rates else None,
-        reliability=report["reliability"],
-        assumption=report.get("assumption", ""),
+        reliability=report.reliability,
+        assumption=report.assumption,
         certification=run_statement(context, run.run_id),
     )
 

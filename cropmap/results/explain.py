@@ -261,9 +261,7 @@ def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
         parcel_id,
         false_alarm_rate=section.false_alarm_rate,
         seed=run.context.agency.model.seed,
-        min_pixels=section.min_pixels,
-        min_observations=section.min_observations,
-        min_class_parcels=section.min_class_parcels,
+        limits=section.limits,
     )
     ours = assessed.table.set_index("parcel_id").loc[parcel_id]
     theirs = run.assessments.loc[parcel_id]
@@ -295,7 +293,7 @@ def _published_rows(run: PublishedRun, parcel_id: str) -> tuple[dict[str, Any], 
 
 def _list(run: PublishedRun) -> dict[str, Any]:
     wanted = ("flags", "target", "estimated_rate", "reliability", "assumption")
-    return {name: run.report[name] for name in wanted if name in run.report}
+    return {name: getattr(run.report, name) for name in wanted if name in run.report.model_fields_set}
 
 
 def _run(run: PublishedRun) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from cropmap.results.published import published_run
 from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage, ReleaseWord
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
+from cropmap.stages.run_report import RunReport
 from cropmap.statistics.confidentiality import internal_reasons
 
 ORDER: Final = list(ReleaseStage)
@@ -153,7 +154,7 @@ def _check(
     *,
     where: str,
 ) -> None:
-    for reason in internal_reasons(run.report):
+    for reason in internal_reasons(RunReport.of(run).statistics):
         if WORDS.get(reason) not in allowed:
             what, mend = REFUSED[reason]
             raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)
