@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -124,7 +124,7 @@ def release_of_published(settings: Settings, *, agency: str, season: int) -> int
     return made[-1] if made else None
 
 
-def list_releases(settings: Settings, *, agency: str | None, season: int | None) -> list[dict[str, Any]]:
+def list_releases(settings: Settings, *, agency: str | None, season: int | None) -> list[Mapping[str, object]]:
     """Every release with the number of its cells, of hidden ones, and whether its rows are those that were released."""
     with connect(ready_database(settings)) as connection:
         return [
