@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cropmap.agency import Agency
 from cropmap.database import embedded, migrations
@@ -133,12 +133,12 @@ def ready_database(settings: Settings, *, create: bool = False) -> str:
     return url
 
 
-def migration_status(settings: Settings) -> dict[str, Any]:
+def migration_status(settings: Settings) -> dict[str, str]:
     with connect(database_url(settings)) as connection:
         return {step.name: str(step.applied_at or "open") for step in migrations.status(connection)}
 
 
-def upgrade_database(settings: Settings) -> dict[str, Any]:
+def upgrade_database(settings: Settings) -> dict[str, object]:
     with connect(database_url(settings, create=True)) as connection:
         applied = migrations.upgrade(connection)
     return {"applied": applied or "nothing was open"}
