@@ -305,6 +305,33 @@ def test_report_is_json_and_says_what_was_checked() -> None:
     frame.loc[:4, "nuts_id"] = None
     report = _open(frame, predicted).report
     assert StatisticsReport.read(json.loads(json.dumps(report.as_json())), where="a test") == report
+    assert list(report.as_json()) == [
+        "parcels",
+        "parcels_divided_at_borders",
+        "parcels_outside_regions",
+        "parcels_without_prediction",
+        "area_share_without_prediction",
+        "parcels_without_holding",
+        "area_share_by_verdict",
+        "area_in_reviewed_cells",
+        "overconfidence",
+        "overconfident",
+        "contradiction",
+        "raking_tolerance",
+        "largest_raking_gap",
+        "regions_not_raked",
+        "reviews",
+        "reviews_outside",
+        "prior_size",
+        "declaration_error",
+        "sums_published",
+        "forecast",
+        "cells",
+        "confidentiality",
+        "confidential_cells",
+        "sum_members",
+        "disclosure",
+    ]
     assert report.parcels_outside_regions == 5
     assert report.parcels == 995
     assert report.largest_raking_gap < 0.01
