@@ -23,7 +23,7 @@ class Record(BaseModel):
     later version wrote it) is left out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     def as_json(self) -> dict[str, object]:
         """Plain values, in the order of the fields."""
@@ -37,7 +37,7 @@ class Record(BaseModel):
     def read(cls, document: object, *, where: str, mend: str = AGAIN) -> Self:
         """Raises InputError, which names the first fields, where the document does not fit."""
         try:
-            return cls.model_validate(document)
+            return cls.model_validate(document, extra="ignore")
         except ValidationError as error:
             raise InputError(f"does not fit this version ({_problems(error)})", where=where, mend=mend) from error
 

@@ -43,6 +43,8 @@ def test_a_report_of_an_earlier_version_reads_with_defaults() -> None:
 def test_a_report_of_a_later_version_is_read_without_what_it_says_more() -> None:
     report = AssessmentReport.read({"flags": 3, "confidence": {"low": 0.1}}, where="run-1")
     assert report.as_json() == {"flags": 3}
+    nested = RunReport.read({"statistics": {"disclosure": {"mode": "full", "method": "new"}}}, where="run-1")
+    assert nested.as_json() == {"statistics": {"disclosure": {"mode": "full"}}}
 
 
 def test_a_report_that_does_not_fit_is_one_line_that_names_the_field() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -61,20 +61,22 @@ DEGREE_DIGITS: Final = 6
 
 
 class DrawnReviews(TypedDict):
+    """A sample of a list and of the control."""
+
     campaign: str
     run_id: str
     new: bool
     list: int
+    """its length"""
     from_list: int
+    """drawn parcels"""
     from_control: int
     control_strata: int
-    tested_lengths: list[int]
+    tested_lengths: Sequence[int]
+    """of the list: what certifying it will test"""
     target: float | None
     delta: float
     note: NotRequired[str]
-
-
-"""A sample of a list (`list`: its length) and of the control, and what certifying it will test."""
 
 
 class ImportedReviews(TypedDict):
