@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from cropmap.assessments.gates import LIMITS, Limits
 from cropmap.cron import checked_cron, checked_zone
 from cropmap.dissemination.vocabulary import crop_items
 from cropmap.documents import read_document
@@ -312,19 +313,29 @@ class AssessmentSection(Section):
         "because a network that has learnt wrong labels reproduces them. These declarations are still assessed",
     )
     min_pixels: float = Field(
-        3, ge=0, description="a parcel with fewer 10 m pixels inside the inner buffer is not assessable (TOO_SMALL)"
+        LIMITS.min_pixels,
+        ge=0,
+        description="a parcel with fewer 10 m pixels inside the inner buffer is not assessable (TOO_SMALL)",
     )
     min_observations: int = Field(
-        5, ge=1, description="a parcel with fewer clear observations is not assessable (TOO_FEW_OBSERVATIONS)"
+        LIMITS.min_observations,
+        ge=1,
+        description="a parcel with fewer clear observations is not assessable (TOO_FEW_OBSERVATIONS)",
     )
     min_class_parcels: int = Field(
-        10, ge=2, description="a crop with fewer declared parcels is not assessable (CLASS_TOO_RARE)"
+        LIMITS.min_class_parcels,
+        ge=2,
+        description="a crop with fewer declared parcels is not assessable (CLASS_TOO_RARE)",
     )
     groups: dict[str, list[str]] = Field(
         {},
         description="name of a group: crop classes that are not distinguished in assessments, such as crops with one "
         "payment. Added to the inseparable groups of the legend, whose classes may be regrouped here",
     )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.min_pixels, self.min_observations, self.min_class_parcels)
 
 
 class ReviewSection(Section):

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypedDict
 
 from cropmap.errors import ConfigurationError
 
 YEARS: Final = range(1980, 2101)
 """campaign years; Sentinel-2 began in 2015, imported tables may be older"""
+
+
+class SeasonKey(TypedDict):
+    """The natural key of everything that a season writes; handed on as `**key`."""
+
+    agency: str
+    """short name"""
+    season: int
+    """campaign year"""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import io
 import re
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -297,7 +297,7 @@ def _parser(sheet: Any, *, results: bool) -> Any:
     )
 
 
-def _cells(sheet: Any, *, results: bool) -> Iterator[dict[str, Any]]:
+def _cells(sheet: Any, *, results: bool) -> Iterator[Mapping[str, Any]]:
     for _, row in _parser(sheet, results=results).parse():
         yield from row
 

@@ -38,7 +38,7 @@ PAGE: Final = 200
 GOOD: Final = "scheduled"
 
 
-def schedule(agency_file: Path, *, pool: str, data: Path | None, home: Path | None) -> dict[str, Any]:
+def schedule(agency_file: Path, *, pool: str, data: Path | None, home: Path | None) -> dict[str, object]:
     """Creates or updates one deployment per cron line and removes those whose line is gone, and those that the file
     had under another name of the agency.
 
@@ -79,7 +79,7 @@ def _request(settings: Settings, file: Path, *, folder: Path | None, has_home: b
     )
 
 
-def scheduled() -> list[dict[str, Any]]:
+def scheduled() -> list[dict[str, str]]:
     """Every deployment of ours on the server: its agency, cron lines and file, and what is wrong with it."""
     with _client() as client:
         return [
@@ -93,7 +93,7 @@ def scheduled() -> list[dict[str, Any]]:
         ]
 
 
-def unschedule(agencies: list[str], *, gone: bool) -> dict[str, Any]:
+def unschedule(agencies: list[str], *, gone: bool) -> dict[str, list[str]]:
     """Removes the deployments of these agencies and, with `gone`, those whose agency file is gone or names another.
 
     Raises InputError for an agency that has none.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
@@ -19,12 +18,12 @@ publish = unit("publish")(stage.publish)
 
 
 @flow(name="predict", flow_run_name="predict {request.label}", task_runner=runner())
-def predict(request: SeasonRequest) -> dict[str, Any]:
+def predict(request: SeasonRequest) -> dict[str, object]:
     """Publishes nothing when a step fails; what was published before stays readable."""
     return request.each_season(_predict)
 
 
-def _predict(request: SeasonRequest) -> dict[str, Any]:
+def _predict(request: SeasonRequest) -> dict[str, object]:
     context = request.open()
     with claimed(context, "predict"):
         run = stage.plan_run(context)

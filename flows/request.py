@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from prefect.runtime import deployment
@@ -83,7 +83,7 @@ class SeasonRequest(BaseModel):
         agency = self._agency()
         return agency.seasons_at(datetime.now(ZoneInfo(agency.schedule.timezone)).date())
 
-    def each_season(self, work: Callable[[SeasonRequest], dict[str, Any]]) -> dict[str, Any]:
+    def each_season(self, work: Callable[[SeasonRequest], dict[str, object]]) -> dict[str, object]:
         """The answer of the season that is asked for; of a schedule's several, by year.
 
         A season that fails does not keep the others. Raises what it failed of, where there are several
@@ -92,7 +92,7 @@ class SeasonRequest(BaseModel):
         years = [self.season] if self.season else list(self.seasons().all)
         if len(years) == 1:
             return work(self.model_copy(update={"season": years[0]}))
-        answers: dict[str, Any] = {}
+        answers: dict[str, object] = {}
         failed: dict[str, str] = {}
         for year in years:
             try:

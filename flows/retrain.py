@@ -20,7 +20,7 @@ train_network = unit("train", "train {architecture}")(stage.train_network)
 
 
 @flow(name="retrain", flow_run_name="retrain {request.label}")
-def retrain(request: SeasonRequest) -> dict[str, Any]:
+def retrain(request: SeasonRequest) -> dict[str, object]:
     """A fold that was trained on the same data with the same settings is not trained again.
 
     One network after the other: each trains its folds side by side, one process per fold.
@@ -28,7 +28,7 @@ def retrain(request: SeasonRequest) -> dict[str, Any]:
     return request.each_season(_retrain)
 
 
-def _retrain(request: SeasonRequest) -> dict[str, Any]:
+def _retrain(request: SeasonRequest) -> dict[str, object]:
     context = request.open()
     networks: dict[str, Any] = {}
     failed: dict[str, str] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import flow
 
@@ -18,12 +17,12 @@ from flows.units import claimed
 
 
 @flow(name="season", flow_run_name="season {request.label}")
-def season(request: SeasonRequest) -> dict[str, Any]:
+def season(request: SeasonRequest) -> dict[str, object]:
     """Run again after anything, a kill -9 too: what is finished is found and not done twice."""
     return request.each_season(_season)
 
 
-def _season(request: SeasonRequest) -> dict[str, Any]:
+def _season(request: SeasonRequest) -> dict[str, object]:
     context = request.open(observing=True)
     with claimed(context, "season run"):
         ingested = ingest(request, to_the_end=False)

@@ -135,7 +135,7 @@ def _shown(result: Any) -> str:
     return str(result)
 
 
-def gather(futures: Mapping[str, PrefectFuture[Any]], *, description: str, units: str) -> dict[str, Any]:
+def gather(futures: Mapping[str, PrefectFuture[R]], *, description: str, units: str) -> dict[str, R]:
     """Results by name. Waits for every unit; raises PartialFailureError that names those that failed."""
     names = {future.task_run_id: name for name, future in futures.items()}
     results, failed = {}, {}

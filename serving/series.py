@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +51,15 @@ class _Acquisition:
         return self.clear_fraction.nbytes + self.bands.nbytes
 
 
+class SeriesRow(TypedDict):
+    """One acquisition of a parcel."""
+
+    sensed_at: datetime | None
+    clear_fraction: float
+    reflectance: dict[str, float]
+    """by band; NaN where no pixel is clear"""
+
+
 class SeriesReader:
     """Reads series from a store and keeps the files that were used last, up to `cache_bytes`."""
 
@@ -60,8 +69,8 @@ class SeriesReader:
         self._bytes = 0
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
-    def read(self, files: Sequence[ObservationFile], parcel_id: str) -> list[dict[str, Any]]:
-        """sensed_at, clear_fraction and reflectance (NaN where no pixel is clear) of the parcel, by time.
+    def read(self, files: Sequence[ObservationFile], parcel_id: str) -> list[SeriesRow]:
+        """The parcel by time.
 
         Raises ObservationsUnavailableError.
         """

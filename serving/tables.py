@@ -59,7 +59,7 @@ def json_answer(content: Any) -> Response:
     return Response(to_json(content, inf_nan_mode="null"), media_type=JSON)
 
 
-def shown(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def shown(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The columns of `model` alone."""
     names = list(model.model_fields)
     return [{name: row[name] for name in names} for row in rows]

@@ -9,24 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments import guards
-from cropmap.assessments.case import (
-    MIN_CLASS_PARCELS,
-    MIN_OBSERVATIONS,
-    MIN_PIXELS,
-    Case,
-    Fit,
-    Scores,
-    fit_case,
-    prepare,
-)
+from cropmap.assessments.case import Case, Fit, Scores, fit_case, prepare
 from cropmap.assessments.channel import TAIL, Channel, Floats, one_thread
+from cropmap.assessments.gates import LIMITS, Limits
+from cropmap.assessments.report import AssessmentReport, Guards, LookAlike, Sensitivity
 from cropmap.assessments.verdict import Evidence, largest_list, verdicts
 from cropmap.legends import Legend
 from cropmap.schemas import ASSESSMENT_COLUMNS, Reason, Verdict
@@ -44,8 +37,7 @@ class Assessed:
     """ASSESSMENT_COLUMNS, one row per declaration, in the order of the parcels. `declared_probability` and
     `right_probability` are those of the declared crop's inseparable group. `priority` is the area in ha that is
     expected to be wrongly declared. NaN where not assessable; the last two also where a guard refused them."""
-    report: dict[str, Any]
-    """JSON-like: target, estimated rate with assumption and sensitivity, guards, counts, pairs not assessed"""
+    report: AssessmentReport
     order: Floats
     """(rows of the table,) what the list is ordered by, lowest first, whatever the guards refused; NaN where not
     assessable"""
@@ -79,9 +71,7 @@ def assess(
     *,
     false_alarm_rate: float,
     seed: int,
-    min_pixels: float = MIN_PIXELS,
-    min_observations: int = MIN_OBSERVATIONS,
-    min_class_parcels: int = MIN_CLASS_PARCELS,
+    limits: Limits = LIMITS,
 ) -> Assessed:
     """Assesses every declared parcel of `parcels` (columns parcel_id, crop_code, area_ha, pixels, has_geometry; and
     `nuts_id`, the region that scores are adapted to, `confirmed`, where reviews found declarations right, and
@@ -90,16 +80,7 @@ def assess(
     `mismatch` is the longest list whose mean P(right) is at most `false_alarm_rate`. Rows without a crop_code are no
     declarations and are left out. The same inputs and seed give the same bits.
     """
-    return assess_at(
-        parcels,
-        predictions,
-        legend,
-        false_alarm_rates=(false_alarm_rate,),
-        seed=seed,
-        min_pixels=min_pixels,
-        min_observations=min_observations,
-        min_class_parcels=min_class_parcels,
-    )[0]
+    return assess_at(parcels, predictions, legend, false_alarm_rates=(false_alarm_rate,), seed=seed, limits=limits)[0]
 
 
 @one_thread()
@@ -110,12 +91,10 @@ def assess_at(
     *,
     false_alarm_rates: Sequence[float],
     seed: int,
-    min_pixels: float = MIN_PIXELS,
-    min_observations: int = MIN_OBSERVATIONS,
-    min_class_parcels: int = MIN_CLASS_PARCELS,
+    limits: Limits = LIMITS,
 ) -> list[Assessed]:
     """`assess` at several targets, fitted once."""
-    table, case, gate = prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
+    table, case, gate = prepare(parcels, predictions, legend, limits)
     fit = fit_case(case, seed=seed)
     return [assessed_at(table.copy(), case, fit, gate, target=target) for target in false_alarm_rates]
 
@@ -199,54 +178,55 @@ def _write_verdicts(table: pd.DataFrame, case: Case, judgement: _Judgement, gate
     table.loc[confirmed, "priority"] = 0.0
 
 
-def _report(table: pd.DataFrame, case: Case, judgement: _Judgement, *, target: float) -> dict[str, Any]:
+def _report(table: pd.DataFrame, case: Case, judgement: _Judgement, *, target: float) -> AssessmentReport:
     refused = bool(judgement.refusals)
     flags = 0 if refused else int(judgement.flagged.sum())
-    return {
-        "target": target,
-        "flags": flags,
-        "estimated_rate": float(judgement.evidence.right[judgement.flagged].mean()) if flags else None,
-        "assumption": ASSUMPTION.format(tail=TAIL),
-        "sensitivity": [] if refused else _sensitivity(judgement, target=target),
-        "reliability": guards.reliability(parcels=len(case.rows), flags=flags, refusals=judgement.refusals),
-        "guards": _guards(case, judgement),
-        "verdicts": table["verdict"].value_counts().sort_index().to_dict(),
-        "reasons": table["reason"].value_counts().sort_index().to_dict(),
-        "pairs_not_assessed": _look_alikes(case, judgement),
-    }
+    return AssessmentReport(
+        target=target,
+        flags=flags,
+        estimated_rate=float(judgement.evidence.right[judgement.flagged].mean()) if flags else None,
+        assumption=ASSUMPTION.format(tail=TAIL),
+        sensitivity=() if refused else _sensitivity(judgement, target=target),
+        reliability=guards.reliability(parcels=len(case.rows), flags=flags, refusals=judgement.refusals),
+        guards=_guards(case, judgement),
+        verdicts=table["verdict"].value_counts().sort_index().to_dict(),
+        reasons=table["reason"].value_counts().sort_index().to_dict(),
+        pairs_not_assessed=_look_alikes(case, judgement),
+    )
 
 
-def _sensitivity(judgement: _Judgement, *, target: float) -> list[dict[str, Any]]:
+def _sensitivity(judgement: _Judgement, *, target: float) -> tuple[Sensitivity, ...]:
     """The published list's estimated rate, and how long the list would be, under other assumptions on η."""
     band = []
     if judgement.fit.channel is None:
-        return []
+        return ()
     for tail, right in judgement.fit.right_by_tail.items():
         candidates = ~judgement.unreliable & ~judgement.fit.case.confirmed
         order = judgement.evidence.order
         list_size = int(largest_list(right, target=target, candidates=candidates, order=order).sum())
         rate = float(right[judgement.flagged].mean()) if judgement.flagged.any() else None
-        band.append({"tail": tail, "estimated_rate": rate, "list_size": list_size})
-    return band
+        band.append(Sensitivity(tail=tail, estimated_rate=rate, list_size=list_size))
+    return tuple(band)
 
 
-def _guards(case: Case, judgement: _Judgement) -> dict[str, Any]:
+def _guards(case: Case, judgement: _Judgement) -> Guards:
     counts = judgement.counts
     ratio = counts.ratio if counts is not None and counts.expected.sum() > 0 else None
-    return {
-        "assessable_parcels": len(case.rows),
-        "skill": judgement.fit.skill,
-        "observed": float(counts.observed.sum()) if counts is not None else 0.0,
-        "expected": float(counts.expected.sum()) if counts is not None else 0.0,
-        "observed_expected": ratio,
-        "warning": ratio is not None and ratio > guards.WARN_OBSERVED_EXPECTED,
-        "refused": list(judgement.refusals),
-        "classes_refused": [case.groups[index] for index in np.flatnonzero(judgement.refused_classes)],
-    }
+    return Guards(
+        assessable_parcels=len(case.rows),
+        skill=judgement.fit.skill,
+        observed=float(counts.observed.sum()) if counts is not None else 0.0,
+        expected=float(counts.expected.sum()) if counts is not None else 0.0,
+        observed_expected=ratio,
+        warning=ratio is not None and ratio > guards.WARN_OBSERVED_EXPECTED,
+        refused=tuple(judgement.refusals),
+        classes_refused=tuple(case.groups[index] for index in np.flatnonzero(judgement.refused_classes)),
+    )
 
 
-def _look_alikes(case: Case, judgement: _Judgement) -> list[dict[str, str]]:
+def _look_alikes(case: Case, judgement: _Judgement) -> tuple[LookAlike, ...]:
     if judgement.fit.channel is None:
-        return []
+        return ()
     other, declared = np.nonzero(~judgement.fit.channel.identifiable & (judgement.fit.channel.shares > 0)[None, :])
-    return [{"declared": case.groups[k], "looks_like": case.groups[c]} for c, k in zip(other, declared, strict=True)]
+    pairs = zip(other, declared, strict=True)
+    return tuple(LookAlike(declared=case.groups[k], looks_like=case.groups[c]) for c, k in pairs)

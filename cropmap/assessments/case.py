@@ -18,15 +18,12 @@ from scipy.special import logsumexp
 
 from cropmap.assessments import adaptation, guards
 from cropmap.assessments.channel import NEAR_STEPS, TAIL, Channel, Floats, fit_channel
-from cropmap.assessments.gates import OPEN, first_gate
+from cropmap.assessments.gates import OPEN, Limits, first_gate
 from cropmap.assessments.verdict import Evidence
 from cropmap.legends import Legend
 
 SENSITIVITY_TAILS: Final = (0.0, 0.001, 0.005)
 """η of the sensitivity band"""
-MIN_PIXELS: Final = 3.0
-MIN_OBSERVATIONS: Final = 5
-MIN_CLASS_PARCELS: Final = 10
 
 
 OPTIONAL: Final[dict[str, Any]] = {"confirmed": False, "nuts_id": "", "not_learnt": False}
@@ -108,12 +105,7 @@ class Fit:
 
 
 def prepare(
-    parcels: pd.DataFrame,
-    predictions: Scores,
-    legend: Legend,
-    min_pixels: float,
-    min_observations: int,
-    min_class_parcels: int,
+    parcels: pd.DataFrame, predictions: Scores, legend: Legend, limits: Limits
 ) -> tuple[pd.DataFrame, Case, NDArray[np.object_]]:
     """Declarations with crop, n_observations and predicted_crop; the case; the reason of the gate that fired [N]."""
     table = parcels[parcels["crop_code"].notna()].reset_index(drop=True)
@@ -127,13 +119,7 @@ def prepare(
     scored = np.isfinite(logits).all(axis=1)
     trained = bool(scored.any())  # a season with too few parcels of every crop has no model, and says so by its gate
     table["n_observations"] = np.where(scored | (not trained), np.append(predictions.n_observations, 0)[row], 0)
-    gate = first_gate(
-        table,
-        modelled=crops if trained else [],
-        min_pixels=min_pixels,
-        min_observations=max(min_observations, 1),
-        min_class_parcels=min_class_parcels,
-    )
+    gate = first_gate(table, modelled=crops if trained else [], limits=limits)
     best = np.where(scored, logits.argmax(axis=1), -1)
     table["predicted_crop"] = pd.Series(np.array([*crops, None], dtype=object)[best], dtype=object)
     rows = np.flatnonzero(gate == OPEN)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cropmap.assessments.assess import Assessed, assessed_at
 from cropmap.assessments.case import Case, Fit, Scores, fit_case, prepare
 from cropmap.assessments.channel import one_thread
-from cropmap.assessments.gates import OPEN
+from cropmap.assessments.gates import OPEN, Limits
 from cropmap.legends import Legend
 from cropmap.schemas import Reason, Verdict
 
@@ -76,40 +76,34 @@ def explain_declaration(
     *,
     false_alarm_rate: float,
     seed: int,
-    min_pixels: float,
-    min_observations: int,
-    min_class_parcels: int,
+    limits: Limits,
 ) -> tuple[Assessed, Path]:
     """`assess` with these arguments, and how the declaration of `parcel_id` got there; it is one of `parcels`."""
-    table, case, gate = prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
+    table, case, gate = prepare(parcels, predictions, legend, limits)
     fit = fit_case(case, seed=seed)
     assessed = assessed_at(table.copy(), case, fit, gate, target=false_alarm_rate)
     row = int(np.flatnonzero((table["parcel_id"] == parcel_id).to_numpy())[0])
-    gates = _gates(table, row, gate, list(predictions.crops), min_pixels, max(min_observations, 1), min_class_parcels)
+    gates = _gates(table, row, gate, list(predictions.crops), limits)
     at = np.flatnonzero(case.rows == row)
     channel = _channel(case, fit, int(at[0]), assessed) if len(at) and fit.channel is not None else None
     return assessed, Path(gates, channel)
 
 
 def _gates(
-    table: pd.DataFrame,
-    row: int,
-    gate: NDArray[np.object_],
-    modelled: list[str],
-    min_pixels: float,
-    min_observations: int,
-    min_class_parcels: int,
+    table: pd.DataFrame, row: int, gate: NDArray[np.object_], modelled: list[str], limits: Limits
 ) -> tuple[Gate, ...]:
     one, crop = table.iloc[row], table["crop"].iloc[row]
-    passing = table["has_geometry"] & ~(table["pixels"] < min_pixels) & (table["n_observations"] >= min_observations)
+    large = ~(table["pixels"] < limits.min_pixels)
+    passing = table["has_geometry"] & large & (table["n_observations"] >= limits.observations)
     alike = int((passing & (table["crop"] == crop)).sum()) if crop else 0
     known = "" if crop is None or crop in modelled else ", unknown to the model"
+    enough = f"{limits.min_class_parcels}, known to the model"
     found = (
         (Reason.NO_GEOMETRY, "an outline" if one["has_geometry"] else "none", "an outline"),
-        (Reason.TOO_SMALL, f"{one['pixels']:.1f} pixels", f"{min_pixels:g}"),
-        (Reason.TOO_FEW_OBSERVATIONS, f"{one['n_observations']} clear dates", f"{min_observations}"),
+        (Reason.TOO_SMALL, f"{one['pixels']:.1f} pixels", f"{limits.min_pixels:g}"),
+        (Reason.TOO_FEW_OBSERVATIONS, f"{one['n_observations']} clear dates", f"{limits.observations}"),
         (Reason.CROP_NOT_IN_LEGEND, crop or "no class", "a class"),
-        (Reason.CLASS_TOO_RARE, f"{alike} assessable parcels{known}", f"{min_class_parcels}, known to the model"),
+        (Reason.CLASS_TOO_RARE, f"{alike} assessable parcels{known}", enough),
         (Reason.CROP_NOT_LEARNT, "none" if one["not_learnt"] else "some", "parcels of the crop in another fold"),
     )
     fired = str(gate[row]) if gate[row] != OPEN else ""

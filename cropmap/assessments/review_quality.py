@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,29 @@ def figures(assessed: pd.DataFrame, sample: pd.DataFrame) -> list[Figure]:
     return [*_figures(FALSE_ALARMS, known[on_list], listed), *_figures(MISSES, known[~on_list], control)]
 
 
-def share_found(alarms: Figure, misses: Figure) -> dict[str, Any]:
+class ShareFound(TypedDict):
+    """Of all wrong declarations, the share that the list holds."""
+
+    share: float | None
+    low: NotRequired[float]
+    high: NotRequired[float]
+    note: str
+
+
+class EstimateAgainstFound(TypedDict):
+    """Shares of rightly declared parcels in the list."""
+
+    estimated: float | None
+    """by the run"""
+    found: float | None
+    """by reviews"""
+    low: float | None
+    high: float | None
+    verdict: str
+    """in words"""
+
+
+def share_found(alarms: Figure, misses: Figure) -> ShareFound:
     """The share of all wrong declarations that the list holds; its interval adds the risks of both samples."""
     if misses.judged < MIN_CONTROL or alarms.rate is None or misses.rate is None:
         return {"share": None, "note": f"{misses.judged} controls are judged, {MIN_CONTROL} are needed"}
@@ -97,14 +119,15 @@ def share_found(alarms: Figure, misses: Figure) -> dict[str, Any]:
     }
 
 
-def estimate_against_found(estimated: float | None, alarms: Figure) -> dict[str, Any]:
+def estimate_against_found(estimated: float | None, alarms: Figure) -> EstimateAgainstFound:
     """What the run said of its list beside what reviews found there."""
-    answer = {"estimated": estimated, "found": alarms.rate, "low": alarms.low, "high": alarms.high}
     if estimated is None or alarms.low is None or alarms.high is None:
-        return answer | {"verdict": "cannot be compared"}
-    if estimated < alarms.low:
-        return answer | {"verdict": "more of the list is right than was estimated"}
-    return answer | {"verdict": "agrees" if estimated <= alarms.high else "less of the list is right than estimated"}
+        verdict = "cannot be compared"
+    elif estimated < alarms.low:
+        verdict = "more of the list is right than was estimated"
+    else:
+        verdict = "agrees" if estimated <= alarms.high else "less of the list is right than estimated"
+    return {"estimated": estimated, "found": alarms.rate, "low": alarms.low, "high": alarms.high, "verdict": verdict}
 
 
 def _figures(what: str, population: pd.DataFrame, drawn: pd.DataFrame) -> Iterator[Figure]:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from cropmap.assessments import guards
-from cropmap.assessments.case import MIN_CLASS_PARCELS, MIN_OBSERVATIONS, MIN_PIXELS, Scores, prepare
+from cropmap.assessments.case import Scores, prepare
 from cropmap.assessments.channel import CLEANING_STEPS, fit_channel, one_thread
+from cropmap.assessments.gates import LIMITS, Limits
 from cropmap.legends import Legend
 
 SUSPECT_RIGHT: Final = 0.5
@@ -19,14 +20,7 @@ MAX_SUSPECT_SHARE: Final = 0.2
 
 @one_thread()
 def suspects(
-    parcels: pd.DataFrame,
-    predictions: Scores,
-    legend: Legend,
-    *,
-    seed: int,
-    min_pixels: float = MIN_PIXELS,
-    min_observations: int = MIN_OBSERVATIONS,
-    min_class_parcels: int = MIN_CLASS_PARCELS,
+    parcels: pd.DataFrame, predictions: Scores, legend: Legend, *, seed: int, limits: Limits = LIMITS
 ) -> frozenset[str]:
     """Parcels to leave out of *training* (P(right) < 0.5); they are still scored out of fold.
 
@@ -34,7 +28,7 @@ def suspects(
     floor under P(declared). Empty where the classifier or the population is too weak to say anything, and never more
     than a fifth of a class.
     """
-    table, case, _ = prepare(parcels, predictions, legend, min_pixels, min_observations, min_class_parcels)
+    table, case, _ = prepare(parcels, predictions, legend, limits)
     if len(case.groups) < 2 or len(case.rows) < guards.MIN_PARCELS:
         return frozenset()
     channel = fit_channel(case.logits, case.declared, seed=seed, steps=CLEANING_STEPS)

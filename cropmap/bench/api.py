@@ -17,9 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.request import urlopen
 
+from cropmap.bench import Row
 from cropmap.bench.api_season import AGENCY, SEASON, PublishedSeason, publish_season
 from cropmap.bench.http_load import FAILED, Answers, Connections, at_once, at_rate
 from cropmap.database import embedded
@@ -32,7 +33,7 @@ SLOW_READERS_PATH: Final = f"/assessments?agency={AGENCY}&season={SEASON}&limit=
 START_SECONDS: Final = 60
 
 
-def measure(*, quick: bool = False) -> list[dict[str, Any]]:
+def measure(*, quick: bool = False) -> list[Row]:
     """One row a load: answers by status, latency, the target."""
     parcels, acquisitions, rate, seconds, burst = QUICK if quick else (PARCELS, ACQUISITIONS, RATE, SECONDS, BURST)
     with tempfile.TemporaryDirectory(prefix="cropmap-bench-") as folder:
@@ -45,7 +46,7 @@ def measure(*, quick: bool = False) -> list[dict[str, Any]]:
             embedded.remove(settings.home_path)
 
 
-async def _loads(port: int, season: PublishedSeason, *, rate: int, seconds: int, burst: int) -> list[dict[str, Any]]:
+async def _loads(port: int, season: PublishedSeason, *, rate: int, seconds: int, burst: int) -> list[Row]:
     connections = Connections("127.0.0.1", port, f"X-API-Key: {season.key}\r\n")
     path = _mix(season)
     for _ in range(20):
@@ -62,7 +63,7 @@ async def _loads(port: int, season: PublishedSeason, *, rate: int, seconds: int,
     ]
 
 
-def _row(what: str, answers: Answers, target: str) -> dict[str, Any]:
+def _row(what: str, answers: Answers, target: str) -> Row:
     statuses = {("no answer" if status == FAILED else str(status)): n for status, n in answers.statuses.items()}
     return {
         "what": what,

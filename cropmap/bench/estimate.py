@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cropmap.bench import Row
 from cropmap.bench.memory import peak_bytes
 from cropmap.legends import Legend, LegendEntry
 from cropmap.schemas import Confidentiality
@@ -39,7 +40,7 @@ class Scores:
     probabilities: NDArray[np.float32]
 
 
-def measure(*, quick: bool = False) -> list[dict[str, Any]]:
+def measure(*, quick: bool = False) -> list[Row]:
     """One row: seconds, peak memory, and how much of it the inputs are."""
     size = QUICK if quick else (PARCELS, CROPS, REGIONS, REVIEWS)
     command = [sys.executable, "-m", __name__, *map(str, size)]

@@ -12,10 +12,11 @@ import sys
 import tempfile
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from cropmap.bench import Row
 from cropmap.dataset.files import open_dataset
 from cropmap.model.training import threads, train
 from cropmap.model.training_config import TrainingConfig
@@ -31,7 +32,7 @@ PART: Final = 1 << 20
 TARGET: Final = "<= 6 GiB"
 
 
-def measure(*, quick: bool = False) -> list[dict[str, Any]]:
+def measure(*, quick: bool = False) -> list[Row]:
     """Rows: network, peak memory of the process that trains."""
     parcels, steps = (2_000, 5) if quick else (PARCELS, 300)
     with tempfile.TemporaryDirectory(prefix="cropmap-bench-") as folder:
@@ -75,7 +76,7 @@ def write_random_dataset(folder: Path, parcels: int) -> None:
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> dict[str, Any]:
+def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> Row:
     command = [sys.executable, "-m", __name__, str(folder), str(architecture), str(steps)]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return {

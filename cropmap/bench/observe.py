@@ -20,6 +20,7 @@ import rasterio
 from exactextract import exact_extract
 from rasterio.windows import Window as RasterWindow
 
+from cropmap.bench import Row
 from cropmap.bench.tile import EPSG, make_acquisitions, make_parcels
 from cropmap.observations.coverage import TileCoverage, tile_coverage
 from cropmap.observations.extract import observe
@@ -32,7 +33,7 @@ from cropmap.store import Store
 INNER_BUFFER_M = {10: 10.0, 20: 20.0}
 
 
-def measure(*, quick: bool = False) -> list[dict[str, Any]]:
+def measure(*, quick: bool = False) -> list[Row]:
     """A whole tile, or with `quick` a small one that only shows that it works."""
     if quick:
         return run(size_px=1098, parcels=200, rasterstats_parcels=20, repeats=1)
@@ -49,7 +50,7 @@ def run(
     repeats: int = 5,
     rasterstats_parcels: int = 200,
     compress: str = "deflate",
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Rows of a table: what was done, seconds per acquisition, ratio, target, and how it was measured.
 
     Needs about 1 GB of disk per date at full size, under `workdir` (default: the system's temporary folder).
@@ -92,7 +93,7 @@ def run(
     ]
 
 
-def _row(what: str, seconds: float, ratio: str, target: str, how: str) -> dict[str, Any]:
+def _row(what: str, seconds: float, ratio: str, target: str, how: str) -> Row:
     return {"what": what, "seconds": round(seconds, 2), "ratio": ratio, "target": target, "how": how}
 
 

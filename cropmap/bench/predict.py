@@ -18,13 +18,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from cropmap.bench import Row
 from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
 from cropmap.breizhcrops.columns import NATURAL
 from cropmap.breizhcrops.samples import make_samples
@@ -59,7 +60,7 @@ OBSERVATIONS: Final = (35, 95)
 """Clear observations per parcel: two satellites at 48° N, with and without orbit overlap; the mean is 65."""
 
 
-def measure(*, quick: bool = False) -> list[dict[str, Any]]:
+def measure(*, quick: bool = False) -> list[Row]:
     """Both networks at their default size; with `quick` a small number of parcels that only shows that it works."""
     return run(parcels=300, repeats=1) if quick else run()
 
@@ -71,11 +72,11 @@ def run(
     repeats: int = 5,
     thread_count: int = 2,
     seed: int = 1,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Rows of a table: parcels per second of both, their ratio and the largest difference of a logit."""
     series = make_series(parcels, seed=seed)
     index = np.arange(parcels)
-    rows = []
+    rows: list[Row] = []
     for architecture in architectures:
         network, data = make_network(series, architecture, seed=seed)
         session = open_session(data)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cropmap.bench import Row
 from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
 from cropmap.bench.predict import alternate, make_bands
 from cropmap.breizhcrops.networks import build_compat
@@ -40,7 +41,7 @@ CLASSES: Final = 9
 MAX_LOADER_SHARE: Final = "<= 2 %"
 
 
-def measure(*, quick: bool = False) -> list[dict[str, Any]]:
+def measure(*, quick: bool = False) -> list[Row]:
     """Both networks at the published batch size; with `quick` a small size that only shows that it works."""
     return run(batch_size=16, batch_count=1, repeats=1, files=20, steps=3) if quick else run()
 
@@ -55,7 +56,7 @@ def run(
     steps: int = 200,
     thread_count: int = 2,
     seed: int = 1,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Rows of a table: what, ours, the peer's, their ratio, the target, and how it was measured."""
     peer = import_peer()
     series = make_bands(max(batch_size * batch_count, files), seed=seed)
@@ -71,7 +72,7 @@ def run(
     return [*in_threads(rows, thread_count), *in_threads(own, 1)]
 
 
-def in_threads(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+def in_threads(rows: list[Row], count: int) -> list[Row]:
     return [row | {"how": f"{row['how']}, {count} thread{'s' if count > 1 else ''}"} for row in rows]
 
 
@@ -84,7 +85,7 @@ def compat_rows(
     batch_count: int,
     repeats: int,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Our whole loop against the peer's bare step, and the loader's part of our loop."""
     index = np.arange(config.batch_size * batch_count)
     target = torch.from_numpy(label.astype(np.int64))
@@ -138,7 +139,7 @@ def bare_step(model: Any, optimiser: torch.optim.Optimizer, x: torch.Tensor, y: 
 
 def own_loader_row(
     series: Series, label: NDArray[np.int16], architecture: Architecture, *, steps: int, seed: int
-) -> dict[str, Any]:
+) -> Row:
     """Time to pick, gather and augment our own networks' batches, over the time of the training that does it."""
     config = TrainingConfig(architecture=architecture, epochs=1, min_steps=steps, max_steps=steps, validation_share=0)
     folds = at_random(label=label, count=2, seed=seed)
@@ -172,7 +173,7 @@ def loader_seconds(series: Series, config: TrainingConfig, *, steps: int, seed: 
     return dealing + statistics.median(spent)
 
 
-def share_row(what: str, share: float, how: str) -> dict[str, Any]:
+def share_row(what: str, share: float, how: str) -> Row:
     return {
         "what": f"loader's share of a step, {what}",
         "ours": f"{share:.1%}",
@@ -185,7 +186,7 @@ def share_row(what: str, share: float, how: str) -> dict[str, Any]:
 
 def file_loader_row(
     peer: Any, series: Series, samples: Samples, label: NDArray[np.int16], *, files: int, batch_size: int, seed: int
-) -> dict[str, Any]:
+) -> Row:
     """Series per second of the package's dataset class and DataLoader on h5 files, and of our loader in memory."""
     config = replace(CompatConfig.published(Architecture.LSTM), batch_size=batch_size)
     with tempfile.TemporaryDirectory(prefix="cropmap-bench-") as folder:

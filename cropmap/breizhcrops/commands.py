@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from cropmap.schemas import Architecture
 from cropmap.terminal import AsJson, Home, prepare, say, table
+
+if TYPE_CHECKING:
+    from cropmap.breizhcrops.evaluation import Judged, RegionFacts
 
 breizhcrops: Final = typer.Typer(no_args_is_help=True, help="Inspect and evaluate the benchmark BreizhCrops.")
 Root = Annotated[Path, typer.Argument(metavar="ROOT", help="folder with classmapping.csv and YEAR/LEVEL/REGION.h5")]
@@ -46,7 +50,7 @@ def inspect(
     if as_json:
         say(answer, as_json=True)
     else:
-        _show_regions(answer)
+        _show_regions(answer["regions"])
 
 
 @breizhcrops.command("evaluate")
@@ -82,7 +86,7 @@ def evaluate(
         _show(answer)
 
 
-def _show(answer: dict[str, Any]) -> None:
+def _show(answer: Judged) -> None:
     """The table, then each region's classes, then what was read."""
     table(answer["table"], ["result", "n", "oa", "kappa", "mean_f1", "mean_precision", "mean_recall"])
     print("A published line without figures belongs to another legend, level, year or region.")
@@ -90,11 +94,9 @@ def _show(answer: dict[str, Any]) -> None:
         print(f"\n{region}")
         table(rows, ["crop", "n", "precision", "recall", "f1"])
     print()
-    _show_regions(answer)
+    _show_regions(answer["regions"])
 
 
-def _show_regions(answer: dict[str, Any]) -> None:
-    rows = [
-        {"region": name, **facts, "left_out": facts["left_out"] or None} for name, facts in answer["regions"].items()
-    ]
+def _show_regions(regions: Mapping[str, RegionFacts]) -> None:
+    rows = [{"region": name, **facts, "left_out": facts["left_out"] or None} for name, facts in regions.items()]
     table(rows, ["region", "series", "rows", "classes", "column_order", "left_out"])

@@ -6,8 +6,9 @@ class) for our networks or, with a CompatConfig, for the published ones, beside 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from scipy.special import softmax
 from cropmap.breizhcrops.columns import Level
 from cropmap.breizhcrops.files import REGIONS, YEARS, BreizhCropsData, find_regions, read_breizhcrops
 from cropmap.breizhcrops.index import read_class_mapping
-from cropmap.breizhcrops.published import compare
+from cropmap.breizhcrops.published import ResultRow, compare
 from cropmap.breizhcrops.training import CompatConfig, compat_fold
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import by_region
@@ -34,7 +35,48 @@ from cropmap.store import Store
 EPOCH: Final = np.datetime64("1970-01-01", "D")
 
 
-def inspect_breizhcrops(root: Path, *, year: int, level: Level, legend: str | None) -> dict[str, Any]:
+class RegionFacts(TypedDict):
+    series: int
+    rows: int
+    classes: int
+    column_order: str
+    left_out: Mapping[str, int]
+    """by reason"""
+
+
+class ClassRow(TypedDict):
+    crop: str
+    n: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Inspected(TypedDict):
+    year: int
+    level: str
+    bands: tuple[str, ...]
+    dates: bool
+    """the arrays have dates"""
+    crops: list[str]
+    regions: dict[str, RegionFacts]
+
+
+class Judged(TypedDict):
+    year: int
+    level: str
+    network: str
+    compat: bool
+    seed: int
+    table: list[ResultRow]
+    per_class: dict[str, list[ClassRow]]
+    """by region, as `confusion`"""
+    confusion: dict[str, list[list[int]]]
+    crops: list[str]
+    regions: dict[str, RegionFacts]
+
+
+def inspect_breizhcrops(root: Path, *, year: int, level: Level, legend: str | None) -> Inspected:
     """What the regions of a year and level hold, and what of it cannot be used, by reason."""
     regions = find_regions(root, year=year, level=level)
     if not regions:
@@ -44,7 +86,14 @@ def inspect_breizhcrops(root: Path, *, year: int, level: Level, legend: str | No
             mend=f"Regions lie in {root / str(year) / level}: <region>.csv and <region>.h5, or <region>/csv/*.csv",
         )
     data = read_breizhcrops(root, year=year, level=level, regions=regions, mapping=read_class_mapping(root, legend))
-    return {"year": year, "level": level, "bands": data.bands, "dates": data.has_dates, **_contents(data)}
+    return {
+        "year": year,
+        "level": level,
+        "bands": data.bands,
+        "dates": data.has_dates,
+        "crops": list(data.crops),
+        "regions": _regions(data),
+    }
 
 
 def evaluate_breizhcrops(
@@ -57,7 +106,7 @@ def evaluate_breizhcrops(
     test: str | None,
     legend: str | None,
     seed: int,
-) -> dict[str, Any]:
+) -> Judged:
     """Scores on `test`, or on each region in turn. Raises InputError where a region of the split is missing."""
     compat = isinstance(config, CompatConfig)
     data = _read_split(root, year=year, level=level, legend=legend)
@@ -82,7 +131,8 @@ def evaluate_breizhcrops(
         "table": compare(found, config.architecture, level=level, year=year, classes=len(data.crops)),
         "per_class": {name: _per_class(e) for name, e in found.items()},
         "confusion": {name: [list(row) for row in e.confusion] for name, e in found.items()},
-        **_contents(data),
+        "crops": list(data.crops),
+        "regions": _regions(data),
     }
 
 
@@ -129,26 +179,22 @@ def _judge(
     return evaluate(dataset.label[judged], probabilities, dataset.crops)
 
 
-def _per_class(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _per_class(evaluation: Evaluation) -> list[ClassRow]:
     return [
         {"crop": s.crop, "n": s.support, "precision": s.precision, "recall": s.recall, "f1": s.f1}
         for s in evaluation.per_class
     ]
 
 
-def _contents(data: BreizhCropsData) -> dict[str, Any]:
-    """Per region: series, rows, classes, the order of the columns, and what was left out."""
+def _regions(data: BreizhCropsData) -> dict[str, RegionFacts]:
     rows = np.diff(data.offsets)
     return {
-        "crops": list(data.crops),
-        "regions": {
-            region: {
-                "series": int((data.region == k).sum()),
-                "rows": int(rows[data.region == k].sum()),
-                "classes": len(np.unique(data.label[data.region == k])),
-                "column_order": data.order[region],
-                "left_out": data.left_out[region],
-            }
-            for k, region in enumerate(data.regions)
-        },
+        region: {
+            "series": int((data.region == k).sum()),
+            "rows": int(rows[data.region == k].sum()),
+            "classes": len(np.unique(data.label[data.region == k])),
+            "column_order": data.order[region],
+            "left_out": data.left_out[region],
+        }
+        for k, region in enumerate(data.regions)
     }

@@ -5,9 +5,9 @@ Blank where a figure belongs to another legend, level, year or region.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import numpy as np
 
@@ -19,6 +19,21 @@ FOUR: Final = 4
 """regions of the published splits"""
 FIGURES: Final = ("oa", "kappa", "mean_f1", "mean_precision", "mean_recall")
 ALL: Final = "mean of the four regions"
+
+
+class ResultRow(TypedDict):
+    """Means are over the classes that have parcels; None where nobody printed them, or they are not comparable."""
+
+    result: str
+    comparable: bool
+    """False: of another legend, level, year or region"""
+    n: int | None
+    """parcels"""
+    oa: float | None
+    kappa: float | None
+    mean_f1: float | None
+    mean_precision: float | None
+    mean_recall: float | None
 
 
 @dataclass(frozen=True)
@@ -34,11 +49,18 @@ class Published:
     kappa: float
     mean_f1: float | None = None
 
-    def row(self, *, comparable: bool) -> dict[str, Any]:
+    def row(self, *, comparable: bool) -> ResultRow:
         """A line of the table: without figures where they belong to another legend, level, year or region."""
-        figures = {name: getattr(self, name, None) if comparable else None for name in FIGURES}
-        what = f"{self.source}: {self.classes} classes, L1C 2017, {self.test}"
-        return {"result": what, "comparable": comparable, "n": None, **figures}
+        return {
+            "result": f"{self.source}: {self.classes} classes, L1C 2017, {self.test}",
+            "comparable": comparable,
+            "n": None,
+            "oa": self.oa if comparable else None,
+            "kappa": self.kappa if comparable else None,
+            "mean_f1": self.mean_f1 if comparable else None,
+            "mean_precision": None,
+            "mean_recall": None,
+        }
 
 
 PAPER, TALK = "Russwurm et al. 2020", "talk and poster 2019"
@@ -55,18 +77,32 @@ PUBLISHED: Final = (
 
 def compare(
     found: dict[str, Evaluation], architecture: Architecture, *, level: Level, year: int, classes: int
-) -> list[dict[str, Any]]:
+) -> list[ResultRow]:
     """Lines of this run, and of every published figure of the network: blank where it is not comparable."""
-    rows = [{"result": f"this run, {name}", "comparable": True, "n": e.n, **_figures(e)} for name, e in found.items()]
+    own = {name: _figures(e) for name, e in found.items()}
+    rows = [_row(name, found[name].n, figures) for name, figures in own.items()]
     if len(found) == FOUR:
-        mean = {name: float(np.mean([row[name] for row in rows])) for name in FIGURES}
-        rows.append({"result": f"this run, {ALL}", "comparable": True, "n": sum(e.n for e in found.values()), **mean})
+        mean = {name: _mean([figures[name] for figures in own.values()]) for name in FIGURES}
+        rows.append(_row(ALL, sum(e.n for e in found.values()), mean))
     judged = {*found, *([ALL] if len(found) == FOUR else [])}
     for known in PUBLISHED:
         if known.architecture is architecture:
             alike = (level, year, classes) == ("L1C", 2017, known.classes) and known.test in judged
             rows.append(known.row(comparable=alike))
     return rows
+
+
+def _row(judged: str, n: int, figures: Mapping[str, float]) -> ResultRow:
+    return {
+        "result": f"this run, {judged}",
+        "comparable": True,
+        "n": n,
+        "oa": figures["oa"],
+        "kappa": figures["kappa"],
+        "mean_f1": figures["mean_f1"],
+        "mean_precision": figures["mean_precision"],
+        "mean_recall": figures["mean_recall"],
+    }
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float]:

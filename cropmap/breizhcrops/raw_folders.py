@@ -7,9 +7,9 @@ Layout: Russwurm, Pelletier, Zollner, Lefèvre, Körner (2020), BreizhCrops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -82,7 +82,11 @@ def read_breizhcrops_raw_l2a(folder: Path) -> pa.Table:
     return pa.Table.from_pandas(frame, schema=SCHEMA_L2A, preserve_index=False)
 
 
-def _read_all(folder: Path, columns: Callable[[pd.DataFrame], dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+Columns: TypeAlias = Callable[[pd.DataFrame], "Mapping[str, pd.Series[Any]]"]
+"""the columns of a schema, from a CSV as the package wrote it"""
+
+
+def _read_all(folder: Path, columns: Columns, schema: pa.Schema) -> pd.DataFrame:
     needed = [field.name for field in schema if not field.nullable]
     tables = [_table(path, columns, needed) for path in sorted(folder.glob("*.csv"))]
     if not tables:
@@ -90,7 +94,7 @@ def _read_all(folder: Path, columns: Callable[[pd.DataFrame], dict[str, Any]], s
     return pd.concat(tables, ignore_index=True)
 
 
-def _table(path: Path, columns: Callable[[pd.DataFrame], dict[str, Any]], needed_values: Sequence[str]) -> pd.DataFrame:
+def _table(path: Path, columns: Columns, needed_values: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.DataFrame(columns(pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str) | {0: str})))
     except KeyError as error:
@@ -105,7 +109,7 @@ def _table(path: Path, columns: Callable[[pd.DataFrame], dict[str, Any]], needed
     return table
 
 
-def _columns(raw: pd.DataFrame) -> dict[str, Any]:
+def _columns(raw: pd.DataFrame) -> Mapping[str, pd.Series[Any]]:
     qa60 = raw["QA60"].astype("float32")
     return {
         "parcel_id": raw["id"],
@@ -119,7 +123,7 @@ def _columns(raw: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _columns_l2a(raw: pd.DataFrame) -> dict[str, Any]:
+def _columns_l2a(raw: pd.DataFrame) -> Mapping[str, pd.Series[Any]]:
     return {
         "parcel_id": raw["id"],
         "day": pd.to_datetime(raw["doa"].str.slice(0, 10), format="%Y-%m-%d").dt.date,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import typer
@@ -52,7 +53,7 @@ def show(
     table(shown, ["item_id", "tile", "sensed_at", "baseline", "status", "reason", "detail"])
 
 
-def _filled(row: dict[str, object]) -> dict[str, object]:
+def _filled(row: Mapping[str, object]) -> dict[str, object]:
     return {key: row[key] or "" for key in ("tile", "baseline", "reason", "detail")}
 
 

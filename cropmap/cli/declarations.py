@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict
 
 import typer
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from cropmap.sources.declarations.inspection import Inspection
     from cropmap.sources.declarations.profiles import Profile
     from cropmap.sources.declarations.reading import Declarations
+
+
+class DeclaredTwice(TypedDict):
+    """What a load would say of land declared twice."""
+
+    said: str
+    share: float
+    hint: str
+    """what `exclude` would leave out"""
+
 
 BUILT_IN: Final = ("fr_breizhcrops13",)
 """legends whose codes an unknown file may use; the two French ones know the same"""
@@ -90,7 +100,9 @@ def inspect(
         if skeleton:
             _write_skeleton(skeleton, file, layout, whole)
         counter.add()
-    answer = _answer(file, found, (layout.name, read)) | twice
+    answer = _answer(file, found, (layout.name, read))
+    if twice:
+        answer["declared_twice"] = twice
     if skeleton:
         answer["legend"] = str(skeleton)
     if as_json:
@@ -155,16 +167,16 @@ def _read_through(file: Path, profile: Profile, legend: Legend | None, *, named:
         return str(error)
 
 
-def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> dict[str, Any]:
-    """What a load would say of land declared twice, and what `exclude` would leave out."""
+def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> DeclaredTwice | None:
+    """None where no land is declared twice, or nothing could be read."""
     from cropmap.sources.declarations.doubles import find_doubles, find_separator
     from cropmap.stages.declared import exclude_hint
 
     doubles = None if isinstance(read, str) or read.accepted.empty else find_doubles(read)
     if not doubles:
-        return {}
+        return None
     hint = exclude_hint(find_separator(doubles, file, profile))
-    return {"declared_twice": {"said": doubles.words, "share": round(doubles.share, 4), "hint": hint}}
+    return {"said": doubles.words, "share": round(doubles.share, 4), "hint": hint}
 
 
 def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend | None) -> None:
@@ -183,7 +195,7 @@ def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend |
     write_out(to_csv(table, CsvDialect.BOM), target)
 
 
-def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | str]) -> dict[str, Any]:
+def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | str]) -> dict[str, object]:
     from dataclasses import asdict
 
     profile, read = through
@@ -201,7 +213,7 @@ def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | st
     }
 
 
-def _counts(read: Declarations) -> dict[str, Any]:
+def _counts(read: Declarations) -> dict[str, object]:
     from cropmap.sources.declarations.crop_codes import codes_answer
 
     return {
@@ -265,7 +277,7 @@ def _listed(sources: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, Any]:
+def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, object]:
     from cropmap.errors import InputError
     from cropmap.legends import Legend
     from cropmap.sources.declarations.crop_codes import MISSING

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -50,7 +51,8 @@ def demo(
     agency_file = inputs / "agency.yaml"
     summary = flow(SeasonRequest(agency_file=agency_file, season=SEASON, home=settings.home_path, data=inputs))
     context = SeasonContext.open(settings, agency_file, season=SEASON, data=inputs)
-    summary["mismatches against the planted truth"] = check_against_truth(context, inputs / "truth" / "truth.parquet")
+    check = check_against_truth(context, inputs / "truth" / "truth.parquet")
+    summary["mismatches against the planted truth"] = asdict(check)
     if as_json:
         say(summary, as_json=True)
     else:
@@ -60,7 +62,7 @@ def demo(
         _show_hints(hints(program_name(), _from_here(agency_file), home=home, first=first))
 
 
-def _show(summary: dict[str, Any]) -> None:
+def _show(summary: Mapping[str, Any]) -> None:
     print("SIMULATION: nothing below describes real farms.\n")
     counts = summary["ingest"]
     say({"declarations": counts["declarations"], "acquisitions": counts["acquisitions"]}, as_json=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cropmap.terminal import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, say, table
+
+if TYPE_CHECKING:
+    from cropmap.results.drift import SeasonDrift
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +48,7 @@ def drift(
         show(answer)
 
 
-def show(answer: dict[str, Any]) -> None:
+def show(answer: SeasonDrift) -> None:
     """The verdict, the bands, and two tables per network."""
     print(f"{answer['season']} against {answer['against']}, until {answer['until']}: {answer['verdict']}\n")
     table(answer["inputs"], ["band", "psi", "worst_month", "worst_psi", "verdict"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from cropmap.terminal import (
     say,
     table,
 )
+
+if TYPE_CHECKING:
+    from cropmap.results.evaluation import Evaluated
 
 
 def register(app: typer.Typer) -> None:
@@ -91,15 +94,15 @@ def evaluate(
         show(answer)
 
 
-def show(answer: dict[str, Any]) -> None:
+def show(answer: Evaluated) -> None:
     """One line per network, then precision, recall and F1 by class, then what was left out."""
     columns = ["network", "n", "oa", "kappa", "macro_f1", "ece", "ece_by_chance", "left_out_of_training"]
     networks = answer["networks"]
     table([{"network": name, **metrics} for name, metrics in networks.items()], columns)
     for name, metrics in networks.items():
         print(f"\n{name}")
-        rows = [{"crop": crop, **values} for crop, values in metrics["per_class"].items()]
-        table(rows, ["crop", "n", "precision", "recall", "f1"])
+        classes = [{"crop": crop, **values} for crop, values in metrics["per_class"].items()]
+        table(classes, ["crop", "n", "precision", "recall", "f1"])
     for name, rows in answer.get("by_date", {}).items():
         print(f"\n{name}, by date")
         table(rows, ["date", "n", "unseen", "observations", "oa", "kappa", "macro_f1", "ece"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -190,7 +191,7 @@ def revisions(
     table(found.revisions.summary(), SUMMARISED)
 
 
-def _largest(found: Revisions, *, every: bool) -> tuple[list[dict[str, Any]], int]:
+def _largest(found: Revisions, *, every: bool) -> tuple[list[Mapping[str, Any]], int]:
     """Cells by the size of their change, those without one last; (rows, number of cells that are not among them)."""
     cells = found.table
     shown = cells if every else cells[~cells["state"].isin([Revision.UNCHANGED, Revision.CONFIDENTIAL])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,7 +12,7 @@ from cropmap.schemas import ReviewPurpose
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
 
 if TYPE_CHECKING:
-    from cropmap.results.reviews import FieldFormat
+    from cropmap.results.reviews import FieldFormat, ReviewReport
 
 review: Final = typer.Typer(no_args_is_help=True, help="Draw parcels for review and import the findings.")
 FORMATS: Final[dict[str, FieldFormat]] = {".csv": "csv", ".xlsx": "xlsx", ".gpkg": "gpkg"}
@@ -134,12 +135,12 @@ def report(
         show(answer)
 
 
-def show(answer: dict[str, Any]) -> None:
+def show(answer: ReviewReport) -> None:
     """The sentence, the rates, and one table of figures."""
     print(answer["certification"]["statement"], end="\n\n")
-    figures = answer.pop("figures")
-    shown = ("run_id", "published", "campaign", "findings", "estimated_rate", "share_found")
-    say({key: answer[key] for key in shown}, as_json=False)
+    shown: Mapping[str, object] = answer
+    names = ("run_id", "published", "campaign", "findings", "estimated_rate", "share_found")
+    say({name: shown[name] for name in names}, as_json=False)
     print()
     columns = ["what", "by", "group", "parcels", "drawn", "judged", "found", "rate", "low", "high", "worst", "note"]
-    table(figures, columns)
+    table(answer["figures"], columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import typer
@@ -206,7 +207,7 @@ def _request(agency: Any, season: int, as_of: Any, model: Any, data: Any, home: 
     )
 
 
-def _readable(summary: dict[str, Any]) -> dict[str, Any]:
+def _readable(summary: Mapping[str, Any]) -> Mapping[str, Any]:
     """The season's answer for a person: one line per stage."""
     flat: dict[str, Any] = {}
     for part, value in summary.items():

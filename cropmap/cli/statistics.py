@@ -161,14 +161,14 @@ def estimators(
     context = open_season(agency_file, season=season, home=home, data=data)
     from cropmap.results.area_reviews import season_estimators
 
-    found, about = season_estimators(context, nuts=nuts)
+    found = season_estimators(context, nuts=nuts)
     if as_json:
-        say(about | {"rows": found.to_dict("records")}, as_json=True)
+        about = {"run_id": found.run_id, "reviews": found.reviews.as_json()}
+        say(about | {"rows": found.table.to_dict("records")}, as_json=True)
         return
-    rows = [{str(name): value for name, value in row.items()} for row in found.round(2).to_dict("records")]
-    table(rows, [str(name) for name in found.columns])
-    reviews = about["reviews"]
-    print(f"\nrun {about['run_id']}, {reviews.get('judged', 0)} reviews. For use inside: no cell is hidden.")
+    rows = [{str(name): value for name, value in row.items()} for row in found.table.round(2).to_dict("records")]
+    table(rows, [str(name) for name in found.table.columns])
+    print(f"\nrun {found.run_id}, {found.reviews.judged} reviews. For use inside: no cell is hidden.")
 
 
 @stats.command("compare")

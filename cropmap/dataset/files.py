@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +76,24 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(series, _open(folder, "label"), tuple(facts["crops"]), folds)
 
 
+class Facts(TypedDict):
+    """What a dataset's files say beside its arrays."""
+
+    bands: Sequence[str]
+    day_zero: str
+    """ISO 8601"""
+    crops: Sequence[str]
+    made_by: str
+    """how the folds were made"""
+    fold_names: Sequence[str]
+
+
 def _arrays(dataset: Dataset) -> dict[str, NDArray[Any]]:
     series = {name: getattr(dataset.series, name) for name in SERIES_ARRAYS}
     return {**series, "label": dataset.label, **{name: getattr(dataset.folds, name) for name in FOLD_ARRAYS}}
 
 
-def _facts(dataset: Dataset) -> dict[str, Any]:
+def _facts(dataset: Dataset) -> Facts:
     return {
         "bands": dataset.series.bands,
         "day_zero": dataset.series.day_zero.isoformat(),

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -44,11 +44,37 @@ BREAK: Final = "b"
 MEASURES: Final = (AREA, MAIN_AREA)
 
 
+class ComparedFigure(TypedDict):
+    """A figure of ours beside Eurostat's series; areas in 1000 ha."""
+
+    geo: str
+    crops: str
+    """code of the crop"""
+    label: str
+    year: int
+    ours: float
+    se: float | None
+    eurostat: float | None
+    """of the same year"""
+    flags: str
+    strucpro: str
+    """measure of Eurostat's series"""
+    ratio: float | None
+    """ours / eurostat"""
+    last_year: int | None
+    """the last year before"""
+    last: float | None
+    """Eurostat's figure then"""
+    change: float | None
+    """ours / last"""
+    outlier: str
+    """why it stands out: RATIO, SERIES, REGION, joined by +; empty where it does not"""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    rows: list[dict[str, Any]]
-    """geo, crops, label, year, ours, se, eurostat, flags, strucpro, ratio, last_year, last, change, outlier; areas in
-    1000 ha; what stands out first, then by how far the ratio is from 1"""
+    rows: list[ComparedFigure]
+    """what stands out first, then by how far the ratio is from 1"""
     series: Mapping[tuple[str, str], pd.DataFrame]
     """(geo, crops) -> TIME_PERIOD, OBS_VALUE, OBS_FLAG of Eurostat's series, years ascending"""
     left_out: Mapping[LeftOut, Mapping[str, int]]
@@ -56,7 +82,7 @@ class Comparison:
     """our figures describe no real land"""
 
     @property
-    def outliers(self) -> list[dict[str, Any]]:
+    def outliers(self) -> list[ComparedFigure]:
         return [row for row in self.rows if row["outlier"]]
 
 
@@ -68,7 +94,8 @@ def compare(ours: LongForm, eurostat: LongForm, *, where: str = "--eurostat") ->
     theirs = eurostat.table[eurostat.table["strucpro"].isin(MEASURES)]
     groups = {(str(geo), str(crops)): group for (geo, crops), group in theirs.groupby(["geo", "crops"], sort=False)}
     regions = {geo for geo, _ in groups}
-    rows, series = [], {}
+    rows: list[ComparedFigure] = []
+    series = {}
     for figure in ours.table[ours.table["strucpro"].isin(MEASURES)].to_dict("records"):
         key = str(figure["geo"]), str(figure["crops"])
         reason = _why_not(figure, key, regions, groups)
@@ -117,7 +144,7 @@ def _measure(group: pd.DataFrame, figure: Mapping[Any, Any]) -> pd.DataFrame | N
     return next(iter([*with_year, *earlier]), None)
 
 
-def _row(figure: Mapping[Any, Any], series: pd.DataFrame) -> dict[str, Any]:
+def _row(figure: Mapping[Any, Any], series: pd.DataFrame) -> ComparedFigure:
     year, ours = str(figure["TIME_PERIOD"]), float(figure["OBS_VALUE"])
     this = series[series["TIME_PERIOD"] == year]
     before = series[series["TIME_PERIOD"] < year]
@@ -164,16 +191,16 @@ def _jumps(ours: float, year: int, before: pd.DataFrame) -> bool:
     return abs(math.log(ours / values[-1])) > LIMIT * usual * math.sqrt(year - years[-1])
 
 
-def _mark_regions(rows: list[dict[str, Any]]) -> None:
-    by_crop: dict[tuple[str, int], list[dict[str, Any]]] = {}
+def _mark_regions(rows: list[ComparedFigure]) -> None:
+    by_crop: dict[tuple[str, int], list[tuple[float, ComparedFigure]]] = {}
     for row in rows:
-        if row["ratio"] and row["eurostat"] >= STEADY:
-            by_crop.setdefault((row["crops"], len(row["geo"])), []).append(row)
+        if row["ratio"] and row["eurostat"] is not None and row["eurostat"] >= STEADY:
+            by_crop.setdefault((row["crops"], len(row["geo"])), []).append((row["ratio"], row))
     for group in by_crop.values():
-        logs = np.log([row["ratio"] for row in group])
+        logs = np.log([ratio for ratio, _ in group])
         away = np.abs(logs - np.median(logs))
         sigma = max(TO_SIGMA * float(np.median(away)), FLOOR)
-        for row, distance in zip(group, away, strict=True):
+        for (_, row), distance in zip(group, away, strict=True):
             if len(group) >= MIN_REGIONS and distance > LIMIT * sigma:
                 row["outlier"] = "+".join(filter(None, [row["outlier"], "REGION"]))
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from cropmap.dissemination.compare import BREAK, Comparison
+from cropmap.dissemination.compare import BREAK, ComparedFigure, Comparison
 
 PANELS: Final = 8
 """series that are drawn: what stands out, else what is farthest from 1"""
@@ -46,7 +46,7 @@ def _pairs(panel: Any, comparison: Comparison) -> None:
         if points:
             panel.plot(*np.array(points).T, "o", color=colour, markersize=3, label=f"{label} ({len(points)})")
     if pairs:
-        both = [value for row in pairs for value in (row["eurostat"], row["ours"])]
+        both = [value for row in pairs for value in (row["eurostat"], row["ours"]) if value is not None]
         ends = [min(both), max(both)]
         panel.plot(ends, ends, "-", color="#333333", linewidth=0.7)
         panel.set(xscale="log", yscale="log")
@@ -55,7 +55,7 @@ def _pairs(panel: Any, comparison: Comparison) -> None:
     panel.grid(color="#eeeeee")
 
 
-def _series(panel: Any, comparison: Comparison, row: dict[str, Any]) -> None:
+def _series(panel: Any, comparison: Comparison, row: ComparedFigure) -> None:
     series = comparison.series[row["geo"], row["crops"]]
     years, values = series["TIME_PERIOD"].to_numpy(int), series["OBS_VALUE"].to_numpy(float)
     broken = series["OBS_FLAG"].str.contains(BREAK).to_numpy(bool)

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -118,7 +118,18 @@ def read(data: bytes, *, where: str) -> LongForm:
     return LongForm(table, left_out)
 
 
-def _dimension(name: str, codes: Sequence[str]) -> dict[str, Any]:
+class Category(TypedDict):
+    index: dict[str, int]
+    """code: its place"""
+    label: dict[str, str]
+
+
+class Dimension(TypedDict):
+    label: str
+    category: Category
+
+
+def _dimension(name: str, codes: Sequence[str]) -> Dimension:
     measures, crops = vocabulary.measures(), vocabulary.crop_items()
     words: Mapping[str, str] = {
         "crops": crops,

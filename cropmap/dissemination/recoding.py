@@ -11,7 +11,7 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -80,8 +80,8 @@ def recode(rows: pd.DataFrame, weights: Weights, *, to_version: int) -> pd.DataF
     Regions without weights keep their row. A new region that takes from a hidden cell is hidden; numbers of parcels and
     holdings of cut regions are not known. Raises InputError where a region of another version has no weights.
     """
-    out: list[dict[str, Any]] = []
-    parts: dict[tuple[Any, ...], list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+    out: list[Mapping[str, Any]] = []
+    parts: dict[tuple[Any, ...], list[tuple[float, Mapping[str, Any]]]] = defaultdict(list)
     for row in rows.to_dict("records"):
         if row["nuts_id"] not in weights:
             out.append({str(name): value for name, value in row.items()} | {"nuts_version": to_version})
@@ -89,13 +89,13 @@ def recode(rows: pd.DataFrame, weights: Weights, *, to_version: int) -> pd.DataF
         for code, share in weights[row["nuts_id"]].items():
             if share > 0:
                 parts[(code, *(row[name] for name in KEPT))].append((share, {str(k): v for k, v in row.items()}))
-    out += [_joined(key[0], group) | {"nuts_version": to_version} for key, group in parts.items()]
+    out += [{**_joined(key[0], group), "nuts_version": to_version} for key, group in parts.items()]
     table = pd.DataFrame(out, columns=list(rows.columns))
     check_regions(table["nuts_id"], nuts_version=to_version, where="--recode-to")
     return table.sort_values(["nuts_id", "crop", "strucpro", "concept"], kind="stable", ignore_index=True)
 
 
-def _joined(code: str, parts: list[tuple[float, dict[str, Any]]]) -> dict[str, Any]:
+def _joined(code: str, parts: Sequence[tuple[float, Mapping[str, Any]]]) -> Mapping[str, Any]:
     first = parts[0][1]
     row: dict[str, Any] = {**first, "nuts_id": code, **dict.fromkeys(HIDDEN)}
     if any(not pd.isna(part["conf_status"]) for _, part in parts):

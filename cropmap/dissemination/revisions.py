@@ -30,7 +30,7 @@ class Revisions:
     outside_interval (the new figure lies outside the previous 95 % interval; None where there is no interval), state
     (a Revision); by level, region and crop"""
 
-    def summary(self) -> list[dict[str, Any]]:
+    def summary(self) -> list[dict[str, float | None]]:
         """Per NUTS level: how many cells are in which state, and the size of revisions of those that both releases
         show: mean revision MR and mean absolute revision MAR (ha), relative mean absolute revision RMAR (share of the
         new figures), and the share of cells that left their previous interval. Indicator A6 of the ESS Guidelines for

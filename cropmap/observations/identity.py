@@ -65,7 +65,7 @@ def _place(href: str) -> str:
     return href if "://" not in href else urlsplit(href)._replace(query="", fragment="").geturl()
 
 
-def _by_band(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+def _by_band(metadata: Mapping[str, str], key: str) -> Mapping[str, Any]:
     return dict(json.loads(metadata.get(key) or "{}"))
 
 

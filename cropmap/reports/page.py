@@ -6,7 +6,7 @@ The PDF is made from the same document.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 from markupsafe import Markup
@@ -43,7 +43,7 @@ def to_html(report: Report) -> str:
     return environment.get_template("page.html").render(**_shown(report))
 
 
-def _shown(report: Report) -> dict[str, Any]:
+def _shown(report: Report) -> dict[str, object]:
     areas = report.areas
     open_cells = [cell for cell in areas.cells.values() if cell.figures]
     letters = sorted({letter for cell in open_cells for letter in cell.flag})

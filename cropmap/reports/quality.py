@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from cropmap.assessments.report import AssessmentReport
 from cropmap.reports.accuracy import Accuracy
 from cropmap.reports.areas import CropAreas
 from cropmap.reports.numbers import THIN, percent
+from cropmap.statistics.report import StatisticsReport
 
 STEP: Final = 0.05
 """width of the intervals in which shares over all crops are given"""
@@ -87,20 +89,21 @@ class Quality:
 
 
 def season_quality(
-    run_report: dict[str, Any] | None, areas: CropAreas, *, accuracy: Accuracy | None, judged_by: str, any_hidden: bool
+    assessments: AssessmentReport,
+    statistics: StatisticsReport,
+    areas: CropAreas,
+    *,
+    accuracy: Accuracy | None,
+    judged_by: str,
+    any_hidden: bool,
 ) -> Quality:
-    """`run_report`: what the run said of its assessments and statistics. `any_hidden`: a cell of the season is hidden,
-    here or in another region."""
-    said = run_report or {}
-    statistics, verdicts = said.get("statistics", {}), said.get("assessments", {}).get("verdicts", {})
-    undeclared = statistics.get("area_share_by_verdict", {}).get("undeclared")
-    unseen = statistics.get("area_share_without_prediction")
+    """`assessments`, `statistics`: what the run said of them. `any_hidden`: a cell of the season is hidden, here or in
+    another region."""
+    verdicts = assessments.verdicts
+    undeclared, unseen = statistics.area_share_by_verdict.get("undeclared"), statistics.area_share_without_prediction
     declarations = sum(verdicts.values())
     undecided = sum(verdicts.get(name, 0) for name in UNDECIDED) / declarations if declarations else None
-    reviews = int(statistics.get("reviews", 0))
-    phi, grown = (
-        [float(value) for value in statistics.get(name, {}).values()] for name in ("overconfidence", "contradiction")
-    )
+    reviews = statistics.reviews
     return Quality(
         accuracy=accuracy,
         judged_by=judged_by,
@@ -111,8 +114,8 @@ def season_quality(
         cells=len(areas.cells),
         hidden=len(areas.hidden),
         reviews=reviews,
-        worse_than_stated=max(phi, default=None) if reviews else None,
-        contradicted=max(grown, default=None) if reviews else None,
+        worse_than_stated=max(statistics.overconfidence.values(), default=None) if reviews else None,
+        contradicted=max(statistics.contradiction.values(), default=None) if reviews else None,
     )
 
 

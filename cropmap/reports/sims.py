@@ -7,8 +7,9 @@ needs, cost) stands empty and says so; none is left out.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from cropmap.reports.accuracy import Accuracy
 from cropmap.reports.numbers import day
@@ -65,6 +66,14 @@ BY_AGENCY: Final = frozenset({"S.1", "S.6", "S.8", "S.9", "S.12", "S.16"})
 """headings that only the agency can fill"""
 
 
+class CropCv(TypedDict):
+    crop: str
+    cv: float | None
+    """None where hidden"""
+    confidential: bool
+    flag: str | None
+
+
 def quality_file(report: Report) -> bytes:
     """JSON: `structure`, `report`, and `concepts` in the order of HEADINGS, each with code, name, text and figures."""
     said = _said(report)
@@ -99,7 +108,8 @@ def quality_file(report: Report) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
 
-Said = dict[str, tuple[str, dict[str, Any] | None]]
+Said = dict[str, tuple[str, Mapping[str, object] | None]]
+"""code of a concept: text and figures"""
 
 
 def _said(report: Report) -> Said:
@@ -231,7 +241,7 @@ def _process(report: Report) -> Said:
     }
 
 
-def _accuracy(found: Accuracy | None) -> dict[str, Any] | None:
+def _accuracy(found: Accuracy | None) -> Mapping[str, object] | None:
     if found is None:
         return None
     return {
@@ -253,7 +263,7 @@ def _rounded(value: float | None, decimals: int) -> float | None:
     return None if value is None else round(value, decimals)
 
 
-def _head_region(report: Report) -> list[dict[str, Any]]:
+def _head_region(report: Report) -> list[CropCv]:
     """CV per crop of the head region; null with `confidential` for hidden cells."""
     return [
         {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from datetime import datetime
+from typing import TypedDict
 
 from cropmap.database import acquisitions as ledger
 from cropmap.errors import ConfigurationError
@@ -12,13 +13,32 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.ingest import own_name
 
 
+class AcquisitionRow(TypedDict):
+    item_id: str
+    tile: str | None
+    sensed_at: datetime | None
+    baseline: str | None
+    """processing baseline"""
+    status: str
+    """an AcquisitionStatus"""
+    reason: str | None
+    """a QuarantineReason or an AcquisitionWarning"""
+    detail: str | None
+
+
+class Retried(TypedDict):
+    due_again: list[str]
+    """names of acquisitions"""
+    left_to_the_catalogue: list[str]
+
+
 def list_acquisitions(
     context: SeasonContext,
     *,
     status: AcquisitionStatus | None = None,
     reason: str | None = None,
     tile: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[AcquisitionRow]:
     """One row per acquisition by time of sensing; `reason` is a QuarantineReason or an AcquisitionWarning."""
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key, status=status)
@@ -39,7 +59,7 @@ def list_acquisitions(
 
 def retry_acquisitions(
     context: SeasonContext, *, items: Collection[str] = (), reason: QuarantineReason | None = None
-) -> dict[str, Any]:
+) -> Retried:
     """Makes quarantined acquisitions due again, of these names, or of this reason, or all: the next run reads them.
 
     One that the catalogue set aside is judged anew by every search of the catalogue and cannot be forced. Raises

@@ -3,8 +3,9 @@ and see what other estimators would have made of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 
@@ -22,12 +23,33 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import area_reviews
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.comparison import compare_estimators
+from cropmap.statistics.report import ReviewSample
 from cropmap.statistics.review_design import draw_area_sample
+
+
+class DrawnAreaReviews(TypedDict):
+    campaign: str
+    run_id: str
+    new: bool
+    drawn: int
+    strata: int
+    certain: int
+    """parcels that are drawn with certainty"""
+    area_ha: float
+    """of the drawn parcels"""
+
+
+@dataclass(frozen=True)
+class Estimators:
+    table: pd.DataFrame
+    """nuts_id, crop, estimate, se, and ha of every other estimator"""
+    run_id: str
+    reviews: ReviewSample
 
 
 def draw_area_reviews(
     context: SeasonContext, *, budget: int, seed: int, drawn_at: datetime, format_: FieldFormat
-) -> tuple[dict[str, Any], bytes]:
+) -> tuple[DrawnAreaReviews, bytes]:
     """Draws a sample of all declarations of the published run, records it, and returns what was drawn and the file for
     the field. The same budget and seed give the recorded sample again. Raises InputError where nothing is published."""
     legend = context.agency.read_legend()
@@ -55,7 +77,7 @@ def draw_area_reviews(
         is_new = reviews.store_campaign(connection, campaign, rows)
         sample = reviews.read_sample(connection, campaign.campaign_id)
         outlines = register.read_declarations(connection, **context.key)
-    answer = {
+    answer: DrawnAreaReviews = {
         "campaign": campaign.campaign_id,
         "run_id": run_id,
         "new": is_new,
@@ -67,9 +89,9 @@ def draw_area_reviews(
     return answer, field_file(sample, outlines, campaign, legend, format_)
 
 
-def season_estimators(context: SeasonContext, *, nuts: str = "") -> tuple[pd.DataFrame, dict[str, Any]]:
-    """(nuts_id, crop, and ha of every estimator beside the published one, for NUTS-3 regions below `nuts`; run and
-    sample). Nothing is hidden: for use inside. Raises InputError where nothing is published."""
+def season_estimators(context: SeasonContext, *, nuts: str = "") -> Estimators:
+    """Every estimator beside the published one, for NUTS-3 regions below `nuts`. Nothing is hidden: for use inside.
+    Raises InputError where nothing is published."""
     legend, reviewed = context.agency.read_legend(), area_reviews(context)
     with context.connect() as connection:
         run_id = published_run(connection, **context.key).run_id
@@ -87,7 +109,7 @@ def season_estimators(context: SeasonContext, *, nuts: str = "") -> tuple[pd.Dat
     wide = wide[wide.index.get_level_values("nuts_id").str.startswith(nuts)]
     if wide.empty:
         raise InputError(f"no parcel lies in {nuts}", where="--nuts")
-    return wide.reset_index(), {"run_id": run_id, "reviews": reviewed.report}
+    return Estimators(wide.reset_index(), run_id, reviewed.report)
 
 
 def _predictions(context: SeasonContext, run_id: str) -> Predictions:

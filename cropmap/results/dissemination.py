@@ -23,6 +23,7 @@ from cropmap.results.releases import open_release
 from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
+from cropmap.stages.run_report import RunReport
 from cropmap.store import Store
 
 
@@ -120,8 +121,8 @@ def _of_release(
 
 
 def _confidentiality(connection: Connection, run_ids: Sequence[str]) -> str:
-    reports = [run.report or {} for run in (runs.read_run(connection, run_id) for run_id in run_ids) if run]
-    return "; ".join(sorted({str(one.get("statistics", {}).get("confidentiality", "not stated")) for one in reports}))
+    reports = [RunReport.of(run).statistics for run in (runs.read_run(connection, run_id) for run_id in run_ids) if run]
+    return "; ".join(sorted({report.confidentiality or "not stated" for report in reports}))
 
 
 def export_statistics(

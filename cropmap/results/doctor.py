@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from cropmap.database import embedded, migrations
 from cropmap.database.connection import connect, sqlalchemy_url
@@ -31,7 +31,7 @@ PINNED: Final = {
 NONE_YET: Final = "none yet; the first `cropmap declarations load`, `season run` or `demo` makes it in"
 
 
-def examine(settings: Settings) -> dict[str, Any]:
+def examine(settings: Settings) -> dict[str, str]:
     """Runs every check; a value that starts with FAILED is one that must be mended."""
     checks: dict[str, Callable[[], str]] = {
         "packages": _packages,

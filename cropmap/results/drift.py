@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import TypedDict
 
 from cropmap.database import queries
 from cropmap.dataset.series import Series
@@ -13,9 +14,34 @@ from cropmap.predictions import drift
 from cropmap.predictions.predict import Artifact, load_artifact, predict
 from cropmap.predictions.predictions import Predictions
 from cropmap.schemas import Architecture
+from cropmap.seasons import SeasonKey
 from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, season_data
+
+
+class NetworkDrift(TypedDict):
+    artifact: str
+    trained_on: str
+    """season"""
+    crops_psi: float
+    crops_verdict: drift.Verdict
+    crops: list[Mapping[str, object]]
+    """the fields of `drift.CropShift`"""
+    confidence: dict[str, Mapping[str, object]]
+    """before, now: the fields of `drift.Confidence`"""
+
+
+class SeasonDrift(SeasonKey):
+    against: int
+    """season"""
+    until: date
+    """the day that both seasons are cut at"""
+    verdict: drift.Verdict
+    """the worst of all"""
+    inputs: list[Mapping[str, object]]
+    """the fields of `drift.BandDrift`, and its verdict"""
+    networks: dict[str, NetworkDrift]
 
 
 def earlier_season(context: SeasonContext) -> int | None:
@@ -25,7 +51,7 @@ def earlier_season(context: SeasonContext) -> int | None:
         return queries.season_before(connection, agency=context.agency.agency, season=context.season.year)
 
 
-def season_drift(context: SeasonContext, *, against: int) -> dict[str, Any]:
+def season_drift(context: SeasonContext, *, against: int) -> SeasonDrift:
     """Compares a season with an earlier one: inputs, and for each champion predicted crops, confidence, strangeness.
 
     The earlier season is cut at the day of the year of this one's last observation, so that a season that has just
@@ -71,7 +97,7 @@ def _champion(context: SeasonContext, architecture: Architecture) -> Artifact | 
 
 def _network(
     context: SeasonContext, artifact: Artifact, before: tuple[SeasonData, Series], now: tuple[SeasonData, Series]
-) -> dict[str, Any]:
+) -> NetworkDrift:
     said_before, said_now = (_predicted(context, artifact, *season) for season in (before, now))
     crops, psi = drift.crop_shift(said_before, said_now)
     sure_before, sure_now = drift.confidence(said_before), drift.confidence(said_now)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -62,9 +62,51 @@ class Judged:
     notes: tuple[str, ...]
 
 
+class ClassScores(TypedDict):
+    n: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Confusion(TypedDict):
+    crops: list[str]
+    matrix: list[list[int]]
+    """declared by predicted, in the order of `crops`"""
+
+
+class NetworkScores(TypedDict):
+    """Out of fold; see `model.evaluation.Evaluation`."""
+
+    n: int
+    oa: float
+    kappa: float
+    macro_f1: float
+    ece: float
+    ece_by_chance: float
+    brier: float
+    per_class: dict[str, ClassScores]
+    per_fold: dict[str, float]
+    """overall accuracy"""
+    confusion: Confusion
+    left_out_of_training: int
+
+
+class Evaluated(TypedDict):
+    folds: str
+    """how they were made"""
+    spatial: bool
+    excluded: dict[str, int]
+    """by RowReject or Exclusion"""
+    notes: tuple[str, ...]
+    networks: dict[str, NetworkScores]
+    by_date: NotRequired[dict[str, list[Mapping[str, object]]]]
+    """per network: the fields of `model.early.DateScore`"""
+
+
 def evaluate_season(
     context: SeasonContext, *, folds: Path | None, architecture: Architecture | None, wanted: Wanted
-) -> dict[str, Any]:
+) -> Evaluated:
     """Both networks, or one, on the agency's folds or on those of a CSV file; each as the season trains it, without the
     declarations that look wrong or that a review contradicts, so that its figures are those of the network that
     predicts. Only the network that the agency file publishes is cleaned of what looks wrong."""
@@ -115,7 +157,7 @@ def evaluate_table(
     architecture: Architecture | None,
     seed: int,
     wanted: Wanted,
-) -> dict[str, Any]:
+) -> Evaluated:
     """The same for parcel statistics in one Parquet file, labels (parcel_id, crop_code) and folds (parcel_id, fold)."""
     judged = read_judged(observations, labels, folds)
     configs = {a: TrainingConfig(architecture=a) for a in ([architecture] if architecture else list(Architecture))}
@@ -219,7 +261,7 @@ def _evaluate(
     workers: int,
     wanted: Wanted,
     left_out: Mapping[Architecture, NDArray[np.bool_]] | None = None,
-) -> dict[str, Any]:
+) -> Evaluated:
     dataset, left_out = judged.dataset, left_out or {}
     found = {
         a: evaluate_out_of_fold(store, dataset, c, seed=seed, suspects=left_out.get(a), workers=workers)
@@ -228,20 +270,24 @@ def _evaluate(
     if wanted.out is not None:
         target = wanted.out.absolute()
         Store(target.parent).write_table(target.name, _probabilities(dataset, found))
-    answer = {
+    answer: Evaluated = {
         "folds": dataset.folds.made_by,
         "spatial": dataset.folds.is_spatial,
         "excluded": judged.excluded,
         "notes": judged.notes,
         "networks": {
-            str(a): {**_summary(result), "left_out_of_training": int(left_out[a].sum()) if a in left_out else 0}
+            str(a): _summary(result, left_out=int(left_out[a].sum()) if a in left_out else 0)
             for a, result in found.items()
         },
     }
-    return answer | (_by_date(dataset, found, wanted.plot) if wanted.by_date else {})
+    if wanted.by_date:
+        answer["by_date"] = _by_date(dataset, found, wanted.plot)
+    return answer
 
 
-def _by_date(dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Path | None) -> dict[str, Any]:
+def _by_date(
+    dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Path | None
+) -> dict[str, list[Mapping[str, object]]]:
     days = fortnight_ends(dataset.series)
     scores = {str(a): score_by_date(dataset, result, days) for a, result in found.items()}
     if plot is not None:
@@ -250,12 +296,12 @@ def _by_date(dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Pa
         target = plot.absolute()
         title = f"{int(dataset.judged.sum()):,} parcels, {len(dataset.crops)} crops, {dataset.folds.made_by} folds"
         Store(target.parent).write_bytes(target.name, by_date_picture(scores, title=title), digest=False)
-    return {"by_date": {name: [asdict(row) for row in rows] for name, rows in scores.items()}}
+    return {name: [asdict(row) for row in rows] for name, rows in scores.items()}
 
 
-def _summary(result: OutOfFold) -> dict[str, Any]:
+def _summary(result: OutOfFold, *, left_out: int) -> NetworkScores:
     e = result.evaluation
-    per_class = {
+    per_class: dict[str, ClassScores] = {
         c.crop: {"n": c.support, "precision": c.precision, "recall": c.recall, "f1": c.f1} for c in e.per_class
     }
     return {
@@ -269,6 +315,7 @@ def _summary(result: OutOfFold) -> dict[str, Any]:
         "per_class": per_class,
         "per_fold": dict(e.per_fold),
         "confusion": {"crops": list(e.crops), "matrix": [list(row) for row in e.confusion]},
+        "left_out_of_training": left_out,
     }
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from urllib.parse import quote
 
 import numpy as np
@@ -49,6 +49,16 @@ NOT_LOST: Final = frozenset({QuarantineReason.SUPERSEDED, QuarantineReason.DUPLI
 """set aside because the same look is there under another item"""
 
 
+class WrittenEvidence(TypedDict):
+    run_id: str
+    pages: int
+    index: str
+    """path of the list of pages"""
+    estimated_rate: float | None
+    reliability: str
+    note: str
+
+
 def write_evidence(
     context: SeasonContext,
     out: Path,
@@ -57,7 +67,7 @@ def write_evidence(
     verdicts: Sequence[str] = (),
     html: bool,
     png: bool,
-) -> dict[str, Any]:
+) -> WrittenEvidence:
     """Writes a page for each of `parcel_ids`, or for every parcel with one of `verdicts`, the most urgent first.
 
     Raises InputError for a parcel that the run does not assess, and for a folder that others may read.
@@ -90,7 +100,7 @@ def write_evidence(
 def run_facts(published: PublishedRun) -> RunFacts:
     context, run, report = published.context, published.run, published.report
     window = context.agency.season(context.season.year)
-    rates = [row["estimated_rate"] for row in report.get("sensitivity", []) if row["estimated_rate"] is not None]
+    rates = [row.estimated_rate for row in report.sensitivity if row.estimated_rate is not None]
     return RunFacts(
         agency=context.agency.agency,
         season=window.year,
@@ -105,12 +115,12 @@ def run_facts(published: PublishedRun) -> RunFacts:
         published_at=published.published_at,
         min_clear_fraction=context.agency.observations.min_clear_fraction,
         separation=separation(context.agency.model.folds),
-        flags=int(report.get("flags", 0)),
-        target=report.get("target"),
-        estimated_rate=report["estimated_rate"],
+        flags=report.flags,
+        target=report.target,
+        estimated_rate=report.estimated_rate,
         sensitivity=(min(rates), max(rates)) if rates else None,
-        reliability=report["reliability"],
-        assumption=report.get("assumption", ""),
+        reliability=report.reliability,
+        assumption=report.assumption,
         certification=run_statement(context, run.run_id),
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import geopandas as gpd
 import pandas as pd
@@ -69,7 +70,17 @@ def export_observations(context: SeasonContext, out: Path) -> int:
     return export_tidy(context.store, names, out)
 
 
-def import_observations(context: SeasonContext, source: Path) -> dict[str, Any]:
+class ImportedObservations(TypedDict):
+    file: str
+    rows: int
+    accepted: int
+    rejected: Mapping[str, int]
+    """rows by RowReject"""
+    dates: int
+    note: NotRequired[str]
+
+
+def import_observations(context: SeasonContext, source: Path) -> ImportedObservations:
     """Takes in parcel statistics that another system made and enters them in the ledger as observed.
 
     Rows that cannot be used are counted by reason; the others are kept.
@@ -91,9 +102,16 @@ def import_observations(context: SeasonContext, source: Path) -> dict[str, Any]:
     with context.connect() as connection:
         ledger.record_imported(connection, **context.key, objects=_imported(context, list(taken.names)))
     rejected = sum(taken.rejected.values())
-    answer = {"file": str(source), "rows": taken.rows, "accepted": taken.rows - rejected, "rejected": taken.rejected}
-    note = {"note": NUMERIC_IDS} if taken.numeric_ids else {}
-    return {**answer, "dates": len(taken.names), **note}
+    answer: ImportedObservations = {
+        "file": str(source),
+        "rows": taken.rows,
+        "accepted": taken.rows - rejected,
+        "rejected": taken.rejected,
+        "dates": len(taken.names),
+    }
+    if taken.numeric_ids:
+        answer["note"] = NUMERIC_IDS
+    return answer
 
 
 def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedObject]:

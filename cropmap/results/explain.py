@@ -5,8 +5,10 @@ Reads what is stored; writes nothing. Where the parcel was lost on the way, it s
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -39,9 +41,26 @@ IDENTICAL: Final = "identical"
 class Explanation:
     """A section per step, each JSON-like; what the parcel never reached is not there."""
 
-    sections: dict[str, Any]
+    sections: Mapping[str, object]
     differences: tuple[str, ...]
     """between what was published and what the store gives now; empty where there is nothing to compare too"""
+
+
+class Seen(TypedDict):
+    """An acquisition that could have shown the parcel."""
+
+    sensed_at: datetime | None
+    item_id: str
+    clear_fraction: float | None
+    """of the parcel; None where it was not seen"""
+    ndvi: float | None
+    fate: str
+    """a Fate, or in words why it was not seen"""
+
+
+ClassScore = TypedDict(
+    "ClassScore", {"crop": str, "raw logit": float | None, "calibrated": float | None, "probability": float | None}
+)
 
 
 def explain(context: SeasonContext, parcel_id: str) -> Explanation:
@@ -56,7 +75,7 @@ def explain(context: SeasonContext, parcel_id: str) -> Explanation:
             where="--parcel",
             mend="Leading zeros count; `cropmap season status` shows what is loaded",
         )
-    sections: dict[str, Any] = {
+    sections: dict[str, object] = {
         "parcel": {**context.key, "parcel_id": parcel_id, "state": _state(versions, rejected)},
         "declarations": versions,
         "rejected rows": rejected,
@@ -71,13 +90,13 @@ def explain(context: SeasonContext, parcel_id: str) -> Explanation:
     return _judged(run, place, parcel_id, sections)
 
 
-def _state(versions: list[dict[str, Any]], rejected: list[dict[str, Any]]) -> str:
+def _state(versions: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> str:
     if not versions:
         return "rejected: " + ", ".join(sorted({row["reason"] for row in rejected}))
     return "declared" if versions[-1]["valid_to"] is None else f"withdrawn {versions[-1]['valid_to']:%Y-%m-%d}"
 
 
-def _judged(run: PublishedRun, place: int, parcel_id: str, sections: dict[str, Any]) -> Explanation:
+def _judged(run: PublishedRun, place: int, parcel_id: str, sections: dict[str, object]) -> Explanation:
     seen, series = _acquisitions(run, place, parcel_id), run.data.series.take(np.array([place]))
     differences = _series_differences(seen, series)
     artifact, folds = None, None
@@ -104,7 +123,7 @@ def _judged(run: PublishedRun, place: int, parcel_id: str, sections: dict[str, A
     return Explanation(sections | {"recomputed": differences or IDENTICAL}, tuple(differences))
 
 
-def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[dict[str, Any]]:
+def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[Seen]:
     """Every acquisition that could have shown the parcel, and what became of it."""
     context, tile = run.context, run.data.parcels["home_tile"].iloc[place]
     with context.connect() as connection:
@@ -117,7 +136,7 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[dict[st
         min_clear_fraction=context.agency.observations.min_clear_fraction,
     )
     by_item = {row["item_id"]: row for row in table.to_dict("records")}
-    rows = []
+    rows: list[Seen] = []
     for entry in entries:
         look = by_item.get(entry.item_id)
         if look is None and entry.tile not in {tile, None, IMPORTED}:
@@ -149,15 +168,15 @@ def _unseen(entry: ledger.LedgerEntry, run: PublishedRun) -> str:
     )
 
 
-def _series(series: Series, seen: list[dict[str, Any]]) -> dict[str, Any]:
+def _series(series: Series, seen: Sequence[Seen]) -> dict[str, object]:
     days = [str(np.datetime64(series.day_zero, "D") + int(day)) for day in series.day_of_year]
     fates = pd.Series([row["fate"].split(",")[0] for row in seen], dtype=object).value_counts()
     return {"length": len(days), "dates": days, "acquisitions by fate": {str(k): int(n) for k, n in fates.items()}}
 
 
-def _series_differences(seen: list[dict[str, Any]], series: Series) -> list[str]:
+def _series_differences(seen: Sequence[Seen], series: Series) -> list[str]:
     """The series was built by `dataset.series`, the fates by `evidence.looks`: they must tell the same."""
-    used = sorted(row["sensed_at"].date().isoformat() for row in seen if row["fate"] == Fate.USED)
+    used = sorted(row["sensed_at"].date().isoformat() for row in seen if row["sensed_at"] and row["fate"] == Fate.USED)
     dates = [str(np.datetime64(series.day_zero, "D") + int(day)) for day in series.day_of_year]
     return [] if used == dates else [f"acquisitions used ({len(used)}) and series ({len(dates)} dates) disagree"]
 
@@ -174,10 +193,10 @@ def _folds(run: PublishedRun, artifact: Artifact) -> NDArray[np.int16]:
     return judging_folds(run.context, run.data, artifact)
 
 
-def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int) -> dict[str, Any]:
+def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int) -> dict[str, object]:
     """Who judged, and how far away everything lies that this model learnt from."""
     k, manifest, dataset = int(folds[place]), artifact.manifest, run.data.dataset
-    said = {
+    said: dict[str, object] = {
         "fold": manifest.fold_names[k] if k >= 0 else f"none: mean of {len(manifest.fold_names)} models",
         "folds made by": manifest.folds_made_by,
         "trained in": manifest.about.get("season", "-"),
@@ -210,7 +229,7 @@ def scored_together(series: Series, folds: NDArray[np.int16], place: int) -> NDA
 
 def _scores(
     run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int, parcel_id: str
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[ClassScore], list[str]]:
     """Raw and calibrated logits and the probability of every class; and what differs from the run's prediction."""
     batch = scored_together(run.data.series, folds, place)
     series, here = run.data.series.take(batch), int(np.searchsorted(batch, place))
@@ -220,7 +239,7 @@ def _scores(
         session = artifact.sessions[int(folds[place])]
         raw = run_session(session, series, np.arange(len(series)), threads=1)[here]
     kept = int(np.searchsorted(run.predictions.parcel_ids, parcel_id))
-    rows: list[dict[str, Any]] = [
+    rows: list[ClassScore] = [
         {
             "crop": crop,
             "raw logit": _number(raw[c]),
@@ -261,9 +280,7 @@ def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
         parcel_id,
         false_alarm_rate=section.false_alarm_rate,
         seed=run.context.agency.model.seed,
-        min_pixels=section.min_pixels,
-        min_observations=section.min_observations,
-        min_class_parcels=section.min_class_parcels,
+        limits=section.limits,
     )
     ours = assessed.table.set_index("parcel_id").loc[parcel_id]
     theirs = run.assessments.loc[parcel_id]
@@ -274,7 +291,7 @@ def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
     ]
 
 
-def _published_rows(run: PublishedRun, parcel_id: str) -> tuple[dict[str, Any], list[str]]:
+def _published_rows(run: PublishedRun, parcel_id: str) -> tuple[dict[str, object], list[str]]:
     """The database's rows; and whether they say what the run's objects say."""
     with run.context.connect() as connection:
         row = queries.parcel(connection, **run.context.key, parcel_id=parcel_id, run_id=run.run.run_id)
@@ -293,12 +310,12 @@ def _published_rows(run: PublishedRun, parcel_id: str) -> tuple[dict[str, Any], 
     return {"published prediction": prediction, "published assessment": assessment}, differences
 
 
-def _list(run: PublishedRun) -> dict[str, Any]:
+def _list(run: PublishedRun) -> dict[str, object]:
     wanted = ("flags", "target", "estimated_rate", "reliability", "assumption")
-    return {name: run.report[name] for name in wanted if name in run.report}
+    return {name: getattr(run.report, name) for name in wanted if name in run.report.model_fields_set}
 
 
-def _run(run: PublishedRun) -> dict[str, Any]:
+def _run(run: PublishedRun) -> dict[str, object]:
     r = run.run
     return {
         "run_id": r.run_id,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import geopandas as gpd
 import numpy as np
@@ -25,7 +25,7 @@ from cropmap.progress import Counter
 from cropmap.results.quality_page import quality_page
 from cropmap.schemas import EPSG_WGS84
 from cropmap.sources import outlines
-from cropmap.sources.declarations.crop_codes import codes_answer
+from cropmap.sources.declarations.crop_codes import CodesAnswer, codes_answer
 from cropmap.sources.declarations.file_quality import FileQuality, Warnings, find_warnings, summarise
 from cropmap.sources.declarations.reading import profiled_rows
 from cropmap.stages.declared import DeclaredFile, exclude_hint, read_declared
@@ -35,7 +35,32 @@ from cropmap.store import Store
 REJECTS: Final = "rejects.gpkg"
 
 
-def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
+class QualityAnswer(TypedDict, total=False):
+    """Counts of rows; `notes` and `stops_load` only where there are any."""
+
+    file: str
+    rows: int
+    accepted: int
+    rejected: int
+    merged: int
+    with_warnings: int
+    area_ha: float
+    rejections: dict[str, int]
+    """by RejectReason"""
+    warnings: dict[str, int]
+    """by FileWarning"""
+    unmapped_codes: int
+    """codes, not rows"""
+    notes: list[str]
+    report: str
+    """path"""
+    rejects: str
+    """path"""
+    stops_load: list[str]
+    """why a load of the file would stop"""
+
+
+def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
     """Writes the report into `out` and returns the counts of every check. Raises InputErrors as loading does."""
     agency = agency.of_season(season)
     file = read_declared(agency, season=season)
@@ -88,7 +113,10 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> dict[str, Any]:
         )
         store.write_bytes("quality.html", page.encode(), digest=False)
         counter.add()
-    return {**_answer(quality, file.notes, codes, out), **({"stops_load": stops} if stops else {})}
+    answer = _answer(quality, file.notes, codes, out)
+    if stops:
+        answer["stops_load"] = stops
+    return answer
 
 
 def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
@@ -128,8 +156,8 @@ def _write_rejects(path: Path, file: DeclaredFile, rejected: gpd.GeoDataFrame, w
     partial.replace(path)
 
 
-def _answer(quality: FileQuality, notes: Sequence[str], codes: dict[str, Any], out: Path) -> dict[str, Any]:
-    return {
+def _answer(quality: FileQuality, notes: Sequence[str], codes: CodesAnswer, out: Path) -> QualityAnswer:
+    answer: QualityAnswer = {
         "file": quality.file,
         "rows": quality.rows,
         "accepted": quality.accepted,
@@ -140,10 +168,11 @@ def _answer(quality: FileQuality, notes: Sequence[str], codes: dict[str, Any], o
         "rejections": {check.name: check.rows for check in quality.checks if check.rejects and check.rows},
         "warnings": {check.name: check.rows for check in quality.checks if not check.rejects and check.rows},
         "unmapped_codes": len(codes["unmapped_codes"]),
-        **({"notes": list(notes)} if notes else {}),
-        "report": str(out / "quality.html"),
-        "rejects": str(out / REJECTS),
     }
+    if notes:
+        answer["notes"] = list(notes)
+    answer["report"], answer["rejects"] = str(out / "quality.html"), str(out / REJECTS)
+    return answer
 
 
 def _plain(value: Any) -> Any:

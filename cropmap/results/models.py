@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from cropmap.errors import ArtifactError, InputError
 from cropmap.model import registry
@@ -34,10 +34,48 @@ from cropmap.stages.context import SeasonContext
 LIST: Final = "`cropmap models list` shows the versions"
 
 
-def list_models(context: SeasonContext, architectures: Sequence[Architecture] = tuple(Architecture)) -> dict[str, Any]:
+class ModelRow(TypedDict):
+    network: str
+    version: int | None
+    """its number in MLflow; None where MLflow no longer knows it"""
+    season: int | None
+    """that it was trained in"""
+    oa: float | None
+    macro_f1: float | None
+    ece: float | None
+    alias: str | None
+    """champion or challenger"""
+    decision: str | None
+    """promoted or refused"""
+    reason: str | None
+    """a GateReason"""
+    detail: str | None
+    created: str | None
+    """ISO 8601"""
+    artifact: str
+
+
+class ModelList(TypedDict):
+    agency: str
+    models: list[ModelRow]
+
+
+class NewChampion(TypedDict):
+    agency: str
+    network: str
+    champion: int | None
+    """number of its version"""
+    artifact: str
+    before: str | None
+    """artifact of the champion before"""
+    next: str
+    """what follows, in words"""
+
+
+def list_models(context: SeasonContext, architectures: Sequence[Architecture] = tuple(Architecture)) -> ModelList:
     """Every version of the agency's networks: figures, what the gate said, and which one is champion. A champion that
     MLflow no longer knows has no version."""
-    rows = []
+    rows: list[ModelRow] = []
     for architecture in architectures:
         line, _ = standing(context, architecture)
         champion = line[-1] if line else None
@@ -65,7 +103,7 @@ class _Named:
         return int(self.version.registered.version) if self.version else None
 
 
-def promote_model(context: SeasonContext, architecture: Architecture, *, version: str, reason: str) -> dict[str, Any]:
+def promote_model(context: SeasonContext, architecture: Architecture, *, version: str, reason: str) -> NewChampion:
     """Makes a version (its number, or its artifact's id) champion because a person says so; what no person can mend
     still refuses.
 
@@ -94,7 +132,7 @@ def promote_model(context: SeasonContext, architecture: Architecture, *, version
     return _answer(context, architecture, wanted, before=before)
 
 
-def roll_back(context: SeasonContext, architecture: Architecture, *, reason: str) -> dict[str, Any]:
+def roll_back(context: SeasonContext, architecture: Architecture, *, reason: str) -> NewChampion:
     """Makes the champion before the present one champion again; the present one predicts nowhere until it is promoted.
 
     Raises InputError where there was none before, or where its artifact cannot be read.
@@ -126,7 +164,7 @@ def _note(context: SeasonContext, named: _Named, model: TrainedModel) -> None:
 
 def _row(
     context: SeasonContext, architecture: Architecture, version: ModelVersion, champion: TrainedModel | None
-) -> dict[str, Any]:
+) -> ModelRow:
     """What MLflow says; of a run that was deleted there, what the artifact says of itself."""
     is_champion = champion is not None and champion.artifact_id == version.registered.artifact_id
     season, figures = version.tags.get("season"), version.metrics
@@ -136,7 +174,9 @@ def _row(
         "network": str(architecture),
         "version": int(version.registered.version),
         "season": None if season is None else int(season),
-        **{name: figures.get(name) for name in ("oa", "macro_f1", "ece")},
+        "oa": figures.get("oa"),
+        "macro_f1": figures.get("macro_f1"),
+        "ece": figures.get("ece"),
         "alias": "champion" if is_champion else "challenger" if "challenger" in version.aliases else None,
         "decision": None if version.promoted is None else "promoted" if version.promoted else "refused",
         "reason": version.reason or None,
@@ -154,12 +194,14 @@ def _said_by_artifact(context: SeasonContext, artifact_id: str) -> tuple[str | N
     return manifest.about.get("season"), manifest.evaluation
 
 
-def _kept_row(architecture: Architecture, model: TrainedModel, champion: TrainedModel | None) -> dict[str, Any]:
+def _kept_row(architecture: Architecture, model: TrainedModel, champion: TrainedModel | None) -> ModelRow:
     return {
         "network": str(architecture),
         "version": None,
         "season": model.season,
-        **{name: model.metrics.get(name) for name in ("oa", "macro_f1", "ece")},
+        "oa": model.metrics.get("oa"),
+        "macro_f1": model.metrics.get("macro_f1"),
+        "ece": model.metrics.get("ece"),
         "alias": "champion" if model is champion else None,
         "decision": "promoted",
         "reason": model.reason or None,
@@ -214,7 +256,7 @@ def _sound(context: SeasonContext, named: _Named) -> Manifest:
 
 def _answer(
     context: SeasonContext, architecture: Architecture, version: _Named, *, before: TrainedModel | None
-) -> dict[str, Any]:
+) -> NewChampion:
     return {
         "agency": context.agency.agency,
         "network": str(architecture),

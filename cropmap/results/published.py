@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 
 from cropmap.agency import FoldsSection
+from cropmap.assessments.report import AssessmentReport
 from cropmap.database import queries, runs
 from cropmap.database.connection import Connection
 from cropmap.errors import InputError
@@ -27,8 +27,7 @@ class PublishedRun:
     predictions: Predictions
     assessments: pd.DataFrame
     """ASSESSMENT_COLUMNS by parcel_id"""
-    report: dict[str, Any]
-    """of the assessments"""
+    report: AssessmentReport
     published_at: datetime
 
 
@@ -56,13 +55,14 @@ def open_published(context: SeasonContext) -> PublishedRun:
     try:
         predictions = Predictions.read(context.store, f"{name}/predictions.parquet")
         assessments = context.store.read_table(f"{name}/assessments.parquet").to_pandas().set_index("parcel_id")
-        report = context.store.read(f"{name}/assessments.json", json.loads)
+        document = context.store.read(f"{name}/assessments.json", json.loads)
     except (OSError, KeyError) as error:
         raise InputError(
             f"the run's objects are not in the store, or were made by an earlier version ({error})",
             where=f"{context.store.root}/{name}",
             mend="Run `cropmap season run` again",
         ) from error
+    report = AssessmentReport.read(document, where=f"{context.store.root}/{name}/assessments.json")
     context, data = _as_then(context, run, assessments)
     return PublishedRun(context, run, data, predictions, assessments, report, published_at)
 

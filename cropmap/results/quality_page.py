@@ -15,6 +15,7 @@ import numpy as np
 import shapely
 
 from cropmap.schemas import RejectReason
+from cropmap.sources.declarations.crop_codes import CodesAnswer
 from cropmap.sources.declarations.file_quality import (
     BUFFER_M,
     SLIVER_WIDTH_M,
@@ -64,7 +65,7 @@ def quality_page(
     *,
     agency: str,
     season: int,
-    codes: dict[str, Any],
+    codes: CodesAnswer,
     accepted: gpd.GeoDataFrame,
     rejected: gpd.GeoDataFrame,
     warnings: Warnings,

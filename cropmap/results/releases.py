@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from cropmap.results.published import published_run
 from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage, ReleaseWord
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
+from cropmap.stages.run_report import RunReport
 from cropmap.statistics.confidentiality import internal_reasons
 
 ORDER: Final = list(ReleaseStage)
@@ -123,7 +124,7 @@ def release_of_published(settings: Settings, *, agency: str, season: int) -> int
     return made[-1] if made else None
 
 
-def list_releases(settings: Settings, *, agency: str | None, season: int | None) -> list[dict[str, Any]]:
+def list_releases(settings: Settings, *, agency: str | None, season: int | None) -> list[Mapping[str, object]]:
     """Every release with the number of its cells, of hidden ones, and whether its rows are those that were released."""
     with connect(ready_database(settings)) as connection:
         return [
@@ -153,7 +154,7 @@ def _check(
     *,
     where: str,
 ) -> None:
-    for reason in internal_reasons(run.report):
+    for reason in internal_reasons(RunReport.of(run).statistics):
         if WORDS.get(reason) not in allowed:
             what, mend = REFUSED[reason]
             raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -31,7 +31,9 @@ from cropmap.settings import Settings
 from cropmap.sources.regions import Regions
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import read_boundaries
+from cropmap.stages.run_report import RunReport
 from cropmap.statistics.confidentiality import internal_reasons
+from cropmap.statistics.report import StatisticsReport
 
 ReportFormat = Literal["html", "pdf"]
 
@@ -57,30 +59,31 @@ def season_report(
 
 def gather(settings: Settings, context: SeasonContext, *, nuts: str | None, release: int | None = None) -> Report:
     agency, year = context.agency, context.season.year
-    known: dict[str, Any] = {"agency": agency.agency, "season": year}
+    known = context.key
     number = release or release_of_published(settings, **known)
     released = open_release(settings, **known, number=number) if number else None
     rows = masked(published_statistics(settings, **known, nuts=nuts, release=number).rows)
     season = masked(published_statistics(settings, **known, nuts=None, release=number).rows)
     published = _published(context, released)
-    statistics = (published.run.report or {}).get("statistics", {})
+    said = RunReport.of(published.run)
     regions = read_boundaries(agency, season=year)
     areas = crop_areas(
         rows,
         head=_head(rows, asked=nuts),
         items=vocabulary.crop_items(),
         names=dict(zip(regions.table["nuts_id"], regions.table["name"], strict=True)),
-        sums=_sums(rows, statistics.get("sum_members", {})),
+        sums=_sums(rows, said.statistics.sum_members),
     )
     quality = season_quality(
-        published.run.report,
+        said.assessments,
+        said.statistics,
         areas,
         judged_by=_judged_by(agency.model.folds),
         accuracy=_accuracy(published.agreement, agency.read_legend(), season),
         any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
     )
     return Report(
-        _facts(context, published, statistics, release=released.release.name if released else None),
+        _facts(context, published, said.statistics, release=released.release.name if released else None),
         areas,
         _outlines(areas, regions),
         quality,
@@ -126,7 +129,7 @@ def _revised(released: Released | None) -> Revisions | None:
 
 
 def _facts(
-    context: SeasonContext, published: _Published, statistics: Mapping[str, Any], *, release: str | None
+    context: SeasonContext, published: _Published, statistics: StatisticsReport, *, release: str | None
 ) -> RunFacts:
     run = published.run
     return RunFacts(
@@ -142,15 +145,15 @@ def _facts(
         n_acquisitions=run.n_acquisitions,
         simulated=published.simulated,
         confidentiality=_protected(statistics),
-        protection=str(statistics.get("confidentiality", "the run does not say how its table was protected")),
+        protection=statistics.confidentiality or "the run does not say how its table was protected",
         release=release,
     )
 
 
-def _protected(statistics: Mapping[str, Any]) -> str:
+def _protected(statistics: StatisticsReport) -> str:
     """The mode of `statistics.confidentiality`, or why the table is for internal use although it was asked for."""
-    mode = str(statistics.get("disclosure", {}).get("mode", ""))
-    reasons = internal_reasons({"statistics": statistics})
+    mode = str(statistics.disclosure.mode or "")
+    reasons = internal_reasons(statistics)
     return mode if mode != Confidentiality.FULL else ", ".join(reasons) or mode
 
 
@@ -166,7 +169,7 @@ def _judged_by(folds: FoldsSection) -> str:
     return separation(folds) + flattered
 
 
-def _sums(rows: pd.DataFrame, said: Mapping[str, list[str]]) -> dict[str, list[str]]:
+def _sums(rows: pd.DataFrame, said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Members of the crops that are sums: as the run says, and as their codes do."""
     by_code = {crop: crop.split("+") for crop in set(rows["crop"]) if "+" in crop}
     return by_code | {name: list(members) for name, members in said.items()}

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, NotRequired, TypedDict
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from cropmap.assessments.certification import Certificate, certify, statement
-from cropmap.assessments.review_quality import estimate_against_found, figures, outcomes, share_found
+from cropmap.assessments.review_quality import (
+    EstimateAgainstFound,
+    ShareFound,
+    estimate_against_found,
+    figures,
+    outcomes,
+    share_found,
+)
 from cropmap.assessments.review_sample import draw_sample
 from cropmap.database import declarations as register
 from cropmap.database import queries, reviews
@@ -27,8 +35,10 @@ from cropmap.provenance import content_hash
 from cropmap.results.field_workbook import field_workbook
 from cropmap.results.published import published_run
 from cropmap.schemas import ReviewPart, ReviewPurpose
+from cropmap.seasons import SeasonKey
 from cropmap.sources.findings import FILLED_IN, check_findings, read_findings_file
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.run_report import RunReport
 
 FieldFormat = Literal["csv", "xlsx", "gpkg"]
 FIELD: Final = (
@@ -50,9 +60,76 @@ CERTIFIED: Final = ("certified", "reason", "certified_size", "sampled", "reviewe
 DEGREE_DIGITS: Final = 6
 
 
+class DrawnReviews(TypedDict):
+    """A sample of a list and of the control."""
+
+    campaign: str
+    run_id: str
+    new: bool
+    list: int
+    """its length"""
+    from_list: int
+    """drawn parcels"""
+    from_control: int
+    control_strata: int
+    tested_lengths: Sequence[int]
+    """of the list: what certifying it will test"""
+    target: float | None
+    delta: float
+    note: NotRequired[str]
+
+
+class ImportedReviews(TypedDict):
+    file: str
+    rows: int
+    accepted: int
+    new: int
+    corrected: int
+    unchanged: int
+    not_visited: int
+    rejected: dict[str, int]
+    """rows by FindingReject"""
+    certification: dict[str, str]
+    """by sample, in words"""
+    rejected_rows: NotRequired[str]
+    """path of the CSV of rows that were not taken"""
+
+
+class Certification(TypedDict):
+    """What the reviews of a sample certify; see `assessments.certification.Certificate`."""
+
+    certified: bool
+    reason: str
+    target: float | None
+    confidence: float
+    list_size: int
+    certified_size: int
+    sampled: int
+    reviewed: int
+    found_right: int
+    statement: str
+
+
+class CertificationSteps(Certification):
+    steps: list[Mapping[str, object]]
+    """the fields of `assessments.certification.Step`"""
+
+
+class ReviewReport(SeasonKey):
+    run_id: str
+    published: bool
+    campaign: str
+    certification: CertificationSteps
+    estimated_rate: EstimateAgainstFound
+    share_found: ShareFound
+    findings: dict[str, int]
+    figures: list[Mapping[str, object]]
+    """the fields of `assessments.review_quality.Figure`"""
+
+
 def draw_reviews(
     context: SeasonContext, *, budget: int, seed: int, drawn_at: datetime, format_: FieldFormat
-) -> tuple[dict[str, Any], bytes]:
+) -> tuple[DrawnReviews, bytes]:
     """Draws a sample of the published run, records it, and returns what was drawn and the file for the field.
 
     The same budget and seed give the recorded sample again. Raises InputError where nothing is published or assessed,
@@ -61,14 +138,14 @@ def draw_reviews(
     section, legend = context.agency.review, context.agency.read_legend()
     with context.connect() as connection:
         run = published_run(connection, **context.key)
-        run_id, said = run.run_id, (run.report or {}).get("assessments", {})
+        run_id, said = run.run_id, RunReport.of(run).assessments
         assessed = assessed_parcels(context, connection, run_id)
         crop_group = [legend.group_of(crop) if crop else None for crop in assessed["declared_crop"]]
         drawn = draw_sample(
             assessed.assign(crop_group=pd.Series(crop_group, dtype=object)),
             budget=budget,
             list_share=section.list_share,
-            target=said.get("target"),
+            target=said.target,
             seed=seed,
         )
         campaign = Campaign(
@@ -78,9 +155,9 @@ def draw_reviews(
             budget=budget,
             seed=seed,
             list_share=section.list_share,
-            target=said.get("target"),
+            target=said.target,
             delta=section.delta,
-            estimated_rate=said.get("estimated_rate"),
+            estimated_rate=said.estimated_rate,
             list_size=drawn.list_size,
             grid=list(drawn.grid),
             drawn_at=drawn_at,
@@ -104,7 +181,7 @@ def refuse_to_overwrite(path: Path) -> None:
         )
 
 
-def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetime) -> tuple[dict[str, Any], bytes]:
+def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetime) -> tuple[ImportedReviews, bytes]:
     """Takes findings in and certifies the lists again; returns the counts, and the rejected rows as CSV.
 
     Rows that cannot be used are counted by reason; the others are kept. The same file again changes nothing.
@@ -125,11 +202,13 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
             )
             counts = {key: n + stored[key] for key, n in counts.items()}
         said = {name: _recertify(context, connection, name, legend, stated_at=imported_at) for name in drawn}
-    answer = {
+    answer: ImportedReviews = {
         "file": str(source),
         "rows": len(raw),
         "accepted": len(checked.accepted),
-        **counts,
+        "new": counts["new"],
+        "corrected": counts["corrected"],
+        "unchanged": counts["unchanged"],
         "not_visited": checked.not_visited,
         "rejected": dict(Counter(sorted(checked.rejected["reason"]))),
         "certification": said,
@@ -137,7 +216,7 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
     return answer, to_csv(checked.rejected) if len(checked.rejected) else b""
 
 
-def review_report(context: SeasonContext, *, campaign: str | None = None) -> dict[str, Any]:
+def review_report(context: SeasonContext, *, campaign: str | None = None) -> ReviewReport:
     """What the reviews of a list say: the certificate, false alarms and misses, the estimated rate against the found.
 
     Without a name, the last sample that was drawn from the published run, else of the season.
@@ -153,15 +232,16 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> dic
     found = figures(assessed, sample)
     alarms, misses = (next(f for f in found if f.what == what and f.by == "all") for what in ("false_alarms", "misses"))
     certificate = _certificate(chosen, campaigns, sample)
+    findings = sample["outcome"].fillna("not visited").value_counts().sort_index()
     return {
         **context.key,
         "run_id": chosen.run_id,
         "published": chosen.run_id == published,
         "campaign": chosen.campaign_id,
-        "certification": _said(certificate, chosen) | {"steps": [asdict(step) for step in certificate.steps]},
+        "certification": {**_said(certificate, chosen), "steps": [asdict(step) for step in certificate.steps]},
         "estimated_rate": estimate_against_found(chosen.estimated_rate, alarms),
         "share_found": share_found(alarms, misses),
-        "findings": sample["outcome"].fillna("not visited").value_counts().sort_index().to_dict(),
+        "findings": {str(found): int(n) for found, n in findings.items()},
         "figures": [asdict(figure) for figure in found],
     }
 
@@ -184,12 +264,12 @@ def _refuse_other_delta(campaigns: list[Campaign], campaign: Campaign) -> None:
         )
 
 
-def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, *, is_new: bool) -> dict[str, Any]:
+def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, *, is_new: bool) -> DrawnReviews:
     control = sample[sample["part"] == str(ReviewPart.CONTROL)]
     same = (c for c in _of_lists(campaigns) if c.run_id == campaign.run_id)
     others = [c.campaign_id for c in same if c.campaign_id != campaign.campaign_id]
     note = f"{', '.join(others)} was drawn of the same list: only the sample that is reviewed first can certify it"
-    return {
+    answer: DrawnReviews = {
         "campaign": campaign.campaign_id,
         "run_id": campaign.run_id,
         "new": is_new,
@@ -200,8 +280,10 @@ def _drawn(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame, 
         "tested_lengths": list(campaign.grid),
         "target": campaign.target,
         "delta": campaign.delta,
-        **({"note": note} if others else {}),
     }
+    if others:
+        answer["note"] = note
+    return answer
 
 
 def field_file(
@@ -253,7 +335,7 @@ def _recertify(
         return "Drawn for area statistics: the next run takes it in, and it certifies no list."
     sample = reviews.read_sample(connection, campaign_id)
     said = _said(_certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign)
-    stored = {name: said[name] for name in CERTIFIED}
+    stored = {name: value for name, value in said.items() if name in CERTIFIED}
     reviews.store_certificate(connection, campaign_id, stored, stated_at=stated_at)
     return str(said["statement"])
 
@@ -275,7 +357,7 @@ def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataF
     )
 
 
-def _said(certificate: Certificate, campaign: Campaign) -> dict[str, Any]:
+def _said(certificate: Certificate, campaign: Campaign) -> Certification:
     sentence = statement(certificate, target=campaign.target, delta=campaign.delta, list_size=campaign.list_size)
     return {
         "certified": certificate.certified,

@@ -5,19 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from cropmap.database import declarations as register
 from cropmap.database import queries, work
 from cropmap.errors import DatabaseError
 from cropmap.provenance import code_version
+from cropmap.seasons import SeasonKey
 from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
 from cropmap.stages.ingest import acquisition_counts
 
 
-def season_status(context: SeasonContext, *, at: datetime | None = None) -> dict[str, Any]:
+class SeasonStatus(SeasonKey):
+    simulated: bool
+    declarations: int
+    carried_forward: int
+    """parcels of an earlier season that stand in for declarations"""
+    home_tiles: dict[str, int]
+    """parcels by tile"""
+    acquisitions: dict[str, int]
+    """by status"""
+    models: dict[str, str | None]
+    """artifact of the champion by network"""
+    at_work: str | None
+    """who works on the agency"""
+    runs: dict[str, int]
+    """by status"""
+    published: str | None
+    """run"""
+
+
+def season_status(context: SeasonContext, *, at: datetime | None = None) -> SeasonStatus:
     """Counts and identifiers, and who works on the agency. Runs that nobody works on any more are closed where `at`
     says what time it is."""
     agency = context.agency.agency

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from cropmap.assessments.evaluation import against_truth
+from cropmap.assessments.evaluation import TruthCheck, against_truth
 from cropmap.database import queries
 from cropmap.errors import ConfigurationError
 from cropmap.stages.context import SeasonContext
 
 
-def check_against_truth(context: SeasonContext, truth: Path) -> dict[str, Any]:
+def check_against_truth(context: SeasonContext, truth: Path) -> TruthCheck:
     """Precision and recall of the published mismatches. Raises ConfigurationError for a file that is no truth."""
     try:
         known = pd.read_parquet(truth, columns=["parcel_id", "true_crop"])
@@ -23,7 +21,6 @@ def check_against_truth(context: SeasonContext, truth: Path) -> dict[str, Any]:
         raise ConfigurationError(f"cannot be read ({error})", where=str(truth), mend="Simulate it again") from error
     with context.connect() as connection:
         published = pd.DataFrame(queries.assessments(connection, **context.key, limit=None).items)
-    check = against_truth(
+    return against_truth(
         published, dict(zip(known["parcel_id"], known["true_crop"], strict=True)), context.agency.read_legend()
     )
-    return asdict(check)

@@ -32,7 +32,7 @@ def check_arguments(*, parcels: int, seed: int, season: int, wrong_share: float)
             raise ConfigurationError(f"{value} is out of range", where=option, mend=mend)
 
 
-def claim(out: Path, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def claim(out: Path, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Takes the folder; the figures of the simulation that is finished there, None to begin or go on.
 
     Raises ConfigurationError where the folder holds another simulation or anything else.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import pandas as pd
 
@@ -81,6 +81,18 @@ def read_findings_file(path: Path) -> pd.DataFrame:
     return pd.DataFrame({name: table.get(name, nothing) for name in READ}, columns=list(READ), dtype=object)
 
 
+class AcceptedFinding(TypedDict):
+    campaign: str
+    parcel_id: str
+    finding: str
+    """a Finding"""
+    found_code: str | None
+    """of the legend; None where the finding names no crop"""
+    reviewed_by: str | None
+    reviewed_at: date | None
+    note: str | None
+
+
 def check_findings(
     raw: pd.DataFrame, *, drawn: Mapping[str, Mapping[str, str]], parcels: frozenset[str], legend: Legend
 ) -> CheckedFindings:
@@ -88,7 +100,7 @@ def check_findings(
 
     A parcel that stands twice is taken once where the rows say the same, else not at all.
     """
-    accepted: dict[tuple[str, str], dict[str, Any]] = {}
+    accepted: dict[tuple[str, str], AcceptedFinding] = {}
     first: dict[tuple[str, str], int] = {}
     rejected: list[tuple[int, Any, str, str]] = []
     conflicting, not_visited = set(), 0
@@ -98,21 +110,21 @@ def check_findings(
             continue
         found = _checked({str(name): value for name, value in row.items()}, drawn, parcels, legend)
         key = (row["campaign"], row["parcel_id"])
-        if isinstance(found, dict) and key in accepted:
+        if not isinstance(found, tuple) and key in accepted:
             if found != accepted[key]:
                 conflicting.add(key)
             found = (FindingReject.DUPLICATE_PARCEL, f"also in row {first[key]}")
-        if isinstance(found, dict):
-            accepted[key], first[key] = found, number
-        else:
+        if isinstance(found, tuple):
             rejected.append((number, row["parcel_id"], str(found[0]), found[1]))
+        else:
+            accepted[key], first[key] = found, number
     for key in conflicting:
         del accepted[key]
         detail = "a later row says something else"
         rejected.append((first[key], key[1], str(FindingReject.DUPLICATE_PARCEL), detail))
     rejected.sort(key=lambda row: row[0])
     return CheckedFindings(
-        pd.DataFrame(accepted.values(), columns=list(ACCEPTED), dtype=object),
+        pd.DataFrame([dict(row) for row in accepted.values()], columns=list(ACCEPTED), dtype=object),
         pd.DataFrame(rejected, columns=list(REJECTED), dtype=object),
         not_visited,
     )
@@ -120,7 +132,7 @@ def check_findings(
 
 def _checked(
     row: Mapping[str, Any], drawn: Mapping[str, Mapping[str, str]], parcels: frozenset[str], legend: Legend
-) -> dict[str, Any] | tuple[FindingReject, str]:
+) -> AcceptedFinding | tuple[FindingReject, str]:
     campaign, parcel, code = row["campaign"], row["parcel_id"], row["found_crop_code"]
     if not parcel:
         return FindingReject.MISSING_PARCEL_ID, ""

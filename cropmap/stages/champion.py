@@ -41,7 +41,7 @@ class TrainedModel:
     training_key: str
     """hash of the data, the settings, the seed and the code that it was trained with"""
     season: int
-    metrics: dict[str, Any]
+    metrics: Mapping[str, float]
     """out-of-fold: n, oa, kappa, macro_f1, ece, brier, parity"""
     promoted: bool = True
     reason: str = GateReason.FIRST_MODEL
@@ -55,7 +55,7 @@ def model_name(context: SeasonContext, architecture: Architecture) -> str:
     return f"cropmap-{context.agency.agency}-{architecture}"
 
 
-def metrics_of(manifest: Manifest) -> dict[str, Any]:
+def metrics_of(manifest: Manifest) -> dict[str, float]:
     figures = ("n", "oa", "kappa", "macro_f1", "ece", "brier")
     return {**{name: manifest.evaluation[name] for name in figures}, "parity": max(manifest.parity)}
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cropmap.agency import Agency
 from cropmap.database import embedded, migrations
 from cropmap.database.connection import Connection, connect, sqlalchemy_url
 from cropmap.errors import ConfigurationError, MigrationError
 from cropmap.schemas import Architecture
-from cropmap.seasons import Season
+from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
 from cropmap.sources.catalogs.access import read_headers
 from cropmap.store import Store
@@ -78,8 +78,7 @@ class SeasonContext:
         return connect(self.database_url)
 
     @property
-    def key(self) -> dict[str, Any]:
-        """The natural key of everything this season writes."""
+    def key(self) -> SeasonKey:
         return {"agency": self.agency.agency, "season": self.season.year}
 
     @property
@@ -134,12 +133,12 @@ def ready_database(settings: Settings, *, create: bool = False) -> str:
     return url
 
 
-def migration_status(settings: Settings) -> dict[str, Any]:
+def migration_status(settings: Settings) -> dict[str, str]:
     with connect(database_url(settings)) as connection:
         return {step.name: str(step.applied_at or "open") for step in migrations.status(connection)}
 
 
-def upgrade_database(settings: Settings) -> dict[str, Any]:
+def upgrade_database(settings: Settings) -> dict[str, object]:
     with connect(database_url(settings, create=True)) as connection:
         applied = migrations.upgrade(connection)
     return {"applied": applied or "nothing was open"}

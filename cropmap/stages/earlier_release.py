@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from cropmap.database import queries, releases, runs
 from cropmap.database.connection import Connection
 from cropmap.schemas import Confidentiality
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.run_report import RunReport
 from cropmap.statistics import EarlierRelease
+from cropmap.statistics.report import Disclosure
 
 
 def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | None:
@@ -21,23 +21,21 @@ def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | Non
         published = queries.published_run(connection, **context.key)
         disclosure = _disclosure(connection, published)
         if published == run_id:
-            published = disclosure.get("earlier_release")
-        elif disclosure.get("mode") != Confidentiality.FULL or disclosure.get("internal"):
+            published = disclosure.earlier_release
+        elif disclosure.mode != Confidentiality.FULL or disclosure.internal:
             # an internal run must not make what is out forgotten
             released = releases.read_releases(connection, **context.key)
             out = released[-1].run_id if released else None
             # a release of this very run is out by a person's word; else nothing came out since the run was held
             # against what was
-            published = out if out == published else disclosure.get("earlier_release") or out
+            published = out if out == published else disclosure.earlier_release or out
         disclosure = _disclosure(connection, published)
-        if published is None or disclosure.get("mode") != Confidentiality.FULL:
+        if published is None or disclosure.mode != Confidentiality.FULL:
             return None
         table = pd.DataFrame(queries.statistics(connection, run_id=published))
-    return EarlierRelease(published, table, tuple(disclosure["already_published"])) if len(table) else None
+    return EarlierRelease(published, table, disclosure.already_published) if len(table) else None
 
 
-def _disclosure(connection: Connection, run_id: str | None) -> dict[str, Any]:
+def _disclosure(connection: Connection, run_id: str | None) -> Disclosure:
     run = runs.read_run(connection, run_id) if run_id else None
-    report = (run.report if run else None) or {}
-    found: dict[str, Any] = report.get("statistics", {}).get("disclosure", {})
-    return found
+    return RunReport.of(run).statistics.disclosure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from cropmap.legends import Legend
 from cropmap.provenance import content_hash
 from cropmap.schemas import Finding, ReviewPurpose
 from cropmap.stages.context import SeasonContext
+from cropmap.statistics.report import ReviewSample
 
 REVIEWED: Final = ("parcel_id", "found_code", "inclusion_probability")
+NO_SAMPLE: Final = ReviewSample(campaign=None)
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class AreaReviews:
 
     table: pd.DataFrame
     """REVIEWED; the probabilities are those of being drawn and judged"""
-    report: dict[str, Any]
-    """campaign, drawn, judged, and how many findings named no crop"""
+    report: ReviewSample = NO_SAMPLE
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def area_reviews(context: SeasonContext) -> AreaReviews:
     with context.connect() as connection:
         with_findings = [c for c in reviews.read_campaigns(connection, **context.key) if c.first_review is not None]
         if not with_findings:
-            return AreaReviews(pd.DataFrame(columns=list(REVIEWED)), {"campaign": None})
+            return AreaReviews(pd.DataFrame(columns=list(REVIEWED)))
         for_areas = [c for c in with_findings if c.purpose == ReviewPurpose.AREAS]
         campaign = (for_areas or with_findings)[-1]
         sample = reviews.read_sample(connection, campaign.campaign_id)
@@ -101,10 +102,7 @@ def judged(sample: pd.DataFrame, campaign: str) -> AreaReviews:
         }
     )
     nameless = (sample["finding"] == str(Finding.WRONG)) & sample["found_code"].isna()
-    report = {
-        "campaign": campaign,
-        "drawn": len(sample),
-        "judged": int(known.sum()),
-        "wrong_without_crop": int(nameless.sum()),
-    }
+    report = ReviewSample(
+        campaign=campaign, drawn=len(sample), judged=int(known.sum()), wrong_without_crop=int(nameless.sum())
+    )
     return AreaReviews(table[known].reset_index(drop=True), report)

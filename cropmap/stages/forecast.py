@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
+from cropmap.assessments.report import AssessmentReport
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
 from cropmap.errors import ArtifactError, InputError
@@ -23,17 +24,16 @@ from cropmap.schemas import ASSESSMENT_COLUMNS, CARRIED_FORWARD, REJECTION_COLUM
 from cropmap.stages.champion import TrainedModel, legend_key, succession
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
+from cropmap.statistics.report import StatisticsReport
 
-REPORT: Final[dict[str, Any]] = {
-    "forecast": True,
-    "verdicts": {},
-    "reliability": "forecast: nothing is declared yet",
-    "estimated_rate": None,
-}
-"""what a forecast's run says in place of the guards of assessments and statistics"""
+NO_ASSESSMENTS: Final = AssessmentReport(
+    forecast=True, verdicts={}, reliability="forecast: nothing is declared yet", estimated_rate=None
+)
+NO_STATISTICS: Final = StatisticsReport(forecast=True)
+"""what a forecast's run says of assessments and statistics"""
 
 
-def carry_forward(context: SeasonContext, *, from_season: int, loaded_at: datetime) -> dict[str, Any]:
+def carry_forward(context: SeasonContext, *, from_season: int, loaded_at: datetime) -> dict[str, int]:
     """Copies the parcels of an earlier season into this one. The same again changes nothing.
 
     Raises InputError where that season has no parcels, or this one has declarations already.

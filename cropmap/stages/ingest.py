@@ -54,7 +54,7 @@ NAMED: Final = 5
 _coverages: dict[tuple[str, str, str], TileCoverage] = {}
 
 
-def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, Any]:
+def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, object]:
     """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
 
     The same file again changes nothing. Returns the counts, by reason for the rejections, and notes for a person. Where
@@ -109,7 +109,7 @@ def _carried_forward(context: SeasonContext) -> int:
     return len(known) if is_carried(known) else 0
 
 
-def search_catalog(context: SeasonContext) -> dict[str, Any]:
+def search_catalog(context: SeasonContext) -> dict[str, object]:
     """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile.
 
     Outlines of an earlier day keep the home tile that they had then. Without a catalogue there is nothing to find: the
@@ -176,7 +176,7 @@ def _grids(
 
 def _needed(
     unreadable: Mapping[str, str], candidates: Mapping[str, Any], homeless: pd.Series[Any], parcels: pd.Series[Any]
-) -> dict[str, Any]:
+) -> dict[str, dict[str, str]]:
     """The unreadable tiles that parcels without another home need, for `raise_unreadable`."""
     needed = {}
     for tile, why in unreadable.items():

@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cropmap.assessments import assess as assess_declarations
+from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, runs
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
@@ -27,25 +28,35 @@ from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version, content_hash
+from cropmap.records import Record
 from cropmap.schemas import Architecture, Reason
 from cropmap.stages.champion import TrainedModel, is_whole, judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
 from cropmap.stages.earlier_release import earlier_release
 from cropmap.stages.findings import run_statement
-from cropmap.stages.forecast import REPORT, forecast, forecasting_model, is_carried, no_assessments, no_statistics
+from cropmap.stages.forecast import (
+    NO_ASSESSMENTS,
+    NO_STATISTICS,
+    forecast,
+    forecasting_model,
+    is_carried,
+    no_assessments,
+    no_statistics,
+)
 from cropmap.stages.run_inputs import RunInputs, counted, planned_inputs, read_inputs
+from cropmap.stages.run_report import RunReport
 from cropmap.stages.training import training_key
 from cropmap.stages.work import claim_of
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.coverage import partial_regions
+from cropmap.statistics.report import StatisticsReport
 from cropmap.store import parquet_content
 
 log = logging.getLogger(__name__)
 
 UNTRAINED: Final = "no model"
 SHOWN_ROWS: Final = 12
-NOT_LEARNT: Final = "crops_not_learnt"
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ def replace_plan(context: SeasonContext, plan: RunPlan, *, by: RunPlan, finished
             runs.fail_run(connection, run_id=plan.run_id, detail=detail, finished_at=finished_at)
 
 
-def predict(context: SeasonContext, plan: RunPlan) -> dict[str, Any]:
+def predict(context: SeasonContext, plan: RunPlan) -> dict[str, int]:
     """Scores every parcel by the model that never saw it. Returns counts."""
     name, data = plan.name("predictions.parquet"), _planned(context, plan).data
     if not _is_kept(context, name):
@@ -170,12 +181,12 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
     return score(artifact, series, fold=judging_folds(context, data, artifact), threads=context.threads)
 
 
-def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
+def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, object]]:
     """Assesses every declaration; a forecast has none. Returns the number of declarations by verdict and reason."""
     inputs, section = _planned(context, plan), context.agency.assessment
     data = inputs.data
     if is_carried(data.parcels):
-        _write(context, plan, "assessments", no_assessments(), REPORT)
+        _write(context, plan, "assessments", no_assessments(), NO_ASSESSMENTS)
         return []
     if not _is_kept(context, plan.name("assessments.json"), plan.name("assessments.parquet")):
         predictions = _kept_predictions(context, plan)
@@ -189,11 +200,10 @@ def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
             data.legend,
             false_alarm_rate=section.false_alarm_rate,
             seed=context.agency.model.seed,
-            min_pixels=section.min_pixels,
-            min_observations=section.min_observations,
-            min_class_parcels=section.min_class_parcels,
+            limits=section.limits,
         )
-        _write(context, plan, "assessments", assessed.table, {**assessed.report, NOT_LEARNT: _counted(assessed.table)})
+        not_learnt = AssessmentReport(crops_not_learnt=_counted(assessed.table))
+        _write(context, plan, "assessments", assessed.table, assessed.report.joined(not_learnt))
     table = context.store.read_table(plan.name("assessments.parquet"), columns=["verdict", "reason"]).to_pandas()
     counts = table.value_counts().reset_index(name="declarations")
     return [{str(key): value for key, value in row.items()} for row in counts.to_dict("records")]
@@ -228,12 +238,12 @@ def _counted(assessed: pd.DataFrame) -> dict[str, int]:
     return counts
 
 
-def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
+def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, object]]:
     """Estimates crop areas per region; a forecast has none. Returns the largest rows."""
     inputs, section = _planned(context, plan), context.agency.statistics
     data = inputs.data
     if is_carried(data.parcels):
-        _write(context, plan, "statistics", no_statistics(), REPORT)
+        _write(context, plan, "statistics", no_statistics(), NO_STATISTICS)
         return []
     if not _is_kept(context, plan.name("statistics.json"), plan.name("statistics.parquet")):
         estimated = estimate_areas(
@@ -255,23 +265,26 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, Any]]:
             complete=regions.complete,
             nuts_version=regions.nuts_version,
         )
-        report = estimated.report | {"review_sample": inputs.areas.report, "partial_regions": list(partial)}
-        _write(context, plan, "statistics", estimated.table, report)
+        about = StatisticsReport(review_sample=inputs.areas.report, partial_regions=partial)
+        _write(context, plan, "statistics", estimated.table, estimated.report.joined(about))
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
     shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]
     largest = table[table["level"] == table["level"].max()].nlargest(SHOWN_ROWS, "estimate_ha")[shown].round(1)
     return [{str(key): value for key, value in row.items()} for row in largest.to_dict("records")]
 
 
-def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) -> dict[str, Any]:
+def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) -> dict[str, object]:
     """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing."""
     data, store = _planned(context, plan).data, context.store
     predictions = _kept_predictions(context, plan)
-    for what in ("assessments", "statistics"):
+    made = ("assessments", "statistics")
+    for what in made:
         _require_written(context, plan, f"{what}.json")
-    report = {what: store.read(plan.name(f"{what}.json"), json.loads) for what in ("assessments", "statistics")}
+    documents = {what: store.read(plan.name(f"{what}.json"), json.loads) for what in made}
+    report = RunReport.read(documents, where=f"{store.root}/{plan.name('')}")
+    assessed = report.assessments
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
-    tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in report}
+    tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in made}
     with context.connect() as connection:
         publishing.publish(
             connection,
@@ -285,16 +298,16 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
             published_at=published_at,
             nuts_version=context.agency.regions.nuts_version,
             n_acquisitions=data.n_acquisitions,
-            report=report,
+            report=report.as_json(),
         )
     return {
         "run_id": plan.run_id,
         "as_of": plan.as_of,
         "model": model_version,
-        "verdicts": report["assessments"]["verdicts"],
-        "reliability": report["assessments"]["reliability"],
-        "estimated_false_alarms": report["assessments"]["estimated_rate"],
-        **({NOT_LEARNT: missing} if (missing := report["assessments"].get(NOT_LEARNT)) else {}),
+        "verdicts": assessed.verdicts,
+        "reliability": assessed.reliability,
+        "estimated_false_alarms": assessed.estimated_rate,
+        **({"crops_not_learnt": missing} if (missing := assessed.crops_not_learnt) else {}),
         "certification": run_statement(context, plan.run_id),
         "statistics": len(tables["statistics"]),
     }
@@ -324,8 +337,8 @@ def _require_written(context: SeasonContext, plan: RunPlan, what: str) -> None:
         )
 
 
-def _write(context: SeasonContext, plan: RunPlan, what: str, table: pd.DataFrame, report: dict[str, Any]) -> None:
+def _write(context: SeasonContext, plan: RunPlan, what: str, table: pd.DataFrame, report: Record) -> None:
     """The table, then the report: whoever finds the report finds the table."""
     context.store.write_table(plan.name(f"{what}.parquet"), pa.Table.from_pandas(table, preserve_index=False))
-    text = json.dumps(report, default=lambda value: value.item(), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(report.as_json(), ensure_ascii=False, allow_nan=False)
     context.store.write_bytes(plan.name(f"{what}.json"), text.encode())

@@ -38,7 +38,7 @@ def read_inputs(context: SeasonContext) -> RunInputs:
     """The season as it stands. A forecast has no reviews: nothing is declared yet that could be right or wrong."""
     data = season_data(context)
     if is_carried(data.parcels):
-        reviewed, areas = ReviewedLabels(frozenset(), frozenset()), AreaReviews(pd.DataFrame(), {"campaign": None})
+        reviewed, areas = ReviewedLabels(frozenset(), frozenset()), AreaReviews(pd.DataFrame())
     else:
         reviewed, areas = reviewed_labels(context, data.parcels, data.legend), area_reviews(context)
     parts = {

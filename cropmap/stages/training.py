@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
     return () if season_data(context).dataset is None else context.networks
 
 
-def train_network(context: SeasonContext, architecture: Architecture) -> dict[str, Any]:
+def train_network(context: SeasonContext, architecture: Architecture) -> dict[str, object]:
     """Trains one network on every fold, exports and checks it, and makes it champion where the gate lets it.
 
     A fold that is in the store is not trained again; a training that went through the gate is left as it is, except
@@ -238,9 +238,7 @@ def left_out_of_training(
             OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
             data.legend,
             seed=context.agency.model.seed,
-            min_pixels=section.min_pixels,
-            min_observations=section.min_observations,
-            min_class_parcels=section.min_class_parcels,
+            limits=section.limits,
         )
         if not found:
             break

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from cropmap.statistics.hiding import EarlierRelease
 from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population, without_holding
 from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
 from cropmap.statistics.release import Protection, released
+from cropmap.statistics.report import StatisticsReport
 from cropmap.statistics.reviewed import found, with_finding
 from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
 from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
@@ -34,8 +34,7 @@ from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
 class Estimated:
     table: pd.DataFrame
     """STATISTIC_COLUMNS, by level, region and crop"""
-    report: dict[str, Any]
-    """JSON-like: reviews, φ per verdict, raking check, ν, ε, what was left out, how far it may be published"""
+    report: StatisticsReport
 
 
 def estimate_areas(
@@ -95,45 +94,44 @@ def estimate_areas(
     protection = Protection(
         confidentiality, min_holdings, max(min_holdings, min_holdings_nuts3), Rules(dominance, p_percent), earlier
     )
-    table, disclosure = released([level_rows(figures, level=level) for level in range(4)], cols, protection)
-    report = (
-        _report(parcels, people, sums, corrected, phi)
-        | {
-            "reviews": len(np.unique(people.parcel[position])),
-            "reviews_outside": len(visited) - len(np.unique(people.parcel[position])),
-            "prior_size": trust,
-            "declaration_error": DECLARATION_ERROR,
-            "sums_published": list(cols.names[crops:]),
-            "forecast": figures.forecast,
-            "cells": len(table),
-        }
-        | disclosure
+    table, protected = released([level_rows(figures, level=level) for level in range(4)], cols, protection)
+    reviewed = len(np.unique(people.parcel[position]))
+    estimated = StatisticsReport(
+        reviews=reviewed,
+        reviews_outside=len(visited) - reviewed,
+        prior_size=trust,
+        declaration_error=DECLARATION_ERROR,
+        sums_published=tuple(cols.names[crops:]),
+        forecast=figures.forecast,
+        cells=len(table),
     )
-    if people.holdings_known and (unknown := report["parcels_without_holding"]):
-        report["confidentiality"] += f"; {unknown} parcels name no holding and count in each cell as the largest one's"
+    report = _report(parcels, people, sums, corrected, phi).joined(estimated).joined(protected)
+    if people.holdings_known and (unknown := report.parcels_without_holding):
+        nameless = f"; {unknown} parcels name no holding and count in each cell as the largest one's"
+        report = report.joined(StatisticsReport(confidentiality=report.confidentiality + nameless))
     return Estimated(table, report)
 
 
 def _report(
     parcels: pd.DataFrame, people: Population, sums: Totals, corrected: Corrected, phi: Floats
-) -> dict[str, Any]:
+) -> StatisticsReport:
     area = sums.cells.area
     unseen = people.row == NONE
     divided = np.bincount(people.parcel) > 1
-    return {
-        "parcels": len(divided),
-        "parcels_divided_at_borders": int(divided.sum()),
-        "parcels_outside_regions": int(parcels["nuts_id"].isna().sum()),
-        "parcels_without_prediction": len(np.unique(people.parcel[unseen])),
-        "area_share_without_prediction": float(people.area[unseen].sum() / max(people.area.sum(), 1e-12)),
-        "parcels_without_holding": int(without_holding(parcels["holding_id"]).sum()),
+    return StatisticsReport(
+        parcels=len(divided),
+        parcels_divided_at_borders=int(divided.sum()),
+        parcels_outside_regions=int(parcels["nuts_id"].isna().sum()),
+        parcels_without_prediction=len(np.unique(people.parcel[unseen])),
+        area_share_without_prediction=float(people.area[unseen].sum() / max(people.area.sum(), 1e-12)),
+        parcels_without_holding=int(without_holding(parcels["holding_id"]).sum()),
         # shares: the whole area would be one more published sum, from which a crop hidden at the top follows
-        "area_share_by_verdict": dict(zip(VERDICTS, (area.sum(axis=0) / max(area.sum(), 1e-12)).tolist(), strict=True)),
-        "area_in_reviewed_cells": float((area * (corrected.omega > 0)).sum() / max(area.sum(), 1e-12)),
-        "overconfidence": dict(zip(VERDICTS, phi.tolist(), strict=True)),
-        "overconfident": [name for name, value in zip(VERDICTS, phi, strict=True) if value > OVERCONFIDENT],
-        "contradiction": dict(zip(VERDICTS, corrected.contradiction.tolist(), strict=True)),
-        "raking_tolerance": RAKING_TOLERANCE,
-        "largest_raking_gap": float(sums.raking_gap.max(initial=0.0)),
-        "regions_not_raked": [people.nuts3[region] for region in np.flatnonzero(~sums.raked)],
-    }
+        area_share_by_verdict=dict(zip(VERDICTS, (area.sum(axis=0) / max(area.sum(), 1e-12)).tolist(), strict=True)),
+        area_in_reviewed_cells=float((area * (corrected.omega > 0)).sum() / max(area.sum(), 1e-12)),
+        overconfidence=dict(zip(VERDICTS, phi.tolist(), strict=True)),
+        overconfident=tuple(name for name, value in zip(VERDICTS, phi, strict=True) if value > OVERCONFIDENT),
+        contradiction=dict(zip(VERDICTS, corrected.contradiction.tolist(), strict=True)),
+        raking_tolerance=RAKING_TOLERANCE,
+        largest_raking_gap=float(sums.raking_gap.max(initial=0.0)),
+        regions_not_raked=tuple(people.nuts3[region] for region in np.flatnonzero(~sums.raked)),
+    )

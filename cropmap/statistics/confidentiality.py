@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from cropmap.disclosure.tables import Mask
 from cropmap.schemas import Confidentiality, Internal
+from cropmap.statistics.report import StatisticsReport
 
 MIN_HOLDINGS: Final = 4
 MIN_HOLDINGS_NUTS3: Final = 10
@@ -42,19 +43,17 @@ HIDDEN: Final = (
 )
 
 
-def internal_reasons(report: Mapping[str, Any] | None) -> tuple[Internal, ...]:
-    """Why the table of a run is not for publication, by the run's report; none where it may be published.
+def internal_reasons(report: StatisticsReport) -> tuple[Internal, ...]:
+    """Why the table of a run is not for publication; none where it may be published.
 
     A run of an earlier version says less: there a table without holdings is known by its counts.
     """
-    statistics = (report or {}).get("statistics", {})
-    disclosure = statistics.get("disclosure", {})
-    if disclosure.get("mode") != Confidentiality.FULL:
+    if report.disclosure.mode != Confidentiality.FULL:
         return (Internal.NOT_PROTECTED,)
-    if "internal" in disclosure:
-        return tuple(Internal(reason) for reason in disclosure["internal"])
+    if report.disclosure.internal is not None:
+        return report.disclosure.internal
     # earlier versions counted every parcel without a holding as a holding of its own
-    return (Internal.HOLDINGS_UNKNOWN,) if statistics.get("parcels_without_holding") else ()
+    return (Internal.HOLDINGS_UNKNOWN,) if report.parcels_without_holding else ()
 
 
 def suppress(table: pd.DataFrame, mask: Mask, *, others: str | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from cropmap.errors import DisclosureError
 from cropmap.progress import track
 from cropmap.schemas import Internal
 from cropmap.statistics.confidentiality import CONFIDENTIAL
+from cropmap.statistics.report import Audit, Disclosure
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class EarlierRelease:
 class Hiding:
     hidden: Mask
     """[cells]"""
-    report: dict[str, Any]
+    report: Disclosure
+    """without the rules"""
     internal: tuple[Internal, ...]
     """why the table is not for publication all the same; none where it passed"""
 
@@ -126,22 +128,22 @@ def _weaknesses(
     return _Weak(", ".join(found), cells, checked.counts())
 
 
-def _report(structure: Structure, pattern: Pattern, weak: _Weak, trouble: list[str]) -> dict[str, Any]:
-    def names(mask: Mask) -> list[str]:
-        return [structure.name(cell) for cell in np.flatnonzero(mask).tolist()]
+def _report(structure: Structure, pattern: Pattern, weak: _Weak, trouble: list[str]) -> Disclosure:
+    def names(mask: Mask) -> tuple[str, ...]:
+        return tuple(structure.name(cell) for cell in np.flatnonzero(mask).tolist())
 
     reasons, counts = np.unique(pattern.reason[pattern.primary].astype(str), return_counts=True)
-    return {
-        "primary_cells": int(pattern.primary.sum()),
-        "primary_by_rule": dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
-        "secondary_cells": int(pattern.secondary.sum()),
-        "already_published": names(pattern.already_published),
-        "weakened": names(pattern.weakened),
-        "known_to_one": names(pattern.known_to_one),
-        "audit": weak.counts | {"intervals_solved": bool(weak.counts) and structure.cells <= INTERVAL_CELLS},
-        # why more had to be hidden, once per time: kinds of trouble, no cells and no figures
-        "widened": trouble,
-    }
+    solved = bool(weak.counts) and structure.cells <= INTERVAL_CELLS
+    return Disclosure(
+        primary_cells=int(pattern.primary.sum()),
+        primary_by_rule=dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
+        secondary_cells=int(pattern.secondary.sum()),
+        already_published=names(pattern.already_published),
+        weakened=names(pattern.weakened),
+        known_to_one=names(pattern.known_to_one),
+        audit=Audit(**weak.counts, intervals_solved=solved),
+        widened=tuple(trouble),
+    )
 
 
 def _shown(step: str) -> Track:

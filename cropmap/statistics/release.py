@@ -6,9 +6,9 @@ hides a cell in all figures. The audit starts from the released table and knows 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from cropmap.schemas import STATISTIC_COLUMNS, Confidentiality, Internal
 from cropmap.statistics.confidentiality import NOT_FOR_PUBLICATION, STATEMENT, suppress
 from cropmap.statistics.crops import Columns
 from cropmap.statistics.hiding import EarlierRelease, hide
+from cropmap.statistics.report import Disclosure, StatisticsReport
 from cropmap.statistics.rows import Level
 
 FIGURES: Final = {"estimate_ha": "assigned", "declared_ha": "declared", "mapped_ha": "mapped"}
@@ -36,19 +37,20 @@ class Protection:
     rules: Rules
     earlier: EarlierRelease | None = None
 
-    def parameters(self) -> dict[str, Any]:
-        return {
-            "mode": str(self.confidentiality),
-            "min_holdings": self.min_holdings,
-            "min_holdings_nuts3": self.min_holdings_nuts3,
-            "dominance": list(self.rules.dominance),
-            "p_percent": self.rules.p_percent,
-            "earlier_release": self.earlier.run_id if self.earlier else None,
-        }
+    def stated(self) -> Disclosure:
+        """The rules alone."""
+        return Disclosure(
+            mode=self.confidentiality,
+            min_holdings=self.min_holdings,
+            min_holdings_nuts3=self.min_holdings_nuts3,
+            dominance=self.rules.dominance,
+            p_percent=self.rules.p_percent,
+            earlier_release=self.earlier.run_id if self.earlier else None,
+        )
 
 
-def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """(STATISTIC_COLUMNS by level, region and crop; what the report says).
+def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> tuple[pd.DataFrame, StatisticsReport]:
+    """(STATISTIC_COLUMNS by level, region and crop; what the report says of its protection).
 
     A table that cannot be protected is hidden further until it passes its audit; where nothing helps, or where no
     parcel names its holding, every row is marked as not for publication and the report says why (`internal`).
@@ -62,9 +64,9 @@ def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> 
         ]
     )
     figures = [Figure(name, rows[name].to_numpy(float), _stacked(levels, of)) for name, of in FIGURES.items()]
-    sums = {name: [cols.crops[place] for place in members] for name, members in _named_sums(cols)}
+    sums = {name: tuple(cols.crops[place] for place in members) for name, members in _named_sums(cols)}
     mode, rules = protection.confidentiality, protection.rules
-    found: dict[str, Any] = {}
+    found = Disclosure()
     internal: list[Internal] = []
     if mode == Confidentiality.FULL:
         unknown = [] if levels[0].contributors.holdings_known else [Internal.HOLDINGS_UNKNOWN]
@@ -76,21 +78,21 @@ def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> 
             earlier=protection.earlier,
             attack=lambda mask: recovered(_table(rows, mask), sums, earlier=protection.earlier),
         )
-        hidden, found, internal = hiding.hidden, hiding.report, [*unknown, *hiding.internal]
-        found["internal"] = [str(reason) for reason in internal]
+        hidden, internal = hiding.hidden, [*unknown, *hiding.internal]
+        found = hiding.report.joined(Disclosure(internal=tuple(internal)))
     else:
         hidden = np.zeros(structure.cells, dtype=bool)
         if mode == Confidentiality.PRIMARY:
             hidden = np.logical_or.reduce([rules.sensitive(figure.contributions, needed) for figure in figures])
-            found = {"primary_cells": int(hidden.sum())}
+            found = Disclosure(primary_cells=int(hidden.sum()))
     public = mode == Confidentiality.FULL and not internal
     table = _table(rows, hidden, others=None if public else NOT_FOR_PUBLICATION)
-    return table, {
-        "confidentiality": "; ".join(STATEMENT[one] for one in internal) or STATEMENT[mode],
-        "confidential_cells": int(hidden.sum()),
-        "sum_members": sums,
-        "disclosure": protection.parameters() | found,
-    }
+    return table, StatisticsReport(
+        confidentiality="; ".join(STATEMENT[one] for one in internal) or STATEMENT[mode],
+        confidential_cells=int(hidden.sum()),
+        sum_members=sums,
+        disclosure=protection.stated().joined(found),
+    )
 
 
 def _table(rows: pd.DataFrame, hidden: Mask, *, others: str | None = None) -> pd.DataFrame:
@@ -99,7 +101,11 @@ def _table(rows: pd.DataFrame, hidden: Mask, *, others: str | None = None) -> pd
 
 
 def audit(
-    table: pd.DataFrame, sums: dict[str, list[str]], *, earlier: EarlierRelease | None = None, known: Iterable[str] = ()
+    table: pd.DataFrame,
+    sums: Mapping[str, Sequence[str]],
+    *,
+    earlier: EarlierRelease | None = None,
+    known: Iterable[str] = (),
 ) -> None:
     """Attacks a released table, alone and together with an earlier release: raises DisclosureError where the figure of
     a hidden cell follows. `sums`: members of the crops that are sums. `known`: crop/region that cannot be kept."""
@@ -111,7 +117,9 @@ def audit(
         )
 
 
-def recovered(table: pd.DataFrame, sums: dict[str, list[str]], *, earlier: EarlierRelease | None = None) -> set[str]:
+def recovered(
+    table: pd.DataFrame, sums: Mapping[str, Sequence[str]], *, earlier: EarlierRelease | None = None
+) -> set[str]:
     """crop/region of every hidden cell of which a figure follows from the table, or from it and an earlier release.
     Knows the table alone. Raises DisclosureError where a programme is not solved."""
     names = sorted(set(table["crop"]))

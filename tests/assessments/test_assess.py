@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from cropmap.assessments import against_truth, assess, suspects
+from cropmap.assessments.gates import Limits
+from cropmap.assessments.report import AssessmentReport
 from cropmap.schemas import ASSESSMENT_COLUMNS
 from tests.assessments.population import CROPS, Scores, legend, simulate
 
@@ -19,8 +21,8 @@ def test_realised_rate_is_near_the_target_over_seeds() -> None:
         check = against_truth(assessed.table, truth, legend())
         rates.append(1 - check.precision)
         recalls.append(check.recall)
-        assert assessed.report["estimated_rate"] <= 0.10
-        assert check.flags == assessed.report["flags"] > 150
+        assert assessed.report.estimated_rate <= 0.10
+        assert check.flags == assessed.report.flags > 150
     assert 0.04 < np.mean(rates) < 0.125
     assert max(rates) < 0.15
     assert np.mean(recalls) > 0.8
@@ -30,7 +32,7 @@ def test_rightly_declared_population_is_hardly_flagged() -> None:
     parcels, scores, truth = simulate(parcels=5_000, wrong=0.0, seed=1)
     assessed = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)
     assert against_truth(assessed.table, truth, legend()).flags <= 3
-    assert "fewer than 10 flags" in assessed.report["reliability"]
+    assert "fewer than 10 flags" in assessed.report.reliability
 
 
 def test_classifier_that_knows_nothing_is_refused_and_supports_nothing() -> None:
@@ -38,7 +40,7 @@ def test_classifier_that_knows_nothing_is_refused_and_supports_nothing() -> None
     assessed = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)
     assert set(assessed.table["verdict"]) == {"inconclusive"}
     assert set(assessed.table["reason"]) == {"NO_RELIABLE_EVIDENCE"}
-    assert assessed.report["reliability"].startswith("refused: the classifier is hardly better")
+    assert assessed.report.reliability.startswith("refused: the classifier is hardly better")
     assert assessed.table["right_probability"].isna().all()
     assert suspects(parcels, scores, legend(), seed=0) == frozenset()
 
@@ -49,7 +51,7 @@ def test_class_that_was_not_learnt_is_refused_alone() -> None:
     logits[:, rape] = np.random.default_rng(0).permutation(logits[:, rape])
     blind = Scores(scores.parcel_ids, CROPS, logits, scores.n_observations)
     assessed = assess(parcels, blind, legend(), false_alarm_rate=0.10, seed=0)
-    assert assessed.report["guards"]["classes_refused"] == ["rape"]
+    assert assessed.report.guards.classes_refused == ("rape",)
     declared_rape = assessed.table[assessed.table["declared_crop"] == "rape"]
     assert "mismatch" not in set(declared_rape["verdict"])
     assert declared_rape["priority"].isna().all()
@@ -61,12 +63,12 @@ def test_class_that_was_not_learnt_is_refused_alone() -> None:
 def test_small_population_is_provisional_and_a_tiny_one_refused() -> None:
     parcels, scores, truth = simulate(parcels=2_500, wrong=0.03, seed=0)
     assessed = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)
-    assert assessed.report["reliability"] == "provisional: fewer than 10,000 parcels"
+    assert assessed.report.reliability == "provisional: fewer than 10,000 parcels"
     assert against_truth(assessed.table, truth, legend()).precision > 0.8
-    tiny = assess(parcels[:450], scores, legend(), false_alarm_rate=0.10, seed=0, min_class_parcels=10)
+    tiny = assess(parcels[:450], scores, legend(), false_alarm_rate=0.10, seed=0, limits=Limits(min_class_parcels=10))
     assert "mismatch" not in set(tiny.table["verdict"])
     assert {"conform", "inconclusive"} <= set(tiny.table["verdict"])
-    assert "fewer than 500" in tiny.report["reliability"]
+    assert "fewer than 500" in tiny.report.reliability
 
 
 def test_crops_of_one_group_are_never_held_against_each_other() -> None:
@@ -77,7 +79,7 @@ def test_crops_of_one_group_are_never_held_against_each_other() -> None:
     crossed = [p for p, crop in truth.items() if {crop, table.at[p, "declared_crop"]} == {"meadow", "pasture"}]
     assert len(crossed) > 10
     assert (table.loc[crossed, "verdict"] == "mismatch").sum() <= 1
-    assert not [pair for pair in assessed.report["pairs_not_assessed"] if pair["declared"] == "grass"]
+    assert not [pair for pair in assessed.report.pairs_not_assessed if pair.declared == "grass"]
     grass = table[(table["declared_crop"] == "meadow") & (table["verdict"] == "conform")]
     assert {"meadow", "pasture"} <= set(grass["predicted_crop"])
 
@@ -85,9 +87,9 @@ def test_crops_of_one_group_are_never_held_against_each_other() -> None:
 def test_look_alikes_are_named_and_not_flagged_wholesale() -> None:
     parcels, scores, _ = simulate(parcels=4_000, wrong=0.04, seed=5)
     assessed = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)
-    pairs = {(pair["declared"], pair["looks_like"]) for pair in assessed.report["pairs_not_assessed"]}
+    pairs = {(pair.declared, pair.looks_like) for pair in assessed.report.pairs_not_assessed}
     assert {("meadow", "pasture"), ("pasture", "meadow")} <= pairs
-    assert "LOOK_ALIKE_CROPS" in assessed.report["reasons"]
+    assert "LOOK_ALIKE_CROPS" in assessed.report.reasons
 
 
 def test_table_keeps_every_declaration_and_its_order() -> None:
@@ -106,7 +108,7 @@ def test_table_keeps_every_declaration_and_its_order() -> None:
     assert table["declared_crop"][3] is None
     assert table["predicted_crop"][2] is None
     assert table["priority"][:4].isna().all()
-    assert sum(assessed.report["verdicts"].values()) == 1_999
+    assert sum(assessed.report.verdicts.values()) == 1_999
 
 
 def test_priority_is_the_area_expected_to_be_wrong() -> None:
@@ -118,13 +120,26 @@ def test_priority_is_the_area_expected_to_be_wrong() -> None:
 def test_report_states_assumption_and_sensitivity_but_no_recall() -> None:
     parcels, scores, _ = simulate(parcels=2_000, wrong=0.04, seed=7)
     report = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0).report
-    text = json.dumps(report)
+    text = json.dumps(report.as_json())
+    assert AssessmentReport.read(json.loads(text), where="a test") == report
+    assert list(report.as_json()) == [
+        "target",
+        "flags",
+        "estimated_rate",
+        "assumption",
+        "sensitivity",
+        "reliability",
+        "guards",
+        "verdicts",
+        "reasons",
+        "pairs_not_assessed",
+    ]
     assert "recall" not in text
-    assert "0.1%" in report["assumption"]
-    band = report["sensitivity"]
-    assert [row["tail"] for row in band] == [0.0, 0.001, 0.005]
-    assert band[0]["estimated_rate"] < band[1]["estimated_rate"] < band[2]["estimated_rate"]
-    assert band[1]["estimated_rate"] == pytest.approx(report["estimated_rate"])
+    assert "0.1%" in report.assumption
+    band = report.sensitivity
+    assert [row.tail for row in band] == [0.0, 0.001, 0.005]
+    assert band[0].estimated_rate < band[1].estimated_rate < band[2].estimated_rate
+    assert band[1].estimated_rate == pytest.approx(report.estimated_rate)
 
 
 def test_a_declaration_that_a_review_confirmed_leaves_the_list_for_good() -> None:
@@ -142,7 +157,7 @@ def test_a_declaration_that_a_review_confirmed_leaves_the_list_for_good() -> Non
     listed = set(after.table.loc[after.table["verdict"] == "mismatch", "parcel_id"])
     assert not listed & right
     assert set(flagged) - right <= listed  # the others stay; some may join them
-    assert after.report["estimated_rate"] <= 0.10
+    assert after.report.estimated_rate <= 0.10
 
 
 def test_suspects_are_mostly_wrong_declarations() -> None:
@@ -160,7 +175,7 @@ def test_hardly_any_declaration(rows: int) -> None:
     assessed = assess(parcels[:rows], scores, legend(), false_alarm_rate=0.10, seed=0)
     assert len(assessed.table) == rows
     assert set(assessed.table["reason"]) <= {"CLASS_TOO_RARE"}
-    assert assessed.report["reliability"] == "refused: no assessable parcel"
+    assert assessed.report.reliability == "refused: no assessable parcel"
 
 
 def test_no_prediction_at_all() -> None:

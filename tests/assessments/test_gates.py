@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cropmap.assessments.gates import first_gate
+from cropmap.assessments.gates import Limits, first_gate
 
 
 def _parcels(**changes: object) -> pd.DataFrame:
@@ -13,9 +13,7 @@ def _parcels(**changes: object) -> pd.DataFrame:
 
 
 def _gate(parcels: pd.DataFrame, *, min_class_parcels: int = 4) -> list[str]:
-    gates = first_gate(
-        parcels, modelled=["wheat", "corn"], min_pixels=3, min_observations=5, min_class_parcels=min_class_parcels
-    )
+    gates = first_gate(parcels, modelled=["wheat", "corn"], limits=Limits(3, 5, min_class_parcels))
     return list(gates)
 
 

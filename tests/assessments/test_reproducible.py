@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from cropmap.assessments import assess, assess_at, guards, suspects
 from cropmap.assessments.explanation import explain_declaration
+from cropmap.assessments.gates import Limits
 from cropmap.provenance import content_hash
 from tests.assessments.population import legend, simulate
 
@@ -51,9 +52,7 @@ def test_linear_algebra_keeps_to_one_thread_whatever_the_machine_has(monkeypatch
             "000003",
             false_alarm_rate=0.1,
             seed=0,
-            min_pixels=1,
-            min_observations=1,
-            min_class_parcels=1,
+            limits=Limits(min_pixels=1, min_observations=1, min_class_parcels=1),
         )
     assert threads == [{1}] * 3
 

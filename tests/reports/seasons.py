@@ -9,11 +9,14 @@ import geopandas as gpd
 import pandas as pd
 from shapely import box
 
+from cropmap.assessments.report import AssessmentReport
 from cropmap.reports.accuracy import AGREEMENT_COLUMNS, accuracy
 from cropmap.reports.areas import CropAreas, crop_areas
 from cropmap.reports.maps import outlines
 from cropmap.reports.quality import season_quality
 from cropmap.reports.report import REVISION_COLUMNS, Report, Revisions, RunFacts
+from cropmap.schemas import Confidentiality
+from cropmap.statistics.report import Disclosure, StatisticsReport
 from tests.dissemination.published import SECRET, hidden, row
 
 ITEMS = {"C1110": "Common wheat & spelt", "C1500": "Grain maize", "G3000": "Green maize"}
@@ -21,17 +24,15 @@ NAMES = {"FRH0": "Bretagne", "FRH01": "Côtes-d'Armor", "FRH02": "Finistère", "
 SUMS = {"C1500+G3000": ["C1500", "G3000"]}
 SECRETS = ("777.77", "777,77", "777\u202f77", "778", "888.88", "889", "666.66", "667")
 """the hidden figures of `published()` and `revised()`, exact and as they would be rounded"""
-RUN_REPORT: dict[str, Any] = {
-    "assessments": {"verdicts": {"conform": 80, "mismatch": 3, "inconclusive": 12, "not_assessable": 5}},
-    "statistics": {
-        "area_share_by_verdict": {"confirmed": 0.9, "undeclared": 0.082},
-        "area_share_without_prediction": 0.0234,
-        "reviews": 0,
-        "overconfidence": {"confirmed": 1.0},
-        "confidentiality": "primary and secondary suppression",
-        "disclosure": {"mode": "full"},
-    },
-}
+ASSESSMENTS = AssessmentReport(verdicts={"conform": 80, "mismatch": 3, "inconclusive": 12, "not_assessable": 5})
+STATISTICS = StatisticsReport(
+    area_share_by_verdict={"confirmed": 0.9, "undeclared": 0.082},
+    area_share_without_prediction=0.0234,
+    reviews=0,
+    overconfidence={"confirmed": 1.0},
+    confidentiality="primary and secondary suppression",
+    disclosure=Disclosure(mode=Confidentiality.FULL),
+)
 
 
 def published() -> pd.DataFrame:
@@ -105,7 +106,12 @@ def report(*, revisions: Revisions | None = None, **facts: Any) -> Report:
     found = areas()
     compared = accuracy(agreement(), hidden=())
     quality = season_quality(
-        RUN_REPORT, found, accuracy=compared, judged_by="a model that was trained without it", any_hidden=True
+        ASSESSMENTS,
+        STATISTICS,
+        found,
+        accuracy=compared,
+        judged_by="a model that was trained without it",
+        any_hidden=True,
     )
     return Report(
         RunFacts(**about | facts),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from cropmap.assessments.report import AssessmentReport
 from cropmap.reports.quality import CvSummary, Share, said_share, season_quality
-from tests.reports.seasons import RUN_REPORT, areas
+from cropmap.statistics.report import StatisticsReport
+from tests.reports.seasons import ASSESSMENTS, STATISTICS, areas
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_share_in_steps_does_not_open_the_only_hidden_crop() -> None:
 
 
 def test_what_the_run_said() -> None:
-    found = season_quality(RUN_REPORT, areas(), accuracy=None, judged_by="a model", any_hidden=True)
+    found = season_quality(ASSESSMENTS, STATISTICS, areas(), accuracy=None, judged_by="a model", any_hidden=True)
     assert (found.declared_land, found.seen_land) == (Share(0.9, 0.95), Share(0.95, 1.0))
     assert found.undecided == Share(0.15, 0.2)  # 17 of 100 declarations
     assert (found.cells, found.hidden, found.reviews, found.worse_than_stated) == (12, 4, 0, None)
@@ -55,15 +57,19 @@ def test_what_the_run_said() -> None:
 
 
 def test_a_run_that_says_nothing() -> None:
-    found = season_quality(None, areas(), accuracy=None, judged_by="a model", any_hidden=False)
+    nothing = AssessmentReport(), StatisticsReport()
+    found = season_quality(*nothing, areas(), accuracy=None, judged_by="a model", any_hidden=False)
     assert (found.declared_land, found.seen_land, found.undecided, found.reviews) == (None, None, None, 0)
 
 
 def test_reviews_say_how_far_they_and_the_estimate_are_apart() -> None:
-    said = RUN_REPORT["statistics"] | {
-        "reviews": 300,
-        "overconfidence": {"agrees": 1.2, "conflict": 1.8},
-        "contradiction": {"agrees": 1.0, "conflict": 7.46},
-    }
-    found = season_quality({"statistics": said}, areas(), accuracy=None, judged_by="a model", any_hidden=False)
+    said = STATISTICS.model_copy(
+        update={
+            "reviews": 300,
+            "overconfidence": {"agrees": 1.2, "conflict": 1.8},
+            "contradiction": {"agrees": 1.0, "conflict": 7.46},
+        }
+    )
+    none = AssessmentReport()
+    found = season_quality(none, said, areas(), accuracy=None, judged_by="a model", any_hidden=False)
     assert (found.reviews, found.worse_than_stated, found.contradicted) == (300, 1.8, 7.46)

@@ -17,6 +17,7 @@ from cropmap.results.area_reviews import draw_area_reviews, season_estimators
 from cropmap.results.reviews import review_report
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import area_reviews, judged, run_statement
+from cropmap.statistics.report import ReviewSample
 from tests.stages.conftest import NOON
 from tests.stages.test_reviews import come_back, draw, everything_right, season
 
@@ -64,35 +65,32 @@ def test_findings_reach_the_estimate_and_change_the_run(scored: SeasonContext, t
     answer, file = draw_areas(scored)
     come_back(scored, file, everything_right, tmp_path)
     reviewed = area_reviews(scored)
-    assert reviewed.report == {
-        "campaign": answer["campaign"],
-        "drawn": answer["drawn"],
-        "judged": answer["drawn"],
-        "wrong_without_crop": 0,
-    }
+    drawn = answer["drawn"]
+    assert reviewed.report == ReviewSample(campaign=answer["campaign"], drawn=drawn, judged=drawn, wrong_without_crop=0)
     assert len(reviewed.key) == 1
     assert reviewed.table["found_code"].notna().all()
     come_back(scored, file, lambda _: {"finding": "cannot_tell"}, tmp_path, day=1)
     nothing = area_reviews(scored)
-    assert (len(nothing.table), nothing.report["judged"], nothing.key) == (0, 0, ())
+    assert (len(nothing.table), nothing.report.judged, nothing.key) == (0, 0, ())
 
 
 def test_a_sample_of_the_list_serves_until_one_for_areas_comes_back(scored: SeasonContext, tmp_path: Path) -> None:
     of_list, file = draw(scored)
     come_back(scored, file, everything_right, tmp_path)
-    assert area_reviews(scored).report["campaign"] == of_list["campaign"]
+    assert area_reviews(scored).report.campaign == of_list["campaign"]
     for_areas, file = draw_areas(scored)
-    assert area_reviews(scored).report["campaign"] == of_list["campaign"]  # nobody has visited it yet
+    assert area_reviews(scored).report.campaign == of_list["campaign"]  # nobody has visited it yet
     come_back(scored, file, everything_right, tmp_path, day=1)
-    assert area_reviews(scored).report["campaign"] == for_areas["campaign"]
+    assert area_reviews(scored).report.campaign == for_areas["campaign"]
     assert review_report(scored)["campaign"] == of_list["campaign"]
 
 
 def test_other_estimators_stand_beside_the_estimate(
     scored: SeasonContext, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain, about = season_estimators(scored)
-    assert about["reviews"] == {"campaign": None}
+    found = season_estimators(scored)
+    plain = found.table
+    assert found.reviews == ReviewSample(campaign=None)
     assert list(plain.columns) == [
         "nuts_id",
         "crop",
@@ -108,7 +106,7 @@ def test_other_estimators_stand_beside_the_estimate(
     assert (plain["se"] >= 0).all()
     _, file = draw_areas(scored)
     come_back(scored, file, everything_right, tmp_path)
-    reviewed, _ = season_estimators(scored, nuts="FRH01")
+    reviewed = season_estimators(scored, nuts="FRH01").table
     assert {"difference", "PPI++", "parcel ratio"} <= set(reviewed.columns)
     assert set(reviewed["nuts_id"]) == {"FRH01"}
     with pytest.raises(InputError, match="no parcel lies in DE2"):
@@ -136,7 +134,7 @@ def test_those_who_were_judged_stand_for_those_who_were_not() -> None:
         }
     )
     found = judged(sample, "c")
-    assert found.report == {"campaign": "c", "drawn": 6, "judged": 3, "wrong_without_crop": 1}
+    assert found.report == ReviewSample(campaign="c", drawn=6, judged=3, wrong_without_crop=1)
     rows = found.table.set_index("parcel_id")
     assert rows["found_code"].to_dict() == {"a": "BTH", "b": "MIE", "f": "BTH"}
     assert rows["inclusion_probability"].to_dict() == pytest.approx({"a": 0.05, "b": 0.05, "f": 0.5})

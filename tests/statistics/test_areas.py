@@ -12,6 +12,7 @@ from cropmap.errors import InputError
 from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.statistics import Estimated, estimate_areas
 from cropmap.statistics.difference import prior_size
+from cropmap.statistics.report import StatisticsReport
 from tests.statistics.population import CROPS, REGIONS, Predicted, legend, review, simulate
 
 OPEN = {"min_holdings": 1, "min_holdings_nuts3": 1, "dominance": (1, 1.0)}
@@ -24,7 +25,7 @@ def _open(frame: pd.DataFrame, predicted: Predicted, **changes: object) -> Estim
 
 def _check_additivity(estimated: Estimated, frame: pd.DataFrame) -> None:
     table = estimated.table
-    parts = table[~table["crop"].isin(estimated.report["sums_published"])]
+    parts = table[~table["crop"].isin(estimated.report.sums_published)]
     area = frame.groupby(frame["nuts_id"])["area_ha"].sum()
     for figure in ("estimate_ha", "declared_ha", "mapped_ha"):
         wide = parts.pivot(index="nuts_id", columns="crop", values=figure)
@@ -68,8 +69,8 @@ def test_a_parcel_that_is_divided_at_a_border_counts_in_both_regions_and_once_ab
     reviews = review(frame, truth, rate=0.3, seed=1)
     whole, parts = _open(frame, predicted, reviews=reviews), _open(divided, predicted, reviews=reviews)
     _check_additivity(parts, divided)
-    assert (parts.report["parcels"], parts.report["parcels_divided_at_borders"]) == (60, 60)
-    assert parts.report["reviews"] == whole.report["reviews"] == len(reviews)
+    assert (parts.report.parcels, parts.report.parcels_divided_at_borders) == (60, 60)
+    assert parts.report.reviews == whole.report.reviews == len(reviews)
     upper = [estimated.table[estimated.table["nuts_id"] == "FRH0"].set_index("crop") for estimated in (whole, parts)]
     for figure in ("declared_ha", "mapped_ha", "n_parcels", "n_holdings"):
         assert upper[1][figure].astype(float).tolist() == pytest.approx(upper[0][figure].astype(float).tolist())
@@ -148,7 +149,7 @@ def test_gated_and_unmapped_declarations_still_count() -> None:
     assert table.at["I4000", "n_parcels"] == 10
     assert table.at["local:other", "declared_ha"] == pytest.approx(frame.loc[10:14, "area_ha"].sum())
     assert table["declared_ha"].drop("C1500+G3000").sum() == pytest.approx(frame["area_ha"].sum())
-    assert estimated.report["parcels_without_prediction"] == 10
+    assert estimated.report.parcels_without_prediction == 10
     _check_additivity(estimated, frame)
 
 
@@ -176,10 +177,10 @@ def test_reviews_make_it_model_assisted_and_pull_towards_what_was_found() -> Non
     reviewed = _open(frame, predicted, reviews=review(frame, truth, rate=0.2, seed=1))
     assert set(plain.table["basis"]) == {"synthetic"}
     assert set(reviewed.table["basis"]) == {"model_assisted"}
-    assert reviewed.report["reviews"] > 300
-    assert plain.report["reviews"] == 0
-    assert reviewed.report["overconfidence"]["confirmed"] > 1.5  # one in five declarations is wrong, 3 % assumed
-    assert "confirmed" in reviewed.report["overconfident"]
+    assert reviewed.report.reviews > 300
+    assert plain.report.reviews == 0
+    assert reviewed.report.overconfidence["confirmed"] > 1.5  # one in five declarations is wrong, 3 % assumed
+    assert "confirmed" in reviewed.report.overconfident
     change = reviewed.table["estimate_ha"] - plain.table["estimate_ha"]
     assert change.abs().max() > 1
 
@@ -207,7 +208,7 @@ def test_before_declarations_everything_is_forecast() -> None:
     frame, predicted, _ = simulate(parcels=300, seed=5, undeclared=1.0)
     estimated = _open(frame, predicted)
     assert set(estimated.table["obs_flag"]) == {"f"}
-    assert estimated.report["forecast"]
+    assert estimated.report.forecast
     assert "C1500+G3000" in set(estimated.table["crop"])
     assert not {"C1500", "G3000"} & set(estimated.table["crop"])
     assert (estimated.table["declared_ha"] == 0).all()
@@ -256,12 +257,12 @@ def test_confidential_cells_are_empty_in_every_figure() -> None:
     frame, predicted, _ = simulate(parcels=400, seed=10)
     estimated = estimate_areas(frame, predicted, legend())
     hidden = estimated.table[estimated.table["conf_status"] == "C"]
-    assert 0 < len(hidden) == estimated.report["confidential_cells"] < len(estimated.table)
+    assert 0 < len(hidden) == estimated.report.confidential_cells < len(estimated.table)
     figures = ["declared_ha", "mapped_ha", "estimate_ha", "se_ha", "ci95_low_ha", "ci95_high_ha", "cv"]
     assert hidden[[*figures, "n_parcels", "n_holdings", "obs_flag"]].isna().all(axis=None)
     shown = estimated.table[estimated.table["conf_status"].isna() & (estimated.table["n_parcels"] > 0)]
     assert (shown["n_holdings"] >= np.where(shown["level"] == 3, 10, 4)).all()
-    assert "gave no hidden figure away" in estimated.report["confidentiality"]
+    assert "gave no hidden figure away" in estimated.report.confidentiality
 
 
 def test_a_table_without_any_holding_is_for_internal_use() -> None:
@@ -270,12 +271,12 @@ def test_a_table_without_any_holding_is_for_internal_use() -> None:
     blank = estimate_areas(frame.assign(holding_id=" "), predicted, legend())
     estimated = estimate_areas(frame.assign(holding_id=None), predicted, legend())
     pd.testing.assert_frame_equal(estimated.table, blank.table)
-    assert estimated.report["parcels_without_holding"] == 300
+    assert estimated.report.parcels_without_holding == 300
     assert set(estimated.table["conf_status"]) <= {"C", "N"}
     assert estimated.table["n_holdings"].isna().all()
     assert estimated.table["n_parcels"].notna().any()
-    assert estimated.report["disclosure"]["internal"] == ["HOLDINGS_UNKNOWN"]
-    assert estimated.report["confidentiality"].startswith("not for publication: no parcel names its holding")
+    assert estimated.report.disclosure.internal == ("HOLDINGS_UNKNOWN",)
+    assert estimated.report.confidentiality.startswith("not for publication: no parcel names its holding")
     known = estimate_areas(frame, predicted, legend())
     figures = ["declared_ha", "mapped_ha", "estimate_ha", "se_ha"]
     both = (known.table["conf_status"] != "C") & (estimated.table["conf_status"] != "C")
@@ -294,8 +295,8 @@ def test_parcels_of_an_unknown_holding_may_be_anybody_s() -> None:
     table = estimated.table.set_index(["nuts_id", "crop"])
     for region in ("FRH01", "FRH0", "FRH", "FR"):
         assert table.at[(region, "local:misc"), "conf_status"] == "C", region
-    assert estimated.report["disclosure"]["internal"] == []
-    assert "12 parcels name no holding" in estimated.report["confidentiality"]
+    assert estimated.report.disclosure.internal == ()
+    assert "12 parcels name no holding" in estimated.report.confidentiality
     assert table["conf_status"].isna().any()
 
 
@@ -303,17 +304,44 @@ def test_report_is_json_and_says_what_was_checked() -> None:
     frame, predicted, _ = simulate(parcels=1_000, seed=12)
     frame.loc[:4, "nuts_id"] = None
     report = _open(frame, predicted).report
-    assert json.loads(json.dumps(report)) == report
-    assert report["parcels_outside_regions"] == 5
-    assert report["parcels"] == 995
-    assert report["largest_raking_gap"] < 0.01
-    assert report["regions_not_raked"] == []
-    assert report["prior_size"] == 20  # 897 declared parcels would be 18
-    assert report["declaration_error"] == 0.03
+    assert StatisticsReport.read(json.loads(json.dumps(report.as_json())), where="a test") == report
+    assert list(report.as_json()) == [
+        "parcels",
+        "parcels_divided_at_borders",
+        "parcels_outside_regions",
+        "parcels_without_prediction",
+        "area_share_without_prediction",
+        "parcels_without_holding",
+        "area_share_by_verdict",
+        "area_in_reviewed_cells",
+        "overconfidence",
+        "overconfident",
+        "contradiction",
+        "raking_tolerance",
+        "largest_raking_gap",
+        "regions_not_raked",
+        "reviews",
+        "reviews_outside",
+        "prior_size",
+        "declaration_error",
+        "sums_published",
+        "forecast",
+        "cells",
+        "confidentiality",
+        "confidential_cells",
+        "sum_members",
+        "disclosure",
+    ]
+    assert report.parcels_outside_regions == 5
+    assert report.parcels == 995
+    assert report.largest_raking_gap < 0.01
+    assert report.regions_not_raked == ()
+    assert report.prior_size == 20  # 897 declared parcels would be 18
+    assert report.declaration_error == 0.03
 
 
 def test_probabilities_learnt_from_more_parcels_are_trusted_more() -> None:
-    sizes = {n: _open(*simulate(parcels=n, seed=12)[:2]).report["prior_size"] for n in (2_000, 4_000)}
+    sizes = {n: _open(*simulate(parcels=n, seed=12)[:2]).report.prior_size for n in (2_000, 4_000)}
     assert sizes[2_000] == pytest.approx(0.9 * 2_000 / 50, rel=0.1)
     assert sizes[4_000] == pytest.approx(0.9 * 4_000 / 50, rel=0.1)
     assert [prior_size(n) for n in (0, 25_000, 10**6)] == [20, 500, 2_000]
@@ -328,8 +356,8 @@ def test_probabilities_that_are_not_raked_are_reported_and_flagged(monkeypatch: 
     certain = np.eye(4, dtype=np.float32)[rng.integers(0, 4, size=25)]
     frame["crop_code"] = rng.choice(["MIE", "PPH", "DIV", "BTH"], size=25, p=[0.1, 0.1, 0.1, 0.7])
     estimated = _open(frame, Predicted(predicted.parcel_ids, CROPS, certain))
-    assert estimated.report["largest_raking_gap"] > 0.01
-    assert estimated.report["regions_not_raked"] == ["FRH01"]
+    assert estimated.report.largest_raking_gap > 0.01
+    assert estimated.report.regions_not_raked == ("FRH01",)
     assert set(estimated.table["obs_flag"]) == {"u"}
     _check_additivity(estimated, frame)
 
@@ -365,5 +393,5 @@ def test_sharp_probabilities_are_raked_for_as_long_as_it_takes() -> None:
     certain = np.eye(4, dtype=np.float32)[rng.integers(0, 4, size=25)]
     frame["crop_code"] = rng.choice(["MIE", "PPH", "DIV", "BTH"], size=25, p=[0.1, 0.1, 0.1, 0.7])
     estimated = _open(frame, Predicted(predicted.parcel_ids, CROPS, certain))
-    assert estimated.report["largest_raking_gap"] < 0.01
-    assert estimated.report["regions_not_raked"] == []
+    assert estimated.report.largest_raking_gap < 0.01
+    assert estimated.report.regions_not_raked == ()

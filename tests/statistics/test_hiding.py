@@ -34,7 +34,7 @@ def _hide(table: RandomTable, attack: Attack) -> Hiding:
 
 def test_what_passes_at_once_is_not_widened(table: RandomTable) -> None:
     found = _hide(table, _outsider(table))
-    assert (found.internal, found.report["widened"]) == ((), [])
+    assert (found.internal, found.report.widened) == ((), ())
     assert 0 < found.hidden.sum() < len(found.hidden)
 
 
@@ -52,7 +52,7 @@ def test_an_outsider_who_knows_more_makes_it_hide_more(table: RandomTable) -> No
     found = _hide(table, attack)
     assert found.internal == ()
     assert not attack(found.hidden)
-    assert found.report["widened"]
+    assert found.report.widened
     assert (found.hidden | ~first).all()
     assert found.hidden.sum() > first.sum()
 
@@ -83,7 +83,7 @@ def test_a_table_that_nothing_helps_is_for_internal_use(table: RandomTable, solv
 
     found = _hide(table, attack)
     assert found.internal == (Internal.AUDIT_REFUSED,)
-    assert found.report["widened"][-1] == ("attack" if solved else "not solved")
+    assert found.report.widened[-1] == ("attack" if solved else "not solved")
     assert (found.hidden == _hide(table, _outsider(table)).hidden).all()
 
 

@@ -11,6 +11,7 @@ from cropmap.schemas import Confidentiality
 from cropmap.statistics import EarlierRelease, Estimated, estimate_areas
 from cropmap.statistics.confidentiality import HIDDEN
 from cropmap.statistics.release import audit
+from cropmap.statistics.report import StatisticsReport
 from tests.statistics.population import Predicted, legend, simulate
 
 REGIONS = ("FRH01", "FRH02", "FRH03", "FRI11", "FRI12")
@@ -37,22 +38,36 @@ def test_a_table_for_publication_hides_more_and_survives_its_audit() -> None:
     assert hidden.sum() > sensitive.sum() > 0
     assert full.table.loc[hidden, list(HIDDEN)].isna().all(axis=None)
     assert full.table.loc[~hidden, ["estimate_ha", "declared_ha", "mapped_ha", "n_parcels"]].notna().all(axis=None)
-    disclosure = full.report["disclosure"]
-    assert disclosure["mode"] == "full"
-    assert disclosure["min_holdings"] == 4
-    assert disclosure["min_holdings_nuts3"] == 6
-    assert disclosure["primary_cells"] == sensitive.sum() == sum(disclosure["primary_by_rule"].values())
-    assert disclosure["secondary_cells"] == hidden.sum() - sensitive.sum()
-    assert disclosure["audit"] == {
+    disclosure = full.report.disclosure
+    assert disclosure.mode == "full"
+    assert disclosure.min_holdings == 4
+    assert disclosure.min_holdings_nuts3 == 6
+    assert disclosure.primary_cells == sensitive.sum() == sum(disclosure.primary_by_rule.values())
+    assert disclosure.secondary_cells == hidden.sum() - sensitive.sum()
+    assert disclosure.as_json()["audit"] == {
         "recoverable": 0,
         "narrow": 0,
         "unsafe_lines": 0,
         "exposed": 0,
         "intervals_solved": True,
     }
-    assert json.loads(json.dumps(full.report)) == full.report
+    rules = ["mode", "min_holdings", "min_holdings_nuts3", "dominance", "p_percent", "earlier_release"]
+    assert list(primary.report.disclosure.as_json()) == [*rules, "primary_cells"]
+    assert list(disclosure.as_json()) == [
+        *rules,
+        "primary_cells",
+        "primary_by_rule",
+        "secondary_cells",
+        "already_published",
+        "weakened",
+        "known_to_one",
+        "audit",
+        "widened",
+        "internal",
+    ]
+    assert StatisticsReport.read(json.loads(json.dumps(full.report.as_json())), where="a test") == full.report
     with pytest.raises(DisclosureError, match="hidden cells can be recovered"):
-        audit(primary.table, primary.report["sum_members"])
+        audit(primary.table, primary.report.sum_members)
 
 
 def test_tables_for_internal_use_are_marked_in_every_row() -> None:
@@ -63,8 +78,8 @@ def test_tables_for_internal_use_are_marked_in_every_row() -> None:
     assert set(off.table["conf_status"]) == {"N"}
     assert off.table["estimate_ha"].notna().all()
     for one in (primary, off):
-        assert "not for publication" in one.report["confidentiality"]
-    assert off.report["disclosure"]["mode"] == "off"
+        assert "not for publication" in one.report.confidentiality
+    assert off.report.disclosure.mode == "off"
 
 
 def test_one_figure_shown_by_mistake_is_found_by_the_audit() -> None:
@@ -78,7 +93,7 @@ def test_one_figure_shown_by_mistake_is_found_by_the_audit() -> None:
         leaky = full.table.copy()
         leaky.loc[row, list(HIDDEN)] = off.table.loc[row, list(HIDDEN)]
         try:
-            audit(leaky, full.report["sum_members"])
+            audit(leaky, full.report.sum_members)
         except DisclosureError:
             caught += 1
     assert caught > 0
@@ -93,13 +108,8 @@ def test_the_next_release_keeps_what_the_first_hid() -> None:
     earlier = EarlierRelease("agency-2018-first", first.table)
     second = _estimated(later, predicted, earlier=earlier)
     assert ((second.table["conf_status"] == "C") | ~hidden).all()
-    assert second.report["disclosure"]["earlier_release"] == "agency-2018-first"
-    audit(
-        second.table,
-        second.report["sum_members"],
-        earlier=earlier,
-        known=second.report["disclosure"]["already_published"],
-    )
+    assert second.report.disclosure.earlier_release == "agency-2018-first"
+    audit(second.table, second.report.sum_members, earlier=earlier, known=second.report.disclosure.already_published)
 
 
 def test_a_figure_that_the_first_release_showed_is_listed() -> None:
@@ -107,7 +117,7 @@ def test_a_figure_that_the_first_release_showed_is_listed() -> None:
     frame, predicted = _season()
     first = estimate_areas(frame, predicted, legend(), min_holdings=3, min_holdings_nuts3=3)
     second = _estimated(frame, predicted, earlier=EarlierRelease("first", first.table))
-    listed = second.report["disclosure"]["already_published"]
+    listed = second.report.disclosure.already_published
     assert listed
     names = first.table["crop"] + "/" + first.table["nuts_id"]
     assert first.table["conf_status"][names.isin(listed)].isna().all()

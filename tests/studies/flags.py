@@ -111,26 +111,27 @@ def row(case: Case, *, seed: int) -> dict[str, Any]:
     main = judged.lists[TARGETS.index(MAIN_TARGET)]
     probabilities = softmax(judged.logits.astype(float), axis=1)
     rankings = _rankings(case, probabilities, main.order)
-    guards = main.report["guards"]
+    guards = main.report.guards
+    assert guards is not None
     return {
         "parcels": len(case.true),
         "wrong": int(case.wrong.sum()),
         "accuracy": float((probabilities.argmax(axis=1) == case.true).mean()),
         "left_out": judged.left_out,
-        "skill": guards["skill"],
-        "observed_expected": guards["observed_expected"],
-        "refused": bool(guards["refused"]),
-        "classes_refused": len(guards["classes_refused"]),
+        "skill": guards.skill,
+        "observed_expected": guards.observed_expected,
+        "refused": bool(guards.refused),
+        "classes_refused": len(guards.classes_refused),
         "lists": [_list(case, one) for one in judged.lists],
         "reference": None if case.reference is None else [_ideal(case, target) for target in TARGETS],
-        "peers": _peers(case, probabilities, rankings, count=main.report["flags"]),
+        "peers": _peers(case, probabilities, rankings, count=main.report.flags),
         "curves": {name: _wrong_among_first(case, ranking) for name, ranking in rankings.items()},
     }
 
 
 def _list(case: Case, assessed: Assessed) -> dict[str, Any]:
     flagged = (assessed.table["verdict"] == Verdict.MISMATCH).to_numpy()
-    return {"target": assessed.report["target"], "estimated": assessed.report["estimated_rate"], **_hits(case, flagged)}
+    return {"target": assessed.report.target, "estimated": assessed.report.estimated_rate, **_hits(case, flagged)}
 
 
 def _ideal(case: Case, target: float) -> dict[str, Any]:

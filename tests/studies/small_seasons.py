@@ -158,7 +158,7 @@ def outcomes(seed: int, legend: Legend) -> list[Outcome]:
     rng = np.random.default_rng(seed)
     lift = rng.uniform(1 - REVISION, 1 + REVISION, len(season.parcels))
     moved = season.parcels.assign(area_ha=season.parcels["area_ha"] * lift)
-    earlier = EarlierRelease(f"season {seed}", first.table, tuple(first.report["disclosure"]["already_published"]))
+    earlier = EarlierRelease(f"season {seed}", first.table, first.report.disclosure.already_published)
     return [found, _outcome(replace(season, parcels=moved), legend, earlier=earlier)[1]]
 
 
@@ -169,10 +169,10 @@ def _outcome(
         made = estimate_areas(season.parcels, season.scored, legend, earlier=earlier, **season.rules)
     except Exception as error:  # whatever ends a season is counted
         return None, Outcome(season.kind, f"{type(error).__name__}: {error}", (), (), 0, 0, 0)
-    internal = internal_reasons({"statistics": made.report})
+    internal = internal_reasons(made.report)
     unsafe = _given_away(season, legend, made, earlier) if not internal else _not_marked(made)
     hidden = int((made.table["conf_status"] == CONFIDENTIAL).sum())
-    widened = len(made.report["disclosure"]["widened"])
+    widened = len(made.report.disclosure.widened)
     return made, Outcome(season.kind, "", unsafe, internal, widened, len(made.table), hidden)
 
 
@@ -191,8 +191,8 @@ def _given_away(
     assert (names == true.table["crop"] + "/" + true.table["nuts_id"]).all(), "the same table"
     sensitive = set(names[true.table["conf_status"] == CONFIDENTIAL])
     shown = set(names[made.table["conf_status"] != CONFIDENTIAL]) & sensitive
-    follows = recovered(made.table, made.report["sum_members"], earlier=earlier)
-    given_up = set(made.report["disclosure"]["already_published"])
+    follows = recovered(made.table, made.report.sum_members, earlier=earlier)
+    given_up = set(made.report.disclosure.already_published)
     return (*(f"shown {name}" for name in sorted(shown)), *(f"follows {name}" for name in sorted(follows - given_up)))
 
 

@@ -7,7 +7,7 @@ A code is looked up before its name. Only distinct pairs are looked up, so that 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -98,9 +98,23 @@ def report(
     )
 
 
-def codes_answer(codes: CodeReport) -> dict[str, Any]:
+class UnmappedCode(TypedDict):
+    code: str | None
+    name: str | None
+    why: str
+    rows: int
+    area_ha: float
+
+
+class CodesAnswer(TypedDict):
+    codes_found: dict[str, int]
+    """rows by way in which their code was found"""
+    unmapped_codes: list[UnmappedCode]
+
+
+def codes_answer(codes: CodeReport) -> CodesAnswer:
     """For the answer of a command: how codes were found, and every code that was not, with its rows and area."""
-    unmapped = [
+    unmapped: list[UnmappedCode] = [
         {
             "code": row["crop_code"],
             "name": row["crop_name"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import geopandas as gpd
 import numpy as np
@@ -52,6 +52,12 @@ WARNING_COLUMNS: Final = ("row_number", "parcel_id", "warning", "detail", "area_
 """one row per parcel and warning; area_ha is the parcel's, for OVERLAP the part that others claim too"""
 
 
+class Example(TypedDict):
+    row_number: int
+    parcel_id: str | None
+    detail: str
+
+
 @dataclass(frozen=True)
 class Check:
     name: str
@@ -62,8 +68,8 @@ class Check:
     """of the rows of the file, 0-1"""
     area_ha: float
     """drawn, of these rows; for OVERLAP what is claimed twice, each pair once; NaN where no row has an outline"""
-    examples: list[dict[str, Any]]
-    """row_number, parcel_id, detail; the largest EXAMPLES"""
+    examples: list[Example]
+    """the largest EXAMPLES"""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import itertools
 import json
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final
@@ -160,7 +160,7 @@ def _xml(source: str, file: BinaryIO, head: bytes) -> Stated:
     return replace(_stated(attributes, more), systems=tuple(names))
 
 
-def _stated(members: dict[str, Any], more: str) -> Stated:
+def _stated(members: Mapping[str, object], more: str) -> Stated:
     """WFS says `unknown` where it does not count."""
     total, returned = (
         next(((name, int(text)) for name in names if (text := str(members.get(name, "")).strip()).isdecimal()), None)
