@@ -32,6 +32,8 @@ check: install
 docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
+	$(BIN)/cropmap columns --markdown > docs/columns.md
+	$(BIN)/cropmap reasons --markdown > docs/reasons.md
 
 bench: install
 	$(BIN)/cropmap bench observe

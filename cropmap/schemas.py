@@ -1,15 +1,12 @@
-"""The shared vocabulary: bands, closed word lists, and the columns of every table that rooms hand to each other.
+"""The shared vocabulary: bands, constants, and closed lists of words and of reason codes.
 
-Nothing here computes. A column list is a contract: the room that writes a table and the room that reads it
-import the same name.
+Nothing here computes. The columns of the tables are stated in `cropmap.contracts`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final, Self
-
-import pyarrow as pa
 
 BANDS: Final = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 """The ten bands of the model input, in the order of the feature axis."""
@@ -613,68 +610,8 @@ class Architecture(StrEnum):
     TRANSFORMER = "transformer"
 
 
-OBSERVATION_SCHEMA: Final = pa.schema(
-    [
-        pa.field("parcel_id", pa.string(), nullable=False),
-        pa.field("clear_pixels", pa.float32(), nullable=False),  # sum of coverage fractions, 10 m grid
-        pa.field("total_pixels", pa.float32(), nullable=False),
-        *(pa.field(band, pa.int16(), nullable=False) for band in BANDS),
-    ]
-)
-"""One file per tile x acquisition, rows sorted by parcel_id, one row per parcel that the acquisition covers.
-
-A band is the mean reflectance x 10 000 over the clear pixels of the parcel, REFLECTANCE_NODATA where none is.
-File metadata: item_id, datetime, tile, parcel_set, observation_version, and what `observations.identity` says of the
-pixels: processing_baseline, offset, scale, nodata, checksum, size, generated_at, places.
-"""
-
-DECLARATION_COLUMNS: Final = (
-    "parcel_id",
-    "crop_code",
-    "holding_id",
-    "declared_area_ha",
-    "area_ha",
-    "row_number",
-    "repaired",
-    "geometry",
-)
-"""Accepted declarations (GeoDataFrame, EPSG:4326). holding_id None where the file has none; declared_area_ha NaN."""
-
 CARRIED_FORWARD: Final = "(carried forward)"
 """Crop code of an outline that stands in for a declaration which is still to come."""
-
-REJECTION_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "reason", "detail")
-
-NOTICE_COLUMNS: Final = ("source_file", "row_number", "parcel_id", "notice", "detail")
-"""One row per accepted declaration and Notice."""
-
-PREDICTION_COLUMNS: Final = (
-    "parcel_id",
-    "crop",
-    "probability",
-    "second_crop",
-    "second_probability",
-    "n_observations",
-    "last_observation",
-    "scored_by",
-    "out_of_distribution",
-)
-"""`crop` is a class name of the legend, None where the parcel has no usable observation; last_observation a date;
-scored_by "fold 2" (a model that never saw the parcel) or "mean of 4 folds" (parcels without a label);
-out_of_distribution the share of training parcels that look more ordinary, 0-1, NaN where nothing was seen or nothing
-was trained."""
-
-ASSESSMENT_COLUMNS: Final = (
-    "parcel_id",
-    "declared_code",
-    "declared_crop",
-    "predicted_crop",
-    "declared_probability",
-    "right_probability",
-    "verdict",
-    "reason",
-    "priority",
-)
 
 
 class Confidentiality(StrEnum):
@@ -711,25 +648,3 @@ class Internal(ReasonCode):
 
 HIDDEN_STATUSES: Final = frozenset("CP")
 """conf_status of a cell whose figures are not shown; those of N are, for internal use"""
-
-STATISTIC_COLUMNS: Final = (
-    "nuts_id",
-    "level",
-    "crop",
-    "strucpro",
-    "concept",
-    "basis",
-    "declared_ha",
-    "mapped_ha",
-    "estimate_ha",
-    "se_ha",
-    "ci95_low_ha",
-    "ci95_high_ha",
-    "cv",
-    "n_parcels",
-    "n_holdings",
-    "obs_flag",
-    "conf_status",
-)
-"""Confidential cells keep their row with conf_status "C" and every figure empty, n_parcels and n_holdings too. The
-other rows have none, or "N" (not for publication) where the table is not fully protected."""

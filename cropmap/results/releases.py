@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import pandas as pd
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.database import queries, releases, runs
 from cropmap.database.connection import Connection, connect
 from cropmap.database.releases import Release
 from cropmap.dissemination.revisions import FORECAST, Revisions, revisions, with_stage
 from cropmap.errors import InputError
 from cropmap.results.published import published_run
-from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage, ReleaseWord
+from cropmap.schemas import Internal, ReleaseStage, ReleaseWord
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 from cropmap.statistics.confidentiality import internal_reasons

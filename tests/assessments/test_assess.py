@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cropmap.assessments import against_truth, assess, suspects
-from cropmap.schemas import ASSESSMENT_COLUMNS
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS
 from tests.assessments.population import CROPS, Scores, legend, simulate
 
 
