@@ -51,7 +51,7 @@ class ReasonCode(StrEnum):
     meaning: str
     mend: str
 
-    def __new__(cls, code: str, meaning: str, mend: str) -> Self:
+    def __new__(cls, code: str, meaning: str = "", mend: str = "") -> Self:  # a code alone finds its member
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning, member.mend = meaning, mend

@@ -37,15 +37,12 @@ def with_columns(columns: Iterable[Column]) -> Callable[[type[Answer]], type[Ans
 
     def made(answer: type[Answer]) -> type[Answer]:
         fields: dict[str, Any] = {column.name: _field(column) for column in columns}
-        own = {name: (field.annotation, field) for name, field in answer.model_fields.items()}
-        return create_model(
-            answer.__name__,
-            __base__=answer.__bases__,
-            __doc__=answer.__doc__,
-            __module__=answer.__module__,
-            **fields,
-            **own,
+        own: dict[str, Any] = {name: (field.annotation, field) for name, field in answer.model_fields.items()}
+        bases: Any = answer.__bases__
+        model: type[Answer] = create_model(
+            answer.__name__, __base__=bases, __doc__=answer.__doc__, __module__=answer.__module__, **fields, **own
         )
+        return model
 
     return made
 
