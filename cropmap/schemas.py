@@ -154,7 +154,7 @@ class Notice(ReasonCode):
 
 
 class RowReject(ReasonCode):
-    """Why a row of a table of parcel statistics made elsewhere was not used."""
+    """Why an observation of a parcel is not used: a stored one, or a row of a table made elsewhere."""
 
     MISSING_PARCEL_ID = ("MISSING_PARCEL_ID", "the row names no parcel", "Fill column `parcel_id`")
     MISSING_DATE = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.agency import documented_keys
-from cropmap.cli.reference import code_lists, columns_page, reasons_page
+from cropmap.cli.meanings import code_lists, columns_page, reasons_page
 from cropmap.schemas import FindingReject, Notice, ReasonCode, RejectReason
 from cropmap.sources.declarations.file_quality import FileWarning
 from cropmap.sources.outlines import MAX_AREA_DIFFERENCE, MAX_REPAIR_CHANGE
