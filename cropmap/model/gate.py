@@ -59,7 +59,7 @@ class GateReason(ReasonCode):
     PARITY = (
         "PARITY",
         "the exported file does not predict what the trained network predicts",
-        "Train again; where it stays, the versions of torch and ONNX Runtime do not go together",
+        "Train again; where it stays, install the versions of torch and ONNX Runtime that cropmap was released with",
     )
     OTHER_BANDS = (
         "OTHER_BANDS",
