@@ -225,7 +225,7 @@ STATISTIC: Final = Table(
         _figure("se_ha", "standard error of the estimate, in hectares"),
         _figure("ci95_low_ha", "lower end of the 95 % interval, in hectares"),
         _figure("ci95_high_ha", "upper end of the 95 % interval, in hectares"),
-        _figure("cv", "coefficient of variation: standard error / estimate"),
+        _figure("cv", "coefficient of variation: standard error / estimate; above 25 % the row has flag u"),
         _figure("n_parcels", "parcels that declared the crop", Kind.INTEGER),
         _figure("n_holdings", "holdings that declared the crop, at least", Kind.INTEGER).but(
             null="a confidential cell, or no parcel names its holding"
