@@ -178,7 +178,7 @@ def _column_rows(one: Table) -> list[dict[str, str]]:
 
 
 def _meaning(column: Column) -> Iterator[str]:
-    yield column.meaning
+    yield column.statement
     if column.bounds:
         yield "{:g} to {:g}".format(*column.bounds)
     if column.words and issubclass(column.words, ReasonCode):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum, StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
 
@@ -14,6 +14,7 @@ PostgresType = Literal["text", "int2", "int4", "float4", "float8", "bool", "date
 """as `udt_name` of information_schema.columns says it"""
 Role = Literal["cropmap_reader", "cropmap_controller"]
 """database role that may read a view: of statistics, or of parcels"""
+PERSONAL: Final = "personal data: hand it on to those only who may see it"
 
 
 class Kind(Enum):
@@ -47,7 +48,7 @@ class Column:
     words: type[StrEnum] | None = None
     """the closed list that its values are of"""
     personal: bool = False
-    """personal data: for those only who may see it"""
+    """personal data"""
     figure: bool = False
     """a figure of crop areas: emptied in a confidential cell, by whoever writes it"""
     masked: bool = False
@@ -66,10 +67,15 @@ class Column:
         return self.is_nullable or self.masked
 
     @property
+    def statement(self) -> str:
+        """The meaning, and where it is personal data, that it is."""
+        return f"{self.meaning}; {PERSONAL}" if self.personal else self.meaning
+
+    @property
     def description(self) -> str:
-        """The meaning with what an empty value says, as the API's documentation has it."""
+        """The statement with what an empty value says, as the API's documentation has it."""
         empty = "; ".join(filter(None, (self.null, "a confidential cell" if self.masked else "")))
-        return f"{self.meaning}; null: {empty}" if empty else self.meaning
+        return f"{self.statement}; null: {empty}" if empty else self.statement
 
     def but(self, **changes: Any) -> Self:
         """The same column of another table, where it is filled otherwise."""

@@ -34,11 +34,7 @@ AGENCY: Final = Column("agency", Kind.TEXT, "name of the agency", example="breta
 SEASON: Final = Column("season", Kind.INTEGER, "campaign year", example="2018")
 PARCEL_ID: Final = Column("parcel_id", Kind.TEXT, "identifier as declared, text: leading zeros count", example="007")
 HOLDING_ID: Final = Column(
-    "holding_id",
-    Kind.TEXT,
-    "holding that declared the parcel; personal data: hand it on to those only who may see it",
-    null="the agency's file names none",
-    personal=True,
+    "holding_id", Kind.TEXT, "holding that declared the parcel", null="the agency's file names none", personal=True
 )
 NUTS_ID: Final = Column(
     "nuts_id", Kind.TEXT, "NUTS-3 region of the parcel", null="the parcel lies in no region", example="FRH01"

@@ -88,4 +88,7 @@ def test_a_description_says_what_an_empty_value_means() -> None:
     assert FIELD.description == "identifier"
     assert ROW.description == "row of the file; null: drawn by hand"
     assert BASIS.description == "how it came about; null: a confidential cell"
+    assert SEEN.but(personal=True).description == (
+        "last day; personal data: hand it on to those only who may see it; null: never"
+    )
     assert BASIS.but(null="unknown").description == "how it came about; null: unknown; a confidential cell"
