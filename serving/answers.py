@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, create_model
 
@@ -39,10 +39,12 @@ def with_columns(columns: Iterable[Column]) -> Callable[[type[Answer]], type[Ans
         fields: dict[str, Any] = {column.name: _field(column) for column in columns}
         own: dict[str, Any] = {name: (field.annotation, field) for name, field in answer.model_fields.items()}
         bases: Any = answer.__bases__
-        model: type[Answer] = create_model(
-            answer.__name__, __base__=bases, __doc__=answer.__doc__, __module__=answer.__module__, **fields, **own
+        return cast(
+            type[Answer],
+            create_model(
+                answer.__name__, __base__=bases, __doc__=answer.__doc__, __module__=answer.__module__, **fields, **own
+            ),
         )
-        return model
 
     return made
 
