@@ -30,16 +30,21 @@ from cropmap.terminal import AsJson, say, table
 
 COLUMNS_PAGE: Final = """# Public tables, column by column
 
-This page is for everybody who reads published results by SQL, from the API or from a file. Names and types are stable.
-The API's answers have the same columns. Areas are in hectares and times in UTC. Where nothing stands under *empty*,
-there always is a value. Reason codes are explained in [reasons](reasons.md).
-This page is written by `make docs` from `cropmap/contracts/tables.py`. `cropmap columns` prints the same.
+This page is for everybody who reads published results by SQL, from the API or from a file. It describes the views of
+the database and the files `flags` and `observation`. The names and types are stable. The API uses the same names with
+the same meaning.
+
+Areas are in hectares, times in UTC. *empty* says what a missing value means; a column without such an entry always has
+a value. The reason codes are explained in [reasons](reasons.md).
+
+`make docs` writes this page from `cropmap/contracts/tables.py`. `cropmap columns TABLE` prints a part of it.
 """
 REASONS_PAGE: Final = """# Reason codes
 
-This page is for everybody who meets a reason code in an answer, a table or a log. It gives the meaning of each code and
-what to do about it. Codes are stored and counted, and stay the same between versions.
-This page is written by `make docs` from the code. `cropmap reasons CODE` prints one.
+This page is for everybody who finds a reason code in an answer, a table or a log. It gives the meaning of every code,
+and what to do about it. The codes are stored and counted; they stay the same between versions.
+
+`make docs` writes this page from the program itself. `cropmap reasons CODE` prints one code.
 """
 POSTGRES: Final = {
     "int2": "smallint",

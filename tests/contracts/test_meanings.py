@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cropmap.agency import documented_keys
+from cropmap.cli import run
 from cropmap.cli.meanings import code_lists, columns_page, reasons_page
 from cropmap.schemas import FindingReject, Notice, ReasonCode, RejectReason
 from cropmap.sources.declarations.file_quality import FileWarning
@@ -82,3 +84,22 @@ def test_a_code_is_found_by_its_text() -> None:
 def test_numbers_in_a_meaning_are_those_that_decide() -> None:
     assert RejectReason.INVALID_GEOMETRY.meaning.endswith(f"by {MAX_REPAIR_CHANGE:.0%}")
     assert RejectReason.AREA_CONTRADICTS_GEOMETRY.meaning.endswith(f"more than {MAX_AREA_DIFFERENCE:.0%}")
+
+
+def test_the_commands_explain_one_table_and_one_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["reasons", "UNKNOWN_CODE", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["meaning"] for row in rows] == [
+        "the legend does not list the crop's code",
+        "the code that was found is not in the legend",
+    ]
+    assert run(["columns", "statistic_release"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["table", "column", "type", "meaning", "empty"]
+    assert [line.split()[1] for line in lines][:4] == ["agency", "season", "number", "stage"]
+
+
+@pytest.mark.parametrize("command", ["columns", "reasons"])
+def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run([command, "nothing"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
