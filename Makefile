@@ -32,8 +32,10 @@ check: install
 docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
+	$(BIN)/cropmap commands --markdown > docs/commands.md
 	$(BIN)/cropmap columns --markdown > docs/columns.md
 	$(BIN)/cropmap reasons --markdown > docs/reasons.md
+	$(BIN)/python -m serving.reference > docs/routes.md
 
 bench: install
 	$(BIN)/cropmap bench observe

@@ -1,8 +1,8 @@
-"""The agency file: everything that one paying agency or statistical office decides about its seasons.
+"""The agency file: the decisions of one paying agency or statistical office about its seasons.
 
 Unknown keys are errors. Every key is described on its field; `docs/agency-file.md` is written from these texts.
-Relative paths resolve against the data folder (`--data`, `CROPMAP_DATA`) when one is given, else against the
-folder of the agency file; `{season}` in a path or a window stands for the campaign year.
+Relative paths refer to the data folder (`--data`, `CROPMAP_DATA`) where one is given, else to the folder of the agency
+file; `{season}` in a path or a window is replaced by the campaign year.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Cron = Annotated[str, AfterValidator(checked_cron)]
 
 
 GUARDS: Final = frozenset({"max_withdrawn_share", "max_doubled_share"})
-"""keys of `declarations` that stop a load and change nothing in one that goes on"""
+"""keys of `declarations` that can stop a load, and do not change the result of one that is not stopped"""
 
 
 class Section(BaseModel):
@@ -60,23 +60,28 @@ class Section(BaseModel):
 
 
 class RegionsSection(Section):
-    nuts_version: Literal[2016, 2021, 2024] = Field(description="edition of the NUTS classification")
-    boundaries: str = Field(
-        description="NUTS boundaries of GISCO (GPKG, SHP, GeoJSON, TopoJSON, Parquet; zipped or not). Take those of "
-        "1 : 1 million: coarser ones leave out parcels at coasts and borders"
+    nuts_version: Literal[2016, 2021, 2024] = Field(
+        description="version of the NUTS classification: 2016, 2021 or 2024"
     )
-    codes: list[str] = Field(min_length=1, description="NUTS codes of any level; the season covers every NUTS-3 below")
+    boundaries: str = Field(
+        description="file of NUTS boundaries from GISCO (GPKG, SHP, GeoJSON, TopoJSON or Parquet; zipped or not). Use "
+        "the scale 1 : 1 million: coarser boundaries exclude parcels at coasts and borders"
+    )
+    codes: list[str] = Field(
+        min_length=1, description="NUTS codes of any level; the season covers all their NUTS-3 regions"
+    )
     tolerance_m: float = Field(
         3_000,
         ge=0,
-        description="a parcel outside every region counts in the nearest one when it is no farther away than this, "
-        "with notice NEAREST_REGION; boundaries of 1 : 20 million miss real parcels by up to 2.8 km. 0: rejected as "
-        "OUTSIDE_REGIONS",
+        description="largest distance in metres at which a parcel outside all regions is assigned to the nearest one, "
+        "with notice NEAREST_REGION; a parcel farther away is rejected as OUTSIDE_REGIONS. With boundaries of "
+        "1 : 20 million, parcels lie up to 2.8 km outside",
     )
     complete: list[str] = Field(
         [],
-        description="regions above `codes` that the register covers whole although not all their NUTS-3 regions are in "
-        "`codes`; every other one is marked partial_region and kept out of SDMX, JSON-stat, TSV and the comparison",
+        description="regions above `codes` that the declarations cover completely, although not all their NUTS-3 "
+        "regions are in `codes`. All other regions above are marked partial_region and left out of SDMX, JSON-stat, "
+        "TSV and the comparison with Eurostat",
     )
 
     @model_validator(mode="after")
@@ -93,24 +98,26 @@ class RegionsSection(Section):
 class AcquisitionsSection(Section):
     catalog: str | None = Field(
         None,
-        description="STAC catalogue: a catalog.json on disk or the URL of a STAC API; none: the season lives by "
-        "`cropmap observations import`",
+        description="STAC catalogue: a catalog.json on disk or the URL of a STAC API; or a folder of `.SAFE` products "
+        "or zip files of them (`docs/catalogues.md`). Without a catalogue, observations are imported with `cropmap "
+        "observations import`",
     )
     collection: str = Field("sentinel-2-l2a", description="STAC collection of Sentinel-2 L2A items")
     window: tuple[str, str] = Field(
         ("{season}-01-01", "{season}-12-31"),
-        description="first and last day of the acquisitions; {season}, {previous} and {next} stand for years",
+        description="first and last day of the acquisitions; {season}, {previous} and {next} are replaced by years",
     )
     offset: Literal["item", "baseline"] = Field(
         "item",
-        description="what says which offset the pixels carry: the item alone, or where it says nothing the processing "
-        "baseline (-0.1 from 04.00 on): for mirrors of Planetary Computer, which is recognised by itself",
+        description="source of the radiometric offset. item: the STAC item alone; baseline: where the item has none, "
+        "the processing baseline (-0.1 from 04.00 on). Use baseline for mirrors of Planetary Computer; Planetary "
+        "Computer itself is recognised automatically",
     )
     trusted: list[str] = Field(
         [],
-        description="hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders that the catalogue may "
-        "point to, beside its own host or folder, the data folder, that of this file, and the known providers "
-        "(`docs/catalogues.md`)",
+        description="further hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders that the "
+        "catalogue may refer to. Always permitted are its own host or folder, the data folder, the folder of the "
+        "agency file, and the known providers (`docs/catalogues.md`)",
     )
 
     @field_validator("trusted")
@@ -134,82 +141,86 @@ class AcquisitionsSection(Section):
 
 class DeclarationsSection(Section):
     path: str = Field(
-        description="declarations: a vector file, Parquet (also a folder of parts), or CSV with outlines; archives "
-        "too (`docs/declarations.md` lists the formats)"
+        description="file of declarations: a vector file, Parquet (also a folder of parts), or CSV with outlines, "
+        "also in an archive (formats: `docs/declarations.md`)"
     )
     profile: str = Field(
         GENERIC,
-        description="how the file is laid out: a built-in profile (`docs/declarations.md`), your own YAML file, or "
-        "generic, which reads `columns`. The keys below that are given override the profile's",
+        description="layout of the file: name of a built-in profile (`docs/declarations.md`), a YAML file, or generic, "
+        "which uses `columns`. The following keys override those of the profile",
     )
     columns: dict[str, str] = Field(
         {},
-        description="our name: the file's column; parcel_id and crop_code (or crop_name) are needed, holding_id and "
-        "area are optional; `a+b` joins two columns, `fid` is the feature id or row number",
+        description="name in cropmap: column of the file. parcel_id and crop_code (or crop_name) are needed, "
+        "holding_id and area are optional. `a+b` joins two columns; `fid` is the feature id or row number",
     )
-    layer: str | None = Field(None, description="layer of a file with several; a pattern reads all that fit")
-    member: str | None = Field(None, description="file within an archive of several, name or pattern")
+    layer: str | None = Field(None, description="layer of a file with several; a pattern reads all matching layers")
+    member: str | None = Field(None, description="name or pattern of the file within an archive of several files")
     crs: str | None = Field(
         None,
-        description="coordinate system, such as EPSG:2154: needed where the file names none, or one without a datum; "
-        "it wins over what the file says, and a note says by how many metres they differ",
+        description="coordinate system, such as EPSG:2154. Needed where the file names none, or one without a datum. "
+        "It overrides that of the file; a note gives the difference in metres",
     )
     axis_order: Literal["easting_first", "northing_first"] | None = Field(
         None,
-        description="how coordinates stand in the file (longitude is an easting), where that is not what its format or "
-        "CRS prescribes: a GML that contradicts its srsName, latitude first in GeoJSON or WKT",
+        description="order of the coordinates in the file (longitude is an easting), where it differs from the order "
+        "that its format or CRS prescribes: a GML file that contradicts its srsName, latitude first in GeoJSON or WKT",
     )
     allow_partial: bool = Field(
         False,
-        description="read a file that says itself that it holds a part (a page of a WFS answer); what it lacks counts "
-        "as not declared",
+        description="true: read a file that states that it is incomplete (a page of a WFS answer); what is missing "
+        "from it counts as not declared",
     )
-    encoding: str | None = Field(None, description="encoding of the text where the file does not say, such as CP1250")
+    encoding: str | None = Field(
+        None, description="encoding of the text where the file does not name it, such as CP1250"
+    )
     area_unit: Literal["ha", "m2"] | None = Field(
-        None, description="unit of the declared area; ha where the profile does not say"
+        None, description="unit of the declared area: ha or m2; default: that of the profile, else ha"
     )
     code_pattern: str | None = Field(
         None,
-        description="regular expression whose first group is the code, for a column that holds more: "
-        "`110 - Winter wheat`, or a link that ends in the code",
+        description="regular expression whose first group is the crop code, for a column that contains more than the "
+        "code, such as `110 - Winter wheat` or a link that ends in it",
     )
-    wkt_column: str | None = Field(None, description="column that holds the geometry of a CSV or Parquet file")
+    wkt_column: str | None = Field(None, description="column with the geometry (WKT) of a CSV or Parquet file")
     exclude: dict[str, list[str | int | float | bool]] | None = Field(
-        None, description="column: values (patterns) of rows that are no crop; they are rejected as NOT_A_CROP"
+        None, description="column: values or patterns of rows that are not crops; they are rejected as NOT_A_CROP"
     )
     no_holding: list[str] | None = Field(
         None,
-        description="words that stand in the column of the holding where none is known, beside NULL, 0, unknown and "
-        "the like, which are known in many languages; such holdings count as missing, with notice PLACEHOLDER_HOLDING",
+        description="placeholders in the holding column where no holding is known, in addition to NULL, 0, unknown and "
+        "the like, which are recognised in many languages. Such a holding counts as missing, with notice "
+        "PLACEHOLDER_HOLDING",
     )
     max_holding_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,
-        description="one holding on more than this share of the rows (and on 20 or more) is taken for such a word; "
-        "0.25 where the profile does not say, 1: never",
+        description="a holding on more than this share of the rows (and on 20 rows or more) is taken for a "
+        "placeholder; default: that of the profile, else 0.25. 1: never",
     )
     max_withdrawn_share: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="a load that would withdraw more than this share of the season's declarations, or move them to "
-        "other ground, stops and writes nothing; it says what to pass to go on",
+        description="a load stops before it writes anything if it would withdraw more than this share of the season's "
+        "declarations, or move them to other land. The message gives the option that permits it (`--accept`)",
     )
     max_doubled_share: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="a load in which more than this share of the declared land is declared twice (several crops on one "
-        "outline, outlines on one another) stops and writes nothing; it says what to pass to go on",
+        description="a load stops before it writes anything if more than this share of the declared land is declared "
+        "twice (several crops on one outline, or overlapping outlines). The message gives the option that permits it "
+        "(`--accept`)",
     )
     codes: str | None = Field(
         None,
-        description="code list with HCAT3 codes (EuroCrops' columns), from which the legends hcat3… are made; {season} "
-        "in its name stands for the campaign year, as in `profile`, `layer` and `member`",
+        description="code list with HCAT3 codes (columns of EuroCrops) for the legends hcat3…; {season} in its name is "
+        "replaced by the campaign year, as in `profile`, `layer` and `member`",
     )
     more_codes: dict[str, str] | None = Field(
         None,
-        description="code (or name, where the list has no codes): HCAT3 code (quoted), of what the file uses "
-        "and the list lacks; added to the profile's",
+        description="crop code (or name, where the list has no codes): HCAT3 code in quotes, for crops of the file "
+        "that are missing from the code list; added to those of the profile",
     )
 
     @field_validator("columns")
@@ -229,101 +240,129 @@ class DeclarationsSection(Section):
 
 
 class ObservationsSection(Section):
-    inner_buffer_10m_m: float = Field(10, ge=0, description="metres cut off the parcel's edge for the 10 m bands")
-    inner_buffer_20m_m: float = Field(20, ge=0, description="metres cut off the parcel's edge for the 20 m bands")
+    inner_buffer_10m_m: float = Field(
+        10,
+        ge=0,
+        description="width in metres of the strip inside the parcel's edge that is left out, for the 10 m bands",
+    )
+    inner_buffer_20m_m: float = Field(20, ge=0, description="the same for the 20 m bands")
     min_clear_fraction: float = Field(
-        0.5, ge=0, le=1, description="an observation counts when this share of the parcel's pixels is clear"
+        0.5, ge=0, le=1, description="an observation is used if at least this share of the parcel's pixels is clear"
     )
 
 
 class FoldsSection(Section):
     by: Literal["region", "block", "file", "random"] = Field(
         "region",
-        description="who judges whom: NUTS-3 regions, spatial blocks, or a file (parcel_id, fold); always grouped by "
-        "holding. `random` leaks between neighbours: for comparison only, and reports say so",
+        description="folds of the cross-validation: by NUTS-3 region, by spatial block, or from a file (parcel_id, "
+        "fold); parcels of one holding are kept together. random: accuracy is overestimated, because neighbours are "
+        "in other folds; for comparison only, and reports state it",
     )
-    file: str | None = Field(None, description="CSV with parcel_id and fold, for `by: file`")
+    file: str | None = Field(None, description="CSV with the columns parcel_id and fold, for `by: file`")
     n: int = Field(5, ge=2, le=50, description="number of folds, for `by: block` and `by: random`")
-    block_size_m: float = Field(2_000, gt=0, description="edge of a spatial block, for `by: block`")
+    block_size_m: float = Field(2_000, gt=0, description="edge of a spatial block in metres, for `by: block`")
     neighbour_distance_m: float = Field(
-        200, ge=0, description="parcels this near to a judged parcel do not train its model (all folds but random ones)"
+        200,
+        ge=0,
+        description="parcels within this distance in metres of a scored parcel are left out of the training of its "
+        "model; not with `by: random`",
     )
 
 
 class ModelSection(Section):
     architecture: Architecture = Field(
-        Architecture.TRANSFORMER, description="the network whose predictions are published"
+        Architecture.TRANSFORMER, description="network whose predictions are published: lstm or transformer"
     )
     networks: list[Architecture] = Field(
         [Architecture.LSTM, Architecture.TRANSFORMER],
         min_length=1,
-        description="the networks that a season trains and compares",
+        description="networks that are trained and compared in a season",
     )
     folds: FoldsSection = FoldsSection()
     epochs: int = Field(
-        25, ge=1, description="passes over the training parcels; training stops early when it no longer gains"
+        25,
+        ge=1,
+        description="largest number of passes over the training parcels; training stops early when it no longer "
+        "improves",
     )
-    min_steps: int = Field(600, ge=0, description="optimiser steps at least: few parcels need more passes")
+    min_steps: int = Field(
+        600,
+        ge=0,
+        description="least number of optimiser steps; with few parcels, more passes than `epochs` are made to reach it",
+    )
     members: int = Field(
         1,
         ge=1,
         le=9,
-        description="networks of a kind that are trained side by side and averaged: steadier, and as many times slower",
+        description="networks per fold that are trained together and averaged; the results vary less, and training "
+        "takes as many times longer",
     )
-    seed: int = Field(0, ge=0, description="seed of every random choice; the same seed gives the same bits")
+    seed: int = Field(
+        0, ge=0, description="seed of every random choice; the same seed gives the same results to the bit"
+    )
 
 
 class AssessmentSection(Section):
-    false_alarm_rate: Share = Field(0.10, description="target share of rightly declared parcels among the mismatches")
+    false_alarm_rate: Share = Field(0.10, description="target share of right declarations among the mismatches")
     clean_up_rounds: int = Field(
         2,
         ge=0,
         le=3,
-        description="how often the published network is trained again without the declarations that look wrong; they "
-        "are still scored. A network that learnt wrong labels hides them",
+        description="number of times that the published network is trained again without declarations that look wrong, "
+        "because a network that has learnt wrong labels reproduces them. These declarations are still assessed",
     )
-    min_pixels: float = Field(3, ge=0, description="10 m pixels inside the buffer, below: TOO_SMALL")
-    min_observations: int = Field(5, ge=1, description="clear observations, below: TOO_FEW_OBSERVATIONS")
-    min_class_parcels: int = Field(10, ge=2, description="declared parcels of a crop, below: CLASS_TOO_RARE")
+    min_pixels: float = Field(
+        3, ge=0, description="a parcel with fewer 10 m pixels inside the inner buffer is not assessable (TOO_SMALL)"
+    )
+    min_observations: int = Field(
+        5, ge=1, description="a parcel with fewer clear observations is not assessable (TOO_FEW_OBSERVATIONS)"
+    )
+    min_class_parcels: int = Field(
+        10, ge=2, description="a crop with fewer declared parcels is not assessable (CLASS_TOO_RARE)"
+    )
     groups: dict[str, list[str]] = Field(
         {},
-        description="name: crop classes that are never held against each other, such as those of one payment; beside "
-        "the inseparable groups of the legend, whose classes may be regrouped here",
+        description="name of a group: crop classes that are not distinguished in assessments, such as crops with one "
+        "payment. Added to the inseparable groups of the legend, whose classes may be regrouped here",
     )
 
 
 class ReviewSection(Section):
     delta: Share = Field(
         0.10,
-        description="risk of certifying a list that holds more rightly declared parcels than "
+        description="accepted risk of certifying a list that contains more right declarations than "
         "`assessment.false_alarm_rate`; fixed for a sample when it is drawn",
     )
     list_share: Share = Field(
-        0.80, description="share of the reviews drawn from the mismatches; the others are a control of all the rest"
+        0.80,
+        description="share of the reviews that is drawn from the mismatches; the rest is a control sample of all other "
+        "declarations",
     )
 
 
 class StatisticsSection(Section):
     confidentiality: Confidentiality = Field(
         Confidentiality.FULL,
-        description="full: primary and secondary suppression, audited, for publication; primary or off: for internal "
-        "use, and every row is marked N (`docs/confidentiality.md`)",
+        description="full: primary and secondary suppression with an audit, for publication. primary (without "
+        "secondary suppression) and off are for internal use, and every row is marked N (`docs/confidentiality.md`)",
     )
     min_holdings: int = Field(4, ge=1, description="a cell with fewer holdings is confidential")
-    min_holdings_nuts3: int = Field(10, ge=1, description="the same at NUTS-3, where it is larger")
+    min_holdings_nuts3: int = Field(
+        10, ge=1, description="the same for NUTS-3 regions; the larger of the two numbers applies there"
+    )
     dominance: tuple[int, Share] = Field(
-        (2, 0.85), description="(n, k): a cell is confidential when its n largest holdings exceed the share k"
+        (2, 0.85),
+        description="(n, k): a cell is confidential if its n largest holdings have more than the share k of it",
     )
     p_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
-        description="p: a cell is confidential when its second largest holding could estimate the largest to within "
-        "p %; none: the rule is off",
+        description="p: a cell is confidential if its second largest holding can estimate the largest to within p %; "
+        "none: this rule is not applied",
     )
-
     border_parcels: Literal["largest", "split"] = Field(
         "largest",
-        description="a parcel across a border of NUTS-3 regions counts in the one with its largest part, or is split "
-        "by area; `nuts_id` of parcels and folds go by the largest either way",
+        description="a parcel on the border of NUTS-3 regions counts in the region with its largest part (largest), "
+        "or its area is divided (split). `nuts_id` of a parcel and its fold always follow the largest part",
     )
 
     @field_validator("confidentiality", mode="before")
@@ -334,33 +373,33 @@ class StatisticsSection(Section):
 
 
 class ScheduleSection(Section):
-    observe: Cron | None = Field(None, description="cron: take in new acquisitions and declarations")
-    predict: Cron | None = Field(None, description="cron: predict, assess, aggregate and publish")
-    retrain: Cron | None = Field(None, description="cron: train the networks anew")
+    observe: Cron | None = Field(None, description="cron line: observe new acquisitions and load declarations")
+    predict: Cron | None = Field(None, description="cron line: predict, assess, aggregate and publish")
+    retrain: Cron | None = Field(None, description="cron line: train the networks")
     timezone: Annotated[str, AfterValidator(checked_zone)] = Field(
-        "UTC", description="time zone of the cron lines, and of the day that says which season they work on"
+        "UTC", description="time zone of the cron lines and of the day that determines the season of a scheduled run"
     )
     settling_days: int = Field(
         14,
         ge=0,
         le=366,
-        description="days after a window's end in which scheduled runs still work on its season: the last acquisitions "
-        "come late, and are observed, predicted with and published then",
+        description="days after the end of a window in which scheduled runs still process its season, because the last "
+        "acquisitions arrive late",
     )
 
 
 class Agency(Section):
-    """One agency file. `Agency.read(path, data=...)` is the way in."""
+    """One agency file, made by `Agency.read(path, data=...)`."""
 
-    agency: Name = Field(description="short name, lower case: part of every key")
-    simulated: bool = Field(False, description="true where the inputs are simulated; shown with every result")
+    agency: Name = Field(description="short name of the agency in lower case; it identifies the agency in every table")
+    simulated: bool = Field(False, description="true: the inputs are simulated, and every result is marked so")
     regions: RegionsSection
     acquisitions: AcquisitionsSection = AcquisitionsSection()
     declarations: DeclarationsSection
     observations: ObservationsSection = ObservationsSection()
     legend: str = Field(
-        description="built-in legend name, a CSV file ({season} in its name for one a season), or hcat3 "
-        "(hcat3_level3 … hcat3_level6): classes by HCAT level from declarations.codes"
+        description="name of a built-in legend, a CSV or XLSX file ({season} in its name is replaced by the campaign "
+        "year), or hcat3 (hcat3_level3 … hcat3_level6): classes by HCAT level, made from `declarations.codes`"
     )
     model: ModelSection = ModelSection()
     assessment: AssessmentSection = AssessmentSection()
@@ -374,7 +413,7 @@ class Agency(Section):
 
     @classmethod
     def read(cls, path: Path, *, data: Path | None = None) -> Agency:
-        """Reads and checks an agency file. Raises ConfigurationError with one line: what, where, how to mend."""
+        """Reads and checks an agency file. Raises ConfigurationError, in one line: what, where and how to mend."""
         document = read_document(path)
         if data is not None and not data.is_dir():
             raise ConfigurationError(f"data folder {data} does not exist", where="--data / CROPMAP_DATA")
@@ -394,15 +433,14 @@ class Agency(Section):
         return self._data
 
     def resolve(self, reference: str, *, season: int) -> str:
-        """A path as text, absolute; URLs stay as they are."""
+        """The absolute path of a reference, as text; URLs are returned unchanged."""
         reference = reference.replace("{season}", str(season))
         if "://" in reference:
             return reference
         return str((self._data or self._file.parent) / reference)
 
     def of_season(self, year: int) -> Self:
-        """The same agency whose legend, code list and profile are those of a season: {season} in their names is its
-        year."""
+        """The same agency, with {season} in the names of legend, code list and profile replaced by the year."""
         bound = self.model_copy()
         bound._season = year
         return bound
@@ -415,8 +453,8 @@ class Agency(Section):
         return Season.at(day, self.acquisitions.window, settling_days=self.schedule.settling_days)
 
     def read_legend(self) -> Legend:
-        """The legend: built in, made from the code list, in the data folder, or beside the agency file; with the
-        agency's own groups."""
+        """The legend with the agency's groups. It is built in, made from the code list, or a file in the data folder or
+        that of the agency file."""
         legend = self._legend()
         for entry in legend.entries:
             if entry.eurostat_code and entry.eurostat_code not in crop_items():
@@ -438,7 +476,7 @@ class Agency(Section):
         return Legend.read(named, base=self._base(named))
 
     def read_profile(self) -> Profile:
-        """How the declarations file is laid out: the profile, overridden by the keys that are given."""
+        """The layout of the declarations file: the profile, overridden by the keys of the agency file."""
         section = self.declarations
         named = self._in_season(section.profile, key="declarations.profile")
         profile = Profile.read(named, base=self._base(named))
@@ -450,7 +488,7 @@ class Agency(Section):
         return profile.overridden(given)
 
     def _in_season(self, reference: str, *, key: str) -> str:
-        """A name with its {season}. Raises ConfigurationError where it has one and no season is asked for."""
+        """A name with {season} replaced. Raises ConfigurationError where it is needed and no season is known."""
         if "{season}" not in reference:
             return reference
         if self._season is None:
@@ -458,7 +496,7 @@ class Agency(Section):
         return reference.replace("{season}", str(self._season))
 
     def _base(self, reference: str) -> Path:
-        """The data folder where it holds the file, else the folder of the agency file."""
+        """The data folder where it contains the file, else the folder of the agency file."""
         return self._data if self._data and (self._data / reference).is_file() else self._file.parent
 
     @model_validator(mode="after")
@@ -476,8 +514,8 @@ class Agency(Section):
         return self
 
     def decisions_hash(self) -> str:
-        """Hash of everything in the file that can change a result; the schedule, how reviews are drawn and what stops a
-        load cannot."""
+        """Hash of all keys that can change a result, which are all but the schedule, the sampling of reviews and the
+        limits that stop a load."""
         left_out: Any = {"schedule": True, "review": True, "declarations": set(GUARDS)}
         return value_hash(self.model_dump(mode="json", exclude=left_out))
 

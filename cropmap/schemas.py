@@ -606,6 +606,8 @@ class LeftOut(ReasonCode):
 
 
 class Architecture(StrEnum):
+    """The networks by name: the one place where they are listed. `cropmap/model/networks` has a module of each name."""
+
     LSTM = "lstm"
     TRANSFORMER = "transformer"
 

@@ -1,7 +1,7 @@
-"""Settings of one installation, from the environment; what an agency decides stands in its agency file.
+"""Settings of one installation, read from the environment. The decisions of an agency stand in its agency file.
 
-Secrets come from the environment only: an address that may hold a password is a SecretStr, and `Settings.shown()` and
-everything that is printed or logged passes `masking`.
+Secrets are read only from the environment. An address that may contain a password is a SecretStr; `Settings.shown()`
+and everything that is printed or logged is masked by `masking`.
 """
 
 from __future__ import annotations
@@ -33,39 +33,48 @@ QUIET: Final = {
     # a flow's errors reach the person as our one line; Prefect's tracebacks stay in its own log
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
-"""Set before prefect, mlflow or matplotlib are imported: nothing reports home, nothing opens a window."""
+"""Set before prefect, mlflow or matplotlib are imported: no telemetry is sent and no window is opened."""
 
 
 PRIVATE: Final = ("logs", "store", "mlflow", "prefect")
-"""folders of the home with personal data, or with what was said of them"""
+"""folders of the home that contain personal data or messages about them"""
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     home: Path = Field(
-        Path(".cropmap"), description="everything local: embedded database, store, logs, Prefect's files"
+        Path(".cropmap"),
+        description="folder for all local files: embedded database, store, logs, files of Prefect; default: `.cropmap`",
     )
     store: SecretStr = Field(
-        SecretStr(""), description="object store: a folder or s3://bucket/prefix; default: `store` in the home"
+        SecretStr(""), description="object store: a folder or `s3://bucket/prefix`; default: `store` in the home"
     )
     database_url: SecretStr = Field(
-        SecretStr(""), description="libpq URL of a PostgreSQL server; default: the embedded one in the home"
+        SecretStr(""), description="libpq URL of a PostgreSQL database; default: the embedded database of the home"
     )
     catalog_headers: SecretStr = Field(
         SecretStr(""),
-        description="headers that a STAC API wants, one `Name: value` a line, such as `Authorization: Bearer …`; sent "
-        "to the catalogue's own host alone",
+        description="headers that a STAC API requires, one `Name: value` per line, such as `Authorization: Bearer …`; "
+        "they are sent only to the host of the catalogue",
     )
-    data: Path | None = Field(None, description="folder that relative paths of agency files start from")
-    pg_bin: Path | None = Field(None, description="folder with other PostgreSQL binaries for the embedded server")
+    data: Path | None = Field(
+        None,
+        description="folder to which relative paths of agency files refer; default: the folder of each agency file",
+    )
+    pg_bin: Path | None = Field(
+        None,
+        description="folder with PostgreSQL binaries for the embedded database; default: those installed with cropmap",
+    )
     mlflow_tracking_uri: SecretStr = Field(
         SecretStr(""),
         validation_alias="MLFLOW_TRACKING_URI",
-        description="MLflow server or database (MLFLOW_TRACKING_URI); default: a database beside ours",
+        description="MLflow server or database that records trainings; default: a database beside that of cropmap",
     )
     threads: int = Field(
-        os.cpu_count() or 1, ge=1, description="threads for decoding, training and inference on this machine"
+        os.cpu_count() or 1,
+        ge=1,
+        description="threads for decoding, training and inference; default: the number of processors",
     )
 
     @classmethod
@@ -80,13 +89,13 @@ class Settings(BaseSettings):
 
     @property
     def home_path(self) -> Path:
-        """Where the home is, or would be: looking makes none."""
+        """The absolute path of the home, whether or not it exists."""
         return self.home.absolute()
 
     def make_home(self) -> Path:
-        """The home, made where there is none. It holds declarations: nobody else may look into what is in it.
+        """The home, created where there is none. Other users get no access, because it contains declarations.
 
-        Root lets others pass through, and no further: PostgreSQL runs as another user.
+        Others can traverse a home of root and nothing more, because PostgreSQL runs as another user.
         """
         home = self.home_path
         home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
@@ -102,7 +111,7 @@ class Settings(BaseSettings):
         return Store(self.store.get_secret_value() or self.home_path / "store")
 
     def shown(self) -> dict[str, str]:
-        """Each setting as a person may see it: addresses without their passwords."""
+        """Each setting with secrets masked: addresses without their passwords."""
         return {
             variable: masked(str(value.get_secret_value() if isinstance(value, SecretStr) else value))
             for (variable, _), (_, value) in zip(documented_settings(), self, strict=True)
@@ -110,8 +119,8 @@ class Settings(BaseSettings):
 
 
 def keep_quiet(home: Path) -> None:
-    """Switches off every report home, masks what is logged from now on, and keeps Prefect's own files in our home
-    unless told otherwise."""
+    """Switches off telemetry, masks secrets in the log, and keeps Prefect's files in the home unless it is configured
+    otherwise."""
     mask_logs()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -19,39 +19,51 @@ if TYPE_CHECKING:
     from cropmap.settings import Settings
     from cropmap.stages.context import SeasonContext
 
-AgencyFile = Annotated[Path, typer.Argument(metavar="AGENCY.yaml", help="the agency file")]
+AgencyFile = Annotated[Path, typer.Argument(metavar="AGENCY.yaml", help="agency file")]
 SeasonYear = Annotated[int, typer.Option("--season", help="campaign year, such as 2018")]
 # commands that read either an agency's season or a folder of parcels
-AnyAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="the agency file")]
+AnyAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="agency file")]
 AnySeasonYear = Annotated[int | None, typer.Option("--season", help="campaign year, such as 2018")]
 AsOf = Annotated[
     datetime | None,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="use only what was acquired and declared until this day"),
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="use only acquisitions and declarations until this day"),
 ]
-Model = Annotated[Architecture | None, typer.Option("--model", help="network to publish; default: the agency file's")]
-Home = Annotated[Path | None, typer.Option("--home", help="everything local lives here [default: ./.cropmap]")]
-Data = Annotated[Path | None, typer.Option("--data", help="folder that relative paths of the agency file start from")]
+Model = Annotated[
+    Architecture | None,
+    typer.Option("--model", help="network whose predictions are published [default: model.architecture]"),
+]
+Home = Annotated[
+    Path | None, typer.Option("--home", help="folder for all local files [default: CROPMAP_HOME or ./.cropmap]")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="folder to which relative paths of the agency file refer [default: CROPMAP_DATA, else its own folder]",
+    ),
+]
 Accept = Annotated[
     str | None,
     typer.Option(
         "--accept",
         metavar="WORD",
-        help="load this declarations file although it takes much away; the load says the word",
+        help="load a declarations file that the load guard has stopped; its message names the word",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="say more on stderr")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="write more to stderr")]
 CsvOption = Annotated[
     CsvDialect,
     typer.Option(
         "--csv",
-        help="of csv: plain for programs; bom (byte order mark) or semicolon (and decimal comma) for spreadsheets",
+        help="variant of CSV: plain for programs; bom (byte order mark) or semicolon (with decimal comma) for "
+        "spreadsheets",
     ),
 ]
 
 
 def require_file_to_write(out: Path | None) -> Path | None:
-    """Said before any work: a folder cannot be written to as a file, nor below a file."""
+    """The path, checked before any work starts. Raises ConfigurationError where no file can be written there."""
     if out is None:
         return None
     from cropmap.errors import ConfigurationError
@@ -69,14 +81,15 @@ def _file_or_stdout(out: Path | None) -> Path | None:
 
 
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", callback=_file_or_stdout, help="write to this file instead of stdout (-)")
+    Path | None,
+    typer.Option("--out", "-o", callback=_file_or_stdout, help="file to write [default: -, which is stdout]"),
 ]
 
 
 def prepare(home: Path | None, *, verbose: bool = False, create: bool = False) -> Settings:
-    """Settings, logging, and nothing that reports home; every command that does work begins here.
+    """The settings; sets up logging and switches off telemetry. Every command that does work begins here.
 
-    Only `create`, for commands that take something in, makes a home where there is none.
+    `create`: make the home where there is none. Only commands that load data or train do so.
     """
     from cropmap.logs import set_up_logging
     from cropmap.settings import Settings, keep_quiet
@@ -115,8 +128,10 @@ def open_season(
 
 
 def say(answer: Mapping[str, Any], *, as_json: bool) -> None:
-    """The answer of a command on stdout: aligned lines for a person, one JSON document for a program. No secret of the
-    environment is in it."""
+    """Print the answer of a command on stdout: aligned lines for a person, or one JSON document for a program.
+
+    Secrets of the environment are masked.
+    """
     answer = masked_value(answer)
     if as_json:
         print(json.dumps(_finite(answer), default=_plain, ensure_ascii=False, indent=2, allow_nan=False))
@@ -127,7 +142,7 @@ def say(answer: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Rows as an aligned text table on stdout; numbers to the right."""
+    """Print rows as an aligned text table on stdout; columns of numbers are aligned to the right."""
     cells = [[_short(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(column), *(len(line[i]) for line in cells), 0) for i, column in enumerate(columns)]
     right = [all(isinstance(row.get(c), int | float | None) for row in rows) for c in columns]
@@ -137,7 +152,10 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
 
 def write_out(data: bytes, out: Path | None, *, read: Sequence[Path | None] = ()) -> None:
-    """To a file (whole or not at all) or to stdout; never over a file that the command `read`."""
+    """Write to a file, wholly or not at all, or to stdout.
+
+    Raises ConfigurationError where `out` is a file that the command `read`.
+    """
     if out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""REST API over what is published; reads the database, writes nothing."""
+"""REST API for published results; reads the database and writes nothing."""

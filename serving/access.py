@@ -1,9 +1,9 @@
-"""Who may ask: everybody who sends a known API key, and nobody while there is none.
+"""Access control: a request needs a valid API key; as long as no key exists, every request is refused.
 
-What is compared is a SHA-256 of 256 random bits (`cropmap.database.keys`), so that the time an answer takes tells
-nothing about a key. A key is never logged. The hashes of all valid keys are kept in memory for a second, so that a
-flood of wrong keys costs the database nothing; a key that is among them is looked up once more by the connection that
-answers its request, so that a revoked key is refused at once.
+The comparison uses SHA-256 of 256 random bits (`cropmap.database.keys`), so that the duration of an answer reveals
+nothing about a key. A key is never logged. The hashes of all valid keys are cached for a second, so that many wrong
+keys cause no load on the database. A valid key is looked up again by the connection that answers its request, so that
+a revoked key is refused at once.
 """
 
 from __future__ import annotations
@@ -101,5 +101,5 @@ async def lender(request: Request, key: Annotated[str, Depends(require_key)]) ->
 
 
 Reader = Annotated[Lender, Depends(lender)]
-"""Lends a database connection: `with reader() as connection`, for the question alone and never while an answer is
-made or sent."""
+"""Lends a database connection: `with reader() as connection`. It is held for the query only, never while an answer is
+prepared or sent."""

@@ -1,8 +1,7 @@
-"""How many requests are worked on, how many may wait, and what is sent of an answer at a time.
+"""Limits on the number of requests in progress and waiting, and the size of the pieces in which answers are sent.
 
-Every request that is not answered yet counts. Up to `most` are let in; the threads of the application, one for each
-database connection, take them in turn. One more is answered 429 at once: a client that is told to come back is better
-served than one that waits, and those inside keep their time.
+Every unanswered request counts. Up to `most` are accepted; the threads of the application, one for each database
+connection, take them in turn. One more is answered 429 at once, so that the accepted requests are not slowed down.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The REST API: one application, made from settings, with a pool of database connections for its lifetime.
 
-In: the public views of the database and the observations of the store. Out: JSON, CSV, problems. It computes nothing,
-writes nothing, and answers nobody without an API key, except where it says whether it is well (`/health`) and what can
-be asked (`/docs`, `/openapi.json`).
+Input: the public views of the database and the observations of the store. Output: JSON, CSV, problems. It computes and
+writes nothing. Every route needs an API key, except `/health` and the documentation (`/docs`, `/openapi.json`).
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
-    """Makes the application; it starts while the database is away, and answers 503 until it is back.
+    """Makes the application. It starts also without the database, and answers 503 until the database can be reached.
 
     Raises ConfigurationError when the settings name no PostgreSQL database, or a store that cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""The documentation page at /docs, written from the OpenAPI document on this machine: no script, no outside address."""
+"""The documentation page at /docs, made from the OpenAPI document, without scripts and other hosts."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ def render(document: Schema) -> str:
     schemas = document["components"]["schemas"]
     return _templates.get_template("docs.html").render(
         info=document["info"],
-        operations=list(_operations(document)),
+        operations=list(operations(document)),
         schemas={name: list(_fields(schema)) for name, schema in schemas.items() if "properties" in schema},
         about={name: schema.get("description", "") for name, schema in schemas.items()},
     )
 
 
-def _operations(document: Schema) -> Iterator[Schema]:
+def operations(document: Schema) -> Iterator[Schema]:
+    """Each route of an OpenAPI document, in the words of the pages."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             success = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})

@@ -1,7 +1,7 @@
 """From an error to an HTTP answer: one table, and one form (`application/problem+json`, RFC 9457).
 
-A client's mistake is answered with what, where and how to mend. A failure on our side is logged in full and answered
-with its kind alone: messages of the database or the store may name hosts, roles and paths.
+A wrong request is answered with what is wrong, where, and how to correct it. A failure of the server is logged in full
+and answered only with its kind, because messages of the database or the store may contain hosts, roles and paths.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class KeyRefusedError(InputError):
 
 
 class NotAcceptableError(InputError):
-    """The request asks for a form that is not offered."""
+    """The request accepts only formats that are not offered."""
 
 
 class ObservationsUnavailableError(CropmapError):
-    """The store does not give out observations that the database knows of."""
+    """The store cannot read observations that the database lists."""
 
 
 STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
@@ -51,7 +51,7 @@ STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     CropmapError: HTTPStatus.INTERNAL_SERVER_ERROR,
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""The nearest class in an error's own ancestry decides."""
+"""The status is that of the nearest base class of the error."""
 
 
 class Problem(BaseModel):

@@ -1,4 +1,4 @@
-"""Whether there is anything under the names of a question: an empty answer must not stand for a misspelt agency."""
+"""Checks that the names in a request exist, so that a misspelt agency gives 404 and not an empty answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the log readable while somebody tries keys or the database is away: the same message once a minute."""
+"""Limits repeated log messages to one a minute, such as those of wrong keys or of a database that cannot be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request may ask by: bounded words without NUL (PostgreSQL refuses it), and years that can be a season."""
+"""Types of parameters: names of limited length without NUL, which PostgreSQL refuses, and years of seasons."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A question with a parameter that no route knows, or one that is there twice, is refused.
+"""Refuses a request with a parameter that the route does not have, or with one that is given twice.
 
-Left to itself the framework ignores the one and takes the last of the other: `?crops=C1500` would answer with
-everything, and nobody would notice (OGC API Features, requirement 9: unknown parameters are an error).
+The framework would ignore an unknown parameter and use the last of several: `?crops=C1500` would be answered with all
+crops, without a sign of the mistake (OGC API Features, requirement 9: unknown parameters are an error).
 """
 
 from __future__ import annotations

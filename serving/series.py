@@ -1,7 +1,7 @@
-"""The observations of one parcel, from files that each hold one acquisition of a whole tile.
+"""The observations of one parcel, read from files that each contain one acquisition of a whole tile.
 
-A parcel's series needs a row of every file of its tile, some hundred. Opening them for every request costs more than
-everything else that the API does, so the files of the tiles that were asked about last stay in memory, as arrays.
+A series needs one row of every file of the tile, of which there are about a hundred. Opening them for every request
+would be the largest cost of the API, so the files of recently requested tiles are cached in memory as arrays.
 """
 
 from __future__ import annotations

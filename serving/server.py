@@ -1,7 +1,7 @@
-"""The web server around the application: how long a client may take, and how many there may be.
+"""The web server of the application, with limits on the time of a client and on the number of clients.
 
-uvicorn bounds idle connections alone. A client that sends no request, or that reads its answer slower than a few kB a
-second, would hold a connection and the answer's memory for as long as it likes; here it is cut off.
+uvicorn limits only idle connections. A client that sends no request, or that reads its answer at less than a few kB per
+second, would occupy a connection and the memory of the answer without limit; here it is disconnected.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def config(app: FastAPI, settings: ServingSettings, **changes: Any) -> uvicorn.C
 
 
 def require_free(settings: ServingSettings) -> None:
-    """Raises ConfigurationError where nobody can listen on host and port: uvicorn would end the process by itself."""
+    """Raises ConfigurationError where host and port cannot be listened on; uvicorn would end the process."""
     try:
         found = socket.getaddrinfo(
             settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

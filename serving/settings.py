@@ -1,4 +1,4 @@
-"""Settings of the API, from the environment; the command line passes what it knows better (the embedded database)."""
+"""Settings of the API, read from the environment; the command line fills in the embedded database."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ class ServingSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     database_url: SecretStr = Field(
-        SecretStr(""), description="libpq URL of the database; `cropmap serve` fills in the embedded one"
+        SecretStr(""), description="libpq URL of the database; `cropmap serve` fills in the embedded database"
     )
     store: SecretStr = Field(
         SecretStr(""),
-        description="object store with the observations: a folder or s3://bucket/prefix; "
-        "`cropmap serve` fills in the store of the home; without one a parcel has no series",
+        description="object store with the observations: a folder or `s3://bucket/prefix`; `cropmap serve` fills in "
+        "the store of the home; without a store, no series of parcels are served",
     )
-    host: str = Field("127.0.0.1", description="address that the API listens on; 127.0.0.1 is this machine only")
-    port: int = Field(8000, ge=0, le=65_535, description="port that the API listens on")
+    host: str = Field("127.0.0.1", description="address that the API listens on; default: 127.0.0.1, this machine only")
+    port: int = Field(8000, ge=0, le=65_535, description="port that the API listens on; default: 8000")
     pool_size: int = Field(
-        4, ge=1, le=100, description="database connections that the API keeps at most, and threads that use them"
+        4, ge=1, le=100, description="largest number of database connections, and of threads that use them; default: 4"
     )
     max_requests: int = Field(
-        200, ge=1, description="requests that are worked on or wait for a thread; one more is answered 429"
+        200,
+        ge=1,
+        description="largest number of requests in progress or waiting; one more is answered 429; default: 200",
     )
     series_cache_mb: int = Field(
-        512, ge=1, description="memory for the observation files of the tiles that were asked about last, in MB"
+        512, ge=1, description="memory for observation files of recently requested tiles, in MB; default: 512"
     )
     database_timeout_s: float = Field(
-        5.0, gt=0, description="seconds that a request waits for a database connection before it answers 503"
+        5.0, gt=0, description="seconds a request waits for a database connection before it is answered 503; default: 5"
     )
 
     @classmethod
     def load(cls, **known: object) -> ServingSettings:
-        """Settings from the environment; `known` values win. Raises ConfigurationError."""
+        """Settings from the environment; `known` values override them. Raises ConfigurationError."""
         try:
             return cls(**known)  # type: ignore[arg-type]
         except ValidationError as error:

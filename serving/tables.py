@@ -1,7 +1,7 @@
-"""The same rows as JSON or as CSV, whichever the client asks for, made whole before anything is sent.
+"""Rows as JSON or as CSV, by the Accept header, completed before anything is sent.
 
-Rows come from the database in their own types; the answer models say which columns are shown and describe them. They
-are not validated once more: a table of a country has hundreds of thousands of values.
+Rows have the types of the database. The answer models determine which columns are shown and describe them; rows are not
+validated by them, because the table of a country has hundreds of thousands of values.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def shown(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> list[dic
 
 
 def masked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows of areas with nothing in a confidential cell but its names, as in every file that is written of them."""
+    """Rows of areas; a confidential cell has only its identifiers, as in every exported file."""
     empty = dict.fromkeys(MASKED)
     return [{**row, **empty} if row["conf_status"] in HIDDEN_STATUSES else row for row in rows]
 

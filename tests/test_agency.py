@@ -57,6 +57,7 @@ def test_paths_start_from_the_file_or_from_the_data_folder(agency_file: Path, tm
         ("crop_code: code_cultu", "holding_id: h", "declarations.columns"),
         ("legend: fr_breizhcrops13", "", "legend"),
         ("legend: fr_breizhcrops13", "legend: [", "is not YAML"),
+        ("legend:", "model: {architecture: gru}\nlegend:", "model.architecture: Input should be 'lstm'"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_key_and_file(agency_file: Path, old: str, new: str, said: str) -> None:

@@ -81,6 +81,10 @@ def test_no_part_of_a_password_that_nobody_encoded_is_said(
 def test_what_came_from_nowhere_is_masked_by_its_place() -> None:
     assert masked("http://ops:pw@host/x") == "http://ops:***@host/x"
     assert masked("s3://KEY:SECRET@bucket/x") == "s3://***@bucket/x"
+    assert masked("postgresql://me:s3:cret@db:5432/crop") == "postgresql://me:***@db:5432/crop"
+    assert (
+        masked("postgresql://me@/crop?host=/run/x&password=s3cret") == "postgresql://me@/crop?host=/run/x&password=***"
+    )
     assert masked("https://token@host/x?sig=abc%3D&se=1") == "https://***@host/x?sig=***&se=1"
     assert masked("x-api-key: abc, Authorization: Basic b3BzOng=") == "x-api-key: ***, Authorization: Basic ***"
 

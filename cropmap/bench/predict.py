@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_network, write_peer_files
 from cropmap.breizhcrops.columns import NATURAL
 from cropmap.breizhcrops.samples import make_samples
-from cropmap.breizhcrops.training import CompatConfig
+from cropmap.breizhcrops.training import PUBLISHED, CompatConfig
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.dataset.batches import by_length, pad
 from cropmap.dataset.dataset import Dataset
@@ -118,7 +118,10 @@ def run(
 def _peer(
     architecture: Architecture, series: Series, *, threads_inside: int, seed: int
 ) -> Callable[[], NDArray[np.float32]] | None:
-    """The package's evaluation of all series, without its loader; None where it is not installed."""
+    """The package's evaluation of all series, without its loader; None where it is not installed or has no such
+    network."""
+    if architecture not in PUBLISHED:
+        return None
     try:
         package = import_peer()
     except ConfigurationError:

@@ -25,7 +25,7 @@ from cropmap.bench.predict import alternate, make_bands
 from cropmap.breizhcrops.networks import build_compat
 from cropmap.breizhcrops.samples import Samples, batches, make_samples
 from cropmap.breizhcrops.step import stepping
-from cropmap.breizhcrops.training import CompatConfig, make_optimiser
+from cropmap.breizhcrops.training import PUBLISHED, CompatConfig, make_optimiser
 from cropmap.dataset.batches import shuffled
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
@@ -63,7 +63,7 @@ def run(
     label = np.random.default_rng(seed).integers(0, CLASSES, len(series)).astype(np.int16)
     with threads(thread_count):
         rows = [file_loader_row(peer, series, samples, label, files=files, batch_size=batch_size, seed=seed)]
-        for architecture in architectures:
+        for architecture in (one for one in architectures if one in PUBLISHED):
             config = replace(CompatConfig.published(architecture), batch_size=batch_size)
             rows += compat_rows(peer, samples, label, config, batch_count=batch_count, repeats=repeats, seed=seed)
     with threads(1):  # as a fold is trained

@@ -1,4 +1,4 @@
-"""`cropmap breizhcrops`: the benchmark dataset of the field, read from genuine files and evaluated as published."""
+"""`cropmap breizhcrops`: the benchmark data set BreizhCrops, read from its own files and evaluated as published."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ import typer
 from cropmap.schemas import Architecture
 from cropmap.terminal import AsJson, Home, prepare, say, table
 
-breizhcrops: Final = typer.Typer(
-    no_args_is_help=True, help="BreizhCrops: read its files, train on its published splits, compare with its figures."
-)
-Root = Annotated[
-    Path, typer.Argument(metavar="ROOT", help="folder with classmapping.csv and <year>/<level>/<region>.h5")
-]
+breizhcrops: Final = typer.Typer(no_args_is_help=True, help="Inspect and evaluate the benchmark BreizhCrops.")
+Root = Annotated[Path, typer.Argument(metavar="ROOT", help="folder with classmapping.csv and YEAR/LEVEL/REGION.h5")]
 Level = Annotated[Literal["L1C", "L2A"], typer.Option("--level", help="processing level")]
-Year = Annotated[int, typer.Option("--year", help="2017 or 2018")]
+Year = Annotated[int, typer.Option("--year", help="year: 2017 or 2018")]
 LegendOption = Annotated[
     str | None,
     typer.Option(
@@ -39,7 +35,10 @@ def inspect(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a folder holds: series, rows, classes and column order by region, and what cannot be used, by reason."""
+    """Show what a BreizhCrops folder contains.
+
+    The answer has series, rows, classes and column order by region, and counts by reason what cannot be used.
+    """
     prepare(home)
     from cropmap.breizhcrops.evaluation import inspect_breizhcrops
 
@@ -58,17 +57,18 @@ def evaluate(
     year: Year = 2017,
     test: Annotated[
         Literal["frh01", "frh02", "frh03", "frh04"] | None,
-        typer.Option("--test", help="region to judge; it is trained on the other three [default: each in turn]"),
+        typer.Option("--test", help="region to test on, after training on the other three [default: each in turn]"),
     ] = None,
     compat: Annotated[
-        bool, typer.Option("--compat", help="the published networks, sampling and settings instead of our own")
+        bool,
+        typer.Option("--compat", help="use the published networks, sampling and settings instead of those of cropmap"),
     ] = False,
     legend: LegendOption = None,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="seed of every random choice")] = 0,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train on the published splits; print the talk's table beside the published figures."""
+    """Train on the published splits and compare the figures."""
     settings = prepare(home)
     from cropmap.breizhcrops.evaluation import evaluate_breizhcrops
     from cropmap.breizhcrops.training import CompatConfig

@@ -1,13 +1,13 @@
 """The two networks of the BreizhCrops paper (Russwurm et al. 2020), layer by layer as published, in our own words.
 
 Both map (B, T, C) reflectances of T sampled dates to (B, K) logits and know nothing of days. Their tensors come in the
-order of the published weights. They are here to be compared with, and are trained by `model.compat` alone.
+order of the published weights. They are here to be compared with, and are trained by `breizhcrops.training` alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -115,12 +115,17 @@ class EncoderLayer(nn.Module):
 
 
 CompatNetwork = CompatLstm | CompatTransformer
+NETWORKS: Final[Mapping[Architecture, type[CompatNetwork]]] = {
+    Architecture.LSTM: CompatLstm,
+    Architecture.TRANSFORMER: CompatTransformer,
+}
 
 
 def build_compat(architecture: Architecture, bands: int, classes: int, *, seed: int, lanes: int = 1) -> CompatNetwork:
     """A network as published, for `lanes` threads at once; `seed` is for what it drops, torch's own for its weights."""
-    network = CompatLstm if architecture is Architecture.LSTM else CompatTransformer
-    return network(bands, classes, [np.random.Generator(np.random.SFC64([seed, lane])) for lane in range(lanes)])
+    return NETWORKS[architecture](
+        bands, classes, [np.random.Generator(np.random.SFC64([seed, lane])) for lane in range(lanes)]
+    )
 
 
 class Dropout(nn.Module):

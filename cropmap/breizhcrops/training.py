@@ -25,7 +25,7 @@ from cropmap.breizhcrops.networks import CompatNetwork, build_compat
 from cropmap.breizhcrops.samples import Samples, batches, make_samples
 from cropmap.breizhcrops.step import stepping
 from cropmap.dataset.dataset import Dataset
-from cropmap.errors import ModelError
+from cropmap.errors import ConfigurationError, ModelError
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.training import choose_device, seeded
 from cropmap.progress import Counter
@@ -46,8 +46,15 @@ class CompatConfig:
 
     @classmethod
     def published(cls, architecture: Architecture, *, epochs: int | None = None) -> CompatConfig:
-        """The authors' settings; small datasets need more than their `epochs`."""
-        config = PUBLISHED[architecture]
+        """The authors' settings; small datasets need more than their `epochs`. Raises ConfigurationError for a network
+        that they have not published."""
+        config = PUBLISHED.get(architecture)
+        if config is None:
+            raise ConfigurationError(
+                "is none of the published BreizhCrops networks",
+                where=architecture,
+                mend=f"Known: {', '.join(PUBLISHED)}",
+            )
         return config if epochs is None else replace(config, epochs=epochs)
 
 

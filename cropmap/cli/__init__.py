@@ -1,7 +1,7 @@
-"""The one program, `cropmap`: answers on stdout, progress and logs on stderr.
+"""The program `cropmap`: answers on stdout, progress and logs on stderr.
 
-Exit 0 done; 1 the run failed and the units are named; 2 bad input or configuration, one line, never a traceback;
-130 stopped by Ctrl-C, SIGTERM or SIGHUP: the same command goes on.
+Exit codes: 0 done; 1 the run failed, and the message names the units; 2 wrong input or configuration, in one line and
+without a traceback; 130 stopped by Ctrl-C, SIGTERM or SIGHUP, and the same command continues.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from cropmap.cli import (
     inputs,
     meanings,
     models,
+    reference,
     releases,
     report,
     review,
@@ -55,8 +56,8 @@ def _print_version(asked: bool) -> None:
 app: Final = typer.Typer(
     name="cropmap",
     cls=GroupedCommands,
-    help="Seasonal crop mapping: Sentinel-2 and CAP declarations in; parcel predictions, assessments of every "
-    "declaration and NUTS crop statistics out.",
+    help="Seasonal crop mapping from Sentinel-2 and CAP declarations: a crop per parcel, an assessment of every "
+    "declaration, and crop areas per NUTS region.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes `[peers]` and `[default: mismatch]` for markup and leaves them out
@@ -81,6 +82,7 @@ for room in (
     explain,
     review,
     agencies,
+    reference,
     serve,
     database,
     bench,
@@ -102,7 +104,7 @@ USAGE_ERRORS: Final[tuple[type[Any], ...]] = (click.ClickException, typer.BadPar
 
 
 def main() -> None:
-    """Console script; turns every error into one line and an exit code."""
+    """The console script: every error becomes one line on stderr and an exit code."""
     guard_terminal()
     code = run(sys.argv[1:])
     hold_if_begun()
@@ -110,7 +112,7 @@ def main() -> None:
 
 
 def run(arguments: list[str], program: typer.Typer = app, name: str = "cropmap") -> int:
-    """The exit code of a command line, given to `program`; errors are one line on stderr."""
+    """Run a command line of `program`; returns its exit code and prints an error as one line on stderr."""
     try:
         result = program(args=arguments, standalone_mode=False, prog_name=name)
     except CropmapError as error:

@@ -1,4 +1,4 @@
-"""`cropmap acquisitions list | retry`: what became of each acquisition, and another try for those set aside."""
+"""`cropmap acquisitions list | retry`: the state of each acquisition; reading quarantined ones again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
 
-acquisitions: Final = typer.Typer(no_args_is_help=True, help="Acquisitions of a season, one by one.")
+acquisitions: Final = typer.Typer(no_args_is_help=True, help="List a season's acquisitions, or read some again.")
 REASONS: Final = sorted([*QuarantineReason, *AcquisitionWarning])
 
 
@@ -21,16 +21,22 @@ def register(app: typer.Typer) -> None:
 def show(
     agency: AgencyFile,
     season: SeasonYear,
-    status: Annotated[AcquisitionStatus | None, typer.Option("--status", help="only those that are so")] = None,
-    reason: Annotated[
-        str | None, typer.Option("--reason", help="only those set aside or marked for this: " + ", ".join(REASONS))
+    status: Annotated[
+        AcquisitionStatus | None, typer.Option("--status", help="only acquisitions in this state")
     ] = None,
-    tile: Annotated[str | None, typer.Option("--tile", help="only those of this tile, such as 32UPU")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="only acquisitions quarantined or marked for this reason: " + ", ".join(REASONS)),
+    ] = None,
+    tile: Annotated[str | None, typer.Option("--tile", help="only acquisitions of this tile, such as 32UPU")] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the acquisitions by time: observed, still to observe, or set aside, with reason and detail."""
+    """List the acquisitions of a season by time.
+
+    Each is found (not yet observed), observed or quarantined; a reason is shown where there is one.
+    """
     if reason is not None and reason not in REASONS:
         raise typer.BadParameter(f"{reason} is none of {', '.join(REASONS)}", param_hint="--reason")
     context = open_season(agency, season=season, home=home, data=data)
@@ -54,16 +60,21 @@ def _filled(row: dict[str, object]) -> dict[str, object]:
 def retry(
     agency: AgencyFile,
     season: SeasonYear,
-    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="names of acquisitions")] = None,
-    reason: Annotated[
-        QuarantineReason | None, typer.Option("--reason", help="all that were set aside for this reason")
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM]...", help="names of acquisitions, from `acquisitions list`")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="all that were set aside")] = False,
+    reason: Annotated[
+        QuarantineReason | None, typer.Option("--reason", help="all acquisitions quarantined for this reason")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all quarantined acquisitions")] = False,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make acquisitions that were set aside due again; the next `cropmap observe` or season run reads them anew."""
+    """Mark quarantined acquisitions for another try.
+
+    The next `cropmap observe` or `cropmap season run` reads them again.
+    """
     if sum((bool(items), reason is not None, everything)) != 1:
         raise typer.BadParameter("name acquisitions, or pass --reason, or --all")
     context = open_season(agency, season=season, home=home, data=data)

@@ -1,4 +1,4 @@
-"""`cropmap agency-keys`, `cropmap settings`: what can be set, and what it means."""
+"""`cropmap agency-keys`, `cropmap settings`: the reference of everything that can be configured."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import typer
 
 from cropmap.terminal import AsJson, Home, say, table
 
-AsMarkdown = Annotated[bool, typer.Option("--markdown", help="print the documentation page")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="print the reference page in Markdown")]
 
 AGENCY_PAGE = """# The agency file
 
-One YAML file per agency: everything it decides about its seasons. An unknown key is an error. Relative paths start from
-the data folder (`--data`, `CROPMAP_DATA`) when one is given, else from the folder of the file; a legend may also stand
-beside the file. `{season}` in a path or a window stands for the campaign year. Examples: `infra/agencies/`.
-This page is written by `make docs` from `cropmap/agency.py`.
+An agency file contains all decisions of one agency about its seasons. It is a YAML file; examples are in
+`infra/agencies/`. An unknown key is an error.
+
+Relative paths refer to the data folder (`--data` or `CROPMAP_DATA`) where one is given, else to the folder of the
+agency file. A legend may also lie in the folder of the agency file. `{season}` in a path or a window is replaced by the
+campaign year. A key `a.b` of this page is the key `b` in the section `a` of the file.
+
+`make docs` writes this page from `cropmap/agency.py`.
 
 """
 SETTINGS_PAGE = """# Settings of an installation
 
-Environment variables; secrets come from nowhere else and are never shown or logged. `cropmap settings` prints the
-values in force. This page is written by `make docs` from `cropmap/settings.py` and
-`serving/settings.py`.
+Settings are environment variables. Secrets are read only from them, and are neither shown nor logged.
+`cropmap settings` prints the current values.
+
+`make docs` writes this page from `cropmap/settings.py` and `serving/settings.py`.
 
 """
 
@@ -34,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def agency_keys(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
-    """List every key of an agency file with its default and meaning."""
+    """List every key of an agency file with its meaning."""
     from cropmap.agency import documented_keys
 
     rows = [{"key": key, "default": default, "meaning": text} for key, default, text in documented_keys()]
@@ -42,13 +47,17 @@ def agency_keys(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
 
 
 def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
-    """Show the settings of this installation (environment variables), secrets masked."""
+    """Show the settings of this installation.
+
+    Settings are environment variables. Secrets are masked.
+    """
     from cropmap.settings import Settings, documented_settings
 
     if markdown:
         from serving.settings import ServingSettings
 
-        found = {**dict(documented_settings(ServingSettings)), **dict(documented_settings())}
+        found = dict(documented_settings())
+        found |= {name: text for name, text in documented_settings(ServingSettings) if name not in found}
         rows = [{"variable": name, "meaning": text} for name, text in found.items()]
         _print(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
     else:

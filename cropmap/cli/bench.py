@@ -1,4 +1,4 @@
-"""`cropmap bench NAME`: the speed and memory of this installation, as ratios against the floor and against peers."""
+"""`cropmap bench NAME`: speed and memory of this installation, as ratios to a lower bound and to other packages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import typer
 from cropmap.terminal import AsJson, Home, prepare, say, table
 
 bench: Final = typer.Typer(
-    no_args_is_help=True, help="Measure this machine; peers come with `pip install 'cropmap[peers]'`."
+    no_args_is_help=True,
+    help="Measure speed and memory on this machine.\n\nThe packages for comparison are installed by "
+    "`pip install 'cropmap[peers]'`.",
 )
-Quick = Annotated[bool, typer.Option("--quick", help="a small size, to see that it works")]
+Quick = Annotated[bool, typer.Option("--quick", help="a small size, to check that the measurement works")]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 @bench.command("observe")
 def observe(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """Parcel means from pixels: against bare decoding, exactextract and rasterstats, on one whole tile."""
+    """Measure parcel means of one whole tile.
+
+    They are compared with decoding alone, exactextract and rasterstats.
+    """
     prepare(home)
     from cropmap.bench.observe import measure
 
@@ -29,7 +34,10 @@ def observe(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
 
 @bench.command("predict")
 def predict(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """Parcels per second: ONNX Runtime against torch eager, both networks."""
+    """Measure the speed of prediction.
+
+    ONNX Runtime is compared with torch eager, for both networks, in parcels per second.
+    """
     prepare(home)
     from cropmap.bench.predict import measure
 
@@ -38,7 +46,10 @@ def predict(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
 
 @bench.command("train")
 def train(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """Training: compatibility mode against the breizhcrops package, and the loader's share of a step."""
+    """Measure training.
+
+    Compatibility mode is compared with the breizhcrops package; the loader's share of a step is given.
+    """
     prepare(home)
     from cropmap.bench.train import measure
 
@@ -47,7 +58,7 @@ def train(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> N
 
 @bench.command("memory")
 def memory(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """Memory of training on 608,000 series that are mapped from disk."""
+    """Measure memory while training on 608,000 memory-mapped series."""
     prepare(home)
     from cropmap.bench.memory import measure
 
@@ -56,7 +67,10 @@ def memory(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> 
 
 @bench.command("api")
 def api(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """The REST API under load: 200 requests/s of all routes, 500 at once, clients that do not read."""
+    """Measure the REST API under load.
+
+    The load is 200 requests/s of all routes, 500 requests at once, and clients that do not read.
+    """
     prepare(home)
     from cropmap.bench.api import measure
 
@@ -65,7 +79,10 @@ def api(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> Non
 
 @bench.command("estimate")
 def estimate(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
-    """Time and memory of the area estimate of 500,000 parcels, 60 crops and 1,500 regions."""
+    """Measure time and memory of the area estimate.
+
+    It has 500,000 parcels, 60 crops and 1,500 regions.
+    """
     prepare(home)
     from cropmap.bench.estimate import measure
 

@@ -12,7 +12,7 @@ from cropmap.interruption import hand_over
 from cropmap.masking import masked
 from cropmap.terminal import AsJson, Home, prepare, say
 
-db: Final = typer.Typer(no_args_is_help=True, help="The database: where it is, its migrations.")
+db: Final = typer.Typer(no_args_is_help=True, help="Show, query, upgrade or stop the database.")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 @db.command()
 def url(home: Home = None) -> None:
-    """Print the URL of the database, without its password (starts the embedded server when there is no other)."""
+    """Print the URL of the database without its password.
+
+    Where no other server is configured, the embedded one is started.
+    """
     from cropmap.stages.context import database_url
 
     print(masked(database_url(prepare(home))))
@@ -30,7 +33,10 @@ def url(home: Home = None) -> None:
 
 @db.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context, home: Home = None) -> None:
-    """Open the database in psql, which comes with cropmap; what follows is psql's, as in `db psql -c "\\d"`."""
+    """Open the database in psql, which is installed with cropmap.
+
+    Further arguments are passed to psql, as in `db psql -c "\\d"`.
+    """
     settings = prepare(home)
     from cropmap.database.binaries import client_program
     from cropmap.database.connection import connection_environment
@@ -45,7 +51,7 @@ def psql(context: typer.Context, home: Home = None) -> None:
 
 @db.command()
 def status(home: Home = None, as_json: AsJson = False) -> None:
-    """Show which migrations are applied."""
+    """List the migrations and whether each is applied."""
     from cropmap.stages.context import migration_status
 
     say(migration_status(prepare(home)), as_json=as_json)
@@ -53,7 +59,7 @@ def status(home: Home = None, as_json: AsJson = False) -> None:
 
 @db.command()
 def upgrade(home: Home = None, as_json: AsJson = False) -> None:
-    """Apply the migrations that are still open; needs the database's owner."""
+    """Apply the pending migrations, as the database's owner."""
     from cropmap.stages.context import upgrade_database
 
     say(upgrade_database(prepare(home)), as_json=as_json)
@@ -61,14 +67,20 @@ def upgrade(home: Home = None, as_json: AsJson = False) -> None:
 
 @db.command()
 def stop(home: Home = None) -> None:
-    """Stop the embedded server of this home; nothing is lost, the next command starts it again."""
+    """Stop the embedded server of this home.
+
+    Nothing is lost; the next command that needs the database starts it again.
+    """
     from cropmap.stages.context import stop_embedded
 
     stop_embedded(prepare(home))
 
 
 def doctor(home: Home = None, as_json: AsJson = False) -> None:
-    """Check this installation: packages, settings, store, database."""
+    """Check packages, settings, store and database.
+
+    Exit code 1 where a check fails.
+    """
     from cropmap.results.doctor import examine
 
     findings = examine(prepare(home))

@@ -1,4 +1,4 @@
-"""`cropmap declarations inspect | survey`: an unknown file, and how many native files read."""
+"""`cropmap declarations inspect | survey`: an unknown file of declarations; several files side by side."""
 
 from __future__ import annotations
 
@@ -31,34 +31,43 @@ def register(declarations: typer.Typer) -> None:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="vector file, Parquet or CSV; also in an archive")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="vector file, Parquet or CSV, also in an archive")],
     codes: Annotated[
         Path | None, typer.Option("--codes", metavar="LIST.csv", help="code list with HCAT3 codes (EuroCrops' columns)")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", help="read it through this profile instead of the proposed one")
+        str | None, typer.Option("--profile", help="read the file with this profile instead of the proposed one")
     ] = None,
-    layer: Annotated[str | None, typer.Option("--layer", help="look into this layer")] = None,
-    member: Annotated[str | None, typer.Option("--member", help="file within an archive of several")] = None,
-    crs: Annotated[str | None, typer.Option("--crs", help="instead of the file's own, such as EPSG:3035")] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="where the file does not say")] = None,
+    layer: Annotated[str | None, typer.Option("--layer", help="layer of a file with several")] = None,
+    member: Annotated[str | None, typer.Option("--member", help="file within an archive of several files")] = None,
+    crs: Annotated[
+        str | None, typer.Option("--crs", help="coordinate system instead of the file's own, such as EPSG:3035")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="encoding of the text where the file does not name it")
+    ] = None,
     skeleton: Annotated[
         Path | None,
         typer.Option(
-            "--legend", metavar="OUT.csv", help="write a legend to fill in: every code of the file, largest first"
+            "--legend",
+            metavar="OUT.csv",
+            help="file to write a legend to: every code of the file, largest area first, with classes to fill in",
         ),
     ] = None,
     axis_order: Annotated[
         Literal["easting_first", "northing_first"] | None,
-        typer.Option("--axis-order", help="how coordinates stand in the file, instead of what it prescribes"),
+        typer.Option(
+            "--axis-order", help="order of the coordinates in the file, instead of the one that its format prescribes"
+        ),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at an unknown declarations file: layers, CRS, which columns may be what, and a profile to start from.
+    """Inspect an unknown file and propose a profile for it.
 
-    The file is then read through the profile, as a load would: accepted and rejected rows, codes found and not found,
-    land that is declared twice.
+    The answer lists layers, CRS, candidate columns for each role and a profile to start from. The file is then read
+    with the profile as a load reads it: accepted and rejected rows, codes found and not found, land that is declared
+    twice.
     """
     prepare(home)
     from cropmap.legends import Legend
@@ -91,14 +100,17 @@ def inspect(
 
 
 def survey(
-    sources: Annotated[Path, typer.Argument(metavar="SOURCES.csv", help="columns: authority, path, crop_code_list")],
+    sources: Annotated[
+        Path, typer.Argument(metavar="SOURCES.csv", help="CSV with columns authority, path, crop_code_list")
+    ],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read several native files, each through its built-in profile, and count what comes out.
+    """Read several files and count their rows and codes.
 
-    Paths start from the folder of SOURCES.csv. `declared` are the rows that name a crop: not those which the
-    profile leaves out, nor those without code and name. `harmonised` of them have an HCAT3 crop, the `share`.
+    Each file is read with its built-in profile. Paths are relative to the folder of SOURCES.csv. `declared` counts the
+    rows that name a crop: neither rows that the profile excludes, nor rows without code and name. `harmonised` counts
+    those of them that have an HCAT3 crop; `share` is the ratio of the two.
     """
     prepare(home)
     rows = [_surveyed(sources.parent, source) for source in _listed(sources)]

@@ -1,4 +1,4 @@
-"""`cropmap demo`: a simulated season, all of it, and where to look."""
+"""`cropmap demo`: a whole simulated season, and the commands that show its results."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    parcels: Annotated[int, typer.Option("--parcels", min=200, help="declared parcels to simulate")] = 2_500,
+    parcels: Annotated[int, typer.Option("--parcels", min=200, help="number of declared parcels to simulate")] = 2_500,
     seed: Annotated[int, typer.Option("--seed", min=0, help="the same seed gives the same season")] = 0,
     home: Home = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Simulate a season in Brittany, run all of it on the embedded database, and say where to look."""
+    """Simulate a season in Brittany and run all of it.
+
+    The season runs on the embedded database. The answer ends with commands that show the results.
+    """
     settings = prepare(home, verbose=verbose, create=True)
     inputs = settings.home_path / "demo" / f"{parcels}-parcels-seed-{seed}"
     from cropmap.simulation.season import simulate_season

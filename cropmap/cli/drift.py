@@ -1,4 +1,4 @@
-"""`cropmap drift`: how far a season is from the one before."""
+"""`cropmap drift`: differences between a season and an earlier one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ def drift(
     agency: AgencyFile,
     season: SeasonYear,
     against: Annotated[
-        int | None, typer.Option("--against", help="season to compare with; default: the last one before")
+        int | None, typer.Option("--against", help="season to compare with [default: the last one before]")
     ] = None,
     as_of: AsOf = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a season with an earlier one: reflectance per band and month (PSI), predicted crops, confidence, and how
-    strange the parcels look. Below 0.1 stable, below 0.25 some shift, above it shifted. An agency's first season has
-    nothing to be compared with: this is said, and is no error."""
+    """Compare a season with an earlier one.
+
+    Compared are reflectance per band and month, predicted crops, confidence, and the share of parcels that are unlike
+    the training data. A population stability index (PSI) below 0.1 is called stable, below 0.25 some shift, above
+    shifted. An agency's first season has no earlier one; the command states this and ends with 0.
+    """
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
     from cropmap.results.drift import earlier_season, season_drift
 

@@ -1,4 +1,4 @@
-"""`cropmap evaluate`: out-of-fold accuracy, of an agency's season or of any parcel series."""
+"""`cropmap evaluate`: out-of-fold accuracy of an agency's season, or of a table of parcel series."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cropmap.schemas import Architecture
 from cropmap.terminal import (
     AnyAgencyFile,
     AnySeasonYear,
@@ -14,7 +15,7 @@ from cropmap.terminal import (
     AsOf,
     Data,
     Home,
-    Model,
+    Verbose,
     open_season,
     prepare,
     require_file_to_write,
@@ -30,30 +31,35 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     agency: AnyAgencyFile = None,
     season: AnySeasonYear = None,
-    folds: Annotated[Path | None, typer.Option("--folds", help="CSV: parcel_id, fold")] = None,
-    model: Model = None,
+    folds: Annotated[Path | None, typer.Option("--folds", help="CSV with columns parcel_id, fold")] = None,
+    model: Annotated[Architecture | None, typer.Option("--model", help="network to evaluate [default: all]")] = None,
     observations: Annotated[
-        Path | None, typer.Option("--observations", help="tidy Parquet of parcel series, no agency needed")
+        Path | None,
+        typer.Option("--observations", help="tidy Parquet table of parcel series, instead of an agency's season"),
     ] = None,
-    labels: Annotated[Path | None, typer.Option("--labels", help="CSV: parcel_id, crop_code")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    labels: Annotated[Path | None, typer.Option("--labels", help="CSV with columns parcel_id, crop_code")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="seed of every random choice")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", callback=require_file_to_write, help="write the probabilities here (Parquet)"),
+        typer.Option("--out", "-o", callback=require_file_to_write, help="Parquet file to write the probabilities to"),
     ] = None,
     by_date: Annotated[
-        bool, typer.Option("--by-date", help="also on series cut at the end of each fortnight: how early is enough?")
+        bool, typer.Option("--by-date", help="also evaluate series cut at the end of each fortnight")
     ] = False,
-    plot: Annotated[Path | None, typer.Option("--plot", help="with --by-date: write the picture (PNG)")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="with --by-date: PNG file to draw the accuracy to")
+    ] = None,
     as_of: AsOf = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Out-of-fold accuracy: every parcel is scored by a model that saw neither it nor its holding nor its
-    neighbours. Without --model all networks are evaluated; --out writes the probabilities (Parquet). What takes no
-    part is counted by reason."""
+    """Measure the out-of-fold accuracy of the networks.
+
+    Every parcel is scored by a model that was trained without it, its holding and its neighbours. Parcels that cannot
+    be evaluated are counted by reason.
+    """
     if plot is not None and not by_date:
         raise typer.BadParameter("--plot draws the accuracy by date: give --by-date")
     if observations is not None:

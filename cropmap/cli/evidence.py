@@ -1,4 +1,4 @@
-"""`cropmap evidence`: a page per flagged parcel, for the person who looks at it."""
+"""`cropmap evidence`: a page per flagged parcel, for the person who examines it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,24 @@ def register(app: typer.Typer) -> None:
 def evidence(
     agency: AgencyFile,
     season: SeasonYear,
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder to write into; closed to others")],
-    parcel: Annotated[list[str] | None, typer.Option("--parcel", help="this parcel; may be repeated")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder to write to; other users get no access")],
+    parcel: Annotated[
+        list[str] | None, typer.Option("--parcel", help="parcel_id, as in the declarations; may be repeated")
+    ] = None,
     verdict: Annotated[
         list[Verdict] | None,
         typer.Option("--verdict", help="every parcel with this verdict; may be repeated [default: mismatch]"),
     ] = None,
-    format_: Annotated[Literal["html", "png", "both"], typer.Option("--format")] = "both",
+    format_: Annotated[Literal["html", "png", "both"], typer.Option("--format", help="format of the pages")] = "both",
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a page per parcel of the published run: series against both crops, map sketch, reason in words."""
+    """Write a page of evidence for each flagged parcel.
+
+    A page of the published run shows the parcel's series beside those of its declared and its predicted crop, a map
+    sketch, and the reason in words.
+    """
     if parcel and verdict:
         raise typer.BadParameter("give either parcels or verdicts", param_hint="--parcel / --verdict")
     context = open_season(agency, season=season, home=home, data=data)

@@ -1,4 +1,4 @@
-"""`cropmap explain`: the whole way of one parcel, and the same once more to the same bits."""
+"""`cropmap explain`: how one parcel got its published rows, recomputed to the same bits."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def explain(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print how a parcel came to its published rows, and compute them once more.
+    """Show how a parcel got its published rows.
 
-    Exit 1 where what comes out differs from what was published; 2 where no file of the season names the parcel.
+    The rows are computed again. Exit code 1 where they differ from the published ones, 2 where no file of the season
+    names the parcel.
     """
     context = open_season(agency, season=season, home=home, data=data)
     from cropmap.results.explain import explain as way_of

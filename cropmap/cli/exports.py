@@ -11,7 +11,7 @@ from cropmap.cli.statistics import AgencyName, SomeAgencyFile, agency_name
 from cropmap.schemas import CsvDialect, Verdict
 from cropmap.terminal import CsvOption, Data, Home, Out, SeasonYear, prepare, write_out
 
-flags: Final = typer.Typer(no_args_is_help=True, help="Assessments of declarations.")
+flags: Final = typer.Typer(no_args_is_help=True, help="Export the assessments of declarations.")
 
 
 def register(app: typer.Typer) -> None:
@@ -24,20 +24,24 @@ def export_flags(
     agency_file: SomeAgencyFile = None,
     agency: AgencyName = None,
     format_: Annotated[
-        Literal["csv", "xlsx", "gpkg", "parquet", "json"], typer.Option("--format", help="xlsx for spreadsheets")
+        Literal["csv", "xlsx", "gpkg", "parquet", "json"], typer.Option("--format", help="format of the file")
     ] = "csv",
     csv: CsvOption = CsvDialect.PLAIN,
     verdict: Annotated[
-        list[Verdict] | None, typer.Option("--verdict", help="only this verdict; may be repeated [default: mismatch]")
+        list[Verdict] | None,
+        typer.Option("--verdict", help="only declarations with this verdict; may be repeated [default: mismatch]"),
     ] = None,
     certified: Annotated[
-        bool, typer.Option("--certified", help="only the mismatches that reviews certified, less those found right")
+        bool, typer.Option("--certified", help="only mismatches that reviews certified, without those found right")
     ] = False,
     out: Out = None,
     data: Data = None,
     home: Home = None,
 ) -> None:
-    """Write the published assessments, most urgent first; gpkg adds the parcels' outlines."""
+    """Write published assessments, highest priority first.
+
+    The format gpkg includes the outlines of the parcels.
+    """
     settings = prepare(home)
     name = agency_name(agency_file, agency, data=data)
     if name is None:

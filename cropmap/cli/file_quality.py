@@ -1,4 +1,4 @@
-"""`cropmap declarations quality`."""
+"""`cropmap declarations quality`: the quality of a declarations file before it is loaded."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ def register(_app: typer.Typer) -> None:
 def quality(
     agency: AgencyFile,
     season: SeasonYear,
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder for quality.html, quality.json and rejects.gpkg")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="folder to write quality.html, quality.json and rejects.gpkg to")
+    ],
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the declarations file before it is loaded: a page with a map, and what to look at as a GeoPackage."""
+    """Check a declarations file before it is loaded.
+
+    Writes a page with a map, the same figures as JSON, and a GeoPackage of the rows to examine.
+    """
     settings = prepare(home)
     from cropmap.agency import Agency
     from cropmap.results.file_quality import report_quality

@@ -10,8 +10,8 @@ import typer
 from cropmap.cli.declarations import register as register_files
 from cropmap.terminal import Accept, AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
 
-declarations: Final = typer.Typer(no_args_is_help=True, help="Declarations of an agency.")
-observations: Final = typer.Typer(no_args_is_help=True, help="Parcel observations, out of the store and into it.")
+declarations: Final = typer.Typer(no_args_is_help=True, help="Inspect, check and load files of declarations.")
+observations: Final = typer.Typer(no_args_is_help=True, help="Export or import parcel observations as a table.")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,20 +22,26 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    out: Annotated[Path, typer.Option("--out", help="folder to write into")],
-    parcels: Annotated[int, typer.Option("--parcels", min=40, help="number of declared parcels")] = 2_500,
+    out: Annotated[Path, typer.Option("--out", help="folder to write to")],
+    parcels: Annotated[int, typer.Option("--parcels", min=40, help="number of declared parcels to simulate")] = 2_500,
     seed: Annotated[int, typer.Option("--seed", min=0, help="the same seed gives the same season")] = 0,
     season: Annotated[int, typer.Option("--season", help="campaign year")] = 2018,
     wrong_share: Annotated[
-        float, typer.Option("--wrong-share", min=0, max=0.5, help="share of planted wrong declarations")
+        float, typer.Option("--wrong-share", min=0, max=0.5, help="share of the declarations that are made wrong")
     ] = 0.03,
     direct: Annotated[
-        bool, typer.Option("--direct", help="for scale: parcel observations in OUT/store instead of painted scenes")
+        bool,
+        typer.Option(
+            "--direct", help="write parcel observations to OUT/store instead of scenes; for large numbers of parcels"
+        ),
     ] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Simulate the inputs of a season in Brittany: scenes (STAC + COG), declarations, NUTS; the truth apart."""
+    """Simulate the input files of a season in Brittany.
+
+    They are scenes (STAC and COG), declarations and NUTS regions. The truth is written to a folder of its own.
+    """
     prepare(home)
     from dataclasses import asdict
 
@@ -68,9 +74,10 @@ def load(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load the declarations file: accepted rows, and rejected ones with their reasons.
+    """Load the declarations file of a season.
 
-    A load that would withdraw much of the register, or declares much land twice, stops before anything is written.
+    Rejected rows are stored with their reasons. A load that would withdraw too much of the register, or in which too
+    much land is declared twice, stops before anything is written.
     """
     from datetime import UTC, datetime
 
@@ -85,15 +92,16 @@ def carry(
     agency: AgencyFile,
     season: SeasonYear,
     from_season: Annotated[
-        int | None, typer.Option("--from", help="season to take the parcels from; default: the one before")
+        int | None, typer.Option("--from", help="season whose parcels are copied [default: the one before]")
     ] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a season before anything is declared: an earlier season's parcels, for the champion to predict.
+    """Start a season with the parcels of an earlier one.
 
-    Nothing is assessed and no area is estimated until the declarations file is there and takes their place.
+    The champion can then predict crops before anything is declared. Nothing is assessed and no area is estimated until
+    the declarations file is loaded and replaces these parcels.
     """
     from datetime import UTC, datetime
 
@@ -108,13 +116,16 @@ def carry(
 def export(
     agency: AgencyFile,
     season: SeasonYear,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Parquet file to write to")],
     as_of: AsOf = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write all observations as one tidy table: parcel_id, datetime, clear_fraction, n_pixels, reflectance 0-1."""
+    """Write all observations as one tidy table.
+
+    Its columns are parcel_id, datetime, clear_fraction, n_pixels, and reflectance from 0 to 1 per band.
+    """
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
     from cropmap.results.exchange import export_observations
 
@@ -125,12 +136,15 @@ def export(
 def import_(
     agency: AgencyFile,
     season: SeasonYear,
-    source: Annotated[Path, typer.Argument(metavar="F.parquet", help="tidy parcel statistics made elsewhere")],
+    source: Annotated[Path, typer.Argument(metavar="F.parquet", help="tidy table of parcel statistics")],
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in parcel statistics that another system made; the season goes on from there without scenes."""
+    """Import parcel statistics from another system.
+
+    The season then needs no scenes.
+    """
     context = open_season(agency, season=season, home=home, data=data, create=True)
     from cropmap.results.exchange import import_observations
 

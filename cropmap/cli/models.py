@@ -1,4 +1,4 @@
-"""`cropmap models list | promote | rollback`: the versions of an agency's networks, and which of them predicts."""
+"""`cropmap models list | promote | rollback`, `cropmap mlflow`: the versions of an agency's networks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cropmap.terminal import AgencyFile, AsJson, Data, Home, open_season, prepar
 if TYPE_CHECKING:
     from cropmap.stages.context import SeasonContext
 
-models: Final = typer.Typer(no_args_is_help=True, help="Versions of the networks: list, promote, go back.")
+models: Final = typer.Typer(no_args_is_help=True, help="List, promote and roll back versions of the networks.")
 
-Network = Annotated[Architecture, typer.Option("--model", help="the network")]
+Network = Annotated[Architecture, typer.Option("--model", help="network")]
 COLUMNS: Final = (
     "network",
     "version",
@@ -38,15 +38,16 @@ def register(app: typer.Typer) -> None:
 
 
 def mlflow_pages(
-    host: Annotated[str, typer.Option("--host", help="address to listen on; 127.0.0.1 is this machine only")] = (
+    host: Annotated[str, typer.Option("--host", help="address to listen on; 127.0.0.1: this machine only")] = (
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="port to listen on")] = 5000,
     home: Home = None,
 ) -> None:
-    """Open MLflow's pages over every training: parameters, metrics, plots, models. Ctrl-C stops them.
+    """Show every training in MLflow's web pages.
 
-    The first time it installs MLflow into the home.
+    The pages contain parameters, metrics, plots and models. Ctrl-C stops them. The first call installs MLflow into the
+    home.
     """
     settings = prepare(home)
     from cropmap.results.tracking_pages import serve_pages, tracking_uri
@@ -62,12 +63,16 @@ def mlflow_pages(
 @models.command("list")
 def list_versions(
     agency: AgencyFile,
-    model: Annotated[Architecture | None, typer.Option("--model", help="one network; default: all")] = None,
+    model: Annotated[Architecture | None, typer.Option("--model", help="network [default: all]")] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every version: accuracy out of fold, champion or challenger, what the gate decided and why."""
+    """List every version of the networks.
+
+    A row gives the out-of-fold accuracy, the alias (champion or challenger), and the decision of the promotion gate
+    with its reason.
+    """
     context = _open(agency, data, home)
     from cropmap.results.models import list_models
 
@@ -83,14 +88,17 @@ def promote(
     agency: AgencyFile,
     model: Network,
     version: Annotated[
-        str, typer.Option("--version", help="number of the version, or id of its artifact, from `models list`")
+        str, typer.Option("--version", help="number of the version or id of its artifact, from `models list`")
     ],
-    reason: Annotated[str, typer.Option("--reason", help="why; kept with the version")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="reason, stored with the version")] = "",
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion by hand. Bands, legend, figures and parity are checked all the same."""
+    """Make a version the champion.
+
+    Bands, legend, metrics and parity are checked as in an automatic promotion.
+    """
     context = _open(agency, data, home)
     from cropmap.results.models import promote_model
 
@@ -101,12 +109,12 @@ def promote(
 def rollback(
     agency: AgencyFile,
     model: Network,
-    reason: Annotated[str, typer.Option("--reason", help="why; kept with the version that goes")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="reason, stored with the version that is replaced")] = "",
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the champion before the present one champion again."""
+    """Make the previous champion the champion again."""
     context = _open(agency, data, home)
     from cropmap.results.models import roll_back
 
@@ -114,7 +122,7 @@ def rollback(
 
 
 def _open(agency: Path, data: Path | None, home: Path | None) -> SeasonContext:
-    """Models belong to no season; the context wants one, and any will do."""
+    """Models belong to no season, but a context needs one; the present year serves."""
     from datetime import UTC, datetime
 
     return open_season(agency, season=datetime.now(UTC).year, home=home, data=data)

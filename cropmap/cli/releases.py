@@ -1,4 +1,4 @@
-"""`cropmap stats release | releases | revisions`: numbered tables that leave the house, and what changed."""
+"""`cropmap stats release | releases | revisions`: numbered, frozen tables, and what changed between them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SUMMARISED: Final = ["level", *(str(state) for state in Revision), "mr_ha", "mar
 
 
 def register(_: typer.Typer) -> None:
-    """The commands join `cropmap stats`."""
+    """Adds the commands to `cropmap stats`."""
     for command in (release, releases, revisions):
         stats.command(command.__name__)(command)
 
@@ -63,26 +63,27 @@ def release(
     season: SeasonYear,
     stage: Annotated[
         ReleaseStage,
-        typer.Option("--stage", help="first (flag f), provisional after declarations closed (flag p), final"),
+        typer.Option("--stage", help="first: in season, flag f; provisional: after declarations closed, flag p; final"),
     ],
-    note: Annotated[str | None, typer.Option("--note", help="why, in a line; kept with the release")] = None,
+    note: Annotated[str | None, typer.Option("--note", help="note of one line, stored with the release")] = None,
     allow: Annotated[
         list[ReleaseWord] | None,
         typer.Option(
             "--allow",
-            help="release all the same: unknown-holdings (no parcel names its holding, and you answer for the table), "
-            "simulation; may be repeated",
+            help="permit a release that is refused otherwise: unknown-holdings (no parcel names its holding, and the "
+            "agency is responsible for confidentiality) or simulation (the season is simulated); may be repeated",
         ),
     ] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Freeze what is published as the season's next release, with its number, and say what changed since the last.
+    """Freeze the published table as the next release.
 
-    The same run at the same stage again changes nothing. Only a table that is protected with
-    statistics.confidentiality: full can be released, and a season does not go back to an earlier stage. A table whose
-    parcels name no holding, and a simulation, need a word (--allow).
+    The answer lists what changed since the last release. Releasing the same run at the same stage again changes
+    nothing. Only a table that is protected with statistics.confidentiality: full can be released. A season cannot
+    return to an earlier stage. A table whose parcels name no holding, and a simulated one, need a permission
+    (--allow).
     """
     from datetime import UTC, datetime
 
@@ -121,7 +122,10 @@ def releases(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was released, and whether its rows are still those that were released (intact)."""
+    """List the releases.
+
+    `intact` states whether the rows of a release are unchanged.
+    """
     settings = prepare(home)
     from cropmap.results.releases import list_releases
 
@@ -140,22 +144,27 @@ def releases(
 def revisions(
     season: SeasonYear,
     agency_file: SomeAgencyFile = None,
-    number: Annotated[int | None, typer.Option("--release", min=1, help="number [default: the latest]")] = None,
-    against: Annotated[int | None, typer.Option("--against", min=1, help="number [default: the one before]")] = None,
+    number: Annotated[
+        int | None, typer.Option("--release", min=1, help="number of the release [default: the latest]")
+    ] = None,
+    against: Annotated[
+        int | None, typer.Option("--against", min=1, help="number of the earlier release [default: the one before]")
+    ] = None,
     agency: AgencyName = None,
     every: Annotated[
-        bool, typer.Option("--all", help=f"print unchanged cells too, and more than {SHOWN_ROWS}")
+        bool, typer.Option("--all", help=f"print all cells: also unchanged ones, and more than {SHOWN_ROWS}")
     ] = False,
     out: Out = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """What changed from one release to the next: cell by cell, the largest first, and summed up per NUTS level.
+    """Compare a release with an earlier one, cell by cell.
 
-    mr_ha, mar_ha: mean and mean absolute revision; rmar: their sum over that of the figures; outside_interval: share
-    of figures that left the earlier 95 % interval. With --out, every cell as CSV. A cell that is confidential in
-    either release has no difference.
+    Cells come by the size of their revision, then a summary per NUTS level. mr_ha is the mean revision and mar_ha the
+    mean absolute revision. rmar is the sum of absolute revisions divided by the sum of the figures. outside_interval
+    is the share of figures outside the earlier 95 % interval. A cell that is confidential in either release has no
+    difference. With --out, every cell is written as CSV.
     """
     settings = prepare(home)
     from cropmap.errors import InputError

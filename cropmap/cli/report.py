@@ -20,25 +20,36 @@ def report(
     season: SeasonYear,
     nuts: Annotated[
         str | None,
-        typer.Option("--nuts", help="region, with all below it [default: the smallest that holds all of the season]"),
+        typer.Option(
+            "--nuts", help="region, with all regions below it [default: the smallest that contains the whole season]"
+        ),
     ] = None,
     format_: Annotated[
-        Literal["html", "pdf"] | None, typer.Option("--format", help="[default: by the ending of --out, else html]")
+        Literal["html", "pdf"] | None,
+        typer.Option("--format", help="format of the report [default: by the ending of --out, else html]"),
     ] = None,
     out: Out = None,
     quality: Annotated[
         Path | None,
-        typer.Option("--quality", help="quality file, JSON under SIMS headings [default: OUT with .quality.json]"),
+        typer.Option(
+            "--quality",
+            help="file to write quality figures to, JSON under SIMS headings [default: OUT with .quality.json]",
+        ),
     ] = None,
     release: Annotated[
         int | None,
-        typer.Option("--release", min=1, help="number [default: the last release of what is published, if it has one]"),
+        typer.Option(
+            "--release", min=1, help="number of a release [default: the last one of the published run, if there is one]"
+        ),
     ] = None,
     data: Data = None,
     home: Home = None,
 ) -> None:
-    """Write the report of a published season: maps, bars, table, revisions, quality, method. It needs no other file and
-    no network. Confidential cells have no figure anywhere in it."""
+    """Write the report of a season's crop areas.
+
+    It has maps, bars, a table, revisions, quality and method. It needs no other file and no network. No figure of a
+    confidential cell is in it.
+    """
     chosen = format_ or ("pdf" if out is not None and out.suffix.lower() == ".pdf" else "html")
     if chosen == "pdf" and out is None and sys.stdout.isatty():
         raise typer.BadParameter("pdf is no text: give --out FILE")

@@ -1,4 +1,4 @@
-"""`cropmap review sample | import | report`: parcels out to the field, findings back, and what they allow to say."""
+"""`cropmap review sample | import | report`: a sample of parcels, the findings of its reviews, what they certify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_se
 if TYPE_CHECKING:
     from cropmap.results.reviews import FieldFormat
 
-review: Final = typer.Typer(no_args_is_help=True, help="Reviews by people: sample, findings, what they certify.")
+review: Final = typer.Typer(no_args_is_help=True, help="Draw parcels for review and import the findings.")
 FORMATS: Final[dict[str, FieldFormat]] = {".csv": "csv", ".xlsx": "xlsx", ".gpkg": "gpkg"}
 
 
@@ -25,22 +25,24 @@ def register(app: typer.Typer) -> None:
 def sample(
     agency: AgencyFile,
     season: SeasonYear,
-    out: Annotated[Path, typer.Option("--out", "-o", help="FILE.csv, FILE.xlsx or FILE.gpkg for the field")],
-    budget: Annotated[int, typer.Option("--budget", min=10, help="parcels to review")] = 300,
+    out: Annotated[Path, typer.Option("--out", "-o", help="file to write to, by its ending: .csv, .xlsx or .gpkg")],
+    budget: Annotated[int, typer.Option("--budget", min=10, help="number of parcels to review")] = 300,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="the same seed draws the same parcels")] = 0,
     purpose: Annotated[
-        ReviewPurpose, typer.Option("--for", help="certify the list, or correct the area statistics")
+        ReviewPurpose,
+        typer.Option("--for", help="list: certify the list of mismatches; areas: correct the area statistics"),
     ] = ReviewPurpose.LIST,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw parcels of the published run to review.
+    """Draw parcels of the published run for review.
 
-    For the list: at random inside the mismatches, and a control of all the rest. For areas: from all declarations by
-    region, verdict and crop, large parcels more often; the next run estimates with what was found.
+    For the list, parcels are drawn at random from the mismatches, and as a control from all other declarations. For
+    areas, they are drawn from all declarations by region, verdict and crop, large parcels with higher probability;
+    the next run corrects its areas with the findings.
 
-    The sample is recorded; the same command again gives the same parcels and changes nothing.
+    The sample is recorded. The same command gives the same parcels and changes nothing.
     """
     from datetime import UTC, datetime
 
@@ -64,19 +66,23 @@ def sample(
 def import_(
     agency: AgencyFile,
     season: SeasonYear,
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="the file of the sample with findings filled in")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="file of the sample with the findings filled in")],
     rejected: Annotated[
         Path | None,
-        typer.Option("--rejected", help="CSV for rows not taken [default: beside FILE, .rejected.csv for its ending]"),
+        typer.Option(
+            "--rejected", help="CSV to write rejected rows to [default: FILE with .rejected.csv for its ending]"
+        ),
     ] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take findings in (right, wrong with the crop found, cannot_tell) and say what the list's reviews now certify.
+    """Import the findings of reviews.
 
-    FILE: CSV or XLSX as a spreadsheet saves it, or GeoPackage. Rows that cannot be used are counted by reason and
-    written to a file; where none can be used it ends with an error. A correction is imported as a new version.
+    A finding is right, wrong (with the code of the crop found) or cannot_tell. FILE is a CSV or XLSX file as a
+    spreadsheet saves it, or a GeoPackage. Rows that cannot be used are counted by reason and written to a file. Where
+    no row can be used, the command ends with an error. A changed finding is imported as a new version. The answer
+    states what the reviews of the list certify.
     """
     from datetime import UTC, datetime
 
@@ -107,14 +113,17 @@ def report(
     agency: AgencyFile,
     season: SeasonYear,
     campaign: Annotated[
-        str | None, typer.Option("--campaign", help="a sample [default: the last one of the published run]")
+        str | None, typer.Option("--campaign", help="sample [default: the last one of the published run]")
     ] = None,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """What reviews say of the list: certified or not, false alarms and misses with 95 % intervals, and the stated rate
-    beside the one that was found."""
+    """Report what the reviews show about the list.
+
+    The report states whether the list is certified, gives false alarms and misses with 95 % intervals, and compares the
+    estimated rate of false alarms with the rate found.
+    """
     context = open_season(agency, season=season, home=home, data=data)
     from cropmap.results.reviews import review_report
 

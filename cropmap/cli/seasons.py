@@ -1,4 +1,4 @@
-"""`cropmap season run | status` and the same stages one by one."""
+"""`cropmap season run | status`, and the steps of a season as single commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cropmap.terminal import (
     say,
 )
 
-season: Final = typer.Typer(no_args_is_help=True, help="A whole season: run it, look at it.")
+season: Final = typer.Typer(no_args_is_help=True, help="Run a whole season, or show its state.")
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +43,11 @@ def run(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Ingest, retrain, predict, assess, aggregate and publish. Safe to run again after anything."""
+    """Run all steps of a season and publish it.
+
+    The steps are observe, train, predict, assess, aggregate, publish. The command can be repeated after any
+    interruption; finished work is kept.
+    """
     _prepare_flows(home, verbose=verbose)
     from flows.season import season as flow
 
@@ -55,7 +59,10 @@ def run(
 def status(
     agency: AgencyFile, season: SeasonYear, data: Data = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Show what is in: declarations, acquisitions by state, models, runs, who works on it, what is published."""
+    """Show the state of a season.
+
+    The answer has declarations, acquisitions by state, models, runs, the command at work, and the published run.
+    """
     from datetime import UTC, datetime
 
     context = open_season(agency, season=season, home=home, data=data)
@@ -74,7 +81,10 @@ def observe(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Take in declarations and new acquisitions: one observation file per acquisition."""
+    """Load declarations and observe new acquisitions.
+
+    One observation file is written per acquisition.
+    """
     _prepare_flows(home, verbose=verbose)
     from flows.ingest import ingest
 
@@ -91,7 +101,10 @@ def train(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train the networks on every fold, calibrate, export to ONNX, check parity, register."""
+    """Train, calibrate and register the networks.
+
+    Every network is trained on every fold, exported to ONNX and checked for parity. A gate decides on its promotion.
+    """
     _prepare_flows(home, verbose=verbose)
     from flows.retrain import retrain
 
@@ -127,7 +140,7 @@ def predict(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score every parcel with the trained artifact (ONNX Runtime)."""
+    """Predict the crop of every parcel (ONNX Runtime)."""
     _stage("predict", agency, season, as_of, model, data, home, as_json)
 
 
@@ -140,7 +153,7 @@ def assess(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Assess every declaration: gates, probability that it is right, verdict, reason, priority."""
+    """Assess every declaration: verdict, reason and priority."""
     _stage("assess", agency, season, as_of, model, data, home, as_json)
 
 
@@ -166,7 +179,7 @@ def publish(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the run's rows and move the published pointer, in one transaction."""
+    """Publish the rows of a run in one transaction."""
     _stage("publish", agency, season, as_of, model, data, home, as_json)
 
 

@@ -1,4 +1,4 @@
-"""`cropmap serve`, `cropmap api-key`, `cropmap schedule`, `schedules`, `unschedule`: what runs for others."""
+"""`cropmap serve`, `api-key`, `schedule`, `schedules`, `unschedule`: the REST API and scheduled runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from cropmap.interruption import INTERRUPTED, release
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, prepare, say, table
 
-keys: Final = typer.Typer(no_args_is_help=True, help="Keys for the REST API.")
+keys: Final = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the REST API.")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="port to listen on [default: CROPMAP_PORT or 8000]")] = None,
     home: Home = None,
 ) -> None:
-    """Serve the REST API over what is published (docs at /docs); every route but /health needs an API key."""
+    """Serve published results as a REST API.
+
+    Its routes are described at /docs. Every route except /health requires an API key. Ctrl-C stops the server.
+    """
     settings = prepare(home)
     from cropmap.stages.context import ready_database
     from serving import server
@@ -47,9 +50,11 @@ def serve(
 
 @keys.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="who will use it")], home: Home = None, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="name of the key, such as that of its user")],
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it once; only its hash is kept."""
+    """Create a key and print it once; only its hash is stored."""
     settings = prepare(home)
     from cropmap.database.connection import connect
     from cropmap.database.keys import create_key
@@ -61,7 +66,11 @@ def create(
 
 @keys.command("list")
 def list_all(home: Home = None, as_json: AsJson = False) -> None:
-    """Every key by name: when it was made, and when it was revoked. The keys themselves are kept nowhere."""
+    """List the names of the keys.
+
+    Each has the time when it was created and, where it is revoked, the time of that. The keys themselves are not
+    stored.
+    """
     settings = prepare(home)
     from cropmap.database.connection import connect
     from cropmap.database.keys import list_keys
@@ -79,11 +88,11 @@ def list_all(home: Home = None, as_json: AsJson = False) -> None:
 
 @keys.command("revoke")
 def revoke(
-    name: Annotated[str, typer.Argument(help="as `cropmap api-key list` shows it")],
+    name: Annotated[str, typer.Argument(help="name of the key, from `cropmap api-key list`")],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key invalid for good, at once."""
+    """Make a key invalid, at once and permanently."""
     settings = prepare(home)
     from cropmap.database.connection import connect
     from cropmap.database.keys import revoke_key
@@ -96,14 +105,15 @@ def revoke(
 
 def schedule(
     agency: AgencyFile,
-    pool: Annotated[str, typer.Option("--pool", help="Prefect work pool; made when it is missing")] = "cropmap",
+    pool: Annotated[str, typer.Option("--pool", help="Prefect work pool; created where it is missing")] = "cropmap",
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create or update this agency's deployments on the Prefect server of PREFECT_API_URL.
+    """Create or update the Prefect deployments of an agency.
 
-    They work in the home, the database and the data folder of this command: run it where the worker has the same.
+    They are created on the server of PREFECT_API_URL, one for each cron line of the agency file. They use the home, the
+    database and the data folder of this command; run it on the machine of the worker.
     """
     prepare(home)
     from flows.deployments import schedule as deploy
@@ -112,7 +122,10 @@ def schedule(
 
 
 def schedules(home: Home = None, as_json: AsJson = False) -> None:
-    """List what is scheduled on the Prefect server, and whether its agency file still is there."""
+    """List the deployments on the Prefect server.
+
+    The answer states whether the agency file of each still exists.
+    """
     prepare(home)
     from flows.deployments import scheduled
 
@@ -124,14 +137,19 @@ def schedules(home: Home = None, as_json: AsJson = False) -> None:
 
 
 def unschedule(
-    agencies: Annotated[list[str] | None, typer.Argument(metavar="[AGENCY]...", help="short names of agencies")] = None,
+    agencies: Annotated[
+        list[str] | None, typer.Argument(metavar="[AGENCY]...", help="short names of agencies, as in their files")
+    ] = None,
     gone: Annotated[
-        bool, typer.Option("--gone", help="also all whose agency file is gone or is another agency's by now")
+        bool,
+        typer.Option(
+            "--gone", help="also all deployments whose agency file no longer exists or belongs to another agency"
+        ),
     ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the deployments of agencies from the Prefect server, such as those of an agency that was renamed."""
+    """Remove deployments of agencies from the Prefect server."""
     if not agencies and not gone:
         raise typer.BadParameter("name an agency, or give --gone")
     prepare(home)

@@ -1,14 +1,15 @@
-"""`cropmap stats`: published crop statistics as files, and beside what Eurostat published."""
+"""`cropmap stats`: published crop statistics as files, and compared with those of Eurostat."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import typer
 
+from cropmap.dissemination.registry import DATAFLOW, FORMATS, LABEL, FormatName
 from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.terminal import (
     AgencyFile,
@@ -25,14 +26,13 @@ from cropmap.terminal import (
     write_out,
 )
 
-stats: Final = typer.Typer(no_args_is_help=True, help="Crop statistics per NUTS region.")
+stats: Final = typer.Typer(no_args_is_help=True, help="Export, release and compare crop areas.")
 
-SomeAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="the agency file")]
-AgencyName = Annotated[
-    str | None, typer.Option("--agency", help="the agency's short name instead of its file, where several publish")
-]
-Nuts = Annotated[str | None, typer.Option("--nuts", help="region; all regions below it are included [default: all]")]
+SomeAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="agency file")]
+AgencyName = Annotated[str | None, typer.Option("--agency", help="short name of the agency, instead of its file")]
+Nuts = Annotated[str | None, typer.Option("--nuts", help="region, with all regions below it [default: all]")]
 
+WHOLE: Final = ", ".join(name for name, format_ in FORMATS.items() if not format_.coded)
 SHOWN_NAMES: Final = 6
 SHOWN_ROWS: Final = 40
 COMPARED: Final = [
@@ -62,37 +62,48 @@ def export_stats(
     nuts: Nuts = None,
     agency: AgencyName = None,
     format_: Annotated[
-        Literal["csv", "parquet", "xlsx", "json", "sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"],
-        typer.Option("--format", help="sdmx-csv is 1.0 in Eurostat's layout, sdmx-csv-2 is 2.0"),
+        FormatName,
+        typer.Option(
+            "--format",
+            help=f"{WHOLE} contain every row and column; the others use Eurostat's codes and 1000 ha. sdmx-csv is "
+            "SDMX-CSV 1.0 in Eurostat's layout, sdmx-csv-2 is SDMX-CSV 2.0",
+        ),
     ] = "csv",
     csv: CsvOption = CsvDialect.PLAIN,
     level: Annotated[
-        list[int] | None, typer.Option("--level", min=0, max=3, help="only this NUTS level; may be repeated")
+        list[int] | None, typer.Option("--level", min=0, max=3, help="only regions of this NUTS level; may be repeated")
     ] = None,
     decimals: Annotated[
-        int, typer.Option("--decimals", min=0, max=9, help="of areas in 1000 ha; Eurostat shows two")
+        int, typer.Option("--decimals", min=0, max=9, help="decimals of areas in 1000 ha; Eurostat publishes two")
     ] = 5,
-    dataflow: Annotated[str | None, typer.Option("--dataflow", help="agency:id(version) that SDMX-CSV names")] = None,
-    recode_to: Annotated[int | None, typer.Option("--recode-to", help="NUTS version: 2016, 2021 or 2024")] = None,
+    dataflow: Annotated[
+        str | None, typer.Option("--dataflow", help="dataflow named in SDMX-CSV, as agency:id(version)")
+    ] = None,
+    recode_to: Annotated[
+        int | None, typer.Option("--recode-to", help="NUTS version to convert to: 2016, 2021 or 2024")
+    ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", help="with --recode-to: CSV of the share of each old region in each new one"),
+        typer.Option(
+            "--weights", help="with --recode-to: CSV with the share of each old region that lies in each new one"
+        ),
     ] = None,
     release: Annotated[
-        int | None, typer.Option("--release", min=1, help="number of a release instead of what is published")
+        int | None, typer.Option("--release", min=1, help="number of a release, instead of the published run")
     ] = None,
     out: Out = None,
     data: Data = None,
     home: Home = None,
 ) -> None:
-    """Write the published statistics. csv, parquet, xlsx and json hold every row and column; the other formats are in
-    Eurostat's codes and 1000 ha. Confidential cells stay empty, CONF_STATUS C."""
+    """Write the published crop statistics to a file.
+
+    Confidential cells are empty and have CONF_STATUS C.
+    """
     settings = prepare(home)
-    from cropmap.dissemination.formats import BINARY, DATAFLOW
     from cropmap.results.dissemination import Recoding
     from cropmap.results.dissemination import export_statistics as export
 
-    if format_ in BINARY and out is None and sys.stdout.isatty():
+    if FORMATS[format_].binary and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
     if (recode_to is None) is not (weights is None):
         raise typer.BadParameter("--recode-to and --weights belong together")
@@ -117,13 +128,17 @@ def export_stats(
 
 @stats.command("structure")
 def structure(
-    dataflow: Annotated[str | None, typer.Option("--dataflow", help="agency:id(version), as the data name it")] = None,
+    dataflow: Annotated[
+        str | None, typer.Option("--dataflow", help="dataflow, as agency:id(version), as in the data file")
+    ] = None,
     out: Out = None,
 ) -> None:
-    """Write the data structure of the SDMX files (SDMX-ML 2.1), which a reader of SDMX-CSV 2.0 needs beside them."""
+    """Write the data structure of the SDMX files.
+
+    The format is SDMX-ML 2.1. Readers of SDMX-CSV 2.0 need it together with the data file.
+    """
     from datetime import UTC, datetime
 
-    from cropmap.dissemination.formats import DATAFLOW, LABEL
     from cropmap.dissemination.sdmx_structure import write
 
     write_out(write(dataflow=dataflow or DATAFLOW, label=LABEL, prepared_at=datetime.now(UTC)), out)
@@ -133,14 +148,15 @@ def structure(
 def estimators(
     agency_file: AgencyFile,
     season: SeasonYear,
-    nuts: Annotated[str, typer.Option("--nuts", help="only NUTS-3 regions below it")] = "",
+    nuts: Annotated[str, typer.Option("--nuts", help="region whose NUTS-3 regions are shown [default: all]")] = "",
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """The estimate beside register, map and classical estimators, ha by NUTS-3 region and crop (docs/areas.md).
+    """Compare the area estimate with other estimators.
 
-    For use inside: no cell is hidden.
+    These are the register, the map and classical estimators, in ha by NUTS-3 region and crop (docs/areas.md). The
+    answer is for internal use: no cell is hidden.
     """
     context = open_season(agency_file, season=season, home=home, data=data)
     from cropmap.results.area_reviews import season_estimators
@@ -158,23 +174,29 @@ def estimators(
 @stats.command("compare")
 def compare_stats(
     eurostat: Annotated[
-        Path, typer.Option("--eurostat", help="Eurostat's bulk TSV of apro_cpshr (also gzipped), SDMX-CSV or JSON-stat")
+        Path,
+        typer.Option(
+            "--eurostat", help="file of Eurostat: bulk TSV of apro_cpshr (also gzipped), SDMX-CSV or JSON-stat"
+        ),
     ],
     agency_file: SomeAgencyFile = None,
     season: Annotated[int | None, typer.Option("--season", help="campaign year")] = None,
     nuts: Nuts = None,
     agency: AgencyName = None,
     statistics: Annotated[
-        Path | None, typer.Option("--statistics", help="compare this exported file instead of what is published")
+        Path | None, typer.Option("--statistics", help="exported file to compare, instead of the published run")
     ] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="draw it here (SVG or PNG)")] = None,
-    every: Annotated[bool, typer.Option("--all", help=f"print more than {SHOWN_ROWS} rows")] = False,
+    figure: Annotated[Path | None, typer.Option("--figure", help="SVG or PNG file to draw the comparison to")] = None,
+    every: Annotated[bool, typer.Option("--all", help=f"print all rows, not only the first {SHOWN_ROWS}")] = False,
     data: Data = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold crop areas against Eurostat's: ratio of the year, change from its last earlier year, and what stands out
-    (RATIO, SERIES, REGION: docs/formats.md). Areas in 1000 ha. It says where to look, not who is right."""
+    """Compare crop areas with those of Eurostat.
+
+    Areas are in 1000 ha. Each row has the ratio for the year and the change from Eurostat's last earlier year.
+    Unusual rows are marked RATIO, SERIES or REGION (docs/formats.md). A mark is a reason to check both sources.
+    """
     if statistics is None and season is None:
         raise typer.BadParameter("give --season, or --statistics FILE")
     settings = prepare(home)
@@ -211,7 +233,7 @@ def compare_stats(
 
 
 def agency_name(file: Path | None, name: str | None, *, data: Path | None) -> str | None:
-    """The short name, from the agency file where one is given."""
+    """The short name of the agency, read from its file where one is given."""
     if file is None:
         return name
     if name is not None:
@@ -222,7 +244,7 @@ def agency_name(file: Path | None, name: str | None, *, data: Path | None) -> st
 
 
 def _region_names(file: Path | None, season: int, *, data: Path | None) -> dict[str, str]:
-    """Of the agency file's boundaries; none where there is no agency file, or its boundaries are not at hand."""
+    """Names of the regions, from the boundaries of the agency file; empty where there is no file or no boundaries."""
     if file is None:
         return {}
     from cropmap.agency import Agency

@@ -19,7 +19,6 @@ from psycopg_pool import ConnectionPool
 
 from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
 from cropmap.interruption import hold_if_begun
-from cropmap.masking import masked
 
 Connection = psycopg.Connection[Any]
 Pool = ConnectionPool[Connection]
@@ -63,11 +62,6 @@ def check_url(url: str) -> str:
             mend=f"{WRITE}; in names and passwords write @ / : ? # % and blanks percent-encoded (%40 for @)",
         )
     return url
-
-
-def redact(url: str) -> str:
-    """The URL without its password, for logs and messages, whatever is wrong with it."""
-    return masked(url)
 
 
 def connection_environment(url: str) -> dict[str, str]:

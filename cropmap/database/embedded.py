@@ -31,11 +31,11 @@ import psycopg
 from psycopg import sql
 
 from cropmap.database.binaries import Account, find_binaries, major_version, reachable_place
-from cropmap.database.connection import at_database, connect, database_errors, redact, sqlalchemy_url
+from cropmap.database.connection import at_database, connect, database_errors, sqlalchemy_url
 from cropmap.errors import DatabaseUnavailableError
 from cropmap.leftovers import partial_name
 
-__all__ = ["create_database", "ensure_running", "exists", "redact", "remove", "sqlalchemy_url", "stop"]
+__all__ = ["create_database", "ensure_running", "exists", "remove", "sqlalchemy_url", "stop"]
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
-"""How crop statistics leave the house, and how they are held against what Eurostat published.
+"""Exchange formats of crop statistics, and the comparison with those of Eurostat.
 
-In: published rows, or a file in one of the exchange formats. Out: bytes and tables. It reads no path, opens no
-database and estimates nothing: every format is written from one long table (`long_form`), so that all of them show the
+Input: published rows, or a file in one of the formats. Output: bytes and tables. No path is read, no database is opened
+and nothing is estimated here. Every format is written from one long table (`long_form`), so that all of them have the
 same numbers, flags and hidden cells.
 """

@@ -1,15 +1,16 @@
-"""Our areas beside Eurostat's: the ratio of the year, the series before it, and what stands out.
+"""Comparison of our areas with Eurostat's: the ratio of the year, the series before it, and outliers.
 
-In: two long forms. Out: `Comparison`. A figure stands out for up to three reasons, each with its rule:
+Input: two long forms. Output: `Comparison`. A figure is marked as an outlier for up to three reasons:
 
 RATIO   Eurostat's figure of the year is more than TOLERANCE away, lies outside our 95 % interval, and the difference is
         more than SMALL
-SERIES  the step from Eurostat's last earlier year is more than LIMIT times what the series usually moves in as many
+SERIES  the step from Eurostat's last earlier year is more than LIMIT times the usual step of the series in as many
         years: 1.4826 x the median absolute yearly step of the logarithm since the last break (flag b), at least FLOOR
 REGION  the logarithm of the ratio is more than LIMIT robust standard deviations away from the median of the crop's
         regions
 
-It says where to look. A register without small farms, another NUTS version or another reference date differ rightly.
+An outlier is a reason to check both sources. A register without small farms, another NUTS version or another reference
+date cause real differences.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The comparison as a picture: our areas against Eurostat's, and the series of what stands out."""
+"""The comparison as a figure: our areas against Eurostat's, and the series of the outliers."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cropmap.dissemination.long_form import DIMENSIONS, LongForm, count, positions, read_rows
 from cropmap.dissemination.numbers import decimal_text
+from cropmap.dissemination.registry import Wanted, Writer
 from cropmap.dissemination.vocabulary import ANNUAL, GEO
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
@@ -44,6 +45,13 @@ def write(table: pd.DataFrame, *, decimals: int) -> bytes:
     lines = ["\t".join([HEAD, *(f"{year} " for year in years)])]
     lines += ["\t".join([",".join(key), *row]) for key, row in zip(keys, cells, strict=True)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _written(table: pd.DataFrame, wanted: Wanted) -> bytes:
+    return write(table, decimals=wanted.decimals)
+
+
+WRITERS: Final[Mapping[str, Writer]] = {"tsv": _written}
 
 
 def read(

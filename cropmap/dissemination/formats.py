@@ -1,16 +1,14 @@
-"""One door to all formats: which there are, a table into the one that is asked for, and a file back into a table."""
+"""Writing a table in one of the formats that `registry` lists, and reading a file of any of them."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,21 +18,13 @@ import pyarrow.parquet as pq
 from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
-from cropmap.dissemination.spreadsheets import to_csv, unguarded
+from cropmap.dissemination.registry import Described, Wanted, find_format, find_writer
+from cropmap.dissemination.spreadsheets import unguarded
 from cropmap.dissemination.vocabulary import AREA, HECTARES, current_strucpro, measures
 from cropmap.errors import InputError
 from cropmap.schemas import HIDDEN_STATUSES, CsvDialect
 from cropmap.statistics.confidentiality import HIDDEN
 
-TableFormat = Literal["csv", "parquet", "xlsx", "json"]
-"""every published row and column, areas in ha"""
-CodedFormat = Literal["sdmx-csv", "sdmx-csv-2", "json-stat", "tsv"]
-"""the long form: Eurostat's codes, areas in 1000 ha"""
-Format = Literal[TableFormat, CodedFormat]
-TABLE_FORMATS: Final = ("csv", "parquet", "xlsx", "json")
-BINARY: Final = ("parquet", "xlsx")
-DATAFLOW: Final = "CROPMAP:CROP_AREA(1.0)"
-LABEL: Final = "Crop areas by NUTS region"
 UNIT: Final = "unit"
 VALUE: Final = "obs_value"
 MOST_BYTES: Final = 128 << 20
@@ -51,19 +41,6 @@ WHOLE_NUMBERS: Final = ("season", "nuts_version", "level", "n_parcels", "n_holdi
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a file says of itself."""
-
-    dataflow: str = DATAFLOW
-    source: str = "cropmap"
-    updated: datetime | None = None
-    notes: tuple[tuple[str, str], ...] = ()
-    """a word and what it says"""
-    region_names: Mapping[str, str] = field(default_factory=dict)
-    """nuts_id -> name, where the boundaries are at hand"""
-
-
-@dataclass(frozen=True)
 class Written:
     data: bytes
     table: LongForm | None
@@ -72,7 +49,7 @@ class Written:
 
 def write(
     rows: pd.DataFrame,
-    format_: Format,
+    format_: str,
     *,
     nuts_version: int | None,
     described: Described | None = None,
@@ -80,30 +57,20 @@ def write(
     dialect: CsvDialect = CsvDialect.PLAIN,
 ) -> Written:
     """Published rows (agency, season and STATISTIC_COLUMNS) as a file; `dialect` is that of csv. Raises InputError, see
-    `long_form`."""
-    about = described or Described()
-    if format_ in TABLE_FORMATS:
-        return Written(_table(rows, format_, about, decimals=decimals, dialect=dialect), None)
+    `long_form` and `find_format`."""
+    writer, wanted = find_writer(format_), Wanted(described or Described(), decimals, dialect)
+    if not find_format(format_).coded:
+        table = table_of(rows, decimals=decimals, region_names=wanted.about.region_names)
+        return Written(writer(table, wanted), None)
     long = long_form(rows, nuts_version=nuts_version, decimals=decimals)
-    table = long.table
-    if format_ == "tsv":
-        return Written(eurostat_tsv.write(table, decimals=decimals), long)
-    if format_ == "json-stat":
-        notes = [f"{word}: {said}" for word, said in about.notes]
-        label = f"{LABEL} (simulation)" if (table["COMMENT_OBS"] != "").any() else LABEL
-        data = json_stat.write(
-            table, label=label, source=about.source, updated=about.updated, decimals=decimals, notes=notes
-        )
-        return Written(data, long)
-    version: sdmx_csv.Version = "1.0" if format_ == "sdmx-csv" else "2.0"
-    data = sdmx_csv.write(table, version=version, dataflow=about.dataflow, updated=about.updated, decimals=decimals)
-    return Written(data, long)
+    return Written(writer(long.table, wanted), long)
 
 
 def read(
     data: bytes, *, name: str, geo: Collection[str] | None = None, crops: Collection[str] | None = None
 ) -> LongForm:
-    """A file in any format but XLSX and JSON, told by what it begins with; `geo`, `crops` spare work in a bulk TSV."""
+    """Reads a file in any format but XLSX and JSON, recognised by its first bytes. `geo` and `crops` limit what is read
+    of a bulk TSV."""
     if data.startswith(eurostat_tsv.GZIP):
         data = _unpacked(data, name=name)
     start = data[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")
@@ -143,22 +110,6 @@ def table_of(rows: pd.DataFrame, *, decimals: int, region_names: Mapping[str, st
         if column in shown:  # a hidden cell among them would make them floats: 54.0 parcels
             shown[column] = pd.to_numeric(shown[column]).astype("Int64")
     return shown
-
-
-def _table(rows: pd.DataFrame, format_: Format, about: Described, *, decimals: int, dialect: CsvDialect) -> bytes:
-    shown = table_of(rows, decimals=decimals, region_names=about.region_names)
-    if format_ == "xlsx":
-        return workbook.write(shown, notes=about.notes, made_at=about.updated)
-    if format_ == "parquet":
-        sink = io.BytesIO()
-        shown.assign(**{c: pd.to_numeric(shown[c]) for c in workbook.numbers(shown.columns)}).to_parquet(
-            sink, index=False
-        )
-        return sink.getvalue()
-    if format_ == "json":
-        records = shown.astype(object).where(shown.notna(), None).to_dict("records")
-        return json.dumps(records, default=str, ensure_ascii=False, indent=1, allow_nan=False).encode()
-    return to_csv(shown, dialect)
 
 
 def _published(data: bytes, *, name: str) -> LongForm:

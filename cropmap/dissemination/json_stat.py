@@ -17,6 +17,7 @@ import pandas as pd
 
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.long_form import DIMENSIONS, LongForm, positions, read_rows
+from cropmap.dissemination.registry import LABEL, Wanted, Writer
 from cropmap.errors import InputError
 
 TIME: Final = "time"
@@ -69,6 +70,21 @@ def write(
         },
     }
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+
+def _written(table: pd.DataFrame, wanted: Wanted) -> bytes:
+    about = wanted.about
+    return write(
+        table,
+        label=f"{LABEL} (simulation)" if (table["COMMENT_OBS"] != "").any() else LABEL,
+        source=about.source,
+        updated=about.updated,
+        decimals=wanted.decimals,
+        notes=[f"{word}: {said}" for word, said in about.notes],
+    )
+
+
+WRITERS: Final[Mapping[str, Writer]] = {"json-stat": _written}
 
 
 def read(data: bytes, *, where: str) -> LongForm:
@@ -135,7 +151,7 @@ def _no_number(text: str) -> float:
 
 
 def _codes(dimension: Mapping[str, Any], length: int) -> list[str]:
-    """Codes in the order of the cube; `index` is a list, a mapping, or left away for a single code."""
+    """Codes in the order of the cube; `index` is a list, a mapping, or absent for a single code."""
     category = dimension["category"]
     index = category.get("index", list(category.get("label", {})))
     codes = list(index) if isinstance(index, list) else sorted(index, key=lambda code: int(index[code]))

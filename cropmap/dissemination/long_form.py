@@ -53,7 +53,7 @@ class LongForm:
 def masked(rows: pd.DataFrame) -> pd.DataFrame:
     """Published rows (STATISTIC_COLUMNS and more) with one mask for all figures of a cell that is not to be shown.
 
-    The published table has them empty already; what leaves the house does not rely on it.
+    In the published table these figures are empty already; the mask is applied again to everything that is written.
     """
     shown = rows.copy()
     hidden = shown["conf_status"].isin(HIDDEN_STATUSES).to_numpy()
@@ -64,7 +64,7 @@ def masked(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = DECIMALS, where: str = "") -> LongForm:
-    """Published rows, one season or several, in Eurostat's words.
+    """Published rows of one season or several, in Eurostat's codes.
 
     `rows`: season and STATISTIC_COLUMNS (areas in ha). Crops without an item of their own (`local:…`, sums such as
     C1500+G3000), items that the code list does not have, and regions that the register covers in part
@@ -130,7 +130,7 @@ def ordered(table: pd.DataFrame, *, where: str = "") -> pd.DataFrame:
 
 
 def positions(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
-    """[rows]: where a row lies in the cube that the sorted codes of `names` span, the last name running fastest."""
+    """[rows]: the position of each row in the cube of the sorted codes of `names`, the last name varying fastest."""
     place = np.zeros(len(table), dtype=np.int64)
     for name in names:
         codes, found = pd.factorize(table[name], sort=True)
@@ -141,7 +141,7 @@ def positions(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
 def read_rows(
     rows: pd.DataFrame, *, flags: Sequence[str], lines: Iterable[int], where: str
 ) -> tuple[pd.DataFrame, dict[LeftOut, dict[str, int]]]:
-    """COLUMNS of a file in today's words: strucpro renamed, flags split into OBS_FLAG and CONF_STATUS.
+    """COLUMNS of a file in the current codes: strucpro renamed, flags split into OBS_FLAG and CONF_STATUS.
 
     `rows`: DIMENSIONS and OBS_VALUE; `flags`: whatever the file said of each; `lines`: where each stands. Rows with an
     unknown strucpro or flag, of no year, and with a value beyond all numbers are left out and counted; a hidden cell

@@ -1,4 +1,4 @@
-"""Numbers as text: a fixed number of decimals out, and back again without believing everything that float() takes."""
+"""Numbers as text: written with fixed decimals, and read more strictly than float() reads them."""
 
 from __future__ import annotations
 

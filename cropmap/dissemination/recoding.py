@@ -1,8 +1,8 @@
-"""A table from one NUTS version to another, by weights that somebody declares.
+"""Conversion of a table from one NUTS version to another, with given weights.
 
-In: published rows and a table of weights. Out: the same rows with the other version's regions; every region that was
-put together or cut has flag b, its areas are weighted sums. Weights are the share of a region's crop area that goes to
-each new region; a share of the whole surface is a makeshift that assumes a crop to be spread evenly.
+Input: published rows and a table of weights. Output: the same rows for the regions of the other version. A region
+that was merged or divided has flag b, and its areas are weighted sums. Weights are the share of a region's crop area
+that goes to each new region; a share of the whole surface is an approximation for crops that are spread evenly.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""From one release to the next: the flags that a stage adds, and what was revised.
+"""Releases compared: the flags that a stage adds, and the revisions.
 
-A figure that is hidden in either release has no difference here: the difference would give it away.
+A figure that is hidden in either release has no difference here, because the difference would reveal it.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from cropmap.dissemination.long_form import ATTRIBUTES, COLUMNS, DIMENSIONS, FIGURES, LongForm, count, read_rows
 from cropmap.dissemination.numbers import decimal_text, parse_numbers
+from cropmap.dissemination.registry import Wanted, Writer
 from cropmap.dissemination.sdmx_structure import dataflow_parts
 from cropmap.dissemination.vocabulary import AREA, HECTARES, measures
 from cropmap.errors import InputError
@@ -57,6 +59,17 @@ def write(
     writer.writerow([*first, *names])
     writer.writerows([*first.values(), *row] for row in zip(*columns, strict=True))
     return sink.getvalue().encode()
+
+
+def _written(table: pd.DataFrame, wanted: Wanted, *, version: Version) -> bytes:
+    about = wanted.about
+    return write(table, version=version, dataflow=about.dataflow, updated=about.updated, decimals=wanted.decimals)
+
+
+WRITERS: Final[Mapping[str, Writer]] = {
+    "sdmx-csv": partial(_written, version="1.0"),
+    "sdmx-csv-2": partial(_written, version="2.0"),
+}
 
 
 def read(data: bytes, *, where: str) -> LongForm:

@@ -1,7 +1,7 @@
-"""The data structure of our SDMX files, as an SDMX-ML 2.1 structure message: without it SDMX-CSV 2.0 cannot be opened.
+"""The data structure of the SDMX files as an SDMX-ML 2.1 structure message, which readers of SDMX-CSV 2.0 need.
 
-Dataflow, data structure definition, concepts and the code lists of our own words. Regions are text: their list is the
-NUTS regulation's. (SDMX 2.1 Technical Specifications, section 3A, schemas SDMXStructure*.xsd.)
+It has dataflow, data structure definition, concepts and the code lists of cropmap. Regions are text: their list is that
+of the NUTS regulation. (SDMX 2.1 Technical Specifications, section 3A, schemas SDMXStructure*.xsd.)
 """
 
 from __future__ import annotations

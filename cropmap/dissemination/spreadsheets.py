@@ -1,8 +1,8 @@
-"""CSV as programs read it, or as a spreadsheet opens it; text that a spreadsheet would run is made harmless in both.
+"""CSV for programs and for spreadsheets, guarded against formulas.
 
-A cell that begins with one of `= + - @`, a tab or a line end is a formula to a spreadsheet, whoever wrote it: a crop
-name from a declarations file must not become one in the hands of who opens the list (OWASP, CSV injection). It gets an
-apostrophe in front, which a spreadsheet does not show; a plain number stays as it is.
+A spreadsheet takes a cell that begins with one of `= + - @`, a tab or a line end for a formula. A crop name from a
+declarations file must not be executed in this way (OWASP, CSV injection). Such a cell is written with an apostrophe in
+front, which a spreadsheet does not show. A plain number is written unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Eurostat's words: measures (strucpro), flags, crop items and the regions of each NUTS version.
+"""Eurostat's codes: measures (strucpro), flags, crop items and the regions of each NUTS version.
 
 The tables stand beside this file. Codes are Eurostat's, those of EU 2023/1538 and of the NUTS regulations (2016/2066,
 2019/1755, 2023/674); older names of a code are understood on input and never written.
@@ -56,8 +56,7 @@ def current_strucpro(code: str, *, where: str = "") -> str:
 
 @cache
 def crop_items() -> dict[str, str]:
-    """Item of Eurostat's list CROPS -> label of EU 2023/1538, else our own word for what our legends name so; the code
-    itself where neither has one."""
+    """Item of Eurostat's list CROPS -> label of EU 2023/1538, else that of our legends, else the code itself."""
     return {row["crops"]: row["label"] or row["crops"] for row in _rows("crops.csv")}
 
 

@@ -1,4 +1,4 @@
-"""XLSX for people: rows on one sheet, what they mean on another.
+"""XLSX: rows on one sheet, the meaning of the columns on another.
 
 Codes are written as text, figures as numbers; a hidden cell is empty. The same table gives the same bytes.
 """
@@ -15,6 +15,7 @@ import xlsxwriter
 
 from cropmap.contracts.tables import CROP_STATISTIC
 from cropmap.dissemination import vocabulary
+from cropmap.dissemination.registry import Wanted, Writer
 from cropmap.errors import InputError
 from cropmap.schemas import BASIS_MEANING
 
@@ -73,6 +74,13 @@ def write(
         page.write_string(line, 1, said)
     book.close()
     return sink.getvalue()
+
+
+def _written(table: pd.DataFrame, wanted: Wanted) -> bytes:
+    return write(table, notes=wanted.about.notes, made_at=wanted.about.updated)
+
+
+WRITERS: Final[Mapping[str, Writer]] = {"xlsx": _written}
 
 
 def _pattern(name: str) -> str:

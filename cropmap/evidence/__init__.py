@@ -1,5 +1,5 @@
-"""What a flag rests on, for a person: series against the bands of two crops, a map sketch, a page with the reason.
+"""The evidence page of a parcel: its series with the bands of two crops, a map sketch, and the reason in words.
 
-In: a parcel's observations, its neighbours' outlines, what a run said of it. Out: HTML and PNG as bytes. Nothing is
-read, written or decided here.
+Input: observations of the parcel, outlines of its neighbours, results of a run. Output: HTML and PNG as bytes.
+Nothing is read, written or decided here.
 """

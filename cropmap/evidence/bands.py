@@ -1,7 +1,8 @@
-"""How a crop looks in a region over the season: median and 10-90 % band of the NDVI of other parcels.
+"""Bands of a crop in a region over the season: median and 10-90 % band of the NDVI of other parcels.
 
-In: the season's series and what was said of their parcels. Out: `Band`. A parcel never counts in its own band, and one
-that is flagged counts in none. Where a region has too few parcels the next wider one stands in, and the band says so.
+Input: the season's series and the verdicts on their parcels. Output: `Band`. A band never includes the parcel that it
+is drawn for, nor a flagged one. Where a region has too few parcels, the next wider region is used and named in the
+band.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from cropmap.dataset.series import Series
 from cropmap.evidence.looks import NEAR_INFRARED, RED, ndvi
 
 MIN_PARCELS: Final = 30
-"""fewer give no edges worth drawing: of thirty, three lie beyond either"""
+"""with fewer, the edges are too uncertain: of thirty parcels, three lie beyond each"""
 MAX_PARCELS: Final = 2_000
 """more are thinned evenly; the standard error of a tenth is below .007 of rank then"""
 STEP_DAYS: Final = 5
 HALF_WINDOWS_DAYS: Final = (8, 16, 24)
-"""a band's value is that of all looks within so many days: the first that holds enough, for months of cloud"""
+"""a value of a band uses all observations within so many days: the smallest window with enough of them"""
 MIN_LOOKS: Final = 8
 """fewer in the widest window leave a gap"""
 WHOLE_SEASON: Final = ""
@@ -54,7 +55,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Population:
-    """The season's parcels as material for bands, N of them in the order of the series."""
+    """The season's parcels from which bands are computed, N of them in the order of the series."""
 
     series: Series
     declared: NDArray[np.object_]
@@ -71,7 +72,7 @@ class Population:
     _kept: dict[tuple[str, str, int], Band | None] = field(default_factory=dict, repr=False)
 
     def band(self, crop: str | None, *, region: str, without: int) -> Band | None:
-        """The band of a crop around a region, without the parcel at one position; None where nobody else has it."""
+        """The band of a crop in a region, without the parcel at one position; None where no other one has the crop."""
         if not crop:
             return None
         counts = self.declared[without] == crop and not self.flagged[without]

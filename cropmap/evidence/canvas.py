@@ -1,7 +1,7 @@
-"""One way to draw, two results: SVG text for a page, pixels for a PNG.
+"""Canvases with one interface: SVG text for a page, pixels for a PNG.
 
-Coordinates are page units (CSS pixels), y downwards. The lines come from Agg by matplotlib's renderer directly, the
-words from Pillow, which sets them ten times as fast: a page takes a fifth of what a figure with axes takes.
+Coordinates are page units (CSS pixels), y downwards. Lines are drawn by matplotlib's Agg renderer
+without figure and axes, text by Pillow, which is ten times as fast: a page takes a fifth of the time.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Canvas(Protocol):
 
 
 class SvgCanvas:
-    """Collects elements; `svg` is the whole picture with its words for who cannot see it."""
+    """Collects elements; `svg` is the whole picture with its description for screen readers."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height

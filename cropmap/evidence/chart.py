@@ -1,4 +1,5 @@
-"""The picture of a parcel's season: its NDVI on two crops' bands, and below it how clear every look was.
+"""The chart of a parcel's season: its NDVI with the bands of two crops, and below it the clear share of each
+observation.
 
 Colours are Okabe and Ito's blue and vermilion, told apart by nearly everybody; the medians differ in their dashes too,
 and every line carries its name.
@@ -101,7 +102,7 @@ def draw_thumbnail(canvas: Canvas, box: Box, sheet: Sheet) -> None:
 
 
 def describe(sheet: Sheet) -> str:
-    """The picture in words, for who cannot see it."""
+    """Description of the chart for screen readers."""
     day, value = sheet.shown.curve
     if not len(day):
         return "No clear observation."
@@ -238,7 +239,7 @@ def _apart(wanted: list[float], heights: list[float], *, lowest: float, highest:
 
 
 def _strip(canvas: Canvas, box: Box, axes: _Axes, sheet: Sheet) -> None:
-    """A bar per look, as high as the clear share of the parcel; pale ones were dropped."""
+    """A bar per observation, as high as the clear share of the parcel; pale bars were not used."""
     bottom = box.y + box.height
     limit = bottom - sheet.facts.min_clear_fraction * box.height
     canvas.line(np.array([[box.x, bottom], [box.x + box.width, bottom]]), stroke=PALE)

@@ -1,7 +1,7 @@
-"""What became of every observation of a parcel: used, or left out and why.
+"""The use of every observation of a parcel: used, or left out for a reason.
 
-In: stored observations and the season. Out: LOOK_COLUMNS, one row per parcel and observation, in time order. The rules
-are those of `dataset.series`, told row by row.
+Input: stored observations and the season. Output: LOOK_COLUMNS, one row per parcel and observation, in time order. The
+rules are those of `dataset.series`, applied row by row.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One parcel's page, as HTML that asks for nothing from anywhere and as a PNG of an A4 sheet; and the batch's overview.
+"""The page of one parcel, as self-contained HTML and as a PNG of an A4 sheet; and the overview of a batch.
 
-In: sheets. Out: text and bytes. Both forms say the same, by the same words and the same drawing.
+Input: sheets. Output: text and bytes. Both forms have the same text and the same drawing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ A4: Final = (1000.0, 1414.0)
 MARGIN: Final = 40.0
 THUMBNAIL: Final = Box(0, 0, 150, 46)
 CLOSED: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'"
-"""a browser that reads this fetches nothing, whatever else the page might say"""
+"""Content-Security-Policy: the browser fetches nothing, whatever the page contains"""
 
 STYLE: Final = """
 body{margin:0;background:#fff;color:#1a1a1a;font:15px/1.5 system-ui,sans-serif}
@@ -51,7 +51,7 @@ return d*(isNaN(n)?p.localeCompare(q):n)});r.forEach(function(x){t.appendChild(x
 
 @dataclass(frozen=True)
 class Rendered:
-    """What one worker hands back for one parcel."""
+    """The result of a worker process for one parcel."""
 
     parcel_id: str
     html: bytes | None

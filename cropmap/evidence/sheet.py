@@ -1,4 +1,4 @@
-"""Everything that one parcel's page shows: the contract between who gathers it and who draws it."""
+"""The content of one parcel's page, gathered by `cropmap.results.evidence` and drawn by the other modules here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cropmap.evidence.bands import Band
 
 @dataclass(frozen=True)
 class Shown:
-    """The looks at one parcel, M of them in time order."""
+    """The observations of one parcel, M of them in time order."""
 
     day_of_year: NDArray[np.int64]
     """(M,) as Season counts"""
@@ -24,11 +24,11 @@ class Shown:
     used: NDArray[np.bool_]
     """(M,) False where it was dropped"""
     quarantined: tuple[int, ...]
-    """days of acquisitions over the parcel that were set aside whole"""
+    """days of acquisitions over the parcel that were quarantined"""
 
     @property
     def curve(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Days and NDVI of the looks that were used and have both bands."""
+        """Days and NDVI of the observations that were used and have both bands."""
         kept = self.used & np.isfinite(self.ndvi)
         return self.day_of_year[kept], self.ndvi[kept]
 
@@ -56,7 +56,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the run said of the parcel, as published; None where it said nothing."""
+    """The published result of the run for the parcel; None where there is none."""
 
     verdict: str
     reason: str
@@ -65,7 +65,7 @@ class Judged:
     declared_crop: str | None
     predicted_crop: str | None
     probability: float | None
-    """of the predicted crop and those never held against it, by the model"""
+    """of the predicted crop and those inseparable from it, by the model"""
     declared_probability: float | None
     """the same of the declared crop"""
     right_probability: float | None
@@ -74,12 +74,12 @@ class Judged:
     scored_by: str
     n_observations: int
     changed_since: bool
-    """the declaration is another one by now"""
+    """the declaration has changed since the run"""
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The run that all pages of a batch speak of."""
+    """The run of all pages of a batch."""
 
     agency: str
     season: int
@@ -88,7 +88,7 @@ class RunFacts:
     end: date
     """of the season's window"""
     as_of: date
-    """nothing later was looked at"""
+    """last day of the acquisitions used"""
     day_zero: date
     run_id: str
     model: str
@@ -96,7 +96,7 @@ class RunFacts:
     published_at: datetime
     min_clear_fraction: float
     separation: str
-    """in words: what the judging model was trained without"""
+    """in words: what was left out of the training of the model that scored the parcel"""
     flags: int
     target: float | None
     estimated_rate: float | None
@@ -106,7 +106,7 @@ class RunFacts:
     reliability: str
     assumption: str
     certification: str
-    """what reviews allow to say of the list, in a sentence"""
+    """what reviews certify about the list, in a sentence"""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The reason in words that a controller can put in a file. In: a sheet. Out: sentences; no figure is computed twice.
+"""The reason in words, for a controller's file. Input: a sheet. Output: sentences with the figures of the sheet.
 
-Nothing here claims more than the run did: the list's rate is an estimate, and a single parcel has no certainty.
+The sentences claim no more than the run: the rate of the list is an estimate, and nothing is certain about one parcel.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def crop_words(crop: str | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Whole per cent; what would round to 0 or 100 is said as a bound."""
+    """Whole per cent; a value that would round to 0 or 100 is given as a bound."""
     if share is None or not np.isfinite(share):
         return "-"
     if share < 0.005:
@@ -61,7 +61,7 @@ def title(sheet: Sheet) -> str:
 
 
 def reason(sheet: Sheet) -> tuple[str, ...]:
-    """Why the parcel has its verdict: the declaration, the evidence, the curve, who judged."""
+    """Why the parcel has its verdict: the declaration, the evidence, the curve, the model that scored it."""
     said = sheet.judged
     name = f" ({said.declared_name})" if said.declared_name else ""
     declared = (
@@ -120,7 +120,7 @@ def band_words(band: Band) -> str:
 
 
 def list_statement(facts: RunFacts, *, listed: bool | None = None) -> tuple[str, ...]:
-    """What may be believed of the list, of a parcel on it, off it, or (None) of no parcel; never a promise."""
+    """The reliability of the list: for a parcel on it, for one not on it, or (None) for no parcel."""
     if facts.estimated_rate is None:
         return (f"This run has no list of mismatches. Reliability: {facts.reliability}.",)
     size = f"{facts.flags:,}"

@@ -1,6 +1,6 @@
 """Trained networks to ONNX files with dynamic batch and time, checked against torch before anybody uses them.
 
-A network is translated once per architecture and size; the other folds' files are the same graph with their own
+A network is translated once per configuration; the other folds' files are the same graph with their own
 weights. Traps of torch 2.13 that this module works around (each is guarded by the checks below):
 - torch keeps a dispatch cache for the LSTM; from the second export on it freezes the time axis at the example's
   length, silently. The cache is cleared before and after.
@@ -14,6 +14,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,10 +30,8 @@ from cropmap.dataset.batches import pad
 from cropmap.dataset.series import Series
 from cropmap.errors import ModelError, ParityError
 from cropmap.model.artifact import PARITY_TOLERANCE
-from cropmap.model.merging import merged
 from cropmap.model.networks import Network, build_network
 from cropmap.model.training_config import TrainingConfig
-from cropmap.schemas import Architecture
 
 INPUTS: Final = ("reflectance", "day_of_year", "valid")
 OUTPUT: Final = "logits"
@@ -42,10 +41,9 @@ SHAPES: Final = ((1, 1), (1, 7), (3, 1), (5, 23), (16, None))
 
 def export_network(network: Network, bands: tuple[str, ...], config: TrainingConfig) -> bytes:
     """The network as an ONNX file: reflectance [batch, time, C'], day_of_year and valid [batch, time] -> logits."""
-    sizes = (config.width, config.layers, config.heads, config.indices, config.bidirectional, len(network.members))
     model = onnx.ModelProto()
-    model.ParseFromString(_graph(config.architecture, bands, network.classes, *sizes))
-    state = {name: value.numpy() for name, value in merged(network).state_dict().items()}
+    model.ParseFromString(_graph(bands, network.classes, replace(config, members=len(network.members))))
+    state = {name: value.numpy() for name, value in network.merged().state_dict().items()}
     _fill(model, state)
     _require_dynamic(model)
     return bytes(model.SerializeToString(deterministic=True))
@@ -79,31 +77,9 @@ def check_parity(file: bytes, network: Network, series: Series, *, where: str = 
 
 
 @lru_cache(maxsize=8)
-def _graph(
-    architecture: Architecture,
-    bands: tuple[str, ...],
-    classes: int,
-    width: int,
-    layers: int,
-    heads: int,
-    indices: bool,
-    bidirectional: bool,
-    members: int,
-) -> bytes:
-    """The graph of a network of this size, with weights that are still to be filled in."""
-    network = build_network(
-        architecture,
-        bands,
-        classes,
-        width=width,
-        layers=layers,
-        heads=heads,
-        dropout=0.0,
-        indices=indices,
-        bidirectional=bidirectional,
-        members=members,
-    )
-    network = merged(network).eval()
+def _graph(bands: tuple[str, ...], classes: int, config: TrainingConfig) -> bytes:
+    """The graph of a network of this configuration, with weights that are still to be filled in."""
+    network = build_network(bands, classes, replace(config, dropout=0.0)).merged().eval()
     example = (torch.rand(3, 7, len(bands) + 1), torch.rand(3, 7), torch.ones(3, 7, dtype=torch.bool))
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time")
     with _quiet(), _fresh_lstm_dispatch():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from cropmap.model.calibration import MIN_BIAS_FOLDS, Calibration, calibrate_acr
 from cropmap.model.crossfit import CrossFit, cross_fit
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.export import check_parity, export_network
+from cropmap.model.networks import peak_learning_rate
 from cropmap.model.strangeness import learn_familiar
 from cropmap.model.training_config import TrainingConfig
 from cropmap.provenance import code_version
@@ -129,7 +131,7 @@ def fit_model(
         folds_made_by=dataset.folds.made_by,
         fold_names=dataset.folds.names,
         dataset_hash=dataset.hash,
-        config=config.values,
+        config=as_trained(config),
         seed=seed,
         code_version=code_version(),
         evaluation=out.evaluation.to_json(),
@@ -138,6 +140,11 @@ def fit_model(
         about={**about, "not_learnt": json.dumps(_not_learnt(dataset, suspects), ensure_ascii=False)},
     )
     return Fitted(write_artifact(store, manifest, files), manifest, out, files)
+
+
+def as_trained(config: TrainingConfig) -> dict[str, Any]:
+    """As it is written down: with the rate that was taken."""
+    return asdict(config) | {"learning_rate": peak_learning_rate(config)}
 
 
 def _not_learnt(dataset: Dataset, suspects: NDArray[np.bool_] | None) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ from cropmap.model import augmentation, distributed, networks, ragged, training
 from cropmap.model.training import logits_of, threads, train
 from cropmap.model.training_config import TrainingConfig
 from cropmap.provenance import content_hash, files_hash
+from cropmap.schemas import Architecture
 from cropmap.store import Store
 
 BEGUN: Final = ".begun"
@@ -105,15 +106,16 @@ def fold_name(
 ) -> str:
     """Name of a finished fold in the store: everything that its bits depend on."""
     left_out = suspects.tobytes() if suspects is not None and suspects.any() else b""
-    key = content_hash(config.hash, str(seed), left_out, rules_version())
+    key = content_hash(config.hash, str(seed), left_out, rules_version(config.architecture))
     return f"training/{dataset.hash}/{config.architecture}-{key}/fold-{fold}.npz"
 
 
 @cache
-def rules_version() -> str:
-    """Digest of the modules that decide what a trained network is: a kept fold of other rules is not taken."""
+def rules_version(architecture: Architecture) -> str:
+    """Digest of the modules that decide what a trained network of a kind is: a kept fold of other rules is not taken.
+    Another network's module is none of them, so that a new network costs the others no training."""
     dataset_room = Path(cropmap.dataset.__file__).parent.glob("*.py")
-    modules = (augmentation, networks, ragged, training)
+    modules = (augmentation, networks, networks.parts, networks.network_module(architecture), ragged, training)
     return files_hash([*dataset_room, *(Path(module.__file__ or "") for module in modules)], length=8)
 
 

@@ -7,7 +7,7 @@ training was killed on the way and goes on from its last checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,8 +25,8 @@ from cropmap.errors import ModelError
 from cropmap.model.augmentation import augmented
 from cropmap.model.checkpoints import Checkpoints, Progress
 from cropmap.model.distributed import add_gradients, share
-from cropmap.model.networks import Network, build_network
-from cropmap.model.ragged import on_device
+from cropmap.model.networks import Network, build_network, peak_learning_rate
+from cropmap.model.ragged import Inputs, on_device
 from cropmap.model.training_config import TrainingConfig
 
 INFERENCE_BATCH: Final = 512
@@ -65,13 +65,12 @@ def train(
     ragged = on_device(dataset.series, device)
     label = torch.from_numpy(dataset.label.astype(np.int64)).to(device)
     adjustment = config.logit_adjustment * log_class_shares(dataset.label[learn], len(dataset.crops)).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.peak_learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=peak_learning_rate(config), weight_decay=config.weight_decay)
     per_epoch = math.ceil(len(learn) / config.batch_size)
     steps = min(max(config.epochs * per_epoch, config.min_steps), config.max_steps)
     every = max(steps // config.evaluations, 1)
     progress = Progress.resume(checkpoints, network, optimiser, device)
     on_step(progress.step / steps)
-
     losses: list[Tensor] = []
     batches: list[NDArray[np.intp]] = []
     with seeded(seed):
@@ -84,35 +83,16 @@ def train(
             torch.manual_seed(int(random.integers(2**62)))
             rows, weight = share(batches[position])
             inputs = augmented(dataset.series, ragged, rows, config, random)
-            for group in optimiser.param_groups:
-                group["lr"] = _learning_rate(step, steps, config)
-            network.train()
-            with _precision(device):
-                logits = network.each(*inputs)  # of every member (B, K)
-            target = label[torch.from_numpy(rows).to(device)]
-            smoothing = config.label_smoothing
-            loss = torch.stack(
-                [cross_entropy(one.float() + adjustment, target, label_smoothing=smoothing) for one in logits]
-            ).sum()  # the members share no weight: each has its own loss
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            add_gradients(network, weight)
-            for member in network.members:
-                nn.utils.clip_grad_norm_(member.parameters(), config.clip_norm)
-            optimiser.step()
+            rate = _learning_rate(step, steps, config)
+            loss = _loss(network.train(), inputs, label[torch.from_numpy(rows).to(device)], adjustment, config, device)
+            _descend(loss, network, optimiser, rate=rate, weight=weight, clip_norm=config.clip_norm)
             losses.append(loss.detach())
             on_step(1 / steps)
             if step % every and step != steps:
                 continue
-            row = {
-                "step": float(step),
-                "epoch": step / per_epoch,
-                "learning_rate": _learning_rate(step, steps, config),
-                "train_loss": float(torch.stack(losses).mean()) / len(network.members),
-            }
+            mean = _mean_loss(losses, network, step)
+            row = {"step": float(step), "epoch": step / per_epoch, "learning_rate": rate, "train_loss": mean}
             losses.clear()
-            if not math.isfinite(row["train_loss"]):
-                raise ModelError(f"the loss is {row['train_loss']} at step {step}", mend="Lower the learning rate")
             if len(check):
                 row |= _validate(network, dataset, check, device)
             progress.note(row, network)
@@ -139,18 +119,7 @@ def learnable(dataset: Dataset, learn_from: NDArray[np.bool_]) -> NDArray[np.int
 def new_network(bands: tuple[str, ...], classes: int, config: TrainingConfig, *, seed: int) -> Network:
     """A network with weights drawn from the seed."""
     with seeded(seed):
-        return build_network(
-            config.architecture,
-            bands,
-            classes,
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            dropout=config.dropout,
-            indices=config.indices,
-            bidirectional=config.bidirectional,
-            members=config.members,
-        )
+        return build_network(bands, classes, config)
 
 
 def standardise(network: Network, series: Series, index: NDArray[np.intp]) -> None:
@@ -225,11 +194,45 @@ def _split(
     return index[~check], index[check]
 
 
+def _loss(
+    network: Network, inputs: Inputs, target: Tensor, adjustment: Tensor, config: TrainingConfig, device: str
+) -> Tensor:
+    """Sum of the members' losses: they share no weight, each has its own."""
+    with _precision(device):
+        logits = network.each(*inputs)  # of every member (B, K)
+    smoothing = config.label_smoothing
+    return torch.stack(
+        [cross_entropy(one.float() + adjustment, target, label_smoothing=smoothing) for one in logits]
+    ).sum()
+
+
+def _descend(
+    loss: Tensor, network: Network, optimiser: torch.optim.Optimizer, *, rate: float, weight: float, clip_norm: float
+) -> None:
+    """One step of the optimiser; `weight` is this process's share of the batch."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    add_gradients(network, weight)
+    for member in network.members:
+        nn.utils.clip_grad_norm_(member.parameters(), clip_norm)
+    optimiser.step()
+
+
+def _mean_loss(losses: Sequence[Tensor], network: Network, step: int) -> float:
+    """Of a member, over the steps since the last evaluation. Raises ModelError where it is not finite."""
+    mean = float(torch.stack(list(losses)).mean()) / len(network.members)
+    if not math.isfinite(mean):
+        raise ModelError(f"the loss is {mean} at step {step}", mend="Lower the learning rate")
+    return mean
+
+
 def _learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
-    warmup = max(int(steps * config.warmup_share), 1)
+    peak, warmup = peak_learning_rate(config), max(int(steps * config.warmup_share), 1)
     if step <= warmup:
-        return config.peak_learning_rate * step / warmup
-    return config.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+        return peak * step / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def log_class_shares(label: NDArray[np.int16], classes: int) -> Tensor:

@@ -6,7 +6,8 @@ Every failure of a file becomes a SceneError that names it. Values are never sca
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,13 +15,16 @@ import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.redirects import check_redirects
 from cropmap.sources.catalogs.signing import SIGNER, without_signatures
+from cropmap.sources.catalogs.zipped import archived, read_member
 
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
@@ -53,7 +57,7 @@ def read_grid(href: str) -> Grid:
         try:
             with _opened(href) as source:
                 return _grid(source, href)
-        except RasterioError as error:
+        except (RasterioError, OSError) as error:
             raise _unreadable(error, href) from error
 
 
@@ -79,18 +83,28 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
                 part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
                 values: Array = source.read(1, window=part)
                 return values
-        except RasterioError as error:
+        except (RasterioError, OSError) as error:
             raise _unreadable(error, href) from error
 
 
-def _opened(href: str) -> rasterio.DatasetReader:
-    """The file by the driver of its ending alone: another driver would follow what the file refers to."""
+@contextmanager
+def _opened(href: str) -> Iterator[rasterio.DatasetReader]:
+    """The file by the driver of its ending alone: another driver would follow what the file refers to.
+
+    A member of a zip file is unpacked into memory (decision 0120).
+    """
     check_redirects(href)
-    return rasterio.open(SIGNER.opened(href), driver=_driver(href))
+    if member := archived(href):
+        with MemoryFile(read_member(*member)) as memory, memory.open(driver=_driver(href)) as source:
+            yield source
+    else:
+        with rasterio.open(SIGNER.opened(href), driver=_driver(href)) as source:
+            yield source
 
 
 def _driver(href: str) -> str:
-    return "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
+    path = href if href.startswith("/") else urlsplit(href).path
+    return "JP2OpenJPEG" if path.lower().endswith(".jp2") else "GTiff"
 
 
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:
@@ -145,9 +159,9 @@ def _check_grid(found: Grid, expected: Grid, href: str) -> None:
         )
 
 
-def _unreadable(error: RasterioError, href: str) -> SceneError:
-    path = href.removeprefix("file://")
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+def _unreadable(error: Exception, href: str) -> SceneError:
+    path = local_file(href)
+    if path is not None and not path.exists():
         return SceneError(
             "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
         )

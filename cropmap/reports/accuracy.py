@@ -1,8 +1,8 @@
 """Overall, user's and producer's accuracy with standard errors, from predictions beside declarations.
 
-Unit: parcel. Truth stands for what was declared, so a wrong declaration counts against the prediction. Each accuracy is
-a ratio of counts; parcels of one holding are alike, so its variance is that of a ratio over holdings as clusters
-(Cochran, Sampling Techniques, 1977, chapter 6: linearised, without correction for a finite population).
+The unit is the parcel. The declaration is the reference, so a wrong declaration counts as an error of the prediction.
+Each accuracy is a ratio of counts; parcels of one holding are alike, so its variance is that of a ratio over holdings
+as clusters (Cochran, Sampling Techniques, 1977, chapter 6: linearised, without correction for a finite population).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 
 AGREEMENT_COLUMNS: Final = ("cluster", "declared_crop", "predicted_crop", "parcels")
 MIN_HOLDINGS: Final = 10
-"""a class that fewer holdings declare, or are predicted to grow, has no accuracy of its own: neither its standard
-error nor its holdings would stand it"""
+"""a class that fewer holdings declare, or are predicted to grow, has no accuracy of its own: its standard error would
+be unreliable, and its holdings could be identified"""
 SE_DECIMALS: Final = 3
 
 
@@ -31,10 +31,10 @@ SE_DECIMALS: Final = 3
 class Ratio:
     value: float
     se: float | None
-    """None where fewer than two holdings tell"""
+    """None with fewer than two holdings"""
 
     def rounded(self, decimals: int) -> Ratio:
-        """As it may be shown: more digits would be counts of parcels in disguise."""
+        """The value as it may be shown: more digits would reveal counts of parcels."""
         return Ratio(round(self.value, decimals), None if self.se is None else round(self.se, SE_DECIMALS))
 
 
@@ -52,7 +52,7 @@ class ClassAccuracy:
 class Accuracy:
     overall: Ratio
     parcels: str
-    """how many were compared, by their power of ten alone: a count over all crops is published nowhere"""
+    """number of compared parcels as a power of ten: a count over all crops is not published"""
     classes: tuple[ClassAccuracy, ...]
     """by name"""
     not_shown: int

@@ -1,7 +1,7 @@
-"""Published rows as the report shows them: regions below a head, crops by size, and cells that have figures or none.
+"""Published rows as the report shows them: regions of a head region, crops by size, cells with or without figures.
 
-What is hidden loses its figures here, at the door. Crops are ordered by their estimate in the head region; crops that
-are hidden there follow by name, because their place would tell their size.
+Hidden cells lose their figures here. Crops are ordered by their estimate in the head region; crops that are hidden
+there follow by name, because their position would reveal their size.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class CropAreas:
 
     @cached_property
     def drawn(self) -> tuple[Crop, ...]:
-        """Crops for maps and bars: shown in the head region, not next to nothing there, no sum beside its own parts."""
+        """Crops for maps and bars: shown in the head region with at least LEAST_DRAWN_HA, and no sum beside its
+        parts."""
         shown = {crop.label for crop in self.crops if self._size(crop)}
         return tuple(crop for crop in self.crops if self._size(crop) and not shown & set(crop.members))
 

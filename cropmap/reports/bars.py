@@ -1,6 +1,6 @@
 """Declared and estimated area of the largest crops as bars with the estimate's interval, one small SVG per crop.
 
-The drawing holds no text: names and figures stand beside it as text of the page, legible on a narrow screen too.
+The drawing contains no text: names and figures are text of the page beside it, legible on a narrow screen too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Small maps, one per crop, drawn as inline SVG: the share of each region's surface that the crop covers.
 
-A share of the surface, not of the crops' area: the total over all crops is published nowhere, and a map of such shares
-would give it away. Hidden regions are hatched, and no class limit knows of them.
+The share is that of the surface and not of the area of all crops: the total over all crops is not published, and such
+shares would reveal it. Hidden regions are hatched and do not influence the limits of the colour classes.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _code(region: Outline, shares: Mapping[str, float | None], classes: Scale) -
 
 
 def _described(crop: Crop, areas: CropAreas, shares: Mapping[str, float | None]) -> str:
-    """What the picture shows, for who cannot see it."""
+    """Description of the picture for screen readers."""
     shown = sorted((share, code) for code, share in shares.items() if share is not None)
     hidden = sum(share is None for share in shares.values())
     words = [f"Map of {crop.label} in {areas.head.nuts_id}: share of each region's surface"]

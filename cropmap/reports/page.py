@@ -1,6 +1,6 @@
-"""The page: one HTML document that asks for nothing from anywhere, for screens of any width and for paper.
+"""The page: one HTML document that needs no other file or host, for screens of any width and for paper.
 
-The same document is what the PDF is made from.
+The PDF is made from the same document.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cropmap.reports.revisions import revision_summary
 from cropmap.schemas import BASIS_MEANING
 
 CLOSED: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""a browser that reads this fetches nothing, whatever else the page might say; `data:` is its own empty icon"""
+"""Content-Security-Policy: the browser fetches nothing, whatever the page contains; `data:` is its empty icon"""
 MAPPED: Final = 12
 """crops with a map; every crop is in the table"""
 LEAST_SHOWN: Final = 2
-"""regions; a map that is hatched all over compares nothing"""
+"""regions: a map with fewer shown regions compares nothing"""
 BARRED: Final = 20
 FOLDER: Final = Path(__file__).parent
 CONCEPTS: Final = {"SA": "sown area", "MA": "main area", "HA": "harvested area", "PA": "production area"}

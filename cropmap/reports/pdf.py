@@ -13,7 +13,7 @@ PANGO: Final = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 
 def to_pdf(html: str) -> bytes:
-    """Raises ConfigurationError where Pango is missing; nothing is ever fetched."""
+    """The PDF of an HTML document; nothing is fetched. Raises ConfigurationError where Pango is missing."""
     weasyprint = import_weasyprint()
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=["data"], allow_redirects=False)
     document = weasyprint.HTML(string=html, url_fetcher=fetcher, media_type="print")

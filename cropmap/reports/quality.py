@@ -1,7 +1,7 @@
-"""What is known of the quality of a season's areas, and how much of it may be said.
+"""Quality of a season's areas, as far as it may be published.
 
-Shares over all crops are said in steps as soon as one cell is hidden: a share of all land ties the declared, the mapped
-and the estimated total together, and with one crop hidden its area would follow from an exact one.
+Shares over all crops are given in steps as soon as one cell is hidden. An exact share of all land links the declared,
+the mapped and the estimated total, so that the area of a single hidden crop could be derived from it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cropmap.reports.areas import CropAreas
 from cropmap.reports.numbers import THIN, percent
 
 STEP: Final = 0.05
-"""width of the bands in which shares over all crops are said"""
+"""width of the intervals in which shares over all crops are given"""
 CV_LIMITS: Final = (0.05, 0.15, 0.25)
 """above the last an area is flagged u (low reliability)"""
 UNDECIDED: Final = ("inconclusive", "not_assessable")
@@ -26,7 +26,7 @@ UNDECIDED: Final = ("inconclusive", "not_assessable")
 
 @dataclass(frozen=True)
 class Share:
-    """A share over all crops, as it may be said: exact to 0.1 %, or a band."""
+    """A share over all crops as it may be published: exact to 0.1 %, or an interval."""
 
     low: float
     high: float
@@ -63,7 +63,7 @@ class Quality:
     accuracy: Accuracy | None
     """of the whole season; None where there were no declarations to compare with"""
     judged_by: str
-    """what the model that judges a parcel was trained without"""
+    """what was left out of the training of the model that scores a parcel"""
     declared_land: Share | None
     """of the area of all parcels, the share that is declared; None where the run does not say"""
     seen_land: Share | None

@@ -1,4 +1,4 @@
-"""Everything that a report says, as values: the one thing that page, PDF and quality file are made from."""
+"""The content of a report as values, from which page, PDF and quality file are made."""
 
 from __future__ import annotations
 

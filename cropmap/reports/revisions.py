@@ -1,4 +1,4 @@
-"""What changed since an earlier release, as rows that may be shown: a cell that is hidden now shows no figure."""
+"""Revisions since an earlier release, as rows that may be shown: a hidden cell shows no figure."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def revision_summary(revisions: Revisions, areas: CropAreas) -> RevisionSummary:
 
 
 def _size(change: dict[Any, Any], row: RevisedRow) -> float:
-    """By which a row has its place: the share that changed, below all shares where it is hidden or not known."""
+    """Sort key of a row: the share that changed; rows that are hidden or unknown come after all others."""
     return -1.0 if row.hidden or pd.isna(change["change_share"]) else abs(float(change["change_share"]))
 
 

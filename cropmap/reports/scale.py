@@ -13,7 +13,8 @@ COLOURS: Final = ("#ffffcc", "#a1dab4", "#41b6c4", "#2c7fb8", "#253494")
 """YlGnBu of ColorBrewer (Harrower and Brewer 2003): legible with any colour blindness, and in grey"""
 ROUND: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 MANY: Final = 10
-"""values; from here on a tenth of them may lie above the steps, or one small town would leave the map one colour"""
+"""number of values from which a tenth of them may lie above the steps; otherwise one outlier would leave the map in one
+colour"""
 COVERED: Final = 0.9
 
 

@@ -1,4 +1,4 @@
-"""The quality file: what the page says of quality, under the headings of SIMS, for a program to read.
+"""The quality file: the quality section of the page under the headings of SIMS, for programs.
 
 Headings: ESS Single Integrated Metadata Structure 2.0. A heading that only the agency can fill (contact, mandate, user
 needs, cost) stands empty and says so; none is left out.
@@ -62,7 +62,7 @@ HEADINGS: Final = {
     "S.19": "Comment",
 }
 BY_AGENCY: Final = frozenset({"S.1", "S.6", "S.8", "S.9", "S.12", "S.16"})
-"""headings that nothing computed here can fill"""
+"""headings that only the agency can fill"""
 
 
 def quality_file(report: Report) -> bytes:

@@ -15,9 +15,9 @@ from cropmap.database.releases import Release
 from cropmap.dissemination import formats
 from cropmap.dissemination.compare import Comparison, compare
 from cropmap.dissemination.compare_figure import draw
-from cropmap.dissemination.formats import TABLE_FORMATS, Described, Format
 from cropmap.dissemination.long_form import DECIMALS, SIMULATION, LongForm, long_form, marked
 from cropmap.dissemination.recoding import read_weights, recode
+from cropmap.dissemination.registry import DATAFLOW, Described, find_format
 from cropmap.errors import InputError
 from cropmap.results.releases import open_release
 from cropmap.schemas import CsvDialect, LeftOut
@@ -130,10 +130,10 @@ def export_statistics(
     agency: str | None,
     season: int,
     nuts: str | None,
-    format_: Format,
+    format_: str,
     levels: Sequence[int] = (),
     decimals: int = DECIMALS,
-    dataflow: str = formats.DATAFLOW,
+    dataflow: str = DATAFLOW,
     recoding: Recoding | None = None,
     release: int | None = None,
     dialect: CsvDialect = CsvDialect.PLAIN,
@@ -143,7 +143,7 @@ def export_statistics(
     found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels, release=release)
     if recoding is not None:
         found = _recoded(found, recoding)
-    if format_ not in TABLE_FORMATS:
+    if find_format(format_).coded:
         _one_agency(found)
     about = Described(
         dataflow=dataflow,

@@ -9,6 +9,7 @@ from pathlib import Path
 import cropmap.observations
 from cropmap.provenance import content_hash, files_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.places import local_file
 
 
 def depends_on(acquisition: Acquisition, parcel_set: str) -> str:
@@ -19,12 +20,12 @@ def depends_on(acquisition: Acquisition, parcel_set: str) -> str:
 
 
 def _state(href: str) -> str:
-    """Size and time of a local file; of another nothing is known without asking for it."""
-    path = href.removeprefix("file://")
-    if "://" in path or path.startswith("/vsi"):
+    """Size and time of a local file or archive; of another nothing is known without asking for it."""
+    path = local_file(href)
+    if path is None:
         return ""
     try:
-        found = Path(path).stat()
+        found = path.stat()
     except OSError:
         return "none"
     return f"{found.st_size} {found.st_mtime_ns}"

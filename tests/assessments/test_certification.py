@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
@@ -19,7 +20,7 @@ def test_p_value_is_the_hypergeometric_tail() -> None:
     assert (certificate.reason, certificate.certified_size) == (CertificateReason.CERTIFIED, 10)
 
 
-def _certify(finding: list[str | None], *, grid: tuple[int, ...] = (20, 40), **changes: bool) -> Certificate:
+def _certify(finding: Sequence[str | None], *, grid: tuple[int, ...] = (20, 40), **changes: bool) -> Certificate:
     """A list of 40 of which every second parcel was drawn."""
     assert len(finding) == 20
     return certify(grid, np.arange(1, 41, 2), np.array(finding, dtype=object), target=0.2, delta=0.1, **changes)

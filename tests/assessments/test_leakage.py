@@ -4,6 +4,8 @@ Nearest neighbours stand for a classifier that remembers: with the parcel itself
 for itself.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -17,7 +19,7 @@ PARCELS = 4_000
 
 
 @pytest.fixture(scope="module")
-def season() -> tuple:
+def season() -> tuple[Any, ...]:
     parcels, scores, truth = simulate(parcels=PARCELS, wrong=0.03, seed=11)
     rng = np.random.default_rng(1)
     true = np.array([CROPS.index(truth[parcel]) for parcel in scores.parcel_ids])
@@ -31,10 +33,11 @@ def votes(train: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
     distance, index = cKDTree(train).query(test, k=NEIGHBOURS)
     weight = 1 / (distance + 1e-6)
     share = np.stack([(weight * (label[index] == k)).sum(axis=1) for k in range(len(CROPS))], axis=1)
-    return np.log(share / share.sum(axis=1, keepdims=True) + 0.002)
+    logarithm: np.ndarray = np.log(share / share.sum(axis=1, keepdims=True) + 0.002)
+    return logarithm
 
 
-def test_in_sample_scoring_hides_a_planted_label_and_out_of_fold_scoring_finds_it(season: tuple) -> None:
+def test_in_sample_scoring_hides_a_planted_label_and_out_of_fold_scoring_finds_it(season: tuple[Any, ...]) -> None:
     parcels, scores, truth, signal, declared = season
     xy = np.random.default_rng(2).uniform(0, 40_000, (PARCELS, 2))
     folds = by_block(xy, label=declared.astype(np.int16), count=5, block_m=5_000)

@@ -12,14 +12,14 @@ import torch
 from cropmap.breizhcrops.networks import Dropout, build_compat
 from cropmap.breizhcrops.samples import batches, make_samples, sample_steps
 from cropmap.breizhcrops.step import stepping
-from cropmap.breizhcrops.training import CompatConfig, evaluate_compat
+from cropmap.breizhcrops.training import PUBLISHED, CompatConfig, evaluate_compat
 from cropmap.dataset.dataset import Dataset
-from cropmap.errors import ModelError
+from cropmap.errors import ConfigurationError, ModelError
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset
 
-BOTH = pytest.mark.parametrize("architecture", list(Architecture))
+BOTH = pytest.mark.parametrize("architecture", list(PUBLISHED))
 QUICK = {"batch_size": 30, "learning_rate": 3e-3}
 
 
@@ -54,6 +54,12 @@ def test_the_settings_are_the_published_ones(architecture: Architecture) -> None
     assert (config.batch_size, config.dates) == (256, 45)
     assert config.epochs == {"lstm": 17, "transformer": 30}[architecture]
     assert CompatConfig.published(architecture, epochs=60) == replace(config, epochs=60)
+
+
+def test_a_network_that_was_not_published_is_refused_with_those_that_were() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CompatConfig.published("gru")  # type: ignore[arg-type]
+    assert str(caught.value) == "gru: is none of the published BreizhCrops networks. Known: lstm, transformer"
 
 
 def test_dates_are_a_random_subset_in_order_and_repeat_only_where_there_are_too_few() -> None:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
-from cropmap.sources.catalogs.items import ASSET_KEYS
+from cropmap.sources.catalogs.item_assets import ASSET_KEYS
 
 COLLECTION = "sentinel-2-l2a"
 EARTH_SEARCH, COPERNICUS, PLANETARY = 0, 1, 2
@@ -28,7 +28,7 @@ def make_item(
     bbox: Sequence[float] = (-3.2, 47.8, -3.0, 48.0),
     raster: Mapping[str, Any] | None = None,
     folder: str = ".",
-    **properties: Any,
+    properties: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """An item with every band; `raster` replaces the raster metadata of the reflectance bands, properties that are
     None are left out."""
@@ -59,7 +59,7 @@ def make_item(
                 "eo:cloud_cover": 12.5,
                 "s2:processing_baseline": baseline,
                 "proj:epsg": 32600 + int(tile[:2]),
-                **properties,
+                **(properties or {}),
             }.items()
             if value is not None
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,7 @@ def candidate(
     sensed_s: float = 0.0,
     station: str = "2APS",
     key: str = "eopf:datastrip_id",
-    **properties: Any,
+    properties: Mapping[str, Any] | None = None,
 ) -> Candidate:
     """An item of the datatake; `strip_s` are the seconds from STRIP to its datastrip's start, None: nothing says."""
     start = None if strip_s is None else f"{STRIP + timedelta(seconds=strip_s):%Y%m%dT%H%M%S}"
@@ -51,7 +52,7 @@ def candidate(
         baseline=baseline,
         offset=-0.1,
         bbox=(10.3, 47.8, 11.9, 48.8),
-        **{"s2:datatake_id": f"G{DATATAKE}_012345_N{baseline}", **strip, **properties},
+        properties={"s2:datatake_id": f"G{DATATAKE}_012345_N{baseline}", **strip, **(properties or {})},
     )
     item["geometry"] = footprint or part()
     return Candidate(acquisition_from_item(item), datastrip_start_of(item))

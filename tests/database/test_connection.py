@@ -19,25 +19,11 @@ from cropmap.database.connection import (
     check_url,
     connect,
     open_pool,
-    redact,
     sqlalchemy_url,
 )
 from cropmap.database.declarations import read_declarations
 from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
 from tests.database.seasons import KEY, begin, load, predictions, publish_run
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:s3:cret@db:5432/crop", "postgresql://me:***@db:5432/crop"),
-        ("postgresql://me@/crop?host=/run/x&password=s3cret", "postgresql://me@/crop?host=/run/x&password=***"),
-        ("postgresql://db/crop", "postgresql://db/crop"),
-    ],
-    ids=["in its place", "in the query", "none"],
-)
-def test_redacted(url: str, shown: str) -> None:
-    assert redact(url) == shown
 
 
 def test_urls_of_the_same_server() -> None:

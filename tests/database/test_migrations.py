@@ -27,7 +27,7 @@ def test_upgrade_applies_every_file_in_order_and_only_once(empty_database_url: s
     with connect(empty_database_url) as connection:
         assert all(step.applied_at is None for step in migrations.status(connection))
         first = migrations.upgrade(connection)
-        assert first[:3] == ["0001_tables", "0002_public_views", "0003_roles"]
+        assert first[:3] == ["0001_tables", "0002_views", "0003_roles"]
         assert first == sorted(path.stem for path in migrations.FOLDER.glob("*.sql"))
         before = migrations.status(connection)
         assert migrations.upgrade(connection) == []
@@ -35,9 +35,9 @@ def test_upgrade_applies_every_file_in_order_and_only_once(empty_database_url: s
 
 
 def test_changed_file_is_refused(connection: Connection, folder: Path) -> None:
-    with (folder / "0002_public_views.sql").open("a") as file:
+    with (folder / "0002_views.sql").open("a") as file:
         file.write("-- later thought\n")
-    with pytest.raises(MigrationError, match=r"0002_public_views\.sql is not the file that was applied"):
+    with pytest.raises(MigrationError, match=r"0002_views\.sql is not the file that was applied"):
         migrations.upgrade(connection, folder)
 
 

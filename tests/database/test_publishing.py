@@ -208,7 +208,7 @@ def test_what_is_loaded_later_changes_no_published_row(season: Connection) -> No
         ("predictions", "crop", "nul \0 byte"),
     ],
 )
-def test_a_bad_row_publishes_nothing(season: Connection, table: str, column: str, value: object) -> None:
+def test_a_bad_row_publishes_nothing(season: Connection, table: str, column: str, value: Any) -> None:
     publish_run(season)
     begin(season, "run-2")
     before = everything(season, *PRODUCTS)
@@ -247,7 +247,7 @@ def test_attempts_are_counted_and_published_stays_published(season: Connection) 
 
 
 def test_a_run_belongs_to_one_season(season: Connection) -> None:
-    load_key = {"agency": "bretagne", "season": 2019}
+    load_key: dict[str, Any] = {"agency": "bretagne", "season": 2019}
     from cropmap.database.runs import ensure_season
 
     ensure_season(season, **load_key)

@@ -14,7 +14,7 @@ def _contributions(cells: list[list[float]]) -> Contributions:
 
 
 def _sensitive(cells: list[list[float]], rules: Rules, needed: int = 4) -> list[bool]:
-    return rules.sensitive(_contributions(cells), np.full(len(cells), needed)).tolist()
+    return [bool(one) for one in rules.sensitive(_contributions(cells), np.full(len(cells), needed))]
 
 
 def test_threshold_counts_holdings() -> None:
@@ -47,7 +47,7 @@ def test_parcels_of_one_holding_are_one_contribution() -> None:
 
 
 def test_protection_is_what_the_rule_lacks() -> None:
-    cells = [[60.0, 36, 1, 1, 2], [10.0, 10, 10], [30.0], [1, 1, 1, 1]]
+    cells: list[list[float]] = [[60.0, 36, 1, 1, 2], [10.0, 10, 10], [30.0], [1, 1, 1, 1]]
     found = primary(_contributions(cells), np.array([100.0, 30, 30, 4]), np.full(4, 4), Rules())
     assert found.reason.tolist() == ["dominance", "threshold", "threshold", None]
     assert found.upper == pytest.approx([96 / 0.85 - 100, 0.2 * 30, 0.2 * 30, 0])

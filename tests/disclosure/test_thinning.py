@@ -32,7 +32,7 @@ def _thinned(earlier: list[str]) -> list[str]:
         Earlier(mask(structure, earlier), nothing),
         untracked,
     )
-    return [structure.name(cell) for cell in np.flatnonzero(thinned(search, mask(structure, INNER)))]
+    return [structure.name(int(cell)) for cell in np.flatnonzero(thinned(search, mask(structure, INNER)))]
 
 
 def test_what_the_sensitive_cell_needs_stays() -> None:

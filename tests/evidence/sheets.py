@@ -14,7 +14,7 @@ DAYS = np.arange(1, 366, 5, dtype=np.int16)
 
 
 def band(crop: str, low: float, high: float, **changes: Any) -> Band:
-    level = {
+    level: dict[str, Any] = {
         name: np.full(len(DAYS), value, np.float32)
         for name, value in (("low", low), ("median", (low + high) / 2), ("high", high))
     }

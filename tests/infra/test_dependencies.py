@@ -36,7 +36,8 @@ def imported(path: Path) -> set[str]:
 
 
 def undeclared(*, benches: bool) -> dict[str, set[str]]:
-    of, known, found = packages_distributions(), declared(*(["peers"] if benches else [])), {}
+    of, known = packages_distributions(), declared(*(["peers"] if benches else []))
+    found: dict[str, set[str]] = {}
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
             if (path.parent.name == "bench") == benches:

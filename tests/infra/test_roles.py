@@ -51,7 +51,7 @@ def server() -> Iterator[str]:
 
 def run_roles(url: str) -> None:
     psql = find_binaries(None, Account.for_server()) / "psql"
-    command = [psql, "--no-psqlrc", "--quiet", "--file", ROLES, url]
+    command: list[str | Path] = [psql, "--no-psqlrc", "--quiet", "--file", ROLES, url]
     done = subprocess.run(command, env={"PATH": os.defpath, **PASSWORDS}, capture_output=True, text=True, check=False)
     assert (done.returncode, "ERROR" in done.stderr) == (0, False), done.stderr
 

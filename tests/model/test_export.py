@@ -19,8 +19,7 @@ from tests.model.problems import CROPS, make_dataset, tiny
 DATASET = make_dataset()
 BANDS = DATASET.series.bands
 CONFIGS = {
-    "lstm": tiny(Architecture.LSTM),
-    "transformer": tiny(Architecture.TRANSFORMER),
+    **{str(architecture): tiny(architecture) for architecture in Architecture},
     "three transformers": tiny(Architecture.TRANSFORMER, members=3),
     "second lstm, both ways": tiny(Architecture.LSTM, width=24, bidirectional=True),
 }

@@ -15,11 +15,12 @@ from cropmap.errors import ModelError
 from cropmap.model import checkpoints
 from cropmap.model.calibration import Calibration, calibrate_across, fit_calibration
 from cropmap.model.crossfit import cross_fit
-from cropmap.model.fitting import evaluate_out_of_fold, random_split_gap
-from cropmap.model.fold import BEGUN, fold_name, train_fold
+from cropmap.model.fitting import as_trained, evaluate_out_of_fold, random_split_gap
+from cropmap.model.fold import BEGUN, fold_name, rules_version, train_fold
+from cropmap.model.networks import network_module
 from cropmap.model.processes import train_together
 from cropmap.model.training import train
-from cropmap.model.training_config import LEARNING_RATE, TrainingConfig
+from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset, tiny
@@ -258,6 +259,16 @@ def test_one_other_fold_moves_no_class_against_another() -> None:
 
 def test_what_is_written_down_names_the_rate_that_was_taken() -> None:
     config = TrainingConfig(architecture=Architecture.TRANSFORMER)
-    assert config.values["learning_rate"] == LEARNING_RATE[Architecture.TRANSFORMER]
-    assert replace(config, architecture=Architecture.LSTM).values["learning_rate"] == LEARNING_RATE[Architecture.LSTM]
-    assert replace(config, learning_rate=0.5).values["learning_rate"] == 0.5
+    assert as_trained(config)["learning_rate"] == 1e-3
+    assert as_trained(replace(config, architecture=Architecture.LSTM))["learning_rate"] == 2e-3
+    assert as_trained(replace(config, learning_rate=0.5))["learning_rate"] == 0.5
+    assert as_trained(config)["architecture"] == "transformer"
+
+
+def test_the_rules_of_a_network_are_its_own_module_and_what_all_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change to one network's module trains that network again, and no other."""
+    lstm, transformer = rules_version(Architecture.LSTM), rules_version(Architecture.TRANSFORMER)
+    assert lstm != transformer
+    monkeypatch.setattr(network_module(Architecture.LSTM), "__file__", __file__)  # other bytes
+    assert rules_version.__wrapped__(Architecture.LSTM) != lstm
+    assert rules_version.__wrapped__(Architecture.TRANSFORMER) == transformer

@@ -105,7 +105,7 @@ def test_coverage_is_computed_once_and_kept(store: Store, monkeypatch: pytest.Mo
     parcels = parcels_at({"001": (0, 0, 75, 80), "b": (70, 0, 120, 41)})
     grids = {10: FINE, 20: COARSE}
 
-    def covered():  # type: ignore[no-untyped-def]
+    def covered() -> TileCoverage:
         return tile_coverage(store, parcels, tile="30UVU", grids=grids, inner_buffer_10m_m=10, inner_buffer_20m_m=20)
 
     first = covered()

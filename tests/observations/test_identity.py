@@ -11,6 +11,7 @@ import pytest
 
 from cropmap.observations.identity import pixel_key, pixel_metadata, same_pixels
 from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
+from cropmap.sources.catalogs.item_identity import generated_at_of
 from cropmap.sources.catalogs.items import acquisition_from_item
 from tests.data.make_scenes import flat_bands, make_acquisition
 
@@ -106,8 +107,6 @@ def test_the_two_items_of_one_product_of_earth_search(shared_data: Path) -> None
     ],
 )
 def test_real_items_say_when_they_were_processed(shared_data: Path, file: str, generated_at: str) -> None:
-    from cropmap.sources.catalogs.items import generated_at_of
-
     item = json.loads((shared_data / "stac_items" / file).read_text())
     found = generated_at_of(item)
     assert found is not None

@@ -53,7 +53,8 @@ def season(year: int, *, green: float = 0.3, month: int = 5, rows: int = ROWS) -
 
 def test_a_band_that_moved_is_named_with_its_month() -> None:
     red, infrared = input_drift(season(2018), season(2019, green=0.33))  # one and a half standard deviations
-    assert (red.band, red.verdict, red.psi) == ("B04", Verdict.STABLE, pytest.approx(0, abs=0.03))
+    assert (red.band, red.verdict) == ("B04", Verdict.STABLE)
+    assert red.psi == pytest.approx(0, abs=0.03)
     assert infrared.verdict is Verdict.SHIFTED
     assert infrared.worst_month == "2019-05"
     assert infrared.months == {"2019-05": infrared.psi}
@@ -84,10 +85,8 @@ def test_predicted_crops_and_confidence() -> None:
     before = predictions((0.9, 0.1), (0.8, 0.2), (0.3, 0.7), (np.nan, np.nan))
     now = predictions((0.6, 0.4), (0.1, 0.9), strange=0.995)
     crops, psi = crop_shift(before, now)
-    assert [(c.crop, c.before, c.now) for c in crops] == [
-        ("maize", pytest.approx(2 / 3), 0.5),
-        ("wheat", pytest.approx(1 / 3), 0.5),
-    ]
+    assert [(c.crop, c.now) for c in crops] == [("maize", 0.5), ("wheat", 0.5)]
+    assert [c.before for c in crops] == pytest.approx([2 / 3, 1 / 3])
     assert psi == pytest.approx((0.625 - 0.5) * log(0.625 / 0.5) * 1 + (0.375 - 0.5) * log(0.375 / 0.5))
     sure = confidence(before)
     assert (sure.parcels, sure.unsure, sure.out_of_distribution) == (3, 0, 0)

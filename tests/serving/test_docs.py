@@ -16,10 +16,12 @@ from jsonschema import Draft202012Validator
 
 from serving.app import create_app
 from serving.docs import marked, render, type_name
+from serving.reference import route_page
 from serving.settings import ServingSettings
 from tests.serving.conftest import running
 
-API_MD = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = Path(__file__).parents[2] / "docs"
+API_MD, ROUTES_MD = DOCS / "api.md", DOCS / "routes.md"
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +132,20 @@ def as_far_as(example: Any, answer: Any) -> Any:
     return answer
 
 
-def test_api_page_has_every_route(document: dict[str, Any]) -> None:
-    assert set(re.findall(r"^## GET (\S+)$", API_MD.read_text(), re.MULTILINE)) == set(document["paths"])
+def test_the_page_of_routes_is_that_of_the_application(document: dict[str, Any]) -> None:
+    page = ROUTES_MD.read_text()
+    assert page == route_page(document), "docs/routes.md is of another time; run `make docs`"
+    assert re.findall(r"^## GET (\S+)$", page, re.MULTILINE) == list(document["paths"])
+    section = page.partition("## GET /assessments\n")[2].partition("\n## ")[0]
+    assert "Needs a key. Answer: AssessmentPage." in section
+    assert "Statuses of its own: 404 (the season is not published)." in section
+    assert "| `season` | integer, needed | campaign year |" in section
+
+
+def test_the_api_page_shows_examples_of_routes_that_exist(document: dict[str, Any]) -> None:
+    shown = re.findall(r"^## GET (\S+)$", API_MD.read_text(), re.MULTILINE)
+    assert len(shown) >= 8
+    assert set(shown) <= set(document["paths"])
 
 
 def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import httpx
 import psycopg
@@ -25,7 +26,7 @@ LARGE = "/statistics"
 
 
 @contextmanager
-def serving(desk: Desk, **changes: int) -> Iterator[httpx.Client]:
+def serving(desk: Desk, **changes: Any) -> Iterator[httpx.Client]:
     settings = ServingSettings(database_url=desk.database_url, store=desk.store.root, **changes)
     with running(create_app(settings), key=desk.key) as client:
         yield client

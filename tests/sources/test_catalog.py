@@ -33,7 +33,8 @@ BRITTANY = (-5.2, 47.2, -1.0, 48.9)
 
 def search(folder: Path, *items: dict[str, Any] | str, **changes: Any) -> CatalogSearch:
     catalog = write_catalog(folder, items)
-    return find_acquisitions(str(catalog), **{"collection": COLLECTION, "bbox": BRITTANY, "season": SEASON} | changes)
+    wanted: dict[str, Any] = {"collection": COLLECTION, "bbox": BRITTANY, "season": SEASON}
+    return find_acquisitions(str(catalog), **wanted | changes)
 
 
 def reasons(found: CatalogSearch) -> dict[str, QuarantineReason]:
@@ -41,7 +42,7 @@ def reasons(found: CatalogSearch) -> dict[str, QuarantineReason]:
 
 
 def test_an_item_becomes_an_acquisition(tmp_path: Path) -> None:
-    found = search(tmp_path, make_item(**{"sat:relative_orbit": 94}))
+    found = search(tmp_path, make_item(properties={"sat:relative_orbit": 94}))
     (acquisition,) = found.acquisitions
     assert found.unusable == ()
     assert acquisition.sensed_at == datetime(2018, 6, 7, 11, 6, 21, tzinfo=UTC)
@@ -68,12 +69,12 @@ def test_json_round_trip(tmp_path: Path) -> None:
         pytest.param({"baseline": "05.00", "offset": -0.1}, -0.1, id="stated by the band"),
         pytest.param({"baseline": "02.06", "offset": None}, 0.0, id="absent, and the baseline has none"),
         pytest.param(
-            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": True},
+            {"baseline": "05.00", "offset": -0.1, "properties": {"earthsearch:boa_offset_applied": True}},
             0.0,
             id="stated, but the provider has applied it",
         ),
         pytest.param(
-            {"baseline": "05.00", "offset": -0.1, "earthsearch:boa_offset_applied": False},
+            {"baseline": "05.00", "offset": -0.1, "properties": {"earthsearch:boa_offset_applied": False}},
             -0.1,
             id="stated, and not applied",
         ),
@@ -105,7 +106,7 @@ def test_copernicus_items(tmp_path: Path) -> None:
         tile="30UVU",
         baseline=None,
         raster={},
-        **{
+        properties={
             "s2:mgrs_tile": None,
             "proj:epsg": None,
             "proj:code": "EPSG:32630",
@@ -145,9 +146,9 @@ def test_the_highest_baseline_of_a_sensing_wins(tmp_path: Path) -> None:
     again = {"s2:datatake_id": "GS2A_20180607T110621_015450_N05.00"}
     found = search(
         tmp_path,
-        make_item("first", **sensing),
-        make_item("reprocessed", baseline="05.00", offset=-0.1, **again),
-        make_item("other tile", tile="30UWU", **sensing),
+        make_item("first", properties=sensing),
+        make_item("reprocessed", baseline="05.00", offset=-0.1, properties=again),
+        make_item("other tile", tile="30UWU", properties=sensing),
     )
     assert [acquisition.item_id for acquisition in found.acquisitions] == ["other tile", "reprocessed"]
     assert reasons(found) == {"first": QuarantineReason.SUPERSEDED}
@@ -162,7 +163,7 @@ def test_duplicates_are_counted(tmp_path: Path) -> None:
 
 def test_two_datastrips_show_different_parts_of_a_tile(tmp_path: Path) -> None:
     north, south = (
-        make_item(name, **{"s2:datastrip_id": f"S2A_OPER_MSI_L2A_DS_MPS__20180607T150000_S{start}_N02.06"})
+        make_item(name, properties={"s2:datastrip_id": f"S2A_OPER_MSI_L2A_DS_MPS__20180607T150000_S{start}_N02.06"})
         for name, start in (("north", "20180607T110621"), ("south", "20180607T110715"))
     )
     assert len(search(tmp_path, north, south).acquisitions) == 2
@@ -187,11 +188,11 @@ def test_each_defect_has_its_reason(tmp_path: Path) -> None:
     found = search(
         tmp_path,
         no_nir,
-        make_item("no tile", **{"s2:mgrs_tile": None}),
-        make_item("crs is text", **{"proj:epsg": None, "proj:code": "EPSG:banana"}),
-        make_item("neighbour zone", **{"proj:epsg": 32631}),
-        make_item("no crs", **{"proj:epsg": None}),
-        make_item("orbit is text", **{"sat:relative_orbit": "descending"}),
+        make_item("no tile", properties={"s2:mgrs_tile": None}),
+        make_item("crs is text", properties={"proj:epsg": None, "proj:code": "EPSG:banana"}),
+        make_item("neighbour zone", properties={"proj:epsg": 32631}),
+        make_item("no crs", properties={"proj:epsg": None}),
+        make_item("orbit is text", properties={"sat:relative_orbit": "descending"}),
         "{ half an item",
     )
     assert found.acquisitions == ()
@@ -352,7 +353,7 @@ def test_however_a_baseline_is_written(tmp_path: Path, written: Any, baseline: s
     ],
 )
 def test_however_the_crs_is_written(tmp_path: Path, code: Any) -> None:
-    (acquisition,) = search(tmp_path, make_item(**{"proj:epsg": None, "proj:code": code})).acquisitions
+    (acquisition,) = search(tmp_path, make_item(properties={"proj:epsg": None, "proj:code": code})).acquisitions
     assert acquisition.epsg == 32630
 
 
@@ -360,9 +361,11 @@ def test_a_crs_that_is_spelt_out(tmp_path: Path) -> None:
     own, other = pyproj.CRS.from_epsg(32630), pyproj.CRS.from_epsg(32631)
     found = search(
         tmp_path,
-        make_item("wkt", **{"proj:epsg": None, "proj:wkt2": own.to_wkt()}),
-        make_item("json", moment="2018-06-17T11:06:21Z", **{"proj:epsg": None, "proj:projjson": own.to_json_dict()}),
-        make_item("other", moment="2018-06-27T11:06:21Z", **{"proj:epsg": None, "proj:wkt2": other.to_wkt()}),
+        make_item("wkt", properties={"proj:epsg": None, "proj:wkt2": own.to_wkt()}),
+        make_item(
+            "json", moment="2018-06-17T11:06:21Z", properties={"proj:epsg": None, "proj:projjson": own.to_json_dict()}
+        ),
+        make_item("other", moment="2018-06-27T11:06:21Z", properties={"proj:epsg": None, "proj:wkt2": other.to_wkt()}),
     )
     assert [(a.item_id, a.epsg) for a in found.acquisitions] == [("wkt", 32630), ("json", 32630)]
     assert reasons(found) == {"other": QuarantineReason.WRONG_CRS}
@@ -382,8 +385,8 @@ def with_fields(**fields: Any) -> dict[str, Any]:
         with_fields(raster_bands=[{"offset": -0.1}], raster_offset=-0.1),
         with_fields(raster_bands=[], bands=[{"name": "x", "raster:offset": -0.1}], raster_offset=0.0),
         with_fields(raster_bands=[], eo_bands=[{"name": "x", "offset": -0.1}]),
-        make_item(baseline="05.00", offset=None, **{"raster:offset": -0.1}),
-        make_item(baseline="05.00", offset=-0.1, **{"raster:offset": 0.0}),
+        make_item(baseline="05.00", offset=None, properties={"raster:offset": -0.1}),
+        make_item(baseline="05.00", offset=-0.1, properties={"raster:offset": 0.0}),
     ],
     ids=["twice the same", "the band before its asset", "eo:bands", "properties", "the asset before the properties"],
 )
@@ -408,7 +411,8 @@ def test_an_offset_that_is_said_in_two_ways_is_unknown(tmp_path: Path, item: dic
 
 
 def test_times_in_small_letters(tmp_path: Path) -> None:
-    item = make_item(start_datetime="2018-06-07t11:06:21z", end_datetime="2018-06-07t11:06:41z")
+    said = {"start_datetime": "2018-06-07t11:06:21z", "end_datetime": "2018-06-07t11:06:41z"}
+    item = make_item(properties=said)
     item["properties"]["datetime"] = None
     (acquisition,) = search(tmp_path, item).acquisitions
     assert acquisition.sensed_at == datetime(2018, 6, 7, 11, 6, 21, tzinfo=UTC)

@@ -16,7 +16,7 @@ REMOTE = Places("https://stac.example.org/v1", CatalogAccess(trusted=["cogs.exam
 LOOPBACK = Places("http://127.0.0.1:8001/v1", NONE)
 VRT = '<VRTDataset rasterXSize="1" rasterYSize="1"><SourceFilename>/etc/passwd</SourceFilename></VRTDataset>'
 
-FORBIDDEN = [
+FORBIDDEN: list[object] = [
     "",
     " ",
     None,

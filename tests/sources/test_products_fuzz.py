@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date
 from pathlib import Path
 
 import h5py
@@ -10,30 +11,41 @@ import numpy as np
 import pytest
 
 from cropmap.breizhcrops.evaluation import inspect_breizhcrops
-from cropmap.sources.catalogs.acquisition import Acquisition
-from cropmap.sources.catalogs.safe import PRODUCT_METADATA, TILE_METADATA, read_safe
+from cropmap.seasons import Season
+from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions
+from cropmap.sources.catalogs.safe import PRODUCT_METADATA, TILE_METADATA
 from tests.data.make_breizhcrops import CLASSES_9, make_breizhcrops, write_raw
-from tests.data.make_sources_safe import GRANULE, make_safe
+from tests.data.make_sources_safe import GRANULE, OFFSETS, make_safe, zip_product
 from tests.fuzzing import chances, inputs, mutated_bytes, mutated_text, survives
 
-OFFSETS = dict.fromkeys(range(13), -1000)
+SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
+WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 
-@pytest.mark.parametrize("file", [PRODUCT_METADATA, f"{GRANULE}/{TILE_METADATA}"])
-def test_a_damaged_product_is_an_acquisition_or_one_line(tmp_path: Path, file: str) -> None:
+def read(folder: Path) -> CatalogSearch:
+    """Whatever is found is of one line and fit to be stored."""
+    found = find_acquisitions(str(folder), collection="sentinel-2-l2a", bbox=WORLD, season=SEASON)
+    assert all(acquisition.to_json() for acquisition in found.acquisitions)
+    places = [asset.href for acquisition in found.acquisitions for asset in acquisition.assets.values()]
+    assert all(str(folder) in place and ".." not in place for place in places)
+    assert all(item.detail and "\n" not in item.detail for item in found.unusable)
+    return found
+
+
+@pytest.mark.parametrize("file", [PRODUCT_METADATA, f"{GRANULE}/{TILE_METADATA}", "zip"])
+def test_a_damaged_product_is_an_acquisition_or_set_aside(tmp_path: Path, file: str) -> None:
     product = make_safe(tmp_path, offsets=OFFSETS)
-    whole = (product / file).read_bytes()
-
-    def read() -> Acquisition:
-        found = read_safe(product)
-        assert all(Path(asset.href).is_relative_to(product) for asset in found.assets.values())
-        assert found.to_json()
-        return found
-
-    assert read().tile == "30UVU"
-    for seed, chance in chances(file, inputs("products", 2)):
-        (product / file).write_bytes(mutated_text(whole, chance))
-        survives(read, (file, seed), names=product.name)
+    folder, path = tmp_path, product / file
+    if file == "zip":
+        folder = tmp_path / "zips"
+        folder.mkdir()
+        path = zip_product(product, folder / f"{product.stem}.zip")
+    whole = path.read_bytes()
+    assert read(folder).acquisitions[0].tile == "30UVU"
+    mutated = mutated_bytes if file == "zip" else mutated_text
+    for seed, chance in chances(file, inputs("products", 3)):
+        path.write_bytes(mutated(whole, chance))
+        survives(lambda: read(folder), (file, seed), names=folder)
 
 
 KINDS = ("h5", "index", "mapping", "raw", "arrays")

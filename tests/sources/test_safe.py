@@ -1,120 +1,210 @@
-"""Product folders: offsets by band id, and a missing file that is named."""
+"""What a product's metadata says: offsets by band id, identity, and a missing file that is named."""
 
 from __future__ import annotations
 
 import re
+import shutil
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-import rasterio
 
-from cropmap.errors import SceneError
+from cropmap.observations.raster import read_grid
 from cropmap.schemas import BANDS, QuarantineReason
-from cropmap.sources.catalogs.safe import read_safe
-from tests.data.make_sources_safe import GRANULE, make_safe
+from cropmap.seasons import Season
+from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
+from cropmap.sources.catalogs.catalog import find_acquisitions
+from cropmap.sources.catalogs.zipped import archived_address
+from tests.data.make_sources_safe import GRANULE, OFFSETS, make_safe, zip_product
 
-GENUINE = "sentinel2_safe/S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"
+GENUINE = "S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"
+WORLD = (-180.0, -90.0, 180.0, 90.0)
+PRODUCT = "MTD_MSIL2A.xml"
+TILE = f"{GRANULE}/MTD_TL.xml"
+
+
+def outcome(folder: Path, year: int = 2018) -> Acquisition | UnusableItem:
+    """Of the only product of a folder."""
+    season = Season(year, date(year, 1, 1), date(year, 12, 31))
+    found = find_acquisitions(str(folder), collection="sentinel-2-l2a", bbox=WORLD, season=season)
+    (one,) = (*found.acquisitions, *found.unusable)
+    return one
+
+
+def acquisition(folder: Path, year: int = 2018) -> Acquisition:
+    found = outcome(folder, year)
+    assert isinstance(found, Acquisition), found
+    return found
+
+
+def refused(folder: Path, year: int = 2018) -> tuple[QuarantineReason, str]:
+    found = outcome(folder, year)
+    assert isinstance(found, UnusableItem), found
+    return found.reason, found.detail
+
+
+def change(product: Path, document: str, pattern: str, replacement: str, count: int = 0) -> None:
+    text = (product / document).read_text()
+    changed = re.sub(pattern, replacement, text, count=count)
+    assert changed != text
+    (product / document).write_text(changed)
 
 
 def test_a_complete_product(tmp_path: Path) -> None:
-    offsets = dict.fromkeys(range(13), -1000) | {8: -900}
-    acquisition = read_safe(make_safe(tmp_path, offsets=offsets))
-    assert (acquisition.tile, acquisition.epsg, acquisition.datatake) == ("30UVU", 32630, "S2A_20180607T110621")
-    assert (acquisition.platform, acquisition.relative_orbit) == ("sentinel-2a", 137)
-    assert acquisition.sensed_at.isoformat() == "2018-06-07T11:08:35.460000+00:00"
-    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0), "the file gives latitude first"
-    assert acquisition.assets["B08"].offset == pytest.approx(-0.1)
-    assert acquisition.assets["B8A"].offset == pytest.approx(-0.09), "band id 8 is B8A"
-    assert (acquisition.assets["SCL"].scale, acquisition.assets["SCL"].offset) == (1.0, 0.0)
-    assert acquisition.assets["B11"].href.endswith(f"{GRANULE}/IMG_DATA/R20m/T30UVU_20180607T110621_B11_20m.jp2")
+    product = make_safe(tmp_path, offsets=OFFSETS | {8: -900})
+    found = acquisition(tmp_path)
+    assert found.item_id == "S2A_MSIL2A_20180607T110621_N0500_R137_T30UVU_20230806T120000"
+    assert (found.tile, found.epsg, found.datatake) == ("30UVU", 32630, "S2A_20180607T110621")
+    assert (found.platform, found.relative_orbit, found.processing_baseline) == ("sentinel-2a", 137, "05.00")
+    assert (found.collection, found.cloud_cover) == ("sentinel-2-l2a", 12.5)
+    assert found.sensed_at.isoformat() == "2018-06-07T11:08:35.460000+00:00"
+    assert found.generated_at == datetime(2023, 8, 6, 12, tzinfo=UTC)
+    assert found.bbox == (-3.2, 47.8, -3.0, 48.0), "the document gives latitude first"
+    assert (found.assets["B08"].scale, found.assets["B08"].offset) == (0.0001, -0.1)
+    assert found.assets["B8A"].offset == -0.09, "band id 8 is B8A"
+    assert (found.assets["SCL"].scale, found.assets["SCL"].offset) == (1.0, 0.0)
+    assert {
+        band: asset.resolution_m for band, asset in found.assets.items() if asset.resolution_m == 10
+    } == dict.fromkeys(("B02", "B03", "B04", "B08"), 10)
+    assert found.assets["B11"].href == f"{product}/{GRANULE}/IMG_DATA/R20m/T30UVU_20180607T110621_B11_20m.jp2"
 
 
 def test_a_baseline_before_the_offset(tmp_path: Path) -> None:
-    acquisition = read_safe(make_safe(tmp_path, baseline="02.06"))
-    assert {acquisition.assets[band].offset for band in BANDS} == {0.0}
+    make_safe(tmp_path, baseline="02.06")
+    assert {acquisition(tmp_path).assets[band].offset for band in BANDS} == {0.0}
+
+
+def test_the_names_of_issue_14_2(tmp_path: Path) -> None:
+    product = make_safe(tmp_path, baseline="02.05")
+    change(product, PRODUCT, r"(</?)(IMAGE_FILE|PRODUCT_URI)>", r"\1\2_2A>")
+    change(product, PRODUCT, r"(</?)BOA_QUANTIFICATION_VALUE", r"\1L2A_BOA_QUANTIFICATION_VALUE")
+    found = acquisition(tmp_path)
+    assert (found.tile, found.assets["B02"].scale, found.assets["B02"].offset) == ("30UVU", 0.0001, 0.0)
 
 
 @pytest.mark.parametrize("offsets", [None, {0: -1000, 1: -1000}])
 def test_a_baseline_that_needs_an_offset_must_state_it(tmp_path: Path, offsets: dict[int, int] | None) -> None:
-    with pytest.raises(SceneError, match=r"baseline 04.00 needs BOA_ADD_OFFSET") as caught:
-        read_safe(make_safe(tmp_path, baseline="04.00", offsets=offsets))
-    assert caught.value.reason is QuarantineReason.OFFSET_UNKNOWN
+    make_safe(tmp_path, baseline="04.00", offsets=offsets)
+    reason, detail = refused(tmp_path)
+    assert reason is QuarantineReason.OFFSET_UNKNOWN
+    assert re.search(r"asset B0[23]_10m has no offset and the processing baseline is 04.00", detail)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    path = make_safe(tmp_path, baseline="02.06", without={"B03"})
-    with pytest.raises(SceneError, match=r"R10m/T30UVU_20180607T110621_B03_10m.jp2 is missing") as caught:
-        read_safe(path)
-    assert caught.value.reason is QuarantineReason.MISSING_BAND
+    make_safe(tmp_path, baseline="02.06", without={"B03"})
+    file = f"{GRANULE}/IMG_DATA/R10m/T30UVU_20180607T110621_B03_10m.jp2"
+    assert refused(tmp_path) == (QuarantineReason.MISSING_BAND, f"{file} is missing")
 
 
-@pytest.mark.parametrize(("file", "content"), [("MTD_MSIL2A.xml", None), (f"{GRANULE}/MTD_TL.xml", "<Tile>")])
-def test_metadata_that_is_missing_or_cut_off(tmp_path: Path, file: str, content: str | None) -> None:
-    path = make_safe(tmp_path, baseline="02.06")
-    (path / file).unlink() if content is None else (path / file).write_text(content)
-    with pytest.raises(SceneError, match=f"{Path(file).name} cannot be read") as caught:
-        read_safe(path)
-    assert caught.value.reason is QuarantineReason.INCOMPLETE_METADATA
+@pytest.mark.parametrize(("document", "content"), [(PRODUCT, None), (TILE, "<Tile>"), (TILE, "")])
+def test_metadata_that_is_missing_or_cut_off(tmp_path: Path, document: str, content: str | None) -> None:
+    product = make_safe(tmp_path, baseline="02.06")
+    (product / document).unlink() if content is None else (product / document).write_text(content)
+    reason, detail = refused(tmp_path)
+    assert reason is QuarantineReason.INCOMPLETE_METADATA
+    assert f"{Path(document).name} cannot be read" in detail
 
 
-def test_a_crs_that_is_text(tmp_path: Path) -> None:
-    path = make_safe(tmp_path, baseline="02.06")
-    text = (path / GRANULE / "MTD_TL.xml").read_text()
-    (path / GRANULE / "MTD_TL.xml").write_text(text.replace("32630", "WGS84"))
-    with pytest.raises(SceneError, match="a field of the metadata is no number") as caught:
-        read_safe(path)
-    assert caught.value.reason is QuarantineReason.INCOMPLETE_METADATA
+@pytest.mark.parametrize(
+    ("document", "pattern", "replacement", "reason", "says"),
+    [
+        (TILE, "EPSG:32630", "WGS84", "WRONG_CRS", "WGS84"),
+        (TILE, "EPSG:32630", "EPSG:32631", "WRONG_CRS", "32631"),
+        (TILE, "SENSING_TIME", "OTHER", "INCOMPLETE_METADATA", "no SENSING_TIME"),
+        (PRODUCT, r"(BOA_QUANTIFICATION_VALUE[^>]*>)10000", r"\g<1>0", "INCOMPLETE_METADATA", "is no number"),
+        (PRODUCT, r"(BOA_QUANTIFICATION_VALUE[^>]*>)10000", r"\g<1>nan", "INCOMPLETE_METADATA", "reflectance"),
+        (PRODUCT, r"(BOA_QUANTIFICATION_VALUE[^>]*>)10000", r"\g<1>inf", "INCOMPLETE_METADATA", "reflectance"),
+        (PRODUCT, r"(BOA_QUANTIFICATION_VALUE[^>]*>)10000", r"\g<1>ten", "INCOMPLETE_METADATA", "is no number"),
+        (PRODUCT, "-1000", "nan", "INCOMPLETE_METADATA", "reflectance"),
+        (PRODUCT, "PROCESSING_BASELINE", "OTHER", "INCOMPLETE_METADATA", "no PROCESSING_BASELINE"),
+        (PRODUCT, "IMAGE_FILE", "OTHER", "INCOMPLETE_METADATA", "lists no image file"),
+        (
+            PRODUCT,
+            r"(<IMAGE_FILE>)GRANULE/[^/]*",
+            r"\1GRANULE/OTHER",
+            "INCOMPLETE_METADATA",
+            "MTD_TL.xml cannot be read",
+        ),
+        (PRODUCT, r"(EXT_POS_LIST>48.0) ", r"\1 1 ", "INCOMPLETE_METADATA", "is no number"),
+        (PRODUCT, r"(PRODUCT_URI>)S2A", r"\1../S2A", "INVALID_ID", "looks like a path"),
+    ],
+)
+def test_a_field_that_is_missing_or_none(
+    tmp_path: Path, document: str, pattern: str, replacement: str, reason: str, says: str
+) -> None:
+    change(make_safe(tmp_path, offsets=OFFSETS), document, pattern, replacement)
+    found, detail = refused(tmp_path)
+    assert found == reason
+    assert says in detail
 
 
-@pytest.mark.parametrize("number", ["0", "nan", "inf", "ten"])
-def test_a_scale_that_is_none(tmp_path: Path, number: str) -> None:
-    path = make_safe(tmp_path, baseline="02.06")
-    text = (path / "MTD_MSIL2A.xml").read_text()
-    (path / "MTD_MSIL2A.xml").write_text(re.sub(r"(BOA_QUANTIFICATION_VALUE[^>]*>)[^<]*", rf"\g<1>{number}", text))
-    with pytest.raises(SceneError, match="is no number") as caught:
-        read_safe(path)
-    assert caught.value.reason is QuarantineReason.INCOMPLETE_METADATA
-
-
-def test_an_offset_that_is_not_finite(tmp_path: Path) -> None:
-    path = make_safe(tmp_path, offsets=dict.fromkeys(range(13), -1000))
-    text = (path / "MTD_MSIL2A.xml").read_text()
-    (path / "MTD_MSIL2A.xml").write_text(text.replace("-1000", "nan", 1))
-    with pytest.raises(SceneError, match="is no number"):
-        read_safe(path)
+def test_a_product_of_several_granules(tmp_path: Path) -> None:
+    change(make_safe(tmp_path, offsets=OFFSETS), PRODUCT, r"(<IMAGE_FILE>)GRANULE/[^/]*", r"\1GRANULE/OTHER", count=1)
+    reason, detail = refused(tmp_path)
+    assert reason is QuarantineReason.UNSUPPORTED_FORMAT
+    assert "2 granules" in detail
 
 
 @pytest.mark.parametrize("place", ["../../outside/T30UVU_20180607T110621_B02_10m", "/etc/T30UVU_B02_10m"])
 def test_a_file_outside_the_product(tmp_path: Path, place: str) -> None:
-    path = make_safe(tmp_path, baseline="02.06")
-    text = (path / "MTD_MSIL2A.xml").read_text()
-    (path / "MTD_MSIL2A.xml").write_text(re.sub(r"(IMAGE_FILE>)[^<]*", rf"\g<1>{place}", text, count=1))
-    with pytest.raises(SceneError, match="outside the product") as caught:
-        read_safe(path)
-    assert caught.value.reason is QuarantineReason.FORBIDDEN_ADDRESS
+    change(make_safe(tmp_path, baseline="02.06"), PRODUCT, r"(IMAGE_FILE>)[^<]*", rf"\g<1>{place}", count=1)
+    reason, detail = refused(tmp_path)
+    assert reason is QuarantineReason.FORBIDDEN_ADDRESS
+    assert "outside the product" in detail
 
 
-def test_metadata_without_a_field(tmp_path: Path) -> None:
-    path = make_safe(tmp_path, baseline="02.06")
-    text = (path / "MTD_MSIL2A.xml").read_text()
-    (path / "MTD_MSIL2A.xml").write_text(text.replace("PROCESSING_BASELINE", "OTHER"))
-    with pytest.raises(SceneError, match="no PROCESSING_BASELINE"):
-        read_safe(path)
+BOMB = "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>" + "".join(
+    f"<!ENTITY {b} '{f'&{a};' * 10}'>" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("doctype", [f"{BOMB}]>", "<!DOCTYPE x [<!ENTITY i SYSTEM 'file:///etc/hostname'>]>"])
+def test_entities_are_refused(tmp_path: Path, doctype: str) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    change(product, PRODUCT, r"\?>", lambda found: f"{found[0]}{doctype}", count=1)
+    change(product, PRODUCT, "Sentinel-2A", "&i;")
+    reason, detail = refused(tmp_path)
+    assert reason is QuarantineReason.INCOMPLETE_METADATA
+    assert "it has a DOCTYPE" in detail
+
+
+def test_a_document_that_is_too_long(tmp_path: Path) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    (product / PRODUCT).write_bytes(b" " * ((4 << 20) + 1))
+    assert refused(tmp_path) == (QuarantineReason.INCOMPLETE_METADATA, f"{PRODUCT} has more than 4 MB")
 
 
 @pytest.mark.shared_data
 def test_the_genuine_product_lacks_its_10_m_files(shared_data: Path) -> None:
-    with pytest.raises(SceneError, match=r"IMG_DATA/R10m/T29UNU_20221005T115411_B02_10m.jp2 is missing"):
-        read_safe(shared_data / GENUINE)
+    reason, detail = refused(shared_data / "sentinel2_safe", 2022)
+    assert reason is QuarantineReason.MISSING_BAND
+    assert detail.endswith("IMG_DATA/R10m/T29UNU_20221005T115411_B02_10m.jp2 is missing")
 
 
 @pytest.mark.shared_data
-def test_the_genuine_product_opens_at_60_m(shared_data: Path) -> None:
-    bands = ("B02", "B03", "B04", "B05", "B8A", "B11", "B12", "SCL")
-    acquisition = read_safe(shared_data / GENUINE, bands=bands, resolutions=(10, 20, 60))
-    assert set(acquisition.assets) == set(bands)
-    assert {acquisition.assets[band].offset for band in bands[:-1]} == {-0.1}
-    assert (acquisition.epsg, acquisition.tile, acquisition.processing_baseline) == (32629, "29UNU", "04.00")
-    with rasterio.open(acquisition.assets["B12"].href) as raster:
-        assert raster.crs.to_epsg() == acquisition.epsg
-        assert raster.res == (60, 60)
+def test_the_genuine_documents(shared_data: Path, tmp_path: Path) -> None:
+    genuine, copy = shared_data / "sentinel2_safe" / GENUINE, tmp_path / GENUINE
+    for document in (genuine / PRODUCT, *genuine.rglob("MTD_TL.xml")):
+        target = copy / document.relative_to(genuine)
+        target.parent.mkdir(parents=True)
+        shutil.copy(document, target)
+    for image in re.findall(r"IMAGE_FILE>([^<]*)<", (genuine / PRODUCT).read_text()):
+        (copy / f"{image}.jp2").parent.mkdir(parents=True, exist_ok=True)
+        (copy / f"{image}.jp2").touch()
+    found = acquisition(tmp_path, 2022)
+    assert {found.assets[band].offset for band in BANDS} == {-0.1}
+    assert (found.epsg, found.tile, found.processing_baseline) == (32629, "29UNU", "04.00")
+    assert found.sensed_at == datetime(2022, 10, 5, 11, 56, 49, 581767, UTC)
+    assert found.generated_at == datetime(2022, 10, 5, 16, 44, 54, tzinfo=UTC)
+    assert (found.relative_orbit, found.cloud_cover) == (23, 59.769726)
+
+
+@pytest.mark.shared_data
+def test_a_genuine_image_in_a_folder_and_in_a_zip_file(shared_data: Path, tmp_path: Path) -> None:
+    genuine = shared_data / "sentinel2_safe" / GENUINE
+    file = next(genuine.rglob("*_SCL_60m.jp2"))
+    archive = zip_product(file.parent, tmp_path / "R60m.zip", root="")
+    for address in (str(file), archived_address(archive, file.name)):
+        grid = read_grid(address)
+        assert (grid.epsg, grid.transform) == (32629, (60.0, 0.0, 499980.0, 0.0, -60.0, 5900040.0))
+        assert (grid.width, grid.height) == (1830, 1830)

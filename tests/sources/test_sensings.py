@@ -64,7 +64,9 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
     "two stations, starts and datatakes seconds apart": (
         [
             candidate("sgs", strip_s=0),
-            candidate("mps", strip_s=5, sensed_s=5, **{"s2:datatake_id": "GS2A_20240601T101604_012345_N05.10"}),
+            candidate(
+                "mps", strip_s=5, sensed_s=5, properties={"s2:datatake_id": "GS2A_20240601T101604_012345_N05.10"}
+            ),
         ],
         {"mps": D},
     ),
@@ -78,8 +80,8 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
     ),
     "one processed again under one baseline: the later one, whatever the ids": (
         [
-            candidate("z", strip_s=0, **{"s2:generation_time": "2024-06-01T12:00:00Z"}),
-            candidate("a", strip_s=0, **{"s2:generation_time": "2024-06-02T12:00:00Z"}),
+            candidate("z", strip_s=0, properties={"s2:generation_time": "2024-06-01T12:00:00Z"}),
+            candidate("a", strip_s=0, properties={"s2:generation_time": "2024-06-02T12:00:00Z"}),
         ],
         {"z": D},
     ),
@@ -88,7 +90,7 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
         {"S2A_32TPT_20240601_9_L2A": D},
     ),
     "a baseline that a table of numbers made shorter": (
-        [candidate("old", baseline="03.01"), candidate("new", **{"s2:processing_baseline": 5.1})],
+        [candidate("old", baseline="03.01"), candidate("new", properties={"s2:processing_baseline": 5.1})],
         {"old": S},
     ),
     "three datastrips, the middle one reprocessed": (
@@ -154,45 +156,54 @@ TABLE: dict[str, tuple[list[Candidate], dict[str, QuarantineReason]]] = {
         {},
     ),
     "another satellite thirty seconds behind": (
-        [candidate("a"), candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"})],
+        [
+            candidate("a"),
+            candidate("c", sensed_s=30, properties={"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"}),
+        ],
         {},
     ),
     "two satellites and an item that names none: it is of the nearer in time": (
         [
             candidate("a"),
-            candidate("c", sensed_s=30, **{"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"}),
-            candidate("b", sensed_s=28, platform=None, **{"s2:datatake_id": None}),
+            candidate("c", sensed_s=30, properties={"s2:datatake_id": "GS2C_20240601T101629_000001_N05.10"}),
+            candidate("b", sensed_s=28, properties={"platform": None, "s2:datatake_id": None}),
         ],
         {"b": D},
     ),
     "two parts of one datatake, one of which names no satellite": (
         [
-            candidate("north", NORTH, strip_s=370, platform=None, **{"s2:datatake_id": None}),
+            candidate("north", NORTH, strip_s=370, properties={"platform": None, "s2:datatake_id": None}),
             candidate("south", SOUTH, strip_s=0),
         ],
         {},
     ),
     "two items that name no satellite": (
         [
-            candidate("a", platform=None, **{"s2:datatake_id": None}),
-            candidate("b", platform=None, **{"s2:datatake_id": None}),
+            candidate("a", properties={"platform": None, "s2:datatake_id": None}),
+            candidate("b", properties={"platform": None, "s2:datatake_id": None}),
         ],
         {"a": D},
     ),
     "an item that names no satellite, reprocessed": (
-        [candidate("a", platform=None, **{"s2:datatake_id": None}), candidate("b", baseline="05.11")],
+        [candidate("a", properties={"platform": None, "s2:datatake_id": None}), candidate("b", baseline="05.11")],
         {"a": S},
     ),
     "an item that names no satellite, 100 minutes later": (
-        [candidate("a"), candidate("b", sensed_s=6000, platform=None, **{"s2:datatake_id": None})],
+        [candidate("a"), candidate("b", sensed_s=6000, properties={"platform": None, "s2:datatake_id": None})],
         {},
     ),
     "another tile": (
-        [candidate("a"), candidate("b", platform=None, **{"s2:datatake_id": None, "s2:mgrs_tile": "32TQT"})],
+        [
+            candidate("a"),
+            candidate("b", properties={"platform": None, "s2:datatake_id": None, "s2:mgrs_tile": "32TQT"}),
+        ],
         {},
     ),
     "the next orbit, 100 minutes later": (
-        [candidate("a"), candidate("b", sensed_s=6000, **{"s2:datatake_id": "GS2A_20240601T115559_012346_N05.10"})],
+        [
+            candidate("a"),
+            candidate("b", sensed_s=6000, properties={"s2:datatake_id": "GS2A_20240601T115559_012346_N05.10"}),
+        ],
         {},
     ),
 }
@@ -250,7 +261,7 @@ SAID: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("said", SAID)
 def test_a_scene_counts_once_whatever_names_its_satellite_and_tile(said: str, sensed_s: float) -> None:
     """`datetime` is the datatake's start in some catalogues and the tile's own in others, ten minutes later here."""
-    other = candidate("a", sensed_s=sensed_s, **{"s2:datatake_id": None, **SAID[said]})
+    other = candidate("a", sensed_s=sensed_s, properties={"s2:datatake_id": None, **SAID[said]})
     for order in ([candidate("b"), other], [other, candidate("b")]):
         kept, redundant = best_of(order)
         assert [one.item_id for one in kept] == ["b"]
@@ -259,7 +270,7 @@ def test_a_scene_counts_once_whatever_names_its_satellite_and_tile(said: str, se
 
 @pytest.mark.parametrize("platform", ["sentinel-2b", "S2B", "Sentinel-2 B", "landsat-8"])
 def test_another_platform_is_another_pass(platform: str) -> None:
-    other = candidate("b", sensed_s=30, platform=platform, **{"s2:datatake_id": None})
+    other = candidate("b", sensed_s=30, properties={"platform": platform, "s2:datatake_id": None})
     assert best_of([candidate("a"), other])[1] == []
 
 
@@ -267,7 +278,7 @@ def test_another_platform_is_another_pass(platform: str) -> None:
     "name", ["S2B_32TPT_20240601_0_L2A", "S2B_OPER_MSI_L2A_TL_2BPS_20240601T160000_A046700_T32TPT"]
 )
 def test_an_id_names_the_satellite(name: str) -> None:
-    other = candidate(name, sensed_s=30, platform=None, **{"s2:datatake_id": None})
+    other = candidate(name, sensed_s=30, properties={"platform": None, "s2:datatake_id": None})
     assert best_of([candidate("a"), other])[1] == []
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments import suspects
-from cropmap.breizhcrops.training import CompatConfig, evaluate_compat
+from cropmap.breizhcrops.training import PUBLISHED, CompatConfig, evaluate_compat
 from cropmap.dataset.dataset import Dataset
 from cropmap.legends import Legend
 from cropmap.model.early import score_by_date
@@ -58,7 +58,7 @@ def measure_networks(
             "random - spatial OA": f"{gap.oa:+.3f}",
         }
         rows.append({"network": f"{architecture}", **_row(found.evaluation), **more})
-    for architecture in Architecture:
+    for architecture in PUBLISHED:
         compat = CompatConfig.published(architecture, epochs=compat_epochs)
         result = evaluate_compat(store, dataset, compat, seed=seed)
         name = f"{architecture}, BreizhCrops compat ({compat.epochs} epochs)"

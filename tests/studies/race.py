@@ -47,10 +47,11 @@ def measure(
 ) -> list[dict[str, Any]]:
     """What each reached on the fold and in what time. `epochs` are the peer's."""
     import_peer()
+    published = CompatConfig.published(architecture, epochs=epochs)
     dataset = read_folder(folder)
     judged = _judged(dataset, fold)
     with worker_pool(2) as pool:
-        peer = pool.submit(_peer, folder, fold, architecture, epochs, seed)
+        peer = pool.submit(_peer, folder, fold, published, seed)
         short = pool.submit(_ours, folder, fold, replace(config, max_steps=SHORT_STEPS), seed)
         ours = pool.submit(_ours, folder, fold, config, seed)
         done = {f"ours, {SHORT_STEPS} steps": short.result(), "ours": ours.result(), PEER: peer.result()}
@@ -91,20 +92,19 @@ def _ours(folder: Path, fold: int, config: TrainingConfig, seed: int) -> Finishe
         return Finished(logits_of(trained.network, dataset.series, _judged(dataset, fold)), seconds)
 
 
-def _peer(folder: Path, fold: int, architecture: Architecture, epochs: int, seed: int) -> Finished:
+def _peer(folder: Path, fold: int, config: CompatConfig, seed: int) -> Finished:
     """The package's own model and optimiser, as its training script steps."""
     peer, dataset = import_peer(), read_folder(folder)
-    config = CompatConfig.published(architecture, epochs=epochs)
     samples = make_samples(dataset.series, device="cpu")
     learn, judged = learnable(dataset, dataset.folds.training_mask(fold)), _judged(dataset, fold)
     label, random = torch.from_numpy(dataset.label.astype(np.int64)), np.random.default_rng(seed)
     seconds = 0.0
     bands, classes = samples.values.shape[1], len(dataset.crops)
     with threads(1), seeded(seed):
-        model = peer_network(peer, architecture, bands=bands, classes=classes).train()
+        model = peer_network(peer, config.architecture, bands=bands, classes=classes).train()
         adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        with Counter(f"breizhcrops {architecture}", total=epochs, unit="epochs") as counter:
-            for _ in range(epochs):
+        with Counter(f"breizhcrops {config.architecture}", total=config.epochs, unit="epochs") as counter:
+            for _ in range(config.epochs):
                 ready = list(batches(samples, learn, random, batch_size=config.batch_size, dates=config.dates))
                 started = time.perf_counter()
                 for x, part in ready:

@@ -51,7 +51,7 @@ def test_cells_add_up_and_the_table_counts_them(grown: Grown) -> None:
 def test_a_run_is_kept_and_not_made_again(tmp_path: Path) -> None:
     store, made = Store(tmp_path), []
 
-    def run() -> dict:
+    def run() -> dict[str, float]:
         made.append(1)
         return {"rate": 0.5}
 

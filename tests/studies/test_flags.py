@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_under_a_uniform_law_nothing_ranks_better_than_p_declared() -> None:
 
 
 def test_tables_are_means_over_seeds() -> None:
-    def one(flags: int, false: int) -> dict:
+    def one(flags: int, false: int) -> dict[str, Any]:
         hits, ours = {"flags": flags, "false": false}, {"flags": flags, "false": 0}
         lists, reference = [{"target": 0.1, **hits}], [{"flags": 10, "false": 0}]
         return {

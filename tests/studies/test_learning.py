@@ -52,8 +52,7 @@ def test_the_ablation_turns_each_option_once(settings: Settings) -> None:
 def test_networks_stand_beside_the_published_ones(settings: Settings) -> None:
     rows = measure_networks(settings, parcels=PARCELS, seed=1, compat_epochs=1, config=quick(Architecture.LSTM))
     assert [row["network"] for row in rows] == [
-        "lstm",
-        "transformer",
+        *Architecture,
         "lstm, BreizhCrops compat (1 epochs)",
         "transformer, BreizhCrops compat (1 epochs)",
     ]

@@ -3,6 +3,10 @@
 What was applied stands in `schema_migration` with its checksum. An applied file never changes; a correction is a
 file with the next number. One transaction and one advisory lock: two processes cannot race, half an upgrade
 cannot be.
+
+Until version 0.1.0 nineteen other files stood here. A database with all of them has the tables of 0001_tables, so its
+ledger is read as that file alone, and the files after it, which state views, grants and maps, are applied as open ones
+(docs/decisions/0110-migrations-state-the-present-schema.md).
 """
 
 from __future__ import annotations
@@ -25,6 +29,11 @@ log = logging.getLogger(__name__)
 FOLDER: Final = Path(__file__).parent
 LOCK: Final = 0x63726F70  # "crop": one number for everybody who migrates this database
 FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
+EARLIER_FIRST: Final = "c1ceb0a8dfee598efdc7bb1a0fb453f588573ecc5da085b52272fcd6c8e20d47"
+"""checksum of the first of the files before 0.1.0"""
+EARLIER_NUMBER: Final = 19
+EARLIER_LEDGER: Final = "2434d0ec574e9dd5edcc6bb1edd04cf157edbbb52dd064d84a666feac64c6c50"
+"""SHA-256 of the ledger that all of them leave: a line `number name checksum` each"""
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,11 @@ class Migration:
 def status(connection: Connection, folder: Path = FOLDER) -> list[Migration]:
     """Every migration of this version of the code, in order.
 
-    Raises MigrationError when an applied file has changed, or the database is newer than the code.
+    Raises MigrationError when an applied file has changed, the database is newer than the code, or it has a part of the
+    files before 0.1.0.
     """
-    applied = _applied(connection)
     files = _files(folder)
+    applied = _as_present(_applied(connection), files)
     _refuse_unknown(applied, files)
     return [_compare(path, number, applied.get(number)) for number, path in files.items()]
 
@@ -64,12 +74,42 @@ def upgrade(connection: Connection, folder: Path = FOLDER) -> list[str]:
                 "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL,"
                 " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
             )
+            _replace_earlier(connection, folder)
             done = [step.name for step in status(connection, folder) if _apply(connection, folder, step)]
             if connection.execute("SELECT to_regproc('install_maps')").fetchone() != (None,):
                 connection.execute("SELECT install_maps()")
     finally:
         connection.remove_notice_handler(_log_notice)
     return done
+
+
+def _replace_earlier(connection: Connection, folder: Path) -> None:
+    """Writes the ledger of the files before 0.1.0 as that of the present ones."""
+    applied = _applied(connection)
+    present = _as_present(applied, _files(folder))
+    if present is applied:
+        return
+    connection.execute("DELETE FROM schema_migration")
+    for row in present.values():
+        connection.execute(
+            "INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES (%s, %s, %s, %s)", row
+        )
+
+
+def _as_present(applied: dict[int, tuple[Any, ...]], files: dict[int, Path]) -> dict[int, tuple[Any, ...]]:
+    """The ledger itself, or, where it is that of all files before 0.1.0, its equal in present files."""
+    if 1 not in applied or applied[1][2] != EARLIER_FIRST:
+        return applied
+    lines = "".join(f"{number} {name} {checksum}\n" for number, name, checksum, _ in sorted(applied.values()))
+    if hashlib.sha256(lines.encode()).hexdigest() != EARLIER_LEDGER:
+        raise MigrationError(
+            f"the {EARLIER_NUMBER} migrations before version 0.1.0 are not all applied as they were published"
+            f" ({len(applied)} are there)",
+            where="schema_migration",
+            mend="Upgrade with the version that has 0019_readers.sql first (docs/running.md),"
+            " or remove the database and run the season again",
+        )
+    return {1: (1, files[1].stem, _checksum(files[1]), applied[EARLIER_NUMBER][3])}
 
 
 def _apply(connection: Connection, folder: Path, step: Migration) -> bool:
@@ -108,7 +148,7 @@ def _refuse_unknown(applied: dict[int, tuple[Any, ...]], files: dict[int, Path])
 
 
 def _compare(path: Path, number: int, row: tuple[Any, ...] | None) -> Migration:
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    checksum = _checksum(path)
     if row is not None and row[2] != checksum:
         raise MigrationError(
             f"{path.name} is not the file that was applied on {row[3]:%Y-%m-%d}",
@@ -116,6 +156,10 @@ def _compare(path: Path, number: int, row: tuple[Any, ...] | None) -> Migration:
             mend="Restore the file; write the change as a migration with the next number",
         )
     return Migration(number, path.stem, checksum, row[3] if row else None)
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _log_notice(notice: Diagnostic) -> None:

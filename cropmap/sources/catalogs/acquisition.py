@@ -1,6 +1,6 @@
 """One Sentinel-2 acquisition as every other room sees it: where each band lies and what its numbers mean.
 
-The catalogue reader and the SAFE reader both end here; whoever reads pixels starts here and asks no metadata again.
+Every catalogue ends here; whoever reads pixels starts here and reads no metadata again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class BandAsset:
     band: str
     """a name of `schemas.BANDS`, or SCL"""
     href: str
-    """absolute path or URL, as rasterio opens it"""
+    """absolute path, URL, or member of a zip file (`zipped.archived_address`)"""
     scale: float
     """reflectance = DN * scale + offset; 1 for SCL"""
     offset: float

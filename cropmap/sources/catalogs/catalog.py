@@ -1,10 +1,11 @@
-"""Which acquisitions a season has: a STAC catalogue in, usable acquisitions and reasons for the others out."""
+"""Which acquisitions a season has: a catalogue in, usable acquisitions and reasons for the others out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, cast
 
 from cropmap.errors import CatalogError, SceneError
@@ -17,9 +18,10 @@ from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at
 from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item
 from cropmap.sources.catalogs.places import Places
 from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
+from cropmap.sources.catalogs.safe_folder import read_products
 from cropmap.sources.catalogs.sensings import Candidate, best_of
 from cropmap.sources.catalogs.stac import read_items, root_of
-from cropmap.sources.catalogs.stac_documents import UnreadableItem
+from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem
 
 MENDED_BY_THE_AGENCY: Final = frozenset(
     [
@@ -51,7 +53,8 @@ def find_acquisitions(
 ) -> CatalogSearch:
     """Lists the acquisitions of a season that touch `bbox` (west, south, east, north in degrees), one box or several.
 
-    `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API. `access` says what
+    `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API; or a folder of
+    products (`safe_folder`), whose items are called `collection` whatever its name. `access` says what
     is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
     mirrors of Planetary Computer (`items.acquisition_from_item`).
 
@@ -63,9 +66,19 @@ def find_acquisitions(
     unusable: list[UnusableItem] = []
     candidates: list[Candidate] = []
     earlier: set[str] = set()
-    for run in read_items(places, collection=collection, boxes=boxes, season=season):
+    if places.is_folder:
+        runs: Iterable[Iterable[ItemOrNot | UnusableItem]] = [
+            read_products(places, collection=collection, season=season)
+        ]
+    else:
+        runs = read_items(places, collection=collection, boxes=boxes, season=season)
+    for run in runs:
         seen: set[str] = set()
         for item in run:
+            if isinstance(item, UnusableItem):
+                if _is_within(season, item.sensed_at):
+                    unusable.append(item)
+                continue
             name = kept_address(item.href) if isinstance(item, UnreadableItem) else kept_id(item.get("id"))
             if name in earlier or not (isinstance(item, UnreadableItem) or _inside(item, boxes, season)):
                 continue
@@ -108,14 +121,17 @@ def nothing_usable(found: CatalogSearch, *, season: Season, where: str) -> Catal
 
 def _inside(item: Mapping[str, Any], boxes: Sequence[Bbox], season: Season) -> bool:
     """Whether the item lies in window and boxes; one without date or extent does, so that it is counted."""
-    sensed_at = sensed_at_of(item)
-    if sensed_at is not None and not season.start <= sensed_at.date() <= season.end:
+    if not _is_within(season, sensed_at_of(item)):
         return False
     try:
         extent = boxes_of(item)
     except MALFORMED:
         return True
     return not extent or touches(extent, boxes)
+
+
+def _is_within(season: Season, sensed_at: datetime | None) -> bool:
+    return sensed_at is None or season.start <= sensed_at.date() <= season.end
 
 
 def _candidate(

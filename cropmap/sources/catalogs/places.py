@@ -19,6 +19,7 @@ from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.plain_text import one_line
+from cropmap.sources.catalogs.zipped import archived
 
 PROVIDER_HOSTS: Final = (
     "earth-search.aws.element84.com",
@@ -57,7 +58,7 @@ class Places:
     """The rule for one catalogue. `check_document` and `check_raster` return nothing, or raise."""
 
     catalog: str
-    """address or absolute path of its root document"""
+    """address or absolute path of its root document, or absolute path of a folder of products"""
     access: CatalogAccess
 
     def check_document(self, address: str) -> None:
@@ -93,6 +94,11 @@ class Places:
             return False
         upgraded = (own.scheme, other.scheme) == ("http", "https") and own.port is other.port is None
         return upgraded or (own.scheme == other.scheme and _port(own) == _port(other))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the catalogue is a folder of products: no document of it names a file."""
+        return not _is_web(self.catalog) and Path(self.catalog).is_dir()
 
     @property
     def is_here(self) -> bool:
@@ -147,6 +153,9 @@ class Places:
             )
 
     def _check_file(self, path: str) -> str:
+        if self.is_folder and (member := archived(path)):
+            self._check_file(str(member[0]))
+            return member[1]
         if path.startswith(("/vsi", "//")):
             raise ForbiddenAddressError(f"{_shown(path)} is no file of this machine")
         if not self.is_here:
@@ -159,7 +168,8 @@ class Places:
             raise ForbiddenAddressError(f"{_shown(path)} belongs to the system")
         if self.access.folders is None:
             return str(true)
-        own = () if _is_web(self.catalog) else (Path(self.catalog).parent,)
+        root = Path(self.catalog)
+        own = () if _is_web(self.catalog) else (root if self.is_folder else root.parent,)
         trusted = (Path(one) for one in self.access.trusted if one.startswith("/"))
         if not any(true.is_relative_to(_resolved_parent(root)) for root in (*own, *self.access.folders, *trusted)):
             raise ForbiddenAddressError(
@@ -167,6 +177,14 @@ class Places:
                 "acquisitions.trusted"
             )
         return str(true)
+
+
+def local_file(address: str) -> Path | None:
+    """The file of this machine that is opened at an address, of a member its archive; None for one elsewhere."""
+    if member := archived(address):
+        return member[0]
+    path = address.removeprefix("file://")
+    return None if "://" in path or path.startswith("/vsi") else Path(path)
 
 
 @lru_cache(4096)

@@ -1,165 +1,284 @@
-"""A Sentinel-2 L2A product folder (.SAFE) as ESA delivers it: its two metadata files in, an acquisition out.
+"""A Sentinel-2 L2A product as ESA delivers it (.SAFE): its two metadata documents in, a STAC item out.
 
-Source: S2 Products Specification Document, MTD_MSIL2A.xml and MTD_TL.xml. Reads no pixels.
+The item says what Data Space's item of the same product says, under the same names, so that one reader decides about
+both. Reads no pixels.
+
+Source: S2 Products Specification Document, MTD_MSIL2A.xml and MTD_TL.xml. Issue 14.2 (baselines up to 02.06) has some
+elements under other names.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Final
-from xml.etree import ElementTree as ET
-
-from shapely.geometry import Polygon
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final, NoReturn, Protocol
+from xml.parsers import expat
 
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
-from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
-from cropmap.sources.catalogs.item_assets import FIRST_BASELINE_WITH_OFFSET
-from cropmap.sources.catalogs.item_identity import PRODUCT_NAME
+from cropmap.sources.catalogs.places import ForbiddenAddressError
 from cropmap.sources.catalogs.plain_text import one_line
 
-COLLECTION: Final = "sentinel-2-l2a"
 PRODUCT_METADATA: Final = "MTD_MSIL2A.xml"
+LEVEL_1C_METADATA: Final = "MTD_MSIL1C.xml"
 TILE_METADATA: Final = "MTD_TL.xml"
-MOST_BYTES: Final = 32 << 20
-"""of a metadata file; real ones have one million at most"""
+LEVEL_1C: Final = "_MSIL1C_"
+"""in the name of a product"""
+MOST_BYTES: Final = 4 << 20
+"""of a metadata document; real ones have one million at most"""
+NODATA: Final = 0
+"""SPECIAL_VALUE NODATA, the same in every baseline so far"""
+
+_PRODUCT_FIELDS: Final = {
+    "IMAGE_FILE": "IMAGE_FILE",
+    "IMAGE_FILE_2A": "IMAGE_FILE",
+    "PRODUCT_URI": "PRODUCT_URI",
+    "PRODUCT_URI_2A": "PRODUCT_URI",
+    "BOA_QUANTIFICATION_VALUE": "BOA_QUANTIFICATION_VALUE",
+    "L2A_BOA_QUANTIFICATION_VALUE": "BOA_QUANTIFICATION_VALUE",
+    **{
+        name: name
+        for name in (
+            "BOA_ADD_OFFSET",
+            "Cloud_Coverage_Assessment",
+            "Datatake",
+            "EXT_POS_LIST",
+            "GENERATION_TIME",
+            "Granule",
+            "PROCESSING_BASELINE",
+            "SENSING_ORBIT_NUMBER",
+            "SPACECRAFT_NAME",
+            "Spectral_Information",
+        )
+    },
+}
+"""an element's name: the name of issue 14.3 and later"""
+_TILE_FIELDS: Final = {name: name for name in ("SENSING_TIME", "HORIZONTAL_CS_CODE")}
 
 
-def read_safe(
-    path: Path, *, bands: Sequence[str] = (*BANDS, "SCL"), resolutions: Sequence[int] | None = None
-) -> Acquisition:
-    """Reads a product folder; each band is its native file, or with `resolutions` (metres) the finest of those there.
+class Product(Protocol):
+    """The files of one product, in a folder or in an archive; a file is named by its path within the product."""
 
-    Raises SceneError: MISSING_BAND names the file that is expected, INCOMPLETE_METADATA the field or file,
-    OFFSET_UNKNOWN a baseline that needs an offset and does not give it.
+    @property
+    def name(self) -> str:
+        """As its folder or archive is called, without .SAFE and .zip."""
+        ...
+
+    def address(self, file: PurePosixPath) -> str | None:
+        """Where rasterio opens the file; None where the product does not hold it."""
+        ...
+
+    def read(self, file: PurePosixPath) -> bytes:
+        """MOST_BYTES and one more at most. Raises OSError, ForbiddenAddressError."""
+        ...
+
+
+def product_item(product: Product, *, collection: str) -> dict[str, Any]:
+    """The STAC item of a product, with the native file of each band.
+
+    Raises SceneError: UNSUPPORTED_FORMAT for Level-1C and for several granules in one product, MISSING_BAND with the
+    file that is expected, INCOMPLETE_METADATA with the field or document, FORBIDDEN_ADDRESS for a file elsewhere.
     """
+    if product.address(PurePosixPath(PRODUCT_METADATA)) is None and _is_level_1c(product):
+        raise SceneError(
+            "this is a Level-1C product; cropmap reads the Level-2A product of the same pass, whose values are surface "
+            "reflectance",
+            reason=QuarantineReason.UNSUPPORTED_FORMAT,
+            where=product.name,
+        )
+    metadata = _document(product, PurePosixPath(PRODUCT_METADATA), _PRODUCT_FIELDS)
+    images = _images(product, metadata)
+    tile = _document(product, PurePosixPath(*images[0].parts[:2], TILE_METADATA), _TILE_FIELDS)
     try:
-        return _acquisition(path, bands, resolutions)
+        return _item(product, collection, images, metadata, tile)
     except (ValueError, ArithmeticError) as error:
-        raise _incomplete(path, f"a field of the metadata is no number ({error})") from error
+        raise _incomplete(product, f"a field of the metadata is no number ({one_line(error, 80)})") from error
 
 
-def _acquisition(path: Path, bands: Sequence[str], resolutions: Sequence[int] | None) -> Acquisition:
-    product = _parse(path / PRODUCT_METADATA, path)
-    listed = [Path(f"{element.text}.jp2") for element in product.iter("IMAGE_FILE")]
-    if not listed:
-        raise _incomplete(path, f"{PRODUCT_METADATA} lists no image file")
-    if outside := next((file for file in listed if file.is_absolute() or ".." in file.parts), None):
+def _is_level_1c(product: Product) -> bool:
+    return LEVEL_1C in product.name or product.address(PurePosixPath(LEVEL_1C_METADATA)) is not None
+
+
+def _images(product: Product, metadata: _Document) -> list[PurePosixPath]:
+    """Every image that the metadata lists, by its path within the product."""
+    images = [PurePosixPath(f"{field.text.removesuffix('.jp2')}.jp2") for field in metadata.fields["IMAGE_FILE"]]
+    if not images:
+        raise _incomplete(product, f"{PRODUCT_METADATA} lists no image file")
+    if outside := next((file for file in images if file.is_absolute() or ".." in file.parts), None):
         raise SceneError(
             f"{PRODUCT_METADATA} lists {one_line(outside, 80)}, which lies outside the product",
             reason=QuarantineReason.FORBIDDEN_ADDRESS,
-            where=path.name,
+            where=product.name,
         )
-    tile = _parse(path.joinpath(*listed[0].parts[:2], TILE_METADATA), path)
-    uri = _text(product, "PRODUCT_URI", path)
-    name = PRODUCT_NAME.match(uri)
-    if name is None or not name["tile"]:
-        raise _incomplete(path, f"PRODUCT_URI {uri!r} does not name datatake and tile")
-    baseline = _text(product, "PROCESSING_BASELINE", path)
-    scale = 1 / _finite(_text(product, "BOA_QUANTIFICATION_VALUE", path))
-    offsets = _offsets(product, baseline, path)
-    footprint = _footprint(product, path)
-    west, south, east, north = footprint.bounds
-    return Acquisition(
-        item_id=uri.removesuffix(".SAFE"),
-        collection=COLLECTION,
-        tile=name["tile"],
-        sensed_at=datetime.fromisoformat(_text(tile, "SENSING_TIME", path)),
-        platform=_text(product, "SPACECRAFT_NAME", path).lower(),
-        relative_orbit=int(_text(product, "SENSING_ORBIT_NUMBER", path)),
-        processing_baseline=baseline,
-        datatake=f"{name['platform']}_{name['datatake']}",
-        cloud_cover=float(_text(product, "Cloud_Coverage_Assessment", path)),
-        epsg=int(_text(tile, "HORIZONTAL_CS_CODE", path).removeprefix("EPSG:")),
-        bbox=(west, south, east, north),
-        footprint_wkt=footprint.wkt,
-        assets={band: _asset(path, listed, band, scale, offsets, resolutions) for band in bands},
-    )
-
-
-def _asset(
-    path: Path,
-    listed: Sequence[Path],
-    band: str,
-    scale: float,
-    offsets: Mapping[str, float],
-    resolutions: Sequence[int] | None,
-) -> BandAsset:
-    found = {
-        metres: file
-        for metres in sorted(resolutions or (RESOLUTION_M[band],))
-        for file in listed
-        if file.stem.endswith(f"_{band}_{metres}m")
-    }
-    for metres, file in found.items():
-        if (path / file).is_file():
-            is_classes = band == "SCL"
-            href = str((path / file).absolute())
-            return BandAsset(band, href, 1.0 if is_classes else scale, offsets.get(band, 0.0) * scale, 0, metres)
-    expected = " or ".join(str(file) for file in found.values()) or f"a file {band} at {resolutions} m"
-    raise SceneError(
-        f"{expected} is missing",
-        reason=QuarantineReason.MISSING_BAND,
-        where=path.name,
-        mend="Download the product again",
-    )
-
-
-def _offsets(product: ET.Element, baseline: str, path: Path) -> dict[str, float]:
-    """DN to add, by band name; empty for a baseline before the offset existed."""
-    bands = {element.get("bandId"): element.get("physicalBand", "") for element in product.iter("Spectral_Information")}
-    offsets = {
-        _padded(bands.get(element.get("band_id"), "")): _finite(element.text or "")
-        for element in product.iter("BOA_ADD_OFFSET")
-    }
-    if baseline >= FIRST_BASELINE_WITH_OFFSET and not set(BANDS) <= set(offsets):
+    granules = {file.parts[:2] for file in images}
+    if len(granules) > 1:
         raise SceneError(
-            f"baseline {baseline} needs BOA_ADD_OFFSET for every band",
-            reason=QuarantineReason.OFFSET_UNKNOWN,
-            where=path.name,
+            f"holds {len(granules)} granules; products of one granule are read, which ESA makes since December 2016",
+            reason=QuarantineReason.UNSUPPORTED_FORMAT,
+            where=product.name,
         )
-    return offsets
+    return images
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is not finite")
-    return number
+def _item(
+    product: Product, collection: str, images: Sequence[PurePosixPath], metadata: _Document, tile: _Document
+) -> dict[str, Any]:
+    uri = metadata.text("PRODUCT_URI")
+    return {
+        "id": uri.removesuffix(".SAFE"),
+        "collection": collection,
+        "geometry": {"type": "MultiPolygon", "coordinates": [[_ring(field.text)] for field in _rings(metadata)]},
+        "properties": {
+            "datetime": tile.text("SENSING_TIME"),
+            "platform": metadata.text("SPACECRAFT_NAME").lower(),
+            "sat:relative_orbit": int(metadata.text("SENSING_ORBIT_NUMBER")),
+            "eo:cloud_cover": float(metadata.text("Cloud_Coverage_Assessment")),
+            "proj:code": tile.text("HORIZONTAL_CS_CODE"),
+            "s2:product_uri": uri,
+            "s2:processing_baseline": metadata.text("PROCESSING_BASELINE"),
+            "s2:generation_time": metadata.text("GENERATION_TIME"),
+            "s2:datatake_id": metadata.attribute("Datatake", "datatakeIdentifier"),
+            "s2:datastrip_id": metadata.attribute("Granule", "datastripIdentifier"),
+            "s2:tile_id": metadata.attribute("Granule", "granuleIdentifier"),
+        },
+        "assets": _assets(product, images, metadata),
+    }
+
+
+def _assets(product: Product, images: Sequence[PurePosixPath], metadata: _Document) -> dict[str, Any]:
+    """The native file of each band and what its numbers mean; no offset where the product states none."""
+    quantification = float(metadata.text("BOA_QUANTIFICATION_VALUE"))
+    scale, offsets = 1 / quantification, _offsets(metadata)
+    assets = {}
+    for band in (*BANDS, "SCL"):
+        metres = RESOLUTION_M[band]
+        numbers: dict[str, float] = {"nodata": NODATA, "spatial_resolution": metres}
+        if band != "SCL":
+            numbers["scale"] = scale
+        if band in offsets:
+            numbers["offset"] = offsets[band] / quantification
+        href = _address(product, images, band, metres)
+        assets[f"{band}_{metres}m"] = {"href": href, "type": "image/jp2", "raster:bands": [numbers]}
+    return assets
+
+
+def _address(product: Product, images: Sequence[PurePosixPath], band: str, metres: int) -> str:
+    file = next((image for image in images if image.stem.endswith(f"_{band}_{metres}m")), None)
+    address = product.address(file) if file else None
+    if address is None:
+        raise SceneError(
+            f"{one_line(file, 200) if file else f'a file {band} at {metres} m'} is missing",
+            reason=QuarantineReason.MISSING_BAND,
+            where=product.name,
+            mend="Download the product again",
+        )
+    return address
+
+
+def _offsets(metadata: _Document) -> dict[str, float]:
+    """Digital numbers to add, by band name; empty for a baseline before the offset existed."""
+    bands = {
+        field.attributes.get("bandId"): _padded(field.attributes.get("physicalBand", ""))
+        for field in metadata.fields["Spectral_Information"]
+    }
+    return {
+        bands.get(field.attributes.get("band_id"), ""): float(field.text) for field in metadata.fields["BOA_ADD_OFFSET"]
+    }
 
 
 def _padded(physical_band: str) -> str:
     """B2 is B02; B8A stays."""
-    digits = physical_band.removeprefix("B")
-    return f"B{digits:0>2}"
+    return f"B{physical_band.removeprefix('B'):0>2}"
 
 
-def _footprint(product: ET.Element, path: Path) -> Polygon:
-    numbers = [float(number) for number in _text(product, "EXT_POS_LIST", path).split()]
-    return Polygon(zip(numbers[1::2], numbers[0::2], strict=True))  # the file gives latitude first
+def _rings(metadata: _Document) -> list[_Field]:
+    """The outer rings of the footprint: several where it crosses the antimeridian."""
+    metadata.text("EXT_POS_LIST")
+    return metadata.fields["EXT_POS_LIST"]
 
 
-def _text(root: ET.Element, tag: str, path: Path) -> str:
-    element: Iterator[ET.Element] = root.iter(tag)
-    text = next((found.text for found in element if found.text), None)
-    if text is None:
-        raise _incomplete(path, f"the metadata has no {tag}")
-    return text.strip()
+def _ring(text: str) -> list[tuple[float, float]]:
+    """Longitude and latitude of each corner; the document gives latitude first."""
+    numbers = [float(number) for number in text.split()]
+    return list(zip(numbers[1::2], numbers[0::2], strict=True))
 
 
-def _parse(file: Path, path: Path) -> ET.Element:
+@dataclass(frozen=True)
+class _Field:
+    text: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Document:
+    """The wanted elements of one metadata document, in its order."""
+
+    product: Product
+    fields: Mapping[str, list[_Field]]
+
+    def text(self, name: str) -> str:
+        """Of the first element with any. Raises SceneError."""
+        text = next((field.text for field in self.fields[name] if field.text), None)
+        if text is None:
+            raise _incomplete(self.product, f"the metadata has no {name}")
+        return text
+
+    def attribute(self, name: str, attribute: str) -> str | None:
+        """Of the first element; None where it has none."""
+        return next((field.attributes.get(attribute) for field in self.fields[name]), None)
+
+
+def _document(product: Product, file: PurePosixPath, wanted: Mapping[str, str]) -> _Document:
     try:
-        with file.open("rb") as opened:
-            text = opened.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise _incomplete(path, f"{file.name} has more than {MOST_BYTES >> 20} MB")
-        return ET.fromstring(text)  # noqa: S314  the product's own metadata; expat bounds entity expansion
-    except (OSError, ET.ParseError) as error:
-        raise _incomplete(path, f"{file.name} cannot be read ({error})") from error
+        content = product.read(file)
+    except ForbiddenAddressError as error:
+        raise SceneError(
+            f"{file.name}: {error}", reason=QuarantineReason.FORBIDDEN_ADDRESS, where=product.name
+        ) from error
+    except OSError as error:
+        raise _incomplete(product, f"{file.name} cannot be read ({one_line(error, 160)})") from error
+    if len(content) > MOST_BYTES:
+        raise _incomplete(product, f"{file.name} has more than {MOST_BYTES >> 20} MB")
+    try:
+        return _Document(product, _fields(content, wanted))
+    except (expat.ExpatError, LookupError, ValueError) as error:  # an encoding that is none is a LookupError
+        raise _incomplete(product, f"{file.name} cannot be read ({one_line(error, 160)})") from error
 
 
-def _incomplete(path: Path, what: str) -> SceneError:
-    return SceneError(what, reason=QuarantineReason.INCOMPLETE_METADATA, where=path.name)
+def _fields(content: bytes, wanted: Mapping[str, str]) -> Mapping[str, list[_Field]]:
+    """Texts and attributes of the wanted elements; no tree is built, and no entity is ever declared."""
+    fields: dict[str, list[_Field]] = defaultdict(list)
+    opened: list[tuple[str, dict[str, str], list[str]]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name in wanted:
+            opened.append((name, attributes, []))
+
+    def text(characters: str) -> None:
+        if opened:
+            opened[-1][2].append(characters)
+
+    def end(name: str) -> None:
+        if opened and opened[-1][0] == name:
+            _, attributes, parts = opened.pop()
+            fields[wanted[name]].append(_Field("".join(parts).strip(), attributes))
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.CharacterDataHandler = text
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = _no_doctype
+    parser.Parse(content, True)
+    return fields
+
+
+def _no_doctype(*_: object) -> NoReturn:
+    """ESA's documents have no DOCTYPE, and entities need one: they could expand without end, or name other files."""
+    raise ValueError("it has a DOCTYPE")
+
+
+def _incomplete(product: Product, what: str) -> SceneError:
+    return SceneError(what, reason=QuarantineReason.INCOMPLETE_METADATA, where=product.name)

@@ -16,6 +16,7 @@ from cropmap.seasons import Season
 from cropmap.sources.catalogs import stac_api, stac_static
 from cropmap.sources.catalogs.acquisition import Bbox
 from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.safe_folder import is_folder_of_products
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, no_catalog, read_document, translated
 from cropmap.sources.catalogs.stac_io import BoundedIO
 
@@ -43,7 +44,10 @@ def read_items(
 
 
 def root_of(catalog: str) -> str:
-    """Address or absolute path of a catalogue's root document. Raises CatalogError where there is no such file."""
+    """Address or absolute path of a catalogue's root document, or path of a folder of products.
+
+    Raises CatalogError where there is no such file.
+    """
     try:
         is_address = urlsplit(catalog).scheme in ("http", "https")
         _ = urlsplit(catalog).port  # raises where it is none
@@ -52,7 +56,16 @@ def root_of(catalog: str) -> str:
     if is_address:
         return catalog
     path = Path(unquote(urlsplit(catalog).path) if catalog.startswith("file:") else catalog).absolute()
-    path = path / "catalog.json" if path.is_dir() else path
+    if path.is_dir():
+        folder, path = path, path / "catalog.json"
+        if not path.exists() and is_folder_of_products(folder):
+            return str(folder)
+        if not path.exists():
+            raise CatalogError(
+                "this folder holds neither a catalog.json nor Sentinel-2 products (.SAFE folders or zip files)",
+                where=str(folder),
+                mend="Check acquisitions.catalog; products lie in the folder itself or one level below",
+            )
     if not path.is_file():
         raise CatalogError("no such file", where=str(path), mend="Check acquisitions.catalog")
     return str(path)

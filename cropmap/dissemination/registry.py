@@ -1,0 +1,89 @@
+"""The formats of published statistics: one line each, with the module beside this one that writes it.
+
+To add a format, write its module with a `Writer` under the format's name in WRITERS, and add its line to FORMATS. The
+command line reads this module, so neither pandas nor a writer is loaded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from cropmap.errors import InputError
+from cropmap.schemas import CsvDialect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Format:
+    module: str
+    coded: bool = False
+    """True: the long form, in Eurostat's codes and 1000 ha. False: every published row and column, in ha"""
+    binary: bool = False
+    """no text: it is not shown in a terminal"""
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "csv": Format("rows"),
+    "parquet": Format("rows", binary=True),
+    "xlsx": Format("workbook", binary=True),
+    "json": Format("rows"),
+    "sdmx-csv": Format("sdmx_csv", coded=True),
+    "sdmx-csv-2": Format("sdmx_csv", coded=True),
+    "json-stat": Format("json_stat", coded=True),
+    "tsv": Format("eurostat_tsv", coded=True),
+}
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]  # what the command line offers
+
+DATAFLOW: Final = "CROPMAP:CROP_AREA(1.0)"
+LABEL: Final = "Crop areas by NUTS region"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a file says of itself."""
+
+    dataflow: str = DATAFLOW
+    source: str = "cropmap"
+    updated: datetime | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+    """a word and what it says"""
+    region_names: Mapping[str, str] = field(default_factory=dict)
+    """nuts_id -> name, where the boundaries are at hand"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a table is to be written; a writer takes from it what its format has."""
+
+    about: Described
+    decimals: int
+    """of areas in 1000 ha"""
+    dialect: CsvDialect
+
+
+class Writer(Protocol):
+    """The table of `formats.table_of`, or the long form where the format is coded, as the bytes of a file."""
+
+    def __call__(self, table: pd.DataFrame, wanted: Wanted, /) -> bytes: ...
+
+
+def find_format(name: str) -> Format:
+    """Raises InputError for a name that is not registered."""
+    if name not in FORMATS:
+        raise InputError("is no format of statistics", where=name, mend=f"Known: {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def find_writer(name: str) -> Writer:
+    """The one that the format's module has. Raises InputError as `find_format`."""
+    writers: Mapping[str, Writer] = import_module(f"{__package__}.{find_format(name).module}").WRITERS
+    return writers[name]

@@ -1,0 +1,218 @@
+"""A folder of Sentinel-2 products as a catalogue: `.SAFE` folders, or zip files of them, as they were downloaded.
+
+    products/S2A_MSIL2A_….SAFE/        products/S2A_MSIL2A_….SAFE.zip        products/2018-06-07/S2A_MSIL2A_….zip
+
+Products lie in the folder itself or one level below. Zip files are read where they lie, once their list of members is
+within the bounds below (decision 0120). A product that cannot be read is returned with its reason.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from cropmap.errors import CatalogError, SceneError
+from cropmap.schemas import QuarantineReason
+from cropmap.seasons import Season
+from cropmap.sources.catalogs.acquisition import UnusableItem
+from cropmap.sources.catalogs.item_identity import PRODUCT_NAME
+from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
+from cropmap.sources.catalogs.plain_text import kept_id, one_line
+from cropmap.sources.catalogs.safe import LEVEL_1C_METADATA, MOST_BYTES, PRODUCT_METADATA, Product, product_item
+from cropmap.sources.catalogs.zipped import archived_address, open_zip, read_some
+from cropmap.sources.files.archives import ANY_RATIO_BELOW, MAX_RATIO
+
+MAX_MEMBERS: Final = 5_000
+"""of a zip file; a product has about 150"""
+PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ENCRYPTED: Final = 1
+_PLAIN_FILE: Final = (0, 0o10)
+"""the kind of file in a Unix mode, and none where the archive has no modes"""
+_DAY: Final = timedelta(days=1)
+
+
+def is_folder_of_products(folder: Path) -> bool:
+    return any(isinstance(entry, Path) for entry in _entries(folder))
+
+
+def read_products(places: Places, *, collection: str, season: Season) -> Iterator[dict[str, Any] | UnusableItem]:
+    """Every product of the folder `places.catalog` as a STAC item, or the reason for which it is none.
+
+    Products whose names say a day outside the season are not opened. Raises CatalogError where the folder cannot be
+    listed.
+    """
+    for entry in _entries(Path(places.catalog)):
+        if isinstance(entry, UnusableItem):
+            yield entry
+        elif _may_lie_in(season, started := _started(name := _name_of(entry))):
+            try:
+                with _opened(entry, name, places) as product:
+                    found: dict[str, Any] | UnusableItem = product_item(product, collection=collection)
+            except SceneError as error:
+                tile = match["tile"] if (match := PRODUCT_NAME.match(name)) else None
+                found = UnusableItem(kept_id(name), tile, started, error.reason, one_line(error.what))
+            yield found
+
+
+def _entries(folder: Path) -> Iterator[Path | UnusableItem]:
+    """Products by name: those of the folder, and those of each folder in it."""
+    try:
+        listed = _listed(folder)
+    except OSError as error:
+        raise CatalogError(
+            f"the folder cannot be listed ({error.strerror})", where=str(folder), mend="Check acquisitions.catalog"
+        ) from error
+    for path in listed:
+        if _is_product(path):
+            yield path
+        elif path.is_dir():
+            try:
+                yield from filter(_is_product, _listed(path))
+            except OSError as error:
+                detail = f"the folder cannot be listed ({error.strerror})"
+                yield UnusableItem(kept_id(path.name), None, None, QuarantineReason.INCOMPLETE_METADATA, detail)
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_product(path: Path) -> bool:
+    ending = path.suffix.lower()
+    return (ending == ".safe" and path.is_dir()) or (ending == ".zip" and not path.is_dir())
+
+
+def _name_of(path: Path) -> str:
+    name = path.name
+    for ending in (".zip", ".safe"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+    return name
+
+
+def _started(name: str) -> datetime | None:
+    """When the datatake began, by the product's name; the tile was sensed within the hour."""
+    match = PRODUCT_NAME.match(name)
+    try:
+        return datetime.strptime(match["datatake"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
+
+
+def _may_lie_in(season: Season, started: datetime | None) -> bool:
+    return started is None or (season.start <= (started + _DAY).date() and started.date() <= season.end)
+
+
+@contextmanager
+def _opened(path: Path, name: str, places: Places) -> Iterator[Product]:
+    if path.suffix.lower() == ".safe":
+        yield _Folder(name, path, places)
+        return
+    try:
+        places.check_document(str(path))
+    except ForbiddenAddressError as error:
+        raise SceneError(str(error), reason=QuarantineReason.FORBIDDEN_ADDRESS, where=name) from error
+    try:
+        with open_zip(path) as archive:
+            yield _Archive(name, path, _root(archive, name), _members(archive, path, name), archive)
+    except OSError as error:
+        raise SceneError(
+            f"the archive cannot be read ({one_line(error, 160)})",
+            reason=QuarantineReason.UNREADABLE_FILE,
+            where=name,
+            mend="Download it again",
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Folder:
+    name: str
+    path: Path
+    places: Places
+
+    def address(self, file: PurePosixPath) -> str | None:
+        found = self.path / file
+        try:
+            return str(found) if found.is_file() else None
+        except OSError:  # a name that no file may have
+            return None
+
+    def read(self, file: PurePosixPath) -> bytes:
+        found = self.path / file
+        self.places.check_document(str(found))
+        with found.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
+
+
+@dataclass(frozen=True)
+class _Archive:
+    name: str
+    path: Path
+    root: PurePosixPath
+    """of the product within the archive"""
+    members: Mapping[str, zipfile.ZipInfo]
+    archive: zipfile.ZipFile
+
+    def address(self, file: PurePosixPath) -> str | None:
+        member = str(self.root / file)
+        return archived_address(self.path, member) if member in self.members else None
+
+    def read(self, file: PurePosixPath) -> bytes:
+        member = self.members.get(str(self.root / file))
+        if member is None:
+            raise FileNotFoundError("the archive does not hold it")
+        return read_some(self.archive, member.filename, MOST_BYTES + 1)
+
+
+def _root(archive: zipfile.ZipFile, name: str) -> PurePosixPath:
+    """Where the product lies in the archive: in its top folder, or without one."""
+    documents = (PRODUCT_METADATA, LEVEL_1C_METADATA)
+    found = {path.parent for path in map(PurePosixPath, archive.namelist()) if path.name in documents}
+    roots = [path for path in found if len(path.parts) <= 1]
+    if len(roots) != 1:
+        raise SceneError(
+            f"the archive holds {len(roots) or 'no'} Sentinel-2 {'products' if roots else 'product'}",
+            reason=QuarantineReason.UNSUPPORTED_FORMAT,
+            where=name,
+        )
+    return roots[0]
+
+
+def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfile.ZipInfo]:
+    """Plain files by name. Raises SceneError for a list of members that leaves the bounds."""
+    listed = archive.infolist()
+    packed, unpacked = path.stat().st_size, sum(member.file_size for member in listed)
+    problem = next(
+        (
+            what
+            for what, is_so in (
+                (f"has {len(listed)} members", len(listed) > MAX_MEMBERS),
+                ("has two members of one name", len({member.filename for member in listed}) < len(listed)),
+                ("has a member that leads out of it", any(_leads_out(member.filename) for member in listed)),
+                ("is under a password", any(member.flag_bits & ENCRYPTED for member in listed)),
+                ("is packed otherwise than by deflate", any(m.compress_type not in PACKED for m in listed)),
+                (
+                    f"has {packed >> 20} MB and would unpack to {unpacked >> 20}",
+                    unpacked > ANY_RATIO_BELOW and unpacked > MAX_RATIO * packed,
+                ),
+                ("has a brace in its path", bool({"{", "}"} & {*str(path)})),
+            )
+            if is_so
+        ),
+        None,
+    )
+    if problem:
+        raise SceneError(
+            f"the archive {problem}", reason=QuarantineReason.UNREADABLE_FILE, where=name, mend="Unpack it"
+        )
+    plain = (m for m in listed if m.external_attr >> 28 in _PLAIN_FILE and not m.filename.endswith("/"))
+    return {member.filename: member for member in plain}
+
+
+def _leads_out(member: str) -> bool:
+    return member.startswith("/") or "\\" in member or ".." in PurePosixPath(member).parts
