@@ -33,6 +33,8 @@ docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
 	$(BIN)/cropmap commands --markdown > docs/commands.md
+	$(BIN)/cropmap columns --markdown > docs/columns.md
+	$(BIN)/cropmap reasons --markdown > docs/reasons.md
 	$(BIN)/python -m serving.reference > docs/routes.md
 
 bench: install

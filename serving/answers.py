@@ -1,13 +1,59 @@
-"""What the API answers, field by field: the columns of the public views, with their meaning and unit."""
+"""What the API answers, field by field. Rows of public tables have the columns of their contract, in its order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeVar, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-from cropmap.schemas import Basis, Reason, ReleaseStage, RunStatus, Verdict
+from cropmap.contracts.columns import Column, public
+from cropmap.contracts.tables import (
+    AGENCY,
+    AREA_HA,
+    ASSESSMENT,
+    CROP_STATISTIC,
+    DECLARATION,
+    HOLDING_ID,
+    MODEL_VERSION,
+    NUMBER,
+    NUTS_ID,
+    PARCEL_ID,
+    PREDICTION,
+    RUN_ID,
+    RUN_LOG,
+    SEASON,
+    SIMULATED,
+    STAGE,
+    STATISTIC_RELEASE,
+)
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+def with_columns(columns: Iterable[Column]) -> Callable[[type[Answer]], type[Answer]]:
+    """Gives an answer these columns, before the fields that it has of its own."""
+
+    def made(answer: type[Answer]) -> type[Answer]:
+        fields: dict[str, Any] = {column.name: _field(column) for column in columns}
+        own: dict[str, Any] = {name: (field.annotation, field) for name, field in answer.model_fields.items()}
+        bases: Any = answer.__bases__
+        return cast(
+            type[Answer],
+            create_model(
+                answer.__name__, __base__=bases, __doc__=answer.__doc__, __module__=answer.__module__, **fields, **own
+            ),
+        )
+
+    return made
+
+
+def _field(column: Column) -> tuple[Any, Any]:
+    kind: Any = column.words or column.kind.python
+    example = [column.kind.python(column.example)] if column.example else None
+    about = Field(description=column.description, examples=example)
+    return (kind | None if column.shown_nullable else kind), about
 
 
 class PublishedSeason(BaseModel):
@@ -30,89 +76,31 @@ class PublishedAgency(BaseModel):
     seasons: list[int] = Field(description="published campaign years, oldest first", examples=[[2017, 2018]])
 
 
+@with_columns(CROP_STATISTIC)
 class Statistic(BaseModel):
     """The area of one crop in one region."""
 
-    agency: str
-    season: int
-    as_of: date | None = Field(description="last day of acquisitions that were used; null is the whole season")
-    nuts_version: int | None = Field(description="edition of the NUTS classification")
-    nuts_id: str = Field(examples=["FRH01"])
-    level: int = Field(description="NUTS level, 0 to 3")
-    crop: str = Field(description="Eurostat crop item, or model class")
-    strucpro: str = Field(description="Eurostat measure code")
-    concept: str = Field(description="area concept of Regulation (EU) 2022/2379")
-    basis: Basis | None = Field(description="how the area came about; null in a confidential cell")
-    declared_ha: float | None
-    mapped_ha: float | None
-    estimate_ha: float | None = Field(description="estimated area, corrected for what the map gets wrong")
-    se_ha: float | None = Field(description="standard error of the estimate")
-    ci95_low_ha: float | None
-    ci95_high_ha: float | None
-    cv: float | None = Field(description="coefficient of variation, se / estimate")
-    n_parcels: int | None
-    n_holdings: int | None
-    obs_flag: str | None = Field(description="SDMX observation status")
-    conf_status: str | None = Field(
-        description='"C": confidential, every figure of the row is empty; "N": not for publication'
-    )
-    run_id: str
-    simulated: bool = Field(description="true where the inputs were simulated: the figure describes no real land")
-    partial_region: bool = Field(description="true where the register covers only a part of the region")
 
-
+@with_columns(STATISTIC_RELEASE.without("code_version"))
 class StatisticRelease(BaseModel):
     """A table of crop areas as it was released: frozen, numbered."""
 
-    agency: str
-    season: int
-    number: int = Field(description="1, 2, … in a season")
-    stage: ReleaseStage = Field(description="first (in season), provisional (declarations closed) or final")
-    as_of: date | None = Field(description="last day of acquisitions that were used; null is the whole season")
-    nuts_version: int | None
-    released_at: datetime
-    note: str | None
-    model_version: str | None
-    run_id: str = Field(description="the run that it was made from")
-    content_hash: str = Field(description="SHA-256 of its rows")
-    simulated: bool = Field(description="true where the inputs were simulated")
 
-
-class ReleasedStatistic(Statistic):
+@with_columns((*CROP_STATISTIC, NUMBER, STAGE))
+class ReleasedStatistic(BaseModel):
     """A row of a release."""
 
-    number: int = Field(description="of the release")
-    stage: ReleaseStage
+
+ASSESSED: Final = public(ASSESSMENT.without("parcel_id"))
 
 
+@with_columns(ASSESSED)
 class ParcelAssessment(BaseModel):
     """What the evidence says about a declaration. A verdict decides nothing: it ranks what a person should look at."""
 
-    declared_code: str
-    declared_crop: str | None
-    predicted_crop: str | None
-    declared_probability: float | None = Field(
-        description="probability of the declared crop, adapted to its region and to wrong declarations"
-    )
-    verdict: Verdict
-    reason: Reason = Field(description="why this verdict")
-    priority: float | None = Field(description="rank among what should be looked at; higher is sooner")
 
-
-class AssessedParcel(BaseModel):
-    """Which declaration, and of whom."""
-
-    agency: str
-    season: int
-    run_id: str
-    parcel_id: str
-    holding_id: str | None = Field(description="personal data; null where the agency's file has none")
-    nuts_id: str | None
-    area_ha: float
-    simulated: bool = Field(description="true where the inputs were simulated")
-
-
-class Assessment(ParcelAssessment, AssessedParcel):
+@with_columns((AGENCY, SEASON, RUN_ID, PARCEL_ID, HOLDING_ID, NUTS_ID, AREA_HA, SIMULATED, *ASSESSED))
+class Assessment(BaseModel):
     """The assessment of one declaration, with the holding that declared it (personal data)."""
 
 
@@ -126,28 +114,14 @@ class AssessmentPage(BaseModel):
     )
 
 
+@with_columns(DECLARATION.only("crop_code", "declared_area_ha"))
 class Declaration(BaseModel):
     """What was declared for a parcel."""
 
-    crop_code: str = Field(description="national crop code, text: leading zeros count", examples=["056"])
-    declared_area_ha: float | None
 
-
+@with_columns((*PREDICTION.without("parcel_id"), MODEL_VERSION))
 class ParcelPrediction(BaseModel):
     """What the satellites show on a parcel."""
-
-    crop: str | None = Field(description="null where the parcel has no usable observation")
-    probability: float | None
-    second_crop: str | None
-    second_probability: float | None
-    n_observations: int
-    last_observation: date | None
-    scored_by: str | None = Field(description="the fold whose model never saw this parcel", examples=["fold 2"])
-    out_of_distribution: float | None = Field(
-        description="share of the training parcels that look more ordinary than this one, 0 to 1: above 0.99 the "
-        "models have seen next to nothing like it"
-    )
-    model_version: str | None
 
 
 class Observation(BaseModel):
@@ -161,16 +135,10 @@ class Observation(BaseModel):
     )
 
 
+@with_columns((AGENCY, SEASON, SIMULATED, PARCEL_ID, NUTS_ID, AREA_HA, RUN_ID))
 class Parcel(BaseModel):
     """One parcel: what was declared, what was seen, and how the two fit."""
 
-    agency: str
-    season: int
-    simulated: bool = Field(description="true where the inputs were simulated")
-    parcel_id: str
-    nuts_id: str | None
-    area_ha: float
-    run_id: str
     declaration: Declaration | None
     prediction: ParcelPrediction | None
     assessment: ParcelAssessment | None
@@ -180,22 +148,9 @@ class Parcel(BaseModel):
     geometry: dict[str, Any] | None = Field(None, description="GeoJSON in EPSG:4326; only with `geometry=true`")
 
 
+@with_columns(RUN_LOG)
 class Run(BaseModel):
     """One attempt to make a season, also one that failed."""
-
-    run_id: str
-    agency: str
-    season: int
-    as_of: date | None
-    status: RunStatus
-    started_at: datetime
-    finished_at: datetime | None
-    code_version: str
-    model_version: str | None
-    n_acquisitions: int | None
-    n_parcels: int | None
-    detail: str | None = Field(description="what failed, and which units; or a remark")
-    simulated: bool = Field(description="true where the inputs are simulated")
 
 
 class Health(BaseModel):

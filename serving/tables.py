@@ -15,9 +15,10 @@ from fastapi import Header, Query, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from cropmap.contracts import columns
+from cropmap.contracts.tables import STATISTIC
 from cropmap.dissemination.spreadsheets import guarded
 from cropmap.schemas import HIDDEN_STATUSES
-from cropmap.statistics.confidentiality import HIDDEN
 from serving.errors import NotAcceptableError
 
 Form = Literal["json", "csv"]
@@ -29,6 +30,7 @@ FORM_OF: Final[dict[str, Form]] = {
     "*/*": "json",
 }
 JSON: Final = "application/json"
+MASKED: Final = columns.masked(STATISTIC)
 
 
 async def wanted_form(
@@ -67,7 +69,7 @@ def shown(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> list[Map
 
 def masked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Rows of areas; a confidential cell has only its identifiers, as in every exported file."""
-    empty = dict.fromkeys((*HIDDEN, "obs_flag", "basis"))
+    empty = dict.fromkeys(MASKED)
     return [{**row, **empty} if row["conf_status"] in HIDDEN_STATUSES else row for row in rows]
 
 

@@ -21,8 +21,9 @@ from cropmap.assessments.channel import TAIL, Channel, Floats, one_thread
 from cropmap.assessments.gates import LIMITS, Limits
 from cropmap.assessments.report import AssessmentReport, Guards, LookAlike, Sensitivity
 from cropmap.assessments.verdict import Evidence, largest_list, verdicts
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS
 from cropmap.legends import Legend
-from cropmap.schemas import ASSESSMENT_COLUMNS, Reason, Verdict
+from cropmap.schemas import Reason, Verdict
 
 ASSUMPTION: Final = (
     "Estimated, not guaranteed. It assumes that at most {tail:.1%} of the rightly declared parcels carry another "

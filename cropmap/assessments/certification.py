@@ -15,20 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.schemas import CertificateReason, Finding
-
-WHY: Final = {
-    CertificateReason.NO_LIST: "the run has no list of mismatches",
-    CertificateReason.LIST_USED_BEFORE: "another sample of this list was reviewed first, and a list is tested once",
-    CertificateReason.SAMPLE_TOO_SMALL: "so few parcels of the list were drawn that no finding could certify it",
-    CertificateReason.TOO_FEW_REVIEWED: "too few of the drawn parcels are reviewed yet, and those left count as right",
-    CertificateReason.TOO_MANY_RIGHT: "too many of the reviewed parcels are right, or could not be judged",
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def certify(
 def statement(certificate: Certificate, *, target: float | None, delta: float, list_size: int) -> str:
     """The one sentence that may be published."""
     if not certificate.certified or target is None:
-        return f"Could not be certified: {WHY[certificate.reason]}."
+        return f"Could not be certified: {certificate.reason.meaning}."
     size, worst = certificate.certified_size, floor(target * certificate.certified_size)
     return (
         f"With {1 - delta:.0%} confidence at most {target:.0%} of these {size:,} parcels are rightly declared (the "

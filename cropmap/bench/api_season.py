@@ -15,21 +15,20 @@ import pandas as pd
 import pyarrow as pa
 import shapely
 
+from cropmap.contracts.tables import (
+    ASSESSMENT_COLUMNS,
+    OBSERVATION_SCHEMA,
+    PREDICTION_COLUMNS,
+    REJECTION_COLUMNS,
+    STATISTIC_COLUMNS,
+)
 from cropmap.database import keys, publishing
 from cropmap.database.acquisitions import mark_observed, record_found
 from cropmap.database.connection import Connection, connect
 from cropmap.database.declarations import set_home_tiles, store_declarations
 from cropmap.database.runs import begin_run, ensure_season
 from cropmap.observations.files import observation_name, write_observation
-from cropmap.schemas import (
-    ASSESSMENT_COLUMNS,
-    BANDS,
-    EPSG_WGS84,
-    OBSERVATION_SCHEMA,
-    PREDICTION_COLUMNS,
-    REJECTION_COLUMNS,
-    STATISTIC_COLUMNS,
-)
+from cropmap.schemas import BANDS, EPSG_WGS84
 from cropmap.settings import Settings
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.stages.context import ready_database
@@ -149,7 +148,7 @@ def _publish(connection: Connection, about: pd.DataFrame, rng: np.random.Generat
             "scored_by": "fold 1",
             "out_of_distribution": rng.uniform(0, 1, n),
         }
-    )[list(PREDICTION_COLUMNS)]
+    ).reindex(columns=list(PREDICTION_COLUMNS))
     assessments = pd.DataFrame(
         {
             "parcel_id": about["parcel_id"],
@@ -162,7 +161,7 @@ def _publish(connection: Connection, about: pd.DataFrame, rng: np.random.Generat
             "reason": "WEAK_EVIDENCE",
             "priority": rng.uniform(-1, 1, n),
         }
-    )[list(ASSESSMENT_COLUMNS)]
+    ).reindex(columns=list(ASSESSMENT_COLUMNS))
     publishing.publish(
         connection,
         run_id=RUN,
@@ -206,4 +205,4 @@ def _statistics(rng: np.random.Generator) -> pd.DataFrame:
                         "conf_status": None,
                     }
                 )
-    return pd.DataFrame(rows)[list(STATISTIC_COLUMNS)]
+    return pd.DataFrame(rows).reindex(columns=list(STATISTIC_COLUMNS))

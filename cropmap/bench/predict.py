@@ -30,6 +30,7 @@ from cropmap.bench.peer_files import import_peer, peer_loader_seconds, peer_netw
 from cropmap.breizhcrops.columns import NATURAL
 from cropmap.breizhcrops.samples import make_samples
 from cropmap.breizhcrops.training import PUBLISHED, CompatConfig
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.dataset.batches import by_length, pad
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import at_random
@@ -46,7 +47,7 @@ from cropmap.observations.extract import OBSERVATION_VERSION
 from cropmap.observations.files import observation_name, read_observations, write_observation
 from cropmap.predictions.predict import BATCH_SIZE, Artifact, open_session, run_session
 from cropmap.predictions.predict import predict as score
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_SCALE, Architecture
+from cropmap.schemas import BANDS, REFLECTANCE_SCALE, Architecture
 from cropmap.seasons import Season
 from cropmap.store import Store
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from typer.core import TyperGroup
 
 GROUPS: Final = {
-    "To begin": ("demo", "commands", "doctor", "settings", "db"),
+    "To begin": ("demo", "commands", "doctor", "settings", "columns", "reasons", "db"),
     "Operator: runs the seasons of an agency": (
         "agency-keys",
         "declarations",

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pandas as pd
 from psycopg import sql
 
+from cropmap.contracts.columns import PostgresType
 from cropmap.database.connection import Connection
-
-ColumnType = Literal["text", "int4", "float8", "bool", "date", "bytea"]
 
 
 def copy_frame(
-    connection: Connection, table: str, columns: Mapping[str, ColumnType], frame: pd.DataFrame, **constants: str
+    connection: Connection, table: str, columns: Mapping[str, PostgresType], frame: pd.DataFrame, **constants: str
 ) -> int:
     """Copies the named columns of the frame, and text columns with one value for all rows; returns the row count."""
     names, types = [*constants, *columns], [*["text"] * len(constants), *columns.values()]
@@ -31,7 +30,7 @@ def copy_frame(
     return len(frame)
 
 
-def _values(column: pd.Series[Any], kind: ColumnType) -> list[Any]:
+def _values(column: pd.Series[Any], kind: PostgresType) -> list[Any]:
     convert, missing = CONVERT[kind], column.isna().tolist()
     return [None if gone else convert(value) for value, gone in zip(column.tolist(), missing, strict=True)]
 
@@ -40,7 +39,7 @@ def _date(value: date) -> date:
     return value.date() if isinstance(value, datetime) else value
 
 
-CONVERT: Final[dict[ColumnType, Callable[[Any], Any]]] = {
+CONVERT: Final[dict[PostgresType, Callable[[Any], Any]]] = {
     "text": str,  # of a StrEnum too: its value
     "int4": int,
     "float8": float,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
@@ -18,22 +18,18 @@ import shapely
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
+from cropmap.contracts.columns import PostgresType, Table, copy_types, pandas_types
+from cropmap.contracts.tables import DECLARATION, NOTICE_COLUMNS, STORED_NOTICE, STORED_REJECTION
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.copying import ColumnType, copy_frame
+from cropmap.database.copying import copy_frame
 from cropmap.database.runs import ensure_season
 from cropmap.errors import InputError
 from cropmap.progress import Counter
 from cropmap.provenance import content_hash
 from cropmap.schemas import CARRIED_FORWARD, EPSG_WGS84
 
-INCOMING: Final[dict[str, ColumnType]] = {
-    "parcel_id": "text",
-    "crop_code": "text",
-    "holding_id": "text",
-    "declared_area_ha": "float8",
-    "area_ha": "float8",
-    "row_number": "int4",
-    "repaired": "bool",
+INCOMING: Final[dict[str, PostgresType]] = {
+    **copy_types(DECLARATION),
     "nuts_id": "text",
     "home_tile": "text",
     "wkb": "bytea",
@@ -47,29 +43,16 @@ CLAIM: Final = ("crop_code", "holding_id", "declared_area_ha", "area_ha", "repai
 """what makes a new version when it changes, beside the geometry; a row that only moved in the file is the same"""
 CHUNK: Final = 25_000
 """declarations that are written at a time: their bytes are held once more while they are"""
-NOTED: Final[dict[str, ColumnType]] = {"row_number": "int4", "parcel_id": "text", "notice": "text", "detail": "text"}
-REJECTION_KEY: Final[dict[str, ColumnType]] = {"agency": "text", "season": "int4", "source_file": "text"}
-REJECTED: Final[dict[str, ColumnType]] = {"row_number": "int4", "parcel_id": "text", "reason": "text", "detail": "text"}
 READ: Final[dict[str, Any]] = {
-    "parcel_id": object,
-    "crop_code": object,
-    "holding_id": object,
-    "declared_area_ha": "float64",
-    "area_ha": "float64",
-    "row_number": "Int64",
-    "repaired": "bool",
+    **pandas_types(DECLARATION),
     "version": "int64",
-    "nuts_id": object,
-    "home_tile": object,
+    "nuts_id": "object",
+    "home_tile": "object",
 }
 
-CREATE_INCOMING: Final = """
-CREATE TEMPORARY TABLE incoming (
-    parcel_id text PRIMARY KEY, crop_code text, holding_id text, declared_area_ha float8, area_ha float8,
-    row_number int4, repaired bool, nuts_id text, home_tile text, wkb bytea,
-    west float8, south float8, east float8, north float8, content_hash text
-) ON COMMIT DROP
-"""
+CREATE_INCOMING: Final = SQL("CREATE TEMPORARY TABLE incoming ({}, PRIMARY KEY (parcel_id)) ON COMMIT DROP").format(
+    SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in INCOMING.items())
+)
 AMEND: Final = """
 CREATE TEMPORARY TABLE amendment ON COMMIT DROP AS
 SELECT parcel_id, i.content_hash IS NOT NULL AS declared, d.version, coalesce(d.current, false) AS current,
@@ -217,8 +200,9 @@ def store_declarations(
             connection.execute(CLOSE, key)
             connection.execute(OPEN, key | {"source_file": source_file, "source_hash": source_hash})
         about = {"agency": agency, "season": season, "source_file": source_file}
-        _replace(connection, "rejection", REJECTED, rejected, about)
-        _replace(connection, "notice", NOTED, pd.DataFrame(columns=list(NOTED)) if notices is None else notices, about)
+        _replace(connection, STORED_REJECTION, rejected, about)
+        noted = pd.DataFrame(columns=list(NOTICE_COLUMNS)) if notices is None else notices
+        _replace(connection, STORED_NOTICE, noted, about)
         if concerned or written:
             connection.execute("ANALYZE parcel, declaration")  # for whoever reads next
     unchanged = len(accepted) - counts["new"] - counts["came_back"] - counts["changed"]
@@ -312,20 +296,15 @@ def _refuse_earlier(connection: Connection, key: Mapping[str, Any], source_file:
         )
 
 
-def _replace(
-    connection: Connection,
-    table: Literal["rejection", "notice"],
-    columns: Mapping[str, ColumnType],
-    rows: pd.DataFrame,
-    about: Mapping[str, Any],
-) -> None:
+def _replace(connection: Connection, table: Table, rows: pd.DataFrame, about: Mapping[str, Any]) -> None:
     """Rows about a source file, in the place of those that are stored; nothing is written where they are the same."""
     where = SQL("WHERE agency = %(agency)s AND season = %(season)s AND source_file = %(source_file)s")
+    columns = [column.name for column in table.without(*about)]
     names = SQL(", ").join(map(Identifier, columns))
-    of_file = SQL("SELECT {} FROM {} {}").format(names, Identifier(table), where)
+    of_file = SQL("SELECT {} FROM {} {}").format(names, Identifier(table.name), where)
     stored = connection.execute(of_file, about).fetchall()
-    fresh = [tuple(None if pd.isna(v) else v for v in row) for row in rows[list(columns)].itertuples(index=False)]
+    fresh = [tuple(None if pd.isna(v) else v for v in row) for row in rows[columns].itertuples(index=False)]
     if sorted(stored, key=repr) == sorted(fresh, key=repr):
         return
-    connection.execute(SQL("DELETE FROM {} {}").format(Identifier(table), where), about)
-    copy_frame(connection, table, {**REJECTION_KEY, **columns}, rows.assign(**about))
+    connection.execute(SQL("DELETE FROM {} {}").format(Identifier(table.name), where), about)
+    copy_frame(connection, table.name, copy_types(table), rows.assign(**about))

@@ -9,33 +9,11 @@ from typing import Any, Final
 import pandas as pd
 from psycopg.types.json import Jsonb
 
+from cropmap.contracts.columns import Table, copy_types
+from cropmap.contracts.tables import STORED_ASSESSMENT, STORED_PREDICTION, STORED_STATISTIC
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.copying import ColumnType, copy_frame
+from cropmap.database.copying import copy_frame
 from cropmap.errors import DatabaseError
-from cropmap.schemas import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_COLUMNS
-
-TYPES: Final[dict[str, ColumnType]] = {
-    "probability": "float8",
-    "second_probability": "float8",
-    "n_observations": "int4",
-    "last_observation": "date",
-    "out_of_distribution": "float8",
-    "declared_probability": "float8",
-    "right_probability": "float8",
-    "priority": "float8",
-    "level": "int4",
-    "n_parcels": "int4",
-    "n_holdings": "int4",
-    "area_ha": "float8",
-    "declared_ha": "float8",
-    "mapped_ha": "float8",
-    "estimate_ha": "float8",
-    "se_ha": "float8",
-    "ci95_low_ha": "float8",
-    "ci95_high_ha": "float8",
-    "cv": "float8",
-}
-"""every other column is text"""
 
 FINISH: Final = """
 UPDATE run
@@ -72,7 +50,7 @@ def publish(
     """Publishes a begun run; returns False where its rows are published already (they are never written again).
 
     `parcels` (parcel_id, holding_id, nuts_id, area_ha) gives every product row what it needs to stand for itself;
-    predictions, assessments and statistics have the columns of `schemas`. Whatever fails, nothing is published and
+    predictions, assessments and statistics have the columns of `contracts`. Whatever fails, nothing is published and
     readers keep the season that they had. Raises DatabaseError for a run that was not begun, a row that breaks a
     constraint or a parcel that is not in `parcels`.
     """
@@ -82,11 +60,9 @@ def publish(
     with connection.transaction():
         is_new = not _lock_run(connection, run_id, agency, season)
         if is_new:
-            place = ("nuts_id", "area_ha")
-            _copy(connection, "prediction", run_id, (*PREDICTION_COLUMNS, *place), _joined(predictions, about))
-            columns = (*ASSESSMENT_COLUMNS, "holding_id", *place)
-            _copy(connection, "assessment", run_id, columns, _joined(assessments, about))
-            _copy(connection, "statistic", run_id, STATISTIC_COLUMNS, statistics)
+            _copy(connection, STORED_PREDICTION, run_id, _joined(predictions, about))
+            _copy(connection, STORED_ASSESSMENT, run_id, _joined(assessments, about))
+            _copy(connection, STORED_STATISTIC, run_id, statistics)
             connection.execute("ANALYZE prediction, assessment, statistic")  # readers come at once
             connection.execute(
                 FINISH,
@@ -123,5 +99,5 @@ def _joined(rows: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
-def _copy(connection: Connection, table: str, run_id: str, columns: tuple[str, ...], frame: pd.DataFrame) -> None:
-    copy_frame(connection, table, {name: TYPES.get(name, "text") for name in columns}, frame, run_id=run_id)
+def _copy(connection: Connection, table: Table, run_id: str, frame: pd.DataFrame) -> None:
+    copy_frame(connection, table.name, copy_types(table.without("run_id")), frame, run_id=run_id)

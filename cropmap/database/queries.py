@@ -15,6 +15,8 @@ import shapely
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from cropmap.contracts.columns import Table
+from cropmap.contracts.tables import STORED_ASSESSMENT, STORED_PREDICTION, STORED_STATISTIC
 from cropmap.database.connection import Connection, database_errors
 from cropmap.errors import InputError
 
@@ -24,24 +26,18 @@ RUNS: Final = "SELECT r.* FROM published JOIN run r USING (agency, season, run_i
 ONE_RUN: Final = "SELECT r.* FROM run r WHERE run_id = %(run_id)s"
 
 STATISTICS: Final = """
-SELECT agency, season, r.as_of, r.nuts_version, s.nuts_id, s.level, s.crop, s.strucpro, s.concept, s.basis,
-       s.declared_ha, s.mapped_ha, s.estimate_ha, s.se_ha, s.ci95_low_ha, s.ci95_high_ha, s.cv,
-       s.n_parcels, s.n_holdings, s.obs_flag, s.conf_status, run_id, coalesce(r.simulated, false) AS simulated,
+SELECT agency, season, r.as_of, r.nuts_version, {columns}, run_id, coalesce(r.simulated, false) AS simulated,
        coalesce(s.nuts_id = ANY (r.partial_regions), false) AS partial_region
 FROM ({runs}) r JOIN statistic s USING (run_id)
 WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "C", s.strucpro, s.concept
 """
 PREDICTIONS: Final = """
-SELECT agency, season, p.parcel_id, p.nuts_id, p.area_ha, p.crop, p.probability, p.second_crop, p.second_probability,
-       p.n_observations, p.last_observation, p.scored_by, p.out_of_distribution, r.model_version, run_id,
-       coalesce(r.simulated, false) AS simulated
+SELECT agency, season, {columns}, r.model_version, run_id, coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN prediction p USING (run_id)
 WHERE {filters} ORDER BY agency, season, p.parcel_id COLLATE "C"
 """
 ASSESSMENTS: Final = """
-SELECT agency, season, a.parcel_id, a.holding_id, a.nuts_id, a.area_ha, a.declared_code, a.declared_crop,
-       a.predicted_crop, a.declared_probability, a.right_probability, a.verdict, a.reason, a.priority, run_id,
-       coalesce(r.simulated, false) AS simulated
+SELECT agency, season, {columns}, run_id, coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN assessment a USING (run_id)
 WHERE {filters} ORDER BY -coalesce(a.priority, '-Infinity'), a.parcel_id LIMIT %(limit)s
 """
@@ -134,7 +130,9 @@ def statistics(
         "s.crop = %(crop)s": crop,
     }
     values = {"agency": agency, "season": season, "nuts_id": nuts_id, "level": level, "crop": crop}
-    return _rows(connection, _compose(STATISTICS, run_id, filters), values | {"run_id": run_id})
+    return _rows(
+        connection, _compose(STATISTICS, run_id, filters, _of("s", STORED_STATISTIC)), values | {"run_id": run_id}
+    )
 
 
 @database_errors()
@@ -142,7 +140,7 @@ def predictions(connection: Connection, *, agency: str, season: int, run_id: str
     """Rows as of view `crop_prediction`, sorted by parcel_id."""
     filters: dict[LiteralString, Any] = {"agency = %(agency)s": agency, "season = %(season)s": season}
     values = {"agency": agency, "season": season, "run_id": run_id}
-    return _rows(connection, _compose(PREDICTIONS, run_id, filters), values)
+    return _rows(connection, _compose(PREDICTIONS, run_id, filters, _of("p", STORED_PREDICTION)), values)
 
 
 @database_errors()
@@ -203,7 +201,7 @@ def assessments(
         "priority": position and position["priority"],
         "parcel_id": position and position["parcel_id"],
     }
-    rows = _rows(connection, _compose(ASSESSMENTS, run_id, filters), values)
+    rows = _rows(connection, _compose(ASSESSMENTS, run_id, filters, _of("a", STORED_ASSESSMENT)), values)
     if limit is None or len(rows) <= limit:
         return Page(rows, None)
     return Page(rows[:limit], _token(rows[limit - 1]))
@@ -255,11 +253,21 @@ def _rows(connection: Connection, statement: LiteralString | sql.Composed, value
         return cursor.execute(statement, values).fetchall()
 
 
-def _compose(statement: LiteralString, run_id: str | None, filters: dict[LiteralString, Any]) -> sql.Composed:
-    """The statement with the source of runs, and with those filters whose value is given."""
+def _of(alias: str, table: Table) -> sql.Composed:
+    """The columns of a product's table; `run_id` is that of the run beside it."""
+    return sql.SQL(", ").join(sql.Identifier(alias, column.name) for column in table.without("run_id"))
+
+
+def _compose(
+    statement: LiteralString,
+    run_id: str | None,
+    filters: dict[LiteralString, Any],
+    columns: sql.Composable | None = None,
+) -> sql.Composed:
+    """The statement with its columns, the source of runs, and those filters whose value is given."""
     wanted = [sql.SQL(text) for text, value in filters.items() if value is not None] or [sql.SQL("true")]
     runs = sql.SQL(RUNS if run_id is None else ONE_RUN)
-    return sql.SQL(statement).format(runs=runs, filters=sql.SQL(" AND ").join(wanted))
+    return sql.SQL(statement).format(columns=columns or sql.SQL(""), runs=runs, filters=sql.SQL(" AND ").join(wanted))
 
 
 def _token(row: Row) -> str:

@@ -9,18 +9,14 @@ from typing import Any, Final
 import pandas as pd
 from psycopg.rows import class_row, dict_row
 
+from cropmap.contracts.columns import copy_types
+from cropmap.contracts.tables import RELEASED_ROW, STATISTIC_COLUMNS
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.copying import ColumnType, copy_frame
-from cropmap.database.publishing import TYPES
+from cropmap.database.copying import copy_frame
 from cropmap.errors import DatabaseError
 from cropmap.provenance import value_hash
-from cropmap.schemas import STATISTIC_COLUMNS
 
-ROW: Final[dict[str, ColumnType]] = {
-    "season": "int4",
-    "number": "int4",
-    **{name: TYPES.get(name, "text") for name in STATISTIC_COLUMNS},
-}
+ROW: Final = copy_types(RELEASED_ROW.without("agency"))
 RELEASES: Final = """
 SELECT agency, season, number, stage, run_id, as_of, nuts_version, note, content_hash, released_at, model_version,
        simulated
@@ -77,7 +73,7 @@ def store_release(connection: Connection, release: Release, rows: pd.DataFrame) 
             )
         connection.execute(INSERT, vars(release))
         keyed = rows.assign(season=release.season, number=release.number)
-        copy_frame(connection, "released_row", ROW, keyed, agency=release.agency)
+        copy_frame(connection, RELEASED_ROW.name, ROW, keyed, agency=release.agency)
 
 
 @database_errors()

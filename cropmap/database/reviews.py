@@ -9,19 +9,14 @@ from typing import Any, Final
 import pandas as pd
 from psycopg.rows import class_row, dict_row
 
+from cropmap.contracts.columns import copy_types
+from cropmap.contracts.tables import FINDING, REVIEW_SAMPLE
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.copying import ColumnType, copy_frame
+from cropmap.database.copying import copy_frame
 from cropmap.schemas import ReviewPurpose
 
-SAMPLE: Final[dict[str, ColumnType]] = {
-    "parcel_id": "text",
-    "part": "text",
-    "stratum": "text",
-    "stratum_size": "int4",
-    "list_rank": "int4",
-    "inclusion_probability": "float8",
-}
-FOUND: Final = ("finding", "found_code", "reviewed_by", "reviewed_at", "note")
+SAMPLE: Final = copy_types(REVIEW_SAMPLE)
+FOUND: Final = FINDING.names
 """what makes another version when it changes"""
 
 INSERT_CAMPAIGN: Final = """
@@ -111,7 +106,7 @@ def store_campaign(connection: Connection, campaign: Campaign, sample: pd.DataFr
         if not connection.execute(INSERT_CAMPAIGN, vars(campaign)).rowcount:
             return False
         keys = {"campaign_id": campaign.campaign_id, "run_id": campaign.run_id}
-        copy_frame(connection, "review_parcel", SAMPLE, sample, **keys)
+        copy_frame(connection, REVIEW_SAMPLE.name, SAMPLE, sample, **keys)
     return True
 
 

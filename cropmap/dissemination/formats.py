@@ -15,13 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.dissemination import eurostat_tsv, json_stat, sdmx_csv, vocabulary, workbook
 from cropmap.dissemination.long_form import AREAS, DECIMALS, LongForm, long_form, masked
 from cropmap.dissemination.registry import Described, Wanted, find_format, find_writer
 from cropmap.dissemination.spreadsheets import unguarded
 from cropmap.dissemination.vocabulary import AREA, HECTARES, current_strucpro, measures
 from cropmap.errors import InputError
-from cropmap.schemas import HIDDEN_STATUSES, STATISTIC_COLUMNS, CsvDialect
+from cropmap.schemas import HIDDEN_STATUSES, CsvDialect
 from cropmap.statistics.confidentiality import HIDDEN
 
 UNIT: Final = "unit"

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.dissemination.long_form import masked
-from cropmap.schemas import HIDDEN_STATUSES, STATISTIC_COLUMNS, ReleaseStage, Revision
+from cropmap.schemas import HIDDEN_STATUSES, ReleaseStage, Revision
 
 KEY: Final = ["nuts_id", "crop", "strucpro", "concept"]
 ESTIMATED: Final = "e"

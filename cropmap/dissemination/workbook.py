@@ -13,6 +13,7 @@ from typing import Any, Final
 import pandas as pd
 import xlsxwriter
 
+from cropmap.contracts.tables import CROP_STATISTIC
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.registry import Wanted, Writer
 from cropmap.errors import InputError
@@ -100,23 +101,9 @@ def _vocabulary() -> list[tuple[str, str]]:
     return [
         *((f"flag {code}", meaning) for code, meaning in vocabulary.flag_meanings().items()),
         *((code, measures[code].label) for code in (vocabulary.AREA, vocabulary.MAIN_AREA)),
-        ("basis", "how the area came about"),
         *((f"basis {basis}", meaning) for basis, meaning in BASIS_MEANING.items()),
-        ("season, as_of", "harvest year; the last day of acquisitions that counted, where the season was not over"),
-        ("nuts_version, level", "edition of the NUTS codes; level of the region (0: country)"),
-        ("nuts_id, nuts_name", "region by code and name"),
-        ("crop, crop_name", "Eurostat's item, a sum of items (`+`) or the agency's own class (`local:`), and its name"),
-        ("declared_ha, mapped_ha", "area by declarations, and by the model's map"),
-        ("estimate_ha", "the published area: corrected for what the map gets wrong"),
-        ("se_ha", "standard error of estimate_ha"),
-        ("ci95_low_ha, ci95_high_ha", "ends of the interval that holds the true area with 95 % confidence"),
-        ("cv", "coefficient of variation: se_ha / estimate_ha; above 25 % the row has flag u"),
-        ("n_parcels, n_holdings", "how many parcels and holdings declared it; empty where confidential or unknown"),
-        ("obs_flag", "one letter or several, which are explained above"),
-        ("conf_status", "C: confidential, the row has no figure and stands last; N: not for publication"),
+        *((column.name, column.description) for column in CROP_STATISTIC),
+        ("nuts_name, crop_name", "names of the region and of the crop"),
         ("obs_value, unit", "estimate_ha in Eurostat's unit, THS_HA: 1000 ha"),
-        ("simulated", "true: nothing here was observed or declared"),
-        ("partial_region", "true: the register covers only a part of the region, so this is no figure of the region"),
-        ("agency, run_id", "who published it, and the run that it came from"),
         ("SA, MA, HA, PA", "concept: sown, main, harvested, production area (EU 2023/1538)"),
     ]

@@ -33,14 +33,10 @@ WHY: Final = {
     "too little to speak for or against the declaration.",
     Reason.NO_RELIABLE_EVIDENCE: "A guard found the evidence unreliable for this crop or this season, so nothing is "
     "claimed.",
-    Reason.NO_GEOMETRY: "The declaration has no outline.",
-    Reason.TOO_SMALL: "Too few satellite pixels lie inside the parcel.",
-    Reason.TOO_FEW_OBSERVATIONS: "The parcel was seen clear too seldom.",
-    Reason.CROP_NOT_IN_LEGEND: "The declared code has no class that a satellite could tell.",
     Reason.CROP_NOT_LEARNT: "The model that judges this place was trained without any parcel of the declared crop, "
     "{declared}: it grows here alone, so that nothing can be said for or against it.",
-    Reason.CLASS_TOO_RARE: "Too few parcels of the declared crop were there to learn it from.",
 }
+"""what a parcel's own figures add; any other reason is said by its meaning"""
 
 
 def crop_words(crop: str | None) -> str:
@@ -71,7 +67,7 @@ def reason(sheet: Sheet) -> tuple[str, ...]:
     declared = (
         f"Declared is {said.declared_code}{name}, that is {crop_words(said.declared_crop)}, on {sheet.area_ha:.2f} ha."
     )
-    pattern = WHY.get(Reason(said.reason), said.reason) if said.reason in set(Reason) else said.reason
+    pattern = _why(Reason(said.reason)) if said.reason in set(Reason) else said.reason
     why = pattern.format(
         predicted=crop_words(said.predicted_crop),
         declared=crop_words(said.declared_crop),
@@ -84,6 +80,10 @@ def reason(sheet: Sheet) -> tuple[str, ...]:
         else ""
     )
     return tuple(filter(None, (declared, why, chance, curve(sheet), who_judged(sheet))))
+
+
+def _why(reason: Reason) -> str:
+    return WHY.get(reason, f"{reason.meaning[:1].upper()}{reason.meaning[1:]}.")
 
 
 def curve(sheet: Sheet) -> str:

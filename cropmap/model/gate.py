@@ -28,7 +28,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -37,6 +36,7 @@ from numpy.typing import NDArray
 from cropmap.dataset.dataset import Dataset
 from cropmap.model.artifact import PARITY_TOLERANCE, Manifest
 from cropmap.model.evaluation import Evaluation
+from cropmap.schemas import ReasonCode
 
 NOISE_FACTOR: Final = 2.0
 """a gain counts when its mean over folds exceeds this many standard errors of the paired differences: with four folds
@@ -45,24 +45,58 @@ MIN_FOLDS_UP: Final = 2
 """and when this many folds, and more than half of all, gain: one region alone does not decide"""
 
 
-class GateReason(StrEnum):
+class GateReason(ReasonCode):
     """Why a model became champion, or did not."""
 
-    FIRST_MODEL = "FIRST_MODEL"
-    GAIN = "GAIN"
-    BY_HAND = "BY_HAND"
-    MISSING_METRIC = "MISSING_METRIC"
-    PARITY = "PARITY"
-    OTHER_BANDS = "OTHER_BANDS"
-    OTHER_LEGEND = "OTHER_LEGEND"
-    OTHER_FOLDS = "OTHER_FOLDS"
-    LATER_DATA = "LATER_DATA"
-    """the champion has seen acquisitions that this season does not have yet"""
-    UNREADABLE = "UNREADABLE"
-    """the champion's artifact is missing, changed, or of another format"""
-    WORSE = "WORSE"
-    NO_GAIN = "NO_GAIN"
-    ROLLED_BACK = "ROLLED_BACK"
+    FIRST_MODEL = ("FIRST_MODEL", "there was no champion of this network", "Nothing")
+    GAIN = ("GAIN", "better than the champion beyond the noise between folds, and worse in nothing", "Nothing")
+    BY_HAND = ("BY_HAND", "a person promoted it with `cropmap models promote`", "Nothing")
+    MISSING_METRIC = (
+        "MISSING_METRIC",
+        "overall accuracy or macro-F1 is missing for a fold, of the model itself or of the champion",
+        "Train the season again; `cropmap evaluate` shows the figures of every fold",
+    )
+    PARITY = (
+        "PARITY",
+        "the exported file does not predict what the trained network predicts",
+        "Train again; where it stays, install the versions of torch and ONNX Runtime that cropmap was released with",
+    )
+    OTHER_BANDS = (
+        "OTHER_BANDS",
+        "the champion was trained on other bands",
+        "Compare the two models, then promote one with `cropmap models promote`",
+    )
+    OTHER_LEGEND = (
+        "OTHER_LEGEND",
+        "a declared class is not in the champion's legend, or it knows a class that the season's legend does not have",
+        "Compare the two models, then promote one with `cropmap models promote`",
+    )
+    OTHER_FOLDS = (
+        "OTHER_FOLDS",
+        "the champion was trained on folds that were assigned otherwise, so it may have seen these parcels",
+        "Nothing: the season goes on with its own model, and the champion stays",
+    )
+    LATER_DATA = (
+        "LATER_DATA",
+        "the champion has seen acquisitions that this season does not have yet",
+        "Nothing: the season goes on with its own model, and the champion stays",
+    )
+    UNREADABLE = (
+        "UNREADABLE",
+        "the champion's artifact is missing, changed, or of another format",
+        "Run `cropmap train` for the season in which the champion was trained: it makes the artifact again",
+    )
+    WORSE = ("WORSE", "overall accuracy or macro-F1 is lower than the champion's", "Nothing: the champion predicts")
+    NO_GAIN = (
+        "NO_GAIN",
+        "no better than the champion beyond the noise between folds",
+        "Nothing: the champion predicts",
+    )
+    ROLLED_BACK = (
+        "ROLLED_BACK",
+        "a person made the champion before it champion again",
+        "Nothing; `cropmap models promote` brings it back",
+    )
 
 
 INCOMPARABLE: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA, GateReason.UNREADABLE})

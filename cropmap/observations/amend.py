@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import observation_metadata, observe
-from cropmap.schemas import OBSERVATION_SCHEMA
 from cropmap.sources.catalogs.acquisition import Acquisition
 
 GROUP_PIXELS: Final = 1_024

@@ -13,13 +13,14 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.errors import SceneError
 from cropmap.observations import zonal
 from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
 from cropmap.observations.identity import pixel_metadata
 from cropmap.observations.offsets import OffsetEvidence, judge_look, look_of, offset_of
 from cropmap.observations.raster import read_window
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
 
 OBSERVATION_VERSION: Final = "1"

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
 from cropmap.observations.identity import pixel_metadata, same_pixels
-from cropmap.schemas import OBSERVATION_SCHEMA
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.plain_text import object_part
 from cropmap.store import Store, parquet_schema

@@ -91,7 +91,7 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
 def _opened(href: str) -> Iterator[rasterio.DatasetReader]:
     """The file by the driver of its ending alone: another driver would follow what the file refers to.
 
-    A member of a zip file is unpacked into memory (decision 0120).
+    A member of a zip file is unpacked into memory (decision 0095).
     """
     check_redirects(href)
     if member := archived(href):

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.errors import ObservationFileError
 from cropmap.observations.extract import OBSERVATION_VERSION
 from cropmap.observations.files import iter_observations, observation_name, write_observation
@@ -27,7 +28,7 @@ from cropmap.observations.spill import RECORD, DaySpill
 from cropmap.observations.tables import Layout, Rows, count_rejects, days, read_layout, read_rows
 from cropmap.observations.zonal import stored_reflectance
 from cropmap.progress import Counter
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowReject
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowReject
 from cropmap.seasons import Season
 from cropmap.store import Store
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from cropmap.schemas import PREDICTION_COLUMNS
+from cropmap.contracts.tables import PREDICTION_COLUMNS
 from cropmap.store import Store
 
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cropmap.assessments.review_sample import by_rank
+from cropmap.contracts.columns import file_schema
+from cropmap.contracts.tables import FLAGS
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database import queries, reviews, runs
@@ -29,30 +31,9 @@ from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 
 Format = Literal["csv", "xlsx", "gpkg", "parquet", "json"]
-FLAG_SCHEMA: Final = pa.schema(
-    [
-        pa.field("agency", pa.string()),
-        pa.field("season", pa.int32()),
-        *(pa.field(name, pa.string()) for name in ("parcel_id", "holding_id", "nuts_id")),
-        pa.field("area_ha", pa.float64()),
-        *(pa.field(name, pa.string()) for name in ("declared_code", "declared_crop", "predicted_crop")),
-        *(pa.field(name, pa.float64()) for name in ("declared_probability", "right_probability")),
-        *(pa.field(name, pa.string()) for name in ("verdict", "reason")),
-        pa.field("priority", pa.float64()),
-        pa.field("run_id", pa.string()),
-        pa.field("simulated", pa.bool_()),
-    ]
-)
+FLAG_SCHEMA: Final = file_schema(FLAGS)
 """A row of the list, as `queries.assessments` gives it."""
-FLAG_NOTES: Final = (
-    ("what this is", "assessments of declarations, what should be looked at first comes first (docs/flags.md)"),
-    ("verdict", "what the evidence says of the declaration; it decides nothing about aid"),
-    ("reason", "why this verdict"),
-    ("declared_probability", "probability of the declared crop, adapted to its region and to wrong declarations"),
-    ("right_probability", "probability that the declaration is right"),
-    ("priority", "area in ha that is expected to be wrong; higher is sooner"),
-    ("holding_id", "personal data: hand it on to those only who may see it"),
-)
+FLAG_NOTES: Final = (("what this is", FLAGS.meaning), *((column.name, column.description) for column in FLAGS))
 NUMERIC_IDS: Final = "parcel_id is a number in this file: compared as text, leading zeros cannot be recovered"
 
 

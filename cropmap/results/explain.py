@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments.explanation import Path, explain_declaration
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS
 from cropmap.database import acquisitions as ledger
 from cropmap.database import history, queries
 from cropmap.dataset.batches import by_length
@@ -27,7 +28,7 @@ from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, pre
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version
 from cropmap.results.published import PublishedRun, open_published, separation
-from cropmap.schemas import ASSESSMENT_COLUMNS, EPSG_EQUAL_AREA, PREDICTION_COLUMNS, AcquisitionStatus, Reason
+from cropmap.schemas import EPSG_EQUAL_AREA, AcquisitionStatus, Reason
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried

@@ -16,43 +16,8 @@ import shapely
 
 from cropmap.schemas import RejectReason
 from cropmap.sources.declarations.crop_codes import CodesAnswer
-from cropmap.sources.declarations.file_quality import (
-    BUFFER_M,
-    SLIVER_WIDTH_M,
-    TINY_HA,
-    FileQuality,
-    FileWarning,
-    Warnings,
-)
-from cropmap.sources.declarations.overlaps import MIN_OVERLAP_HA, MIN_OVERLAP_SHARE
-from cropmap.sources.outlines import MAX_AREA_DIFFERENCE, MAX_REPAIR_CHANGE
+from cropmap.sources.declarations.file_quality import FileQuality, FileWarning, Warnings
 
-MEANING: Final[dict[RejectReason | FileWarning, str]] = {
-    RejectReason.NOT_A_CROP: "the file's profile says that such rows are no crop",
-    RejectReason.MISSING_PARCEL_ID: "the row has no identifier",
-    RejectReason.DUPLICATE_PARCEL_ID: "an earlier row has the same identifier",
-    RejectReason.MISSING_CODE: "no crop is declared",
-    RejectReason.UNKNOWN_CODE: "the legend does not list the crop's code",
-    RejectReason.EMPTY_GEOMETRY: "the row has no outline, or an empty one",
-    RejectReason.INVALID_GEOMETRY: f"not a polygon, or repairing it would change its area by {MAX_REPAIR_CHANGE:.0%}",
-    RejectReason.DUPLICATE_GEOMETRY: "an earlier row has the same outline",
-    RejectReason.AREA_CONTRADICTS_GEOMETRY: f"claimed and drawn area differ by more than {MAX_AREA_DIFFERENCE:.0%}",
-    RejectReason.UNUSABLE_ROW: "another number of fields than the header, or a value that no column can hold",
-    RejectReason.OUTSIDE_REGIONS: "the parcel touches none of the agency's regions, and none is near",
-    FileWarning.OVERLAP: f"another parcel claims {MIN_OVERLAP_HA} ha of it or more, and {MIN_OVERLAP_SHARE:.0%} of the "
-    "smaller one; the area counts each pair once",
-    FileWarning.CLAIMED_ABOVE_DRAWN: f"claimed above the drawn area by more than {BUFFER_M} m along its edge",
-    FileWarning.CLAIMED_AREA_MISSING: "no area above 0 is claimed",
-    FileWarning.REPAIRED_GEOMETRY: "the outline was invalid and was repaired; its area is as before",
-    FileWarning.TINY_PARCEL: f"smaller than {TINY_HA} ha: no satellite series can be made of it",
-    FileWarning.SLIVER: f"narrower than {SLIVER_WIDTH_M:g} m on average",
-    FileWarning.MALFORMED_PARCEL_ID: "the identifier looks damaged",
-    FileWarning.MISSING_HOLDING_ID: "nobody is named as its holding",
-    FileWarning.PARTS_MERGED: "several rows of the same identifier, crop and holding are one parcel",
-    FileWarning.PLACEHOLDER_HOLDING: "its holding is a word that names nobody, and counts as missing",
-    FileWarning.NEAREST_REGION: "outside the boundaries; it counts in the nearest region",
-    FileWarning.SEVERAL_CROPS: "another row declares another crop on the same land; that row is rejected",
-}
 OUTLINED: Final = 20_000
 """parcels; a map of more shows where they are as a grid of dots"""
 CELLS: Final = 400
@@ -81,7 +46,7 @@ def quality_page(
         agency=agency,
         season=season,
         unmapped=codes["unmapped_codes"],
-        meaning=MEANING,
+        meaning={str(code): code.meaning for code in (*RejectReason, *FileWarning)},
         notes=notes,
         map=base64.b64encode(picture).decode(),
     )

@@ -9,13 +9,14 @@ from typing import Final
 
 import pandas as pd
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.database import queries, releases, runs
 from cropmap.database.connection import Connection, connect
 from cropmap.database.releases import Release
 from cropmap.dissemination.revisions import FORECAST, Revisions, revisions, with_stage
 from cropmap.errors import InputError
 from cropmap.results.published import published_run
-from cropmap.schemas import STATISTIC_COLUMNS, Internal, ReleaseStage, ReleaseWord
+from cropmap.schemas import Internal, ReleaseStage, ReleaseWord
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 from cropmap.stages.run_report import RunReport
@@ -24,21 +25,6 @@ from cropmap.statistics.confidentiality import internal_reasons
 ORDER: Final = list(ReleaseStage)
 
 WORDS: Final = {Internal.HOLDINGS_UNKNOWN: ReleaseWord.UNKNOWN_HOLDINGS}
-REFUSED: Final = {
-    Internal.NOT_PROTECTED: (
-        "its hidden cells can be recovered (statistics.confidentiality is not full)",
-        "Set statistics.confidentiality: full in the agency file and run the season again",
-    ),
-    Internal.HOLDINGS_UNKNOWN: (
-        "no parcel names its holding, and a figure may be that of one farm",
-        "Give declarations.columns.holding_id and run the season again; if you know who farms the land, say "
-        f"--allow {ReleaseWord.UNKNOWN_HOLDINGS}",
-    ),
-    Internal.AUDIT_REFUSED: (
-        "hidden figures can be recovered, however much is hidden",
-        "Merge crops in the legend, or raise the areas' level; what an earlier release showed cannot be hidden again",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -156,8 +142,7 @@ def _check(
 ) -> None:
     for reason in internal_reasons(RunReport.of(run).statistics):
         if WORDS.get(reason) not in allowed:
-            what, mend = REFUSED[reason]
-            raise InputError(f"run {run.run_id} is for internal use: {what}", where=where, mend=mend)
+            raise InputError(f"run {run.run_id} is for internal use: {reason.meaning}", where=where, mend=reason.mend)
     if bool(rows["simulated"].any()) and ReleaseWord.SIMULATION not in allowed:
         raise InputError(
             f"run {run.run_id} is a simulation: nothing in it was observed or declared",

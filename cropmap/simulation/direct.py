@@ -18,11 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.observations.extract import OBSERVATION_VERSION
 from cropmap.observations.files import observation_name, write_observation
 from cropmap.progress import Counter
 from cropmap.provenance import value_hash
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, REFLECTANCE_SCALE
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
 from cropmap.simulation import phenology, register
 from cropmap.simulation.folder import check_arguments, claim, finish
 from cropmap.simulation.landscape import Landscape, lay_out

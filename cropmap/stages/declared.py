@@ -11,8 +11,9 @@ import geopandas as gpd
 import pandas as pd
 
 from cropmap.agency import Agency, RegionsSection
+from cropmap.contracts.tables import NOTICE_COLUMNS, REJECTION_COLUMNS
 from cropmap.progress import Counter
-from cropmap.schemas import NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
+from cropmap.schemas import Notice, RejectReason
 from cropmap.sources.declarations.crop_codes import CodeReport
 from cropmap.sources.declarations.doubles import Doubles, Separator, find_doubles, find_separator
 from cropmap.sources.declarations.reading import Declarations, read_declarations

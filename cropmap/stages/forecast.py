@@ -14,13 +14,14 @@ from typing import Final
 import pandas as pd
 
 from cropmap.assessments.report import AssessmentReport
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS, REJECTION_COLUMNS, STATISTIC_COLUMNS
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
 from cropmap.errors import ArtifactError, InputError
 from cropmap.model.gate import knows_classes
 from cropmap.predictions.predict import load_artifact, predict
 from cropmap.predictions.predictions import Predictions
-from cropmap.schemas import ASSESSMENT_COLUMNS, CARRIED_FORWARD, REJECTION_COLUMNS, STATISTIC_COLUMNS
+from cropmap.schemas import CARRIED_FORWARD
 from cropmap.stages.champion import TrainedModel, legend_key, succession
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData

@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
 from cropmap.errors import StoreError
 from cropmap.observations.files import kept_parcel_set
 from cropmap.observations.offsets import Judgement, Look, OffsetEvidence, judge_season, look_of, offset_of
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
 from cropmap.schemas import QuarantineReason as Reason
 from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from cropmap.contracts.columns import figures
+from cropmap.contracts.tables import STATISTIC
 from cropmap.disclosure.tables import Mask
 from cropmap.schemas import Confidentiality, Internal
 from cropmap.statistics.report import StatisticsReport
@@ -30,17 +32,7 @@ STATEMENT: Final[Mapping[Confidentiality | Internal, str]] = {
     "publication",
     Confidentiality.OFF: "no confidentiality: every figure is shown; for internal use, not for publication",
 }
-HIDDEN: Final = (
-    "declared_ha",
-    "mapped_ha",
-    "estimate_ha",
-    "se_ha",
-    "ci95_low_ha",
-    "ci95_high_ha",
-    "cv",
-    "n_parcels",
-    "n_holdings",
-)
+HIDDEN: Final = figures(STATISTIC)
 
 
 def internal_reasons(report: StatisticsReport) -> tuple[Internal, ...]:

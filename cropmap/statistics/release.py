@@ -13,11 +13,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.disclosure import Axis, Contributions, Figure, Rules, Structure
 from cropmap.disclosure.audit import recoverable, recoverable_from_both
 from cropmap.disclosure.tables import Floats, Mask
 from cropmap.errors import DisclosureError
-from cropmap.schemas import STATISTIC_COLUMNS, Confidentiality, Internal
+from cropmap.schemas import Confidentiality, Internal
 from cropmap.statistics.confidentiality import NOT_FOR_PUBLICATION, STATEMENT, suppress
 from cropmap.statistics.crops import Columns
 from cropmap.statistics.hiding import EarlierRelease, hide

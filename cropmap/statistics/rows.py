@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cropmap.schemas import STATISTIC_COLUMNS, Basis
+from cropmap.contracts.tables import STATISTIC_COLUMNS
+from cropmap.schemas import Basis
 from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import Columns, concept, strucpro
 from cropmap.statistics.difference import AreaEstimate, Corrected, add_up, benchmark

@@ -8,7 +8,7 @@ import pytest
 from cropmap.assessments import against_truth, assess, suspects
 from cropmap.assessments.gates import Limits
 from cropmap.assessments.report import AssessmentReport
-from cropmap.schemas import ASSESSMENT_COLUMNS
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS
 from tests.assessments.population import CROPS, Scores, legend, simulate
 
 

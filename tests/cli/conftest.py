@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.database.connection import connect
 from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
-from cropmap.schemas import STATISTIC_COLUMNS
 from tests.database.seasons import KEY, begin, load, publish_run
 from tests.dissemination.published import published
 

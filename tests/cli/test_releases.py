@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from cropmap.cli import run
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.database.connection import connect
 from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
-from cropmap.schemas import STATISTIC_COLUMNS
 from tests.database.seasons import begin, publish_run
 from tests.dissemination.published import published, write_agency, write_regions
 

@@ -1,4 +1,7 @@
-"""A small season, written out by hand: three parcels with awkward identifiers, two products."""
+"""A small season, written out by hand: three parcels with awkward identifiers, two products.
+
+A column that nothing is said of here is empty.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import geopandas as gpd
 import pandas as pd
 from shapely import box
 
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_COLUMNS
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import store_declarations
 from cropmap.database.publishing import publish
@@ -76,7 +80,7 @@ def predictions(crop: str = "wheat") -> pd.DataFrame:
             "scored_by": ["fold 2", "mean of 4 folds", None],
             "out_of_distribution": [0.5, 0.999, float("nan")],
         }
-    )
+    ).reindex(columns=list(PREDICTION_COLUMNS))
 
 
 def assessments() -> pd.DataFrame:
@@ -92,7 +96,7 @@ def assessments() -> pd.DataFrame:
             "reason": [Reason.OTHER_CROP_SUPPORTED, Reason.DECLARED_CROP_SUPPORTED, Reason.TOO_SMALL],
             "priority": [1.05, 0.25, float("nan")],
         }
-    )
+    ).reindex(columns=list(ASSESSMENT_COLUMNS))
 
 
 def statistics() -> pd.DataFrame:
@@ -115,7 +119,8 @@ def statistics() -> pd.DataFrame:
         "concept": ["main", "main"],
         "basis": [Basis.MODEL_ASSISTED, Basis.SYNTHETIC],
     }
-    return pd.DataFrame({**words, **figures, "obs_flag": ["e", None], "conf_status": [None, "C"]})
+    table = pd.DataFrame({**words, **figures, "obs_flag": ["e", None], "conf_status": [None, "C"]})
+    return table.reindex(columns=list(STATISTIC_COLUMNS))
 
 
 def begin(connection: Connection, run_id: str, *, hour: int = 10) -> None:

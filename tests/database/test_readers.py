@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from shapely.geometry import box
 
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS, REJECTION_COLUMNS, STATISTIC_COLUMNS
 from cropmap.database import publishing, releases, runs
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import store_declarations
-from cropmap.schemas import ASSESSMENT_COLUMNS, REJECTION_COLUMNS, STATISTIC_COLUMNS
 from cropmap.statistics import Estimated, estimate_areas
 from cropmap.statistics.release import recovered
 from tests.database.seasons import KEY, LOADED, PUBLISHED
@@ -113,7 +113,7 @@ def _assessments(frame: pd.DataFrame) -> pd.DataFrame:
         verdict="conform",
         reason="DECLARED_CROP_SUPPORTED",
         priority=0.0,
-    )[list(ASSESSMENT_COLUMNS)]
+    ).reindex(columns=list(ASSESSMENT_COLUMNS))
 
 
 def _as(connection: Connection, role: str, read: Callable[[], Any]) -> Any:

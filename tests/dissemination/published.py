@@ -9,7 +9,7 @@ import geopandas as gpd
 import pandas as pd
 from shapely import box
 
-from cropmap.schemas import STATISTIC_COLUMNS
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.simulation.register import agency_file
 
 SECRET = 777.77

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.dissemination import eurostat_tsv, formats, json_stat, sdmx_csv
 from cropmap.dissemination.long_form import COLUMNS, DIMENSIONS, LongForm, ordered
 from cropmap.dissemination.vocabulary import crop_items, split_flags
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS, CsvDialect, LeftOut
+from cropmap.schemas import CsvDialect, LeftOut
 from tests.dissemination.published import published
 
 EXAMPLES = {

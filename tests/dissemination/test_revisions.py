@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.dissemination.revisions import revisions, with_stage
-from cropmap.schemas import STATISTIC_COLUMNS, ReleaseStage
+from cropmap.schemas import ReleaseStage
 from tests.dissemination.published import SECRET, hidden, row
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from rasterio.errors import NotGeoreferencedWarning
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.errors import SceneError
 from cropmap.observations.coverage import TileCoverage, tile_coverage
 from cropmap.observations.extract import observe
 from cropmap.observations.tiles import tile_grids
-from cropmap.schemas import BANDS, BANDS_10M, BANDS_20M, OBSERVATION_SCHEMA, REFLECTANCE_NODATA, QuarantineReason
+from cropmap.schemas import BANDS, BANDS_10M, BANDS_20M, REFLECTANCE_NODATA, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from tests.data.make_scenes import EPSG, flat_bands, make_acquisition, parcels_at, write_raster

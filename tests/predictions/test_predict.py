@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cropmap.contracts.tables import PREDICTION_COLUMNS
 from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ArtifactError
 from cropmap.model.fitting import Fitted, fit_model
 from cropmap.predictions.predict import Artifact, load_artifact, predict
 from cropmap.predictions.predictions import Predictions
-from cropmap.schemas import PREDICTION_COLUMNS, Architecture
+from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import CROPS, make_dataset, tiny
 

@@ -19,6 +19,13 @@ import uvicorn
 from fastapi import FastAPI
 from shapely.geometry import box
 
+from cropmap.contracts.tables import (
+    ASSESSMENT_COLUMNS,
+    OBSERVATION_SCHEMA,
+    PREDICTION_COLUMNS,
+    REJECTION_COLUMNS,
+    STATISTIC_COLUMNS,
+)
 from cropmap.database import keys, publishing
 from cropmap.database.acquisitions import mark_observed, record_found
 from cropmap.database.connection import Connection, connect
@@ -26,14 +33,7 @@ from cropmap.database.declarations import set_home_tiles, store_declarations
 from cropmap.database.releases import Release, rows_hash, store_release
 from cropmap.database.runs import begin_run, ensure_season, fail_run
 from cropmap.observations.files import observation_name, write_observation
-from cropmap.schemas import (
-    ASSESSMENT_COLUMNS,
-    BANDS,
-    OBSERVATION_SCHEMA,
-    REFLECTANCE_NODATA,
-    REJECTION_COLUMNS,
-    STATISTIC_COLUMNS,
-)
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from serving.app import create_app
@@ -106,14 +106,14 @@ def publish(connection: Connection, run_id: str = "run-1", *, published_at: date
             "scored_by": "fold 2",
             "out_of_distribution": 0.5,
         }
-    )
+    ).reindex(columns=list(PREDICTION_COLUMNS))
     assessments = PARCELS.assign(
         declared_code=PARCELS["crop_code"],
         declared_crop="wheat",
         predicted_crop="corn",
         declared_probability=0.0625,
         right_probability=0.03125,
-    )[list(ASSESSMENT_COLUMNS)]
+    ).reindex(columns=list(ASSESSMENT_COLUMNS))
     publishing.publish(
         connection,
         run_id=run_id,

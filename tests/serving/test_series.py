@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.observations.files import write_observation
-from cropmap.schemas import BANDS, OBSERVATION_SCHEMA, REFLECTANCE_NODATA
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.store import Store
 from serving.errors import ObservationsUnavailableError
 from serving.series import ObservationFile, SeriesReader

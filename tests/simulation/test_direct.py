@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.errors import ConfigurationError
 from cropmap.observations.files import read_observations
-from cropmap.schemas import OBSERVATION_SCHEMA, REFLECTANCE_NODATA
+from cropmap.schemas import REFLECTANCE_NODATA
 from cropmap.simulation.direct import DirectSummary, simulate_observations
 from cropmap.store import Store
 

@@ -11,8 +11,9 @@ import pyogrio
 import pytest
 import shapely
 
+from cropmap.contracts.tables import DECLARATION_COLUMNS, REJECTION_COLUMNS
 from cropmap.errors import DeclarationFileError
-from cropmap.schemas import DECLARATION_COLUMNS, REJECTION_COLUMNS, RejectReason
+from cropmap.schemas import RejectReason
 from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.declarations.reading import Declarations, read_declarations
 from tests.data.make_sources_declarations import bow_tie, make_frame, make_legend, spiked, square, write_csv

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from cropmap.cli import run
+from cropmap.contracts.tables import REJECTION_COLUMNS
 from cropmap.database import declarations as register
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
 from cropmap.results.explain import IDENTICAL, explain, scored_together
 from cropmap.results.published import open_published
-from cropmap.schemas import REJECTION_COLUMNS, RejectReason
+from cropmap.schemas import RejectReason
 from cropmap.stages.dataset import season_data
 from tests.stages.conftest import NOON, YEAR
 from tests.stages.judged import JudgedSeason

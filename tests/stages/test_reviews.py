@@ -17,6 +17,7 @@ import pytest
 import shapely
 
 from cropmap.cli import run as cropmap
+from cropmap.contracts.tables import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_COLUMNS
 from cropmap.database import reviews
 from cropmap.database.connection import connect
 from cropmap.database.declarations import read_declarations
@@ -25,7 +26,6 @@ from cropmap.database.runs import begin_run
 from cropmap.errors import InputError
 from cropmap.results.exchange import export_flags
 from cropmap.results.reviews import draw_reviews, field_file, import_reviews, review_report
-from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.settings import Settings
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
@@ -62,16 +62,20 @@ def publish_by_hand(context: SeasonContext, run_id: str) -> None:
                 "reason": ["OTHER_CROP_SUPPORTED" if flag else "DECLARED_CROP_SUPPORTED" for flag in listed],
                 "priority": 1.0,
             }
-        )
-        predictions = assessments[["parcel_id"]].assign(
-            crop="wheat",
-            probability=0.9,
-            second_crop=None,
-            second_probability=0.1,
-            n_observations=9,
-            last_observation=None,
-            scored_by=None,
-            out_of_distribution=0.5,
+        ).reindex(columns=list(ASSESSMENT_COLUMNS))
+        predictions = (
+            assessments[["parcel_id"]]
+            .assign(
+                crop="wheat",
+                probability=0.9,
+                second_crop=None,
+                second_probability=0.1,
+                n_observations=9,
+                last_observation=None,
+                scored_by=None,
+                out_of_distribution=0.5,
+            )
+            .reindex(columns=list(PREDICTION_COLUMNS))
         )
         begin_run(connection, run_id=run_id, **context.key, as_of=None, code_version="1", started_at=NOON)
         publish(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.errors import InputError
-from cropmap.schemas import STATISTIC_COLUMNS
 from cropmap.statistics import Estimated, estimate_areas
 from cropmap.statistics.difference import prior_size
 from cropmap.statistics.report import StatisticsReport

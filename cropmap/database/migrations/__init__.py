@@ -6,7 +6,7 @@ cannot be.
 
 Until version 0.1.0 nineteen other files stood here. A database with all of them has the tables of 0001_tables, so its
 ledger is read as that file alone, and the files after it, which state views, grants and maps, are applied as open ones
-(docs/decisions/0110-migrations-state-the-present-schema.md).
+(docs/decisions/0094-migrations-state-the-present-schema.md).
 """
 
 from __future__ import annotations

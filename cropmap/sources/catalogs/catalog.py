@@ -23,13 +23,15 @@ from cropmap.sources.catalogs.sensings import Candidate, best_of
 from cropmap.sources.catalogs.stac import read_items, root_of
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem
 
-MENDS: Final = {
-    QuarantineReason.OFFSET_UNKNOWN: "Take the items from a catalogue that states the offset, or where a mirror keeps "
-    "ESA's pixels set acquisitions.offset: baseline",
-    QuarantineReason.FORBIDDEN_ADDRESS: "Add the hosts, buckets or folders that you trust to acquisitions.trusted",
-    QuarantineReason.UNSUPPORTED_FORMAT: "Take a collection of GeoTIFF, COG or JPEG 2000 files",
-    QuarantineReason.MISSING_BAND: "Check that acquisitions.collection is one of Sentinel-2 L2A",
-}
+MENDED_BY_THE_AGENCY: Final = frozenset(
+    [
+        QuarantineReason.OFFSET_UNKNOWN,
+        QuarantineReason.FORBIDDEN_ADDRESS,
+        QuarantineReason.UNSUPPORTED_FORMAT,
+        QuarantineReason.MISSING_BAND,
+    ]
+)
+"""reasons for which another catalogue or another key helps where no item can be used at all"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def nothing_usable(found: CatalogSearch, *, season: Season, where: str) -> Catal
         f"none of {len(found.unusable)} items {window} can be used: {reasons}; "
         f"{one_line(example.item_id, 80)}: {example.detail}",
         where=where,
-        mend=MENDS.get(first, "The reason of each item is kept with the season's acquisitions"),
+        mend=first.mend
+        if first in MENDED_BY_THE_AGENCY
+        else "The reason of each item is kept with the season's acquisitions",
     )
 
 

@@ -3,7 +3,7 @@
     products/S2A_MSIL2A_….SAFE/        products/S2A_MSIL2A_….SAFE.zip        products/2018-06-07/S2A_MSIL2A_….zip
 
 Products lie in the folder itself or one level below. Zip files are read where they lie, once their list of members is
-within the bounds below (decision 0120). A product that cannot be read is returned with its reason.
+within the bounds below (decision 0095). A product that cannot be read is returned with its reason.
 """
 
 from __future__ import annotations

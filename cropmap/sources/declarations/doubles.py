@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from cropmap.contracts.tables import NOTICE_COLUMNS
 from cropmap.errors import DeclarationFileError
-from cropmap.schemas import EPSG_EQUAL_AREA, NOTICE_COLUMNS, Notice
+from cropmap.schemas import EPSG_EQUAL_AREA, Notice
 from cropmap.sources.declarations.overlaps import Overlaps, find_overlaps
 from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.declarations.reading import Declarations

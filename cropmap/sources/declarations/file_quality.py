@@ -8,7 +8,6 @@ warning is used as it is, and somebody should look at it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Final, TypedDict
 
 import geopandas as gpd
@@ -16,9 +15,9 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from cropmap.schemas import EPSG_EQUAL_AREA, RejectReason
+from cropmap.schemas import EPSG_EQUAL_AREA, Notice, ReasonCode, RejectReason
 from cropmap.sources.declarations.identifiers import malformed
-from cropmap.sources.declarations.overlaps import Overlaps, find_overlaps
+from cropmap.sources.declarations.overlaps import MIN_OVERLAP_HA, MIN_OVERLAP_SHARE, Overlaps, find_overlaps
 from cropmap.sources.outlines import Areas
 
 BUFFER_M: Final = 1.5
@@ -31,21 +30,54 @@ SLIVER_WIDTH_M: Final = 3.0
 EXAMPLES: Final = 10
 
 
-class FileWarning(StrEnum):
+class FileWarning(ReasonCode):
     """Why somebody should look at a row that was accepted."""
 
-    OVERLAP = "OVERLAP"
-    CLAIMED_ABOVE_DRAWN = "CLAIMED_ABOVE_DRAWN"
-    CLAIMED_AREA_MISSING = "CLAIMED_AREA_MISSING"
-    REPAIRED_GEOMETRY = "REPAIRED_GEOMETRY"
-    TINY_PARCEL = "TINY_PARCEL"
-    SLIVER = "SLIVER"
-    MALFORMED_PARCEL_ID = "MALFORMED_PARCEL_ID"
-    MISSING_HOLDING_ID = "MISSING_HOLDING_ID"
-    PARTS_MERGED = "PARTS_MERGED"
-    PLACEHOLDER_HOLDING = "PLACEHOLDER_HOLDING"
-    NEAREST_REGION = "NEAREST_REGION"
-    SEVERAL_CROPS = "SEVERAL_CROPS"
+    OVERLAP = (
+        "OVERLAP",
+        f"another parcel claims {MIN_OVERLAP_HA} ha of it or more, and {MIN_OVERLAP_SHARE:.0%} of the "
+        "smaller one; the area counts each pair once",
+        Notice.OVERLAP.mend,
+    )
+    CLAIMED_ABOVE_DRAWN = (
+        "CLAIMED_ABOVE_DRAWN",
+        f"claimed above the drawn area by more than {BUFFER_M} m along its edge",
+        "Compare the claim with the outline; the drawn area is used",
+    )
+    CLAIMED_AREA_MISSING = (
+        "CLAIMED_AREA_MISSING",
+        "no area above 0 is claimed",
+        "Name the column in `declarations.columns.area` where the file has one; the drawn area is used",
+    )
+    REPAIRED_GEOMETRY = (
+        "REPAIRED_GEOMETRY",
+        "the outline was invalid and was repaired; its area is as before",
+        "Correct the outline in the source",
+    )
+    TINY_PARCEL = (
+        "TINY_PARCEL",
+        f"smaller than {TINY_HA} ha: no satellite series can be made of it",
+        "Nothing; the parcel is declared and not assessable",
+    )
+    SLIVER = (
+        "SLIVER",
+        f"narrower than {SLIVER_WIDTH_M:g} m on average",
+        "Look whether the outline was cut by mistake; the parcel is hardly ever assessable",
+    )
+    MALFORMED_PARCEL_ID = (
+        "MALFORMED_PARCEL_ID",
+        "the identifier looks damaged",
+        "Take the file as its system wrote it, without a spreadsheet in between",
+    )
+    MISSING_HOLDING_ID = (
+        "MISSING_HOLDING_ID",
+        "nobody is named as its holding",
+        "Name the column in `declarations.columns.holding_id` where the file has one",
+    )
+    PARTS_MERGED = Notice.PARTS_MERGED.stated
+    PLACEHOLDER_HOLDING = Notice.PLACEHOLDER_HOLDING.stated
+    NEAREST_REGION = Notice.NEAREST_REGION.stated
+    SEVERAL_CROPS = Notice.SEVERAL_CROPS.stated
 
 
 WARNING_COLUMNS: Final = ("row_number", "parcel_id", "warning", "detail", "area_ha")

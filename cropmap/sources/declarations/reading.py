@@ -19,10 +19,11 @@ import pandas as pd
 import pyproj
 import shapely
 
+from cropmap.contracts.tables import DECLARATION_COLUMNS, NOTICE_COLUMNS, REJECTION_COLUMNS
 from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend, LegendEntry
 from cropmap.legends.matching import blanks
-from cropmap.schemas import DECLARATION_COLUMNS, EPSG_WGS84, NOTICE_COLUMNS, REJECTION_COLUMNS, Notice, RejectReason
+from cropmap.schemas import EPSG_WGS84, Notice, RejectReason
 from cropmap.sources import outlines
 from cropmap.sources.declarations.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
 from cropmap.sources.declarations.encoding_hints import encoding_hint
