@@ -25,9 +25,9 @@ from cropmap.progress import Counter
 from cropmap.results.quality_page import quality_page
 from cropmap.schemas import EPSG_WGS84
 from cropmap.sources import outlines
-from cropmap.sources.declarations import profiled_rows
 from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.sources.declarations.file_quality import FileQuality, Warnings, find_warnings, summarise
+from cropmap.sources.declarations.reading import profiled_rows
 from cropmap.stages.declared import DeclaredFile, exclude_hint, read_declared
 from cropmap.stages.load_guard import against_doubles
 from cropmap.store import Store

@@ -10,8 +10,8 @@ import geopandas as gpd
 from cropmap.errors import InputError
 from cropmap.schemas import EPSG_WGS84
 from cropmap.sources import outlines
-from cropmap.sources.declarations import profiled_rows
 from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import profiled_rows
 from cropmap.sources.files.gml import AxisOrder
 from cropmap.sources.regions import Regions, assign_regions
 
