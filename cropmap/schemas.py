@@ -79,7 +79,7 @@ class Notice(StrEnum):
 
 
 class RowReject(StrEnum):
-    """Why a row of a table of parcel statistics made elsewhere was not used."""
+    """Why an observation of a parcel is not used: a stored one, or a row of a table made elsewhere."""
 
     MISSING_PARCEL_ID = "MISSING_PARCEL_ID"
     MISSING_DATE = "MISSING_DATE"

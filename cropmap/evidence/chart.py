@@ -1,4 +1,4 @@
-"""The picture of a parcel's season: its NDVI on two crops' bands, and below it how clear every look was.
+"""The picture of a parcel's season: its NDVI on two crops' bands, and below it how clear every observation was.
 
 Colours are Okabe and Ito's blue and vermilion, told apart by nearly everybody; the medians differ in their dashes too,
 and every line carries its name.
@@ -85,7 +85,7 @@ def draw_chart(canvas: Canvas, box: Box, sheet: Sheet) -> None:
         if band:
             for run in _runs(band.median):
                 canvas.line(axes.points(band.day_of_year[run], band.median[run]), stroke=colour, width=2, dash=dash)
-    _looks(canvas, axes, sheet)
+    _observations(canvas, axes, sheet)
     _labels(canvas, axes, sheet)
     _strip(canvas, Box(plot.x, box.y + box.height - STRIP_HEIGHT - 6, plot.width, STRIP_HEIGHT), axes, sheet)
 
@@ -114,7 +114,7 @@ def describe(sheet: Sheet) -> str:
     ]
     return (
         f"NDVI on {len(day)} clear dates; highest {value[top]:.2f} on {day_words(when)}, lowest {value.min():.2f}. "
-        f"{int((~sheet.shown.used).sum())} looks were dropped. {'; '.join(bands)}."
+        f"{int((~sheet.shown.used).sum())} observations were not used. {'; '.join(bands)}."
     )
 
 
@@ -162,7 +162,7 @@ def _area(canvas: Canvas, axes: _Axes, band: Band, colour: str) -> None:
         canvas.shape([edge], fill=colour, opacity=0.17)
 
 
-def _looks(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
+def _observations(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
     shown = sheet.shown
     dropped = ~shown.used & np.isfinite(shown.ndvi)
     pale = axes.points(shown.day_of_year[dropped], shown.ndvi[dropped])
@@ -238,7 +238,7 @@ def _apart(wanted: list[float], heights: list[float], *, lowest: float, highest:
 
 
 def _strip(canvas: Canvas, box: Box, axes: _Axes, sheet: Sheet) -> None:
-    """A bar per look, as high as the clear share of the parcel; pale ones were dropped."""
+    """A bar per observation, as high as the clear share of the parcel; pale ones were not used."""
     bottom = box.y + box.height
     limit = bottom - sheet.facts.min_clear_fraction * box.height
     canvas.line(np.array([[box.x, bottom], [box.x + box.width, bottom]]), stroke=PALE)

@@ -13,7 +13,7 @@ from cropmap.evidence.bands import Band
 
 @dataclass(frozen=True)
 class Shown:
-    """The looks at one parcel, M of them in time order."""
+    """The observations of one parcel, M of them in time order."""
 
     day_of_year: NDArray[np.int64]
     """(M,) as Season counts"""
@@ -22,13 +22,13 @@ class Shown:
     clear_fraction: NDArray[np.float32]
     """(M,) 0-1"""
     used: NDArray[np.bool_]
-    """(M,) False where it was dropped"""
+    """(M,) False where it was not"""
     quarantined: tuple[int, ...]
     """days of acquisitions over the parcel that were set aside whole"""
 
     @property
     def curve(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Days and NDVI of the looks that were used and have both bands."""
+        """Days and NDVI of the observations that were used and have both bands."""
         kept = self.used & np.isfinite(self.ndvi)
         return self.day_of_year[kept], self.ndvi[kept]
 

@@ -24,7 +24,7 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database.acquisitions import LedgerEntry
 from cropmap.errors import InputError
 from cropmap.evidence.bands import Population
-from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.observations import observation_table
 from cropmap.evidence.page import Rendered, overview, render
 from cropmap.evidence.sheet import Judged, RunFacts, Sheet, Shown
 from cropmap.evidence.words import PERSONAL, SIMULATED, list_statement
@@ -46,7 +46,7 @@ FEW: Final = 24
 """pages that are drawn sooner than other processes would start"""
 LONGEST_NAME: Final = 150
 NOT_LOST: Final = frozenset({QuarantineReason.SUPERSEDED, QuarantineReason.DUPLICATE})
-"""set aside because the same look is there under another item"""
+"""set aside because the same acquisition is there under another item"""
 
 
 def write_evidence(
@@ -190,7 +190,7 @@ def _parts(published: PublishedRun, facts: RunFacts, chosen: list[str]) -> Itera
     population, around = _population(published), Surroundings.of(data.parcels)
     for start in range(0, len(chosen), PART):
         part = chosen[start : start + PART]
-        seen = looks(
+        seen = observation_table(
             read_observations(context.store, names, parcel_ids=part),
             season=context.season,
             min_clear_fraction=context.agency.observations.min_clear_fraction,
@@ -303,7 +303,7 @@ def _shown(seen: pd.DataFrame | None, lost: list[int]) -> Shown:
         seen["day_of_year"].to_numpy(np.int64),
         seen["ndvi"].to_numpy(np.float32),
         seen["clear_fraction"].to_numpy(np.float32),
-        (seen["fate"] == Fate.USED).to_numpy(),
+        seen["reject"].isna().to_numpy(),
         tuple(lost),
     )
 

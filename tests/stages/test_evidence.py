@@ -13,7 +13,7 @@ from shapely.geometry import Polygon
 
 from cropmap.cli import run
 from cropmap.errors import InputError
-from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.observations import observation_table
 from cropmap.evidence.words import crop_words, percent
 from cropmap.observations.files import read_observations
 from cropmap.results.evidence import file_name, write_evidence
@@ -112,12 +112,12 @@ def test_a_parcel_that_was_not_assessed_is_refused(judged: JudgedSeason, tmp_pat
         write_evidence(judged.context, tmp_path / "x", parcel_ids=["nobody"], html=True, png=True)
 
 
-def test_the_looks_of_stored_files_are_the_series(judged: JudgedSeason) -> None:
+def test_the_observations_of_stored_files_are_the_series(judged: JudgedSeason) -> None:
     data, store = season_data(judged.context), judged.context.store
-    told = looks(
+    told = observation_table(
         read_observations(store, store.names("observations")), season=judged.context.season, min_clear_fraction=0.5
     )
-    used = told[told["fate"] == Fate.USED].groupby("parcel_id").size().reindex(data.series.parcel_ids, fill_value=0)
+    used = told[told["reject"].isna()].groupby("parcel_id").size().reindex(data.series.parcel_ids, fill_value=0)
     assert used.tolist() == data.series.lengths.tolist()
 
 
