@@ -9,6 +9,7 @@ from prefect import flow
 
 from cropmap.stages.ingest import raise_unreadable
 from cropmap.stages.nothing_to_learn import why_no_model
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.products import logged_run, plan_run, replace_plan
 from flows.ingest import ingest
 from flows.predict import predict
@@ -24,15 +25,24 @@ def season(request: SeasonRequest) -> dict[str, Any]:
 
 
 def _season(request: SeasonRequest) -> dict[str, Any]:
-    context = request.open(observing=True)
+    season = OpenSeason(request.open(observing=True))
+    context = season.context
     with claimed(context, "season run"):
-        ingested = ingest(request, to_the_end=False)
-        plan = plan_run(context, retrain=True)
+        ingested = ingest(request, season=season)
+        plan = plan_run(season, retrain=True)
         with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
-            networks = retrain(request)
-            decided = plan_run(context)
+            networks = retrain(request, season=season)
+            season = _as_it_stands(season)
+            decided = plan_run(season)
         replace_plan(context, plan, by=decided, finished_at=datetime.now(UTC))
-        published = predict(request)
+        published = predict(request, season=season)
     raise_unreadable(ingested["acquisitions"])
-    why = why_no_model(context)
+    why = why_no_model(season)
     return {"ingest": ingested, "networks": networks, **published, **({"no model": why} if why else {})}
+
+
+def _as_it_stands(season: OpenSeason) -> OpenSeason:
+    """The same, or opened anew where it changed meanwhile: networks train for hours, and what is published is the
+    season as it stands."""
+    with season.context.connect() as connection:
+        return OpenSeason(season.context) if season.changed(connection) else season

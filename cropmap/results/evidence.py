@@ -38,7 +38,6 @@ from cropmap.results.surroundings import Surroundings
 from cropmap.schemas import AcquisitionStatus, QuarantineReason, Verdict
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import run_statement
-from cropmap.stages.parcels import observation_objects
 
 PART: Final = 256
 """parcels whose observations are read, and whose pages are written, at a time"""
@@ -186,7 +185,7 @@ def _parts(published: PublishedRun, facts: RunFacts, chosen: list[str]) -> Itera
         if entry.status == AcquisitionStatus.OBSERVED and entry.sensed_at
         if entry.sensed_at.date() <= context.season.end
     ]
-    names = [one.name for one in observation_objects(context, data.parcels, observed)]
+    names = [one.name for one in published.season.objects(observed)]
     population, around = _population(published), Surroundings.of(data.parcels)
     for start in range(0, len(chosen), PART):
         part = chosen[start : start + PART]

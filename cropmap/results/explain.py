@@ -29,7 +29,6 @@ from cropmap.schemas import ASSESSMENT_COLUMNS, EPSG_EQUAL_AREA, PREDICTION_COLU
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
-from cropmap.stages.parcels import observation_objects
 from cropmap.stages.products import UNTRAINED
 
 IDENTICAL: Final = "identical"
@@ -110,7 +109,7 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[dict[st
     with context.connect() as connection:
         entries = ledger.read_acquisitions(connection, **context.key)
     observed = [e for e in entries if e.status == AcquisitionStatus.OBSERVED and e.sensed_at]
-    names = [one.name for one in observation_objects(context, run.data.parcels, observed)]
+    names = [one.name for one in run.season.objects(observed)]
     table = observation_table(
         read_observations(context.store, names, parcel_ids=[parcel_id]),
         season=context.season,

@@ -19,7 +19,7 @@ from cropmap.observations.files import read_observations
 from cropmap.results.evidence import file_name, write_evidence
 from cropmap.results.published import open_published
 from cropmap.results.surroundings import Surroundings, utm_zone
-from cropmap.stages.dataset import season_data
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import YEAR
 from tests.stages.judged import JudgedSeason
 
@@ -113,7 +113,7 @@ def test_a_parcel_that_was_not_assessed_is_refused(judged: JudgedSeason, tmp_pat
 
 
 def test_the_observations_of_stored_files_are_the_series(judged: JudgedSeason) -> None:
-    data, store = season_data(judged.context), judged.context.store
+    data, store = OpenSeason(judged.context).data, judged.context.store
     told = observation_table(
         read_observations(store, store.names("observations")), season=judged.context.season, min_clear_fraction=0.5
     )
@@ -122,7 +122,7 @@ def test_the_observations_of_stored_files_are_the_series(judged: JudgedSeason) -
 
 
 def test_a_sketch_is_in_metres_with_the_parcel_in_the_middle(judged: JudgedSeason) -> None:
-    parcels = season_data(judged.context).parcels
+    parcels = OpenSeason(judged.context).data.parcels
     sketch = Surroundings.of(parcels).sketch(7)
     subject = next(one for one in sketch.outlines if one.is_subject)
     outline = Polygon(subject.rings[0])
