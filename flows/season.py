@@ -32,17 +32,10 @@ def _season(request: SeasonRequest) -> dict[str, Any]:
         plan = plan_run(season, retrain=True)
         with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
             networks = retrain(request, season=season)
-            season = _as_it_stands(season)
+            season = season.as_it_stands()  # networks train for hours
             decided = plan_run(season)
         replace_plan(context, plan, by=decided, finished_at=datetime.now(UTC))
         published = predict(request, season=season)
     raise_unreadable(ingested["acquisitions"])
     why = why_no_model(season)
     return {"ingest": ingested, "networks": networks, **published, **({"no model": why} if why else {})}
-
-
-def _as_it_stands(season: OpenSeason) -> OpenSeason:
-    """The same, or opened anew where it changed meanwhile: networks train for hours, and what is published is the
-    season as it stands."""
-    with season.context.connect() as connection:
-        return OpenSeason(season.context) if season.changed(connection) else season

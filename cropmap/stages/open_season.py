@@ -125,6 +125,11 @@ class OpenSeason:
         }
         return sorted(name for name, state in now.items() if held[name] != state)
 
+    def as_it_stands(self) -> OpenSeason:
+        """This one, or where the season changed since it was read the same, opened anew."""
+        with self.context.connect() as connection:
+            return OpenSeason(self.context) if self.changed(connection) else self
+
     def objects(self, observed: Sequence[ledger.LedgerEntry]) -> list[ObservationObject]:
         """The file of each of these observed acquisitions."""
         return observation_objects(self.context, self.parcels, observed, earlier=self.declared_until is not None)

@@ -182,8 +182,10 @@ def test_what_changed_while_a_flow_had_the_season_open_is_not_published(work: Wo
         opened.inputs  # noqa: B018 - read now
         with work.context.connect() as connection:
             assert opened.changed(connection) == []
+            assert opened.as_it_stands() is opened
             change(work)
             assert opened.changed(connection) == [named]
+            assert opened.as_it_stands().changed(connection) == []
             assert named in season.changed(connection)
         with pytest.raises(InputError, match=rf"{named}.* changed since run {plan.run_id} was planned; nothing of it"):
             products.publish(season, plan, published_at=NOON)
