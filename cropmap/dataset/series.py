@@ -263,8 +263,10 @@ def _assemble(
     ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
     parcel = _positions(parcel_id, ids)
     set_aside(reject, RowReject.OUTSIDE_SEASON, outside_season(day, season))
-    set_aside(reject, RowReject.TOO_CLOUDY, np.logical_not(clear_fraction >= min_clear_fraction))
-    set_aside(reject, RowReject.NO_BAND_VALUE, ~np.isfinite(reflectance).any(axis=1))
+    set_aside(
+        reject, RowReject.TOO_CLOUDY, ~(clear_fraction >= min_clear_fraction)
+    )  # where it is not known, it is cloudy
+    set_aside(reject, RowReject.NO_BAND_VALUE, np.logical_not(np.isfinite(reflectance).any(axis=1)))
     set_aside(reject, RowReject.UNKNOWN_PARCEL, parcel < 0)
     rows = np.flatnonzero(reject < 0)
     start, window = days(season.start), days(season.end) - days(season.start) + 1
