@@ -44,6 +44,12 @@ def files_hash(paths: Iterable[Path], *, length: int = 16) -> str:
 
 
 @cache
+def rules_hash(package: Path) -> str:
+    """Of the modules of one package, as the program runs them."""
+    return files_hash(package.glob("*.py"))
+
+
+@cache
 def code_version() -> str:
     """Version and digest of the rules (every module of `cropmap`): results of one code version can be compared.
 

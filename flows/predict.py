@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from cropmap.stages import products as stage
+from cropmap.stages.open_season import OpenSeason
 from flows.request import SeasonRequest
 from flows.units import claimed, runner, unit
 
@@ -18,20 +19,21 @@ publish = unit("publish")(stage.publish)
 
 
 @flow(name="predict", flow_run_name="predict {request.label}", task_runner=runner())
-def predict(request: SeasonRequest) -> dict[str, object]:
-    """Publishes nothing when a step fails; what was published before stays readable."""
-    return request.each_season(_predict)
+def predict(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[str, object]:
+    """Publishes nothing when a step fails; what was published before stays readable. A longer flow hands its `season`
+    over."""
+    return request.each_season(lambda one: _predict(one, season or OpenSeason(one.open())))
 
 
-def _predict(request: SeasonRequest) -> dict[str, object]:
-    context = request.open()
+def _predict(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
+    context = season.context
     with claimed(context, "predict"):
-        run = stage.plan_run(context)
+        run = stage.plan_run(season)
         with stage.logged_run(context, run, clock=lambda: datetime.now(UTC)):
-            score(context, run)
-            assessed = assess(context, run)
-            areas = aggregate(context, run)
-            published = publish(context, run, published_at=datetime.now(UTC))
+            score(season, run)
+            assessed = assess(season, run)
+            areas = aggregate(season, run)
+            published = publish(season, run, published_at=datetime.now(UTC))
     create_table_artifact(
         key=request.artifact_key("assessments"), table=assessed, description=f"Verdicts: {request.label}"
     )

@@ -11,6 +11,7 @@ from prefect.artifacts import create_table_artifact
 from cropmap.errors import PartialFailureError
 from cropmap.stages import training as stage
 from cropmap.stages.nothing_to_learn import why_no_model
+from cropmap.stages.open_season import OpenSeason
 from flows.request import SeasonRequest
 from flows.units import claimed, one_line, unit
 
@@ -20,23 +21,23 @@ train_network = unit("train", "train {architecture}")(stage.train_network)
 
 
 @flow(name="retrain", flow_run_name="retrain {request.label}")
-def retrain(request: SeasonRequest) -> dict[str, object]:
+def retrain(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[str, object]:
     """A fold that was trained on the same data with the same settings is not trained again.
 
     One network after the other: each trains its folds side by side, one process per fold.
+    A longer flow hands its `season` over.
     """
-    return request.each_season(_retrain)
+    return request.each_season(lambda one: _retrain(one, season or OpenSeason(one.open())))
 
 
-def _retrain(request: SeasonRequest) -> dict[str, object]:
-    context = request.open()
+def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     networks: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    with claimed(context, "train"):
-        if why := why_no_model(context):
+    with claimed(season.context, "train"):
+        if why := why_no_model(season):
             log.warning("%s: %s", request.label, why)
-        for architecture in stage.networks_to_train(context):
-            state = train_network(context, architecture=architecture, return_state=True)
+        for architecture in stage.networks_to_train(season):
+            state = train_network(season, architecture=architecture, return_state=True)
             result = state.result(raise_on_failure=False)
             if isinstance(result, BaseException):
                 failed[architecture] = one_line(result)

@@ -8,6 +8,7 @@ from prefect import flow
 
 from cropmap.stages.ingest import raise_unreadable
 from cropmap.stages.nothing_to_learn import why_no_model
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.products import logged_run, plan_run, replace_plan
 from flows.ingest import ingest
 from flows.predict import predict
@@ -23,15 +24,17 @@ def season(request: SeasonRequest) -> dict[str, object]:
 
 
 def _season(request: SeasonRequest) -> dict[str, object]:
-    context = request.open(observing=True)
+    season = OpenSeason(request.open(observing=True))
+    context = season.context
     with claimed(context, "season run"):
-        ingested = ingest(request, to_the_end=False)
-        plan = plan_run(context, retrain=True)
+        ingested = ingest(request, season=season)
+        plan = plan_run(season, retrain=True)
         with logged_run(context, plan, clock=lambda: datetime.now(UTC)):
-            networks = retrain(request)
-            decided = plan_run(context)
+            networks = retrain(request, season=season)
+            season = season.as_it_stands()  # networks train for hours
+            decided = plan_run(season)
         replace_plan(context, plan, by=decided, finished_at=datetime.now(UTC))
-        published = predict(request)
+        published = predict(request, season=season)
     raise_unreadable(ingested["acquisitions"])
-    why = why_no_model(context)
+    why = why_no_model(season)
     return {"ingest": ingested, "networks": networks, **published, **({"no model": why} if why else {})}

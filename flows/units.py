@@ -26,6 +26,7 @@ from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
 from cropmap.progress import Counter
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed as claim
 
 P = ParamSpec("P")
@@ -120,7 +121,8 @@ def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R
 
 
 def _season(arguments: Iterable[Any]) -> str:
-    context = next((part for part in arguments if isinstance(part, SeasonContext)), None)
+    given = (part.context if isinstance(part, OpenSeason) else part for part in arguments)
+    context = next((part for part in given if isinstance(part, SeasonContext)), None)
     return f"{context.agency.agency} {context.season.year}" if context else "a season"
 
 

@@ -35,13 +35,15 @@ def drift(
     """
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
     from cropmap.results.drift import earlier_season, season_drift
+    from cropmap.stages.open_season import OpenSeason
 
-    against = earlier_season(context) if against is None else against
+    opened = OpenSeason(context)
+    against = earlier_season(opened) if against is None else against
     if against is None:
         first = {**context.key, "against": None, "verdict": "the first season: there is no earlier one to compare with"}
         say(first, as_json=as_json)
         return
-    answer = season_drift(context, against=against)
+    answer = season_drift(opened, against=against)
     if as_json:
         say(answer, as_json=True)
     else:

@@ -117,18 +117,20 @@ def _stage(name: str, agency: Any, season: int, as_of: Any, model: Any, data: An
 
     context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model)
     from cropmap.stages import products
+    from cropmap.stages.open_season import OpenSeason
     from cropmap.stages.work import claimed
 
     def clock() -> datetime:
         return datetime.now(UTC)
 
     with claimed(context, name, clock=clock):
-        plan = products.plan_run(context)
+        opened = OpenSeason(context)
+        plan = products.plan_run(opened)
         with products.logged_run(context, plan, clock=clock):
             if name == "publish":
-                answer = products.publish(context, plan, published_at=clock())
+                answer = products.publish(opened, plan, published_at=clock())
             else:
-                answer = {"run_id": plan.run_id, name: getattr(products, name)(context, plan)}
+                answer = {"run_id": plan.run_id, name: getattr(products, name)(opened, plan)}
     say(answer, as_json=as_json)
 
 

@@ -138,6 +138,14 @@ WHERE agency = %(agency)s AND season = %(season)s
            ELSE d.valid_from <= %(as_of)s AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s) END
 ORDER BY d.parcel_id COLLATE "C"
 """
+STATE: Final = """
+SELECT count(*), coalesce(sum(hashtextextended(concat_ws('|', d.parcel_id, d.version, d.content_hash,
+                                               CASE WHEN d.wkb IS NULL THEN p.nuts_id ELSE d.nuts_id END), 0)), 0)
+FROM declaration d JOIN parcel p USING (agency, season, parcel_id)
+WHERE agency = %(agency)s AND season = %(season)s
+  AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN d.valid_to IS NULL
+           ELSE d.valid_from <= %(as_of)s AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s) END
+"""
 
 
 @dataclass(frozen=True)
@@ -252,6 +260,31 @@ def read_declarations(
     data = {name: pd.Series(values, dtype=READ[name]) for name, values in zip(READ, columns, strict=False)}
     geometry = shapely.from_wkb(np.array(columns[-1], dtype=object))
     return gpd.GeoDataFrame(data, geometry=geometry, crs=EPSG_WGS84)
+
+
+@database_errors()
+def register_state(
+    connection: Connection, *, agency: str, season: int, as_of: datetime | None = None, hold: bool = False
+) -> str:
+    """Another text where another claim, outline or region stands in the register; made by the server, which sends no
+    row. Home tiles are not part of it. With `hold` a load waits until the connection's transaction ends."""
+    key = {"agency": agency, "season": season, "as_of": as_of}
+    if hold:
+        connection.execute("SELECT FROM season WHERE agency = %(agency)s AND season = %(season)s FOR SHARE", key)
+    row = connection.execute(STATE, key).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return f"{row[0]} {row[1]}"
+
+
+@database_errors()
+def count_carried(connection: Connection, *, agency: str, season: int) -> int:
+    """How many outlines of an earlier season stand in for declarations; none where anything is declared."""
+    row = connection.execute(
+        "SELECT count(*) FROM declaration WHERE agency = %(agency)s AND season = %(season)s AND valid_to IS NULL"
+        " HAVING bool_and(crop_code = %(carried)s)",
+        {"agency": agency, "season": season, "carried": CARRIED_FORWARD},
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 @database_errors()

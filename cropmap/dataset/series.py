@@ -19,7 +19,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cropmap.errors import ObservationFileError
-from cropmap.observations.tables import S2_BANDS, count_rejects, days, floats, read_layout, read_rows
+from cropmap.observations.tables import (
+    REASONS,
+    S2_BANDS,
+    count_rejects,
+    days,
+    floats,
+    outside_season,
+    read_layout,
+    read_rows,
+    set_aside,
+)
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowReject
 from cropmap.seasons import Season
@@ -119,26 +129,56 @@ def build_series(
 ) -> Series:
     """Series of `parcel_ids` from stored observations (OBSERVATION_SCHEMA + `sensed_at`).
 
-    Dropped: rows of other parcels, outside the season's window, with less than `min_clear_fraction` of the parcel
-    clear, or without any band. Of several rows of a parcel on one day (two orbits or tiles) the clearest stays.
+    Not used: rows outside the season's window, with less than `min_clear_fraction` of the parcel clear, without any
+    band, or of other parcels. Of several rows of a parcel on one day (two orbits or tiles) the clearest is used.
     """
+    return _from_stored(observations, parcel_ids, season, min_clear_fraction, bands)[0]
+
+
+def reject_observations(
+    observations: pa.Table,
+    *,
+    parcel_ids: Sequence[str] | NDArray[np.str_],
+    season: Season,
+    min_clear_fraction: float,
+    bands: tuple[str, ...] = BANDS,
+) -> NDArray[np.int8]:
+    """(R,) position in `observations.tables.REASONS` of why `build_series` does not use a row, -1 where it does."""
+    return _from_stored(observations, parcel_ids, season, min_clear_fraction, bands)[1]
+
+
+def clear_fractions(observations: pa.Table) -> NDArray[np.float32]:
+    """(R,) share of the parcel that was clear, 0 for a parcel without a pixel."""
     total = floats(observations["total_pixels"])
     clear = np.divide(floats(observations["clear_pixels"]), total, out=np.zeros_like(total), where=total > 0)
+    return np.clip(clear, 0, 1)
+
+
+def _from_stored(
+    observations: pa.Table,
+    parcel_ids: Sequence[str] | NDArray[np.str_],
+    season: Season,
+    min_clear_fraction: float,
+    bands: tuple[str, ...],
+) -> tuple[Series, NDArray[np.int8]]:
+    reject = np.full(len(observations), -1, np.int8)
     stored = np.empty((len(observations), len(bands)), np.int16)
     for column, band in enumerate(bands):
         stored[:, column] = observations[band].to_numpy()
     reflectance = stored.astype(np.float32) / np.float32(REFLECTANCE_SCALE)
     reflectance[stored == REFLECTANCE_NODATA] = np.nan
-    return _assemble(
+    series = _assemble(
         _texts(observations["parcel_id"]),
         day=_days(observations["sensed_at"]),
-        clear_fraction=np.clip(clear, 0, 1),
+        clear_fraction=clear_fractions(observations),
         reflectance=reflectance,
+        reject=reject,
         bands=bands,
         parcel_ids=parcel_ids,
         season=season,
         min_clear_fraction=min_clear_fraction,
-    )[0]
+    )
+    return series, reject
 
 
 @dataclass(frozen=True)
@@ -179,24 +219,21 @@ def read_tidy_series(
             mend="A row needs a parcel, a date and a band",
         )
     season = season or calendar_season(rows.day[usable])
-    rows.set_aside(RowReject.OUTSIDE_SEASON, (rows.day < days(season.start)) | (rows.day > days(season.end)))
-    rows.set_aside(RowReject.TOO_CLOUDY, rows.clear_fraction < min_clear_fraction)
     if parcel_ids is None:
         parcel_ids = pc.unique(rows.parcel_id).drop_null().to_pylist()
-    series, repeated = _assemble(
+    series = _assemble(
         rows.parcel_id,
         day=rows.day,
         clear_fraction=rows.clear_fraction,
         reflectance=rows.reflectance,
+        reject=rows.reject,
         bands=tuple(layout.bands),
         parcel_ids=parcel_ids,
         season=season,
         min_clear_fraction=min_clear_fraction,
-        usable=rows.reject < 0,
     )
     excluded: Counter[str] = count_rejects(rows.reject)
-    if repeated:
-        excluded[RowReject.DUPLICATE_PARCEL_DATE] = repeated
+    excluded.pop(RowReject.UNKNOWN_PARCEL, None)
     return TidySeries(series, dict(sorted(excluded.items())), layout.numeric_ids)
 
 
@@ -215,31 +252,32 @@ def _assemble(
     day: NDArray[np.int64],
     clear_fraction: NDArray[np.float32],
     reflectance: NDArray[np.float32],
+    reject: NDArray[np.int8],
     bands: tuple[str, ...],
     parcel_ids: Sequence[str] | NDArray[np.str_],
     season: Season,
     min_clear_fraction: float,
-    usable: NDArray[np.bool_] | None = None,
-) -> tuple[Series, int]:
-    """The series, and how many rows were dropped because a clearer one of the same parcel and day stays."""
+) -> Series:
+    """The series of the rows that are used. Decides of every row whether it is: `reject`, which says what was decided
+    before, says it all afterwards."""
     ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
     parcel = _positions(parcel_id, ids)
-    keep = (
-        (parcel >= 0)
-        & (day >= days(season.start))
-        & (day <= days(season.end))
-        & (clear_fraction >= min_clear_fraction)
-        & np.isfinite(reflectance).any(axis=1)
-    )
-    rows = np.flatnonzero(keep if usable is None else keep & usable)
+    set_aside(reject, RowReject.OUTSIDE_SEASON, outside_season(day, season))
+    set_aside(
+        reject, RowReject.TOO_CLOUDY, ~(clear_fraction >= min_clear_fraction)
+    )  # where it is not known, it is cloudy
+    set_aside(reject, RowReject.NO_BAND_VALUE, np.logical_not(np.isfinite(reflectance).any(axis=1)))
+    set_aside(reject, RowReject.UNKNOWN_PARCEL, parcel < 0)
+    rows = np.flatnonzero(reject < 0)
     start, window = days(season.start), days(season.end) - days(season.start) + 1
     slot = parcel[rows] * window + (day[rows] - start)  # one number per parcel and day: one sort instead of two
     order = np.argsort(slot, kind="stable")
     repeated = np.diff(slot[order], prepend=-1) == 0
     if repeated.any():  # clearest first within a day; the order of the rows themselves decides the last ties
         order = np.lexsort((-clear_fraction[rows], slot))
+    reject[rows[order[repeated]]] = REASONS.index(RowReject.DUPLICATE_PARCEL_DATE)
     rows = rows[order[~repeated]]
-    series = Series(
+    return Series(
         parcel_ids=ids,
         offsets=np.concatenate([[0], np.cumsum(np.bincount(parcel[rows], minlength=len(ids)))]).astype(np.int64),
         day_of_year=(day[rows] - days(season.day_zero)).astype(np.int16),
@@ -248,7 +286,6 @@ def _assemble(
         bands=bands,
         day_zero=season.day_zero,
     )
-    return series, int(repeated.sum())
 
 
 def _texts(column: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.dataset.series import Series
-from cropmap.evidence.looks import NEAR_INFRARED, RED, ndvi
+from cropmap.evidence.observations import NEAR_INFRARED, RED, ndvi
 
 MIN_PARCELS: Final = 30
 """with fewer, the edges are too uncertain: of thirty parcels, three lie beyond each"""
@@ -23,7 +23,7 @@ MAX_PARCELS: Final = 2_000
 STEP_DAYS: Final = 5
 HALF_WINDOWS_DAYS: Final = (8, 16, 24)
 """a value of a band uses all observations within so many days: the smallest window with enough of them"""
-MIN_LOOKS: Final = 8
+MIN_OBSERVATIONS: Final = 8
 """fewer in the widest window leave a gap"""
 WHOLE_SEASON: Final = ""
 NUTS_LENGTHS: Final = (5, 4, 3, 2)
@@ -110,7 +110,7 @@ class Population:
         quantiles = np.full((len(grid), 3), np.nan, np.float32)
         for half in HALF_WINDOWS_DAYS:
             edges = np.searchsorted(days, [grid - half, grid + half + 1])
-            for row in np.flatnonzero(np.isnan(quantiles[:, 0]) & (np.diff(edges, axis=0)[0] >= MIN_LOOKS)):
+            for row in np.flatnonzero(np.isnan(quantiles[:, 0]) & (np.diff(edges, axis=0)[0] >= MIN_OBSERVATIONS)):
                 quantiles[row] = np.quantile(values[edges[0, row] : edges[1, row]], (0.1, 0.5, 0.9))
         low, median, high = quantiles.T
         return Band(crop, region, is_wider, len(rows), is_conform, grid.astype(np.int16), low, median, high)

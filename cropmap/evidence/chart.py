@@ -86,7 +86,7 @@ def draw_chart(canvas: Canvas, box: Box, sheet: Sheet) -> None:
         if band:
             for run in _runs(band.median):
                 canvas.line(axes.points(band.day_of_year[run], band.median[run]), stroke=colour, width=2, dash=dash)
-    _looks(canvas, axes, sheet)
+    _observations(canvas, axes, sheet)
     _labels(canvas, axes, sheet)
     _strip(canvas, Box(plot.x, box.y + box.height - STRIP_HEIGHT - 6, plot.width, STRIP_HEIGHT), axes, sheet)
 
@@ -115,7 +115,7 @@ def describe(sheet: Sheet) -> str:
     ]
     return (
         f"NDVI on {len(day)} clear dates; highest {value[top]:.2f} on {day_words(when)}, lowest {value.min():.2f}. "
-        f"{int((~sheet.shown.used).sum())} looks were dropped. {'; '.join(bands)}."
+        f"{int((~sheet.shown.used).sum())} observations were not used. {'; '.join(bands)}."
     )
 
 
@@ -163,7 +163,7 @@ def _area(canvas: Canvas, axes: _Axes, band: Band, colour: str) -> None:
         canvas.shape([edge], fill=colour, opacity=0.17)
 
 
-def _looks(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
+def _observations(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
     shown = sheet.shown
     dropped = ~shown.used & np.isfinite(shown.ndvi)
     pale = axes.points(shown.day_of_year[dropped], shown.ndvi[dropped])

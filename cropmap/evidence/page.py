@@ -124,7 +124,7 @@ def chart_caption(sheet: Sheet) -> str:
         if band
     ]
     return (
-        "Black: this parcel's NDVI; open and pale: looks that were dropped. Bands: median and 10-90 % of other "
+        "Black: this parcel's NDVI; open and pale: observations not used. Bands: median and 10-90 % of other "
         f"parcels, this one never among them. {'; '.join(bands)}."
     )
 

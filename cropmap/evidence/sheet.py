@@ -22,7 +22,7 @@ class Shown:
     clear_fraction: NDArray[np.float32]
     """(M,) 0-1"""
     used: NDArray[np.bool_]
-    """(M,) False where it was dropped"""
+    """(M,) False where it was not"""
     quarantined: tuple[int, ...]
     """days of acquisitions over the parcel that were quarantined"""
 

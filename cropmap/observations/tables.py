@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from cropmap.errors import ObservationFileError
 from cropmap.schemas import RowReject
+from cropmap.seasons import Season
 
 S2_BANDS: Final = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Every Sentinel-2 band, in spectral order."""
@@ -87,8 +88,7 @@ class Rows:
     """(n,) position in REASONS, -1 for a row that can be used"""
 
     def set_aside(self, reason: RowReject, where: NDArray[np.bool_]) -> None:
-        """Marks rows that were usable so far: the first reason of a row stays."""
-        self.reject[where & (self.reject < 0)] = REASONS.index(reason)
+        set_aside(self.reject, reason, where)
 
 
 def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BANDS) -> Layout:
@@ -160,6 +160,16 @@ def read_rows(table: pa.Table | pa.RecordBatch, layout: Layout, *, where: str) -
     rows.set_aside(RowReject.REFLECTANCE_OUT_OF_RANGE, out_of_range)
     rows.set_aside(RowReject.NO_BAND_VALUE, empty)
     return rows
+
+
+def set_aside(reject: NDArray[np.int8], reason: RowReject, where: NDArray[np.bool_]) -> None:
+    """Marks rows that were usable so far: the first reason of a row stays."""
+    reject[where & (reject < 0)] = REASONS.index(reason)
+
+
+def outside_season(day: NDArray[np.int64], season: Season) -> NDArray[np.bool_]:
+    """(n,) days since 1970 that are not in the season's window."""
+    return (day < days(season.start)) | (day > days(season.end))
 
 
 def count_rejects(reject: NDArray[np.int8]) -> Counter[str]:

@@ -25,7 +25,7 @@ from cropmap.errors import ObservationFileError
 from cropmap.observations.extract import OBSERVATION_VERSION
 from cropmap.observations.files import iter_observations, observation_name, write_observation
 from cropmap.observations.spill import RECORD, DaySpill
-from cropmap.observations.tables import Layout, Rows, count_rejects, days, read_layout, read_rows
+from cropmap.observations.tables import Layout, Rows, count_rejects, outside_season, read_layout, read_rows
 from cropmap.observations.zonal import stored_reflectance
 from cropmap.progress import Counter
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowReject
@@ -121,7 +121,7 @@ def import_tidy(store: Store, source: Path, *, agency: str, season: Season, parc
     with DaySpill() as spill:
         for rows in _batches(file, layout, source):
             position = pc.fill_null(pc.index_in(rows.parcel_id, value_set=known), -1).to_numpy(zero_copy_only=False)
-            rows.set_aside(RowReject.OUTSIDE_SEASON, (rows.day < days(season.start)) | (rows.day > days(season.end)))
+            rows.set_aside(RowReject.OUTSIDE_SEASON, outside_season(rows.day, season))
             rows.set_aside(RowReject.UNKNOWN_PARCEL, position < 0)
             rejected.update(count_rejects(rows.reject))
             kept = rows.reject < 0

@@ -17,7 +17,8 @@ from cropmap.schemas import Architecture
 from cropmap.seasons import SeasonKey
 from cropmap.stages.champion import current_model
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, season_data
+from cropmap.stages.dataset import SeasonData
+from cropmap.stages.open_season import OpenSeason
 
 
 class NetworkDrift(TypedDict):
@@ -44,24 +45,25 @@ class SeasonDrift(SeasonKey):
     networks: dict[str, NetworkDrift]
 
 
-def earlier_season(context: SeasonContext) -> int | None:
+def earlier_season(season: OpenSeason) -> int | None:
     """The agency's last season before this one; None where there is none. Raises InputError without data."""
-    season_data(context)
+    context, _ = season.context, season.data
     with context.connect() as connection:
         return queries.season_before(connection, agency=context.agency.agency, season=context.season.year)
 
 
-def season_drift(context: SeasonContext, *, against: int) -> SeasonDrift:
+def season_drift(season: OpenSeason, *, against: int) -> SeasonDrift:
     """Compares a season with an earlier one: inputs, and for each champion predicted crops, confidence, strangeness.
 
     The earlier season is cut at the day of the year of this one's last observation, so that a season that has just
     begun is compared with the same part of the other. Both are predicted by the same models; parcels that a model was
     trained on, by the folds that did not see them. Raises InputError where a season has no data or no model is there.
     """
+    context = season.context
     if against == context.season.year:
         raise InputError("a season does not drift from itself", where="--against")
     earlier = replace(context, season=context.agency.season(against), as_of=None)
-    data, before = season_data(context), season_data(earlier)
+    data, before = season.data, OpenSeason(earlier).data
     last = last_observation(data.series)
     known_then = before.series.until(before.series.day_zero + (last - data.series.day_zero))
     inputs = drift.input_drift(known_then, data.series)

@@ -29,8 +29,8 @@ from cropmap.schemas import Architecture, Exclusion
 from cropmap.settings import Settings
 from cropmap.stages.champion import predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, needed_dataset, season_data, written_folds
-from cropmap.stages.findings import reviewed_labels
+from cropmap.stages.dataset import SeasonData, needed_dataset, written_folds
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.pairs import read_pairs
 from cropmap.stages.training import left_out_of_training, training_config, training_key
 from cropmap.store import Store
@@ -111,7 +111,8 @@ def evaluate_season(
     declarations that look wrong or that a review contradicts, so that its figures are those of the network that
     predicts. Only the network that the agency file publishes is cleaned of what looks wrong."""
     context = replace(context, architecture=context.agency.model.architecture)
-    data = season_data(context)
+    season = OpenSeason(context)
+    data = season.data
     dataset = needed_dataset(data)
     if folds is not None:
         assigned = read_pairs(folds, value="fold", where="--folds")
@@ -122,7 +123,7 @@ def evaluate_season(
         notes.append(f"the season publishes its {context.architecture}")
     judged = Judged(dataset, _excluded_declarations(context, data, dataset), tuple(notes))
     configs = {a: training_config(context, a) for a in ([architecture] if architecture else context.networks)}
-    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    reviewed = season.inputs.reviewed
     left_out = {a: left_out_of_training(context, data, a, reviewed) for a in configs}
     return _evaluate(context.store, judged, configs, context.agency.model.seed, context.threads, wanted, left_out)
 

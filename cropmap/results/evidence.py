@@ -24,7 +24,7 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database.acquisitions import LedgerEntry
 from cropmap.errors import InputError
 from cropmap.evidence.bands import Population
-from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.observations import observation_table
 from cropmap.evidence.page import Rendered, overview, render
 from cropmap.evidence.sheet import Judged, RunFacts, Sheet, Shown
 from cropmap.evidence.words import PERSONAL, SIMULATED, list_statement
@@ -38,7 +38,6 @@ from cropmap.results.surroundings import Surroundings
 from cropmap.schemas import AcquisitionStatus, QuarantineReason, Verdict
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import run_statement
-from cropmap.stages.parcels import observation_objects
 
 PART: Final = 256
 """parcels whose observations are read, and whose pages are written, at a time"""
@@ -46,7 +45,7 @@ FEW: Final = 24
 """pages that are drawn sooner than other processes would start"""
 LONGEST_NAME: Final = 150
 NOT_LOST: Final = frozenset({QuarantineReason.SUPERSEDED, QuarantineReason.DUPLICATE})
-"""set aside because the same look is there under another item"""
+"""set aside because the same acquisition is there under another item"""
 
 
 class WrittenEvidence(TypedDict):
@@ -196,11 +195,11 @@ def _parts(published: PublishedRun, facts: RunFacts, chosen: list[str]) -> Itera
         if entry.status == AcquisitionStatus.OBSERVED and entry.sensed_at
         if entry.sensed_at.date() <= context.season.end
     ]
-    names = [one.name for one in observation_objects(context, data.parcels, observed)]
+    names = [one.name for one in published.season.objects(observed)]
     population, around = _population(published), Surroundings.of(data.parcels)
     for start in range(0, len(chosen), PART):
         part = chosen[start : start + PART]
-        seen = looks(
+        seen = observation_table(
             read_observations(context.store, names, parcel_ids=part),
             season=context.season,
             min_clear_fraction=context.agency.observations.min_clear_fraction,
@@ -313,7 +312,7 @@ def _shown(seen: pd.DataFrame | None, lost: list[int]) -> Shown:
         seen["day_of_year"].to_numpy(np.int64),
         seen["ndvi"].to_numpy(np.float32),
         seen["clear_fraction"].to_numpy(np.float32),
-        (seen["fate"] == Fate.USED).to_numpy(),
+        seen["reject"].isna().to_numpy(),
         tuple(lost),
     )
 

@@ -21,7 +21,7 @@ from cropmap.database import history, queries
 from cropmap.dataset.batches import by_length
 from cropmap.dataset.series import Series
 from cropmap.errors import ArtifactError, InputError
-from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.observations import USED, observation_table, use_in_words
 from cropmap.observations.files import read_observations
 from cropmap.observations.tidy import IMPORTED
 from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, predict, run_session
@@ -32,7 +32,6 @@ from cropmap.schemas import EPSG_EQUAL_AREA, AcquisitionStatus, Reason
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
-from cropmap.stages.parcels import observation_objects
 from cropmap.stages.products import UNTRAINED
 
 IDENTICAL: Final = "identical"
@@ -56,7 +55,7 @@ class Seen(TypedDict):
     """of the parcel; None where it was not seen"""
     ndvi: float | None
     fate: str
-    """a Fate, or in words why it was not seen"""
+    """used, or in words why it was not"""
 
 
 ClassScore = TypedDict(
@@ -130,8 +129,8 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[Seen]:
     with context.connect() as connection:
         entries = ledger.read_acquisitions(connection, **context.key)
     observed = [e for e in entries if e.status == AcquisitionStatus.OBSERVED and e.sensed_at]
-    names = [one.name for one in observation_objects(context, run.data.parcels, observed)]
-    table = looks(
+    names = [one.name for one in run.season.objects(observed)]
+    table = observation_table(
         read_observations(context.store, names, parcel_ids=[parcel_id]),
         season=context.season,
         min_clear_fraction=context.agency.observations.min_clear_fraction,
@@ -139,16 +138,16 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[Seen]:
     by_item = {row["item_id"]: row for row in table.to_dict("records")}
     rows: list[Seen] = []
     for entry in entries:
-        look = by_item.get(entry.item_id)
-        if look is None and entry.tile not in {tile, None, IMPORTED}:
+        seen = by_item.get(entry.item_id)
+        if seen is None and entry.tile not in {tile, None, IMPORTED}:
             continue
-        fate = str(look["fate"]) if look else _unseen(entry, run)
+        fate = use_in_words(seen["reject"], seen["clear_fraction"]) if seen else _unseen(entry, run)
         rows.append(
             {
                 "sensed_at": entry.sensed_at,
                 "item_id": entry.item_id,
-                "clear_fraction": float(look["clear_fraction"]) if look else None,
-                "ndvi": _number(look["ndvi"]) if look else None,
+                "clear_fraction": float(seen["clear_fraction"]) if seen else None,
+                "ndvi": _number(seen["ndvi"]) if seen else None,
                 "fate": fate,
             }
         )
@@ -176,8 +175,8 @@ def _series(series: Series, seen: Sequence[Seen]) -> dict[str, object]:
 
 
 def _series_differences(seen: Sequence[Seen], series: Series) -> list[str]:
-    """The series was built by `dataset.series`, the fates by `evidence.looks`: they must tell the same."""
-    used = sorted(row["sensed_at"].date().isoformat() for row in seen if row["sensed_at"] and row["fate"] == Fate.USED)
+    """What the files of the acquisitions say now must give the series that was built of them."""
+    used = sorted(row["sensed_at"].date().isoformat() for row in seen if row["sensed_at"] and row["fate"] == USED)
     dates = [str(np.datetime64(series.day_zero, "D") + int(day)) for day in series.day_of_year]
     return [] if used == dates else [f"acquisitions used ({len(used)}) and series ({len(dates)} dates) disagree"]
 

@@ -15,20 +15,28 @@ from cropmap.database.connection import Connection
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, season_data
+from cropmap.stages.dataset import SeasonData
+from cropmap.stages.open_season import OpenSeason
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    context: SeasonContext
+    season: OpenSeason
     """cut at the run's last day"""
     run: runs.Run
-    data: SeasonData
     predictions: Predictions
     assessments: pd.DataFrame
     """ASSESSMENT_COLUMNS by parcel_id"""
     report: AssessmentReport
     published_at: datetime
+
+    @property
+    def context(self) -> SeasonContext:
+        return self.season.context
+
+    @property
+    def data(self) -> SeasonData:
+        return self.season.data
 
 
 def published_run(connection: Connection, *, agency: str, season: int) -> runs.Run:
@@ -63,8 +71,7 @@ def open_published(context: SeasonContext) -> PublishedRun:
             mend="Run `cropmap season run` again",
         ) from error
     report = AssessmentReport.read(document, where=f"{context.store.root}/{name}/assessments.json")
-    context, data = _as_then(context, run, assessments)
-    return PublishedRun(context, run, data, predictions, assessments, report, published_at)
+    return PublishedRun(_as_then(context, run, assessments), run, predictions, assessments, report, published_at)
 
 
 def separation(folds: FoldsSection) -> str:
@@ -74,16 +81,14 @@ def separation(folds: FoldsSection) -> str:
     return f"a model that was trained without this parcel{where}, the rest of its holding{near}"
 
 
-def _as_then(context: SeasonContext, run: runs.Run, assessments: pd.DataFrame) -> tuple[SeasonContext, SeasonData]:
+def _as_then(context: SeasonContext, run: runs.Run, assessments: pd.DataFrame) -> OpenSeason:
     """The season up to the run's last day, with the register that the run assessed where it can be had again: as it
     stands, else as it stood on that day."""
-    cut = replace(context, season=context.season.until(run.as_of))
-    data = season_data(cut)
-    if run.as_of is None or _is_assessed(data, assessments):
-        return cut, data
-    earlier = replace(cut, as_of=run.as_of)
-    then = season_data(earlier)
-    return (earlier, then) if _is_assessed(then, assessments) else (cut, data)
+    cut = OpenSeason(replace(context, season=context.season.until(run.as_of)))
+    if run.as_of is None or _is_assessed(cut.data, assessments):
+        return cut
+    earlier = OpenSeason(replace(cut.context, as_of=run.as_of))
+    return earlier if _is_assessed(earlier.data, assessments) else cut
 
 
 def _is_assessed(data: SeasonData, assessments: pd.DataFrame) -> bool:

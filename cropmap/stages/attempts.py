@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
+from typing import Final
 
 import cropmap.observations
-from cropmap.provenance import content_hash, files_hash
+from cropmap.provenance import content_hash, rules_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.places import local_file
+
+RULES: Final = Path(cropmap.observations.__file__).parent
 
 
 def depends_on(acquisition: Acquisition, parcel_set: str) -> str:
     """Hash of the item, of its local files as they lie there, of the parcels, and of the rules of observing."""
     item = json.dumps(acquisition.to_json(), sort_keys=True)
     files = (_state(asset.href) for _, asset in sorted(acquisition.assets.items()))
-    return content_hash(item, parcel_set, _rules(), *files)
+    return content_hash(item, parcel_set, rules_hash(RULES), *files)
 
 
 def _state(href: str) -> str:
@@ -29,8 +31,3 @@ def _state(href: str) -> str:
     except OSError:
         return "none"
     return f"{found.st_size} {found.st_mtime_ns}"
-
-
-@cache
-def _rules() -> str:
-    return files_hash(Path(cropmap.observations.__file__).parent.glob("*.py"))

@@ -1,21 +1,20 @@
-"""From the database and the observation files to what a network learns from; built once per process and state."""
+"""From the parcels and the observation files to what a network learns from."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cropmap.database import acquisitions as ledger
+from cropmap.database.acquisitions import LedgerEntry
 from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
@@ -23,16 +22,17 @@ from cropmap.dataset.series import Series, build_series
 from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
-from cropmap.observations.identity import pixel_key
 from cropmap.provenance import content_hash, value_hash
-from cropmap.schemas import BANDS, EPSG_EQUAL_AREA, AcquisitionStatus
+from cropmap.schemas import BANDS, EPSG_EQUAL_AREA
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.pairs import read_pairs
-from cropmap.stages.parcels import observation_objects, season_parcels
+from cropmap.stages.parcels import ObservationObject
 
 MIN_CLASSES: Final = 2
 DECLARATIONS: Final = "the declarations"
 OBSERVATIONS: Final = "the observations"
+LEGEND: Final = "the legend"
+FOLDS: Final = "the folds"
 
 
 @dataclass(frozen=True)
@@ -71,75 +71,32 @@ class SeasonData:
         return (self.series.day_zero + timedelta(days=int(self.series.day_of_year.max()))).isoformat()
 
 
-_lock = threading.Lock()
-_latest: dict[tuple[str, str], SeasonData] = {}
-"""by store, and hash of the declarations and the acquisitions with what determines their pixels"""
-
-
-def season_data(context: SeasonContext) -> SeasonData:
-    """The season's data as they stand in database and store, or stood on the day of `as_of`.
+def build_data(
+    context: SeasonContext,
+    parcels: gpd.GeoDataFrame,
+    observed: Sequence[LedgerEntry],
+    objects: Sequence[ObservationObject],
+) -> SeasonData:
+    """The season's data of its register, and of the observed acquisitions (one object each) that count.
 
     Raises InputError where ingestion is still to come.
     """
-    parcels = season_parcels(context)
-    with context.connect() as connection:
-        observed = ledger.read_acquisitions(connection, **context.key, status=AcquisitionStatus.OBSERVED)
-    observed = [a for a in observed if a.sensed_at and a.sensed_at.date() <= context.season.end]
     if parcels.empty or not observed:
         missing = "declarations" if parcels.empty else "observed acquisitions"
         raise InputError(
             f"season {context.season.year} of {context.agency.agency} has no {missing}",
             mend="Run `cropmap observe` first, or where there is no catalogue `cropmap observations import`",
         )
-    objects = observation_objects(context, parcels, observed)
     legend, rule = context.agency.read_legend(), folds_rule(context)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
     inputs = {
         DECLARATIONS: _declared(parcels),
         OBSERVATIONS: content_hash(*items),
-        "the legend": legend.hash,
+        LEGEND: legend.hash,
         "the agency file": content_hash(context.agency.decisions_hash(), str(context.season)),
-        "the folds": rule,
+        FOLDS: rule,
     }
-    with _lock:
-        key = context.store.root, content_hash(value_hash(inputs), *(_pixels(entry) for entry in observed))
-        if key not in _latest:
-            _latest.clear()
-            _latest[key] = _build(context, parcels, observed, [one.name for one in objects], legend, inputs)
-        return _latest[key]
-
-
-def _pixels(entry: ledger.LedgerEntry) -> str:
-    """Another one where a provider replaced the product in place; empty for what another system observed."""
-    return pixel_key(entry.acquisition) if entry.document else ""
-
-
-def _declared(parcels: gpd.GeoDataFrame) -> str:
-    rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
-    lines = map("|".join, zip(*(rows[column] for column in rows), strict=True))
-    return content_hash(*lines, *parcels.geometry.to_wkb())
-
-
-def folds_rule(context: SeasonContext) -> str:
-    """What gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data."""
-    section = context.agency.model.folds
-    if section.by == "region":
-        return f"region, NUTS {context.agency.regions.nuts_version}, {section.neighbour_distance_m:g} m"
-    if section.by == "file":
-        file = Path(context.agency.resolve(section.file or "", season=context.season.year))
-        return f"file {value_hash(read_folds(file))}, {section.neighbour_distance_m:g} m"
-    return ""
-
-
-def _build(
-    context: SeasonContext,
-    parcels: gpd.GeoDataFrame,
-    observed: list[Any],
-    names: list[str],
-    legend: Legend,
-    inputs: Mapping[str, str],
-) -> SeasonData:
-    table = read_observations(context.store, names)
+    table = read_observations(context.store, [one.name for one in objects])
     pixels = (
         table.select(["parcel_id", "total_pixels"])
         .group_by("parcel_id")
@@ -165,10 +122,27 @@ def _build(
         dataset,
         too_rare,
         {**inputs, OBSERVATIONS: content_hash(inputs[OBSERVATIONS], series.hash)},
-        inputs["the folds"],
-        last_acquisition=max(a.sensed_at for a in observed).date().isoformat(),
+        rule,
+        last_acquisition=max(a.sensed_at for a in observed if a.sensed_at).date().isoformat(),
         n_acquisitions=len(observed),
     )
+
+
+def _declared(parcels: gpd.GeoDataFrame) -> str:
+    rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
+    lines = map("|".join, zip(*(rows[column] for column in rows), strict=True))
+    return content_hash(*lines, *parcels.geometry.to_wkb())
+
+
+def folds_rule(context: SeasonContext) -> str:
+    """What gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data."""
+    section = context.agency.model.folds
+    if section.by == "region":
+        return f"region, NUTS {context.agency.regions.nuts_version}, {section.neighbour_distance_m:g} m"
+    if section.by == "file":
+        file = Path(context.agency.resolve(section.file or "", season=context.season.year))
+        return f"file {value_hash(read_folds(file))}, {section.neighbour_distance_m:g} m"
+    return ""
 
 
 def _dataset(

@@ -48,7 +48,8 @@ class AreaReviews:
         """What a run must be remade for; nothing where nothing was reviewed."""
         if self.table.empty:
             return ()
-        return (content_hash(*self.table.sort_values("parcel_id").astype(str).agg(" ".join, axis=1)),)
+        rows = self.table.sort_values("parcel_id").astype(str)
+        return (content_hash(*map(" ".join, zip(*(rows[name] for name in rows), strict=True))),)
 
 
 def reviewed_labels(context: SeasonContext, parcels: pd.DataFrame, legend: Legend) -> ReviewedLabels:

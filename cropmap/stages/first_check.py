@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from cropmap.agency import Agency
-from cropmap.database import declarations as register
 from cropmap.errors import CatalogError, ConfigurationError
-from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import boundaries_path, read_boundaries
 from cropmap.stages.forecast import is_carried
-
-_checked: set[tuple[str, int, bool]] = set()
+from cropmap.stages.open_season import OpenSeason
 
 
 def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
-    """Legend, profile, regions and folds, and where acquisitions are looked for the catalogue; once per process.
+    """Legend, profile, regions and folds, and where acquisitions are looked for the catalogue.
 
     Raises the InputError of the first that is not there, or does not fit.
     """
-    asked = (f"{agency.file}#{agency.decisions_hash()}", season, observing)
-    if asked in _checked:
-        return
     agency.season(season)
     agency.read_legend()
     agency.read_profile()
@@ -33,20 +27,17 @@ def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
         _refuse_one_region(regions["nuts_id"].iloc[0])
     if observing:
         _check_catalog(agency, season)
-    _checked.add(asked)
 
 
-def check_parcels(context: SeasonContext) -> None:
+def check_parcels(season: OpenSeason) -> None:
     """The declared parcels can be split into folds by region; said before the scenes are read.
 
     Raises ConfigurationError where they all lie in one.
     """
-    if context.agency.model.folds.by != "region":
+    if season.context.agency.model.folds.by != "region":
         return
-    with context.connect() as connection:
-        parcels = register.read_declarations(connection, **context.key)
-    found = parcels["nuts_id"].dropna().unique()
-    if len(found) == 1 and not is_carried(parcels):
+    found = season.parcels["nuts_id"].dropna().unique()
+    if len(found) == 1 and not is_carried(season.parcels):
         _refuse_one_region(found[0])
 
 

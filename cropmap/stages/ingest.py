@@ -31,9 +31,8 @@ from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
-from cropmap.stages.forecast import is_carried
 from cropmap.stages.load_guard import against_doubles, against_losses, refuse
-from cropmap.stages.parcels import declared_until, season_parcels
+from cropmap.stages.open_season import OpenSeason
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +49,6 @@ CHECKED_TOGETHER: Final = 8
 """observation files that are held against their digests at a time"""
 UNREADABLE_TILES: Final = "unreadable_tiles"
 NAMED: Final = 5
-
-_coverages: dict[tuple[str, str, str], TileCoverage] = {}
 
 
 def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, object]:
@@ -105,20 +102,19 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
 def _carried_forward(context: SeasonContext) -> int:
     """How many of an earlier season's outlines stand in for declarations that are still to come."""
     with context.connect() as connection:
-        known = register.read_declarations(connection, **context.key)
-    return len(known) if is_carried(known) else 0
+        return register.count_carried(connection, **context.key)
 
 
-def search_catalog(context: SeasonContext) -> dict[str, object]:
+def search_catalog(season: OpenSeason) -> dict[str, object]:
     """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile.
 
     Outlines of an earlier day keep the home tile that they had then. Without a catalogue there is nothing to find: the
     season's observations are imported.
     """
-    section = context.agency.acquisitions
+    context, section = season.context, season.context.agency.acquisitions
     if section.catalog is None:
         return {"found": 0}
-    parcels, earlier = season_parcels(context), declared_until(context) is not None
+    parcels, earlier = season.parcels, season.declared_until is not None
     found = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
         collection=section.collection,
@@ -138,9 +134,7 @@ def search_catalog(context: SeasonContext) -> dict[str, object]:
     home = tiles.home_tiles(homeless, grids)
     with context.connect() as connection:
         ledger.record_found(connection, **context.key, acquisitions=found.acquisitions, unusable=found.unusable)
-        register.set_home_tiles(
-            connection, **context.key, home_tiles=dict(zip(homeless["parcel_id"], home, strict=True))
-        )
+        season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
         "found": len(found.acquisitions),
         "unusable": len(found.unusable),
@@ -194,14 +188,14 @@ def raise_unreadable(summary: Mapping[str, Any]) -> None:
         raise PartialFailureError(failed, of=len(failed), unit="tiles", mend="Everything else is done; run it again")
 
 
-def season_tiles(context: SeasonContext) -> list[str]:
+def season_tiles(season: OpenSeason) -> list[str]:
     """Tiles that are home to a parcel."""
-    return sorted(season_parcels(context)["home_tile"].dropna().unique())
+    return sorted(season.parcels["home_tile"].dropna().unique())
 
 
-def cover_tile(context: SeasonContext, tile: str) -> str:
+def cover_tile(season: OpenSeason, tile: str) -> str:
     """Computes (or finds in the store) which pixels the tile's parcels cover. Returns the name of the parcel set."""
-    parcels = season_parcels(context)
+    context, parcels = season.context, season.parcels
     section = context.agency.observations
     coverage = tile_coverage(
         context.store,
@@ -211,19 +205,20 @@ def cover_tile(context: SeasonContext, tile: str) -> str:
         inner_buffer_10m_m=section.inner_buffer_10m_m,
         inner_buffer_20m_m=section.inner_buffer_20m_m,
     )
-    _coverages[context.store.root, tile, coverage.parcel_set] = coverage
+    season.coverages[tile, coverage.parcel_set] = coverage
     return coverage.parcel_set
 
 
-def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str]) -> dict[str, str]:
+def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> dict[str, str]:
     """item_id -> tile of every acquisition without an observation of the tile's parcels as they are now.
 
     One that was quarantined is tried again where its cause may have changed: always where a file could not be read or
     was not what it should be, else when the item, a local file, the parcels or the rules changed.
     """
+    context = season.context
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
-    earlier = declared_until(context) is not None
+    earlier = season.declared_until is not None
     entries = [
         e
         for e in known
@@ -231,7 +226,7 @@ def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str])
     ]
 
     def due(entry: ledger.LedgerEntry) -> bool:
-        coverage = _coverage(context, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
+        coverage = _coverage(season, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if entry.status == AcquisitionStatus.QUARANTINED:
             return _tried_again(entry, coverage)
         name = _name(context, entry, coverage, earlier=earlier)
@@ -239,7 +234,7 @@ def pending_acquisitions(context: SeasonContext, parcel_sets: Mapping[str, str])
         return not whole or entry.status != AcquisitionStatus.OBSERVED
 
     for tile, parcel_set in parcel_sets.items():
-        _coverage(context, tile, parcel_set)
+        _coverage(season, tile, parcel_set)
     with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
         return {
             e.item_id: e.acquisition.tile for e, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due
@@ -252,15 +247,16 @@ def _tried_again(entry: ledger.LedgerEntry, coverage: TileCoverage) -> bool:
     return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, coverage.parcel_set)
 
 
-def observe_acquisition(context: SeasonContext, item_id: str, parcel_set: str) -> str:
+def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> str:
     """Observes one acquisition, or quarantines it with its reason. Returns the status it ends in.
 
     Where it was observed before the declarations were amended, only parcels without rows of their outline are read.
     """
+    context = season.context
     with context.connect() as connection:
         entry = ledger.read_acquisition(connection, **context.key, item_id=item_id)
-    coverage = _coverage(context, entry.acquisition.tile, parcel_set)
-    earlier = declared_until(context) is not None
+    coverage = _coverage(season, entry.acquisition.tile, parcel_set)
+    earlier = season.declared_until is not None
     name = _name(context, entry, coverage, earlier=earlier)
     try:
         if not files.is_observed(context.store, name, entry.acquisition, coverage):
@@ -335,11 +331,11 @@ def _known(context: SeasonContext, tile: str) -> list[Acquisition]:
     return [entry.acquisition for entry in known if entry.tile == tile and entry.document]
 
 
-def _coverage(context: SeasonContext, tile: str, parcel_set: str) -> TileCoverage:
+def _coverage(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
     """The tile's coverage, in memory between the acquisitions of one run; another process finds it in the store."""
-    if (context.store.root, tile, parcel_set) not in _coverages:
-        cover_tile(context, tile)
-    return _coverages[context.store.root, tile, parcel_set]
+    if (tile, parcel_set) not in season.coverages:
+        cover_tile(season, tile)
+    return season.coverages[tile, parcel_set]
 
 
 def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage, *, earlier: bool) -> str:

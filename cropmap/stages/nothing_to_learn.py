@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import MIN_CLASSES, season_data
+from cropmap.stages.dataset import MIN_CLASSES
 from cropmap.stages.forecast import is_carried
+from cropmap.stages.open_season import OpenSeason
 
 SHOWN_CROPS = 5
 
 
-def why_no_model(context: SeasonContext) -> str | None:
+def why_no_model(season: OpenSeason) -> str | None:
     """One sentence on the cause and one on the remedy, of the cause that costs most parcels; None with a model."""
-    data, section = season_data(context), context.agency.assessment
+    data, section = season.data, season.context.agency.assessment
     if data.dataset is not None:
         return None
     if is_carried(data.parcels):

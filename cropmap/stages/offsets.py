@@ -23,7 +23,7 @@ from cropmap.schemas import QuarantineReason as Reason
 from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.ingest import own_name
-from cropmap.stages.parcels import declared_until, season_parcels
+from cropmap.stages.open_season import OpenSeason
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +32,15 @@ SAMPLE: Final = 1_000
 SAMPLE_FROM: Final = 16_384
 
 
-def judge_offsets(context: SeasonContext) -> dict[str, int]:
+def judge_offsets(season: OpenSeason) -> dict[str, int]:
     """Judges every tile anew, and enters what changed in the ledger. Returns the acquisitions by what is said of them.
 
     Says nothing of a register of an earlier day: its files are no evidence for the season as it stands.
     """
     counts: dict[str, int] = {}
-    if declared_until(context) is not None:
+    if season.declared_until is not None:
         return counts
-    parcels = season_parcels(context)
+    context, parcels = season.context, season.parcels
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
     for tile, at_home in parcels.dropna(subset=["home_tile"]).groupby("home_tile"):

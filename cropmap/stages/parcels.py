@@ -19,13 +19,6 @@ from cropmap.observations.files import earlier_name, observation_name
 from cropmap.stages.context import SeasonContext
 
 
-def season_parcels(context: SeasonContext) -> gpd.GeoDataFrame:
-    """The register that counts, sorted by parcel_id: see `declared_until`."""
-    moment = declared_until(context)
-    with context.connect() as connection:
-        return register.read_declarations(connection, **context.key, as_of=moment)
-
-
 def declared_until(context: SeasonContext) -> datetime | None:
     """The last moment of the day of `as_of` where the register stood otherwise then; None: as it stands now.
 
@@ -48,13 +41,11 @@ class ObservationObject:
 
 
 def observation_objects(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: Sequence[LedgerEntry]
+    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: Sequence[LedgerEntry], *, earlier: bool
 ) -> list[ObservationObject]:
-    """The file of each observed acquisition: the ledger's, or that of the outlines of an earlier day where it is made.
-
-    `parcels` are those of `season_parcels`.
-    """
-    wanted = _parcel_sets(context, parcels) if declared_until(context) else {}
+    """The file of each observed acquisition: the ledger's, or where `parcels` are an `earlier` register's that of their
+    outlines, once it is made."""
+    wanted = _parcel_sets(context, parcels) if earlier else {}
     return [_object(context, entry, wanted.get(entry.tile or "")) for entry in observed]
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cropmap.assessments import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, runs
+from cropmap.database.connection import database_errors
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.predict import load_artifact
@@ -44,7 +45,8 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
-from cropmap.stages.run_inputs import RunInputs, counted, planned_inputs, read_inputs
+from cropmap.stages.open_season import OpenSeason
+from cropmap.stages.run_inputs import RunInputs, refuse
 from cropmap.stages.run_report import RunReport
 from cropmap.stages.training import training_key
 from cropmap.stages.work import claim_of
@@ -73,13 +75,14 @@ class RunPlan:
         return f"runs/{self.run_id}/{what}"
 
 
-def plan_run(context: SeasonContext, *, retrain: bool = False) -> RunPlan:
+def plan_run(season: OpenSeason, *, retrain: bool = False) -> RunPlan:
     """What is about to be published: by the model that may predict, or with `retrain` by the one that training will
     give; where that training is done already the gate has said which of the two it is.
 
     Raises InputError where no model may predict.
     """
-    inputs, architecture = read_inputs(context), context.architecture
+    context, inputs = season.context, season.inputs
+    architecture = context.architecture
     data = inputs.data
     key, artifact_id = training_key(context, data, architecture, reviewed=inputs.reviewed), ""
     if is_carried(data.parcels):
@@ -108,8 +111,8 @@ def _predicts(
         raise
 
 
-def _planned(context: SeasonContext, plan: RunPlan) -> RunInputs:
-    return planned_inputs(context, plan.inputs, run_id=plan.run_id)
+def _planned(season: OpenSeason, plan: RunPlan) -> RunInputs:
+    return season.planned(plan.inputs, run_id=plan.run_id)
 
 
 @contextmanager
@@ -153,9 +156,9 @@ def replace_plan(context: SeasonContext, plan: RunPlan, *, by: RunPlan, finished
             runs.fail_run(connection, run_id=plan.run_id, detail=detail, finished_at=finished_at)
 
 
-def predict(context: SeasonContext, plan: RunPlan) -> dict[str, int]:
+def predict(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
     """Scores every parcel by the model that never saw it. Returns counts."""
-    name, data = plan.name("predictions.parquet"), _planned(context, plan).data
+    context, data, name = season.context, _planned(season, plan).data, plan.name("predictions.parquet")
     if not _is_kept(context, name):
         _predictions(context, plan, data).write(context.store, name)
     predictions = Predictions.read(context.store, name)
@@ -181,10 +184,10 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
     return score(artifact, series, fold=judging_folds(context, data, artifact), threads=context.threads)
 
 
-def assess(context: SeasonContext, plan: RunPlan) -> list[dict[str, object]]:
+def assess(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     """Assesses every declaration; a forecast has none. Returns the number of declarations by verdict and reason."""
-    inputs, section = _planned(context, plan), context.agency.assessment
-    data = inputs.data
+    context, inputs = season.context, _planned(season, plan)
+    data, section = inputs.data, context.agency.assessment
     if is_carried(data.parcels):
         _write(context, plan, "assessments", no_assessments(), NO_ASSESSMENTS)
         return []
@@ -238,16 +241,16 @@ def _counted(assessed: pd.DataFrame) -> dict[str, int]:
     return counts
 
 
-def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, object]]:
+def aggregate(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     """Estimates crop areas per region; a forecast has none. Returns the largest rows."""
-    inputs, section = _planned(context, plan), context.agency.statistics
-    data = inputs.data
+    context, inputs = season.context, _planned(season, plan)
+    data, section = inputs.data, context.agency.statistics
     if is_carried(data.parcels):
         _write(context, plan, "statistics", no_statistics(), NO_STATISTICS)
         return []
     if not _is_kept(context, plan.name("statistics.json"), plan.name("statistics.parquet")):
         estimated = estimate_areas(
-            counted(context, inputs, run_id=plan.run_id),
+            season.counted_parcels(run_id=plan.run_id),
             _kept_predictions(context, plan),
             data.legend,
             min_holdings=section.min_holdings,
@@ -273,9 +276,12 @@ def aggregate(context: SeasonContext, plan: RunPlan) -> list[dict[str, object]]:
     return [{str(key): value for key, value in row.items()} for row in largest.to_dict("records")]
 
 
-def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) -> dict[str, object]:
-    """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing."""
-    data, store = _planned(context, plan).data, context.store
+def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dict[str, object]:
+    """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing.
+
+    Raises InputError, and publishes nothing, where the season is no longer what it was when it was read.
+    """
+    data, context, store = _planned(season, plan).data, season.context, season.context.store
     predictions = _kept_predictions(context, plan)
     made = ("assessments", "statistics")
     for what in made:
@@ -285,7 +291,8 @@ def publish(context: SeasonContext, plan: RunPlan, *, published_at: datetime) ->
     assessed = report.assessments
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
     tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in made}
-    with context.connect() as connection:
+    with context.connect() as connection, database_errors(), connection.transaction():
+        refuse(season.changed(connection, hold=True), run_id=plan.run_id)
         publishing.publish(
             connection,
             run_id=plan.run_id,

@@ -1,9 +1,4 @@
-"""Everything that a run's rows depend on, read at one moment, each part with its hash.
-
-A run is planned on one state of the season. Each of its steps reads the season anew, and works on what it read only
-where that is the planned state: a load, an import of reviews or an edit of a file between two steps stops the run
-instead of being published under the identity of what stood there before.
-"""
+"""Everything that a run's rows depend on, read at one moment, each part with its hash: see `open_season`."""
 
 from __future__ import annotations
 
@@ -15,9 +10,9 @@ import pandas as pd
 
 from cropmap.errors import InputError
 from cropmap.provenance import content_hash
-from cropmap.stages.borders import boundaries_key, counted_parcels
+from cropmap.stages.borders import boundaries_key
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import OBSERVATIONS, SeasonData, season_data
+from cropmap.stages.dataset import FOLDS, LEGEND, OBSERVATIONS, SeasonData, folds_rule
 from cropmap.stages.findings import AreaReviews, ReviewedLabels, area_reviews, reviewed_labels
 from cropmap.stages.forecast import is_carried
 
@@ -34,42 +29,54 @@ class RunInputs:
     """hash of each part, by what a person calls it"""
 
 
-def read_inputs(context: SeasonContext) -> RunInputs:
-    """The season as it stands. A forecast has no reviews: nothing is declared yet that could be right or wrong."""
-    data = season_data(context)
-    if is_carried(data.parcels):
-        reviewed, areas = ReviewedLabels(frozenset(), frozenset()), AreaReviews(pd.DataFrame())
-    else:
-        reviewed, areas = reviewed_labels(context, data.parcels, data.legend), area_reviews(context)
+def read_inputs(context: SeasonContext, data: SeasonData) -> RunInputs:
+    """The season as it stands, of its data."""
+    reviewed, areas = _read_reviews(context, data)
     parts = {
         **data.inputs,
         # the same acquisitions may be observed anew, and folds be dealt otherwise from the same parcels
         OBSERVATIONS: content_hash(data.inputs[OBSERVATIONS], data.series.hash, data.hash),
-        REVIEWS: content_hash(*reviewed.key, "", *areas.key),
-        REGIONS: content_hash(*boundaries_key(context)),
+        REVIEWS: _reviews_key(reviewed, areas),
+        REGIONS: regions_key(context),
     }
     return RunInputs(data, reviewed, areas, parts)
 
 
-def planned_inputs(context: SeasonContext, planned: Mapping[str, str], *, run_id: str) -> RunInputs:
-    """The season, where it still is what the run was planned on. Raises InputError that names what changed."""
-    inputs = read_inputs(context)
-    _require_same(inputs.parts, planned, run_id=run_id)
-    return inputs
+def asked_again(context: SeasonContext, data: SeasonData) -> dict[str, str]:
+    """Those of `RunInputs.parts` that take neither parcels nor observations, as they are at this moment."""
+    return {
+        LEGEND: context.agency.read_legend().hash,
+        FOLDS: folds_rule(context),
+        REVIEWS: _reviews_key(*_read_reviews(context, data)),
+        REGIONS: regions_key(context),
+    }
 
 
-def counted(context: SeasonContext, inputs: RunInputs, *, run_id: str) -> pd.DataFrame:
-    """The parcels as statistics count them, by the boundaries that the run was planned on."""
-    parcels = counted_parcels(context, inputs.data.parcels)
-    read = {**inputs.parts, REGIONS: content_hash(*boundaries_key(context))}
-    _require_same(read, inputs.parts, run_id=run_id)
-    return parcels
+def regions_key(context: SeasonContext) -> str:
+    """Hash of what of the boundaries a run's rows depend on."""
+    return content_hash(*boundaries_key(context))
 
 
-def _require_same(found: Mapping[str, str], planned: Mapping[str, str], *, run_id: str) -> None:
-    changed = sorted(name for name in planned.keys() | found.keys() if planned.get(name) != found.get(name))
+def refuse_changed(found: Mapping[str, str], planned: Mapping[str, str], *, run_id: str) -> None:
+    """Raises InputError that names the parts which are not those that the run was planned on."""
+    refuse([name for name in planned.keys() | found.keys() if planned.get(name) != found.get(name)], run_id=run_id)
+
+
+def refuse(changed: list[str], *, run_id: str) -> None:
+    """Raises InputError where anything changed."""
     if changed:
         raise InputError(
-            f"{' and '.join(changed)} changed since run {run_id} was planned; nothing of it is published",
+            f"{' and '.join(sorted(changed))} changed since run {run_id} was planned; nothing of it is published",
             mend="Run the same command again: it works on what stands there now",
         )
+
+
+def _read_reviews(context: SeasonContext, data: SeasonData) -> tuple[ReviewedLabels, AreaReviews]:
+    """A forecast has none: nothing is declared yet that could be right or wrong."""
+    if is_carried(data.parcels):
+        return ReviewedLabels(frozenset(), frozenset()), AreaReviews(pd.DataFrame())
+    return reviewed_labels(context, data.parcels, data.legend), area_reviews(context)
+
+
+def _reviews_key(reviewed: ReviewedLabels, areas: AreaReviews) -> str:
+    return content_hash(*reviewed.key, "", *areas.key)

@@ -38,8 +38,9 @@ from cropmap.stages.champion import (
     write_record,
 )
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
+from cropmap.stages.dataset import SeasonData, needed_dataset
 from cropmap.stages.findings import ReviewedLabels, reviewed_labels
+from cropmap.stages.open_season import OpenSeason
 
 if TYPE_CHECKING:
     from cropmap.model.fitting import Fitted
@@ -75,12 +76,12 @@ def training_key(
     )
 
 
-def networks_to_train(context: SeasonContext) -> tuple[Architecture, ...]:
+def networks_to_train(season: OpenSeason) -> tuple[Architecture, ...]:
     """The season's networks; none where fewer than two crops have enough parcels."""
-    return () if season_data(context).dataset is None else context.networks
+    return () if season.data.dataset is None else season.context.networks
 
 
-def train_network(context: SeasonContext, architecture: Architecture) -> dict[str, object]:
+def train_network(season: OpenSeason, architecture: Architecture) -> dict[str, object]:
     """Trains one network on every fold, exports and checks it, and makes it champion where the gate lets it.
 
     A fold that is in the store is not trained again; a training that went through the gate is left as it is, except
@@ -88,8 +89,7 @@ def train_network(context: SeasonContext, architecture: Architecture) -> dict[st
     out-of-fold metrics and the decision. Raises ConfigurationError where MLflow cannot be used, before anything is
     trained; ParityError where ONNX and torch disagree: that is noted in MLflow, and nothing else changes.
     """
-    data = season_data(context)
-    reviewed = reviewed_labels(context, data.parcels, data.legend)
+    context, data, reviewed = season.context, season.data, season.inputs.reviewed
     key = training_key(context, data, architecture, reviewed=reviewed)
     known = trained_model(context, architecture, key)
     if known is None or not is_whole(context, known):

@@ -6,8 +6,15 @@ import pytest
 from shapely import box
 
 from cropmap.database.connection import Connection
-from cropmap.database.declarations import read_declarations, set_home_tiles, stood_otherwise
+from cropmap.database.declarations import (
+    count_carried,
+    read_declarations,
+    register_state,
+    set_home_tiles,
+    stood_otherwise,
+)
 from cropmap.errors import DatabaseError, InputError
+from cropmap.schemas import CARRIED_FORWARD
 from tests.database.seasons import AWKWARD, KEY, LOADED, accepted, everything, load, rejected
 
 LATER = LOADED + timedelta(days=3)
@@ -130,6 +137,42 @@ def test_home_tiles_survive_a_reload(connection: Connection) -> None:
     assert set_home_tiles(connection, **KEY, home_tiles=tiles) == 0
     load(connection, at=LATER)
     assert read_declarations(connection, **KEY)["home_tile"].tolist() == ["30UVU", "30UWU", None]
+
+
+def test_the_state_of_a_register_tells_claims_outlines_and_regions(connection: Connection) -> None:
+    empty = register_state(connection, **KEY)
+    load(connection)
+    first = register_state(connection, **KEY)
+    assert first != empty
+    load(connection, accepted().assign(row_number=[9, 8, 7]), LATER)
+    set_home_tiles(connection, **KEY, home_tiles={"007": "30UVU"})
+    assert register_state(connection, **KEY) == first, "the same claims, whatever row they stand in"
+
+    other_region = accepted().assign(nuts_id="FRH03")
+    load(connection, other_region, LATER)  # other boundaries: no version is written
+    second = register_state(connection, **KEY)
+    other_crop = other_region.copy()
+    other_crop.loc[0, "crop_code"] = "057"
+    load(connection, other_crop, LATER)
+    third = register_state(connection, **KEY)
+    other_outline = other_crop.copy()
+    other_outline.loc[1, "geometry"] = box(-1.0, 47.0, -0.9, 47.2)
+    load(connection, other_outline, LAST)
+    fourth = register_state(connection, **KEY)
+    load(connection, other_outline.iloc[:2], LAST + timedelta(days=1))
+    assert len({first, second, third, fourth, register_state(connection, **KEY)}) == 5
+    assert register_state(connection, **KEY, as_of=LAST) == fourth
+    assert register_state(connection, **KEY, as_of=LATER) == third
+
+
+def test_outlines_that_are_carried_forward_are_counted(connection: Connection) -> None:
+    assert count_carried(connection, **KEY) == 0
+    carried = accepted().assign(crop_code=CARRIED_FORWARD)
+    load(connection, carried)
+    assert count_carried(connection, **KEY) == 3
+    carried.loc[0, "crop_code"] = "056"
+    load(connection, carried, LATER)
+    assert count_carried(connection, **KEY) == 0
 
 
 def test_the_planner_knows_a_fresh_load(connection: Connection) -> None:

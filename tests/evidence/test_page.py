@@ -53,7 +53,7 @@ def test_every_picture_has_words_for_who_cannot_see_it() -> None:
     pictures = list(root.iter("svg"))
     assert [picture.get("role") for picture in pictures] == ["img", "img"]
     curve, where = (picture.findtext("desc") or "" for picture in pictures)
-    assert "NDVI on 4 clear dates; highest 0.80 on 9 June 2018, lowest 0.20. 2 looks were dropped." in curve
+    assert "NDVI on 4 clear dates; highest 0.80 on 9 June 2018, lowest 0.20. 2 observations were not used." in curve
     assert where == "The parcel among 1 neighbours within 180 m, declared: 1 permanent meadows."
 
 

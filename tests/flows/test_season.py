@@ -23,6 +23,7 @@ from cropmap.errors import CatalogError, CropmapError, InputError, PartialFailur
 from cropmap.observations.files import observation_name
 from cropmap.schemas import RunStatus
 from cropmap.stages import ingest as stage
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.products import plan_run
 from flows.ingest import ingest
 from flows.predict import predict
@@ -152,7 +153,7 @@ def test_a_unit_that_fails_is_named_and_the_others_are_kept(season: Season) -> N
     # a folder where the observation file should be: the disk refuses this one unit
     ingest_once = stage.load_declarations(context, loaded_at=datetime(2018, 5, 15, tzinfo=UTC))
     assert ingest_once["accepted"] == 220
-    stage.search_catalog(context)
+    stage.search_catalog(OpenSeason(context))
     with context.connect() as connection:
         entries = stage.ledger.read_acquisitions(connection, **context.key, status=stage.AcquisitionStatus.FOUND)
     victim = entries[0].acquisition
@@ -214,7 +215,7 @@ def test_as_of_uses_only_what_was_acquired_by_then(season: Season) -> None:
     days = [json.loads(row)["sensed_at"][:10] for row in season.rows("acquisition")]
     assert days
     assert max(days) <= "2018-06-01"
-    assert plan_run(early.open(), retrain=True).as_of == date(YEAR, 6, 1)
+    assert plan_run(OpenSeason(early.open()), retrain=True).as_of == date(YEAR, 6, 1)
 
 
 def test_prediction_without_a_trained_model_says_what_to_do(season: Season) -> None:

@@ -14,6 +14,7 @@ from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.open_season import OpenSeason
 
 if TYPE_CHECKING:
     from tests.stages.judged import JudgedSeason
@@ -48,19 +49,21 @@ def open_context(inputs: Path, tmp_path: Path, **changes: object) -> SeasonConte
 
 def observe_everything(context: SeasonContext) -> None:
     ingest.load_declarations(context, loaded_at=NOON)
-    ingest.search_catalog(context)
-    sets = {tile: ingest.cover_tile(context, tile) for tile in ingest.season_tiles(context)}
-    for item, tile in ingest.pending_acquisitions(context, sets).items():
-        ingest.observe_acquisition(context, item, sets[tile])
+    season = OpenSeason(context)
+    ingest.search_catalog(season)
+    sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
+    for item, tile in ingest.pending_acquisitions(season, sets).items():
+        ingest.observe_acquisition(season, item, sets[tile])
 
 
 def publish_without_model(context: SeasonContext) -> None:
-    plan = products.plan_run(context)
+    season = OpenSeason(context)
+    plan = products.plan_run(season)
     with products.logged_run(context, plan, clock=lambda: NOON):
-        products.predict(context, plan)
-        products.assess(context, plan)
-        products.aggregate(context, plan)
-        products.publish(context, plan, published_at=NOON)
+        products.predict(season, plan)
+        products.assess(season, plan)
+        products.aggregate(season, plan)
+        products.publish(season, plan, published_at=NOON)
 
 
 NO_MODEL = {"assessment": {"min_class_parcels": 1_000}}

@@ -17,7 +17,8 @@ from cropmap.schemas import Architecture
 from cropmap.stages import products
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, make_champion, write_record
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.dataset import needed_dataset
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import training_key
 from cropmap.store import Store
 from tests.database_fixtures import _fresh
@@ -75,7 +76,7 @@ def _blank(patch: pytest.MonkeyPatch, url: str, inputs: Path, folder: Path) -> S
 
 
 def _train(context: SeasonContext) -> None:
-    data = season_data(context)
+    data = OpenSeason(context).data
     config = TrainingConfig(architecture=NETWORK, width=8, layers=1, min_steps=10, epochs=1)
     about = {
         "season": "2018",
@@ -92,8 +93,9 @@ def _train(context: SeasonContext) -> None:
 
 
 def _publish(context: SeasonContext) -> None:
-    plan = products.plan_run(context)
+    season = OpenSeason(context)
+    plan = products.plan_run(season)
     with products.logged_run(context, plan, clock=lambda: NOON):
         for step in (products.predict, products.assess, products.aggregate):
-            step(context, plan)
-        products.publish(context, plan, published_at=NOON)
+            step(season, plan)
+        products.publish(season, plan, published_at=NOON)

@@ -20,8 +20,7 @@ from cropmap.observations.grids import Grid, Window
 from cropmap.schemas import BANDS, AcquisitionStatus
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import season_data
-from cropmap.stages.parcels import season_parcels
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import INTERNAL, NO_MODEL, NOON, observe_everything, open_context, publish_without_model
 
 LATER = NOON + timedelta(days=30)
@@ -70,10 +69,11 @@ def amend(inputs: Path, change: Change) -> None:
 
 def observe_again(context: SeasonContext) -> dict[str, str]:
     """What became of each pending acquisition."""
-    ingest.search_catalog(context)
-    sets = {tile: ingest.cover_tile(context, tile) for tile in ingest.season_tiles(context)}
-    pending = ingest.pending_acquisitions(context, sets)
-    return {item: ingest.observe_acquisition(context, item, sets[tile]) for item, tile in pending.items()}
+    season = OpenSeason(context)
+    ingest.search_catalog(season)
+    sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
+    pending = ingest.pending_acquisitions(season, sets)
+    return {item: ingest.observe_acquisition(season, item, sets[tile]) for item, tile in pending.items()}
 
 
 def observations(context: SeasonContext) -> pa.Table:
@@ -110,20 +110,20 @@ def test_a_withdrawn_parcel_leaves_and_reads_no_pixel(
     season: SeasonContext, inputs: Path, windows: list[Window]
 ) -> None:
     before = observations(season)
-    gone = season_parcels(season)["parcel_id"].iloc[-1]
+    gone = OpenSeason(season).parcels["parcel_id"].iloc[-1]
     amend(inputs, without_the_last)
     assert ingest.load_declarations(season, loaded_at=LATER)["withdrawn"] == 1
     assert set(observe_again(season).values()) == {AcquisitionStatus.OBSERVED}
     assert windows == []
     kept = [parcel != gone for parcel in before["parcel_id"].to_pylist()]
     assert observations(season).to_pylist() == before.filter(pa.array(kept)).to_pylist()
-    assert gone not in season_data(season).parcels["parcel_id"].tolist()
+    assert gone not in OpenSeason(season).data.parcels["parcel_id"].tolist()
 
 
 def test_only_changed_outlines_are_read_and_all_is_as_if_observed_anew(
     season: SeasonContext, inputs: Path, windows: list[Window], environment: None, tmp_path: Path
 ) -> None:
-    whole = season_parcels(season)
+    whole = OpenSeason(season).parcels
     amend(inputs, lambda table: without_the_last(first_loses_a_strip(table)))
     answer = ingest.load_declarations(season, loaded_at=LATER)
     assert (answer["changed"], answer["changed_outline"], answer["withdrawn"]) == (1, 1, 1)
@@ -161,8 +161,8 @@ def test_products_follow_the_register_and_a_past_day_the_register_of_then(
 ) -> None:
     publish_without_model(season)
     key = season.key
-    gone = season_parcels(season)["parcel_id"].iloc[-1]
-    then = season_data(season)
+    gone = OpenSeason(season).parcels["parcel_id"].iloc[-1]
+    then = OpenSeason(season).data
     amend(inputs, lambda table: without_the_last(first_loses_a_strip(table)))
     ingest.load_declarations(season, loaded_at=LATER)
     observe_again(season)
@@ -171,13 +171,13 @@ def test_products_follow_the_register_and_a_past_day_the_register_of_then(
         rows = queries.predictions(connection, **key)
     assert len(rows) == 59
     assert gone not in {row["parcel_id"] for row in rows}
-    now = season_data(season)
+    now = OpenSeason(season).data
 
     day = LATER.date() - timedelta(days=1)
     past = replace(season, as_of=day, season=season.season.until(day))
-    assert len(season_parcels(past)) == 60
+    assert len(OpenSeason(past).parcels) == 60
     observe_again(past)
-    again = season_data(past)
+    again = OpenSeason(past).data
     assert 0 < again.n_acquisitions < then.n_acquisitions
     assert again.series.hash == then.series.until(day).hash
     assert again.parcels.drop(columns="geometry").equals(then.parcels.drop(columns="geometry"))
@@ -186,10 +186,10 @@ def test_products_follow_the_register_and_a_past_day_the_register_of_then(
     # looking back changed nothing for today
     windows.clear()
     assert observe_again(season) == {}
-    assert season_data(season).state == now.state
+    assert OpenSeason(season).data.state == now.state
     assert windows == []
 
 
 def test_a_day_before_the_first_load_is_seen_in_hindsight(season: SeasonContext) -> None:
     day = NOON.date() - timedelta(days=1)
-    assert len(season_parcels(replace(season, as_of=day))) == 60
+    assert len(OpenSeason(replace(season, as_of=day)).parcels) == 60

@@ -13,7 +13,7 @@ from cropmap.errors import RegionFileError
 from cropmap.stages import products
 from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import season_data
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, observe_everything, open_context, publish_without_model
 
 
@@ -28,7 +28,7 @@ def split(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext
 def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
     split: SeasonContext, tiny_inputs: Path, tmp_path: Path
 ) -> None:
-    parcels = season_data(split).parcels
+    parcels = OpenSeason(split).data.parcels
     boundaries = gpd.read_file(tiny_inputs / "nuts.geojson")
     cut = parcels.to_crs(3035).geometry.iloc[0]
     level3 = boundaries["LEVL_CODE"] == 3
@@ -39,7 +39,7 @@ def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
     taken = shapely.box(west, south, (west + east) / 2, north)
     shapes[boundaries["NUTS_ID"] == here] = shapes[boundaries["NUTS_ID"] == here].difference(taken)
     shapes[boundaries["NUTS_ID"] == other] = shapes[boundaries["NUTS_ID"] == other].union(taken)
-    before = products.plan_run(split)
+    before = products.plan_run(OpenSeason(split))
     moved = tmp_path / "moved.geojson"
     boundaries.set_geometry(shapes).to_crs(4326).to_file(moved)
     section = {"nuts_version": 2024, "boundaries": str(moved), "codes": ["FRH0"]}
@@ -50,7 +50,7 @@ def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
         regions=section,
         statistics={"border_parcels": "split", "confidentiality": "primary"},
     )
-    after = products.plan_run(context)
+    after = products.plan_run(OpenSeason(context))
     assert after.run_id != before.run_id
     counted = counted_parcels(context, parcels).set_index("parcel_id")["area_ha"]
     first = parcels["parcel_id"].iloc[0]
@@ -68,4 +68,4 @@ def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
 
     moved.unlink()
     with pytest.raises(RegionFileError, match=r"moved\.geojson"):
-        products.plan_run(context)
+        products.plan_run(OpenSeason(context))

@@ -19,6 +19,7 @@ from cropmap.settings import Settings
 from cropmap.sources.catalogs.catalog import find_acquisitions
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.open_season import OpenSeason
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import collection
 
@@ -43,10 +44,11 @@ def entries(context: SeasonContext) -> list[ledger.LedgerEntry]:
 def ledger_of(context: SeasonContext) -> Counter[str]:
     """Takes the case in as `cropmap observe` does; status, or reason, of every item."""
     ingest.load_declarations(context, loaded_at=NOON)
-    ingest.search_catalog(context)
-    sets = {tile: ingest.cover_tile(context, tile) for tile in ingest.season_tiles(context)}
-    for item, tile in ingest.pending_acquisitions(context, sets).items():
-        ingest.observe_acquisition(context, item, sets[tile])
+    season = OpenSeason(context)
+    ingest.search_catalog(season)
+    sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
+    for item, tile in ingest.pending_acquisitions(season, sets).items():
+        ingest.observe_acquisition(season, item, sets[tile])
     return Counter(entry.reason or entry.status for entry in entries(context))
 
 
@@ -123,7 +125,7 @@ def test_overseas_is_searched_where_the_parcels_are(environment: None, shared_da
         context = open_case(folder, tmp_path, catalog=url)
         ingest.load_declarations(context, loaded_at=NOON)
         with pytest.raises(CatalogError, match="the catalogue lists no item"):
-            ingest.search_catalog(context)
+            ingest.search_catalog(OpenSeason(context))
     boxes = [search["bbox"] for search in api.searches]
     assert len(boxes) > 1
     assert all(east - west < 2 and north - south < 2 for west, south, east, north in boxes)

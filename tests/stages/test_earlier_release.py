@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cropmap.stages import products
 from cropmap.stages.earlier_release import earlier_release
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, observe_everything, open_context, publish_without_model
 
 
@@ -14,7 +15,7 @@ def test_the_published_table_is_the_earlier_release_of_every_other_run(
 ) -> None:
     observed = open_context(tiny_inputs, tmp_path, **NO_MODEL)
     observe_everything(observed)
-    plan = products.plan_run(observed)
+    plan = products.plan_run(OpenSeason(observed))
     assert earlier_release(observed, plan.run_id) is None
     publish_without_model(observed)
     assert earlier_release(observed, plan.run_id) is None  # the run that was published had none itself

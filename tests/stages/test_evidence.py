@@ -13,13 +13,13 @@ from shapely.geometry import Polygon
 
 from cropmap.cli import run
 from cropmap.errors import InputError
-from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.observations import observation_table
 from cropmap.evidence.words import crop_words, percent
 from cropmap.observations.files import read_observations
 from cropmap.results.evidence import file_name, write_evidence
 from cropmap.results.published import open_published
 from cropmap.results.surroundings import Surroundings, utm_zone
-from cropmap.stages.dataset import season_data
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import YEAR
 from tests.stages.judged import JudgedSeason
 
@@ -112,17 +112,17 @@ def test_a_parcel_that_was_not_assessed_is_refused(judged: JudgedSeason, tmp_pat
         write_evidence(judged.context, tmp_path / "x", parcel_ids=["nobody"], html=True, png=True)
 
 
-def test_the_looks_of_stored_files_are_the_series(judged: JudgedSeason) -> None:
-    data, store = season_data(judged.context), judged.context.store
-    told = looks(
+def test_the_observations_of_stored_files_are_the_series(judged: JudgedSeason) -> None:
+    data, store = OpenSeason(judged.context).data, judged.context.store
+    told = observation_table(
         read_observations(store, store.names("observations")), season=judged.context.season, min_clear_fraction=0.5
     )
-    used = told[told["fate"] == Fate.USED].groupby("parcel_id").size().reindex(data.series.parcel_ids, fill_value=0)
+    used = told[told["reject"].isna()].groupby("parcel_id").size().reindex(data.series.parcel_ids, fill_value=0)
     assert used.tolist() == data.series.lengths.tolist()
 
 
 def test_a_sketch_is_in_metres_with_the_parcel_in_the_middle(judged: JudgedSeason) -> None:
-    parcels = season_data(judged.context).parcels
+    parcels = OpenSeason(judged.context).data.parcels
     sketch = Surroundings.of(parcels).sketch(7)
     subject = next(one for one in sketch.outlines if one.is_subject)
     outline = Polygon(subject.rings[0])

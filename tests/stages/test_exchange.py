@@ -19,7 +19,7 @@ from cropmap.results.exchange import FLAG_SCHEMA, Format, export_flags, export_o
 from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import season_data
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NOON, YEAR, observe_everything, open_context, publish_without_model
 
 
@@ -34,12 +34,12 @@ def test_exported_observations_start_a_season_without_a_catalogue(
     )
     ingest.load_declarations(other, loaded_at=NOON)
     with pytest.raises(InputError, match="cropmap observations import"):
-        season_data(other)
+        products.plan_run(OpenSeason(other))
     assert import_observations(other, tidy)["dates"] > 1
     assert import_observations(other, tidy)["dates"] > 1  # the same file again
     observe_everything(other)  # as a season does: there is nothing to search and nothing to observe
 
-    ours, theirs = season_data(observed).series, season_data(other).series
+    ours, theirs = OpenSeason(observed).data.series, OpenSeason(other).data.series
     assert theirs.parcel_ids.tolist() == ours.parcel_ids.tolist()
     assert theirs.day_of_year.tolist() == ours.day_of_year.tolist()
     np.testing.assert_allclose(theirs.reflectance, ours.reflectance, atol=1e-4, equal_nan=True)
@@ -109,10 +109,10 @@ def test_nothing_published_is_said(observed: SeasonContext) -> None:
 
 
 def test_a_step_that_fails_is_in_the_run_log_and_publishes_nothing(observed: SeasonContext) -> None:
-    plan = products.plan_run(observed)
+    plan = products.plan_run(OpenSeason(observed))
     logged = products.logged_run(observed, plan, clock=lambda: NOON)
     with pytest.raises(InputError, match="has no predictions yet"), logged:
-        products.assess(observed, plan)  # before anything was predicted
+        products.assess(OpenSeason(observed), plan)  # before anything was predicted
     with observed.connect() as connection:
         run = read_run(connection, plan.run_id)
     assert run is not None

@@ -20,7 +20,7 @@ from cropmap.predictions.predictions import Predictions
 from cropmap.results.explain import IDENTICAL, explain, scored_together
 from cropmap.results.published import open_published
 from cropmap.schemas import RejectReason
-from cropmap.stages.dataset import season_data
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NOON, YEAR
 from tests.stages.judged import JudgedSeason
 
@@ -43,7 +43,7 @@ def _ask(judged: JudgedSeason, monkeypatch: pytest.MonkeyPatch, parcel: str, *op
 
 
 def test_every_parcel_is_computed_again_to_the_same_bits(judged: JudgedSeason) -> None:
-    for parcel in season_data(judged.context).series.parcel_ids[::29]:
+    for parcel in OpenSeason(judged.context).data.series.parcel_ids[::29]:
         found = explain(judged.context, str(parcel))
         assert found.sections["recomputed"] == IDENTICAL, parcel
 
@@ -51,7 +51,7 @@ def test_every_parcel_is_computed_again_to_the_same_bits(judged: JudgedSeason) -
 def test_the_way_is_told_from_the_row_of_the_file_to_the_published_row(
     judged: JudgedSeason, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = season_data(judged.context)
+    data = OpenSeason(judged.context).data
     place = int(np.argmax(data.series.lengths))
     parcel = str(data.series.parcel_ids[place])
     assert _ask(judged, monkeypatch, parcel, "--json") == 0
@@ -149,7 +149,7 @@ def observed_copy(judged: JudgedSeason) -> JudgedSeason:
 
 def test_batches_are_those_of_the_prediction(judged: JudgedSeason) -> None:
     """Parcels of one fold, in the batches of 32 that `predict` cuts by length: together they are the fold."""
-    series = season_data(judged.context).series
+    series = OpenSeason(judged.context).data.series
     folds = np.zeros(len(series), np.int16)
     together = {tuple(scored_together(series, folds, int(p))) for p in np.flatnonzero(series.lengths > 0)}
     assert sum(len(part) for part in together) == (series.lengths > 0).sum()

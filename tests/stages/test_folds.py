@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import make_folds, season_data
+from cropmap.stages.dataset import make_folds
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, open_context
 
 NEAR_M = 20_000
@@ -16,7 +17,7 @@ NEAR_M = 20_000
 def test_written_folds_keep_neighbours_apart_as_those_by_region_do(
     observed: SeasonContext, tiny_inputs: Path, tmp_path: Path
 ) -> None:
-    parcels = season_data(observed).parcels
+    parcels = OpenSeason(observed).data.parcels
     rows = [f"{p},{region}" for p, region in zip(parcels["parcel_id"], parcels["nuts_id"], strict=True)]
     (tmp_path / "folds.csv").write_text("\n".join(["parcel_id,fold", *rows]))
     label = np.zeros(len(parcels), np.int16)

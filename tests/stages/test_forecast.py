@@ -30,8 +30,9 @@ from cropmap.simulation.register import agency_file
 from cropmap.stages import ingest, products
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, make_champion, metrics_of
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.dataset import needed_dataset
 from cropmap.stages.forecast import carry_forward
+from cropmap.stages.open_season import OpenSeason
 from tests.database_fixtures import _fresh
 from tests.stages.conftest import NOON
 
@@ -107,7 +108,7 @@ def _prepared(folder: Path) -> Agency:
 
 def _train(context: SeasonContext) -> None:
     """A small champion of the season, without MLflow."""
-    data = season_data(context)
+    data = OpenSeason(context).data
     config = TrainingConfig(
         architecture=Architecture.LSTM, width=16, layers=1, heads=2, min_steps=40, epochs=1, learning_rate=1e-2
     )
@@ -130,12 +131,13 @@ def _train(context: SeasonContext) -> None:
 
 
 def published(context: SeasonContext) -> dict[str, Any]:
-    plan = products.plan_run(context)
+    season = OpenSeason(context)
+    plan = products.plan_run(season)
     with products.logged_run(context, plan, clock=lambda: NOON):
-        products.predict(context, plan)
-        products.assess(context, plan)
-        products.aggregate(context, plan)
-        return products.publish(context, plan, published_at=NOON)
+        products.predict(season, plan)
+        products.assess(season, plan)
+        products.aggregate(season, plan)
+        return products.publish(season, plan, published_at=NOON)
 
 
 def test_what_was_acquired_later_changes_nothing(agency: Agency) -> None:
@@ -143,18 +145,18 @@ def test_what_was_acquired_later_changes_nothing(agency: Agency) -> None:
     context = agency.open(2020, as_of=june)
     carry_forward(context, from_season=2018, loaded_at=NOON)
     agency.record(2020, until=june)
-    before, plan = season_data(context), products.plan_run(context)
+    before, plan = OpenSeason(context).data, products.plan_run(OpenSeason(context))
     agency.record(2020)
-    assert season_data(agency.open(2020)).n_acquisitions > before.n_acquisitions
-    after = season_data(context)
+    assert OpenSeason(agency.open(2020)).data.n_acquisitions > before.n_acquisitions
+    after = OpenSeason(context).data
     assert (after.state, after.series.hash, after.last_acquisition, after.n_acquisitions) == (
         before.state,
         before.series.hash,
         before.last_acquisition,
         before.n_acquisitions,
     )
-    assert products.plan_run(context) == plan
-    assert after.series.hash == season_data(agency.open(2020)).series.until(june).hash
+    assert products.plan_run(OpenSeason(context)) == plan
+    assert after.series.hash == OpenSeason(agency.open(2020)).data.series.until(june).hash
 
 
 def test_last_seasons_champion_predicts_before_anything_is_declared(agency: Agency) -> None:
@@ -182,7 +184,7 @@ def test_the_declarations_take_the_place_of_the_outlines(agency: Agency) -> None
     context = agency.open(2021)
     carry_forward(context, from_season=2018, loaded_at=NOON)
     with pytest.raises(InputError, match="no observed acquisitions"):
-        products.plan_run(context)
+        products.plan_run(OpenSeason(context))
     shutil.copy(agency.folder / "2019" / "declarations.parquet", agency.folder / "declarations-2021.parquet")
     counts = ingest.load_declarations(context, loaded_at=datetime(2021, 5, 15, tzinfo=UTC))
     assert counts["changed"] == PARCELS
@@ -193,7 +195,7 @@ def test_the_declarations_take_the_place_of_the_outlines(agency: Agency) -> None
 
 
 def test_drift_between_the_seasons_is_told_in_words(agency: Agency, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = season_drift(agency.open(2019), against=2018)
+    answer = season_drift(OpenSeason(agency.open(2019)), against=2018)
     assert answer["until"] <= date(2019, 12, 31)
     lstm = answer["networks"]["lstm"]
     assert lstm["trained_on"] == "2018"
@@ -230,7 +232,7 @@ def test_a_season_is_carried_from_an_earlier_one_that_exists(agency: Agency) -> 
 
 def test_every_declaration_is_evaluated_or_counted(agency: Agency, tmp_path: Path) -> None:
     context, lstm = agency.open(2018), Architecture.LSTM
-    parcels = season_data(context).parcels
+    parcels = OpenSeason(context).data.parcels
     fold_of = {"FRH01": "west", "FRH02": "east", "FRH04": "east"}  # FRH03 is missing
     rows = [f"{p};{fold_of[n]}" for p, n in zip(parcels["parcel_id"], parcels["nuts_id"], strict=True) if n in fold_of]
     (tmp_path / "folds.csv").write_text("\n".join(["parcel_id;fold", *rows]))

@@ -24,7 +24,8 @@ from cropmap.settings import Settings
 from cropmap.stages import champion
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, predicting_model
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import SeasonData, needed_dataset, season_data
+from cropmap.stages.dataset import SeasonData, needed_dataset
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import training_key
 from tests.stages.judged import JudgedSeason
 from tests.stages.test_models import FIGURES, FILES
@@ -137,7 +138,7 @@ def desk(judged: JudgedSeason, empty_tracking: bytes, tmp_path: Path, monkeypatc
     context = SeasonContext.open(Settings.load(), judged.context.agency.file, season=2018)
     for name in context.store.names("models"):
         context.store.remove(name)
-    return Desk(context, season_data(context))
+    return Desk(context, OpenSeason(context).data)
 
 
 CHAMPION, OWN, FORMER, PROMOTE = "the champion", "its own", "the former champion", "a person promotes"

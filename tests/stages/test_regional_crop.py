@@ -14,6 +14,7 @@ from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import train_network
 from tests.stages.conftest import NOON
 
@@ -38,13 +39,14 @@ def test_a_crop_that_the_judge_never_saw_is_not_assessed_and_counted(
     context = SeasonContext.open(Settings.load(), folder / "agency.yaml", season=2018)
     ingest.load_declarations(context, loaded_at=NOON)
     exchange.import_observations(context, folder / "table_2018.parquet")
-    train_network(context, Architecture.LSTM)
-    plan = products.plan_run(context)
+    season = OpenSeason(context)
+    train_network(season, Architecture.LSTM)
+    plan = products.plan_run(season)
     with products.logged_run(context, plan, clock=lambda: NOON):
-        products.predict(context, plan)
-        products.assess(context, plan)
-        products.aggregate(context, plan)
-        answer = products.publish(context, plan, published_at=NOON)
+        products.predict(season, plan)
+        products.assess(season, plan)
+        products.aggregate(season, plan)
+        answer = products.publish(season, plan, published_at=NOON)
 
     assert answer["crops_not_learnt"] == {"hop": 37}
     with context.connect() as connection:

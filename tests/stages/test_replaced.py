@@ -18,7 +18,7 @@ from cropmap.observations import extract
 from cropmap.observations.files import read_observations
 from cropmap.observations.grids import Grid, Window
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import season_data
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, observe_everything, open_context
 
 Item = dict[str, Any]
@@ -100,7 +100,7 @@ def test_a_product_is_read_again_where_its_pixels_changed(
     context = open_context(inputs, tmp_path, **NO_MODEL)
     observe_everything(context)
     first = {entry.item_id: entry for entry in entries(context)}
-    state = season_data(context).state
+    state = OpenSeason(context).data.state
     read.clear()
     changed = set(rewrite(inputs, after, only="20180610_1"))
     observe_everything(context)
@@ -113,9 +113,9 @@ def test_a_product_is_read_again_where_its_pixels_changed(
         kept = context.store.read_schema(entry.object_name or "").metadata
         assert kept[b"datetime"].decode() == entry.acquisition.sensed_at.isoformat()
     if not again:
-        assert season_data(context).state == state
+        assert OpenSeason(context).data.state == state
     if what in ("another scale", "an offset that was forgotten"):
-        assert season_data(context).state != state
+        assert OpenSeason(context).data.state != state
     read.clear()
     observe_everything(context)
     assert read == []

@@ -13,8 +13,9 @@ from cropmap.results.evaluation import Wanted, evaluate_season
 from cropmap.results.reviews import draw_reviews, import_reviews
 from cropmap.schemas import Architecture
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.dataset import needed_dataset
 from cropmap.stages.findings import reviewed_labels
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import left_out_of_training, train_network, training_key
 from tests.stages.conftest import NOON, observe_everything, open_context
 from tests.stages.test_reviews import publish_by_hand
@@ -43,7 +44,7 @@ def season(environment: None, empty_tracking: bytes, tiny_inputs: Path, tmp_path
 
 
 def test_contradicted_declarations_are_left_out_of_the_next_training(season: SeasonContext, tmp_path: Path) -> None:
-    data = season_data(season)
+    data = OpenSeason(season).data
     before, dataset = training_key(season, data, NETWORK), needed_dataset(data)
     drawn = draw_reviews(season, budget=55, seed=0, drawn_at=NOON, format_="csv")[1]
     (tmp_path / "field.csv").write_bytes(drawn)
@@ -67,7 +68,7 @@ def test_contradicted_declarations_are_left_out_of_the_next_training(season: Sea
 def test_evaluate_scores_the_network_that_predicts(season: SeasonContext, tmp_path: Path) -> None:
     everybody = evaluate_season(season, folds=None, architecture=None, wanted=Wanted())["networks"]["lstm"]
     assert everybody["left_out_of_training"] == 0
-    dataset = needed_dataset(season_data(season))
+    dataset = needed_dataset(OpenSeason(season).data)
     learnt = dataset.series.parcel_ids[dataset.judged].tolist()
     drawn = draw_reviews(season, budget=55, seed=0, drawn_at=NOON, format_="csv")[1]
     (tmp_path / "field.csv").write_bytes(drawn)
@@ -79,7 +80,7 @@ def test_evaluate_scores_the_network_that_predicts(season: SeasonContext, tmp_pa
 
     said = evaluate_season(season, folds=None, architecture=None, wanted=Wanted())
     assert said["notes"] == ("the season's own lstm is not trained yet",)
-    trained = train_network(season, NETWORK)
+    trained = train_network(OpenSeason(season), NETWORK)
     evaluated = said["networks"]["lstm"]
     assert {name: evaluated[name] for name in ("n", "oa", "kappa", "macro_f1", "ece", "brier")} == {
         name: trained[name] for name in ("n", "oa", "kappa", "macro_f1", "ece", "brier")

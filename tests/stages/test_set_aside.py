@@ -24,7 +24,7 @@ from cropmap.simulation.season import simulate_season
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.offsets import judge_offsets
-from cropmap.stages.parcels import season_parcels
+from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NOON, YEAR, observe_everything, open_context
 
 Item = dict[str, Any]
@@ -77,7 +77,7 @@ def entries(context: SeasonContext) -> dict[str, ledger.LedgerEntry]:
 
 def observe_and_judge(context: SeasonContext) -> None:
     observe_everything(context)
-    judge_offsets(context)
+    judge_offsets(OpenSeason(context))
 
 
 def standing(context: SeasonContext) -> dict[str, tuple[str, str | None, str | None, str | None]]:
@@ -101,14 +101,15 @@ def test_planted_errors_are_found_whatever_the_order(environment: None, many_dat
     planted, right = plant(inputs)
     context = open_context(inputs, tmp_path, assessment={"min_class_parcels": 1_000})
     ingest.load_declarations(context, loaded_at=NOON)
-    ingest.search_catalog(context)
-    sets = {tile: ingest.cover_tile(context, tile) for tile in ingest.season_tiles(context)}
-    pending = ingest.pending_acquisitions(context, sets)
+    season = OpenSeason(context)
+    ingest.search_catalog(season)
+    sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
+    pending = ingest.pending_acquisitions(season, sets)
     for number, item in enumerate(sorted(pending, reverse=True)):
-        ingest.observe_acquisition(context, item, sets[pending[item]])
+        ingest.observe_acquisition(season, item, sets[pending[item]])
         if number % 5 == 4:
-            judge_offsets(context)  # a run that ended early
-    judge_offsets(context)
+            judge_offsets(season)  # a run that ended early
+    judge_offsets(season)
     first = standing(context)
     found = {item for item, (_, reason, warning, _) in first.items() if "OFFSET" in f"{reason}{warning}"}
     assert not found & right
@@ -290,8 +291,8 @@ def test_an_unreadable_tile_that_no_parcel_needs_stops_nothing(environment: None
     far_tile(inputs)  # unreadable, but every parcel has its home in the other tile
     context = open_context(inputs, tmp_path, assessment={"min_class_parcels": 1_000})
     observe_and_judge(context)
-    assert ingest.season_tiles(context) == ["30UVU", "30UWU"]
-    found = ingest.search_catalog(context)
+    assert ingest.season_tiles(OpenSeason(context)) == ["30UVU", "30UWU"]
+    found = ingest.search_catalog(OpenSeason(context))
     ingest.raise_unreadable(found)
     assert ingest.UNREADABLE_TILES not in found
 
@@ -304,9 +305,9 @@ def test_an_unreadable_tile_that_parcels_need_is_named_at_the_end(
         path.write_bytes(b"nothing")
     context = open_context(inputs, tmp_path, assessment={"min_class_parcels": 1_000})
     observe_and_judge(context)
-    found = ingest.search_catalog(context)
-    assert ingest.season_tiles(context) == ["30UVU"]
-    parcels = season_parcels(context)
+    found = ingest.search_catalog(OpenSeason(context))
+    assert ingest.season_tiles(OpenSeason(context)) == ["30UVU"]
+    parcels = OpenSeason(context).parcels
     left = parcels["parcel_id"][parcels["home_tile"].isna()]
     assert 0 < len(left) < len(parcels)
     with pytest.raises(PartialFailureError) as caught:
@@ -318,7 +319,7 @@ def test_an_unreadable_tile_that_parcels_need_is_named_at_the_end(
     for path, data in whole.items():
         path.write_bytes(data)
     observe_and_judge(context)
-    assert ingest.season_tiles(context) == ["30UVU", "30UWU"]
+    assert ingest.season_tiles(OpenSeason(context)) == ["30UVU", "30UWU"]
 
 
 def test_no_readable_tile_at_all_is_an_error(environment: None, inputs: Path, tmp_path: Path) -> None:

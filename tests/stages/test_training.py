@@ -32,7 +32,8 @@ from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import champion, products
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.dataset import needed_dataset
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import train_network, training_key
 from cropmap.store import Store
 from tests.database_fixtures import _fresh
@@ -120,7 +121,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cluster_url: str, empty_tr
             patch.setenv("CROPMAP_DATABASE_URL", url)
             home = Home(folder / "home", folder / "inputs")
             observe_everything(home.learnt)
-            yield Trained(home, train_network(home.hardly, NETWORK), train_network(home.learnt, NETWORK))
+            yield Trained(
+                home, train_network(OpenSeason(home.hardly), NETWORK), train_network(OpenSeason(home.learnt), NETWORK)
+            )
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def _champion(home: Home) -> str:
 
 
 def _key(context: SeasonContext) -> str:
-    return training_key(context, season_data(context), NETWORK)
+    return training_key(context, OpenSeason(context).data, NETWORK)
 
 
 def test_a_better_model_of_more_acquisitions_takes_over(trained: Trained) -> None:
@@ -172,7 +175,7 @@ def test_a_run_in_mlflow_holds_everything_that_was_known(trained: Trained) -> No
 
 def test_the_champion_is_scored_where_it_would_predict_by_models_that_never_saw_the_place(trained: Trained) -> None:
     context = trained.home.learnt
-    data = season_data(context)
+    data = OpenSeason(context).data
     required = champion.requirements_of(context, data)
     before = load_artifact(context.store, trained.first["artifact"])
     found = champion.score_artifact(before, required, threads=1)
@@ -194,23 +197,23 @@ def test_the_champion_is_scored_where_it_would_predict_by_models_that_never_saw_
 
 def test_the_same_training_twice_changes_nothing(home: Home, trained: Trained) -> None:
     before = {p: p.stat().st_mtime_ns for p in home.folder.joinpath("store").rglob("*") if p.is_file()}
-    assert train_network(home.learnt, NETWORK) == trained.second
-    assert train_network(home.hardly, NETWORK) == trained.first, "and no former champion comes back"
+    assert train_network(OpenSeason(home.learnt), NETWORK) == trained.second
+    assert train_network(OpenSeason(home.hardly), NETWORK) == trained.first, "and no former champion comes back"
     assert {p: p.stat().st_mtime_ns for p in home.folder.joinpath("store").rglob("*") if p.is_file()} == before
     assert home.versions() == trained.home.versions()
 
 
 def test_a_worse_challenger_is_refused_and_the_champion_predicts(home: Home, trained: Trained) -> None:
     worse = home.open(steps=2)
-    hoped_for = products.plan_run(worse, retrain=True)
+    hoped_for = products.plan_run(OpenSeason(worse), retrain=True)
     with products.logged_run(worse, hoped_for, clock=lambda: NOON):
-        answer = train_network(worse, NETWORK)
+        answer = train_network(OpenSeason(worse), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "WORSE")
     assert _champion(home) == trained.second["artifact"]
     refused = home.versions()[2]
     assert (refused.aliases, refused.promoted, refused.reason) == (("challenger",), False, "WORSE")
 
-    plan = products.plan_run(worse)
+    plan = products.plan_run(OpenSeason(worse))
     assert plan.artifact_id == trained.second["artifact"]
     assert plan.run_id != hoped_for.run_id
     products.replace_plan(worse, hoped_for, by=plan, finished_at=NOON)
@@ -219,29 +222,35 @@ def test_a_worse_challenger_is_refused_and_the_champion_predicts(home: Home, tra
     assert logged is not None
     assert logged.status == "failed"
     assert f"{plan.run_id} is published" in (logged.detail or "")
-    assert products.plan_run(worse, retrain=True) == plan, "a season that comes again is planned on what predicts"
-    assert products.predict(worse, plan)["scored"] == np.count_nonzero(season_data(worse).series.lengths)
+    assert products.plan_run(OpenSeason(worse), retrain=True) == plan, (
+        "a season that comes again is planned on what predicts"
+    )
+    assert products.predict(OpenSeason(worse), plan)["scored"] == np.count_nonzero(
+        OpenSeason(worse).data.series.lengths
+    )
 
 
 def test_a_season_as_of_a_day_is_not_judged_by_a_model_that_knows_what_came_after(home: Home, trained: Trained) -> None:
     until_july = home.open(steps=2, as_of=JULY)
-    answer = train_network(until_july, NETWORK)
+    answer = train_network(OpenSeason(until_july), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "LATER_DATA")
     assert _champion(home) == trained.second["artifact"]
-    assert products.plan_run(until_july).artifact_id == answer["artifact"]
-    assert products.plan_run(home.hardly).artifact_id == trained.first["artifact"], "it was champion in its time"
+    assert products.plan_run(OpenSeason(until_july)).artifact_id == answer["artifact"]
+    assert products.plan_run(OpenSeason(home.hardly)).artifact_id == trained.first["artifact"], (
+        "it was champion in its time"
+    )
 
 
 def test_folds_that_were_dealt_anew_leave_the_season_to_its_own_model(home: Home, trained: Trained) -> None:
     blocks = home.open(steps=2, folds="block")
     with pytest.raises(InputError, match=r"cannot judge this season: OTHER_FOLDS\. Run `cropmap train`"):
-        products.plan_run(blocks)
-    answer = train_network(blocks, NETWORK)
+        products.plan_run(OpenSeason(blocks))
+    answer = train_network(OpenSeason(blocks), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "OTHER_FOLDS")
     assert _champion(home) == trained.second["artifact"]
-    plan = products.plan_run(blocks)
+    plan = products.plan_run(OpenSeason(blocks))
     assert plan.artifact_id == answer["artifact"]
-    assert products.predict(blocks, plan)["parcels"] == len(needed_dataset(season_data(blocks)).label)
+    assert products.predict(OpenSeason(blocks), plan)["parcels"] == len(needed_dataset(OpenSeason(blocks).data).label)
 
 
 @pytest.mark.parametrize("reached", ["registered in MLflow", "made champion"])
@@ -256,7 +265,7 @@ def test_a_kill_between_the_steps_leaves_one_version_and_one_decision(
         champion.write_succession(context, NETWORK, champion.succession(context, NETWORK)[:1])
         assert _champion(home) == trained.first["artifact"]
 
-    assert train_network(context, NETWORK) == trained.second
+    assert train_network(OpenSeason(context), NETWORK) == trained.second
     assert champion.succession(context, NETWORK) == champion.succession(trained.home.learnt, NETWORK)
     assert [(v.registered, v.aliases, v.reason) for v in home.versions()] == [
         (v.registered, v.aliases, v.reason) for v in trained.home.versions()
@@ -269,7 +278,7 @@ def test_an_export_that_differs_from_torch_is_refused_and_noted(
     context = home.open(steps=2)
     monkeypatch.setattr("cropmap.model.export.PARITY_TOLERANCE", -1.0)  # no difference is small enough
     with pytest.raises(ParityError, match="must not predict"):
-        train_network(context, NETWORK)
+        train_network(OpenSeason(context), NETWORK)
     assert _champion(home) == trained.second["artifact"]
     assert len(home.versions()) == 2
     client = MlflowClient(context.mlflow_uri)
@@ -282,50 +291,54 @@ def test_an_export_that_differs_from_torch_is_refused_and_noted(
 
 def test_after_a_rollback_the_former_champion_predicts_until_somebody_promotes(home: Home, trained: Trained) -> None:
     context = home.learnt
-    before = products.plan_run(context)
+    before = products.plan_run(OpenSeason(context))
     assert roll_back(context, NETWORK, reason="maize is missing")["artifact"] == trained.first["artifact"]
-    assert train_network(context, NETWORK)["reason"] == "ROLLED_BACK", "training again does not bring it back"
-    after = products.plan_run(context)
+    assert train_network(OpenSeason(context), NETWORK)["reason"] == "ROLLED_BACK", (
+        "training again does not bring it back"
+    )
+    after = products.plan_run(OpenSeason(context))
     assert after.artifact_id == trained.first["artifact"]
     assert after.run_id != before.run_id
 
     promote_model(context, NETWORK, version="2", reason="it was the clouds")
-    assert products.plan_run(context) == before
+    assert products.plan_run(OpenSeason(context)) == before
 
 
 def test_a_champion_that_cannot_be_read_promotes_nobody_and_the_season_goes_on(home: Home, trained: Trained) -> None:
     context = home.open(steps=2)
     context.store.remove(f"artifacts/{trained.second['artifact']}/manifest.json")
     with pytest.raises(InputError, match="cannot judge this season: UNREADABLE"):
-        products.plan_run(context)
-    answer = train_network(context, NETWORK)
+        products.plan_run(OpenSeason(context))
+    answer = train_network(OpenSeason(context), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "UNREADABLE")
     assert _champion(home) == trained.second["artifact"]
-    assert products.plan_run(context).artifact_id == answer["artifact"]
+    assert products.plan_run(OpenSeason(context)).artifact_id == answer["artifact"]
 
 
 def test_a_class_that_nobody_declares_changes_nothing(home: Home, trained: Trained) -> None:
     context = home.open(steps=150, legend="undeclared.csv")
-    assert products.plan_run(context).artifact_id == trained.second["artifact"]
-    answer = train_network(context, NETWORK)
+    assert products.plan_run(OpenSeason(context)).artifact_id == trained.second["artifact"]
+    answer = train_network(OpenSeason(context), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "NO_GAIN")
-    assert products.plan_run(context).artifact_id == trained.second["artifact"]
+    assert products.plan_run(OpenSeason(context)).artifact_id == trained.second["artifact"]
     promote_model(context, NETWORK, version="2", reason="its legend is this one, as far as it goes")
 
 
 def test_another_legend_waits_for_a_person(home: Home, trained: Trained) -> None:
     context = home.open(steps=2, legend="renamed.csv")
     with pytest.raises(InputError, match=r"cannot judge this season: OTHER_LEGEND\. Run `cropmap train`"):
-        products.plan_run(context)
-    answer = train_network(context, NETWORK)
+        products.plan_run(OpenSeason(context))
+    answer = train_network(OpenSeason(context), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "OTHER_LEGEND")
     with pytest.raises(InputError, match=r": OTHER_LEGEND.*cropmap models promote .* --model lstm --version 3`"):
-        products.plan_run(context)
+        products.plan_run(OpenSeason(context))
     with pytest.raises(InputError, match="OTHER_LEGEND"):
         promote_model(context, NETWORK, version="2", reason="the former champion")
     promote_model(context, NETWORK, version="3", reason="corn has another name")
-    assert products.plan_run(context).artifact_id == answer["artifact"]
-    assert products.plan_run(home.learnt).artifact_id == trained.second["artifact"], "it was promoted in its time"
+    assert products.plan_run(OpenSeason(context)).artifact_id == answer["artifact"]
+    assert products.plan_run(OpenSeason(home.learnt)).artifact_id == trained.second["artifact"], (
+        "it was promoted in its time"
+    )
 
 
 def test_a_damaged_artifact_is_made_again_by_training_its_season(home: Home, trained: Trained) -> None:
@@ -335,14 +348,14 @@ def test_a_damaged_artifact_is_made_again_by_training_its_season(home: Home, tra
         whole = context.store.local_path(place).read_bytes()
         context.store.local_path(place).write_bytes(whole[:200] + b"?" + whole[201:])
         with pytest.raises(InputError, match=r"cannot judge this season: UNREADABLE\. Run `cropmap train`"):
-            products.plan_run(context)
+            products.plan_run(OpenSeason(context))
         # a season run plans on the training that comes next, instead of stopping before it
-        planned = products.plan_run(context, retrain=True)
+        planned = products.plan_run(OpenSeason(context), retrain=True)
         assert planned.artifact_id == ""
-        assert train_network(context, NETWORK) == trained.second
+        assert train_network(OpenSeason(context), NETWORK) == trained.second
         assert context.store.local_path(place).read_bytes() == whole
-        assert products.plan_run(context).run_id == planned.run_id
-        assert products.plan_run(context).artifact_id == artifact
+        assert products.plan_run(OpenSeason(context)).run_id == planned.run_id
+        assert products.plan_run(OpenSeason(context)).artifact_id == artifact
     assert home.versions() == trained.home.versions()
 
 
@@ -354,8 +367,8 @@ def test_a_damaged_fold_is_trained_again_to_the_same_bits(home: Home, trained: T
         path = context.store.local_path(name)
         path.write_bytes(path.read_bytes()[:-400] + bytes(400))
     context.store.remove(f"models/{context.agency.agency}/lstm/{_key(context)}.json")
-    assert train_network(context, NETWORK) == trained.second
-    data = needed_dataset(season_data(context))
+    assert train_network(OpenSeason(context), NETWORK) == trained.second
+    data = needed_dataset(OpenSeason(context).data)
     again = [name for name in kept if f"/{data.hash}/" in name]
     assert len(again) == 1
     with np.load(io.BytesIO(before[again[0]])) as was, np.load(io.BytesIO(context.store.read_bytes(again[0]))) as now:
@@ -367,18 +380,20 @@ def test_a_damaged_record_is_written_again_and_a_damaged_pointer_names_nobody(ho
     context = home.learnt
     record = context.store.local_path(f"models/{context.agency.agency}/lstm/{_key(context)}.json")
     record.write_bytes(record.read_bytes().replace(b"GAIN", b"GAIM"))
-    assert train_network(context, NETWORK) == trained.second
+    assert train_network(OpenSeason(context), NETWORK) == trained.second
     assert home.versions() == trained.home.versions()
 
     pointer = context.store.local_path(f"models/{context.agency.agency}/lstm.json")
     pointer.write_bytes(pointer.read_bytes()[:50])
     with pytest.raises(ArtifactError, match=r"pointer to the champion is damaged.*cropmap models promote"):
         champion.current_model(context, NETWORK)
-    assert products.plan_run(context).artifact_id == trained.second["artifact"], "it was promoted in its time"
+    assert products.plan_run(OpenSeason(context)).artifact_id == trained.second["artifact"], (
+        "it was promoted in its time"
+    )
     worse = home.open(steps=2)
-    answer = train_network(worse, NETWORK)
+    answer = train_network(OpenSeason(worse), NETWORK)
     assert (answer["gate"], answer["reason"]) == ("refused", "UNREADABLE"), "nobody becomes champion by an accident"
-    assert products.plan_run(worse).artifact_id == answer["artifact"]
+    assert products.plan_run(OpenSeason(worse)).artifact_id == answer["artifact"]
     promote_model(context, NETWORK, version="2", reason="after the accident")
     assert [m.artifact_id for m in champion.succession(context, NETWORK)] == [trained.second["artifact"]]
 
@@ -386,15 +401,15 @@ def test_a_damaged_record_is_written_again_and_a_damaged_pointer_names_nobody(ho
 def test_a_season_that_was_predicted_by_a_former_champion_finds_it_again(home: Home, trained: Trained) -> None:
     """Its own model was refused; then a later season took over, which has no say here."""
     worse = home.open(steps=2)
-    assert train_network(worse, NETWORK)["reason"] == "WORSE"
-    before = products.plan_run(worse)
+    assert train_network(OpenSeason(worse), NETWORK)["reason"] == "WORSE"
+    before = products.plan_run(OpenSeason(worse))
     later = read_manifest(worse.store, trained.first["artifact"])
     about = {**later.about, "season": "2019", "last_acquisition": "2019-09-01"}
     files = {name: read_file(worse.store, trained.first["artifact"], later, name) for name in later.files}
     artifact = write_artifact(worse.store, replace(later, about=about, dataset_hash="of 2019"), files)
     champion.make_champion(worse, NETWORK, champion.TrainedModel(artifact, "key of 2019", 2019, {}))
-    assert products.plan_run(worse) == before
-    assert products.plan_run(home.learnt).artifact_id == trained.second["artifact"]
+    assert products.plan_run(OpenSeason(worse)) == before
+    assert products.plan_run(OpenSeason(home.learnt)).artifact_id == trained.second["artifact"]
 
 
 def test_a_run_bears_the_seasons_name_and_took_as_long_as_its_training(trained: Trained) -> None:
@@ -414,7 +429,7 @@ def test_mlflow_that_does_not_answer_is_said_before_anything_is_trained(home: Ho
     context = replace(home.open(steps=3), mlflow_uri="http://ops:s3cretword@127.0.0.1:9")
     before = context.store.names("training")
     with pytest.raises(ConfigurationError, match="Check MLFLOW_TRACKING_URI") as caught:
-        train_network(context, NETWORK)
+        train_network(OpenSeason(context), NETWORK)
     assert "s3cretword" not in str(caught.value)
     assert context.store.names("training") == before
 
@@ -438,7 +453,7 @@ def test_what_people_deleted_in_mlflow_stops_neither_training_nor_rollback(home:
 
     client.delete_experiment(client.get_experiment_by_name(f"cropmap/{context.agency.agency}").experiment_id)
     client.delete_registered_model(champion.model_name(context, NETWORK))
-    answer = train_network(home.open(steps=2), NETWORK)
+    answer = train_network(OpenSeason(home.open(steps=2)), NETWORK)
     assert answer["reason"] == "WORSE"
     rows = list_models(context, [NETWORK])["models"]
     assert [(row["version"], row["alias"]) for row in rows] == [(1, "challenger"), (None, None), (None, "champion")]

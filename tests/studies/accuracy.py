@@ -24,7 +24,8 @@ from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import needed_dataset, season_data
+from cropmap.stages.dataset import needed_dataset
+from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import training_config
 from cropmap.store import Store
 from tests.studies.ablation import read_folder
@@ -42,7 +43,7 @@ def measure(context: SeasonContext) -> list[dict[str, Any]]:
     Raises ConfigurationError where scikit-learn is not installed.
     """
     configs = {a: training_config(context, a) for a in context.networks}
-    seeded = {context.agency.model.seed: needed_dataset(season_data(context))}
+    seeded = {context.agency.model.seed: needed_dataset(OpenSeason(context).data)}
     return _beside(context.store, seeded, configs, workers=context.threads)
 
 

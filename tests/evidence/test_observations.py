@@ -1,4 +1,4 @@
-"""The fate of every look, by the rules of the series: whatever is used there is used here."""
+"""Every observation for a person: what became of it is what the series says."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from cropmap.dataset.series import build_series
-from cropmap.evidence.looks import Fate, looks
+from cropmap.evidence.observations import observation_table, use_in_words
 from cropmap.observations.files import OBSERVATION_TABLE_SCHEMA
-from cropmap.schemas import BANDS, REFLECTANCE_NODATA
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, RowReject
 from cropmap.seasons import Season
 
 SEASON = Season.from_window(2018, ("2018-01-01", "2018-06-30"))
@@ -34,7 +34,7 @@ def rows(*given: tuple[str, str, float, int, int]) -> pa.Table:
     )
 
 
-def test_every_row_has_one_fate_and_the_series_agrees() -> None:
+def test_every_observation_is_used_or_left_out_for_one_reason_as_the_series_decides() -> None:
     nothing = REFLECTANCE_NODATA
     table = rows(
         ("fine", "2018-03-01T11:00", 9, 1000, 3000),
@@ -46,21 +46,32 @@ def test_every_row_has_one_fate_and_the_series_agrees() -> None:
         ("twin", "2018-04-20T11:10", 8, 1000, 3000),
         ("late", "2018-07-01T11:00", 10, 1000, 3000),
     )
-    told = looks(table, season=SEASON, min_clear_fraction=0.5).set_index("item_id")
+    told = observation_table(table, season=SEASON, min_clear_fraction=0.5).set_index("item_id")
 
-    assert told["fate"].to_dict() == {
-        "fine": Fate.USED,
-        "half": Fate.USED,
-        "cloudy": Fate.TOO_CLOUDY,
-        "clouded": Fate.CLOUDED,
-        "empty": Fate.NO_BAND,
-        "twin, less clear": Fate.SAME_DAY,
-        "twin": Fate.USED,
-        "late": Fate.OUTSIDE_SEASON,
+    assert told["reject"].to_dict() == {
+        "fine": None,
+        "half": None,
+        "cloudy": RowReject.TOO_CLOUDY,
+        "clouded": RowReject.TOO_CLOUDY,
+        "empty": RowReject.NO_BAND_VALUE,
+        "twin, less clear": RowReject.DUPLICATE_PARCEL_DATE,
+        "twin": None,
+        "late": RowReject.OUTSIDE_SEASON,
+    }
+    words = {item: use_in_words(reject, told.loc[item, "clear_fraction"]) for item, reject in told["reject"].items()}
+    assert words == {
+        "fine": "used",
+        "half": "used",
+        "cloudy": "too little of the parcel is clear",
+        "clouded": "no clear pixel",
+        "empty": "no band has a value",
+        "twin, less clear": "another observation of the same day is clearer",
+        "twin": "used",
+        "late": "outside the season's window, or after the day that the run looks back from",
     }
     assert told.loc["fine", "ndvi"] == pytest.approx(0.5)  # (3 - 1) / (3 + 1)
     assert told.loc["fine", "day_of_year"] == 60
     series = build_series(table, parcel_ids=["P"], season=SEASON, min_clear_fraction=0.5)
-    used = told[told["fate"] == Fate.USED]
+    used = told[told["reject"].isna()]
     assert sorted(used["day_of_year"]) == series.day_of_year.tolist()
     assert used.loc["twin", "clear_fraction"] == pytest.approx(0.8)

@@ -1,0 +1,181 @@
+"""A season that a command or a flow has open: what its steps work on, read once each.
+
+A run is planned on one state of the season. The steps of one flow share an open season, and so work on one state. Steps
+that are commands of their own open it each, and work on what they read only where that is the planned state. What
+changed since it was read stops the publication: that is asked within its transaction, and of the register without
+reading it again. So a load, an import of reviews or an edit of a file between two steps is never published under the
+identity of what stood there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import RLock
+from typing import Any, TypeVar, cast
+
+import geopandas as gpd
+import pandas as pd
+
+from cropmap.database import acquisitions as ledger
+from cropmap.database import declarations as register
+from cropmap.database.connection import Connection
+from cropmap.observations.coverage import TileCoverage
+from cropmap.observations.identity import pixel_key
+from cropmap.provenance import content_hash
+from cropmap.schemas import AcquisitionStatus
+from cropmap.stages.borders import counted_parcels
+from cropmap.stages.context import SeasonContext
+from cropmap.stages.dataset import DECLARATIONS, OBSERVATIONS, SeasonData, build_data
+from cropmap.stages.parcels import ObservationObject, declared_until, observation_objects
+from cropmap.stages.run_inputs import REGIONS, RunInputs, asked_again, read_inputs, refuse_changed, regions_key
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class _Register:
+    parcels: gpd.GeoDataFrame
+    state: str
+    """of the register just before it was read: a load in between is taken for a later one, and refused"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    entries: list[ledger.LedgerEntry]
+    objects: list[ObservationObject]
+
+    @property
+    def state(self) -> str:
+        """Another one where an acquisition came, went, was observed for other outlines, or has other pixels: a
+        provider may replace a product in place."""
+        each = zip(self.entries, self.objects, strict=True)
+        return content_hash(
+            *(
+                f"{entry.item_id} {one.parcel_set or ''} {pixel_key(entry.acquisition) if entry.document else ''}"
+                for entry, one in each
+            )
+        )
+
+
+class OpenSeason:
+    """One season, for the steps of one command or flow; threads may share it.
+
+    Nothing is read before it is asked for, and all of it is held as it was then. What writes the register or the
+    ledger of acquisitions comes before what reads them, except `set_home_tiles`.
+    """
+
+    # no __dict__: Prefect keeps the parameters of a flow, and takes apart what it can; neither the rows nor the
+    # database's address are to be kept
+    __slots__ = ("_held", "_lock", "context", "coverages")
+
+    def __init__(self, context: SeasonContext) -> None:
+        self.context = context
+        self.coverages: dict[tuple[str, str], TileCoverage] = {}
+        """by tile and parcel set: shared by the acquisitions of a tile"""
+        self._lock = RLock()
+        self._held: dict[str, Any] = {}
+
+    @property
+    def declared_until(self) -> datetime | None:
+        """The last moment of the register that counts, where it stood otherwise then; None: as it stands now."""
+        return self._once("declared until", lambda: declared_until(self.context))
+
+    @property
+    def parcels(self) -> gpd.GeoDataFrame:
+        """The register that counts, sorted by parcel_id: see `declared_until`."""
+        return self._register.parcels
+
+    @property
+    def data(self) -> SeasonData:
+        """The season's data as they stand in database and store, or stood on the day of `as_of`.
+
+        Raises InputError where ingestion is still to come.
+        """
+        return self._once("data", self._build)
+
+    @property
+    def inputs(self) -> RunInputs:
+        """Everything that a run's rows depend on. Raises InputError where ingestion is still to come."""
+        return self._once("inputs", lambda: read_inputs(self.context, self.data))
+
+    def planned(self, planned: Mapping[str, str], *, run_id: str) -> RunInputs:
+        """The season, where it is what the run was planned on. Raises InputError that names what changed."""
+        refuse_changed(self.inputs.parts, planned, run_id=run_id)
+        return self.inputs
+
+    def counted_parcels(self, *, run_id: str) -> pd.DataFrame:
+        """The parcels as statistics count them. Raises InputError where the boundaries changed since they were
+        planned on."""
+        parts = self.inputs.parts
+        parcels = counted_parcels(self.context, self.data.parcels)
+        refuse_changed({**parts, REGIONS: regions_key(self.context)}, parts, run_id=run_id)
+        return parcels
+
+    def changed(self, connection: Connection, *, hold: bool = False) -> list[str]:
+        """What of the season is no longer as it was read, by what a person calls it; reads neither parcels nor
+        observations. With `hold` nobody loads declarations until the connection's transaction ends."""
+        context, inputs = self.context, self.inputs
+        held = {**inputs.parts, DECLARATIONS: self._register.state, OBSERVATIONS: self._observed.state}
+        now = {
+            **asked_again(context, inputs.data),
+            DECLARATIONS: register.register_state(connection, **context.key, as_of=self.declared_until, hold=hold),
+            OBSERVATIONS: self._observations(connection).state,
+        }
+        return sorted(name for name, state in now.items() if held[name] != state)
+
+    def as_it_stands(self) -> OpenSeason:
+        """This one, or where the season changed since it was read the same, opened anew."""
+        with self.context.connect() as connection:
+            return OpenSeason(self.context) if self.changed(connection) else self
+
+    def objects(self, observed: Sequence[ledger.LedgerEntry]) -> list[ObservationObject]:
+        """The file of each of these observed acquisitions."""
+        return observation_objects(self.context, self.parcels, observed, earlier=self.declared_until is not None)
+
+    def set_home_tiles(self, connection: Connection, home_tiles: Mapping[str, str | None]) -> None:
+        """Notes the home tile of parcels, in the register and here; missing: outside every tile."""
+        with self._lock:
+            register.set_home_tiles(connection, **self.context.key, home_tiles=home_tiles)
+            known = self._register
+            tiles = [
+                home_tiles.get(parcel, tile)
+                for parcel, tile in zip(known.parcels["parcel_id"], known.parcels["home_tile"], strict=True)
+            ]
+            tiles = [None if pd.isna(tile) else tile for tile in tiles]
+            parcels = known.parcels.assign(home_tile=pd.Series(tiles, index=known.parcels.index, dtype=object))
+            self._held["register"] = _Register(parcels, known.state)
+
+    @property
+    def _register(self) -> _Register:
+        return self._once("register", self._read_register)
+
+    def _read_register(self) -> _Register:
+        moment = self.declared_until
+        with self.context.connect() as connection:
+            state = register.register_state(connection, **self.context.key, as_of=moment)
+            return _Register(register.read_declarations(connection, **self.context.key, as_of=moment), state)
+
+    @property
+    def _observed(self) -> _Observed:
+        def read() -> _Observed:
+            with self.context.connect() as connection:
+                return self._observations(connection)
+
+        return self._once("observed", read)
+
+    def _observations(self, connection: Connection) -> _Observed:
+        known = ledger.read_acquisitions(connection, **self.context.key, status=AcquisitionStatus.OBSERVED)
+        entries = [a for a in known if a.sensed_at and a.sensed_at.date() <= self.context.season.end]
+        return _Observed(entries, self.objects(entries))
+
+    def _build(self) -> SeasonData:
+        observed = self._observed
+        return build_data(self.context, self.parcels, observed.entries, observed.objects)
+
+    def _once(self, name: str, read: Callable[[], T]) -> T:
+        with self._lock:
+            if name not in self._held:
+                self._held[name] = read()
+            return cast(T, self._held[name])
