@@ -40,6 +40,16 @@ def register(declarations: typer.Typer) -> None:
     declarations.command("survey")(survey)
 
 
+Skeleton = Annotated[
+    Path | None,
+    typer.Option(
+        "--legend",
+        metavar="OUT.csv",
+        help="file to write a legend to: every code of the file, largest area first, with classes to fill in",
+    ),
+]
+
+
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="vector file, Parquet or CSV, also in an archive")],
     codes: Annotated[
@@ -56,14 +66,7 @@ def inspect(
     encoding: Annotated[
         str | None, typer.Option("--encoding", help="encoding of the text where the file does not name it")
     ] = None,
-    skeleton: Annotated[
-        Path | None,
-        typer.Option(
-            "--legend",
-            metavar="OUT.csv",
-            help="file to write a legend to: every code of the file, largest area first, with classes to fill in",
-        ),
-    ] = None,
+    skeleton: Skeleton = None,
     axis_order: Annotated[
         Literal["easting_first", "northing_first"] | None,
         typer.Option(

@@ -30,6 +30,10 @@ stats: Final = typer.Typer(no_args_is_help=True, help="Export, release and compa
 
 SomeAgencyFile = Annotated[Path | None, typer.Argument(metavar="[AGENCY.yaml]", help="agency file")]
 AgencyName = Annotated[str | None, typer.Option("--agency", help="short name of the agency, instead of its file")]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="with --recode-to: CSV with the share of each old region that lies in each new one"),
+]
 Nuts = Annotated[str | None, typer.Option("--nuts", help="region, with all regions below it [default: all]")]
 
 WHOLE: Final = ", ".join(name for name, format_ in FORMATS.items() if not format_.coded)
@@ -82,12 +86,7 @@ def export_stats(
     recode_to: Annotated[
         int | None, typer.Option("--recode-to", help="NUTS version to convert to: 2016, 2021 or 2024")
     ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights", help="with --recode-to: CSV with the share of each old region that lies in each new one"
-        ),
-    ] = None,
+    weights: Weights = None,
     release: Annotated[
         int | None, typer.Option("--release", min=1, help="number of a release, instead of the published run")
     ] = None,

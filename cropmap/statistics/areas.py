@@ -71,17 +71,8 @@ def estimate_areas(
     phi = overconfidence(
         truth[:, :crops], sums.reviewed_posterior[:, :crops], sums.reviewed_verdict, verdicts=len(VERDICTS)
     )
-    corrected = correct(
-        sums.cells,
-        sums.strata,
-        Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior),
-        overconfidence=np.where(phi > OVERCONFIDENT, phi, 1.0),
-        # overconfident parcel by parcel, but raked to the declared counts: it widens intervals, and moves no estimate
-        trusted=np.ones_like(phi),
-        crops=crops,
-        design_based=~sums.raked,
-        prior_size=trust,
-    )
+    reviewed_parcels = Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior)
+    corrected = _corrected(sums, reviewed_parcels, phi, crops=crops, trust=trust)
     figures = Nuts3Figures(
         nuts3=people.nuts3,
         columns=cols,
@@ -110,6 +101,20 @@ def estimate_areas(
         nameless = f"; {unknown} parcels name no holding and count in each cell as the largest one's"
         report = report.joined(StatisticsReport(confidentiality=report.confidentiality + nameless))
     return Estimated(table, report)
+
+
+def _corrected(sums: Totals, reviews: Reviews, phi: Floats, *, crops: int, trust: float) -> Corrected:
+    return correct(
+        sums.cells,
+        sums.strata,
+        reviews,
+        overconfidence=np.where(phi > OVERCONFIDENT, phi, 1.0),
+        # overconfident parcel by parcel, but raked to the declared counts: it widens intervals, and moves no estimate
+        trusted=np.ones_like(phi),
+        crops=crops,
+        design_based=~sums.raked,
+        prior_size=trust,
+    )
 
 
 def _report(
