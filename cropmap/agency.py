@@ -443,6 +443,10 @@ class Agency(Section):
     def data(self) -> Path | None:
         return self._data
 
+    def read_again(self) -> Agency:
+        """The file as it stands now. Raises ConfigurationError."""
+        return Agency.read(self._file, data=self._data)
+
     def resolve(self, reference: str, *, season: int) -> str:
         """The absolute path of a reference, as text; URLs are returned unchanged."""
         reference = reference.replace("{season}", str(season))

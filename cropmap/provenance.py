@@ -56,6 +56,16 @@ def code_version() -> str:
     What cannot change a result is not among them: a page drawn otherwise makes no other run.
     """
     root = Path(cropmap.__file__).parent
-    apart = {"cli", "bench", "simulation", "evidence", "dissemination", "reports"}
+    apart = {
+        "cli",
+        "terminal.py",
+        "bench",
+        "breizhcrops",
+        "simulation",
+        "results",
+        "evidence",
+        "dissemination",
+        "reports",
+    }
     rules = (p for p in root.rglob("*.py") if not apart & set(p.relative_to(root).parts))
     return f"{cropmap.__version__}+{files_hash(rules, length=8)}"

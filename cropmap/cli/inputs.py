@@ -146,6 +146,10 @@ def import_(
     The season then needs no scenes.
     """
     context = open_season(agency, season=season, home=home, data=data, create=True)
-    from cropmap.results.exchange import import_observations
+    from datetime import UTC, datetime
 
-    say(import_observations(context, source), as_json=as_json)
+    from cropmap.results.exchange import import_observations
+    from cropmap.stages.work import claimed
+
+    with claimed(context, "import of observations", clock=lambda: datetime.now(UTC)):
+        say(import_observations(context, source), as_json=as_json)

@@ -115,7 +115,10 @@ def columns(
     as_json: AsJson = False,
     markdown: AsMarkdown = False,
 ) -> None:
-    """Explain the columns of the public tables: type, meaning, and what an empty value says."""
+    """Explain the columns of the public tables.
+
+    Each has its type, its meaning, and what an empty value says.
+    """
     if markdown:
         print(columns_page(), end="")
         return
@@ -131,7 +134,7 @@ def reasons(
     as_json: AsJson = False,
     markdown: AsMarkdown = False,
 ) -> None:
-    """Explain reason codes: what each means, and what to do about it."""
+    """Explain reason codes and what to do about each."""
     if markdown:
         print(reasons_page(), end="")
         return

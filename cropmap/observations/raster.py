@@ -41,6 +41,8 @@ GDAL_OPTIONS: Final = {
 }
 REFUSED: Final = re.compile(r"response code: 40[1349]|AWS_SECRET_ACCESS_KEY|AccessDenied|InvalidAccessKeyId")
 KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
+IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
+"""another name each time, which would make of one damage many"""
 ALIGNMENT_TOLERANCE: Final = 1e-3
 """pixels; catalogues and files write origins with rounding, half a millimetre is none"""
 
@@ -95,7 +97,10 @@ def _opened(href: str) -> Iterator[rasterio.DatasetReader]:
     """
     check_redirects(href)
     if member := archived(href):
-        with MemoryFile(read_member(*member)) as memory, memory.open(driver=_driver(href)) as source:
+        unpacked = read_member(*member)
+        if not unpacked:
+            raise OSError("it is empty")
+        with MemoryFile(unpacked) as memory, memory.open(driver=_driver(href)) as source:
             yield source
     else:
         with rasterio.open(SIGNER.opened(href), driver=_driver(href)) as source:
@@ -165,7 +170,7 @@ def _unreadable(error: Exception, href: str) -> SceneError:
         return SceneError(
             "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
         )
-    why = _one_line(error)
+    why = IN_MEMORY.sub("the member", _one_line(error))
     return SceneError(
         f"cannot be read ({why})",
         reason=QuarantineReason.UNREADABLE_FILE,

@@ -30,6 +30,7 @@ from cropmap.settings import Settings
 from cropmap.stages.champion import predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, written_folds
+from cropmap.stages.findings import ReviewedLabels
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.pairs import read_pairs
 from cropmap.stages.training import left_out_of_training, training_config, training_key
@@ -118,22 +119,24 @@ def evaluate_season(
         assigned = read_pairs(folds, value="fold", where="--folds")
         dataset = replace(dataset, folds=written_folds(context, data.parcels, dataset.label >= 0, assigned))
         data = replace(data, dataset=dataset)
-    notes = [*_check_folds(dataset), *_predicting(context, data, on_own_folds=folds is None)]
+    reviewed = season.inputs.reviewed
+    notes = [*_check_folds(dataset), *_predicting(context, data, reviewed, on_own_folds=folds is None)]
     if architecture not in (None, context.architecture):
         notes.append(f"the season publishes its {context.architecture}")
     judged = Judged(dataset, _excluded_declarations(context, data, dataset), tuple(notes))
     configs = {a: training_config(context, a) for a in ([architecture] if architecture else context.networks)}
-    reviewed = season.inputs.reviewed
     left_out = {a: left_out_of_training(context, data, a, reviewed) for a in configs}
     return _evaluate(context.store, judged, configs, context.agency.model.seed, context.threads, wanted, left_out)
 
 
-def _predicting(context: SeasonContext, data: SeasonData, *, on_own_folds: bool) -> tuple[str, ...]:
+def _predicting(
+    context: SeasonContext, data: SeasonData, reviewed: ReviewedLabels, *, on_own_folds: bool
+) -> tuple[str, ...]:
     """Where the season is predicted by another network than the one that is evaluated, which."""
     if not on_own_folds:
         return ("the season is predicted on other folds than these",)
     architecture = context.architecture
-    key = training_key(context, data, architecture)
+    key = training_key(context, data, architecture, reviewed=reviewed)
     own = trained_model(context, architecture, key)
     if own is None:
         return (f"the season's own {architecture} is not trained yet",)

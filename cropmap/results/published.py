@@ -55,10 +55,10 @@ def published_run(connection: Connection, *, agency: str, season: int) -> runs.R
 
 def open_published(context: SeasonContext) -> PublishedRun:
     """The season's published run with its objects. Raises InputError where nothing is published, or they are gone."""
-    with context.connect() as connection:
+    with context.connect() as connection, connection.transaction():
         run = published_run(connection, **context.key)
         known = queries.published_seasons(connection, agency=context.agency.agency)
-    published_at = next(row["published_at"] for row in known if row["run_id"] == run.run_id)
+    published_at = next(row["published_at"] for row in known if row["season"] == context.season.year)
     name = f"runs/{run.run_id}"
     try:
         predictions = Predictions.read(context.store, f"{name}/predictions.parquet")

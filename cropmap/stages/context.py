@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -72,6 +72,17 @@ class SeasonContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
+
+    def read_again(self) -> SeasonContext:
+        """The same season by the agency file as it stands now. Raises ConfigurationError."""
+        agency = self.agency.read_again()
+        by_file = self.architecture == self.agency.model.architecture
+        return replace(
+            self,
+            agency=agency,
+            season=agency.season(self.season.year).until(self.as_of),
+            architecture=agency.model.architecture if by_file else self.architecture,
+        )
 
     def connect(self) -> Connection:
         """An autocommit connection, for a `with` block."""

@@ -33,6 +33,7 @@ DECLARATIONS: Final = "the declarations"
 OBSERVATIONS: Final = "the observations"
 LEGEND: Final = "the legend"
 FOLDS: Final = "the folds"
+AGENCY_FILE: Final = "the agency file"
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,6 @@ class SeasonData:
     def hash(self) -> str:
         return self.dataset.hash if self.dataset else content_hash("no dataset", self.series.hash)
 
-    @cached_property
-    def state(self) -> str:
-        """hash of all inputs"""
-        return content_hash(*(part for item in sorted(self.inputs.items()) for part in item))
-
     @property
     def seen_until(self) -> str:
         """ISO date of the last clear observation of any parcel: a look that was wholly clouded teaches nothing"""
@@ -87,13 +83,14 @@ def build_data(
             f"season {context.season.year} of {context.agency.agency} has no {missing}",
             mend="Run `cropmap observe` first, or where there is no catalogue `cropmap observations import`",
         )
-    legend, rule = context.agency.read_legend(), folds_rule(context)
+    legend, written = context.agency.read_legend(), written_assignment(context)
+    rule = folds_rule(context, written)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
     inputs = {
         DECLARATIONS: _declared(parcels),
         OBSERVATIONS: content_hash(*items),
         LEGEND: legend.hash,
-        "the agency file": content_hash(context.agency.decisions_hash(), str(context.season)),
+        AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
         FOLDS: rule,
     }
     table = read_observations(context.store, [one.name for one in objects])
@@ -114,7 +111,7 @@ def build_data(
         crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),
         pixels=parcels["parcel_id"].map(pixels.set_index("parcel_id")["total_pixels_max"]).fillna(0.0).to_numpy(),
     )
-    dataset, too_rare = _dataset(context, parcels, series)
+    dataset, too_rare = _dataset(context, parcels, series, written)
     return SeasonData(
         parcels,
         series,
@@ -134,19 +131,28 @@ def _declared(parcels: gpd.GeoDataFrame) -> str:
     return content_hash(*lines, *parcels.geometry.to_wkb())
 
 
-def folds_rule(context: SeasonContext) -> str:
-    """What gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data."""
+def written_assignment(context: SeasonContext) -> dict[str, str]:
+    """parcel_id -> fold of the file that the agency file names; empty where it names none."""
+    section = context.agency.model.folds
+    if section.by != "file":
+        return {}
+    return read_folds(Path(context.agency.resolve(section.file or "", season=context.season.year)))
+
+
+def folds_rule(context: SeasonContext, written: Mapping[str, str] | None = None) -> str:
+    """What gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data.
+    `written` is `written_assignment`, where it has been read already."""
     section = context.agency.model.folds
     if section.by == "region":
         return f"region, NUTS {context.agency.regions.nuts_version}, {section.neighbour_distance_m:g} m"
     if section.by == "file":
-        file = Path(context.agency.resolve(section.file or "", season=context.season.year))
-        return f"file {value_hash(read_folds(file))}, {section.neighbour_distance_m:g} m"
+        assigned = written_assignment(context) if written is None else written
+        return f"file {value_hash(dict(assigned))}, {section.neighbour_distance_m:g} m"
     return ""
 
 
 def _dataset(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, series: Series
+    context: SeasonContext, parcels: gpd.GeoDataFrame, series: Series, written: Mapping[str, str]
 ) -> tuple[Dataset | None, dict[str, int]]:
     usable = (series.lengths > 0) & (parcels["pixels"].to_numpy() >= context.agency.assessment.min_pixels)
     crops = [crop if use else None for crop, use in zip(parcels["crop"], usable, strict=True)]
@@ -154,17 +160,18 @@ def _dataset(
     if (counts >= context.agency.assessment.min_class_parcels).sum() < MIN_CLASSES:
         return None, {str(crop): int(n) for crop, n in counts.items()}
     labels = label_parcels(crops, min_class_parcels=context.agency.assessment.min_class_parcels)
-    folds = make_folds(context, parcels, labels.label)
+    folds = make_folds(context, parcels, labels.label, written)
     return Dataset(series, labels.label, labels.crops, folds), labels.too_rare
 
 
-def make_folds(context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray[np.int16]) -> Folds:
-    """The folds of the agency file. Raises ConfigurationError where they cannot be made."""
+def make_folds(
+    context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray[np.int16], written: Mapping[str, str]
+) -> Folds:
+    """The folds of the agency file, with `written_assignment`. Raises ConfigurationError where they cannot be made."""
     section = context.agency.model.folds
     labelled = label >= 0
     if section.by == "file":
-        path = Path(context.agency.resolve(section.file or "", season=context.season.year))
-        return written_folds(context, parcels, labelled, read_folds(path))
+        return written_folds(context, parcels, labelled, written)
     xy, holding = _centroids(parcels), _holdings(parcels)
     if section.by == "region":
         return folding.by_region(

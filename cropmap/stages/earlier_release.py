@@ -8,7 +8,6 @@ from cropmap.database import queries, releases, runs
 from cropmap.database.connection import Connection
 from cropmap.schemas import Confidentiality
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.run_report import RunReport
 from cropmap.statistics import EarlierRelease
 from cropmap.statistics.report import Disclosure
 
@@ -38,4 +37,9 @@ def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | Non
 
 def _disclosure(connection: Connection, run_id: str | None) -> Disclosure:
     run = runs.read_run(connection, run_id) if run_id else None
-    return RunReport.of(run).statistics.disclosure
+    said = ((run.report if run else None) or {}).get("statistics") or {}
+    return Disclosure.read(
+        said.get("disclosure") or {},
+        where=f"the report of run {run_id}",
+        mend="A later version published it: run the season with that one",
+    )

@@ -27,8 +27,8 @@ from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus
 from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import DECLARATIONS, OBSERVATIONS, SeasonData, build_data
-from cropmap.stages.parcels import ObservationObject, declared_until, observation_objects
+from cropmap.stages.dataset import AGENCY_FILE, DECLARATIONS, OBSERVATIONS, SeasonData, build_data
+from cropmap.stages.parcels import ObservationObject, declared_until, observation_objects, parcel_sets
 from cropmap.stages.run_inputs import REGIONS, RunInputs, asked_again, read_inputs, refuse_changed, regions_key
 
 T = TypeVar("T")
@@ -68,10 +68,11 @@ class OpenSeason:
 
     # no __dict__: Prefect keeps the parameters of a flow, and takes apart what it can; neither the rows nor the
     # database's address are to be kept
-    __slots__ = ("_held", "_lock", "context", "coverages")
+    __slots__ = ("_agency_file", "_held", "_lock", "context", "coverages")
 
     def __init__(self, context: SeasonContext) -> None:
         self.context = context
+        self._agency_file = context.agency.read_again().decisions_hash()
         self.coverages: dict[tuple[str, str], TileCoverage] = {}
         """by tile and parcel set: shared by the acquisitions of a tile"""
         self._lock = RLock()
@@ -117,10 +118,17 @@ class OpenSeason:
         """What of the season is no longer as it was read, by what a person calls it; reads neither parcels nor
         observations. With `hold` nobody loads declarations until the connection's transaction ends."""
         context, inputs = self.context, self.inputs
-        held = {**inputs.parts, DECLARATIONS: self._register.state, OBSERVATIONS: self._observed.state}
+        held = {
+            **inputs.parts,
+            AGENCY_FILE: self._agency_file,
+            DECLARATIONS: self._register.state,
+            OBSERVATIONS: self._observed.state,
+        }
+        until = declared_until(context)  # an amendment since leaves an earlier register as it was
         now = {
             **asked_again(context, inputs.data),
-            DECLARATIONS: register.register_state(connection, **context.key, as_of=self.declared_until, hold=hold),
+            AGENCY_FILE: context.agency.read_again().decisions_hash(),
+            DECLARATIONS: register.register_state(connection, **context.key, as_of=until, hold=hold),
             OBSERVATIONS: self._observations(connection).state,
         }
         return sorted(name for name, state in now.items() if held[name] != state)
@@ -128,11 +136,11 @@ class OpenSeason:
     def as_it_stands(self) -> OpenSeason:
         """This one, or where the season changed since it was read the same, opened anew."""
         with self.context.connect() as connection:
-            return OpenSeason(self.context) if self.changed(connection) else self
+            return OpenSeason(self.context.read_again()) if self.changed(connection) else self
 
     def objects(self, observed: Sequence[ledger.LedgerEntry]) -> list[ObservationObject]:
         """The file of each of these observed acquisitions."""
-        return observation_objects(self.context, self.parcels, observed, earlier=self.declared_until is not None)
+        return observation_objects(self.context, observed, self._earlier_sets)
 
     def set_home_tiles(self, connection: Connection, home_tiles: Mapping[str, str | None]) -> None:
         """Notes the home tile of parcels, in the register and here; missing: outside every tile."""
@@ -146,6 +154,14 @@ class OpenSeason:
             tiles = [None if pd.isna(tile) else tile for tile in tiles]
             parcels = known.parcels.assign(home_tile=pd.Series(tiles, index=known.parcels.index, dtype=object))
             self._held["register"] = _Register(parcels, known.state)
+            self._held.pop("earlier sets", None)
+
+    @property
+    def _earlier_sets(self) -> dict[str, str]:
+        def named() -> dict[str, str]:
+            return {} if self.declared_until is None else parcel_sets(self.context, self.parcels)
+
+        return self._once("earlier sets", named)
 
     @property
     def _register(self) -> _Register:

@@ -6,7 +6,7 @@ on its desk but not in the register changed nothing yet. A day ends at midnight 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -41,12 +41,11 @@ class ObservationObject:
 
 
 def observation_objects(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, observed: Sequence[LedgerEntry], *, earlier: bool
+    context: SeasonContext, observed: Sequence[LedgerEntry], earlier_sets: Mapping[str, str]
 ) -> list[ObservationObject]:
-    """The file of each observed acquisition: the ledger's, or where `parcels` are an `earlier` register's that of their
-    outlines, once it is made."""
-    wanted = _parcel_sets(context, parcels) if earlier else {}
-    return [_object(context, entry, wanted.get(entry.tile or "")) for entry in observed]
+    """The file of each observed acquisition: the ledger's, or where the season works on an earlier register that of its
+    `parcel_sets`, once it is made."""
+    return [_object(context, entry, earlier_sets.get(entry.tile or "")) for entry in observed]
 
 
 def _object(context: SeasonContext, entry: LedgerEntry, wanted: str | None) -> ObservationObject:
@@ -58,7 +57,7 @@ def _object(context: SeasonContext, entry: LedgerEntry, wanted: str | None) -> O
     return ObservationObject(entry.object_name, entry.parcel_set)
 
 
-def _parcel_sets(context: SeasonContext, parcels: gpd.GeoDataFrame) -> dict[str, str]:
+def parcel_sets(context: SeasonContext, parcels: gpd.GeoDataFrame) -> dict[str, str]:
     """Home tile -> what `tile_coverage` calls its parcels."""
     section = context.agency.observations
     return {

@@ -39,7 +39,7 @@ from cropmap.stages.champion import (
 )
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset
-from cropmap.stages.findings import ReviewedLabels, reviewed_labels
+from cropmap.stages.findings import ReviewedLabels
 from cropmap.stages.open_season import OpenSeason
 
 if TYPE_CHECKING:
@@ -54,15 +54,13 @@ def training_config(context: SeasonContext, architecture: Architecture) -> Train
 
 
 def training_key(
-    context: SeasonContext, data: SeasonData, architecture: Architecture, *, reviewed: ReviewedLabels | None = None
+    context: SeasonContext, data: SeasonData, architecture: Architecture, *, reviewed: ReviewedLabels
 ) -> str:
     """What the model of this season is made of, and what the gate holds against a model; empty where there is nothing
     to learn."""
     if data.dataset is None:
         return ""
     config, rounds = training_config(context, architecture), _clean_up_rounds(context, architecture)
-    if reviewed is None:
-        reviewed = reviewed_labels(context, data.parcels, data.legend)
     return content_hash(
         data.dataset.hash,
         config.hash,

@@ -141,7 +141,7 @@ def test_a_bomb_is_refused_in_one_line(tmp_path: Path, name: str, monkeypatch: p
     make, why = BOMBS[name]
     if name in SMALLER:
         bound, value = SMALLER[name]
-        monkeypatch.setattr(f"cropmap.sources.{bound}", value)
+        monkeypatch.setattr(f"cropmap.sources.files.{bound}", value)
     path = make(tmp_path)
     profile = Profile(columns={"parcel_id": "id", "crop_code": "code"}, layer="v" if path.suffix == ".gpkg" else None)
     for read in (

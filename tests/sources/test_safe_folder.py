@@ -151,6 +151,44 @@ def test_a_zip_file_stands_in_for_a_broken_folder(tmp_path: Path) -> None:
     assert reasons(found) == {ID: QuarantineReason.INCOMPLETE_METADATA}
 
 
+def test_a_zip_file_stands_in_for_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
+    elsewhere = make_safe(tmp_path / "elsewhere", offsets=OFFSETS)
+    (tmp_path / "products").mkdir()
+    zip_product(elsewhere, tmp_path / "products" / f"{ID}.zip")
+    (tmp_path / "products" / elsewhere.name).symlink_to(elsewhere)
+    found = search(tmp_path / "products", folders=[tmp_path / "data"])
+    assert [acquisition.item_id for acquisition in found.acquisitions] == [ID]
+    assert reasons(found) == {ID: QuarantineReason.FORBIDDEN_ADDRESS}
+
+
+def test_names_that_begin_with_the_folder_itself(tmp_path: Path) -> None:
+    product = make_safe(tmp_path / "made", offsets=OFFSETS, bands=speckled(), footprint=AROUND)
+    (tmp_path / "zips").mkdir()
+    with zipfile.ZipFile(tmp_path / "zips" / f"{ID}.zip", "w") as sink:
+        for file in product.rglob("*.*"):
+            sink.writestr(f"./{product.name}/{file.relative_to(product)}", file.read_bytes() if file.is_file() else b"")
+    (found,) = search(tmp_path / "zips").acquisitions
+    assert read_grid(found.assets["B02"].href).width == 2 * COLS
+
+
+def test_a_day_that_no_calendar_goes_on_from(tmp_path: Path) -> None:
+    make_safe(tmp_path, offsets=OFFSETS)
+    (tmp_path / f"{ID.replace('20180607', '99991231')}.SAFE").mkdir()
+    assert [acquisition.item_id for acquisition in search(tmp_path).acquisitions] == [ID]
+
+
+def test_an_empty_band_in_a_zip_file_is_one_line(tmp_path: Path) -> None:
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w") as sink:
+        sink.writestr("x.SAFE/B02.jp2", b"")
+        sink.writestr("x.SAFE/B03.jp2", b"damaged")
+    for member, said in (("B02", "it is empty"), ("B03", "'the member' not recognized")):
+        with pytest.raises(SceneError, match=said) as caught:
+            read_grid(archived_address(archive, f"x.SAFE/{member}.jp2"))
+        assert caught.value.reason == QuarantineReason.UNREADABLE_FILE
+        assert "vsimem" not in str(caught.value)
+
+
 def truncated(archive: Path, _: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:-200])
 

@@ -18,6 +18,7 @@ from cropmap.stages import products
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, make_champion, write_record
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import needed_dataset
+from cropmap.stages.findings import ReviewedLabels
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import training_key
 from cropmap.store import Store
@@ -87,7 +88,12 @@ def _train(context: SeasonContext) -> None:
     fitted = fit_model(
         context.store, needed_dataset(data), config, seed=0, min_clear_fraction=0.5, about=about, workers=1
     )
-    model = TrainedModel(fitted.artifact_id, training_key(context, data, NETWORK), 2018, {})
+    model = TrainedModel(
+        fitted.artifact_id,
+        training_key(context, data, NETWORK, reviewed=ReviewedLabels(frozenset(), frozenset())),
+        2018,
+        {},
+    )
     make_champion(context, NETWORK, model)
     write_record(context, NETWORK, model)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.dataset import make_folds
+from cropmap.stages.dataset import make_folds, written_assignment
 from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, open_context
 
@@ -24,7 +24,8 @@ def test_written_folds_keep_neighbours_apart_as_those_by_region_do(
 
     def made(**folds: object) -> tuple[list[int], list[list[bool]]]:
         section = {"folds": {"neighbour_distance_m": NEAR_M, **folds}}
-        found = make_folds(open_context(tiny_inputs, tmp_path, model=section, **NO_MODEL), parcels, label)
+        context = open_context(tiny_inputs, tmp_path, model=section, **NO_MODEL)
+        found = make_folds(context, parcels, label, written_assignment(context))
         return found.fold.tolist(), found.excluded.tolist()
 
     by_region = made(by="region")

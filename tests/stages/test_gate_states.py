@@ -25,6 +25,7 @@ from cropmap.stages import champion
 from cropmap.stages.champion import TrainedModel, folds_rule, legend_key, predicting_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset
+from cropmap.stages.findings import ReviewedLabels
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import training_key
 from tests.stages.judged import JudgedSeason
@@ -36,6 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 NETWORK = Architecture.LSTM
+NO_REVIEWS = ReviewedLabels(frozenset(), frozenset())
 OF_LATER = {"season": "2019", "last_acquisition": "2019-09-01"}
 
 
@@ -106,7 +108,7 @@ class Desk:
         """The season's own model as the gate left it, in MLflow too where a person is to name its version."""
         about = {"season": "2018", "last_acquisition": self.data.seen_until}
         artifact = self.model(needed_dataset(self.data).hash, about=about)
-        key = training_key(self.context, self.data, NETWORK)
+        key = training_key(self.context, self.data, NETWORK, reviewed=NO_REVIEWS)
         version = ""
         if registered:
             name, uri = champion.model_name(self.context, NETWORK), self.context.mlflow_uri
@@ -217,7 +219,7 @@ def test_in_every_state_the_season_goes_on_or_a_command_leads_out(
 
 
 def test_without_any_model_training_is_what_leads_out(desk: Desk) -> None:
-    key = training_key(desk.context, desk.data, NETWORK)
+    key = training_key(desk.context, desk.data, NETWORK, reviewed=NO_REVIEWS)
     with pytest.raises(InputError, match=r"no lstm is trained\. Run `cropmap train`"):
         predicting_model(desk.context, desk.data, NETWORK, key=key)
     for kind in ("of a later season", "of other bands", "gone", "damaged pointer"):

@@ -45,7 +45,10 @@ def season(environment: None, empty_tracking: bytes, tiny_inputs: Path, tmp_path
 
 def test_contradicted_declarations_are_left_out_of_the_next_training(season: SeasonContext, tmp_path: Path) -> None:
     data = OpenSeason(season).data
-    before, dataset = training_key(season, data, NETWORK), needed_dataset(data)
+    before, dataset = (
+        training_key(season, data, NETWORK, reviewed=reviewed_labels(season, data.parcels, data.legend)),
+        needed_dataset(data),
+    )
     drawn = draw_reviews(season, budget=55, seed=0, drawn_at=NOON, format_="csv")[1]
     (tmp_path / "field.csv").write_bytes(drawn)
     rows = pd.read_csv(tmp_path / "field.csv", dtype=str)
@@ -57,7 +60,7 @@ def test_contradicted_declarations_are_left_out_of_the_next_training(season: Sea
     with season.connect() as connection:
         assert len(read_declarations(connection, **season.key)) == 60, "they stay declared"
 
-    assert training_key(season, data, NETWORK) != before
+    assert training_key(season, data, NETWORK, reviewed=reviewed_labels(season, data.parcels, data.legend)) != before
     reviewed = reviewed_labels(season, data.parcels, data.legend)
     left_out = left_out_of_training(season, data, NETWORK, reviewed)
     assert set(dataset.series.parcel_ids[left_out].tolist()) == {learnt[0], learnt[1]}

@@ -96,7 +96,7 @@ class Work:
         return self.context
 
     def edit_the_agency_file(self) -> SeasonContext:
-        return open_context(self.folder, self.folder, **sections(min_observations=2))
+        return open_context(self.folder, self.folder.parent, **sections(min_observations=2))
 
 
 def sections(**assessment: int) -> dict[str, object]:
@@ -176,7 +176,7 @@ def test_what_changed_while_a_flow_had_the_season_open_is_not_published(work: Wo
     with products.logged_run(work.context, plan, clock=lambda: NOON):
         for name in STEPS[:-1]:
             _step(name, season, plan)
-    for what in ("an observation less", "reviews", "legend", "folds", "boundaries", "declarations"):
+    for what in ("an observation less", "reviews", "legend", "folds", "boundaries", "declarations", "agency file"):
         change, named = CHANGES[what]
         opened = OpenSeason(work.context)
         opened.inputs  # noqa: B018 - read now

@@ -139,7 +139,8 @@ def _champion(home: Home) -> str:
 
 
 def _key(context: SeasonContext) -> str:
-    return training_key(context, OpenSeason(context).data, NETWORK)
+    season = OpenSeason(context)
+    return training_key(context, season.data, NETWORK, reviewed=season.inputs.reviewed)
 
 
 def test_a_better_model_of_more_acquisitions_takes_over(trained: Trained) -> None:

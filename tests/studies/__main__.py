@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cropmap import interruption
 from cropmap.cli import run
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import Architecture
@@ -255,4 +256,5 @@ def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
+    interruption.watch()
     sys.exit(run(sys.argv[1:], studies, "python -m tests.studies"))

@@ -83,7 +83,8 @@ def find_acquisitions(
             if name in earlier or not (isinstance(item, UnreadableItem) or _inside(item, boxes, season)):
                 continue
             outcome = _candidate(item, name, name in seen, places, offset_by_baseline)
-            seen.add(name)
+            if isinstance(outcome, Candidate) or not places.is_folder:
+                seen.add(name)  # of a product that is there as a folder and as a zip, one that can be read counts
             if isinstance(outcome, Candidate):
                 candidates.append(outcome)
             else:

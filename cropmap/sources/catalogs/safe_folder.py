@@ -8,6 +8,7 @@ within the bounds below (decision 0095). A product that cannot be read is return
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def _entries(folder: Path) -> Iterator[Path | UnusableItem]:
     for path in listed:
         if _is_product(path):
             yield path
-        elif path.is_dir():
+        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a link leads to what nobody may see
             try:
                 yield from filter(_is_product, _listed(path))
             except OSError as error:
@@ -84,7 +85,8 @@ def _listed(folder: Path) -> list[Path]:
 
 def _is_product(path: Path) -> bool:
     ending = path.suffix.lower()
-    return (ending == ".safe" and path.is_dir()) or (ending == ".zip" and not path.is_dir())
+    is_folder = os.path.isdir(path)  # noqa: PTH112
+    return (ending == ".safe" and (is_folder or path.is_symlink())) or (ending == ".zip" and not is_folder)
 
 
 def _name_of(path: Path) -> str:
@@ -105,7 +107,7 @@ def _started(name: str) -> datetime | None:
 
 
 def _may_lie_in(season: Season, started: datetime | None) -> bool:
-    return started is None or (season.start <= (started + _DAY).date() and started.date() <= season.end)
+    return started is None or season.start - _DAY <= started.date() <= season.end
 
 
 @contextmanager
@@ -159,8 +161,8 @@ class _Archive:
     archive: zipfile.ZipFile
 
     def address(self, file: PurePosixPath) -> str | None:
-        member = str(self.root / file)
-        return archived_address(self.path, member) if member in self.members else None
+        member = self.members.get(str(self.root / file))
+        return archived_address(self.path, member.filename) if member else None
 
     def read(self, file: PurePosixPath) -> bytes:
         member = self.members.get(str(self.root / file))
@@ -192,7 +194,7 @@ def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfi
             what
             for what, is_so in (
                 (f"has {len(listed)} members", len(listed) > MAX_MEMBERS),
-                ("has two members of one name", len({member.filename for member in listed}) < len(listed)),
+                ("has two members of one name", len({_plain(member) for member in listed}) < len(listed)),
                 ("has a member that leads out of it", any(_leads_out(member.filename) for member in listed)),
                 ("is under a password", any(member.flag_bits & ENCRYPTED for member in listed)),
                 ("is packed otherwise than by deflate", any(m.compress_type not in PACKED for m in listed)),
@@ -211,7 +213,12 @@ def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfi
             f"the archive {problem}", reason=QuarantineReason.UNREADABLE_FILE, where=name, mend="Unpack it"
         )
     plain = (m for m in listed if m.external_attr >> 28 in _PLAIN_FILE and not m.filename.endswith("/"))
-    return {member.filename: member for member in plain}
+    return {_plain(member): member for member in plain}
+
+
+def _plain(member: zipfile.ZipInfo) -> str:
+    """Its name without `./`, which some programs write before every one."""
+    return str(PurePosixPath(member.filename))
 
 
 def _leads_out(member: str) -> bool:

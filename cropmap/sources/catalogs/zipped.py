@@ -16,6 +16,7 @@ MAX_LIST_BYTES: Final = 4 << 20
 """of an archive's list of members; a product's has 30,000"""
 MAX_MEMBER_BYTES: Final = 512 << 20
 """of a band; a 10 m band of a tile has 240 MB before it is packed"""
+PIECE_BYTES: Final = 1 << 20
 
 _ADDRESS: Final = re.compile(r"/vsizip/\{([^{}]+)\}/(.+)", re.DOTALL)
 """as GDAL writes it, so that an operator can open what the ledger names"""
@@ -55,8 +56,11 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def read_some(archive: zipfile.ZipFile, member: str, most: int) -> bytes:
     """At most so many bytes of a member; all of it is held against its checksum. Raises OSError."""
+    found = io.BytesIO()  # in pieces: zipfile would hold all of a member twice, packed and unpacked
     with _damage(), archive.open(member) as opened:
-        return opened.read(most)
+        while found.tell() < most and (piece := opened.read(min(PIECE_BYTES, most - found.tell()))):
+            found.write(piece)
+    return found.getvalue()
 
 
 def read_member(archive: Path, member: str) -> bytes:
