@@ -16,8 +16,8 @@ from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
 from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.findings import check_findings, read_findings_file
+from cropmap.sources.pairs import read_pairs
 from cropmap.sources.regions import assign_regions, read_regions
-from cropmap.stages.pairs import read_pairs
 from tests.data.make_sources_declarations import make_frame, make_legend, square
 from tests.fuzzing import chances, inputs, mutated_bytes, mutated_text, survives
 from tests.sources.test_regions import make_regions

@@ -14,7 +14,7 @@ from cropmap.errors import ConfigurationError
 from cropmap.legends import Legend
 from cropmap.legends.code_lists import read_code_list
 from cropmap.sheets import read_sheet
-from cropmap.stages.pairs import read_pairs
+from cropmap.sources.pairs import read_pairs
 
 LEGEND = "crop_code,crop_name,crop,eurostat_code,inseparable_group\n007,Été,wheat,C1110,\n012,Herbe,,,\n"
 NAMES = [

@@ -18,7 +18,7 @@ from cropmap.errors import SceneError
 from cropmap.observations import zonal
 from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
 from cropmap.observations.identity import pixel_metadata
-from cropmap.observations.offsets import OffsetEvidence, judge_look, look_of, offset_of
+from cropmap.observations.offsets import OffsetEvidence, judge_acquisition, means_of, offset_of
 from cropmap.observations.raster import read_window
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
@@ -80,7 +80,7 @@ def observe(
         schema=OBSERVATION_SCHEMA.with_metadata(observation_metadata(acquisition, coverage)),
     )
     if judge_offset:
-        judgement = judge_look(look_of(table, day=acquisition.day, offset=offset_of(acquisition)))
+        judgement = judge_acquisition(means_of(table, day=acquisition.day, offset=offset_of(acquisition)))
         if judgement.evidence == OffsetEvidence.CONTRADICTED:
             raise _contradicted(acquisition, judgement.detail)
     return table

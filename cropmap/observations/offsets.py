@@ -86,7 +86,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class AcquisitionMeans:
     """The parcels of one acquisition."""
 
     day: date
@@ -103,11 +103,11 @@ def offset_of(acquisition: Acquisition) -> float:
     return float(np.median([acquisition.assets[band].offset for band in BANDS]))
 
 
-def look_of(table: pa.Table, *, day: date, offset: float) -> Look:
+def means_of(table: pa.Table, *, day: date, offset: float) -> AcquisitionMeans:
     """The rows of an observation file (OBSERVATION_SCHEMA)."""
     stored = np.column_stack([table[band].to_numpy() for band in BANDS])
     missing = stored == REFLECTANCE_NODATA
-    return Look(
+    return AcquisitionMeans(
         day=day,
         offset=offset,
         reflectance=np.where(missing, np.nan, stored / REFLECTANCE_SCALE),
@@ -115,24 +115,24 @@ def look_of(table: pa.Table, *, day: date, offset: float) -> Look:
     )
 
 
-def judge_look(look: Look) -> Judgement:
+def judge_acquisition(means: AcquisitionMeans) -> Judgement:
     """What the acquisition says by itself."""
-    seen = np.isfinite(look.reflectance).all(axis=1) & (look.pixels > 0)
-    values, pixels = look.reflectance[seen], look.pixels[seen]
+    seen = np.isfinite(means.reflectance).all(axis=1) & (means.pixels > 0)
+    values, pixels = means.reflectance[seen], means.pixels[seen]
     if pixels.sum() < MIN_PIXELS:
         return Judgement(OffsetEvidence.UNKNOWN)
     green = values[:, B8A] - values[:, B04] > GREEN
     vegetation = np.median(values[green], axis=0) if pixels[green].sum() >= GREEN_PIXELS else None
-    if may_be_too_dark(look.offset) and (detail := _too_dark(values, pixels, vegetation)) is not None:
+    if may_be_too_dark(means.offset) and (detail := _too_dark(values, pixels, vegetation)) is not None:
         return Judgement(
-            OffsetEvidence.CONTRADICTED, f"offset {look.offset:g} would make {detail}: it is applied already"
+            OffsetEvidence.CONTRADICTED, f"offset {means.offset:g} would make {detail}: it is applied already"
         )
-    if may_be_too_dark(look.offset) and (detail := _too_red(values, pixels, DOUBTFUL_BLUE_TO_RED)) is not None:
-        return Judgement(OffsetEvidence.DOUBTFUL, f"offset {look.offset:g} makes {detail}")
+    if may_be_too_dark(means.offset) and (detail := _too_red(values, pixels, DOUBTFUL_BLUE_TO_RED)) is not None:
+        return Judgement(OffsetEvidence.DOUBTFUL, f"offset {means.offset:g} makes {detail}")
     if vegetation is None:
         return Judgement(OffsetEvidence.UNKNOWN)
     hazy = vegetation[B02] - vegetation[B04] >= HAZY
-    if may_be_too_bright(look.offset) and not hazy and _above(vegetation, TOO_BRIGHT):
+    if may_be_too_bright(means.offset) and not hazy and _above(vegetation, TOO_BRIGHT):
         shown = f"green vegetation is {vegetation[B04]:.3f} in B04 and {vegetation[B12]:.3f} in B12"
         return Judgement(OffsetEvidence.DOUBTFUL, f"{shown}, as if an offset of -{SHIFT:g} were missing", bright=True)
     fine = TOO_DARK_RED <= vegetation[B04] <= FINE_RED and vegetation[B12] >= FINE_B12
@@ -156,32 +156,36 @@ def _too_red(values: Array, pixels: Array, limit: float) -> str | None:
     return f"soil {blue:.3f} in B02 beside {red:.3f} in B04"
 
 
-def judge_season(looks: Mapping[str, Look]) -> dict[str, Judgement]:
+def judge_season(acquisitions: Mapping[str, AcquisitionMeans]) -> dict[str, Judgement]:
     """By item, for the acquisitions of one tile whose rows stand for the same parcels.
 
     What an acquisition does not tell by itself is told by the nearest that are fine: most of them must agree, two or
     more where its vegetation is not bright besides. Where none are near, three that are bright alike are no veil of one
     day. Two that nothing tells and that contradict each other are both doubtful.
     """
-    alone = {item: judge_look(look) for item, look in looks.items()}
+    alone = {item: judge_acquisition(means) for item, means in acquisitions.items()}
     fine = {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.FINE}
     bright = {item for item, judgement in alone.items() if judgement.bright}
     told = fine | {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.CONTRADICTED}
-    open_ = looks.keys() - told
+    open_ = acquisitions.keys() - told
     judged = dict(alone)
     for item in open_:
         judged[item] = (
-            _beside(item, looks, alone[item], fine) or _alike(item, looks, alone[item], bright) or alone[item]
+            _beside(item, acquisitions, alone[item], fine)
+            or _alike(item, acquisitions, alone[item], bright)
+            or alone[item]
         )
     for item in sorted(item for item in open_ if judged[item] == Judgement(OffsetEvidence.UNKNOWN)):
-        judged[item] = _contradicting(item, looks, open_) or judged[item]
+        judged[item] = _contradicting(item, acquisitions, open_) or judged[item]
     return judged
 
 
-def _beside(item: str, looks: Mapping[str, Look], alone: Judgement, fine: set[str]) -> Judgement | None:
+def _beside(
+    item: str, acquisitions: Mapping[str, AcquisitionMeans], alone: Judgement, fine: set[str]
+) -> Judgement | None:
     """What the nearest acquisitions that are fine say; None where they cannot be compared with."""
-    steps = _steps(item, looks, fine)
-    wrong = [step for step in steps if _possible(step, looks[item].offset)]
+    steps = _steps(item, acquisitions, fine)
+    wrong = [step for step in steps if _possible(step, acquisitions[item].offset)]
     if not steps:
         return None
     apart = f"every band lies {np.median(wrong):+.3f} beside" if wrong else ""
@@ -193,24 +197,27 @@ def _beside(item: str, looks: Mapping[str, Look], alone: Judgement, fine: set[st
     return alone if alone.bright or any(steps) else Judgement(OffsetEvidence.FINE)
 
 
-def _alike(item: str, looks: Mapping[str, Look], alone: Judgement, bright: set[str]) -> Judgement | None:
-    if not alone.bright or _steps(item, looks, bright).count(0.0) < ALIKE:
+def _alike(
+    item: str, acquisitions: Mapping[str, AcquisitionMeans], alone: Judgement, bright: set[str]
+) -> Judgement | None:
+    if not alone.bright or _steps(item, acquisitions, bright).count(0.0) < ALIKE:
         return None
     return Judgement(OffsetEvidence.CONTRADICTED, f"{alone.detail}, and so it is on other days")
 
 
-def _contradicting(item: str, looks: Mapping[str, Look], among: Set[str]) -> Judgement | None:
-    for near in _nearest(item, looks, among):
-        step = _step(looks[item], looks[near])
-        if step and (_possible(step, looks[item].offset) or _possible(-step, looks[near].offset)):
+def _contradicting(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> Judgement | None:
+    for near in _nearest(item, acquisitions, among):
+        step = _step(acquisitions[item], acquisitions[near])
+        if step and (_possible(step, acquisitions[item].offset) or _possible(-step, acquisitions[near].offset)):
             return Judgement(
-                OffsetEvidence.DOUBTFUL, f"every band lies {step:+.3f} beside {looks[near].day}: one of them is wrong"
+                OffsetEvidence.DOUBTFUL,
+                f"every band lies {step:+.3f} beside {acquisitions[near].day}: one of them is wrong",
             )
     return None
 
 
-def _steps(item: str, looks: Mapping[str, Look], among: Set[str]) -> list[float]:
-    found = (_step(looks[item], looks[near]) for near in _nearest(item, looks, among))
+def _steps(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> list[float]:
+    found = (_step(acquisitions[item], acquisitions[near]) for near in _nearest(item, acquisitions, among))
     return [step for step in found if step is not None]
 
 
@@ -230,24 +237,24 @@ def _above(values: Array, limits: Mapping[str, float]) -> bool:
     return all(values[BANDS.index(band)] > limit for band, limit in limits.items())
 
 
-def _nearest(item: str, looks: Mapping[str, Look], among: Set[str]) -> list[str]:
+def _nearest(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> list[str]:
     """The nearest in time, on either side; of one day, by name."""
-    day = looks[item].day
-    apart = sorted((abs((looks[one].day - day).days), one) for one in among if one != item)
+    day = acquisitions[item].day
+    apart = sorted((abs((acquisitions[one].day - day).days), one) for one in among if one != item)
     near = [one for days, one in apart if days <= NEAR_DAYS]
-    before = [one for one in near if looks[one].day <= day]
-    after = [one for one in near if looks[one].day > day]
+    before = [one for one in near if acquisitions[one].day <= day]
+    after = [one for one in near if acquisitions[one].day > day]
     return [*before[:NEIGHBOURS], *after[:NEIGHBOURS]]
 
 
-def _step(look: Look, other: Look) -> float | None:
+def _step(means: AcquisitionMeans, other: AcquisitionMeans) -> float | None:
     """How far all bands lie above another day's, 0.0 for no such step; None where the days cannot be compared: too
     little was seen of both, or the land changed so that the bands moved apart."""
-    both = np.isfinite(look.reflectance).all(axis=1) & np.isfinite(other.reflectance).all(axis=1)
-    both &= (look.pixels > 0) & (other.pixels > 0)
-    if both.sum() < COMMON or np.minimum(look.pixels, other.pixels)[both].sum() < MIN_PIXELS:
+    both = np.isfinite(means.reflectance).all(axis=1) & np.isfinite(other.reflectance).all(axis=1)
+    both &= (means.pixels > 0) & (other.pixels > 0)
+    if both.sum() < COMMON or np.minimum(means.pixels, other.pixels)[both].sum() < MIN_PIXELS:
         return None
-    difference = np.median(look.reflectance[both] - other.reflectance[both], axis=0)
+    difference = np.median(means.reflectance[both] - other.reflectance[both], axis=0)
     middle = float(np.median(difference))
     if np.ptp(difference) > EVEN or STEP[0] > abs(middle) > NO_STEP or abs(middle) > STEP[1]:
         return None

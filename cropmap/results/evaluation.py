@@ -27,12 +27,12 @@ from cropmap.model.training_config import TrainingConfig
 from cropmap.observations.tables import read_layout
 from cropmap.schemas import Architecture, Exclusion
 from cropmap.settings import Settings
+from cropmap.sources.pairs import read_pairs
 from cropmap.stages.champion import predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData, needed_dataset, written_folds
 from cropmap.stages.findings import ReviewedLabels
 from cropmap.stages.open_season import OpenSeason
-from cropmap.stages.pairs import read_pairs
 from cropmap.stages.training import left_out_of_training, training_config, training_key
 from cropmap.store import Store
 

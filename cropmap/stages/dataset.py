@@ -24,8 +24,8 @@ from cropmap.legends import Legend
 from cropmap.observations.files import read_observations
 from cropmap.provenance import content_hash, value_hash
 from cropmap.schemas import BANDS, EPSG_EQUAL_AREA
+from cropmap.sources.pairs import read_pairs
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.pairs import read_pairs
 from cropmap.stages.parcels import ObservationObject
 
 MIN_CLASSES: Final = 2

@@ -17,7 +17,7 @@ from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
 from cropmap.errors import StoreError
 from cropmap.observations.files import kept_parcel_set
-from cropmap.observations.offsets import Judgement, Look, OffsetEvidence, judge_season, look_of, offset_of
+from cropmap.observations.offsets import AcquisitionMeans, Judgement, OffsetEvidence, judge_season, means_of, offset_of
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
 from cropmap.schemas import QuarantineReason as Reason
 from cropmap.stages.attempts import depends_on
@@ -47,8 +47,8 @@ def judge_offsets(season: OpenSeason) -> dict[str, int]:
         ids = sorted(at_home["parcel_id"])[:SAMPLE_FROM]
         sample = pa.array(ids[:: max(len(ids) // SAMPLE, 1)], pa.string())
         entries = {e.item_id: e for e in known if e.tile == tile and e.document and _is_evidence(e)}
-        looks = {item: look for item, e in entries.items() if (look := _look(context, e, sample)) is not None}
-        for item, judgement in judge_season(looks).items():
+        acquisitions = {item: means for item, e in entries.items() if (means := _means(context, e, sample)) is not None}
+        for item, judgement in judge_season(acquisitions).items():
             counts[judgement.evidence] = counts.get(judgement.evidence, 0) + 1
             _enter(context, entries[item], judgement)
     return counts
@@ -58,7 +58,7 @@ def _is_evidence(entry: ledger.LedgerEntry) -> bool:
     return entry.status == AcquisitionStatus.OBSERVED or entry.reason == Reason.OFFSET_CONTRADICTED
 
 
-def _look(context: SeasonContext, entry: ledger.LedgerEntry, sample: pa.Array) -> Look | None:
+def _means(context: SeasonContext, entry: ledger.LedgerEntry, sample: pa.Array) -> AcquisitionMeans | None:
     name = entry.object_name or own_name(context, entry)
     if entry.object_name is None and kept_parcel_set(context.store, name, entry.acquisition) is None:
         return None  # refused before it became a file, or what lies there is of the item as it was once
@@ -68,7 +68,7 @@ def _look(context: SeasonContext, entry: ledger.LedgerEntry, sample: pa.Array) -
     except StoreError as error:
         log.warning("%s", error)
         return None
-    return look_of(_rows_of(table, sample), day=entry.acquisition.day, offset=offset_of(entry.acquisition))
+    return means_of(_rows_of(table, sample), day=entry.acquisition.day, offset=offset_of(entry.acquisition))
 
 
 def _rows_of(table: pa.Table, sample: pa.Array) -> pa.Table:
