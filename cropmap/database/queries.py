@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from cropmap.contracts.columns import Table
-from cropmap.contracts.tables import STORED_ASSESSMENT, STORED_PREDICTION, STORED_STATISTIC
+from cropmap.contracts.tables import STORED_ASSESSMENT, STORED_STATISTIC
 from cropmap.database.connection import Connection, database_errors
 from cropmap.errors import InputError
 
@@ -30,11 +30,6 @@ SELECT agency, season, r.as_of, r.nuts_version, {columns}, run_id, coalesce(r.si
        coalesce(s.nuts_id = ANY (r.partial_regions), false) AS partial_region
 FROM ({runs}) r JOIN statistic s USING (run_id)
 WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "C", s.strucpro, s.concept
-"""
-PREDICTIONS: Final = """
-SELECT agency, season, {columns}, r.model_version, run_id, coalesce(r.simulated, false) AS simulated
-FROM ({runs}) r JOIN prediction p USING (run_id)
-WHERE {filters} ORDER BY agency, season, p.parcel_id COLLATE "C"
 """
 ASSESSMENTS: Final = """
 SELECT agency, season, {columns}, run_id, coalesce(r.simulated, false) AS simulated
@@ -136,14 +131,6 @@ def statistics(
 
 
 @database_errors()
-def predictions(connection: Connection, *, agency: str, season: int, run_id: str | None = None) -> list[Row]:
-    """Rows as of view `crop_prediction`, sorted by parcel_id."""
-    filters: dict[LiteralString, Any] = {"agency = %(agency)s": agency, "season = %(season)s": season}
-    values = {"agency": agency, "season": season, "run_id": run_id}
-    return _rows(connection, _compose(PREDICTIONS, run_id, filters, _of("p", STORED_PREDICTION)), values)
-
-
-@database_errors()
 def agreement(connection: Connection, *, run_id: str) -> list[Row]:
     """cluster (the holding, or the parcel alone where none is named), declared_crop, predicted_crop, parcels: counts of
     the run's declarations that were scored by a fold which did not see them. Those that several folds scored together
@@ -234,17 +221,6 @@ def run_log(
         "SELECT * FROM run_log WHERE (%(agency)s::text IS NULL OR agency = %(agency)s)"
         " AND (%(season)s::int IS NULL OR season = %(season)s) ORDER BY started_at DESC, run_id LIMIT %(limit)s",
         {"agency": agency, "season": season, "limit": limit},
-    )
-
-
-@database_errors()
-def rejections(connection: Connection, *, agency: str, season: int) -> list[Row]:
-    """Rows of view `rejected_declaration`."""
-    return _rows(
-        connection,
-        "SELECT * FROM rejected_declaration WHERE agency = %(agency)s AND season = %(season)s"
-        " ORDER BY source_file, row_number, reason",
-        {"agency": agency, "season": season},
     )
 
 

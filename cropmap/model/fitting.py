@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
-from cropmap.dataset.folds import at_random
 from cropmap.errors import ModelError
 from cropmap.model.artifact import Manifest, file_digest, write_artifact
 from cropmap.model.calibration import MIN_BIAS_FOLDS, Calibration, calibrate_across, fit_calibration
@@ -70,37 +69,6 @@ def evaluate_out_of_fold(
     several = len(np.unique(fold)) > MIN_BIAS_FOLDS  # what is published is calibrated as what was evaluated
     calibration = fit_calibration(fitted.logits[judged], label, logit_adjustment=adjusted, biased=several)
     return OutOfFold(fitted, calibration, probabilities, evaluation)
-
-
-@dataclass(frozen=True)
-class SplitGap:
-    """What a random split would have pretended."""
-
-    spatial: Evaluation
-    """on the dataset's own folds"""
-    at_random: Evaluation
-    """the same parcels dealt at random, neighbours on both sides"""
-
-    @property
-    def oa(self) -> float:
-        return self.at_random.oa - self.spatial.oa
-
-    @property
-    def macro_f1(self) -> float:
-        return self.at_random.macro_f1 - self.spatial.macro_f1
-
-
-def random_split_gap(
-    store: Store, dataset: Dataset, config: TrainingConfig, *, seed: int, workers: int | None = None
-) -> SplitGap:
-    """Scores the same parcels twice, on the dataset's folds and on as many random ones: the difference is what
-    spatial autocorrelation adds to an accuracy that says nothing about a place that was not seen."""
-    judged = np.where(dataset.judged, dataset.label, np.int16(-1))
-    dealt = replace(dataset, folds=at_random(label=judged, count=dataset.folds.count, seed=seed))
-    spatial, random = (
-        evaluate_out_of_fold(store, d, config, seed=seed, workers=workers).evaluation for d in (dataset, dealt)
-    )
-    return SplitGap(spatial, random)
 
 
 def fit_model(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 
-import pandas as pd
 import pytest
 
 from cropmap.database import queries
@@ -121,4 +120,5 @@ def test_parcel_of_a_season_without_a_run(connection: Connection) -> None:
 
 def test_run_log_and_rejections(season: Connection) -> None:
     assert [(row["run_id"], row["status"]) for row in queries.run_log(season, season=2018)] == [("run-1", "published")]
-    assert pd.DataFrame(queries.rejections(season, **KEY))["row_number"].tolist() == [4, 6]
+    rejected = season.execute("SELECT row_number FROM rejected_declaration ORDER BY row_number").fetchall()
+    assert rejected == [(4,), (6,)]

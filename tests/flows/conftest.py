@@ -39,9 +39,12 @@ def prefect_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def simulated_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_season(tmp_path_factory.mktemp("simulated") / "season")
+
+
+def small_season(folder: Path) -> Path:
     """220 parcels, two tiles, 10 dates; the agency file asks for little training, and for no search of what to hide:
     `FULL` brings that back."""
-    folder = tmp_path_factory.mktemp("simulated") / "season"
     simulate_season(folder, parcels=220, seed=3, season=YEAR, dates=10)
     change_agency(
         folder,

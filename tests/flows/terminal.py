@@ -2,8 +2,9 @@
 
     python -m tests.flows.terminal FOLDER [--moments 20] [--seed 0]
 
-runs a small season of FOLDER/agency.yaml undisturbed in one home, interrupts it at random moments in another, lets it
-end there, and prints what every moment showed. `test_stopped.py` does the same at three.
+runs a season of FOLDER/agency.yaml undisturbed in one home, interrupts it at random moments in another, lets it end
+there, and prints what every moment showed. A FOLDER that is not there is made: 220 simulated parcels, little training.
+`test_stopped.py` does the same at three moments.
 """
 
 from __future__ import annotations
@@ -170,6 +171,11 @@ def main() -> int:
     ask.add_argument("--season", default="2018")
     given = ask.parse_args()
     folder = given.folder.absolute()
+    if not folder.exists():
+        from tests.flows.conftest import small_season
+
+        small_season(folder)
+        folder.chmod(0o711)  # the embedded server has an account of its own
 
     def command(home: Path) -> list[str]:
         agency = str(folder / "agency.yaml")

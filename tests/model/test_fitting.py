@@ -15,7 +15,7 @@ from cropmap.errors import ModelError
 from cropmap.model import checkpoints
 from cropmap.model.calibration import Calibration, calibrate_across, fit_calibration
 from cropmap.model.crossfit import cross_fit
-from cropmap.model.fitting import as_trained, evaluate_out_of_fold, random_split_gap
+from cropmap.model.fitting import as_trained, evaluate_out_of_fold
 from cropmap.model.fold import BEGUN, fold_name, rules_version, train_fold
 from cropmap.model.networks import network_module
 from cropmap.model.processes import train_together
@@ -24,6 +24,7 @@ from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset, tiny
+from tests.studies.random_split import random_split_gap
 
 BOTH = pytest.mark.parametrize("architecture", list(Architecture))
 

@@ -22,7 +22,6 @@ from cropmap.progress import track
 from cropmap.settings import Settings
 from cropmap.simulation.crops import CROPS
 from cropmap.simulation.landscape import REGIONS
-from cropmap.simulation.mismatches import declare, joint_shares, law
 from cropmap.simulation.randomness import stream
 from tests.studies.ablation import read_folder
 from tests.studies.accuracy import calendar_features
@@ -30,6 +29,7 @@ from tests.studies.brittany import simulated_brittany
 from tests.studies.flags import Case, row
 from tests.studies.flags_classifier import Light, Projection, out_of_fold
 from tests.studies.flags_study import SHOWN, Setting
+from tests.studies.mismatches import declare, joint_shares, law
 from tests.studies.thinned import subset
 
 SWAPPED: Final = 0.03

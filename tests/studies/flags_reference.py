@@ -17,9 +17,9 @@ from scipy.special import log_softmax, softmax
 
 from cropmap.simulation.crops import CROPS
 from cropmap.simulation.landscape import REGIONS
-from cropmap.simulation.mismatches import Law
 from tests.studies.flags_classifier import Light, Matrix, Projection, Trained, train
 from tests.studies.flags_season import Grown, grow
+from tests.studies.mismatches import Law
 
 POPULATIONS: Final = 4
 FIRST_SEED: Final = 9_000

@@ -21,13 +21,13 @@ from cropmap.legends import Legend
 from cropmap.progress import Counter
 from cropmap.provenance import files_hash
 from cropmap.simulation.crops import CROPS
-from cropmap.simulation.mismatches import Pattern, atypical, declare, joint_shares, law
 from cropmap.store import Store
 from tests.studies.flags import Case, row
 from tests.studies.flags_classifier import Light, Projection, out_of_fold
 from tests.studies.flags_reference import Reference, learn
 from tests.studies.flags_season import Grown, grow
 from tests.studies.kept import kept
+from tests.studies.mismatches import Pattern, atypical, declare, joint_shares, law
 
 PARCELS: Final = 25_000
 SEEDS_PER_SEASON: Final = 10
@@ -132,6 +132,7 @@ def _code() -> str:
     names = ("adaptation", "assess", "case", "channel", "gates", "guards", "suspects", "verdict")
     judging = [root / "assessments" / f"{name}.py" for name in names]
     making = [Path(__file__).with_name(f"flags{part}.py") for part in ("", "_classifier", "_reference", "_season")]
+    making.append(Path(__file__).with_name("mismatches.py"))
     return files_hash([*judging, *making, *(root / "simulation").glob("*.py")])
 
 

@@ -20,12 +20,13 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.legends import Legend
 from cropmap.model.early import score_by_date
 from cropmap.model.evaluation import Evaluation
-from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold, random_split_gap
+from cropmap.model.fitting import OutOfFold, evaluate_out_of_fold
 from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages.training import OutOfFoldScores
 from tests.studies.brittany import SEASON_YEAR, Brittany, simulated_brittany
+from tests.studies.random_split import random_split_gap
 
 IN_SEASON: Final = date(SEASON_YEAR, 6, 15)
 WRONG_SHARES: Final = (0.0, 0.03, 0.10)

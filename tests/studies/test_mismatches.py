@@ -5,8 +5,8 @@ import pytest
 
 from cropmap.simulation.crops import CROPS
 from cropmap.simulation.landscape import REGIONS
-from cropmap.simulation.mismatches import FLOWS, Pattern, atypical, declare, joint_shares, law
 from cropmap.simulation.population import region_shares
+from tests.studies.mismatches import FLOWS, Pattern, atypical, declare, joint_shares, law
 
 SHARES = np.array([region_shares(region) for region in REGIONS]) / len(REGIONS)
 
