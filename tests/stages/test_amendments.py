@@ -184,7 +184,7 @@ def test_products_follow_the_register_and_a_past_day_the_register_of_then(
     # looking back changed nothing for today
     windows.clear()
     assert observe_again(season) == {}
-    assert OpenSeason(season).data.state == now.state
+    assert OpenSeason(season).data.inputs == now.inputs
     assert windows == []
 
 
