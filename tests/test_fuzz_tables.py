@@ -122,6 +122,7 @@ def boundary_files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", BOUNDARIES)
+@pytest.mark.slow
 def test_only_errors_of_ours_come_out_of_boundaries(tmp_path: Path, name: str) -> None:
     files, path = boundary_files(tmp_path), tmp_path / "in" / name
     path.parent.mkdir()

@@ -110,6 +110,7 @@ READINGS: dict[str, Callable[[Store], object]] = {
 
 
 @pytest.mark.parametrize("name", READINGS)
+@pytest.mark.slow
 def test_damaged_bytes_are_never_read_as_other_values(store: Store, name: str) -> None:
     store.write_table("t.parquet", observed(), row_group_size=64)
     store.write_table("rows.parquet", observed(), row_group_size=64)

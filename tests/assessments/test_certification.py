@@ -12,6 +12,7 @@ from cropmap.assessments.certification import Certificate, certify, statement
 from cropmap.schemas import CertificateReason
 
 
+@pytest.mark.slow
 def test_p_value_is_the_hypergeometric_tail() -> None:
     # 10 parcels, 6 drawn, none right. More than 20 % are three: C(7, 6) of C(10, 6) draws miss all of them
     certificate = certify([10], np.arange(1, 7), np.full(6, "wrong", object), target=0.2, delta=0.1)
@@ -74,6 +75,7 @@ def test_the_sentence_says_how_sure_of_how_many() -> None:
     assert refused == "Could not be certified: too many of the reviewed parcels are right, or could not be judged."
 
 
+@pytest.mark.slow
 def test_a_list_just_over_its_bound_is_certified_in_at_most_delta_of_the_draws() -> None:
     # 41 of 200 are right, one more than 20 %
     rng, right = np.random.default_rng(0), np.arange(200) < 41

@@ -149,6 +149,7 @@ def test_any_dataset_is_scored_on_its_own_folds(architecture: Architecture, stor
 
 
 @BOTH
+@pytest.mark.slow
 def test_a_fold_can_be_asked_for_alone_and_the_seed_decides(
     architecture: Architecture, store: Store, dataset: Dataset
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_dataset_without_an_observation_has_files_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["reflectance.npy", "label.npy", "facts.json"])
+@pytest.mark.slow
 def test_a_damaged_dataset_is_made_again(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     dataset = make_dataset()
     file = write_dataset(tmp_path, dataset) / name

@@ -69,6 +69,7 @@ def test_primary_cells_alone_are_recovered() -> None:
     assert high[found] == pytest.approx(table.figure.values[found], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_taking_a_secondary_cell_back_is_noticed() -> None:
     table = random_table(2, **SMALL)
     pattern = protected(table)
@@ -211,6 +212,7 @@ def test_earlier_cells_are_found_by_name() -> None:
     assert [structure.name(cell) for cell in np.flatnonzero(earlier.published)] == ["T/c2"]
 
 
+@pytest.mark.slow
 def test_two_figures_have_one_mask_and_each_is_safe() -> None:
     """The second figure knows fewer holdings, and zeros where the first has areas."""
     table = random_table(5)

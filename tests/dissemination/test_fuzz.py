@@ -81,6 +81,7 @@ def read_both_ways(path: Path, settings: Settings) -> LongForm:
 
 
 @pytest.mark.parametrize("kind", FILES)
+@pytest.mark.slow
 def test_a_damaged_file_of_statistics(tmp_path: Path, kind: str) -> None:
     settings, path = Settings(home=tmp_path), tmp_path / f"t.{kind}"
     path.write_bytes(FILES[kind])

@@ -101,6 +101,7 @@ def test_eurostats_bulk_file_comes_out_of_our_writer_as_it_went_in(shared_data: 
     ("geo", "areas"),
     [("BE25", [24.01, 9.97, 34.04, 26.90]), ("BE24", [17.96, 9.36, 9.00, 6.62]), ("FRK2", [106.93, 93.53, 58.29, 2.0])],
 )
+@pytest.mark.slow
 def test_areas_of_2019_are_those_that_eurostat_shows(geo: str, areas: list[float], shared_data: Path) -> None:
     data = (shared_data / "eurostat" / "estat_apro_cpshr.tsv.gz").read_bytes()
     table = formats.read(data, name="bulk", geo={geo}, crops={"C1110", "C1500", "G3000", "R1000"}).table
@@ -220,6 +221,7 @@ def _key(one: dict[str, object]) -> tuple[object, ...]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.one_of(FIGURE, HIDDEN), min_size=1, max_size=12, unique_by=_key))
+@pytest.mark.slow
 def test_any_table_comes_back_from_every_format(records: list[dict[str, object]]) -> None:
     table = ordered(pd.DataFrame(records)[list(COLUMNS)])
     files = [

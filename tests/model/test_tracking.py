@@ -76,6 +76,7 @@ def test_a_database_that_was_cut_off_in_the_making_is_made_anew(tmp_path: Path) 
     assert track((url, tmp_path.as_uri()), "key-1")
 
 
+@pytest.mark.slow
 def test_an_older_database_in_use_is_left_to_its_owner(tmp_path: Path) -> None:
     url = cut_off(tmp_path / "older.db", used=True)
     with pytest.raises(ModelError, match="out-of-date database schema"):

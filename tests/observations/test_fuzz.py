@@ -116,6 +116,7 @@ KINDS: Final = ("cog", "tiles", "strips", "tags", "jp2")
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_damaged_scene_is_quarantined(store: Store, tmp_path: Path, kind: str) -> None:
     acquisition = make_acquisition(tmp_path, flat_bands(rows=WIDTH, cols=WIDTH))
     coverage = tile_coverage(

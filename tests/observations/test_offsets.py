@@ -100,6 +100,7 @@ def real_means(shared_data: Path) -> dict[str, AcquisitionMeans]:
 
 @pytest.mark.parametrize(("offset", "shift"), [(-0.1, -0.1), (0.0, 0.1)])
 @pytest.mark.parametrize("share", [0.0, SHARE, 1.0])
+@pytest.mark.slow
 def test_real_parcels_with_planted_errors(shared_data: Path, offset: float, shift: float, share: float) -> None:
     draw = np.random.default_rng(18)
     right = {day: replace(each, offset=offset) for day, each in real_means(shared_data).items()}

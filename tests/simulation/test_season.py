@@ -47,6 +47,7 @@ def again(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_summary_counts_what_is_there(season: SimulationSummary, folder: Path) -> None:
     truth = pd.read_parquet(season.truth)
     assert (season.parcels, season.wrong_declarations) == (40, 1)

@@ -234,6 +234,7 @@ def test_an_api_without_the_collection_says_what_it_has() -> None:
         find_acquisitions(url, collection="landsat", bbox=BRITTANY, season=SEASON)
 
 
+@pytest.mark.slow
 def test_an_unreachable_api_is_one_line() -> None:
     with pytest.raises(CatalogError, match="cannot be reached") as caught:
         find_acquisitions("http://127.0.0.1:9/", collection=COLLECTION, bbox=BRITTANY, season=SEASON)

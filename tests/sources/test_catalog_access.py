@@ -161,6 +161,7 @@ class Fresh(list[Mapping[str, Any]]):
         return [{**ITEMS[0], "id": f"{self.n} {k}"} for k in range(100)]
 
 
+@pytest.mark.slow
 def test_pages_without_an_end_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stac_api, "LEAST_MAX_ITEMS", 500)
     monkeypatch.setattr(stac_api, "ITEMS_PER_CELL_AND_DAY", 0)

@@ -57,6 +57,7 @@ WRITERS: dict[str, Callable[[gpd.GeoDataFrame, Path], None]] = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("share", [0.3, 0.62, 0.91, 0.985])
 @pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.slow
 def test_a_file_that_breaks_off_is_refused_in_one_line(tmp_path: Path, name: str, share: float) -> None:
     path = tmp_path / name
     WRITERS[name](fields(), path)
@@ -224,6 +225,7 @@ WHOLES = {
 
 
 @pytest.mark.parametrize("text", PARTS.values(), ids=PARTS.keys())
+@pytest.mark.slow
 def test_a_page_of_geojson_is_no_register(tmp_path: Path, text: str) -> None:
     path = tmp_path / "d.geojson"
     path.write_text(text)

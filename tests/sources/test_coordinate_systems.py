@@ -203,6 +203,7 @@ def written(path: Path, *, prj: str | None) -> Path:
 
 
 @pytest.mark.parametrize("prj", [None, "", "not a CRS at all", "PROJCS[", "\x00\x01\x02"])
+@pytest.mark.slow
 def test_a_shapefile_without_a_readable_prj_needs_declarations_crs(tmp_path: Path, prj: str | None) -> None:
     path = written(tmp_path, prj=prj)
     with pytest.raises(DeclarationFileError, match=r"Set declarations\.crs") as caught:
@@ -250,6 +251,7 @@ CASES = "cases/input"
 
 
 @pytest.mark.shared_data
+@pytest.mark.slow
 def test_a_prj_without_a_datum(shared_data: Path) -> None:
     folder = shared_data / CASES / "01-prj-without-datum"
     with pytest.raises(DeclarationFileError, match=r"86 to 149 m off\. Set declarations\.crs, such as EPSG:31468"):
@@ -338,6 +340,7 @@ THESSALY = (413_000, 4_317_000)
 
 
 @pytest.mark.parametrize(("datum", "shift"), [("D_GRS_1980", ""), ("unknown", ""), ("x", ",TOWGS84[0,0,0,0,0,0,0]")])
+@pytest.mark.slow
 def test_an_ellipsoid_that_is_wgs_84s_is_no_datum_of_its_own(datum: str, shift: str) -> None:
     """Greece's datum stands on GRS 80, and lies 324 m from WGS 84: no other in Europe does so."""
     refused = place(parse_crs(GREEK_GRID.format(datum=datum, shift=shift), ""), boxes(*THESSALY))
@@ -402,6 +405,7 @@ MERCATOR = (
 
 
 @pytest.mark.parametrize("name", ["unnamed", "Google_Maps_Global_Mercator"])
+@pytest.mark.slow
 def test_web_mercator_without_its_sphere_is_refused(name: str) -> None:
     """Old programs could not write the sphere: 21 km to the north or south, and still in the same country."""
     shapes = boxes(-222_639, 6_106_855)
@@ -467,6 +471,7 @@ LAMBERT_II = (
         (LAMBERT_II, (622_000, 2_222_000), "47.00 N 2.63 E", "EPSG:27572"),  # 22 km from Paris, at 2.337
     ],
 )
+@pytest.mark.slow
 def test_a_lost_datum_is_spoken_of_in_degrees_from_greenwich(
     text: str, at: tuple[float, float], there: str, fits: str
 ) -> None:

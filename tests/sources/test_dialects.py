@@ -48,6 +48,7 @@ WRITTEN: dict[str, Callable[[shapely.Polygon], str]] = {
 
 @pytest.mark.parametrize("way", WRITTEN)
 @pytest.mark.parametrize("column", ["geom", "outline_of_field"])
+@pytest.mark.slow
 def test_outlines_in_a_column_whatever_its_name(tmp_path: Path, way: str, column: str) -> None:
     if way == "GeoJSON" and column != "geom":
         pytest.skip("text in braces may be anything: such a column has to be named")
@@ -68,6 +69,7 @@ def test_the_outlines_say_their_crs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("above", [[], ["sep=;"], ["", '"sep=;"', ""]])
+@pytest.mark.slow
 def test_encodings_that_a_file_shows_and_lines_above_the_header(
     tmp_path: Path, encoding: str, above: list[str]
 ) -> None:

@@ -185,6 +185,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("dimension", HEIGHTS)
 @pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.slow
 def test_csv(tmp_path: Path, text: str, dimension: str) -> None:
     lines = [f'P{number};311;"{TEXTS[text](dimension, corner)}"' for number, corner in enumerate(CORNERS, 1)]
     (tmp_path / "d.csv").write_text("\n".join(["parcel;code;drawn", *lines]) + "\n")

@@ -232,6 +232,7 @@ def test_positions_have_as_many_numbers_as_their_rings_close_with(tmp_path: Path
 
 @pytest.mark.parametrize("name", [ETRS89, "urn:ogc:def:crs:EPSG::4258", "EPSG:4258"])
 @pytest.mark.parametrize("where", ["polygons", "features"])
+@pytest.mark.slow
 def test_the_crs_may_stand_within_a_surface_or_beside_it(tmp_path: Path, where: str, name: str) -> None:
     text = FORMS["href and title"].replace(f' srsName="{ETRS89}"', "")
     if where == "polygons":

@@ -51,6 +51,7 @@ def _check_additivity(estimated: Estimated, frame: pd.DataFrame) -> None:
     rate=st.sampled_from([0.0, 0.2, 1.0]),
     undeclared=st.sampled_from([0.0, 0.3, 1.0]),
 )
+@pytest.mark.slow
 def test_crops_add_up_to_the_region_and_children_to_parents(
     parcels: int, seed: int, rate: float, undeclared: float
 ) -> None:

@@ -38,6 +38,7 @@ def test_what_passes_at_once_is_not_widened(table: RandomTable) -> None:
     assert 0 < found.hidden.sum() < len(found.hidden)
 
 
+@pytest.mark.slow
 def test_an_outsider_who_knows_more_makes_it_hide_more(table: RandomTable) -> None:
     """This one knows one open crop of each region besides: hidden neighbours follow until more is hidden."""
     first = _hide(table, _outsider(table)).hidden

@@ -82,6 +82,7 @@ def test_tables_for_internal_use_are_marked_in_every_row() -> None:
     assert off.report.disclosure.mode == "off"
 
 
+@pytest.mark.slow
 def test_one_figure_shown_by_mistake_is_found_by_the_audit() -> None:
     """The audit reads nothing but the table: every hidden row that is filled in again must be noticed, or be one that
     tells nothing of the others."""
