@@ -102,7 +102,7 @@ def prepare(home: Path | None, *, verbose: bool = False, create: bool = False) -
     return settings
 
 
-def open_season(
+def season_context(
     agency: Path,
     *,
     season: int,

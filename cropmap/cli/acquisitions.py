@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
-from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, say, season_context, table
 
 acquisitions: Final = typer.Typer(no_args_is_help=True, help="List a season's acquisitions, or read some again.")
 REASONS: Final = sorted([*QuarantineReason, *AcquisitionWarning])
@@ -40,7 +40,7 @@ def show(
     """
     if reason is not None and reason not in REASONS:
         raise typer.BadParameter(f"{reason} is none of {', '.join(REASONS)}", param_hint="--reason")
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.acquisitions import list_acquisitions
 
     rows = list_acquisitions(context, status=status, reason=reason, tile=tile)
@@ -78,7 +78,7 @@ def retry(
     """
     if sum((bool(items), reason is not None, everything)) != 1:
         raise typer.BadParameter("name acquisitions, or pass --reason, or --all")
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.acquisitions import retry_acquisitions
 
     say(retry_acquisitions(context, items=items or (), reason=reason), as_json=as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cropmap.terminal import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, say, table
+from cropmap.terminal import AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, say, season_context, table
 
 if TYPE_CHECKING:
     from cropmap.results.drift import SeasonDrift
@@ -33,7 +33,7 @@ def drift(
     the training data. A population stability index (PSI) below 0.1 is called stable, below 0.25 some shift, above
     shifted. An agency's first season has no earlier one; the command states this and ends with 0.
     """
-    context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
+    context = season_context(agency, season=season, home=home, data=data, as_of=as_of)
     from cropmap.results.drift import earlier_season, season_drift
     from cropmap.stages.open_season import OpenSeason
 

@@ -16,10 +16,10 @@ from cropmap.terminal import (
     Data,
     Home,
     Verbose,
-    open_season,
     prepare,
     require_file_to_write,
     say,
+    season_context,
     table,
 )
 
@@ -83,7 +83,7 @@ def evaluate(
     elif agency is None or season is None:
         raise typer.BadParameter("give AGENCY.yaml and --season, or --observations, --labels and --folds")
     else:
-        context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model, verbose=verbose)
+        context = season_context(agency, season=season, home=home, data=data, as_of=as_of, model=model, verbose=verbose)
         from cropmap.results.evaluation import Wanted, evaluate_season
 
         wanted = Wanted(out=out, by_date=by_date, plot=plot)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cropmap.schemas import Verdict
-from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, say, season_context, table
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def evidence(
     """
     if parcel and verdict:
         raise typer.BadParameter("give either parcels or verdicts", param_hint="--parcel / --verdict")
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.evidence import write_evidence
 
     wanted = [str(one) for one in verdict or [Verdict.MISMATCH]]
@@ -64,7 +64,7 @@ def explain(
     The rows are computed again. Exit code 1 where they differ from the published ones, 2 where no file of the season
     names the parcel.
     """
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.explain import explain as way_of
 
     found = way_of(context, parcel)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cropmap.cli.declarations import register as register_files
-from cropmap.terminal import Accept, AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, open_season, prepare, say
+from cropmap.terminal import Accept, AgencyFile, AsJson, AsOf, Data, Home, SeasonYear, prepare, say, season_context
 
 declarations: Final = typer.Typer(no_args_is_help=True, help="Inspect, check and load files of declarations.")
 observations: Final = typer.Typer(no_args_is_help=True, help="Export or import parcel observations as a table.")
@@ -81,7 +81,7 @@ def load(
     """
     from datetime import UTC, datetime
 
-    context = open_season(agency, season=season, home=home, data=data, create=True)
+    context = season_context(agency, season=season, home=home, data=data, create=True)
     from cropmap.stages.ingest import load_declarations
 
     say(load_declarations(context, loaded_at=datetime.now(UTC), accept=accept), as_json=as_json)
@@ -105,7 +105,7 @@ def carry(
     """
     from datetime import UTC, datetime
 
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.stages.forecast import carry_forward
 
     before = season - 1 if from_season is None else from_season
@@ -126,7 +126,7 @@ def export(
 
     Its columns are parcel_id, datetime, clear_fraction, n_pixels, and reflectance from 0 to 1 per band.
     """
-    context = open_season(agency, season=season, home=home, data=data, as_of=as_of)
+    context = season_context(agency, season=season, home=home, data=data, as_of=as_of)
     from cropmap.results.exchange import export_observations
 
     say({"rows": export_observations(context, out), "file": str(out)}, as_json=as_json)
@@ -145,7 +145,7 @@ def import_(
 
     The season then needs no scenes.
     """
-    context = open_season(agency, season=season, home=home, data=data, create=True)
+    context = season_context(agency, season=season, home=home, data=data, create=True)
     from datetime import UTC, datetime
 
     from cropmap.results.exchange import import_observations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cropmap.schemas import Architecture
-from cropmap.terminal import AgencyFile, AsJson, Data, Home, open_season, prepare, say, table
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, prepare, say, season_context, table
 
 if TYPE_CHECKING:
     from cropmap.stages.context import SeasonContext
@@ -125,4 +125,4 @@ def _open(agency: Path, data: Path | None, home: Path | None) -> SeasonContext:
     """Models belong to no season, but a context needs one; the present year serves."""
     from datetime import UTC, datetime
 
-    return open_season(agency, season=datetime.now(UTC).year, home=home, data=data)
+    return season_context(agency, season=datetime.now(UTC).year, home=home, data=data)

@@ -16,9 +16,9 @@ from cropmap.terminal import (
     Home,
     Out,
     SeasonYear,
-    open_season,
     prepare,
     say,
+    season_context,
     table,
     write_out,
 )
@@ -88,7 +88,7 @@ def release(
     """
     from datetime import UTC, datetime
 
-    context = open_season(agency_file, season=season, home=home, data=data)
+    context = season_context(agency_file, season=season, home=home, data=data)
     from cropmap.results.releases import release_season
 
     found = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allow or ())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cropmap.schemas import ReviewPurpose
-from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, open_season, say, table, write_out
+from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, say, season_context, table, write_out
 
 if TYPE_CHECKING:
     from cropmap.results.reviews import FieldFormat, ReviewReport
@@ -52,7 +52,7 @@ def sample(
     format_ = FORMATS.get(out.suffix.lower())
     if format_ is None:
         raise ConfigurationError(f"{out.name} is none of {', '.join(FORMATS)}", where="--out")
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.area_reviews import draw_area_reviews
     from cropmap.results.reviews import draw_reviews, refuse_to_overwrite
 
@@ -89,7 +89,7 @@ def import_(
 
     from cropmap.errors import InputError
 
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.reviews import import_reviews
 
     answer, refused = import_reviews(context, source, imported_at=datetime.now(UTC))
@@ -125,7 +125,7 @@ def report(
     The report states whether the list is certified, gives false alarms and misses with 95 % intervals, and compares the
     estimated rate of false alarms with the rate found.
     """
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.reviews import review_report
 
     answer = review_report(context, campaign=campaign)

@@ -18,9 +18,9 @@ from cropmap.terminal import (
     Model,
     SeasonYear,
     Verbose,
-    open_season,
     prepare,
     say,
+    season_context,
 )
 
 season: Final = typer.Typer(no_args_is_help=True, help="Run a whole season, or show its state.")
@@ -66,7 +66,7 @@ def status(
     """
     from datetime import UTC, datetime
 
-    context = open_season(agency, season=season, home=home, data=data)
+    context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.status import season_status
 
     say(season_status(context, at=datetime.now(UTC)), as_json=as_json)
@@ -115,7 +115,7 @@ def train(
 def _stage(name: str, agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any, as_json: bool) -> None:
     from datetime import UTC, datetime
 
-    context = open_season(agency, season=season, home=home, data=data, as_of=as_of, model=model)
+    context = season_context(agency, season=season, home=home, data=data, as_of=as_of, model=model)
     from cropmap.stages import products
     from cropmap.stages.open_season import OpenSeason
     from cropmap.stages.work import claimed

@@ -19,9 +19,9 @@ from cropmap.terminal import (
     Home,
     Out,
     SeasonYear,
-    open_season,
     prepare,
     say,
+    season_context,
     table,
     write_out,
 )
@@ -157,7 +157,7 @@ def estimators(
     These are the register, the map and classical estimators, in ha by NUTS-3 region and crop (docs/areas.md). The
     answer is for internal use: no cell is hidden.
     """
-    context = open_season(agency_file, season=season, home=home, data=data)
+    context = season_context(agency_file, season=season, home=home, data=data)
     from cropmap.results.area_reviews import season_estimators
 
     found = season_estimators(context, nuts=nuts)

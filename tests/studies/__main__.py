@@ -16,7 +16,7 @@ from cropmap import interruption
 from cropmap.cli import run
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import Architecture
-from cropmap.terminal import AnyAgencyFile, AnySeasonYear, AsJson, Data, Home, open_season, prepare, say, table
+from cropmap.terminal import AnyAgencyFile, AnySeasonYear, AsJson, Data, Home, prepare, say, season_context, table
 
 studies: Final = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What proves a method: one study a command."
@@ -74,7 +74,7 @@ def accuracy(
 
         rows = measure_folder(settings, folder, thinned=thinned, seeds=range(seeds))
     elif agency is not None and season is not None:
-        context = open_season(agency, season=season, home=home, data=data)
+        context = season_context(agency, season=season, home=home, data=data)
         from tests.studies.accuracy import measure
 
         rows = measure(context)
