@@ -20,7 +20,7 @@ from cropmap.schemas import Architecture
 from cropmap.seasons import SeasonsAt
 from cropmap.settings import Settings, keep_quiet
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.first_check import check_inputs
+from cropmap.stages.first_check import open_checked
 
 log = logging.getLogger("cropmap.flows.request")
 
@@ -51,16 +51,14 @@ class SeasonRequest(BaseModel):
         year = self.season or self.seasons().current
         settings = self._of_worker() if by_worker else Settings.load(home=self.home)
         keep_quiet(settings.home_path)
-        check_inputs(self._agency(), season=year, observing=observing)
-        if not by_worker:
-            settings.make_home()
-        context = SeasonContext.open(
+        context = open_checked(
             settings,
             self.agency_file,
             season=year,
             as_of=self.as_of,
+            model=self.model,
             data=self.data,
-            architecture=self.model,
+            observing=observing,
             create=not by_worker,
         )
         ensure_logging(settings.home_path)

@@ -18,13 +18,15 @@ from flows.units import claimed
 
 
 @flow(name="season", flow_run_name="season {request.label}")
-def season(request: SeasonRequest) -> dict[str, object]:
-    """Run again after anything, a kill -9 too: what is finished is found and not done twice."""
-    return request.each_season(_season)
+def season(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[str, object]:
+    """Run again after anything, a kill -9 too: what is finished is found and not done twice.
+
+    A command that opened the season hands it over.
+    """
+    return request.each_season(lambda one: _season(one, season or OpenSeason(one.open(observing=True))))
 
 
-def _season(request: SeasonRequest) -> dict[str, object]:
-    season = OpenSeason(request.open(observing=True))
+def _season(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     context = season.context
     with claimed(context, "season run"):
         ingested = ingest(request, season=season)

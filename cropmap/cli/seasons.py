@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -22,6 +22,9 @@ from cropmap.terminal import (
     say,
     season_context,
 )
+
+if TYPE_CHECKING:
+    from cropmap.settings import Settings
 
 season: Final = typer.Typer(no_args_is_help=True, help="Run a whole season, or show its state.")
 
@@ -49,10 +52,29 @@ def run(
     The steps are observe, train, predict, assess, aggregate, publish. The command can be repeated after any
     interruption; finished work is kept.
     """
-    _prepare_flows(home, verbose=verbose)
-    from flows.season import season as flow
+    settings = prepare(home, verbose=verbose, create=True)
+    from datetime import UTC, datetime
 
-    summary = flow(_request(agency, season, as_of, model, data, home, accept))
+    from cropmap.stages.finished import finished_season
+    from cropmap.stages.first_check import open_checked
+    from cropmap.stages.open_season import OpenSeason
+    from cropmap.stages.work import claimed
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    day = as_of.date() if as_of else None
+    context = open_checked(
+        settings, agency, season=season, as_of=day, model=model, data=data, observing=True, create=True
+    )
+    with claimed(context, "season run", clock=clock):
+        opened = OpenSeason(context)
+        summary = finished_season(opened, clock=clock)
+        if summary is None:  # Prefect and its server take most of the time of a season without work
+            _start_prefect(settings)
+            from flows.season import season as flow
+
+            summary = flow(_request(agency, season, as_of, model, data, home, accept), season=opened)
     say(summary if as_json else _readable(summary), as_json=as_json)
 
 
@@ -188,7 +210,10 @@ def publish(
 
 def _prepare_flows(home: Any, *, verbose: bool) -> None:
     """Settings and logging, and a Prefect server where there is none."""
-    settings = prepare(home, verbose=verbose, create=True)
+    _start_prefect(prepare(home, verbose=verbose, create=True))
+
+
+def _start_prefect(settings: Settings) -> None:
     from flows.server import ensure_server
 
     settle()

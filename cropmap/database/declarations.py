@@ -147,6 +147,23 @@ WHERE agency = %(agency)s AND season = %(season)s
            ELSE d.valid_from <= %(as_of)s AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s) END
 """
 
+LOADED: Final = """
+SELECT (SELECT count(*) FROM rejection WHERE agency = %(agency)s AND season = %(season)s),
+       (SELECT count(*) FROM notice WHERE agency = %(agency)s AND season = %(season)s),
+       (SELECT md5(concat_ws('|', simulated, document)) FROM season
+        WHERE agency = %(agency)s AND season = %(season)s)
+"""
+CHANGES: Final = (
+    "new",
+    "came_back",
+    "changed",
+    "changed_crop",
+    "changed_outline",
+    "withdrawn",
+    "withdrawn_as_rejected",
+)
+"""what a load counts of the declarations that it writes"""
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -274,6 +291,15 @@ def register_state(
     row = connection.execute(STATE, key).fetchone()
     assert row is not None, "an aggregate has one row"
     return f"{row[0]} {row[1]}"
+
+
+@database_errors()
+def loaded_state(connection: Connection, *, agency: str, season: int) -> str:
+    """Another text where a load would find another register, agency file, rejection or notice than the last one
+    left."""
+    row = connection.execute(LOADED, {"agency": agency, "season": season}).fetchone()
+    assert row is not None, "aggregates have one row"
+    return " ".join([register_state(connection, agency=agency, season=season), *map(str, row)])
 
 
 @database_errors()

@@ -18,9 +18,9 @@ from cropmap.provenance import content_hash
 from cropmap.results.published import published_run
 from cropmap.results.reviews import FieldFormat, assessed_parcels, field_file
 from cropmap.schemas import Confidentiality, ReviewPart, ReviewPurpose
-from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import area_reviews
+from cropmap.stages.parcels import counted_parcels
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.comparison import compare_estimators
 from cropmap.statistics.report import ReviewSample

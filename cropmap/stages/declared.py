@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import geopandas as gpd
 import pandas as pd
 
 from cropmap.agency import Agency, RegionsSection
 from cropmap.contracts.tables import NOTICE_COLUMNS, REJECTION_COLUMNS
+from cropmap.errors import InputError
 from cropmap.progress import Counter
-from cropmap.schemas import Notice, RejectReason
+from cropmap.schemas import EPSG_WGS84, Notice, RejectReason
+from cropmap.sources import outlines
 from cropmap.sources.declarations.crop_codes import CodeReport
 from cropmap.sources.declarations.doubles import Doubles, Separator, find_doubles, find_separator
-from cropmap.sources.declarations.reading import Declarations, read_declarations
+from cropmap.sources.declarations.profiles import Profile
+from cropmap.sources.declarations.reading import Declarations, profiled_rows, read_declarations
+from cropmap.sources.files.gml import AxisOrder
 from cropmap.sources.regions import Regions, assign_regions, nearest_regions, read_regions
-from cropmap.stages.axis_hints import axis_hints
 
 log = logging.getLogger(__name__)
 STEPS: Final = 3
@@ -87,7 +90,7 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
         pd.concat(found).sort_values(["row_number", "notice"], ignore_index=True) if found else read.notices.iloc[:0]
     )
     lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
-    hints = axis_hints(path, profile, regions) if accepted.empty else ()
+    hints = _axis_hints(path, profile, regions) if accepted.empty else ()
     file = DeclaredFile(
         path,
         accepted,
@@ -165,3 +168,31 @@ def exclude_hint(separator: Separator | None) -> str:
         return ""
     either = "" if separator.certain else ", or the other side of that column"
     return f"{separator.rows} rows would be left out with `declarations.{separator.key}`{either}"
+
+
+def _axis_hints(path: Path, profile: Profile, regions: Regions) -> tuple[str, ...]:
+    """A note for the axis order with which parcels of the file would lie in the regions; none where some do already,
+    for then the rows are rejected for another reason.
+
+    Reads the file again, which is worth its time only where nothing could be accepted.
+    """
+    if _inside(path, profile, regions)[0]:
+        return ()
+    found = {order: _inside(path, profile, regions, order) for order in get_args(AxisOrder)}
+    return tuple(
+        f"no parcel lies in the regions; with declarations.axis_order: {order}, {inside} of {rows} do"
+        for order, (inside, rows) in found.items()
+        if inside
+    )
+
+
+def _inside(path: Path, profile: Profile, regions: Regions, order: AxisOrder | None = None) -> tuple[int, int]:
+    """(rows in a region, rows) where coordinates stand in this order instead of the profile's."""
+    changed = profile.model_copy(update={"axis_order": order}) if order else profile
+    try:
+        raw = profiled_rows(path, profile.named_columns()[:1], changed)
+    except InputError:
+        return 0, 0
+    shapes = outlines.transform(outlines.repair(raw.geometry)[0], raw.crs, EPSG_WGS84)
+    placed = assign_regions(gpd.GeoDataFrame(geometry=shapes, crs=EPSG_WGS84), regions)
+    return int(placed.notna().sum()), len(shapes)

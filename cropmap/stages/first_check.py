@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from cropmap.agency import Agency
 from cropmap.errors import CatalogError, ConfigurationError
+from cropmap.schemas import Architecture
+from cropmap.settings import Settings
+from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import boundaries_path, read_boundaries
 from cropmap.stages.forecast import is_carried
 from cropmap.stages.open_season import OpenSeason
+
+
+def open_checked(
+    settings: Settings,
+    agency_file: Path,
+    *,
+    season: int,
+    as_of: date | None = None,
+    model: Architecture | None = None,
+    data: Path | None = None,
+    observing: bool,
+    create: bool,
+) -> SeasonContext:
+    """The season's context, after what its agency file names was checked. `create`: make home and database."""
+    check_inputs(Agency.read(agency_file, data=data or settings.data), season=season, observing=observing)
+    if create:
+        settings.make_home()
+    return SeasonContext.open(
+        settings, agency_file, season=season, as_of=as_of, data=data, architecture=model, create=create
+    )
 
 
 def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:

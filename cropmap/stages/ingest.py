@@ -31,6 +31,7 @@ from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
+from cropmap.stages.last_load import load_key, remember_load, unchanged_load
 from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.open_season import OpenSeason
 
@@ -54,15 +55,19 @@ NAMED: Final = 5
 def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, object]:
     """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
 
-    The same file again changes nothing. Returns the counts, by reason for the rejections, and notes for a person. Where
-    the file is still to come and an earlier season's parcels were carried forward, they stay. Raises
-    DeclarationFileError, and writes nothing, for a load that takes too much from the register or declares much land
-    twice; the message says the word (`accept`) with which this very file passes.
+    The same file again changes nothing, and is not read. Returns the counts, by reason for the rejections, and notes
+    for a person. Where the file is still to come and an earlier season's parcels were carried forward, they stay.
+    Raises DeclarationFileError, and writes nothing, for a load that takes too much from the register or declares much
+    land twice; the message says the word (`accept`) with which this very file passes.
     """
     agency = context.agency
     path = declarations_path(agency, season=context.season.year)
     if not path.exists() and (carried := _carried_forward(context)):
         return {"carried_forward": carried}
+    key = load_key(context)
+    if (unchanged := unchanged_load(context, key=key)) is not None:
+        log.info("%s is loaded already: nothing changed since", path.name)
+        return unchanged
     read = read_declared(agency, season=context.season.year)
     if read.accepted.empty:
         reasons = read.rejected["reason"].value_counts().to_dict()
@@ -89,7 +94,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
             check=check,
         )
     noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}
-    return {
+    answer = {
         "rows": read.row_count,
         **counts,
         "merged": read.merged,
@@ -97,6 +102,8 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
         "notes": list(read.notes),
         **codes_answer(read.codes),
     }
+    remember_load(context, answer, key=key)
+    return answer
 
 
 def _carried_forward(context: SeasonContext) -> int:
@@ -109,8 +116,12 @@ def search_catalog(season: OpenSeason) -> dict[str, object]:
     """Finds the season's acquisitions over the declared parcels, records them, and gives each parcel its home tile.
 
     Outlines of an earlier day keep the home tile that they had then. Without a catalogue there is nothing to find: the
-    season's observations are imported.
+    season's observations are imported. An open season is searched once.
     """
+    return season.once("catalogue", lambda: _search_catalog(season))
+
+
+def _search_catalog(season: OpenSeason) -> dict[str, object]:
     context, section = season.context, season.context.agency.acquisitions
     if section.catalog is None:
         return {"found": 0}

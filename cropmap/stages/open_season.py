@@ -25,10 +25,9 @@ from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.identity import pixel_key
 from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus
-from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import AGENCY_FILE, DECLARATIONS, OBSERVATIONS, SeasonData, build_data
-from cropmap.stages.parcels import ObservationObject, declared_until, observation_objects, parcel_sets
+from cropmap.stages.parcels import ObservationObject, counted_parcels, declared_until, observation_objects, parcel_sets
 from cropmap.stages.run_inputs import REGIONS, RunInputs, asked_again, read_inputs, refuse_changed, regions_key
 
 T = TypeVar("T")
@@ -81,7 +80,7 @@ class OpenSeason:
     @property
     def declared_until(self) -> datetime | None:
         """The last moment of the register that counts, where it stood otherwise then; None: as it stands now."""
-        return self._once("declared until", lambda: declared_until(self.context))
+        return self.once("declared until", lambda: declared_until(self.context))
 
     @property
     def parcels(self) -> gpd.GeoDataFrame:
@@ -94,12 +93,12 @@ class OpenSeason:
 
         Raises InputError where ingestion is still to come.
         """
-        return self._once("data", self._build)
+        return self.once("data", self._build)
 
     @property
     def inputs(self) -> RunInputs:
         """Everything that a run's rows depend on. Raises InputError where ingestion is still to come."""
-        return self._once("inputs", lambda: read_inputs(self.context, self.data))
+        return self.once("inputs", lambda: read_inputs(self.context, self.data))
 
     def planned(self, planned: Mapping[str, str], *, run_id: str) -> RunInputs:
         """The season, where it is what the run was planned on. Raises InputError that names what changed."""
@@ -161,11 +160,11 @@ class OpenSeason:
         def named() -> dict[str, str]:
             return {} if self.declared_until is None else parcel_sets(self.context, self.parcels)
 
-        return self._once("earlier sets", named)
+        return self.once("earlier sets", named)
 
     @property
     def _register(self) -> _Register:
-        return self._once("register", self._read_register)
+        return self.once("register", self._read_register)
 
     def _read_register(self) -> _Register:
         moment = self.declared_until
@@ -179,7 +178,7 @@ class OpenSeason:
             with self.context.connect() as connection:
                 return self._observations(connection)
 
-        return self._once("observed", read)
+        return self.once("observed", read)
 
     def _observations(self, connection: Connection) -> _Observed:
         known = ledger.read_acquisitions(connection, **self.context.key, status=AcquisitionStatus.OBSERVED)
@@ -190,7 +189,8 @@ class OpenSeason:
         observed = self._observed
         return build_data(self.context, self.parcels, observed.entries, observed.objects)
 
-    def _once(self, name: str, read: Callable[[], T]) -> T:
+    def once(self, name: str, read: Callable[[], T]) -> T:
+        """What `read` gives, read at the first call."""
         with self._lock:
             if name not in self._held:
                 self._held[name] = read()

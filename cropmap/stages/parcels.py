@@ -1,4 +1,5 @@
-"""The declarations that a season's steps work on: as they stand, or as they stood on the day of `--as-of`.
+"""The parcels that a season's steps work on: as they stand, or as they stood on the day of `--as-of`; and as statistics
+count them, where one that lies in several NUTS-3 regions may be divided.
 
 A declaration is known from the moment it was loaded (`valid_from`), whatever date the file bears: what an agency had
 on its desk but not in the register changed nothing yet. A day ends at midnight UTC.
@@ -11,12 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 import geopandas as gpd
+import pandas as pd
 
 from cropmap.database import declarations as register
 from cropmap.database.acquisitions import LedgerEntry
+from cropmap.errors import RegionFileError
 from cropmap.observations.coverage import parcel_set_name
 from cropmap.observations.files import earlier_name, observation_name
+from cropmap.provenance import file_hash
+from cropmap.sources.regions import split_at_borders
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.declared import boundaries_path, read_boundaries
 
 
 def declared_until(context: SeasonContext) -> datetime | None:
@@ -66,3 +72,24 @@ def parcel_sets(context: SeasonContext, parcels: gpd.GeoDataFrame) -> dict[str, 
         )
         for tile, of_tile in parcels.dropna(subset=["home_tile"]).groupby("home_tile")
     }
+
+
+def counted_parcels(context: SeasonContext, parcels: gpd.GeoDataFrame) -> pd.DataFrame:
+    """parcel_id, nuts_id, area_ha, crop_code, holding_id, as `estimate_areas` takes them. Raises RegionFileError where
+    boundaries are needed and cannot be read."""
+    if context.agency.statistics.border_parcels == "split":
+        parcels = split_at_borders(parcels, read_boundaries(context.agency, season=context.season.year))
+    return pd.DataFrame(parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]])
+
+
+def boundaries_key(context: SeasonContext) -> tuple[str, ...]:
+    """What of the boundaries a run's rows depend on, beyond each parcel's own region."""
+    if context.agency.statistics.border_parcels != "split":
+        return ()
+    path = boundaries_path(context.agency, season=context.season.year)
+    try:
+        return (file_hash(path),)
+    except OSError as error:
+        raise RegionFileError(
+            f"cannot be read ({error.strerror})", where=str(path), mend="Check regions.boundaries"
+        ) from error

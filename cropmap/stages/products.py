@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cropmap.assessments import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
-from cropmap.database import publishing, runs
+from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
@@ -274,6 +274,21 @@ def aggregate(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]
     largest = table[table["level"] == table["level"].max()].nlargest(SHOWN_ROWS, "estimate_ha")[shown].round(1)
     return [{str(key): value for key, value in row.items()} for row in largest.to_dict("records")]
+
+
+def is_published(season: OpenSeason, plan: RunPlan) -> bool:
+    """Whether this run is the season's published one, and its objects are whole."""
+    context = season.context
+    with context.connect() as connection:
+        published = queries.published_run(connection, **context.key)
+    objects = (
+        "predictions.parquet",
+        "assessments.parquet",
+        "assessments.json",
+        "statistics.parquet",
+        "statistics.json",
+    )
+    return published == plan.run_id and _is_kept(context, *map(plan.name, objects))
 
 
 def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dict[str, object]:

@@ -10,11 +10,11 @@ import pandas as pd
 
 from cropmap.errors import InputError
 from cropmap.provenance import content_hash
-from cropmap.stages.borders import boundaries_key
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import FOLDS, LEGEND, OBSERVATIONS, SeasonData, folds_rule
 from cropmap.stages.findings import AreaReviews, ReviewedLabels, area_reviews, reviewed_labels
 from cropmap.stages.forecast import is_carried
+from cropmap.stages.parcels import boundaries_key
 
 REGIONS: Final = "the regions file"
 REVIEWS: Final = "the reviews"

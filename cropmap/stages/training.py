@@ -79,6 +79,14 @@ def networks_to_train(season: OpenSeason) -> tuple[Architecture, ...]:
     return () if season.data.dataset is None else season.context.networks
 
 
+def is_trained(season: OpenSeason, architecture: Architecture) -> bool:
+    """Whether the network went through the gate with the season as it stands, and its artifact is whole."""
+    context = season.context
+    key = training_key(context, season.data, architecture, reviewed=season.inputs.reviewed)
+    known = trained_model(context, architecture, key)
+    return known is not None and is_whole(context, known)
+
+
 def train_network(season: OpenSeason, architecture: Architecture) -> dict[str, object]:
     """Trains one network on every fold, exports and checks it, and makes it champion where the gate lets it.
 

@@ -11,9 +11,9 @@ import shapely
 
 from cropmap.errors import RegionFileError
 from cropmap.stages import products
-from cropmap.stages.borders import counted_parcels
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
+from cropmap.stages.parcels import counted_parcels
 from tests.stages.conftest import NO_MODEL, observe_everything, open_context, publish_without_model
 
 
