@@ -85,8 +85,8 @@ def test_a_file_beside_it_counts(season: SeasonContext, inputs: Path, is_read: I
 @pytest.mark.parametrize(
     "section",
     [
-        {"assessment": {"groups": {"cereals": ["winter_wheat", "winter_barley"]}}},
-        {"declarations": {"max_overlap_share": 0.5}},
+        {"assessment": {"groups": {"cereals": ["barley", "common wheat"]}}},
+        {"declarations": {"max_withdrawn_share": 0.2}},
         {"regions": {"tolerance_m": 10}},
         {"statistics": {"min_holdings": 5}},
     ],
@@ -115,7 +115,7 @@ def test_other_boundaries_read_it(season: SeasonContext, inputs: Path, is_read: 
     [
         "DELETE FROM rejection",
         "DELETE FROM notice",
-        "UPDATE declaration SET crop_code = 'BTH', content_hash = 'x' WHERE row_number = 1",
+        "UPDATE parcel SET nuts_id = (SELECT max(nuts_id) FROM parcel) WHERE nuts_id = (SELECT min(nuts_id) FROM parcel)",
         "UPDATE season SET simulated = NOT simulated",
     ],
 )
