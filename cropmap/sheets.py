@@ -158,8 +158,8 @@ def _decoded(data: bytes, where: str) -> tuple[str, str]:
                 f"is not {mark.upper()}, as its first bytes say", where=where, mend="Save it anew"
             ) from error
         text, encoding = _ansi(data)
-    if (found := CONTROL.search(text)) is not None:
-        what = f"is no text file (U+{ord(found[0]):04X} in line {text.count(chr(10), 0, found.start()) + 1})"
+    if (control := CONTROL.search(text)) is not None:
+        what = f"is no text file (U+{ord(control[0]):04X} in line {text.count(chr(10), 0, control.start()) + 1})"
         raise ConfigurationError(what, where=where, mend="Save it as CSV or XLSX")
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
 
@@ -178,21 +178,21 @@ def _share(text: str, letters: str) -> float:
     """Of the letters beyond ASCII, those of the language. No word mixes Latin letters with those of another script:
     there they count as foreign, or two Latin languages in one file would read as Greek."""
     own_script = not unicodedata.name(letters[0]).startswith("LATIN")
-    found = signs = 0
+    own_letters = signs = 0
     for word in WORD.findall(text.lower()):
         beyond = [sign for sign in word if not sign.isascii() and sign not in PUNCTUATION]
         signs += len(beyond)
         if not (own_script and any(sign.isascii() for sign in word)):
-            found += sum(sign in letters for sign in beyond)
-    return found / signs if signs else 0.0
+            own_letters += sum(sign in letters for sign in beyond)
+    return own_letters / signs if signs else 0.0
 
 
 def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    said = SEPARATOR_LINE.match(text)
-    body, skipped = (text[said.end() :], 1) if said else (text, 0)
+    separator = SEPARATOR_LINE.match(text)
+    body, skipped = (text[separator.end() :], 1) if separator else (text, 0)
     header = body.lstrip("\n").partition("\n")[0]
     whole = io.StringIO(f"{body}\n{END}", newline="")
-    reader = csv.reader(whole, delimiter=said[1] if said else max(DELIMITERS, key=header.count))
+    reader = csv.reader(whole, delimiter=separator[1] if separator else max(DELIMITERS, key=header.count))
     above = 0
     try:
         for row in reader:

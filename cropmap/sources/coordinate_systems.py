@@ -87,25 +87,27 @@ def transformer_to(crs: pyproj.CRS, epsg: int) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(crs, epsg, always_xy=True)
 
 
-def choose_crs(stated: object, given: str | None, shapes: Any, *, where: str) -> tuple[pyproj.CRS, tuple[str, ...]]:
-    """The CRS to read `shapes` with, and notes: `given` (`declarations.crs`) wins over what the file states.
+def choose_crs(
+    stated: object, configured: str | None, shapes: Any, *, where: str
+) -> tuple[pyproj.CRS, tuple[str, ...]]:
+    """The CRS to read `shapes` with, and notes: `configured` (`declarations.crs`) wins over what the file states.
 
     Raises DeclarationFileError where there is neither, and where the one chosen does not say where the outlines lie.
     """
-    if stated is None and given is None:
+    if stated is None and configured is None:
         raise DeclarationFileError("the file carries no CRS", where=where, mend="Set declarations.crs, e.g. EPSG:3035")
-    crs = parse_crs(stated if given is None else given, where)
+    crs = parse_crs(stated if configured is None else configured, where)
     placement = place(crs, shapes)
     if placement.refused:
         raise DeclarationFileError(placement.refused, where=where, mend=placement.mend)
-    return crs, (*overridden(stated, given, shapes), *placement.notes)
+    return crs, (*overridden(stated, configured, shapes), *placement.notes)
 
 
-def overridden(stated: object, given: str | None, shapes: Any) -> tuple[str, ...]:
-    """A note where `given` replaces another CRS that the file states."""
-    if stated is None or given is None:
+def overridden(stated: object, configured: str | None, shapes: Any) -> tuple[str, ...]:
+    """A note where `configured` replaces another CRS that the file states."""
+    if stated is None or configured is None:
         return ()
-    crs = parse_crs(given, "declarations.crs")
+    crs = parse_crs(configured, "declarations.crs")
     try:
         own = parse_crs(stated, "")
     except DeclarationFileError:
@@ -154,19 +156,19 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
     if _is_mercator_of_the_ellipsoid(crs):
         metres = _apart_m(crs, pyproj.CRS.from_epsg(WEB_MERCATOR), points)
         away = f", {metres:,.0f} m away" if metres is not None else ""
-        told = f"its CRS {_name(crs)} is a Mercator projection of the ellipsoid; that of web maps is of a sphere{away}"
+        what = f"its CRS {_name(crs)} is a Mercator projection of the ellipsoid; that of web maps is of a sphere{away}"
         mend = f"et declarations.crs: EPSG:{WEB_MERCATOR} where it comes from a web map"
         if crs.to_authority(min_confidence=100) is None:
             fits = (f"EPSG:{WEB_MERCATOR}", f"EPSG:{WORLD_MERCATOR}")
-            return Placement(told, f"S{mend}, else {fits[1]}", fits=fits)
-        notes.append(f"{told}: s{mend}")
+            return Placement(what, f"S{mend}, else {fits[1]}", fits=fits)
+        notes.append(f"{what}: s{mend}")
     if other := _grid_of_another_datum(crs, points[0]):
-        told = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
+        what = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
         if crs.is_bound and not any(
             getattr(crs.coordinate_operation, "towgs84", [])
         ):  # somebody had to write something
-            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
-        notes.append(told)
+            return Placement(what, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
+        notes.append(what)
     return Placement(notes=tuple(notes))
 
 
@@ -231,8 +233,8 @@ def _without_datum(crs: pyproj.CRS, point: Any) -> Placement:
     ellipsoid = crs.ellipsoid
     if ellipsoid is not None and abs(ellipsoid.semi_major_metre - WGS84_RADIUS_M) < SAME_RADIUS_M:
         if other := _grid_of_another_datum(crs, point):
-            told = f"its CRS {_name(crs)} names no datum, and its grid is that of {other[0]}, {other[1]:.0f} m away"
-            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
+            what = f"its CRS {_name(crs)} names no datum, and its grid is that of {other[0]}, {other[1]:.0f} m away"
+            return Placement(what, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
         note = f"its CRS {_name(crs)} names no datum that leads to WGS 84: taken as WGS 84 (ETRS89 is within a metre)"
         return Placement(notes=(note, *misplaced(crs, np.array([[x, y]]))))
     lon, lat = (float(value) for value in _on_own_datum(crs, x, y))
@@ -286,15 +288,15 @@ def _null_shift(crs: pyproj.CRS) -> bool:
 
 def _shifts_m(crs: pyproj.CRS, lon: float, lat: float) -> dict[str, float]:
     """Metres that every known datum on the same ellipsoid lies off WGS 84 there."""
-    found, geod = {}, pyproj.Geod(ellps="WGS84")
+    shifts, geod = {}, pyproj.Geod(ellps="WGS84")
     for name, known in _known(PJType.GEOGRAPHIC_2D_CRS, crs, lon, lat):
         if _on_own_datum(known, lon, lat) != (lon, lat):  # degrees from Paris or Rome, or gons
             continue
         transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
         x, y = transformer.transform(lon, lat)
         if BALLPARK not in _operation(transformer, lon, lat)[0].casefold():
-            found[name] = float(geod.inv(lon, lat, x, y)[2])
-    return found
+            shifts[name] = float(geod.inv(lon, lat, x, y)[2])
+    return shifts
 
 
 def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> Iterator[str]:
@@ -336,8 +338,12 @@ def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tu
     """EPSG's CRSs for that place on the ellipsoid of `crs`."""
     for info in query_crs_info("EPSG", kind, AreaOfInterest(lon, lat, lon, lat), contains=True):
         known = pyproj.CRS.from_epsg(int(info.code))
-        one, other = known.ellipsoid, crs.ellipsoid
-        if one is not None and other is not None and abs(one.semi_major_metre - other.semi_major_metre) < SAME_RADIUS_M:
+        ellipsoid, other = known.ellipsoid, crs.ellipsoid
+        if (
+            ellipsoid is not None
+            and other is not None
+            and abs(ellipsoid.semi_major_metre - other.semi_major_metre) < SAME_RADIUS_M
+        ):
             yield f"EPSG:{info.code} ({info.name})", known
 
 
@@ -355,12 +361,12 @@ def _on_own_datum(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
     return float(lon * unit + east), float(lat * unit)
 
 
-def _apart_m(one: pyproj.CRS, other: pyproj.CRS, points: Points) -> float | None:
+def _apart_m(first: pyproj.CRS, other: pyproj.CRS, points: Points) -> float | None:
     """How far the first outline lies apart in two CRSs; None where one does not fit."""
     if not len(points):
         return None
     try:
-        (a, b), (c, d) = (_lonlat(crs, points[:1, 0], points[:1, 1]) for crs in (one, other))
+        (a, b), (c, d) = (_lonlat(crs, points[:1, 0], points[:1, 1]) for crs in (first, other))
     except ProjError:
         return None
     ends = np.array([a[0], b[0], c[0], d[0]])

@@ -32,7 +32,9 @@ def check_redirects(href: str) -> None:
     """Raises SceneError (FORBIDDEN_ADDRESS) where the address leads to a private one, or on without end. Files, buckets
     and known providers are not asked; a host that does not answer is left to whoever reads."""
     start = urlsplit(href)
-    if start.scheme not in ("http", "https") or any(fits(start.hostname or "", one) for one in PROVIDER_HOSTS):
+    if start.scheme not in ("http", "https") or any(
+        fits(start.hostname or "", provider) for provider in PROVIDER_HOSTS
+    ):
         return
     address = href
     for _ in range(MAX_REDIRECTS):
@@ -69,10 +71,10 @@ def _leads_inside(host: str | None) -> bool:
     if not host or is_private(host):
         return True
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        resolved = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False  # behind a proxy nobody here may know it; nobody reaches it from here either
-    return any(is_private(str(entry[4][0]).partition("%")[0]) for entry in found)
+    return any(is_private(str(entry[4][0]).partition("%")[0]) for entry in resolved)
 
 
 def _refused(href: str, why: str) -> SceneError:

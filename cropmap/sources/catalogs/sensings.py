@@ -77,7 +77,7 @@ def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[Un
     for sensing in _passes(candidates):
         chosen: list[Candidate] = []
         for candidate in _ranked(sensing):
-            better = [one for one in chosen if len(sensing) > 1 and _may_show(one, candidate)]
+            better = [other for other in chosen if len(sensing) > 1 and _may_show(other, candidate)]
             if better and _shown_share(candidate, better) >= WHOLE:
                 redundant.append(_beaten(candidate, better[0]))
             else:
@@ -112,7 +112,7 @@ def _satellite(candidate: Candidate, named: Sequence[Candidate]) -> str:
     if candidate.satellite != UNNAMED or not named:
         return candidate.satellite
     apart, satellite = min(
-        (abs(one.acquisition.sensed_at - candidate.acquisition.sensed_at), one.satellite) for one in named
+        (abs(other.acquisition.sensed_at - candidate.acquisition.sensed_at), other.satellite) for other in named
     )
     return satellite if apart <= ONE_PASS else UNNAMED
 
@@ -139,16 +139,16 @@ def _counted(candidate: Candidate) -> list[str | int]:
     return [int(part) if n % 2 else part for n, part in enumerate(parts)]
 
 
-def _may_show(one: Candidate, other: Candidate) -> bool:
-    """Whether the datastrips leave open that `one` shows what `other` shows."""
-    if one.strip_start is None or other.strip_start is None:
+def _may_show(shown: Candidate, other: Candidate) -> bool:
+    """Whether the datastrips leave open that `shown` shows what `other` shows."""
+    if shown.strip_start is None or other.strip_start is None:
         return True
-    return abs(one.strip_start - other.strip_start) <= STATIONS_APART or other.area < SAME_SIZE * one.area
+    return abs(shown.strip_start - other.strip_start) <= STATIONS_APART or other.area < SAME_SIZE * shown.area
 
 
 def _shown_share(candidate: Candidate, better: Sequence[Candidate]) -> float:
     """Share of the candidate's footprint that better ones show; all of it where a footprint says nothing."""
-    footprints = [one.footprint for one in better if one.footprint is not None]
+    footprints = [other.footprint for other in better if other.footprint is not None]
     if candidate.footprint is None or len(footprints) < len(better):
         return 1.0
     return float(candidate.footprint.intersection(shapely.union_all(footprints)).area) / candidate.area

@@ -93,8 +93,8 @@ class Doubles:
             f"{self.other_crops} rows declare another crop on land of an earlier row" if self.other_crops else "",
             f"{self.overlapping} accepted parcels lie on one another" if self.overlapping else "",
         ]
-        found = " and ".join(part for part in parts if part)
-        return f"{found}: {self.area_ha:,.1f} ha ({self.share:.1%}) are declared twice"
+        kinds = " and ".join(part for part in parts if part)
+        return f"{kinds}: {self.area_ha:,.1f} ha ({self.share:.1%}) are declared twice"
 
 
 def find_doubles(read: Declarations) -> Doubles:
@@ -121,18 +121,18 @@ def find_doubles(read: Declarations) -> Doubles:
 
 
 def _notices(read: Declarations, overlaps: Overlaps, repeated: pd.DataFrame) -> pd.DataFrame:
-    one, other = np.concatenate([[overlaps.first, overlaps.second], [overlaps.second, overlaps.first]], axis=1)
-    shared = pd.DataFrame({"one": one, "other": other, "area_ha": np.tile(overlaps.area_ha, 2)})
-    worst = shared.sort_values(["one", "area_ha"], ascending=[True, False]).drop_duplicates("one")
+    first, other = np.concatenate([[overlaps.first, overlaps.second], [overlaps.second, overlaps.first]], axis=1)
+    shared = pd.DataFrame({"first": first, "other": other, "area_ha": np.tile(overlaps.area_ha, 2)})
+    worst = shared.sort_values(["first", "area_ha"], ascending=[True, False]).drop_duplicates("first")
     ids = read.accepted["parcel_id"].to_numpy()
-    lying = read.accepted.iloc[worst["one"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
+    lying = read.accepted.iloc[worst["first"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
         notice=str(Notice.OVERLAP),
         detail=[f"{ha:.4f} ha with {ids[n]}" for ha, n in zip(worst["area_ha"], worst["other"], strict=True)],
     )
     beside = repeated.groupby("kept_row").agg(row=("row_number", "first"), code=("crop_code", "first"))
     kept = read.accepted.loc[read.accepted["row_number"].isin(beside.index), ["row_number", "parcel_id"]]
-    said = beside.reindex(kept["row_number"])
-    detail = [f"row {row:.0f} declares {code} on the same land and is not used" for row, code in said.to_numpy()]
+    repeats = beside.reindex(kept["row_number"])
+    detail = [f"row {row:.0f} declares {code} on the same land and is not used" for row, code in repeats.to_numpy()]
     several = kept.assign(notice=str(Notice.SEVERAL_CROPS), detail=detail)
     name = read.source_file
     return pd.concat([pd.DataFrame(several), pd.DataFrame(lying)]).assign(source_file=name)[list(NOTICE_COLUMNS)]
@@ -146,14 +146,14 @@ def find_separator(doubles: Doubles, path: Path, profile: Profile) -> Separator 
         attributes = _attributes(path, profile)
     except DeclarationFileError:
         return None  # a column that no profile names cannot be read: nothing to propose
-    one, other = (np.array(side) - 1 for side in zip(*doubles.pairs, strict=True))
+    first, other = (np.array(side) - 1 for side in zip(*doubles.pairs, strict=True))
     crops, others = _columns(profile, "crop_code", "crop_name"), _columns(profile, "parcel_id", "area", "holding_id")
-    found = [
-        _separator(attributes[name], one, other, ALSO if name in crops else ALSO_OR_NUMBER)
+    separators = [
+        _separator(attributes[name], first, other, ALSO if name in crops else ALSO_OR_NUMBER)
         for name in attributes
         if name not in others
     ]
-    fitting = [each for each in found if each is not None]
+    fitting = [each for each in separators if each is not None]
     return min(fitting, key=lambda each: (each.column in crops, not each.certain, len(each.values)), default=None)
 
 
@@ -175,11 +175,11 @@ def _attributes(path: Path, profile: Profile) -> pd.DataFrame:
 
 
 def _separator(
-    column: pd.Series[Any], one: np.ndarray[Any, Any], other: np.ndarray[Any, Any], also: re.Pattern[str]
+    column: pd.Series[Any], first: np.ndarray[Any, Any], other: np.ndarray[Any, Any], also: re.Pattern[str]
 ) -> Separator | None:
     """One value on one side of nearly every pair, and others on the other side."""
     text = column.fillna("").astype(str).to_numpy(object)
-    ours, theirs = text[one], text[other]
+    ours, theirs = text[first], text[other]
     values = set(ours) | set(theirs)
     if (ours != theirs).mean() < TOLD_APART or len(values) > MAX_VALUES:
         return None
@@ -187,7 +187,7 @@ def _separator(
     if ((ours == common) != (theirs == common)).mean() < TOLD_APART:
         return None
     paired = np.zeros(len(text), dtype=bool)
-    paired[one] = paired[other] = True
+    paired[first] = paired[other] = True
     sides: list[tuple[str, ...]] = [(common,), tuple(sorted(values - {common}))]
     speaks = {side: _for_leaving_out(side, text, paired, also) for side in sides}
     best, left = sorted(sides, key=lambda side: speaks[side], reverse=True)

@@ -19,9 +19,9 @@ READ_IN: Final = ("cp1252", "latin-1")
 MAX_TEXTS: Final = 500
 
 
-def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, told: str | None) -> tuple[str, ...]:
+def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, encoding_set: str | None) -> tuple[str, ...]:
     """A note for the encoding in which most of the unmapped codes and names (`UNMAPPED_COLUMNS` of
-    `crop_codes`) are found; none where none is found in another than `told`, the one set."""
+    `crop_codes`) are found; none where none is found in another than `encoding_set`, that of the profile."""
     texts = _with_letters(unmapped)
     if not texts:
         return ()
@@ -39,7 +39,7 @@ def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, told: str | None) -
             if any(m.find(other).code is not None for other in _readings(text, encoding) for m in known)
         )
         for encoding in WRITTEN_IN
-        if encoding.casefold() != (told or "").casefold()
+        if encoding.casefold() != (encoding_set or "").casefold()
     }
     best = max(rows, key=lambda encoding: rows[encoding])
     if not rows[best]:
@@ -56,10 +56,10 @@ def _with_letters(unmapped: pd.DataFrame) -> list[tuple[str, int]]:
 
 def _readings(text: str, encoding: str) -> set[str]:
     """What the text would be, had its bytes been read in `encoding`."""
-    found = set()
+    readings = set()
     for read_in in READ_IN:
         try:
-            found.add(text.encode(read_in).decode(encoding))
+            readings.add(text.encode(read_in).decode(encoding))
         except UnicodeError:
             continue
-    return found - {text}
+    return readings - {text}

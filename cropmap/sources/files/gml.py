@@ -53,8 +53,8 @@ def configuration(source: str) -> dict[str, str | None]:
     say nothing, the number with which their rings close."""
     with Path(source).open("rb") as file:
         head = file.read(SEARCHED_BYTES)
-    said = SRS_DIMENSION.findall(head)
-    boxes, outlines = ({number for name, number in said if (name == b"Envelope") is box} for box in (True, False))
+    stated = SRS_DIMENSION.findall(head)
+    boxes, outlines = ({number for name, number in stated if (name == b"Envelope") is box} for box in (True, False))
     if not outlines:
         boxes, outlines = {b""}, _closing(head)
     differs = bool(boxes) and len(outlines) == 1 and boxes != outlines
@@ -63,7 +63,7 @@ def configuration(source: str) -> dict[str, str | None]:
 
 def _closing(text: bytes) -> set[bytes]:
     """With how many numbers a position the rings end where they begin."""
-    lists = [found.split() for found in POSITIONS.findall(text)]
+    lists = [ring.split() for ring in POSITIONS.findall(text)]
     return {
         str(size).encode()
         for size in (2, 3)

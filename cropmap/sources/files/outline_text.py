@@ -53,11 +53,11 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
     Raises DeclarationFileError where they state several.
     """
     shapes = np.full(len(values), None, dtype=object)
-    given = np.array([value is not None for value in values], dtype=bool)
+    has_value = np.array([value is not None for value in values], dtype=bool)
     stated: set[int] = set()
     kinds: dict[Callable[[Shapes], Shapes], list[int]] = {}
     texts = np.array(values, dtype=object)
-    for row in np.flatnonzero(given):
+    for row in np.flatnonzero(has_value):
         value = values[row]
         if isinstance(value, str):
             value = value.strip()

@@ -144,10 +144,10 @@ def _parts(path: Path) -> Iterator[Path]:
 
 def _refuse_modules(path: Path) -> None:
     for statement in _schema(path):
-        found = _MODULE.match(statement)
-        if _VIRTUAL.match(statement) and (found is None or found[1].lower() not in _OWN_MODULES):
+        module = _MODULE.match(statement)
+        if _VIRTUAL.match(statement) and (module is None or module[1].lower() not in _OWN_MODULES):
             raise DeclarationFileError(
-                f"has a table that is read from elsewhere by {found[1][:40] if found else 'a module'}",
+                f"has a table that is read from elsewhere by {module[1][:40] if module else 'a module'}",
                 where=str(path),
                 mend="Save the parcels themselves as GeoPackage",
             )

@@ -95,8 +95,8 @@ def _other_encoding(path: Path) -> str | None:
         head = file.read(200)
     if head.startswith(UTF_16):
         return "utf-16"
-    said = DECLARED.match(head)
-    name = said[1].decode() if said else "utf-8"
+    declared = DECLARED.match(head)
+    name = declared[1].decode() if declared else "utf-8"
     try:
         codecs.lookup(name)
     except LookupError:
