@@ -131,8 +131,8 @@ def _narrower(wide: str, items: Collection[str]) -> set[str]:
 def concept(crop: str) -> str:
     """Area concept of EU 2023/1538: SA sown, MA main, HA harvested, PA production area. A sum of items has the
     concept its members share, else the main area."""
-    found = {_concept(item) for item in crop.split("+")}
-    return found.pop() if len(found) == 1 else "MA"
+    concepts = {_concept(item) for item in crop.split("+")}
+    return concepts.pop() if len(concepts) == 1 else "MA"
 
 
 def strucpro(crop: str) -> str:
