@@ -125,10 +125,10 @@ class Protector:
         highest[up], highest[down] = 1.0, 0.0
         cost = np.zeros(2 * len(columns))
         cost[up] = -1.0
-        found = minimise(
+        solution = minimise(
             cost, both, np.zeros(both.shape[0]), np.zeros(2 * len(columns)), highest, where=self.structure.name(cell)
         )
-        return 0.0 if found is None else -found.value * abs(amount) * ROOM_TAKEN
+        return 0.0 if solution is None else -solution.value * abs(amount) * ROOM_TAKEN
 
     def flow(
         self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS
@@ -147,7 +147,7 @@ class Protector:
         paid = ~hidden[columns]
         best, best_cost, cost = None, np.inf, price
         for _ in range(1 + reweightings):
-            found = minimise(
+            solution = minimise(
                 np.concatenate([cost, cost]),
                 both,
                 np.zeros(both.shape[0]),
@@ -155,7 +155,7 @@ class Protector:
                 highest,
                 where=self.structure.name(cell),
             )
-            if found is None:
+            if solution is None:
                 raise UnprotectableError(
                     f"cannot be hidden by {size:.6g} ha {'upwards' if amount > 0 else 'downwards'}: every way to move "
                     "it goes through figures that stay open",
@@ -163,11 +163,11 @@ class Protector:
                     mend="Hide it by hand together with its total, merge the crop or the region with another, or "
                     "withhold the table; cells that an earlier release published cannot be hidden again",
                 )
-            moved = np.abs(found.x[: len(columns)] - found.x[len(columns) :])
+            moved = np.abs(solution.x[: len(columns)] - solution.x[len(columns) :])
             support = moved > SUPPORT
             total = float(self.weight[columns][support & paid].sum())
             if total < best_cost:
-                signed = found.x[: len(columns)] - found.x[len(columns) :]
+                signed = solution.x[: len(columns)] - solution.x[len(columns) :]
                 best, best_cost = np.where(support, signed, 0.0), total
             if total == 0:
                 break

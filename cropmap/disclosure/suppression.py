@@ -92,7 +92,7 @@ def protect(
         search.known[cell],
         search.weakened(kept)[cell],
         search.known_to_one[cell],
-        {figure.name: _spread(one, cell) for figure, one in zip(figures, kept, strict=True)},
+        {figure.name: _spread(protection, cell) for figure, protection in zip(figures, kept, strict=True)},
     )
 
 
@@ -123,5 +123,5 @@ class _Merged:
         return out
 
 
-def _spread(one: Primary, cell: Integers) -> Primary:
-    return Primary(one.mask[cell], one.reason[cell], one.upper[cell], one.lower[cell])
+def _spread(protection: Primary, cell: Integers) -> Primary:
+    return Primary(protection.mask[cell], protection.reason[cell], protection.upper[cell], protection.lower[cell])
