@@ -110,9 +110,9 @@ def _step(size: int, rank: NDArray[np.int64], right: NDArray[np.bool_], target: 
     from scipy.stats import hypergeom  # half a second to import, and most seasons have no reviews
 
     inside = rank <= size
-    sampled, found = int(inside.sum()), int((inside & right).sum())
+    sampled, right_drawn = int(inside.sum()), int((inside & right).sum())
     too_many = floor(target * size) + 1
-    return Step(size, sampled, found, float(hypergeom.cdf(found, size, too_many, sampled)))
+    return Step(size, sampled, right_drawn, float(hypergeom.cdf(right_drawn, size, too_many, sampled)))
 
 
 def _reason(

@@ -128,8 +128,8 @@ class Score:
     @classmethod
     def read(cls, manifest: Manifest) -> Score:
         """What an artifact says of itself: out-of-fold, on the folds that it was made on."""
-        said = manifest.evaluation
-        return cls(said["oa"], said["macro_f1"], said["per_fold"], said.get("per_fold_macro_f1", {}))
+        scores = manifest.evaluation
+        return cls(scores["oa"], scores["macro_f1"], scores["per_fold"], scores.get("per_fold_macro_f1", {}))
 
     @property
     def is_complete(self) -> bool:
@@ -222,8 +222,8 @@ def decide(challenger: Score, *, parity: Sequence[float], champion_score: Champi
 
     champion_score: None where the agency has no champion of this network yet.
     """
-    if found := flaw(challenger, parity):
-        return Decision(False, found, "the challenger itself does not pass its checks")
+    if wrong := flaw(challenger, parity):
+        return Decision(False, wrong, "the challenger itself does not pass its checks")
     if champion_score is None:
         return Decision(True, GateReason.FIRST_MODEL, "there was no champion")
     if champion_score.obstacle is not None:

@@ -88,10 +88,10 @@ def _moments(series: Series) -> tuple[Array, Array]:
     seen = np.isfinite(values)
     overall = np.where(seen, values, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     mean = np.empty((SEASONS, values.shape[1]))
-    for one in range(SEASONS):
-        rows = part == one
+    for season in range(SEASONS):
+        rows = part == season
         summed = np.where(seen[rows], values[rows], 0).sum(axis=0) + PRIOR_ROWS * overall
-        mean[one] = summed / (seen[rows].sum(axis=0) + PRIOR_ROWS)
+        mean[season] = summed / (seen[rows].sum(axis=0) + PRIOR_ROWS)
     off = np.where(seen, values - mean[part], 0)
     return mean, off.T @ off / max(len(off), 1) + MIN_VARIANCE * np.eye(values.shape[1])
 
@@ -102,8 +102,8 @@ def _distances(series: Series, mean: Array, covariance: Array) -> Array:
     off = series.reflectance - mean[_part_of_year(series)]
     squared = np.empty(len(off))
     pattern = np.isfinite(off) @ (1 << np.arange(off.shape[1]))
-    for one in np.unique(pattern):
-        rows = np.flatnonzero(pattern == one)
+    for combination in np.unique(pattern):
+        rows = np.flatnonzero(pattern == combination)
         seen = np.isfinite(off[rows[0]])
         whitening = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(seen, seen)]))
         # not `@`: the threads of BLAS wait for each other in a loop, five times as long where inference runs beside

@@ -168,25 +168,25 @@ def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_roo
     served = _is_server(tracking_uri)
     for number in range(1, MOST_EXPERIMENTS + 1):
         numbered = name if number == 1 else f"{name} ({number})"
-        found = client.get_experiment_by_name(numbered)
-        if found is None:
+        experiment = client.get_experiment_by_name(numbered)
+        if experiment is None:
             location = None if served or artifact_root is None else _file_uri(artifact_root)
             try:
                 return str(client.create_experiment(numbered, location))
             except MlflowException:  # another process was first
-                found = client.get_experiment_by_name(numbered)
-                if found is None:
+                experiment = client.get_experiment_by_name(numbered)
+                if experiment is None:
                     raise
-        if found.name != numbered:
+        if experiment.name != numbered:
             raise ModelError(
-                f"was asked for the experiment {numbered!r} and answers {found.name!r}",
+                f"was asked for the experiment {numbered!r} and answers {experiment.name!r}",
                 where=masked(tracking_uri),
                 mend=MEND,
             )
-        if found.lifecycle_stage == LifecycleStage.ACTIVE and not (
-            served and _lies_with_a_client(found, artifact_root)
+        if experiment.lifecycle_stage == LifecycleStage.ACTIVE and not (
+            served and _lies_with_a_client(experiment, artifact_root)
         ):
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
     raise ModelError(
         f"holds {MOST_EXPERIMENTS} deleted experiments named {name}",
         where=masked(tracking_uri),
@@ -198,9 +198,10 @@ def _is_server(tracking_uri: str) -> bool:
     return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
-def _lies_with_a_client(found: Experiment, artifact_root: str | None) -> bool:
+def _lies_with_a_client(experiment: Experiment, artifact_root: str | None) -> bool:
     return (
-        artifact_root is not None and str(found.artifact_location) == f"file://{artifact_root.removeprefix('file://')}"
+        artifact_root is not None
+        and str(experiment.artifact_location) == f"file://{artifact_root.removeprefix('file://')}"
     )
 
 
@@ -210,8 +211,8 @@ def _file_uri(folder: str) -> str:
 
 
 def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str, name: str) -> Run:
-    found = client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{run_key}'", max_results=1)
-    return found[0] if found else client.create_run(experiment_id, tags={RUN_KEY: run_key}, run_name=name)
+    runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{run_key}'", max_results=1)
+    return runs[0] if runs else client.create_run(experiment_id, tags={RUN_KEY: run_key}, run_name=name)
 
 
 @contextmanager
@@ -233,8 +234,8 @@ def connected(tracking_uri: str) -> Iterator[MlflowClient]:
             _make_sqlite(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, SQLAlchemyError, OSError, ParseError, ValueError) as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"MLflow cannot go on ({said})", where=masked(tracking_uri), mend=MEND) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"MLflow cannot go on ({reason})", where=masked(tracking_uri), mend=MEND) from error
 
 
 def _reach(tracking_uri: str) -> None:

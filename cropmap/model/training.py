@@ -202,7 +202,7 @@ def _loss(
         logits = network.each(*inputs)  # of every member (B, K)
     smoothing = config.label_smoothing
     return torch.stack(
-        [cross_entropy(one.float() + adjustment, target, label_smoothing=smoothing) for one in logits]
+        [cross_entropy(head.float() + adjustment, target, label_smoothing=smoothing) for head in logits]
     ).sum()
 
 

@@ -166,8 +166,8 @@ def judge_season(acquisitions: Mapping[str, AcquisitionMeans]) -> dict[str, Judg
     alone = {item: judge_acquisition(means) for item, means in acquisitions.items()}
     fine = {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.FINE}
     bright = {item for item, judgement in alone.items() if judgement.bright}
-    told = fine | {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.CONTRADICTED}
-    open_ = acquisitions.keys() - told
+    settled = fine | {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.CONTRADICTED}
+    open_ = acquisitions.keys() - settled
     judged = dict(alone)
     for item in open_:
         judged[item] = (
@@ -217,8 +217,8 @@ def _contradicting(item: str, acquisitions: Mapping[str, AcquisitionMeans], amon
 
 
 def _steps(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> list[float]:
-    found = (_step(acquisitions[item], acquisitions[near]) for near in _nearest(item, acquisitions, among))
-    return [step for step in found if step is not None]
+    steps = (_step(acquisitions[item], acquisitions[near]) for near in _nearest(item, acquisitions, among))
+    return [step for step in steps if step is not None]
 
 
 def may_be_too_dark(offset: float) -> bool:
@@ -240,10 +240,10 @@ def _above(values: Array, limits: Mapping[str, float]) -> bool:
 def _nearest(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> list[str]:
     """The nearest in time, on either side; of one day, by name."""
     day = acquisitions[item].day
-    apart = sorted((abs((acquisitions[one].day - day).days), one) for one in among if one != item)
-    near = [one for days, one in apart if days <= NEAR_DAYS]
-    before = [one for one in near if acquisitions[one].day <= day]
-    after = [one for one in near if acquisitions[one].day > day]
+    apart = sorted((abs((acquisitions[other].day - day).days), other) for other in among if other != item)
+    near = [other for days, other in apart if days <= NEAR_DAYS]
+    before = [other for other in near if acquisitions[other].day <= day]
+    after = [other for other in near if acquisitions[other].day > day]
     return [*before[:NEIGHBOURS], *after[:NEIGHBOURS]]
 
 

@@ -64,8 +64,8 @@ class Layout:
 
     @property
     def columns(self) -> list[str]:
-        found = (self.parcel, self.time, self.clear, self.cloud, self.pixels, *self.bands.values())
-        return [name for name in found if name is not None]
+        names = (self.parcel, self.time, self.clear, self.cloud, self.pixels, *self.bands.values())
+        return [name for name in names if name is not None]
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BAND
         by_band.setdefault(band_of(name), []).append(name)
     if twice := {band: by_band[band] for band in bands if len(by_band.get(band, ())) > 1}:
         raise ObservationFileError(f"a band stands in several columns: {twice}", where=where, mend="Keep one of each")
-    found = {band: by_band[band][0] for band in bands if band in by_band}
-    if not found:
+    band_columns = {band: by_band[band][0] for band in bands if band in by_band}
+    if not band_columns:
         raise ObservationFileError(
             "no Sentinel-2 band", where=where, mend=f"One row per parcel and day, columns named like {list(bands)}"
         )
@@ -116,7 +116,7 @@ def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BAND
     used = ("parcel_id", time, clear, None if clear else cloud, pixels)
     if again := [name for name in used if name and names.count(name) > 1]:
         raise ObservationFileError(f"there are two columns {again[0]}", where=where, mend="Keep one of them")
-    return Layout("parcel_id", time, *used[2:], found, _is_numeric(schema, where))
+    return Layout("parcel_id", time, *used[2:], band_columns, _is_numeric(schema, where))
 
 
 def band_of(column: str) -> str:
