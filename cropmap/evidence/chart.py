@@ -197,7 +197,7 @@ def _labels(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
         for _, heading, detail, colour in named
     ]
     places = _apart(
-        [one[0] for one in named],
+        [curve[0] for curve in named],
         [LINE * len(label) + LABEL_GAP for label in labels],
         lowest=axes.box.y + 10,
         highest=axes.box.y + axes.box.height,

@@ -85,7 +85,9 @@ class Quality:
 
     @property
     def in_steps(self) -> bool:
-        return any(one is not None and one.low < one.high for one in (self.declared_land, self.seen_land))
+        return any(
+            interval is not None and interval.low < interval.high for interval in (self.declared_land, self.seen_land)
+        )
 
 
 def season_quality(
@@ -130,7 +132,7 @@ def said_share(share: float | None, *, in_steps: bool) -> Share | None:
 
 
 def cv_summary(areas: CropAreas) -> CvSummary:
-    found = [cell.figures.cv for cell in areas.cells.values() if cell.figures and cell.figures.cv is not None]
-    place = np.searchsorted(CV_LIMITS, found, side="left") if found else np.empty(0, dtype=int)
+    cvs = [cell.figures.cv for cell in areas.cells.values() if cell.figures and cell.figures.cv is not None]
+    place = np.searchsorted(CV_LIMITS, cvs, side="left") if cvs else np.empty(0, dtype=int)
     counts = np.bincount(place, minlength=len(CV_LIMITS) + 1)
-    return CvSummary(float(np.median(found)) if found else None, tuple(int(n) for n in counts))
+    return CvSummary(float(np.median(cvs)) if cvs else None, tuple(int(n) for n in counts))

@@ -267,13 +267,13 @@ def _evaluate(
     left_out: Mapping[Architecture, NDArray[np.bool_]] | None = None,
 ) -> Evaluated:
     dataset, left_out = judged.dataset, left_out or {}
-    found = {
+    results = {
         a: evaluate_out_of_fold(store, dataset, c, seed=seed, suspects=left_out.get(a), workers=workers)
         for a, c in configs.items()
     }
     if wanted.out is not None:
         target = wanted.out.absolute()
-        Store(target.parent).write_table(target.name, _probabilities(dataset, found))
+        Store(target.parent).write_table(target.name, _probabilities(dataset, results))
     answer: Evaluated = {
         "folds": dataset.folds.made_by,
         "spatial": dataset.folds.is_spatial,
@@ -281,19 +281,19 @@ def _evaluate(
         "notes": judged.notes,
         "networks": {
             str(a): _summary(result, left_out=int(left_out[a].sum()) if a in left_out else 0)
-            for a, result in found.items()
+            for a, result in results.items()
         },
     }
     if wanted.by_date:
-        answer["by_date"] = _by_date(dataset, found, wanted.plot)
+        answer["by_date"] = _by_date(dataset, results, wanted.plot)
     return answer
 
 
 def _by_date(
-    dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Path | None
+    dataset: Dataset, results: Mapping[Architecture, OutOfFold], plot: Path | None
 ) -> dict[str, list[Mapping[str, object]]]:
     days = fortnight_ends(dataset.series)
-    scores = {str(a): score_by_date(dataset, result, days) for a, result in found.items()}
+    scores = {str(a): score_by_date(dataset, result, days) for a, result in results.items()}
     if plot is not None:
         from cropmap.model.pictures import by_date_picture
 
@@ -323,9 +323,9 @@ def _summary(result: OutOfFold, *, left_out: int) -> NetworkScores:
     }
 
 
-def _probabilities(dataset: Dataset, found: Mapping[Architecture, OutOfFold]) -> pa.Table:
+def _probabilities(dataset: Dataset, results: Mapping[Architecture, OutOfFold]) -> pa.Table:
     """network, parcel_id, fold, label, and one column of probability per crop; judged parcels only."""
-    parts: Sequence[pa.Table] = [_network_table(dataset, str(a), result) for a, result in found.items()]
+    parts: Sequence[pa.Table] = [_network_table(dataset, str(a), result) for a, result in results.items()]
     return pa.concat_tables(parts)
 
 

@@ -145,15 +145,15 @@ def export_flags(
 
 
 def _certified(connection: Connection, rows: list[queries.Row], run_id: str) -> list[queries.Row]:
-    found = reviews.certified_list(connection, run_id)
-    if found is None:
-        said = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
+    certified = reviews.certified_list(connection, run_id)
+    if certified is None:
+        statement = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
         raise InputError(
-            f"the list of run {run_id} is not certified: {said}",
+            f"the list of run {run_id} is not certified: {statement}",
             where="--certified",
             mend="See `cropmap review report`, or export the list without --certified",
         )
-    campaign, size = found
+    campaign, size = certified
     sample = reviews.read_sample(connection, campaign)
     right = set(sample.loc[sample["finding"] == str(Finding.RIGHT), "parcel_id"])
     listed = [row for row in rows if row["verdict"] == str(Verdict.MISMATCH)]

@@ -83,7 +83,7 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
     )
     codes = codes_answer(file.codes)
     twice = against_doubles(file.doubles, exclude_hint(file.separator), agency.declarations)
-    stops = [one.what for one in twice]
+    stops = [objection.what for objection in twice]
     document = {
         "agency": agency.agency,
         "season": season,

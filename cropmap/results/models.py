@@ -95,7 +95,7 @@ class _Named:
     """empty where nothing knows it any more"""
     version: ModelVersion | None
     """None where somebody deleted it in MLflow"""
-    said: str
+    label: str
     """what the person called it"""
 
     @property
@@ -227,10 +227,10 @@ def _named(context: SeasonContext, architecture: Architecture, artifact_id: str)
     version = next((v for v in known if v.registered.artifact_id == artifact_id), None)
     record = record_of(context, architecture, artifact_id)
     key = (version.run_key if version else "") or (record.training_key if record else "")
-    said = f"{model_name(context, architecture)} " + (
+    label = f"{model_name(context, architecture)} " + (
         f"version {version.registered.version}" if version else f"artifact {artifact_id}"
     )
-    return _Named(artifact_id, key, version, said)
+    return _Named(artifact_id, key, version, label)
 
 
 def _sound(context: SeasonContext, named: _Named) -> Manifest:
@@ -238,7 +238,7 @@ def _sound(context: SeasonContext, named: _Named) -> Manifest:
     try:
         manifest = load_artifact(context.store, named.artifact_id).manifest
     except ArtifactError as error:
-        raise InputError(f"{GateReason.UNREADABLE}: {error}", where=named.said) from error
+        raise InputError(f"{GateReason.UNREADABLE}: {error}", where=named.label) from error
     wrong = flaw(Score.read(manifest), manifest.parity)
     legend = context.agency.of_season(int(manifest.about["season"])).read_legend()
     if manifest.bands != BANDS:
@@ -248,7 +248,7 @@ def _sound(context: SeasonContext, named: _Named) -> Manifest:
     if wrong is not None:
         raise InputError(
             f"does not fit {context.agency.agency}: {wrong}",
-            where=named.said,
+            where=named.label,
             mend="Train again; a season of another legend names it with {season} in the agency file's `legend`",
         )
     return manifest

@@ -27,7 +27,7 @@ def _state(href: str) -> str:
     if path is None:
         return ""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return "none"
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns}"

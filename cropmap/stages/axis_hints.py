@@ -24,10 +24,10 @@ def axis_hints(path: Path, profile: Profile, regions: Regions) -> tuple[str, ...
     """
     if _inside(path, profile, regions)[0]:
         return ()
-    found = {order: _inside(path, profile, regions, order) for order in get_args(AxisOrder)}
+    by_order = {order: _inside(path, profile, regions, order) for order in get_args(AxisOrder)}
     return tuple(
         f"no parcel lies in the regions; with declarations.axis_order: {order}, {inside} of {rows} do"
-        for order, (inside, rows) in found.items()
+        for order, (inside, rows) in by_order.items()
         if inside
     )
 

@@ -93,7 +93,7 @@ def build_data(
         AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
         FOLDS: rule,
     }
-    table = read_observations(context.store, [one.name for one in objects])
+    table = read_observations(context.store, [item.name for item in objects])
     pixels = (
         table.select(["parcel_id", "total_pixels"])
         .group_by("parcel_id")

@@ -82,9 +82,9 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
         separator = find_separator(doubles, path, profile)
         counter.add()
     here = read.notices[read.notices["row_number"].isin(accepted["row_number"])]
-    found = [each for each in (here, placed, doubles.notices) if len(each)]
+    parts = [each for each in (here, placed, doubles.notices) if len(each)]
     notices = (
-        pd.concat(found).sort_values(["row_number", "notice"], ignore_index=True) if found else read.notices.iloc[:0]
+        pd.concat(parts).sort_values(["row_number", "notice"], ignore_index=True) if parts else read.notices.iloc[:0]
     )
     lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
     hints = axis_hints(path, profile, regions) if accepted.empty else ()
@@ -138,8 +138,8 @@ def _notes(file: DeclaredFile) -> list[str]:
     if parcels := int(counts.get(Notice.PARTS_MERGED, 0)):
         lines.append(f"{file.merged + parcels} rows are parts of {parcels} parcels and were put together")
     if parcels := int(counts.get(Notice.PLACEHOLDER_HOLDING, 0)):
-        said = file.notices.loc[file.notices["notice"] == Notice.PLACEHOLDER_HOLDING, "detail"].value_counts()
-        shown = "; ".join(f"{why} ({rows} parcels)" for why, rows in said.head(SHOWN).items())
+        details = file.notices.loc[file.notices["notice"] == Notice.PLACEHOLDER_HOLDING, "detail"].value_counts()
+        shown = "; ".join(f"{why} ({rows} parcels)" for why, rows in details.head(SHOWN).items())
         lines.append(f"the holding of {parcels} parcels is taken as missing: {shown}")
     if parcels := int(counts.get(Notice.NEAREST_REGION, 0)):
         lines.append(

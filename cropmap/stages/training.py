@@ -229,7 +229,7 @@ def left_out_of_training(
                 workers=context.threads,
             )
         series = dataset.series
-        found = suspects(
+        suspect_ids = suspects(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
                 has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)
             ),
@@ -238,9 +238,9 @@ def left_out_of_training(
             seed=context.agency.model.seed,
             limits=section.limits,
         )
-        if not found:
+        if not suspect_ids:
             break
-        left_out = (np.isin(series.parcel_ids, sorted(found)) | wrong) & ~right
+        left_out = (np.isin(series.parcel_ids, sorted(suspect_ids)) | wrong) & ~right
     return left_out
 
 
