@@ -52,7 +52,7 @@ def export_flags(
 
     if certified and verdict not in (None, [], [Verdict.MISMATCH]):
         raise typer.BadParameter("only mismatches are certified: leave --verdict out")
-    verdicts = [str(one) for one in verdict or [Verdict.MISMATCH]]
+    verdicts = [str(kind) for kind in verdict or [Verdict.MISMATCH]]
     file = export(
         settings, agency=name, season=season, verdicts=verdicts, format_=format_, certified=certified, dialect=csv
     )

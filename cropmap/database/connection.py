@@ -52,7 +52,7 @@ def check_url(url: str) -> str:
         psycopg.conninfo.conninfo_to_dict(url)
         ports = authority.rpartition("@")[2].rpartition("]")[2]
         read = authority.count("@") <= 1 and "@" not in url.partition(authority)[2].partition("?")[0]
-        read = read and all(re.fullmatch(r"[^:]*(:\d*)?", one) for one in ports.split(","))
+        read = read and all(re.fullmatch(r"[^:]*(:\d*)?", port) for port in ports.split(","))
     except (psycopg.Error, ValueError):
         read = False
     if not read:
@@ -76,8 +76,8 @@ def connection_environment(url: str) -> dict[str, str]:
         "sslmode": "PGSSLMODE",
         "sslrootcert": "PGSSLROOTCERT",
     }
-    given = psycopg.conninfo.conninfo_to_dict(check_url(url))
-    return {known[name]: str(value) for name, value in given.items() if name in known and value is not None}
+    parts = psycopg.conninfo.conninfo_to_dict(check_url(url))
+    return {known[name]: str(value) for name, value in parts.items() if name in known and value is not None}
 
 
 def at_database(url: str, name: str) -> str:

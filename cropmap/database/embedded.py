@@ -233,14 +233,14 @@ def _locate(home: Path, pg_bin: Path | None, *, create: bool = True) -> _Cluster
 def _pointed(pointer: Path) -> Path:
     """The folder that the file names. Raises DatabaseUnavailableError for anything but a whole path: a file that was
     cut off would make a cluster of whatever folder we stand in."""
-    said = pointer.read_bytes().decode(errors="replace").strip()
-    if not Path(said).is_absolute() or not said.isprintable():
+    text = pointer.read_bytes().decode(errors="replace").strip()
+    if not Path(text).is_absolute() or not text.isprintable():
         raise DatabaseUnavailableError(
-            f"names no folder ({said[:80]!r})",
+            f"names no folder ({text[:80]!r})",
             where=str(pointer),
             mend="Write the path of the database's folder there; or delete this file to begin with an empty database",
         )
-    return Path(said)
+    return Path(text)
 
 
 def _owner(folder: Path, account: Account) -> Account:

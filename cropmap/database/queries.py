@@ -83,17 +83,17 @@ def published_seasons(connection: Connection, *, agency: str | None = None) -> l
 @database_errors()
 def has_season(connection: Connection, *, agency: str) -> bool:
     """Whether the agency has a season, published or not."""
-    found = connection.execute("SELECT EXISTS (SELECT FROM season WHERE agency = %s)", (agency,)).fetchone()
-    return bool(found and found[0])
+    row = connection.execute("SELECT EXISTS (SELECT FROM season WHERE agency = %s)", (agency,)).fetchone()
+    return bool(row and row[0])
 
 
 @database_errors()
 def season_before(connection: Connection, *, agency: str, season: int) -> int | None:
     """The agency's last season before this one, published or not; None where this is the first."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT max(season) FROM season WHERE agency = %s AND season < %s", (agency, season)
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 @database_errors()
@@ -260,10 +260,10 @@ def _position(token: str) -> Row:
 
 
 def _is_run_of(connection: Connection, run_id: str, *, agency: str, season: int) -> bool:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT FROM run WHERE (run_id, agency, season) = (%s, %s, %s)", (run_id, agency, season)
     ).fetchone()
-    return found is not None
+    return row is not None
 
 
 def _text(value: object) -> str:

@@ -85,13 +85,13 @@ def close_abandoned(connection: Connection, agency: str, *, at: datetime, code_v
 def close_left_behind(connection: Connection, agency: str, *, at: datetime, code_version: str) -> list[str]:
     """To be called by who holds the agency: whatever runs there was left behind by somebody else."""
     with connection.transaction():
-        found = connection.execute(
+        rows = connection.execute(
             "UPDATE run SET status = %s, finished_at = %s, detail = %s WHERE agency = %s AND status = 'running'"
             " RETURNING run_id",
             (RunStatus.INTERRUPTED.value, at, LEFT_BEHIND, agency),
         ).fetchall()
         _finish_published(connection, agency, at)
-        runs = [str(row[0]) for row in found]
+        runs = [str(row[0]) for row in rows]
         before = _read(connection, agency, open_only=True)
         if before is not None:
             if not runs and not _is_planned(connection, before):
@@ -104,7 +104,7 @@ def close_left_behind(connection: Connection, agency: str, *, at: datetime, code
 def interrupt_work(connection: Connection, work: Work, *, detail: str, at: datetime, code_version: str) -> None:
     """Notes that this worker was stopped: its run, or where none was planned yet the work itself, is interrupted."""
     with connection.transaction():
-        found = connection.execute(
+        rows = connection.execute(
             "UPDATE run SET status = %s, finished_at = %s, detail = %s"
             " WHERE agency = %s AND status = 'running' AND started_at >= %s RETURNING run_id",
             (RunStatus.INTERRUPTED.value, at, detail, work.agency, work.since),
@@ -115,7 +115,7 @@ def interrupt_work(connection: Connection, work: Work, *, detail: str, at: datet
             " RETURNING agency",
             (at, work.agency, work.worker, work.since),
         ).fetchall()
-        if ended and not found and not _is_planned(connection, work):
+        if ended and not rows and not _is_planned(connection, work):
             _unplanned(connection, work, detail=detail, at=at, code_version=code_version)
 
 

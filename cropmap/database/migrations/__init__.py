@@ -125,9 +125,13 @@ def _apply(connection: Connection, folder: Path, step: Migration) -> bool:
 
 
 def _files(folder: Path) -> dict[int, Path]:
-    found = {int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))}
-    assert list(found) == list(range(1, len(found) + 1)), f"migrations are not numbered 1, 2, 3 …: {list(found)}"
-    return found
+    by_number = {
+        int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))
+    }
+    assert list(by_number) == list(range(1, len(by_number) + 1)), (
+        f"migrations are not numbered 1, 2, 3 …: {list(by_number)}"
+    )
+    return by_number
 
 
 def _applied(connection: Connection) -> dict[int, tuple[Any, ...]]:
