@@ -48,7 +48,7 @@ def export_flags(
         raise typer.BadParameter("give AGENCY.yaml, or --agency NAME")
     if format_ in {"xlsx", "gpkg", "parquet"} and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
-    from cropmap.results.exchange import export_flags as export
+    from cropmap.results.exports import export_flags as export
 
     if certified and verdict not in (None, [], [Verdict.MISMATCH]):
         raise typer.BadParameter("only mismatches are certified: leave --verdict out")
