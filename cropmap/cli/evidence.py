@@ -65,9 +65,9 @@ def explain(
     names the parcel.
     """
     context = season_context(agency, season=season, home=home, data=data)
-    from cropmap.results.explain import explain as way_of
+    from cropmap.results.explain import explain as explain_parcel
 
-    explanation = way_of(context, parcel)
+    explanation = explain_parcel(context, parcel)
     if as_json:
         say(explanation.sections, as_json=True)
     else:

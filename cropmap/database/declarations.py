@@ -122,7 +122,7 @@ SELECT %(agency)s, %(season)s, parcel_id, coalesce(a.version, 0) + 1, %(loaded_a
        i.declared_area_ha, i.area_ha, i.row_number, i.repaired, i.content_hash, %(source_file)s, %(source_hash)s
 FROM incoming i JOIN amendment a USING (parcel_id)
 """
-STOOD_OTHERWISE: Final = """
+AMENDED_SINCE: Final = """
 SELECT coalesce(bool_or(valid_from <= %(at)s AND (valid_to IS NULL OR valid_to > %(at)s))
             AND bool_or(valid_from > %(at)s OR valid_to > %(at)s), false)
 FROM declaration WHERE agency = %(agency)s AND season = %(season)s
@@ -288,9 +288,9 @@ def count_carried(connection: Connection, *, agency: str, season: int) -> int:
 
 
 @database_errors()
-def stood_otherwise(connection: Connection, *, agency: str, season: int, at: datetime) -> bool:
+def amended_since(connection: Connection, *, agency: str, season: int, at: datetime) -> bool:
     """Whether there was a register at that moment, and one that has been amended since."""
-    row = connection.execute(STOOD_OTHERWISE, {"agency": agency, "season": season, "at": at}).fetchone()
+    row = connection.execute(AMENDED_SINCE, {"agency": agency, "season": season, "at": at}).fetchone()
     assert row is not None, "an aggregate has one row"
     return bool(row[0])
 

@@ -118,8 +118,8 @@ class Search:
 
     def weakened(self, kept: Sequence[Primary]) -> Mask:
         less = [
-            (now.upper < protection.upper) | (now.lower < protection.lower)
-            for now, protection in zip(kept, self.primaries, strict=True)
+            (kept_of_figure.upper < protection.upper) | (kept_of_figure.lower < protection.lower)
+            for kept_of_figure, protection in zip(kept, self.primaries, strict=True)
         ]
         return np.asarray(np.logical_or.reduce(less) & ~self.already_published)
 

@@ -96,10 +96,10 @@ def _following(search: Search, hidden: Mask, flows: Flows) -> Mask:
     """[cells] hidden ones that anyone computes. What a flow moves is uncertain without further proof."""
     following = np.zeros_like(hidden)
     for place, figure in enumerate(search.figures):
-        still = hidden.copy()
+        unmoved = hidden.copy()
         for (of, _, _), flow in flows.items():
-            still &= (flow == 0) | (of != place)
-        if still.any():
+            unmoved &= (flow == 0) | (of != place)
+        if unmoved.any():
             follows = recoverable(search.table, np.where(hidden, np.nan, figure.values))
-            following[follows[still[follows]]] = True
+            following[follows[unmoved[follows]]] = True
     return following

@@ -109,9 +109,9 @@ def season_quality(
     return Quality(
         accuracy=accuracy,
         judged_by=judged_by,
-        declared_land=said_share(None if undeclared is None else 1 - undeclared, in_steps=any_hidden),
-        seen_land=said_share(None if unseen is None else 1 - unseen, in_steps=any_hidden),
-        undecided=said_share(undecided, in_steps=any_hidden),
+        declared_land=shown_share(None if undeclared is None else 1 - undeclared, in_steps=any_hidden),
+        seen_land=shown_share(None if unseen is None else 1 - unseen, in_steps=any_hidden),
+        undecided=shown_share(undecided, in_steps=any_hidden),
         cv=cv_summary(areas),
         cells=len(areas.cells),
         hidden=len(areas.hidden),
@@ -121,7 +121,7 @@ def season_quality(
     )
 
 
-def said_share(share: float | None, *, in_steps: bool) -> Share | None:
+def shown_share(share: float | None, *, in_steps: bool) -> Share | None:
     if share is None or not math.isfinite(share):
         return None
     if not in_steps:

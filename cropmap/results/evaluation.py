@@ -205,7 +205,7 @@ def read_judged(observations: Path, labels: Path, folds: Path) -> Judged:
         Exclusion.PARCEL_WITHOUT_OBSERVATION: int((~seen).sum()),
         Exclusion.CLASS_TOO_RARE: sum(known.too_rare.values()),
     }
-    return Judged(dataset, _counted(excluded) | tidy.excluded, (*_said(tidy), *_check_folds(dataset)))
+    return Judged(dataset, _counted(excluded) | tidy.excluded, (*_table_notes(tidy), *_check_folds(dataset)))
 
 
 def _read(path: Path) -> pa.Table:
@@ -217,7 +217,7 @@ def _read(path: Path) -> pa.Table:
         raise ObservationFileError(f"cannot be read as Parquet ({error})", where=str(path)) from error
 
 
-def _said(tidy: TidySeries) -> tuple[str, ...]:
+def _table_notes(tidy: TidySeries) -> tuple[str, ...]:
     return (NUMERIC_IDS,) if tidy.numeric_ids else ()
 
 

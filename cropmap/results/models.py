@@ -169,7 +169,7 @@ def _row(
     is_champion = champion is not None and champion.artifact_id == version.registered.artifact_id
     season, figures = version.tags.get("season"), version.metrics
     if season is None:
-        season, figures = _said_by_artifact(context, version.registered.artifact_id)
+        season, figures = _season_and_scores(context, version.registered.artifact_id)
     return {
         "network": str(architecture),
         "version": int(version.registered.version),
@@ -186,7 +186,7 @@ def _row(
     }
 
 
-def _said_by_artifact(context: SeasonContext, artifact_id: str) -> tuple[str | None, Mapping[str, Any]]:
+def _season_and_scores(context: SeasonContext, artifact_id: str) -> tuple[str | None, Mapping[str, Any]]:
     try:
         manifest = read_manifest(context.store, artifact_id)
     except ArtifactError:

@@ -240,7 +240,7 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> Rev
         "run_id": chosen.run_id,
         "published": chosen.run_id == published,
         "campaign": chosen.campaign_id,
-        "certification": {**_said(certificate, chosen), "steps": [asdict(step) for step in certificate.steps]},
+        "certification": {**_certification(certificate, chosen), "steps": [asdict(step) for step in certificate.steps]},
         "estimated_rate": estimate_against_found(chosen.estimated_rate, alarms),
         "share_found": share_found(alarms, misses),
         "findings": {str(finding): int(n) for finding, n in findings.items()},
@@ -336,7 +336,9 @@ def _recertify(
     if campaign.purpose == ReviewPurpose.AREAS:
         return "Drawn for area statistics: the next run takes it in, and it certifies no list."
     sample = reviews.read_sample(connection, campaign_id)
-    certification = _said(_certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign)
+    certification = _certification(
+        _certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign
+    )
     stored = {name: value for name, value in certification.items() if name in CERTIFIED}
     reviews.store_certificate(connection, campaign_id, stored, stated_at=stated_at)
     return str(certification["statement"])
@@ -359,7 +361,7 @@ def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataF
     )
 
 
-def _said(certificate: Certificate, campaign: Campaign) -> Certification:
+def _certification(certificate: Certificate, campaign: Campaign) -> Certification:
     sentence = statement(certificate, target=campaign.target, delta=campaign.delta, list_size=campaign.list_size)
     return {
         "certified": certificate.certified,

@@ -220,14 +220,14 @@ def predicting_model(context: SeasonContext, data: SeasonData, architecture: Arc
         unfit = _obstacle(context, line[-1], required)
         if unfit is None:
             return line[-1]
-    may = own is not None and (own.promoted or {unfit, own.reason} <= INCOMPARABLE)
-    if own is not None and may and is_whole(context, own):
+    fit_to_predict = own is not None and (own.promoted or {unfit, own.reason} <= INCOMPARABLE)
+    if own is not None and fit_to_predict and is_whole(context, own):
         return own
     for former in reversed(line[:-1]):
-        if own is not None and not may and _obstacle(context, former, required) is None:
+        if own is not None and not fit_to_predict and _obstacle(context, former, required) is None:
             return former
     champion = f"the champion ({architecture}, {line[-1].season})" if line else f"the champion ({architecture})"
-    if own is None or may:
+    if own is None or fit_to_predict:
         raise InputError(
             f"{champion} cannot judge this season: {unfit}", mend="Run `cropmap train` (or `season run`) first"
         )

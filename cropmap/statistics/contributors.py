@@ -29,7 +29,6 @@ class Contributors:
 
     @classmethod
     def of(cls, population: Population, sums: Totals, cols: Columns) -> Contributors:
-        everyone = np.arange(len(population.area))
         known = np.flatnonzero(population.column != NONE)
         cells = len(population.nuts3) * len(cols.names)
         cell, which = _cells(population.region, sums.assigned, cols)
@@ -45,12 +44,12 @@ class Contributors:
                 ),
                 mapped=_mapped(population, holding, sums, cols),
             )
-            if len(everyone)
-            else cls._nobody(cells)
+            if len(population.area)
+            else cls._empty(cells)
         )
 
     @classmethod
-    def _nobody(cls, cells: int) -> Contributors:
+    def _empty(cls, cells: int) -> Contributors:
         none = Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
         return cls(cells, True, none, none, none, none)
 

@@ -71,8 +71,8 @@ def _strata(
     cell = (region * len(VERDICTS) + verdict) * width
     fine, stratum = np.unique(cell + crop, return_inverse=True)
     draws = _per_stratum(_weights(stratum, importance), fine // (width * len(VERDICTS)), budget=budget)
-    thin = (np.bincount(stratum) < FEWEST_PARCELS) | (draws < FEWEST_DRAWS)
-    merged, stratum = np.unique(np.where(thin[stratum], cell + width - 1, cell + crop), return_inverse=True)
+    too_small = (np.bincount(stratum) < FEWEST_PARCELS) | (draws < FEWEST_DRAWS)
+    merged, stratum = np.unique(np.where(too_small[stratum], cell + width - 1, cell + crop), return_inverse=True)
     parts = (
         (int(code) // width // len(VERDICTS), int(code) // width % len(VERDICTS), int(code) % width) for code in merged
     )

@@ -134,16 +134,16 @@ class _Region:
         full[scored] = _split(q, judged, column[scored], shares)
         verdict = np.where(column == NONE, UNDECLARED_CELL, DECLARED_ONLY)
         verdict[scored] = _verdict(raked.probabilities, q, judged)
-        everything = columns.with_sums(full)
-        spread = everything * (1 - everything)
-        alone = verdict == DECLARED_ONLY
-        spread[alone] = everything[alone] * DECLARATION_ERROR * (1 - DECLARATION_ERROR)
+        posteriors = columns.with_sums(full)
+        spread = posteriors * (1 - posteriors)
+        declared_only = verdict == DECLARED_ONLY
+        spread[declared_only] = posteriors[declared_only] * DECLARATION_ERROR * (1 - DECLARATION_ERROR)
         # a posterior of 1 - 1e-17 is still no certainty
-        spread = np.maximum(spread, SMALLEST * everything)
+        spread = np.maximum(spread, SMALLEST * posteriors)
         missing = np.abs(raked.expected_counts - raked.declared_counts)
         return cls(
             area=area,
-            posterior=everything,
+            posterior=posteriors,
             variance=spread,
             verdict=verdict,
             assigned=np.where(column == NONE, full.argmax(axis=1), column),

@@ -65,7 +65,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
     if band == "SCL":
         return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
-    if len(stated := _said(asset, "offset")) > 1 and not _applied(item):
+    if len(stated := _stated_values(asset, "offset")) > 1 and not _applied(item):
         raise SceneError(
             f"asset {key} says that its offset is {' and '.join(map(str, stated))}",
             reason=QuarantineReason.OFFSET_UNKNOWN,
@@ -79,7 +79,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
             where=item["id"],
         )
     scale = float(metadata.get("scale", DEFAULT_SCALE))
-    if len(stated := _said(asset, "scale")) > 1:
+    if len(stated := _stated_values(asset, "scale")) > 1:
         raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, stated))}")
     if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
@@ -141,14 +141,14 @@ def _versions(asset: Mapping[str, Any]) -> Sequence[Sequence[Mapping[str, Any]]]
     return (_first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"))
 
 
-def _said(asset: Mapping[str, Any], name: str) -> list[float]:
+def _stated_values(asset: Mapping[str, Any], name: str) -> list[float]:
     """What the versions say of a field, each value once: they have to agree."""
-    values_found: list[float] = []
+    distinct: list[float] = []
     for version in _versions(asset):
         values = [fields[name] for source in version if name in (fields := _fields(source))]
-        if values and float(values[-1]) not in values_found:
-            values_found.append(float(values[-1]))
-    return values_found
+        if values and float(values[-1]) not in distinct:
+            distinct.append(float(values[-1]))
+    return distinct
 
 
 def _fields(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,9 +92,9 @@ def _passes(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
     for candidate in candidates:
         by_tile[candidate.acquisition.tile].append(candidate)
     by_satellite: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
-    for tile, all_of_it in by_tile.items():
-        named = [candidate for candidate in all_of_it if candidate.satellite != UNNAMED]
-        for candidate in all_of_it:
+    for tile, over_tile in by_tile.items():
+        named = [candidate for candidate in over_tile if candidate.satellite != UNNAMED]
+        for candidate in over_tile:
             by_satellite[tile, _satellite(candidate, named)].append(candidate)
     for several in by_satellite.values():
         several.sort(key=lambda c: c.acquisition.sensed_at)

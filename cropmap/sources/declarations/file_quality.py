@@ -144,7 +144,7 @@ def find_warnings(
     """
     shapes = np.asarray(accepted.geometry.to_crs(epsg=EPSG_EQUAL_AREA).array, dtype=object)
     overlaps = find_overlaps(shapes) if overlaps is None else overlaps
-    noted = _told(accepted, notices)
+    noted = _notice_warnings(accepted, notices)
     drawn, perimeter = accepted["area_ha"].to_numpy(), shapely.length(shapes)
     above = claimed_above(accepted["declared_area_ha"].to_numpy(), drawn, perimeter)
     width = 2 * drawn * 10_000 / perimeter
@@ -170,7 +170,7 @@ def find_warnings(
     return Warnings(table[list(WARNING_COLUMNS)], _pairs(accepted, overlaps))
 
 
-def _told(accepted: gpd.GeoDataFrame, notices: pd.DataFrame | None) -> pd.DataFrame:
+def _notice_warnings(accepted: gpd.GeoDataFrame, notices: pd.DataFrame | None) -> pd.DataFrame:
     """Notices as warnings, but overlaps, which are found here with both parcels."""
     if notices is None or notices.empty:
         return pd.DataFrame(columns=list(WARNING_COLUMNS)).astype({"area_ha": float})

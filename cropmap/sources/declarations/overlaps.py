@@ -49,8 +49,8 @@ def find_overlaps(shapes: Shapes) -> Overlaps:
     area = shapely.area(common) / 10_000
     own = shapely.area(shapes) / 10_000
     share = area / np.minimum(own[first], own[second])
-    much = (area >= MIN_OVERLAP_HA) & (share >= MIN_OVERLAP_SHARE)
-    return Overlaps(first[much], second[much], area[much], share[much], common[much])
+    overlapping = (area >= MIN_OVERLAP_HA) & (share >= MIN_OVERLAP_SHARE)
+    return Overlaps(first[overlapping], second[overlapping], area[overlapping], share[overlapping], common[overlapping])
 
 
 def _near(shapes: Shapes) -> tuple[Positions, Positions]:

@@ -86,8 +86,8 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     raw = profiled_rows(path, [*names, *profile.exclude], profile)
     text = _text(raw, parts, profile, path)
     looked_up = find_codes(text["crop_code"], text["crop_name"], legend)
-    nobody = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
-    text["holding_id"] = text["holding_id"].where(nobody.isna(), None)
+    placeholder = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
+    text["holding_id"] = text["holding_id"].where(placeholder.isna(), None)
     rows = _rows(raw, text, looked_up, HECTARES_PER_UNIT[profile.area_unit], path)
     no_crop = _excluded(raw.attributes, profile.exclude)
     _check(rows, raw, looked_up, no_crop)
@@ -103,7 +103,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
         accepted=_accepted(rows[accepted], raw.crs),
         rejected=_rejected(rows[~accepted & ~merged], path.name),
         merged_parts=pd.DataFrame(rows.loc[merged, ["row_number", "first_row", "parcel_id"]]),
-        notices=_notices(rows, nobody, path.name),
+        notices=_notices(rows, placeholder, path.name),
         repeated=_repeated(rows),
         source_file=path.name,
         source_hash=source_hash(path),
@@ -367,7 +367,7 @@ def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def _notices(rows: pd.DataFrame, nobody: pd.Series[Any], source_file: str) -> pd.DataFrame:
+def _notices(rows: pd.DataFrame, placeholder: pd.Series[Any], source_file: str) -> pd.DataFrame:
     """Merged parts, and holdings that name nobody; of accepted rows only."""
     accepted = rows["reason"].isna()
     members = rows[rows["reason"] == PART].groupby("first_row")["row_number"].agg(lambda row: ", ".join(map(str, row)))
@@ -375,7 +375,7 @@ def _notices(rows: pd.DataFrame, nobody: pd.Series[Any], source_file: str) -> pd
     merged = parts.assign(
         notice=str(Notice.PARTS_MERGED), detail="with row " + parts["row_number"].map(members).astype(str)
     )
-    named = accepted & nobody.notna()
-    unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=nobody[named])
+    named = accepted & placeholder.notna()
+    unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=placeholder[named])
     notices = pd.concat([merged, unnamed]).assign(source_file=source_file)
     return notices.reset_index(drop=True)[list(NOTICE_COLUMNS)]
