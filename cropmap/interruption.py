@@ -62,7 +62,7 @@ def settle() -> None:
     lets SIGINT and SIGTERM through in the thread that first does it, and they are blocked again."""
     if _blocked:
         before = os.environ.get("PYTHONWARNINGS", "")
-        # it would tell a person what it cleans up behind workers that were killed
+        # it would print what it cleans up behind workers that were killed
         os.environ["PYTHONWARNINGS"] = f"{before},ignore:resource_tracker".lstrip(",")
         resource_tracker.ensure_running()
         os.environ["PYTHONWARNINGS"] = before

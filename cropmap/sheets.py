@@ -1,8 +1,8 @@
 """Tables that people keep by hand: CSV as any spreadsheet writes it, and XLSX. In: a file. Out: a header, rows of text.
 
 One reader for legends, code lists, folds, labels and findings. Comma, semicolon, tab or bar; UTF-8 with or without a
-byte order mark, UTF-16, or what Windows calls ANSI, told apart by the letters. Cells stay text as written: codes keep
-leading zeros, also those that a number format of XLSX shows. Nothing here knows what a column means.
+byte order mark, UTF-16, or what Windows calls ANSI, inferred from the letters. Cells stay text as written: codes keep
+leading zeros, also those that a number format of XLSX shows. The meaning of a column is not used here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_BYTES: Final = 128 * 2**20
 MAX_CELLS: Final = 10_000_000
 """of a table, those too that a workbook leaves out: one cell far to the right makes a long row"""
 ANSI_SAMPLE: Final = 256 * 2**10
-"""bytes of lines beyond ASCII that the code page is told from"""
+"""bytes of lines beyond ASCII from which the code page is inferred"""
 WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
 SHOWN_AS: Final = re.compile(r'(?:0|"[^"]*"|\\.|[-/ ()])+')
 """a number format of whole numbers that shows leading zeros, or signs between the digits"""
@@ -165,7 +165,7 @@ def _decoded(data: bytes, where: str) -> tuple[str, str]:
 
 
 def _ansi(data: bytes) -> tuple[str, str]:
-    """The code page in which the text is most like one language; western where nothing tells."""
+    """The code page in which the text is most like one language; western where several are equally likely."""
     telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:ANSI_SAMPLE]
     fits = {
         page: max(_share(telling.decode(page, errors="replace"), letters) for letters in ANSI[page]) for page in ANSI

@@ -32,7 +32,7 @@ MIN_PARCELS: Final = 500
 FEW_PARCELS: Final = 10_000
 FEW_FLAGS: Final = 10
 MIN_SKILL: Final = 0.1
-"""share of the class shares' log-loss that the classifier must remove: one that knows nothing removes < 0.01"""
+"""share of the class shares' log-loss that the classifier must remove: one without information removes < 0.01"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def refused_classes(counts: TailCounts) -> NDArray[np.bool_]:
 
 def too_many_refused(refused: NDArray[np.bool_], declared: NDArray[np.intp]) -> bool:
     """More than two, and more than a quarter of the classes that occur, have a tail that the channel cannot explain:
-    then the scores are not to be believed for the others either."""
+    then the scores of the others are unreliable too."""
     occurring = len(np.unique(declared))
     return int(refused.sum()) > max(FEW_REFUSED, REFUSED_SHARE * occurring)
 
@@ -91,7 +91,7 @@ def tail_refused(counts: TailCounts) -> bool:
 
 
 def skill(channel: Channel, clean: Floats, declared: NDArray[np.intp]) -> float:
-    """1 - log-loss / log-loss of the class shares: 0 knows nothing, 1 knows every declaration."""
+    """1 - log-loss / log-loss of the class shares: 0 without information, 1 where all are predicted."""
     shares = channel.shares[channel.shares > 0]
     baseline = float(-(shares * np.log(shares)).sum())
     if baseline == 0:

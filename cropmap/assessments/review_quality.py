@@ -56,7 +56,7 @@ class Figure:
 
 def outcomes(reviewed: pd.DataFrame, legend: Legend) -> pd.Series[Any]:
     """The finding per row of `reviewed` (finding, found_code, declared_crop), as it counts: a crop that the legend
-    calls inseparable from the declared one is no mistake that anybody was asked to find."""
+    calls inseparable from the declared one is not counted as a mistake."""
     found_crops = [legend.crop_of(code) if isinstance(code, str) else None for code in reviewed["found_code"]]
     same = [
         crop is not None and isinstance(declared, str) and legend.group_of(crop) == legend.group_of(declared)

@@ -1,7 +1,7 @@
 """Which parcels people review: a simple random sample inside the list, a stratified random control of all the rest.
 
 In: a run's assessments and a budget. Out: `Sample`, with the probability that each parcel had, and the list lengths
-that certification will test. Everything follows from scores, regions and the seed; nothing here knows a finding.
+that certification will test. Everything follows from scores, regions and the seed; no finding is used here.
 """
 
 from __future__ import annotations

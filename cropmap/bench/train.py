@@ -153,7 +153,7 @@ def own_loader_row(
         seed=seed,
         on_step=lambda _: heard.append(time.perf_counter()),
     )
-    step = statistics.median(np.diff(heard[1:]).tolist())  # the first is heard before the first step
+    step = statistics.median(np.diff(heard[1:]).tolist())  # the first report comes before the first step
     spent = loader_seconds(series, config, steps=steps, seed=seed)
     how = f"{steps} steps of {config.batch_size} parcels, whole series of {series.lengths.mean():.0f} dates, augmented"
     return share_row(f"our {architecture}", spent / step, f"{how}, medians")

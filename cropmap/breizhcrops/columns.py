@@ -35,7 +35,7 @@ NS_PER_UNIT: Final = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 CIRRUS_MAX: Final = 500.0
 """Median of B10 x 10 000 over a region's rows: water vapour swallows what the ground reflects."""
 CIRRUS_SHARE: Final = 0.5
-"""The cirrus column is at most this share of the one that it is told apart from (B02 or B08)."""
+"""The cirrus column is at most this share of the one that it is distinguished from (B02 or B08)."""
 MIN_MEDIAN: Final = 2.0
 """Reflectance is stored x 10 000: a smaller median over all bands means another scale."""
 

@@ -57,7 +57,7 @@ class BreizhCropsData:
     regions: tuple[str, ...]
     crops: tuple[str, ...]
     has_dates: bool
-    """False for the first L2A release: rows are in time order, nobody knows when"""
+    """False for the first L2A release: rows are in time order, without dates"""
     left_out: dict[str, dict[str, int]]
     """per region: reason → series"""
     order: dict[str, str]

@@ -27,9 +27,9 @@ class DeclaredTwice(TypedDict):
 
 
 BUILT_IN: Final = ("fr_breizhcrops13",)
-"""legends whose codes an unknown file may use; the two French ones know the same"""
+"""legends whose codes an unknown file may use; the two French ones have the same"""
 FRENCH: Final = "fr_rpg"
-"""the profile whose codes the built-in legends know"""
+"""the profile whose codes are in the built-in legends"""
 ROLES: Final = ("parcel_id", "crop_code", "crop_name", "area", "holding_id")
 SURVEY: Final = ("source", "profile", "rows", "accepted", "rejected", "declared", "harmonised", "share", "reasons")
 UNMAPPED_SHOWN: Final = 20

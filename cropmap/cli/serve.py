@@ -45,7 +45,7 @@ def serve(
         server.run(create_app(serving), serving)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(INTERRUPTED)  # and no word of going on: nothing was cut short
+        sys.exit(INTERRUPTED)  # and no hint to run it again: nothing was cut short
 
 
 @keys.command("create")

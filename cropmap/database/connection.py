@@ -41,7 +41,7 @@ MEND: Final = {
 def check_url(url: str) -> str:
     """Returns the URL; raises ConfigurationError when it is no PostgreSQL URL, or none that can be read without doubt.
 
-    No part of it is repeated: of a malformed address nobody knows which part is the password, and libpq names the
+    No part of it is repeated: in a malformed address any part may be the password, and libpq names the
     parts that it cannot read.
     """
     if url.partition(":")[0] not in {"postgresql", "postgres"}:
@@ -87,7 +87,7 @@ def at_database(url: str, name: str) -> str:
 
 def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
     """The same database for SQLAlchemy: MLflow (psycopg) and a Prefect server (asyncpg)."""
-    # by hand: urlunsplit writes an empty network location differently for schemes that it does not know
+    # by hand: urlunsplit writes an empty network location differently for schemes that are not in its list
     return f"postgresql+{driver}://{check_url(url).partition('://')[2]}"
 
 

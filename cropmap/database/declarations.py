@@ -182,7 +182,7 @@ def store_declarations(
 
     `accepted`: DECLARATION_COLUMNS in EPSG:4326, nuts_id, and home_tile where it is known. `rejected`:
     REJECTION_COLUMNS; they replace the rejections of the same source file, as `notices` (NOTICE_COLUMNS) do. Only
-    declarations that differ are written. `check` sees what would be lost before anything is written, and may raise.
+    declarations that differ are written. `check` is called before that with what would be lost, and may raise.
     Returns the counts: accepted, and of these new, came_back (withdrawn before), changed (of them changed_crop and
     changed_outline, which may be both) and unchanged; withdrawn, because the file no longer has them or, as
     withdrawn_as_rejected, has them no longer acceptable; and the rejected rows. Raises InputError when a later load

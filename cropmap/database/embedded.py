@@ -1,6 +1,6 @@
 """The embedded PostgreSQL server of a home: made once, started when needed, shared by every process, outliving each.
 
-It listens on a unix socket only, in a folder that nobody else can enter, and asks for a generated password
+It listens on a unix socket only, in a folder that nobody else can enter, and requires a generated password
 (scram-sha-256) that stands in a file of mode 0600. The URL names that file and never the password, so it may be
 logged. Committed rows survive `kill -9` of the server and of any client.
 
@@ -96,7 +96,7 @@ class _Cluster:
         return CompletedText(done.returncode, done.stdout.strip())
 
     def lives(self) -> bool:
-        """Whether the process of postmaster.pid is this cluster's server: a number may have been given away since."""
+        """Whether the process of postmaster.pid is this cluster's server: another may have its number by now."""
         try:
             pid = int(self.account.read(self.data / "postmaster.pid").split()[0])
             os.kill(pid, 0)

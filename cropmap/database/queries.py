@@ -1,4 +1,4 @@
-"""What readers ask: serving, exports and reports. Every value is a parameter; no text of a caller becomes SQL.
+"""Queries of readers: serving, exports and reports. Every value is a parameter; no text of a caller becomes SQL.
 
 Without `run_id` the answer is what is published; with it, that run's rows, published or replaced since.
 """
@@ -199,7 +199,7 @@ def parcel(
     connection: Connection, *, agency: str, season: int, parcel_id: str, run_id: str | None = None
 ) -> Row | None:
     """One parcel with its current `declaration`, and `prediction` and `assessment` of the run, each None where there
-    is none; `geometry` as GeoJSON in EPSG:4326. None where the register does not know the parcel."""
+    is none; `geometry` as GeoJSON in EPSG:4326. None where the parcel is not in the register."""
     values = {"agency": agency, "season": season, "parcel_id": parcel_id, "run_id": run_id}
     rows = _rows(connection, _compose(PARCEL, run_id, {}), values)
     if not rows:

@@ -2,7 +2,7 @@
 any more is closed by whoever comes next.
 
 The lock belongs to a session: it ends with the process, by `kill -9` too, and with the machine, as soon as the server
-misses its answers. So it says on one machine and on many whether somebody is there, and nobody has to guess.
+misses its answers. So it states on one machine and on many whether a worker is alive.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def _facts(dataset: Dataset) -> Facts:
 def _open(folder: Path, name: str) -> NDArray[Any]:
     path = folder / f"{name}.npy"
     try:
-        # copy on write: torch wants a writable array, and the file stays as it is
+        # copy on write: torch needs a writable array, and the file stays as it is
         array: NDArray[Any] = np.load(path, mmap_mode="c")
     except ValueError:  # an empty array cannot be mapped
         array = np.load(path)

@@ -107,7 +107,7 @@ class Series:
 
     @cached_property
     def hash(self) -> str:
-        """Digest of everything a model sees."""
+        """Digest of all input of a model."""
         return content_hash(
             "\n".join(self.parcel_ids.tolist()),
             ",".join(self.bands),

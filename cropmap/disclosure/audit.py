@@ -21,7 +21,7 @@ from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
 from cropmap.errors import DisclosureError
 
 EXACT: Final = 1e-6
-"""an interval narrower than this share of the figure (of 1 ha below 1 ha) gives the figure away"""
+"""an interval narrower than this share of the figure (of 1 ha below 1 ha) discloses the figure"""
 NOTHING_HA: Final = 1e-6
 """a hundredth of a square metre: what sums leave by floating point, and no parcel is"""
 ROUNDING: Final = 1e-11

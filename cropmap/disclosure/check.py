@@ -1,6 +1,6 @@
 """Holds a pattern against the real figures: four ways in which it could fail, each counted.
 
-`audit` is the outsider who sees the published table alone; here the office compares what he finds with what it hides.
+`audit` uses the published table alone, as an outsider does; here the result is compared with what is hidden.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Protector:
     scopes: Scopes | None = None
     """parts of the table that are tried before the whole; None: the whole at once"""
     least_room: Floats | None = None
-    """[cells] ha that will do where an earlier release showed cells: what it gave away is not to be had back. None:
+    """[cells] ha that will do where an earlier release showed cells: what it disclosed cannot be hidden again. None:
     there is none, and every cell gets the protection that its rule requires"""
     sensitive: Mask | None = None
     """[cells] that need room on both sides, whatever was released before"""

@@ -144,13 +144,13 @@ class Search:
                 known=self.known,
             )
             hidden = closed.hidden
-            # the columns approximate each other: what gives the pool away in one gives it away in all
+            # the columns approximate each other: what discloses the pool in one column discloses it in all
             for other, upper, lower in zip(self.figures, self.upper, self.lower, strict=True):
                 self._widen(other, upper, lower, closed.width)
         return hidden
 
     def _bare(self, hidden: Mask) -> bool:
-        """Whether hidden cells follow from the rest without having been asked about; from here on they are."""
+        """Whether hidden cells follow from the rest although no width was required of them; from here on one is."""
         asked = np.logical_or.reduce([upper > 0 for upper in self.upper])
         bare = np.zeros_like(hidden)
         for figure in self.figures:
@@ -173,7 +173,7 @@ class Search:
 
     def _around(self, place: int, exposure: Exposure, hidden: Mask) -> Mask:
         """Cells whose flow moves the exposed cell while those that the holding knows stay. Where an earlier release
-        shows so much that there is none, what it gave away is not to be had back."""
+        shows so much that there is none, what it disclosed cannot be hidden again."""
         movable = ~self.open
         movable[exposure.known] = False
         cell, protector = exposure.cell, self.protectors[place]

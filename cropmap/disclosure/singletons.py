@@ -1,4 +1,4 @@
-"""What the only contributor of a hidden cell learns of others: it knows its own cell exactly.
+"""What the only contributor of a hidden cell can compute of others, because its own figure is the cell's.
 
 Algebra alone: a holding that makes up the hidden cells K computes a hidden cell q exactly when q cannot move while K
 stays. Coalitions of holdings are left to the pooled-line rule.

@@ -41,11 +41,11 @@ class Pattern:
     known: Mask
     """shown by an earlier release"""
     weakened: Mask
-    """bounded more narrowly than the rules want, because an earlier release leaves no more room"""
+    """bounded more narrowly than the rules require, because an earlier release leaves no more room"""
     known_to_one: Mask
     """sensitive now, and an earlier release lets the only contributor of another cell compute it: for a person too"""
     protection: dict[str, Primary]
-    """per figure: what is kept; what the rules want, but for weakened cells"""
+    """per figure: what is kept: what the rules require, but for weakened cells"""
 
     @property
     def secondary(self) -> Mask:

@@ -173,7 +173,7 @@ def _read_parquet(data: bytes, *, name: str) -> pd.DataFrame:
 
 
 def _read_csv(data: bytes) -> pd.DataFrame:
-    """Any of our dialects, told by the first line."""
+    """Any of our dialects, recognised by the first line."""
     text = data.decode("utf-8-sig")
     header = text.partition("\n")[0]
     semicolon = ";" in header

@@ -114,7 +114,7 @@ def _column(values: pd.Series, name: str, *, decimals: int) -> Sequence[str]:
 
 
 def _code(text: str, name: str) -> str:
-    """Of a cell that was asked for with `labels=both` (`C1110: Common wheat`), the code; a figure as it is."""
+    """Of a cell that was requested with `labels=both` (`C1110: Common wheat`), the code; a figure as it is."""
     return text if name == "OBS_VALUE" else text.partition(LABEL)[0]
 
 

@@ -35,7 +35,7 @@ class Manifest:
     """the clear share below which observations were left out in training, and have to be in prediction"""
     calibration: Calibration
     familiar: Familiar
-    """what the training parcels look like, so that a parcel that looks otherwise can be told"""
+    """what the training parcels look like, so that a parcel that looks otherwise is recognised"""
     folds_made_by: str
     """region, block, file or random"""
     fold_names: tuple[str, ...]

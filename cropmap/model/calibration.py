@@ -85,7 +85,7 @@ def calibrations_elsewhere(
     """For every fold the calibration of all others; none at all where there is one fold.
 
     Of a single other fold the temperature alone is taken: whether its classes are over- or understated everywhere, or
-    only there, one region cannot tell.
+    only there, cannot be inferred from one region.
     """
     calibrations = {}
     for k in np.unique(fold).tolist():

@@ -158,7 +158,7 @@ class ModelRequirements:
     classes: tuple[str, ...]
     """the legend's classes"""
     last_day: str
-    """ISO day; a model that has seen a later acquisition knows too much"""
+    """ISO day; a model that was trained on a later acquisition must not predict"""
     folds: str
     """the rule that gives a place its fold, the same from one data state to the next; empty where there is none"""
     dataset: Dataset

@@ -31,7 +31,7 @@ PRIOR_ROWS: Final = 20
 MIN_VARIANCE: Final = 1e-6
 RANKS: Final = 201
 RANK_DIGITS: Final = 4
-"""more than 201 quantiles know, and fewer than the last bits of a sum that depend on a parcel's company"""
+"""more than 201 quantiles resolve, and fewer than the last bits of a sum that depend on a parcel's company"""
 LEARNT_PARCELS: Final = 20_000
 """at most: enough for every quantile"""
 PARCELS: Final = 500

@@ -1,4 +1,4 @@
-"""What a training may be told. Free of torch: commands that train nothing read it too."""
+"""The settings of a training. Free of torch: commands that train nothing read it too."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def verdict(psi: float | None) -> Verdict:
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The most worrying of several; what is not known worries nobody who knows something."""
+    """The worst of several; an unknown verdict counts only where all are unknown."""
     order = (Verdict.UNKNOWN, Verdict.STABLE, Verdict.SOME_SHIFT, Verdict.SHIFTED)
     return max(verdicts, key=order.index, default=Verdict.UNKNOWN)
 

@@ -44,7 +44,7 @@ NUMERIC_IDS: Final = "parcel_id is a number in the observations: compared as tex
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an evaluation is asked for, beside the figures of the whole season."""
+    """What an evaluation reports on request, beside the figures of the whole season."""
 
     out: Path | None = None
     """Parquet file for the probabilities"""
@@ -240,8 +240,10 @@ def _counted(excluded: Mapping[Exclusion, int]) -> dict[str, int]:
 
 
 def _check_folds(dataset: Dataset) -> tuple[str, ...]:
-    """What the folds do not allow to learn. Raises InputError where a fold's model would know fewer than two classes:
-    nobody should wait for the other folds first."""
+    """Notes on classes that a fold's model cannot be trained on.
+
+    Raises InputError, before any fold is trained, where one has fewer than two classes to train on.
+    """
     notes = []
     for k, name in enumerate(dataset.folds.names):
         learnt = dataset.label[dataset.folds.training_mask(k) & dataset.judged]

@@ -280,7 +280,9 @@ def _judged(published: PublishedRun, parcel_id: str, parcel: Any) -> Judged:
 def _probability(
     legend: Legend, crops: Sequence[str], probabilities: NDArray[np.floating[Any]], crop: Any
 ) -> float | None:
-    """The model's, of a crop and those that are never held against it; None where it knows no such crop or saw nothing.
+    """The model's, of a crop and those that are never held against it.
+
+    None where the model was not trained on the crop, or the parcel was never observed.
 
     Declared and predicted crop are shown side by side and come from one distribution: what the assessment makes of it
     is P(right)."""

@@ -37,7 +37,7 @@ LIST: Final = "`cropmap models list` shows the versions"
 class ModelRow(TypedDict):
     network: str
     version: int | None
-    """its number in MLflow; None where MLflow no longer knows it"""
+    """its number in MLflow; None where it is no longer in MLflow"""
     season: int | None
     """that it was trained in"""
     oa: float | None
@@ -92,7 +92,7 @@ class _Named:
 
     artifact_id: str
     training_key: str
-    """empty where nothing knows it any more"""
+    """empty where no record of it is left"""
     version: ModelVersion | None
     """None where somebody deleted it in MLflow"""
     label: str

@@ -151,7 +151,7 @@ def _facts(
 
 
 def _protected(statistics: StatisticsReport) -> str:
-    """The mode of `statistics.confidentiality`, or why the table is for internal use although it was asked for."""
+    """The mode of `statistics.confidentiality`, or why the table is for internal use although it was requested."""
     mode = str(statistics.disclosure.mode or "")
     reasons = internal_reasons(statistics)
     return mode if mode != Confidentiality.FULL else ", ".join(reasons) or mode

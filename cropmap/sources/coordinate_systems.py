@@ -25,7 +25,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.schemas import EPSG_WGS84
 
 NOTED_ABOVE_M: Final = 5.0
-"""half a pixel of the 10 m bands: a datum transformation that is no better than this is told of"""
+"""half a pixel of the 10 m bands: a datum transformation that is no better than this is noted"""
 SAMPLED: Final = 100
 """outlines whose place is looked at"""
 MOSTLY: Final = 0.5

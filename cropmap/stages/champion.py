@@ -129,7 +129,7 @@ def trained_model(context: SeasonContext, architecture: Architecture, key: str) 
 
 
 def record_of(context: SeasonContext, architecture: Architecture, artifact_id: str) -> TrainedModel | None:
-    """The training that gave an artifact, by what the store knows of it."""
+    """The training that made an artifact, by its record in the store."""
     for name in context.store.names(f"models/{context.agency.agency}/{architecture}"):
         model = context.store.recall(name, lambda data: TrainedModel(**json.loads(data)))
         if model is not None and model.artifact_id == artifact_id:
@@ -190,7 +190,7 @@ def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: 
     here = np.flatnonzero(judged)
     predictions = predict(artifact, dataset.series.take(here), fold=fold[here], threads=threads)
     crops = tuple(dict.fromkeys([*dataset.crops, *predictions.crops]))
-    probabilities = np.zeros((len(here), len(crops)), np.float32)  # a class it does not know has none
+    probabilities = np.zeros((len(here), len(crops)), np.float32)  # a class it was not trained on has none
     probabilities[:, [crops.index(crop) for crop in predictions.crops]] = predictions.probabilities
     return Score.of(
         evaluate(

@@ -39,7 +39,7 @@ class DeclaredFile:
     """NOTICE_COLUMNS, one row per accepted parcel and notice, by row"""
     doubles: Doubles
     separator: Separator | None
-    """the column that tells doubles apart"""
+    """the column that distinguishes doubles"""
     farthest_m: float
     """of the parcels outside every region that were given the nearest; NaN where there is none"""
     source_hash: str
@@ -160,7 +160,7 @@ def _notes(file: DeclaredFile) -> list[str]:
 
 
 def exclude_hint(separator: Separator | None) -> str:
-    """What to write into the agency file; empty where nothing tells doubles apart."""
+    """What to write into the agency file; empty where no column distinguishes doubles."""
     if separator is None:
         return ""
     either = "" if separator.certain else ", or the other side of that column"

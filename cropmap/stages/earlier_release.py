@@ -1,4 +1,4 @@
-"""What the public knows of a season already: the release that the next one must not contradict."""
+"""What is public of a season already: the release that the next one must not contradict."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def against_doubles(doubles: Doubles, hint: str, section: DeclarationsSection) -
 def refuse(objections: Sequence[Objection], *, accepted: str | None, source_hash: str, where: str) -> None:
     """Raises DeclarationFileError for objections, unless `accepted` is the word for just these and just this file.
 
-    The word of one file opens no other: a scheduled run that carries it stops again at the next delivery.
+    The word of one file is not valid for another: a scheduled run that carries it stops again at the next delivery.
     """
     if not objections:
         return

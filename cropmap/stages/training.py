@@ -251,7 +251,7 @@ def _judged_unlearnt(dataset: Dataset, left_out: NDArray[np.bool_]) -> NDArray[n
 
 
 def _round(number: int, rounds: int) -> str:
-    """What a person is told: the first training, or which of the trainings without suspects this is."""
+    """The line of progress: the first training, or which of the trainings without suspects this is."""
     if number == 0:
         return f"first of {rounds + 1} rounds" if rounds else ""
     return f"clean-up {number} of {rounds}"

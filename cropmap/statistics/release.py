@@ -1,7 +1,7 @@
 """From open figures to the table that is released: what is hidden, and the attack on what is left.
 
 In: the rows of every NUTS level with their contributors. Out: one table, and what the report says about it. One mask
-hides a cell in all figures. The audit starts from the released table and knows nothing of how it was made.
+hides a cell in all figures. The audit starts from the released table and uses nothing else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Region by region: rake, combine with the declarations, and add parcels up into cells.
 
 Verdict cells of a region: `confirmed` (declared, the classifier agrees, max q > 0.995), `agrees`, `conflict`,
-`undeclared`, and `declared_only`: parcels that the model cannot judge (never observed, or a crop it does not know).
+`undeclared`, and `declared_only`: parcels that the model cannot judge (never observed, or a crop without training).
 The last keep their declaration, with the variance of a declaration that is wrong with probability ε; an undeclared
 parcel that was never observed gets the declared shares of its region. Nothing is dropped.
 """
@@ -23,7 +23,7 @@ VERDICTS: Final = ("confirmed", "agrees", "conflict", "undeclared", "declared_on
 CONFIRMED, AGREES, CONFLICT, UNDECLARED_CELL, DECLARED_ONLY = range(5)
 CERTAIN: Final = 0.995
 SMALLEST: Final = 1e-7
-"""probabilities below are lifted: a float32 softmax that says 0 knows less than that"""
+"""probabilities below are lifted: a float32 softmax of 0 is no more exact than that"""
 RAKING_TOLERANCE: Final = 0.01
 RAKING_PARCELS: Final = 0.5
 """Σ p2 may miss a declared count by 1 % and half a parcel"""

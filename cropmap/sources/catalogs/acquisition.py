@@ -51,7 +51,7 @@ class Acquisition:
     processing_baseline: str | None
     """two digits, dot, two digits: 05.00; None where the item does not say"""
     datatake: str
-    """what tells one sensing from another: two items of one tile and datatake show the same photons"""
+    """what distinguishes two sensings: two items of one tile and datatake show the same photons"""
     cloud_cover: float | None
     """percent of the tile, 0 to 100"""
     epsg: int

@@ -98,7 +98,7 @@ def find_acquisitions(
 
 
 def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> CatalogError:
-    """What to tell where a search found no usable acquisition: how many items were set aside, and why."""
+    """The error where a search found no usable acquisition: how many items were set aside, and why."""
     window = f"from {season.start} to {season.end} over the parcels"
     if not search.unusable:
         return CatalogError(

@@ -31,7 +31,7 @@ OFFSET_BY_BASELINE: Final = -0.1
 DEFAULT_SCALE: Final = 1e-4
 """1 / BOA_QUANTIFICATION_VALUE, the same in every baseline so far."""
 LARGEST_SCALE: Final = 0.01
-"""digital numbers are whole: at a scale of 1, which some tools write where they know none, all would be 0 or 1"""
+"""digital numbers are whole: at a scale of 1, which some tools write in place of none, all would be 0 or 1"""
 DEFAULT_NODATA: Final = 0
 APPLIED_PROPERTIES: Final = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 """Earth Search v1 and v0"""

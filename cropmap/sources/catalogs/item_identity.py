@@ -62,7 +62,7 @@ def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
 def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
     """When the product was processed, in UTC and whole seconds: the end of the product's name, or the fields.
 
-    Two products of one sensing were seen with one `s2:generation_time`; their names tell them apart. Not `created` or
+    Two products of one sensing were seen with one `s2:generation_time`; their names distinguish them. Not `created` or
     `updated`: they say when the catalogue wrote the item.
     """
     texts = (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id"))

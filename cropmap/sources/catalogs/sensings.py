@@ -2,7 +2,7 @@
 
 A pass over a tile lasts 16 seconds. Where the downlink was cut within it, the tile comes as two products, each with
 a part of it, and both count. Where the same part comes again, from a later processing or from a second ground
-station, the best one counts. Three things tell the two apart: the sensing starts of the datastrips, which lie
+station, the best one counts. Three things distinguish the two: the sensing starts of the datastrips, which lie
 minutes apart for parts and seconds apart for stations; the footprints, which overlap by a fifth for parts and wholly
 for stations; and the baseline, which says what is best.
 

@@ -43,7 +43,7 @@ LONGEST_WAIT_S: Final = 60
 MAX_EMPTY_PAGES: Final = 10
 """in a row; some APIs name a next page for ever"""
 THROTTLED: Final = {"message": "Forbidden"}
-"""body of a 403 by which Amazon's gateway, before Earth Search, turns away who asks too often"""
+"""body of a 403 by which Amazon's gateway, before Earth Search, refuses clients that send too many requests"""
 
 
 class _Retry(Retry):

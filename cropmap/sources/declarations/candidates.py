@@ -95,7 +95,7 @@ class ColumnFacts:
     dates: bool
     samples: tuple[str, ...]
     matched: Mapping[str, float]
-    """legend -> share of the filled rows that it knows, by code or by name"""
+    """legend -> share of the filled rows whose code or name it has"""
 
 
 def facts(attributes: pd.DataFrame, matchers: Mapping[str, Matcher]) -> list[ColumnFacts]:
@@ -124,7 +124,7 @@ def _facts(name: str, column: pd.Series[Any], matchers: Mapping[str, Matcher]) -
 
 
 def _numbers(text: pd.Series[Any], near: Areas | None = None) -> pd.Series[float]:
-    """As a load reads them; all NaN where it would refuse them, three decimals where nothing tells."""
+    """As a load reads them; all NaN where it would refuse them, three decimals where the notation is ambiguous."""
     try:
         return read_numbers(text, np.ones(len(text)) if near is None else near)[0]
     except DeclarationFileError:

@@ -28,7 +28,7 @@ class FoundCodes:
     code: pd.Series[Any]
     """the legend's code, None where there is none"""
     way: pd.Series[Any]
-    """a word of `Found`, the same after `name: ` where the name told it, or `missing`"""
+    """a word of `Found`, the same after `name: ` where it was found by the name, or `missing`"""
     detail: pd.Series[Any]
     """why there is none; empty where there is one"""
 
@@ -40,7 +40,7 @@ class CodeReport:
     harmonised: int
     """rows with a harmonised crop (HCAT3)"""
     unmapped: pd.DataFrame
-    """UNMAPPED_COLUMNS: a row per code and name that the legend does not know, the largest area first"""
+    """UNMAPPED_COLUMNS: a row per code and name that are not in the legend, the largest area first"""
     renamed: tuple[tuple[str, str, str], ...]
     """(code, name in the file, name in the legend) of codes found whose names differ: was the code given anew?"""
 

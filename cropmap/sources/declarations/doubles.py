@@ -1,6 +1,6 @@
 """Land that a file declares more than once: several crops on one outline (a catch crop beside the main crop), or
 outlines that lie on one another. In: the declarations as read. Out: how much, of whom, and where one column of the file
-tells the doubles apart, what `exclude` would leave out.
+distinguishes the doubles, what `exclude` would leave out.
 
 Which of two rows counts is decided by their order alone, and land under two accepted rows is counted twice. Nothing is
 changed here: only whoever knows the file can say which of the crops is meant.
@@ -34,7 +34,7 @@ MOSTLY: Final = 0.5
 MIN_PAIRS: Final = 3
 """fewer are named one by one"""
 TOLD_APART: Final = 0.95
-"""share of the pairs that a column must tell apart"""
+"""share of the pairs that a column must distinguish"""
 MAX_VALUES: Final = 50
 """of a column that says what kind of row it is"""
 MAX_EXCLUDED: Final = 10
@@ -50,7 +50,7 @@ ALSO_OR_NUMBER: Final = re.compile(rf"{ALSO.pattern}|\b[2-9]\b|[_-][2-9]$", re.I
 
 @dataclass(frozen=True)
 class Separator:
-    """A column that tells the rows of each pair apart."""
+    """A column that distinguishes the rows of each pair."""
 
     column: str
     values: tuple[str, ...]
@@ -139,7 +139,7 @@ def _notices(read: Declarations, overlaps: Overlaps, repeated: pd.DataFrame) -> 
 
 
 def find_separator(doubles: Doubles, path: Path, profile: Profile) -> Separator | None:
-    """The column that tells the doubles best apart, None where none does. Reads the file once more."""
+    """The column that distinguishes the doubles best, None where none does. Reads the file once more."""
     if len(doubles.pairs) < MIN_PAIRS:
         return None
     try:
@@ -201,7 +201,7 @@ def _separator(
 def _for_leaving_out(
     side: tuple[str, ...], text: np.ndarray[Any, Any], paired: np.ndarray[Any, Any], also: re.Pattern[str]
 ) -> tuple[float, float]:
-    """What speaks for these values being the crops beside the main ones: their words, and that they hardly ever stand
+    """The evidence that these values are the crops beside the main ones: their words, and that they hardly ever stand
     alone."""
     words = float(np.mean([bool(also.search(value)) for value in side]))
     return words, round(float(paired[np.isin(text, side)].mean()), 2)

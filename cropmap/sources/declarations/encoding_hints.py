@@ -1,6 +1,6 @@
-"""Codes that a legend does not know because the file says the wrong encoding of its text. Pure.
+"""Codes that are missing in a legend because the file states the wrong encoding of its text. Pure.
 
-Bytes mean other letters in every code page, and most readings are no error: only the legend tells which is right.
+Bytes mean other letters in every code page, and most readings are no error: only the legend shows which is right.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cropmap.legends.matching import Matcher
 WRITTEN_IN: Final = ("UTF-8", "CP1250", "CP1252", "CP1257", "CP1253", "CP1251", "CP1254", "CP852", "CP850", "CP437")
 """what Europe's offices write, the most frequent first"""
 READ_IN: Final = ("cp1252", "latin-1")
-"""what files say that do not know better; more would make the answer ambiguous"""
+"""what files state where they were not configured; more would make the answer ambiguous"""
 MAX_TEXTS: Final = 500
 
 

@@ -1,4 +1,4 @@
-"""How good a declarations file is: what an agency is asked for its land parcel and aid application data.
+"""How good a declarations file is: what is asked of an agency for its land parcel and aid application data.
 
 In: the rows of a file as they were accepted and rejected. Out: every check of the Commission's IACS quality assessment
 that one file alone can answer, with its rows, area and examples. A rejected row is not used at all; a row with a
@@ -26,7 +26,7 @@ MAX_TOLERANCE_HA: Final = 1.0
 TINY_HA: Final = 0.03
 """three 10 m pixels: no series can be made of less"""
 SLIVER_WIDTH_M: Final = 3.0
-"""mean width (2 x area / perimeter); the narrowest strip that conditionality knows (GAEC 4) is 3 m wide"""
+"""mean width (2 x area / perimeter); the narrowest strip of conditionality (GAEC 4) is 3 m wide"""
 EXAMPLES: Final = 10
 
 

@@ -176,7 +176,7 @@ def _judge(
 
 
 def _drawn_ha(shapes: Shapes, crs: pyproj.CRS | None) -> outlines.Areas:
-    """Without a CRS, degrees are taken for WGS 84 and everything else for metres: near enough to tell ha from m2."""
+    """Without a CRS, degrees are taken for WGS 84 and everything else for metres: enough to distinguish ha from m2."""
     if crs is not None:
         return outlines.area_ha(shapes, crs)
     if _degrees(shapes):
@@ -196,7 +196,7 @@ def _bounds(shapes: Shapes) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _promise(by_role: dict[Role, list[Candidate]], layer: Layer, path: Path) -> tuple[float, ...]:
-    """A layer that a profile knows comes first, then the one with the likeliest crop, then the largest."""
+    """A layer that a profile recognises comes first, then the one with the likeliest crop, then the largest."""
     known = recognise(path.name, layer.name, layer.columns) is not None
     crop = max((c.score for role in ("crop_code", "crop_name") for c in by_role[role]), default=0.0)
     return (float(known), crop, float(layer.rows))

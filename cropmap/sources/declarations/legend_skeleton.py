@@ -1,5 +1,5 @@
 """A legend to fill in, from the codes that a declarations file uses. In: codes and names with rows and area, and what
-is known of them. Out: a table with the columns of a legend, the largest area first; what nobody knows stays empty.
+is known of them. Out: a table with the columns of a legend, the largest area first; what is unknown stays empty.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRo
 
 
 def own_codes(path: Path, profile: Profile) -> Legend:
-    """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
+    """A legend with every code of the file and without crops: to check all but the codes."""
     parts = _column_parts(profile.columns, where=str(path))
     role = "crop_code" if "crop_code" in parts else "crop_name"
     raw = profiled_rows(path, parts[role], profile.model_copy(update={"allow_partial": True}))

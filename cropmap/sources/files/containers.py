@@ -141,7 +141,7 @@ def _candidates(
 
 def _vector_files(names: Sequence[str], archive: Path) -> list[tuple[str, str, str | None]]:
     """Vector files by their ending, a geodatabase or a folder of Parquet parts as one; tables only where nothing else
-    is there, and a single file of any name: its content tells what it is.
+    is there, and a single file of any name: its content shows what it is.
 
     (what to call it, its path, the folder where that has another name)
     """

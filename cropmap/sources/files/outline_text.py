@@ -62,7 +62,7 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
         if isinstance(value, str):
             value = value.strip()
             if (match := _SRID.match(value)) is not None:
-                stated |= {int(match.group(1))} - {0}  # PostGIS writes 0 where it knows none
+                stated |= {int(match.group(1))} - {0}  # PostGIS writes 0 where there is none
                 value = value[match.end() :]
             kind = _from_wkt
             if _HEX.match(value):
@@ -99,7 +99,7 @@ def from_wkb(values: Shapes) -> Shapes:
 
 
 def _by_rows(read: Callable[[Shapes], Shapes], values: Shapes) -> Shapes:
-    """All at once, or row by row where one of them holds what shapely does not know at all (arcs)."""
+    """All at once, or row by row where one of them holds what shapely does not support (arcs)."""
     try:
         return read(values)
     except Exception:  # of shapely: NotImplementedError for arcs, others for damage; the row is counted

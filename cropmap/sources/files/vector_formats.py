@@ -1,5 +1,5 @@
 """The formats that declarations come in: whatever GDAL reads, GeoParquet, CSV with a WKT column. One way to list
-a file's layers and one to read a layer's columns as text; nothing here knows what a declaration is."""
+a file's layers and one to read a layer's columns as text; nothing here depends on declarations."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def _unread_crs(source: str) -> str | None:
 
 
 def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:
-    """Arcs, which shapely does not know, are drawn as lines by reading the geometry a second time, more slowly."""
+    """Arcs, which shapely does not support, are drawn as lines by reading the geometry a second time, more slowly."""
     try:
         shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:
