@@ -110,7 +110,7 @@ def on_interrupt(duty: Callable[[str], None]) -> Iterator[None]:
 
 
 def hold_if_begun() -> None:
-    """Keeps whoever comes here from ending first, with another exit code and another message; but for the duties."""
+    """Keeps other threads from ending the process first, with another exit code and message; but for the duties."""
     if _begun.is_set() and threading.current_thread().name != DUTIES:
         threading.Event().wait(2 * AT_LAST_SECONDS)
 

@@ -1,6 +1,6 @@
 """Secrets leave no trace: what is printed, logged or stored passes `masked` first.
 
-A secret is whatever the environment hands over as one: the value of a variable that is named like one (password, token,
+A secret is whatever the environment marks as one: the value of a variable that is named like one (password, token,
 secret, key, header …), and of any variable the password of an address, a query parameter or a connection string in it.
 It is found in a text as it stands, percent-encoded, escaped for JSON or XML, and in base64 as HTTP sends it. Beside
 that, an address with a password is masked wherever it came from.
@@ -99,7 +99,7 @@ def public(text: str) -> str:
 
 
 def mask_logs() -> None:
-    """From now on every log record of this process is masked and printable as it is made, whoever's logger makes it."""
+    """From now on every log record of this process is masked and printable as it is made, whichever logger makes it."""
     if getattr(logging.getLogRecordFactory(), "masks", False):
         return
     make = logging.getLogRecordFactory()
@@ -185,7 +185,7 @@ def _is_a_place(name: str, value: str) -> bool:
 
 def _within(value: str) -> Iterator[str]:
     """Passwords within a value: of an address, however it is written, of a query, of a libpq connection string."""
-    # to the last @: a password may hold one that nobody encoded
+    # to the last @: a password may hold one that is not encoded
     for scheme, address in re.findall(r"(?:^|[\s,;='\"])(?:([\w+.-]+):?//)?([^\s/:@]*:(?!//)\S+)@", value):
         user, _, password = address.partition(":")
         yield password

@@ -283,7 +283,7 @@ def _rows_of(sheet: Any, where: str) -> list[tuple[int, list[str]]]:
 
 
 def _parser(sheet: Any, *, results: bool) -> Any:
-    """openpyxl's own reader of a sheet. What it offers to everybody makes a cell for every place up to the last one:
+    """openpyxl's own reader of a sheet. Its public interface makes a cell for every place up to the last one:
     a file of 5 kB whose second row says that it is the 900 millionth would take days."""
     from openpyxl.worksheet._reader import WorkSheetParser
 

@@ -2,7 +2,7 @@
 
 An object is either wholly there or absent: local files are written under a temporary name, synced and renamed;
 S3 puts are atomic by themselves. Writing the same object twice leaves one copy. Every object carries a digest
-(`digests`), and is never handed out where its bytes are others than those that were written.
+(`digests`), and is never returned where its bytes are others than those that were written.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class SeriesReader:
     def _acquisitions(self, files: Sequence[ObservationFile]) -> list[_Acquisition]:
         acquisitions = self._found(files)
         if len(acquisitions) < len(set(files)):
-            with self._loading:  # whoever comes while the same tile is being read finds it afterwards
+            with self._loading:  # a request during the read of the same tile finds it afterwards
                 acquisitions |= self._found(files)
                 acquisitions |= self._load([file for file in files if file not in acquisitions])
         return [acquisitions[file] for file in files]

@@ -6,7 +6,7 @@ target share of rightly declared parcels, whatever the scores are worth and howe
 
 At each k, "more than the target share of the first k is right" is tested by the hypergeometric distribution; lengths
 are tested in ascending order until one fails, so that each test may use all of δ (fixed-sequence testing, as in
-Angelopoulos et al., Learn then Test). Whatever is not known counts against the list: a parcel that nobody visited, or
+Angelopoulos et al., Learn then Test). Whatever is not known counts against the list: a parcel that was not visited, or
 could judge, counts as right. So looking before all reviews are in costs nothing: what is certified early stays so.
 """
 
@@ -36,7 +36,7 @@ class Step:
 class Certificate:
     reason: CertificateReason
     certified_size: int
-    """the list's first parcels, by P(right), that the promise holds for; 0 where nothing is certified"""
+    """the list's first parcels, by P(right), that the certificate holds for; 0 where nothing is certified"""
     sampled: int
     """parcels drawn from the list"""
     reviewed: int

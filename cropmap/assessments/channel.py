@@ -1,7 +1,7 @@
 """The noise channel: how true crops come to be declared, fitted from declarations alone.
 
 In: out-of-fold logits L [N, K] and declared classes d [N]. Out: `Channel`, from which `right_probability` follows.
-It never reads a truth, and it promises no rate: a rightly declared parcel that carries another crop's signal cannot
+It never reads a truth, and no rate is guaranteed: a rightly declared parcel that carries another crop's signal cannot
 be told from a wrong declaration.
 
 Model: P(declared k | x) = Σ_c q_c(x) T_ck with the clean posterior q = (1-η) softmax(e^a L + b) + η π. Temperature and

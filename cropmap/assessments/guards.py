@@ -7,7 +7,7 @@ in those adapted to their regions: the adaptation explains away part of what too
 list would be no better for it. Rightly declared parcels that carry another crop's signal are not seen.
 
 Small populations. The recipe was measured on 25,000 parcels; with 6,000 the realised rate scatters (90th percentile
-0.21 at a target of 0.10), although its mean holds. To hide the list from everybody with fewer than 10,000 parcels
+0.21 at a target of 0.10), although its mean holds. To refuse the list of every agency with fewer than 10,000 parcels
 would leave small agencies nothing to look at, to print it as if it were the same would be false. So the list is
 produced and marked provisional below `FEW_PARCELS` and with fewer than `FEW_FLAGS` flags; below `MIN_PARCELS` nothing
 can be fitted and it is refused.
@@ -91,7 +91,7 @@ def tail_refused(counts: TailCounts) -> bool:
 
 
 def skill(channel: Channel, clean: Floats, declared: NDArray[np.intp]) -> float:
-    """1 - log-loss / log-loss of the class shares: 0 without information, 1 where all are predicted."""
+    """1 - log-loss / log-loss of the class shares: 0 without information, 1 for a perfect one."""
     shares = channel.shares[channel.shares > 0]
     baseline = float(-(shares * np.log(shares)).sum())
     if baseline == 0:

@@ -26,7 +26,7 @@ class Sensitivity(Record):
 class Guards(Record):
     assessable_parcels: int
     skill: float
-    """share of the class shares' log-loss that the classifier removes: 0 without information, 1 with all"""
+    """share of the class shares' log-loss that the classifier removes: 0 without information, 1 for a perfect one"""
     observed: float
     """declarations in the list's tail"""
     expected: float

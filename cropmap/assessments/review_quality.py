@@ -69,7 +69,7 @@ def figures(assessed: pd.DataFrame, sample: pd.DataFrame) -> list[Figure]:
     """False alarms and misses, of all and by declared crop, size and region.
 
     `assessed`: the whole run (parcel_id, verdict, declared_crop, area_ha, nuts_id); `sample`: parcel_id, part, stratum,
-    stratum_size, inclusion_probability and `outcome` (Finding, None where nobody was).
+    stratum_size, inclusion_probability and `outcome` (Finding, None where the parcel was not visited).
     """
     known = assessed.assign(size_class=_size_class(assessed["area_ha"]))
     on_list = known["verdict"] == str(Verdict.MISMATCH)

@@ -21,7 +21,7 @@ NATURAL: Final = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A",
 ALPHABETICAL: Final = ("B01", "B10", "B11", "B12", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09")
 L2A_BANDS: Final = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 BANDS_OF: Final[dict[Level, tuple[str, ...]]] = {"L1C": NATURAL, "L2A": L2A_BANDS}
-"""Bands of a level in the order in which they are handed on."""
+"""Bands of a level in the order in which they are stored."""
 
 L1C_QUALITY: Final = ("QA10", "QA20", "QA60")
 L2A_QUALITY: Final = ("CLD", "EDG", "SAT")

@@ -22,7 +22,7 @@ ALL: Final = "mean of the four regions"
 
 
 class ResultRow(TypedDict):
-    """Means are over the classes that have parcels; None where nobody printed them, or they are not comparable."""
+    """Means are over the classes that have parcels; None where they were not published, or are not comparable."""
 
     result: str
     comparable: bool

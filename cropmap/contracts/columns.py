@@ -50,7 +50,7 @@ class Column:
     personal: bool = False
     """personal data"""
     figure: bool = False
-    """a figure of crop areas: emptied in a confidential cell, by whoever writes it"""
+    """a figure of crop areas: emptied in a confidential cell, in every output"""
     masked: bool = False
     """beside the figures: emptied in a confidential cell where it is shown, in files and in the API"""
     public: bool = True
@@ -141,7 +141,7 @@ def stored_schema(columns: Iterable[Column]) -> pa.Schema:
 
 
 def figures(columns: Iterable[Column]) -> tuple[str, ...]:
-    """Names of the columns that a confidential cell loses, whoever writes it."""
+    """Names of the columns that a confidential cell loses, in every output."""
     return tuple(column.name for column in columns if column.figure)
 
 

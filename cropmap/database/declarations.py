@@ -212,7 +212,7 @@ def store_declarations(
         noted = pd.DataFrame(columns=list(NOTICE_COLUMNS)) if notices is None else notices
         _replace(connection, STORED_NOTICE, noted, about)
         if concerned or written:
-            connection.execute("ANALYZE parcel, declaration")  # for whoever reads next
+            connection.execute("ANALYZE parcel, declaration")  # for the next reader
     unchanged = len(accepted) - counts["new"] - counts["came_back"] - counts["changed"]
     return {"accepted": len(accepted), **counts, "unchanged": unchanged, "rejected": len(rejected)}
 

@@ -116,7 +116,7 @@ def from_file(
     xy: NDArray[np.float64] | None = None,
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
-    """Folds that somebody wrote down (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
+    """Folds from a file (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
     text = np.array([str(assigned.get(str(parcel), "")) for parcel in parcel_ids], dtype=np.str_)
     judged = labelled & (text != "")
     names, inverse = np.unique(text[judged], return_inverse=True)

@@ -80,8 +80,8 @@ def _intervals(structure: Structure, published: Floats, asked: Mask, track: Trac
 
 def recoverable(structure: Structure, published: Floats, *, track: Track = untracked) -> Integers:
     """Hidden cells whose value follows from what is published; not those that must be zero because the others make up
-    their published sum: that says that nobody contributes to this figure there (a crop that the model does not know is
-    mapped nowhere, and a season without a model has mapped nothing at all).
+    their published sum: that says that no holding contributes to this figure there (a crop that the model does not have
+    is mapped nowhere, and a season without a model has mapped nothing at all).
 
     Every table found on the way that agrees with what is published is kept in mind: where two differ in a cell, its
     value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.

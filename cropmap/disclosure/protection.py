@@ -45,7 +45,7 @@ class UnprotectableError(DisclosureError):
 
 @dataclass
 class Protector:
-    """One figure of a table; remembers how far the flows found so far move every cell."""
+    """One figure of a table; stores how far the flows found so far move every cell."""
 
     structure: Structure
     values: Floats
@@ -107,8 +107,8 @@ class Protector:
             room = self._room(cell, amount, movable)
             if room > 0 and room >= self.least_room[cell]:
                 return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
-            # what must be zero gives nothing away, nobody contributes to it; and what is hidden for others' sake must
-            # not follow exactly: where a figure beside it became zero since, one side is enough
+            # what must be zero discloses nothing, no holding contributes to it; and a secondary cell must not
+            # follow exactly: where a figure beside it became zero since, one side is enough
             needs_both = self.sensitive is not None and self.sensitive[cell]
             if self.values[cell] == 0 or (
                 not needs_both and self._room(cell, -amount, movable) >= self.least_room[cell]

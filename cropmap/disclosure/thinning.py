@@ -2,8 +2,8 @@
 
 A pattern that grew rule by rule holds cells that later ones made needless. A cell is shown again where the table is as
 safe without it: every width still has a flow among the cells that stay hidden, no line is unsafe, no single
-contributor computes more, nothing hidden follows; a cell that does follow, and guards nobody, is shown with it. Each
-width keeps a flow that proves it, so that only the flows through the cell have to be sought anew.
+contributor computes more, nothing hidden follows; a cell that does follow, and protects no other, is shown with it.
+Each width keeps a flow that proves it, so that only the flows through the cell have to be found again.
 """
 
 from __future__ import annotations

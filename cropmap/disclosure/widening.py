@@ -59,8 +59,8 @@ def bare(
 def widened(
     structure: Structure, figures: Sequence[Figure], pattern: Pattern, cells: Sequence[int], step: Step
 ) -> Pattern:
-    """`pattern` with more hidden around `cells`. What nobody contributes to stays open, as does what an earlier release
-    shows: hiding it would hide nothing."""
+    """`pattern` with more hidden around `cells`. A cell without contributors stays open, as does what an earlier
+    release shows: hiding it would hide nothing."""
     contributed = np.logical_or.reduce(
         [(figure.values > 0) | (figure.contributions.holdings(structure.cells) > 0) for figure in figures]
     )

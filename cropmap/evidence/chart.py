@@ -1,8 +1,8 @@
 """The chart of a parcel's season: its NDVI with the bands of two crops, and below it the clear share of each
 observation.
 
-Colours are Okabe and Ito's blue and vermilion, told apart by nearly everybody; the medians differ in their dashes too,
-and every line carries its name.
+Colours are Okabe and Ito's blue and vermilion, which nearly everybody can distinguish; the medians differ in their
+dashes too, and every line carries its name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trained networks to ONNX files with dynamic batch and time, checked against torch before anybody uses them.
+"""Trained networks to ONNX files with dynamic batch and time, checked against torch before they are used.
 
 A network is translated once per configuration; the other folds' files are the same graph with their own
 weights. Traps of torch 2.13 that this module works around (each is guarded by the checks below):

@@ -83,7 +83,7 @@ def register_version(
 
 def note_decision(tracking_uri: str, version: RegisteredVersion, *, promoted: bool, reason: str, detail: str) -> None:
     """Writes what was decided on a version, and why, on it and on its run; a later decision replaces it. A version or
-    run that somebody deleted is left out."""
+    run that was deleted is left out."""
     tags = {PROMOTED: str(promoted).lower(), REASON: str(reason), DETAIL: masked(detail)}
     with connected(tracking_uri) as client:
         if not _is_there(client, version):
@@ -96,7 +96,7 @@ def note_decision(tracking_uri: str, version: RegisteredVersion, *, promoted: bo
 
 
 def call_champion(tracking_uri: str, version: RegisteredVersion) -> None:
-    """Puts the alias on a version; on one that somebody deleted there is nothing to put it on."""
+    """Puts the alias on a version; one that was deleted gets none."""
     with connected(tracking_uri) as client:
         if _is_there(client, version):
             client.set_registered_model_alias(version.name, "champion", version.version)

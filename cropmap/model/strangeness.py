@@ -2,7 +2,7 @@
 
 In: series. Out: one distance per parcel, and its rank among the training parcels, each measured against the parcels of
 the other folds. An observation's distance is Mahalanobis': from the mean of its time of year, with one covariance for
-the whole year; a parcel's distance is the median over its observations, which a cloud that nobody saw does not move.
+the whole year; a parcel's distance is the median over its observations, which an undetected cloud does not move.
 
 Measured on simulated Brittany (1,900 training parcels, two networks, two seeds) beside the energy of the raw logits
 (Liu et al. 2020, arXiv:2010.03759): water, bare bright ground, forest, reflectance x 3 and x 1.5 have a median rank of
@@ -31,7 +31,7 @@ PRIOR_ROWS: Final = 20
 MIN_VARIANCE: Final = 1e-6
 RANKS: Final = 201
 RANK_DIGITS: Final = 4
-"""more than 201 quantiles resolve, and fewer than the last bits of a sum that depend on a parcel's company"""
+"""more than 201 quantiles resolve, and fewer than the last bits of a sum that depend on the other parcels of a batch"""
 LEARNT_PARCELS: Final = 20_000
 """at most: enough for every quantile"""
 PARCELS: Final = 500

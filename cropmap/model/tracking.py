@@ -1,4 +1,4 @@
-"""MLflow remembers every training; any database or server by its tracking URI.
+"""MLflow records every training; any database or server by its tracking URI.
 
 A run is found again by the tag `cropmap.run_key`, so that a retry resumes what it began and leaves one run. People tidy
 MLflow up: an experiment or a run that was deleted stays so, and the next training is noted in a new
@@ -163,7 +163,7 @@ def _allowed(name: str) -> str:
 
 
 def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_root: str | None) -> str:
-    """The experiment's id. The name of one that somebody deleted is taken until it is collected, and an earlier version
+    """The experiment's id. The name of one that was deleted is taken until it is collected, and an earlier version
     told servers to keep files in a folder of the worker: the next number after the name stands in for both."""
     served = _is_server(tracking_uri)
     for number in range(1, MOST_EXPERIMENTS + 1):
@@ -255,7 +255,7 @@ def _reach(tracking_uri: str) -> None:
 
 @cache
 def _make_sqlite(tracking_uri: str) -> None:
-    """Makes MLflow's database, one process at a time. SQLite keeps half of a migration: whoever is killed on first use
+    """Makes MLflow's database, one process at a time. SQLite keeps half of a migration: a process killed on first use
     leaves a database that MLflow neither finishes nor takes. Where nothing was ever written to it, it is made anew;
     one with experiments is left to its owner. Other databases keep all of a migration or nothing."""
     url = make_url(tracking_uri)

@@ -1,4 +1,4 @@
-"""Rows that arrive in any order, handed back day by day: in memory while they are few, else in temporary files.
+"""Rows that arrive in any order, returned day by day: in memory while they are few, else in temporary files.
 
 A row takes 32 bytes. What is held stays below HELD_BYTES; the rows of one day are in memory when they are read back.
 """

@@ -1,7 +1,7 @@
 """Tables of parcel statistics that another system made: which column is what, and which rows can be used.
 
 In: a Parquet schema, then its rows. Out: where the parcel, the day, the clear share and each band stand, and the rows
-as arrays with a reason for every row that cannot be used. A table that nobody could read (no band, digital numbers)
+as arrays with a reason for every row that cannot be used. A table that cannot be read (no band, digital numbers)
 is refused; a row is only ever set aside and counted.
 
 Bands are found under the names in use: B02, B2, b02, B02_mean. The clear share is `clear_fraction` or
@@ -38,7 +38,7 @@ also what no median of a table that is scaled to 0-1 exceeds."""
 SCALE_ROWS: Final = 100_000
 """rows that say whether a table is scaled to 0-1"""
 LARGEST_SHARE: Final = 1.01
-"""a share that somebody rounded; above it stand percentages or the 255 of a mask"""
+"""a share that was rounded; above it stand percentages or the 255 of a mask"""
 
 REASONS: Final = tuple(RowReject)
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 1, 1)

@@ -80,7 +80,7 @@ def _database(settings: Settings) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    """Asks it for something: an address says nothing of whether anybody lives there."""
+    """Sends it a request: an address alone does not show that a server answers there."""
     from cropmap.model.tracking import require
 
     address = settings.mlflow_tracking_uri.get_secret_value()

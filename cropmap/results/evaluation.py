@@ -38,7 +38,7 @@ from cropmap.store import Store
 
 MIN_CLEAR_FRACTION: Final = 0.5
 MIN_CLASS_PARCELS: Final = 2
-"""a table comes with its own folds: whoever made them chose the classes"""
+"""a table comes with its own folds: its maker chose the classes"""
 NUMERIC_IDS: Final = "parcel_id is a number in the observations: compared as text, leading zeros cannot be recovered"
 
 

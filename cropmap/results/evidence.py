@@ -142,7 +142,7 @@ def file_name(parcel_id: str) -> str:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Whole or not at all, for the owner's eyes only."""
+    """Whole or not at all, readable by the owner alone."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     partial_ = path.with_name(f".writing-{uuid.uuid4().hex}")
     try:

@@ -94,7 +94,7 @@ class _Named:
     training_key: str
     """empty where no record of it is left"""
     version: ModelVersion | None
-    """None where somebody deleted it in MLflow"""
+    """None where it was deleted in MLflow"""
     label: str
     """what the person called it"""
 

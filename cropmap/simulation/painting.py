@@ -92,7 +92,7 @@ def canvas(land: Landscape, *, seed: int) -> Canvas:
     uneven = ndimage.gaussian_filter(rough, 3.0)
     return Canvas(
         transform=Affine(10, 0, west, 0, -10, north),
-        label=np.where(label == 0, n, label - 1).astype(np.int32),  # what nobody drew is hedge and wood
+        label=np.where(label == 0, n, label - 1).astype(np.int32),  # land without a parcel is hedge and wood
         own=np.where(label == 0, np.float32(1), own),
         uneven=uneven / uneven.std(),
     )

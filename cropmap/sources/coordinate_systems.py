@@ -164,9 +164,7 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
         notes.append(f"{what}: s{mend}")
     if other := _grid_of_another_datum(crs, points[0]):
         what = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
-        if crs.is_bound and not any(
-            getattr(crs.coordinate_operation, "towgs84", [])
-        ):  # somebody had to write something
+        if crs.is_bound and not any(getattr(crs.coordinate_operation, "towgs84", [])):  # zeros are a placeholder
             return Placement(what, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
         notes.append(what)
     return Placement(notes=tuple(notes))
@@ -269,7 +267,7 @@ def _operation(transformer: pyproj.Transformer, x: float, y: float) -> tuple[str
 
 
 def _is_mercator_of_the_ellipsoid(crs: pyproj.CRS) -> bool:
-    """Next to nobody uses it on land."""
+    """It is hardly ever used on land."""
     named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
     operation, ellipsoid = named.coordinate_operation, named.ellipsoid
     if not named.is_projected or operation is None or ellipsoid is None or not ellipsoid.inverse_flattening:
@@ -278,7 +276,7 @@ def _is_mercator_of_the_ellipsoid(crs: pyproj.CRS) -> bool:
 
 
 def _null_shift(crs: pyproj.CRS) -> bool:
-    """`TOWGS84[0,0,0…]` on an ellipsoid that is not that of WGS 84: somebody had to write something."""
+    """`TOWGS84[0,0,0…]` on an ellipsoid that is not that of WGS 84: a placeholder, not a shift."""
     if not crs.is_bound or crs.coordinate_operation is None or crs.source_crs is None:
         return False
     shift, ellipsoid = crs.coordinate_operation.towgs84, crs.source_crs.ellipsoid
@@ -309,7 +307,7 @@ def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> I
 
 
 def _grid_of_another_datum(crs: pyproj.CRS, point: Any) -> tuple[str, float] | None:
-    """Name of the nearest known CRS of the same grid, and how far it lies away, for a CRS of nobody's list; None where
+    """Name of the nearest known CRS of the same grid, and how far it lies away, for a CRS without a code; None where
     one lies as the CRS does, or none has its grid. Greece's grid under the datum of WGS 84 is 324 m off, Romania's 124.
     """
     if not crs.is_projected or crs.to_authority(min_confidence=100) is not None:
@@ -410,7 +408,7 @@ def _inside(crs: pyproj.CRS, lon: Points, lat: Points) -> float:
 
 
 def _area(crs: pyproj.CRS) -> tuple[float, float, float, float] | None:
-    """West, south, east, north of the area of use; None for the whole world and where nobody says."""
+    """West, south, east, north of the area of use; None for the whole world and where none is stated."""
     named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
     area = named.area_of_use
     if area is None:

@@ -1,4 +1,4 @@
-"""Small tables that somebody wrote by hand or exported from a spreadsheet: one value per parcel."""
+"""Small tables written by hand or exported from a spreadsheet: one value per parcel."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 `models/<agency>/<network>.json` is the champion with its predecessors, oldest first;
 `models/<agency>/<network>/<training key>.json` is what the gate said of one training. The pointer is written before the
-record: whoever finds a record finds its decision carried out, and a training without one is gone through again, from
-what it has kept. A damaged record is no record. A damaged pointer names nobody: seasons go on with models of their own,
-until a person promotes one.
+record: where a record is found, its decision is carried out, and a training without one is gone through again, from
+what it has kept. A damaged record is no record. A damaged pointer names no model: seasons go on with models of their
+own, until a person promotes one.
 """
 
 from __future__ import annotations
@@ -200,11 +200,11 @@ def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: 
 
 
 def predicting_model(context: SeasonContext, data: SeasonData, architecture: Architecture, *, key: str) -> TrainedModel:
-    """Who predicts a season, the first of these that can judge it:
+    """Which model predicts a season, the first of these that can judge it:
 
     1. the champion;
-    2. the season's own model (of training `key`), where it was promoted in its time, or where nobody decided on what
-       stands between the champion and the season;
+    2. the season's own model (of training `key`), where it was promoted in its time, or where there was no decision on
+       what stands between the champion and the season;
     3. where the season's own model was refused, the last former champion: what was published with it then is
        published with it again.
 

@@ -76,7 +76,7 @@ def area_reviews(context: SeasonContext) -> AreaReviews:
     """The findings of the last sample for areas that has any; else of the last sample of a list: also that one is drawn
     from all declarations with known probabilities, only less well for areas.
 
-    Parcels that nobody could visit or judge are made up for by the others of their stratum.
+    Parcels that could not be visited or judged are made up for by the others of their stratum.
     """
     with context.connect() as connection:
         with_findings = [c for c in reviews.read_campaigns(connection, **context.key) if c.first_review is not None]

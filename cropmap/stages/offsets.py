@@ -1,7 +1,7 @@
 """Offsets judged by the whole season: what contradicts the other days is quarantined, what is doubtful is marked.
 
 The judgement of a tile follows from its observation files, in whatever order and in however many runs they were made.
-A file that it condemns stays in the store as evidence, and takes its place again when later days are evidence for it.
+A file that fails stays in the store as evidence, and takes its place again when later days are evidence for it.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def compare_estimators(
 
 
 def _difference(sums: Totals, seen: Reviews, *, crops: int, prior: float) -> tuple[Floats, Floats]:
-    """([R, J + S] ha, standard error): every reviewed cell trusts the sample alone, variances have the floor.
+    """([R, J + S] ha, standard error): every reviewed cell uses the sample alone, variances have the floor.
     Cells without a review have the prior variance of ν = `prior`."""
     alone = correct(
         sums.cells,
@@ -102,7 +102,7 @@ def _weighted_difference(
 
 
 def _parcel_ratio(population: Population, sums: Totals, seen: Reviews, position: Integers) -> Floats:
-    """[R, J + S] ha: a region's area by assigned crop times what was found under that crop; rows nobody reviewed keep
+    """[R, J + S] ha: a region's area by assigned crop times what was found under that crop; rows without a review keep
     their crop."""
     width = seen.truth.shape[1]
     names, parent = ancestors(population.nuts3, level=POOLED_OVER)

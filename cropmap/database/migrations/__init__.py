@@ -27,7 +27,7 @@ from cropmap.errors import MigrationError
 log = logging.getLogger(__name__)
 
 FOLDER: Final = Path(__file__).parent
-LOCK: Final = 0x63726F70  # "crop": one number for everybody who migrates this database
+LOCK: Final = 0x63726F70  # "crop" as a number: the key of the lock of every process that migrates this database
 FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 EARLIER_FIRST: Final = "c1ceb0a8dfee598efdc7bb1a0fb453f588573ecc5da085b52272fcd6c8e20d47"
 """checksum of the first of the files before 0.1.0"""

@@ -1,6 +1,6 @@
 """One Sentinel-2 acquisition as every other room sees it: where each band lies and what its numbers mean.
 
-Every catalogue ends here; whoever reads pixels starts here and reads no metadata again.
+Every reader of a catalogue returns it; the readers of pixels need no other metadata.
 """
 
 from __future__ import annotations

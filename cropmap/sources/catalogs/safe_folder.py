@@ -71,7 +71,7 @@ def _entries(folder: Path) -> Iterator[Path | UnusableItem]:
     for path in listed:
         if _is_product(path):
             yield path
-        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a link leads to what nobody may see
+        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a link leads to what may not be read
             try:
                 yield from filter(_is_product, _listed(path))
             except OSError as error:

@@ -35,7 +35,7 @@ MAX_DOCUMENT_BYTES: Final = 64 * 2**20
 RETRIES: Final = 5
 RETRIED_STATUS: Final = (429, 500, 502, 503, 504)
 CONNECT_RETRIES: Final = 2
-"""nobody answering at all is a wrong address more often than a restart"""
+"""no answer at all is a wrong address more often than a restart"""
 BACKOFF_S: Final = 0.5
 """waits 0, 1, 2, 4, 8 s: a busy API is back within seconds"""
 LONGEST_WAIT_S: Final = 60

@@ -3,7 +3,7 @@ outlines that lie on one another. In: the declarations as read. Out: how much, o
 distinguishes the doubles, what `exclude` would leave out.
 
 Which of two rows counts is decided by their order alone, and land under two accepted rows is counted twice. Nothing is
-changed here: only whoever knows the file can say which of the crops is meant.
+changed here: only the agency can say which of the crops is meant.
 """
 
 from __future__ import annotations

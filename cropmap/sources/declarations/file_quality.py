@@ -2,7 +2,7 @@
 
 In: the rows of a file as they were accepted and rejected. Out: every check of the Commission's IACS quality assessment
 that one file alone can answer, with its rows, area and examples. A rejected row is not used at all; a row with a
-warning is used as it is, and somebody should look at it.
+warning is used as it is and should be checked by a person.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EXAMPLES: Final = 10
 
 
 class FileWarning(ReasonCode):
-    """Why somebody should look at a row that was accepted."""
+    """Why a row that was accepted should be checked by a person."""
 
     OVERLAP = (
         "OVERLAP",

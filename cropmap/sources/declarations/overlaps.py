@@ -14,7 +14,7 @@ from cropmap.sources.outlines import Areas, Shapes
 MIN_OVERLAP_HA: Final = 0.01
 """one 10 m pixel: nothing less can be seen"""
 MIN_OVERLAP_SHARE: Final = 0.01
-"""of the smaller parcel: below, two people drew the same hedge"""
+"""of the smaller parcel: below, one hedge was drawn twice"""
 CHUNK: Final = 50_000
 """pairs intersected at a time"""
 

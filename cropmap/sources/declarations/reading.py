@@ -368,7 +368,7 @@ def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _notices(rows: pd.DataFrame, placeholder: pd.Series[Any], source_file: str) -> pd.DataFrame:
-    """Merged parts, and holdings that name nobody; of accepted rows only."""
+    """Merged parts, and placeholders of holdings; of accepted rows only."""
     accepted = rows["reason"].isna()
     members = rows[rows["reason"] == PART].groupby("first_row")["row_number"].agg(lambda row: ", ".join(map(str, row)))
     parts = rows[accepted & rows["row_number"].isin(members.index)]

@@ -316,7 +316,7 @@ def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
         if info.isreg():
             members.append(Member(info.name, info.size, info))
         if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path.stat().st_size):
-            break  # whoever lists or unpacks it says why; the rest is not even looked at
+            break  # listing or unpacking it raises the error; the rest is not read
 
     def unpack(member: Member, target: Path) -> None:
         packed = archive.extractfile(member.entry)

@@ -267,7 +267,7 @@ def _whole(source: Path, folder: Path, where: str) -> Path:
         header = file.read(100)
     magic, words = struct.unpack(">i20xi", header[:28]) if len(header) == 100 else (0, 0)
     if magic != 9994:
-        return source  # no shapefile: whoever opens it says so
+        return source  # no shapefile: opening it raises the error
     _refuse_cut(2 * words, source, where)
     beside = {each.suffix.lower(): each for each in source.parent.iterdir() if each.stem == source.stem}
     if (dbf := beside.get(".dbf")) is not None:

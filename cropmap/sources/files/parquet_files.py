@@ -279,7 +279,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _parsed(crs: object) -> object:
-    """GeoParquet's own notation is read by pyproj; whoever chooses the CRS parses the others."""
+    """GeoParquet's own notation is read by pyproj; `choose_crs` parses the others."""
     return pyproj.CRS.from_json_dict(crs) if isinstance(crs, dict) else crs
 
 

@@ -93,7 +93,7 @@ def _refuse_repeats(path: Path) -> None:
         lengths = [len(arc) for arc in document["arcs"]]
         points = _points(document["objects"], lengths)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return  # no TopoJSON: whoever opens it says so
+        return  # no TopoJSON: opening it raises the error
     if points > max(ANY_POINTS_BELOW, POINTS_PER_BYTE * path.stat().st_size):
         raise DeclarationFileError(
             f"its outlines repeat its arcs to {points:,} points", where=str(path), mend="Save it as GeoPackage"
