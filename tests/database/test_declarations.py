@@ -234,7 +234,7 @@ def test_an_earlier_register_keeps_its_place(connection: Connection) -> None:
     assert then[["nuts_id", "home_tile"]].iloc[1].tolist() == ["FRH02", "30UWU"]
 
 
-def test_when_the_register_stood_otherwise(connection: Connection) -> None:
+def test_whether_the_register_was_amended_since(connection: Connection) -> None:
     assert not amended_since(connection, **KEY, at=LATER)
     load(connection)
     assert not amended_since(connection, **KEY, at=LOADED - timedelta(days=1))  # there was none yet
