@@ -24,7 +24,7 @@ record = logging.getLogger(f"{__name__}.record")
 
 INTERRUPTED: Final = 130
 """exit code of all three signals: a script needs one answer to "was it stopped?", not which key was pressed"""
-SAID: Final = "interrupted: run the same command again to go on"
+STOPPED_MESSAGE: Final = "interrupted: run the same command again to go on"
 SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # SIGHUP: a closed terminal
@@ -144,7 +144,7 @@ def _end(name: str) -> None:
     duties.join(DUTY_SECONDS)
     cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
     with suppress(OSError, ValueError):
-        print(f"{cursor}\n{SAID}", file=sys.stderr, flush=True)
+        print(f"{cursor}\n{STOPPED_MESSAGE}", file=sys.stderr, flush=True)
     kill_children()  # no log is flushed: ours is at every line, and Prefect's would wait for its server
     os._exit(INTERRUPTED)
 

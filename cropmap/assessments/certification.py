@@ -68,7 +68,7 @@ def certify(
     if used_before:
         reason = CertificateReason.LIST_USED_BEFORE
     elif grid:
-        steps = _climb(grid, rank, right | unknown | unvisited, target=target, delta=delta)
+        steps = _steps_until_failure(grid, rank, right | unknown | unvisited, target=target, delta=delta)
         reason = _reason(steps, rank, right | unknown, target=target, delta=delta)
     passed = [step.list_size for step in steps if step.p_value <= delta]
     size = passed[-1] if passed else 0
@@ -95,7 +95,7 @@ def statement(certificate: Certificate, *, target: float | None, delta: float, l
     )
 
 
-def _climb(
+def _steps_until_failure(
     grid: Sequence[int], rank: NDArray[np.int64], right: NDArray[np.bool_], *, target: float, delta: float
 ) -> list[Step]:
     steps = []

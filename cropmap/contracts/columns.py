@@ -77,7 +77,7 @@ class Column:
         empty = "; ".join(filter(None, (self.null, "a confidential cell" if self.masked else "")))
         return f"{self.statement}; null: {empty}" if empty else self.statement
 
-    def but(self, **changes: Any) -> Self:
+    def replaced(self, **changes: Any) -> Self:
         """The same column of another table, where it is filled otherwise."""
         return replace(self, **changes)
 

@@ -149,7 +149,7 @@ def open_pool(url: str, *, max_size: int, wait_seconds: float = 5.0) -> Pool:
 
 
 @contextmanager
-def borrow(pool: Pool) -> Iterator[Connection]:
+def pooled_connection(pool: Pool) -> Iterator[Connection]:
     """A connection of the pool for the length of a block. Raises DatabaseUnavailableError."""
     with database_errors(), pool.connection() as connection:
         yield connection

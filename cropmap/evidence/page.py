@@ -73,7 +73,7 @@ def render(sheet: Sheet, *, name: str, html: bool, png: bool) -> Rendered:
 def to_html(sheet: Sheet) -> str:
     notices = [PERSONAL, *([SIMULATED] if sheet.facts.simulated else [])]
     body = (
-        f'<p class="quiet">{escape(kicker(sheet))}</p><h1>{escape(words.title(sheet))}</h1>'
+        f'<p class="quiet">{escape(subtitle(sheet))}</p><h1>{escape(words.title(sheet))}</h1>'
         f"{''.join(_paragraph(text, 'warn') for text in notices)}"
         f"<h2>Reason</h2>{''.join(_paragraph(text) for text in words.reason(sheet))}"
         f"<h2>The season, seen from above</h2><figure>{chart_svg(sheet)}"
@@ -91,7 +91,7 @@ def to_html(sheet: Sheet) -> str:
 def to_png(sheet: Sheet) -> bytes:
     width, height = A4
     canvas, inner = PixelCanvas(width, height), width - 2 * MARGIN
-    y = _write(canvas, kicker(sheet), MARGIN, 44, inner, size=12, fill=QUIET)
+    y = _write(canvas, subtitle(sheet), MARGIN, 44, inner, size=12, fill=QUIET)
     y = _write(canvas, words.title(sheet), MARGIN, y + 16, inner, size=23, bold=True)
     for text in [PERSONAL, *([SIMULATED] if sheet.facts.simulated else [])]:
         y = _write(canvas, text, MARGIN, y, inner, size=12, bold=True)
@@ -113,7 +113,7 @@ def to_png(sheet: Sheet) -> bytes:
     return canvas.png()
 
 
-def kicker(sheet: Sheet) -> str:
+def subtitle(sheet: Sheet) -> str:
     return f"Evidence · {sheet.facts.agency} · season {sheet.facts.season} · data until {day_words(sheet.facts.as_of)}"
 
 

@@ -48,7 +48,7 @@ def sky(overpass: Pass, *, shape: tuple[int, int], pixel_m: float, seed: int) ->
     if overpass.cloud_share > 0.97:
         excess = excess + 0.6
     opacity = np.clip(excess / 0.7 + 0.03, 0, 1) * (excess > 0)
-    shadow = _fallen(opacity, pixel_m) * (1 - opacity)
+    shadow = _cast_shadow(opacity, pixel_m) * (1 - opacity)
     return Sky(opacity.astype(np.float32), shadow.astype(np.float32), _detected(excess, shadow, pixel_m, rng))
 
 
@@ -62,7 +62,7 @@ def _blobs(shape: tuple[int, int], pixel_m: float, rng: np.random.Generator) -> 
     return np.asarray((total - total.mean()) / (total.std() + 1e-9))
 
 
-def _fallen(opacity: npt.NDArray[np.float64], pixel_m: float) -> npt.NDArray[np.float64]:
+def _cast_shadow(opacity: npt.NDArray[np.float64], pixel_m: float) -> npt.NDArray[np.float64]:
     north, west = (round(metres / pixel_m) for metres in SHADOW_FALLS_M)
     shadow = np.zeros_like(opacity)
     rows, columns = opacity.shape

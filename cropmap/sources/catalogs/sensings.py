@@ -79,7 +79,7 @@ def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[Un
         for candidate in _ranked(sensing):
             better = [other for other in chosen if len(sensing) > 1 and _may_show(other, candidate)]
             if better and _shown_share(candidate, better) >= WHOLE:
-                redundant.append(_beaten(candidate, better[0]))
+                redundant.append(_redundant(candidate, better[0]))
             else:
                 chosen.append(candidate)
         kept += [candidate.acquisition for candidate in chosen]
@@ -154,9 +154,9 @@ def _shown_share(candidate: Candidate, better: Sequence[Candidate]) -> float:
     return float(candidate.footprint.intersection(shapely.union_all(footprints)).area) / candidate.area
 
 
-def _beaten(candidate: Candidate, winner: Candidate) -> UnusableItem:
-    lower = candidate.baseline != winner.baseline
+def _redundant(candidate: Candidate, better: Candidate) -> UnusableItem:
+    lower = candidate.baseline != better.baseline
     reason = QuarantineReason.SUPERSEDED if lower else QuarantineReason.DUPLICATE
-    best, beaten = winner.acquisition, candidate.acquisition
+    best, worse = better.acquisition, candidate.acquisition
     detail = f"{best.item_id} shows the same sensing under baseline {best.processing_baseline or 'not given'}"
-    return UnusableItem(beaten.item_id, beaten.tile, beaten.sensed_at, reason, detail)
+    return UnusableItem(worse.item_id, worse.tile, worse.sensed_at, reason, detail)

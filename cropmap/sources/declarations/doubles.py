@@ -33,7 +33,7 @@ MOSTLY: Final = 0.5
 """of the smaller: two rows that share so much are one piece of land declared twice, not neighbours drawn carelessly"""
 MIN_PAIRS: Final = 3
 """fewer are named one by one"""
-TOLD_APART: Final = 0.95
+MIN_DISTINGUISHED: Final = 0.95
 """share of the pairs that a column must distinguish"""
 MAX_VALUES: Final = 50
 """of a column that says what kind of row it is"""
@@ -181,10 +181,10 @@ def _separator(
     text = column.fillna("").astype(str).to_numpy(object)
     ours, theirs = text[first], text[other]
     values = set(ours) | set(theirs)
-    if (ours != theirs).mean() < TOLD_APART or len(values) > MAX_VALUES:
+    if (ours != theirs).mean() < MIN_DISTINGUISHED or len(values) > MAX_VALUES:
         return None
     common = str(pd.Series(np.concatenate([ours, theirs])).value_counts().index[0])
-    if ((ours == common) != (theirs == common)).mean() < TOLD_APART:
+    if ((ours == common) != (theirs == common)).mean() < MIN_DISTINGUISHED:
         return None
     paired = np.zeros(len(text), dtype=bool)
     paired[first] = paired[other] = True

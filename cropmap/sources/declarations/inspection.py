@@ -90,7 +90,7 @@ def inspect_file(
     if missing := size.missing(sum(each.rows for each in layers)):
         notes.append(f"{missing}: it is read only with declarations.allow_partial")
     columns, by_role, stated, links, placement, best, table, own_encoding = max(
-        judged, key=lambda item: _promise(item[1], item[5], path)
+        judged, key=lambda item: _likelihood(item[1], item[5], path)
     )
     known = recognise(path.name, best.name, best.columns)
     shapes = table.geometry[table.present]
@@ -195,7 +195,7 @@ def _bounds(shapes: Shapes) -> np.ndarray[Any, np.dtype[np.float64]]:
     return shapely.total_bounds(shapes) if len(shapes) else np.full(4, np.nan)
 
 
-def _promise(by_role: dict[Role, list[Candidate]], layer: Layer, path: Path) -> tuple[float, ...]:
+def _likelihood(by_role: dict[Role, list[Candidate]], layer: Layer, path: Path) -> tuple[float, ...]:
     """A layer that a profile recognises comes first, then the one with the likeliest crop, then the largest."""
     known = recognise(path.name, layer.name, layer.columns) is not None
     crop = max((c.score for role in ("crop_code", "crop_name") for c in by_role[role]), default=0.0)
