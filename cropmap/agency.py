@@ -495,12 +495,12 @@ class Agency(Section):
         section = self.declarations
         named = self._in_season(section.profile, key="declarations.profile")
         profile = Profile.read(named, base=self._base(named))
-        given = section.model_dump(
+        keys = section.model_dump(
             exclude={"path", "profile", "codes", *GUARDS}, exclude_none=True, exclude_defaults=True
         )
-        for key in {"layer", "member"} & given.keys():
-            given[key] = self._in_season(given[key], key=f"declarations.{key}")
-        return profile.overridden(given)
+        for key in {"layer", "member"} & keys.keys():
+            keys[key] = self._in_season(keys[key], key=f"declarations.{key}")
+        return profile.overridden(keys)
 
     def _in_season(self, reference: str, *, key: str) -> str:
         """A name with {season} replaced. Raises ConfigurationError where it is needed and no season is known."""

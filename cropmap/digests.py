@@ -3,7 +3,7 @@
 It is one line, `{"sha256": "<64 hex digits>"}`, over all other bytes of the object: at the end, or in a Parquet file
 before its footer, where no reader looks. So Parquet stays Parquet, JSON becomes two JSON values, and zip (`.npz`) and
 ONNX are cut back before they are parsed. In the object, not beside it: both are written, moved and replaced as one.
-An object without such a line (made by an earlier version, or by somebody else) is taken as it is.
+An object without such a line (made by an earlier version, or by another program) is taken as it is.
 """
 
 from __future__ import annotations

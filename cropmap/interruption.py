@@ -24,7 +24,7 @@ record = logging.getLogger(f"{__name__}.record")
 
 INTERRUPTED: Final = 130
 """exit code of all three signals: a script needs one answer to "was it stopped?", not which key was pressed"""
-SAID: Final = "interrupted: run the same command again to go on"
+STOPPED_MESSAGE: Final = "interrupted: run the same command again to go on"
 SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # SIGHUP: a closed terminal
@@ -62,7 +62,7 @@ def settle() -> None:
     lets SIGINT and SIGTERM through in the thread that first does it, and they are blocked again."""
     if _blocked:
         before = os.environ.get("PYTHONWARNINGS", "")
-        # it would tell a person what it cleans up behind workers that were killed
+        # it would print what it cleans up behind workers that were killed
         os.environ["PYTHONWARNINGS"] = f"{before},ignore:resource_tracker".lstrip(",")
         resource_tracker.ensure_running()
         os.environ["PYTHONWARNINGS"] = before
@@ -110,7 +110,7 @@ def on_interrupt(duty: Callable[[str], None]) -> Iterator[None]:
 
 
 def hold_if_begun() -> None:
-    """Keeps whoever comes here from ending first, with another exit code and another message; but for the duties."""
+    """Keeps other threads from ending the process first, with another exit code and message; but for the duties."""
     if _begun.is_set() and threading.current_thread().name != DUTIES:
         threading.Event().wait(2 * AT_LAST_SECONDS)
 
@@ -144,7 +144,7 @@ def _end(name: str) -> None:
     duties.join(DUTY_SECONDS)
     cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
     with suppress(OSError, ValueError):
-        print(f"{cursor}\n{SAID}", file=sys.stderr, flush=True)
+        print(f"{cursor}\n{STOPPED_MESSAGE}", file=sys.stderr, flush=True)
     kill_children()  # no log is flushed: ours is at every line, and Prefect's would wait for its server
     os._exit(INTERRUPTED)
 

@@ -1,4 +1,4 @@
-"""What is being written has a name of its own. After a kill it stays under that name, until somebody removes it."""
+"""What is being written has a name of its own. After a kill it stays under that name, until it is removed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _abandoned(path: Path) -> bool:
         return not _alive(int(pid))
     try:
         return time.time() - path.stat().st_mtime > STALE_S
-    except FileNotFoundError:  # whoever was writing it has just finished
+    except FileNotFoundError:  # its writer has just finished
         return False
 
 

@@ -17,7 +17,7 @@ FILE_ONLY: Final = "record"
 
 
 def ensure_logging(home: Path) -> None:
-    """The same where nobody has set it up: in a scheduler's worker, which runs a flow and not a command."""
+    """The same where it is not set up yet: in a scheduler's worker, which runs a flow and not a command."""
     if not logging.getLogger("cropmap").handlers:
         set_up_logging(home)
 

@@ -1,6 +1,6 @@
 """Secrets leave no trace: what is printed, logged or stored passes `masked` first.
 
-A secret is whatever the environment hands over as one: the value of a variable that is named like one (password, token,
+A secret is whatever the environment marks as one: the value of a variable that is named like one (password, token,
 secret, key, header …), and of any variable the password of an address, a query parameter or a connection string in it.
 It is found in a text as it stands, percent-encoded, escaped for JSON or XML, and in base64 as HTTP sends it. Beside
 that, an address with a password is masked wherever it came from.
@@ -62,9 +62,9 @@ _ADDRESS: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:)?//([^\s/?#'\"<>@]*(?:@
 
 def masked(text: str) -> str:
     """The text without any secret of the environment and without the password of any address."""
-    found = _pattern(_environment())
-    if found is not None:
-        text = found.sub(MASK, text)
+    secrets = _pattern(_environment())
+    if secrets is not None:
+        text = secrets.sub(MASK, text)
     if "//" in text:
         text = _ADDRESS.sub(_without_password, text)
     text = _PARAMETER.sub(rf"\1{MASK}", text)
@@ -99,7 +99,7 @@ def public(text: str) -> str:
 
 
 def mask_logs() -> None:
-    """From now on every log record of this process is masked and printable as it is made, whoever's logger makes it."""
+    """From now on every log record of this process is masked and printable as it is made, whichever logger makes it."""
     if getattr(logging.getLogRecordFactory(), "masks", False):
         return
     make = logging.getLogRecordFactory()
@@ -121,8 +121,8 @@ def _masked_record(record: logging.LogRecord) -> logging.LogRecord:
     if (hidden := printable(masked(text))) != text:
         record.msg, record.args = hidden, ()
     if record.exc_info and record.exc_info[1] is not None:
-        told = logging.Formatter().formatException(record.exc_info)
-        if (hidden := printable(masked(told))) != told:
+        traceback = logging.Formatter().formatException(record.exc_info)
+        if (hidden := printable(masked(traceback))) != traceback:
             record.exc_text, record.exc_info = hidden, None
     return record
 
@@ -138,12 +138,12 @@ def _last_part(url: str) -> str:
     return f"/{path.rpartition('/')[2]}" if path else ""
 
 
-def _without_password(found: re.Match[str]) -> str:
+def _without_password(address: re.Match[str]) -> str:
     """`postgresql://user:***@`; of stores and of a token in the user's place nothing stays."""
-    scheme, (user, separator, _) = found[1] or "", found[2].partition(":")
+    scheme, (user, separator, _) = address[1] or "", address[2].partition(":")
     if separator and scheme.lower().rstrip(":") not in STORES:
         return f"{scheme}//{user}:{MASK}@"
-    return found[0] if scheme.lower().startswith(DATABASES) else f"{scheme}//{MASK}@"
+    return address[0] if scheme.lower().startswith(DATABASES) else f"{scheme}//{MASK}@"
 
 
 def _environment() -> tuple[tuple[str, str], ...]:
@@ -165,17 +165,17 @@ def _pattern(environment: tuple[tuple[str, str], ...]) -> re.Pattern[str] | None
 
 def _secrets(name: str, value: str) -> Iterator[str]:
     """What of a variable must not be seen."""
-    for one in _within(value):
-        yield from (one, unquote(one), unquote_plus(one))
+    for password in _within(value):
+        yield from (password, unquote(password), unquote_plus(password))
     if NO_SECRET.search(name.upper()) or not SECRET_NAME.search(name) or _is_a_place(name, value):
         return
     yield value
     for line in value.splitlines():  # headers, `name: value` or `name=value`, one a line or several with commas
         for part in (line, *line.split(",")):
-            name, separator, said = re.split(r"([:=]|$)", part.strip(_QUOTES), maxsplit=1)
+            name, separator, content = re.split(r"([:=]|$)", part.strip(_QUOTES), maxsplit=1)
             if name.strip(_QUOTES).lower() not in PLAIN_HEADERS:
-                said = said.strip(_QUOTES) if separator else name
-                yield from (said, re.sub(r"(?i)^(basic|bearer|token)\s+", "", said))
+                content = content.strip(_QUOTES) if separator else name
+                yield from (content, re.sub(r"(?i)^(basic|bearer|token)\s+", "", content))
 
 
 def _is_a_place(name: str, value: str) -> bool:
@@ -185,7 +185,7 @@ def _is_a_place(name: str, value: str) -> bool:
 
 def _within(value: str) -> Iterator[str]:
     """Passwords within a value: of an address, however it is written, of a query, of a libpq connection string."""
-    # to the last @: a password may hold one that nobody encoded
+    # to the last @: a password may hold one that is not encoded
     for scheme, address in re.findall(r"(?:^|[\s,;='\"])(?:([\w+.-]+):?//)?([^\s/:@]*:(?!//)\S+)@", value):
         user, _, password = address.partition(":")
         yield password
@@ -195,8 +195,8 @@ def _within(value: str) -> Iterator[str]:
     for scheme, user in re.findall(r"(?:^|[\s,;='\"])([\w+.-]+)://([^\s/:?#@]+)@", value):
         if not scheme.lower().startswith(DATABASES):
             yield user
-    for found in _PARAMETER.finditer(value):
-        yield found[2].strip("'\"")
+    for parameter in _PARAMETER.finditer(value):
+        yield parameter[2].strip("'\"")
 
 
 def _forms(secret: str) -> set[str]:
@@ -204,7 +204,7 @@ def _forms(secret: str) -> set[str]:
     if secret.lower() in NO_VALUE or len(secret) < 2:
         return set()
     encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!$&'()*+,;=:@")}
-    lower = {re.sub(r"%[0-9A-F]{2}", lambda m: m[0].lower(), one) for one in encoded}
+    lower = {re.sub(r"%[0-9A-F]{2}", lambda m: m[0].lower(), form) for form in encoded}
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
     raw = secret.encode(errors="surrogateescape")
     sent = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()} if len(raw) >= 4 else set()

@@ -26,7 +26,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with this one, and at once where the block raises: nobody waits for what is given up."""
+    """Processes that end with this one, and at once where the block raises: what is given up is not waited for."""
     interruption.settle()
     spawn = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())

@@ -43,9 +43,9 @@ class Record(BaseModel):
 
 
 def _problems(error: ValidationError) -> str:
-    found = [
+    problems = [
         f"{'.'.join(str(part) for part in item['loc']) or 'the document'}: {item['msg']}"
         for item in error.errors(include_input=False, include_url=False)
     ]
-    more = f"; {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return " ".join("; ".join(found[:SHOWN]).split()) + more
+    more = f"; {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return " ".join("; ".join(problems[:SHOWN]).split()) + more

@@ -528,7 +528,7 @@ class ReleaseWord(StrEnum):
     """What a person says to release a table all the same."""
 
     UNKNOWN_HOLDINGS = "unknown-holdings"
-    """it is known from elsewhere that no figure tells of fewer holdings than it may"""
+    """it is known from elsewhere that no figure stands for fewer holdings than it may"""
     SIMULATION = "simulation"
 
 

@@ -13,7 +13,7 @@ YEARS: Final = range(1980, 2101)
 
 
 class SeasonKey(TypedDict):
-    """The natural key of everything that a season writes; handed on as `**key`."""
+    """The natural key of everything that a season writes; passed as `**key`."""
 
     agency: str
     """short name"""

@@ -1,8 +1,8 @@
 """Tables that people keep by hand: CSV as any spreadsheet writes it, and XLSX. In: a file. Out: a header, rows of text.
 
 One reader for legends, code lists, folds, labels and findings. Comma, semicolon, tab or bar; UTF-8 with or without a
-byte order mark, UTF-16, or what Windows calls ANSI, told apart by the letters. Cells stay text as written: codes keep
-leading zeros, also those that a number format of XLSX shows. Nothing here knows what a column means.
+byte order mark, UTF-16, or what Windows calls ANSI, inferred from the letters. Cells stay text as written: codes keep
+leading zeros, also those that a number format of XLSX shows. The meaning of a column is not used here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_BYTES: Final = 128 * 2**20
 MAX_CELLS: Final = 10_000_000
 """of a table, those too that a workbook leaves out: one cell far to the right makes a long row"""
 ANSI_SAMPLE: Final = 256 * 2**10
-"""bytes of lines beyond ASCII that the code page is told from"""
+"""bytes of lines beyond ASCII from which the code page is inferred"""
 WORD: Final = re.compile(r"(?:[a-z]|[^\x00-\x7f])+")
 SHOWN_AS: Final = re.compile(r'(?:0|"[^"]*"|\\.|[-/ ()])+')
 """a number format of whole numbers that shows leading zeros, or signs between the digits"""
@@ -158,14 +158,14 @@ def _decoded(data: bytes, where: str) -> tuple[str, str]:
                 f"is not {mark.upper()}, as its first bytes say", where=where, mend="Save it anew"
             ) from error
         text, encoding = _ansi(data)
-    if (found := CONTROL.search(text)) is not None:
-        what = f"is no text file (U+{ord(found[0]):04X} in line {text.count(chr(10), 0, found.start()) + 1})"
+    if (control := CONTROL.search(text)) is not None:
+        what = f"is no text file (U+{ord(control[0]):04X} in line {text.count(chr(10), 0, control.start()) + 1})"
         raise ConfigurationError(what, where=where, mend="Save it as CSV or XLSX")
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
 
 
 def _ansi(data: bytes) -> tuple[str, str]:
-    """The code page in which the text is most like one language; western where nothing tells."""
+    """The code page in which the text is most like one language; western where several are equally likely."""
     telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:ANSI_SAMPLE]
     fits = {
         page: max(_share(telling.decode(page, errors="replace"), letters) for letters in ANSI[page]) for page in ANSI
@@ -178,21 +178,21 @@ def _share(text: str, letters: str) -> float:
     """Of the letters beyond ASCII, those of the language. No word mixes Latin letters with those of another script:
     there they count as foreign, or two Latin languages in one file would read as Greek."""
     own_script = not unicodedata.name(letters[0]).startswith("LATIN")
-    found = signs = 0
+    own_letters = signs = 0
     for word in WORD.findall(text.lower()):
         beyond = [sign for sign in word if not sign.isascii() and sign not in PUNCTUATION]
         signs += len(beyond)
         if not (own_script and any(sign.isascii() for sign in word)):
-            found += sum(sign in letters for sign in beyond)
-    return found / signs if signs else 0.0
+            own_letters += sum(sign in letters for sign in beyond)
+    return own_letters / signs if signs else 0.0
 
 
 def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    said = SEPARATOR_LINE.match(text)
-    body, skipped = (text[said.end() :], 1) if said else (text, 0)
+    separator = SEPARATOR_LINE.match(text)
+    body, skipped = (text[separator.end() :], 1) if separator else (text, 0)
     header = body.lstrip("\n").partition("\n")[0]
     whole = io.StringIO(f"{body}\n{END}", newline="")
-    reader = csv.reader(whole, delimiter=said[1] if said else max(DELIMITERS, key=header.count))
+    reader = csv.reader(whole, delimiter=separator[1] if separator else max(DELIMITERS, key=header.count))
     above = 0
     try:
         for row in reader:
@@ -283,7 +283,7 @@ def _rows_of(sheet: Any, where: str) -> list[tuple[int, list[str]]]:
 
 
 def _parser(sheet: Any, *, results: bool) -> Any:
-    """openpyxl's own reader of a sheet. What it offers to everybody makes a cell for every place up to the last one:
+    """openpyxl's own reader of a sheet. Its public interface makes a cell for every place up to the last one:
     a file of 5 kB whose second row says that it is the 900 millionth would take days."""
     from openpyxl.worksheet._reader import WorkSheetParser
 

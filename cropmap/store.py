@@ -2,7 +2,7 @@
 
 An object is either wholly there or absent: local files are written under a temporary name, synced and renamed;
 S3 puts are atomic by themselves. Writing the same object twice leaves one copy. Every object carries a digest
-(`digests`), and is never handed out where its bytes are others than those that were written.
+(`digests`), and is never returned where its bytes are others than those that were written.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Store:
         selector = fs.FileSelector(self.location(prefix), recursive=True, allow_not_found=True)
         cut = len(self._base) + 1
         with _naming(prefix, "listed"):
-            found = [info.path[cut:] for info in self._fs.get_file_info(selector) if info.type == fs.FileType.File]
-        return sorted(name for name in found if not is_partial(name))
+            names = [info.path[cut:] for info in self._fs.get_file_info(selector) if info.type == fs.FileType.File]
+        return sorted(name for name in names if not is_partial(name))
 
     def write_bytes(self, name: str, data: bytes, *, digest: bool = True) -> None:
         """Raises StoreError where it cannot be written. `digest` is False for a file that people open themselves."""

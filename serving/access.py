@@ -21,7 +21,7 @@ from fastapi.security import APIKeyHeader
 from starlette.concurrency import run_in_threadpool
 
 from cropmap.database import keys
-from cropmap.database.connection import Connection, Pool, borrow
+from cropmap.database.connection import Connection, Pool, pooled_connection
 from cropmap.errors import DatabaseUnavailableError
 from serving.errors import KeyRefusedError
 
@@ -34,14 +34,14 @@ UNKNOWN_FRESH_SECONDS: Final = 0.1
 HEADER: Final = "header X-API-Key"
 UNKNOWN: Final = "this API key is not known, or was revoked"
 
-Lender = Callable[[], AbstractContextManager[Connection]]
+OpenConnection = Callable[[], AbstractContextManager[Connection]]
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `cropmap api-key create NAME`")
 
 
 @contextmanager
-def _lent(pool: Pool, secret: str) -> Iterator[Connection]:
-    with borrow(pool) as connection:
+def _checked_connection(pool: Pool, secret: str) -> Iterator[Connection]:
+    with pooled_connection(pool) as connection:
         if not keys.check_key(connection, secret):
             raise KeyRefusedError(UNKNOWN, where=HEADER)
         yield connection
@@ -81,7 +81,7 @@ class KeyRing:
         return self._monotonic() - self._read_at >= seconds
 
     def _read(self) -> frozenset[str]:
-        with borrow(self._pool) as connection:
+        with pooled_connection(self._pool) as connection:
             return keys.valid_hashes(connection)
 
 
@@ -96,10 +96,10 @@ async def require_key(request: Request, key: Annotated[str | None, Security(_hea
     return key
 
 
-async def lender(request: Request, key: Annotated[str, Depends(require_key)]) -> Lender:
-    return partial(_lent, request.app.state.pool, key)
+async def open_connection(request: Request, key: Annotated[str, Depends(require_key)]) -> OpenConnection:
+    return partial(_checked_connection, request.app.state.pool, key)
 
 
-Reader = Annotated[Lender, Depends(lender)]
+Reader = Annotated[OpenConnection, Depends(open_connection)]
 """Lends a database connection: `with reader() as connection`. It is held for the query only, never while an answer is
 prepared or sent."""

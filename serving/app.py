@@ -61,7 +61,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         pool = open_pool(url, max_size=settings.pool_size, wait_seconds=settings.database_timeout_s)
         app.state.pool, app.state.keys = pool, KeyRing(pool)
         app.state.series = SeriesReader(store, cache_bytes=settings.series_cache_mb << 20) if store else None
-        # as many threads as connections: whoever has a thread has a connection too, and waits for nothing else
+        # as many threads as connections: a request with a thread has a connection too, and waits for nothing else
         to_thread.current_default_thread_limiter().total_tokens = settings.pool_size
         try:
             yield

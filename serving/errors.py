@@ -103,5 +103,5 @@ def _problem(
 
 def problem(path: str, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer to a request for `path` that is refused or failed."""
-    said = Problem(title=status.phrase, status=status, detail=detail, instance=path)
-    return JSONResponse(said.model_dump(), status, dict(headers or {}), MEDIA_TYPE)
+    body = Problem(title=status.phrase, status=status, detail=detail, instance=path)
+    return JSONResponse(body.model_dump(), status, dict(headers or {}), MEDIA_TYPE)

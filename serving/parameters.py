@@ -16,11 +16,11 @@ from cropmap.errors import InputError
 
 async def known_parameters(request: Request) -> None:
     """Raises InputError, which names the parameter and those that the route knows."""
-    given = Counter(name for name, _ in request.query_params.multi_items())
-    if not given:
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if not counts:
         return
     several = _parameters(request)
-    for name, times in given.items():
+    for name, times in counts.items():
         if name not in several:
             near = difflib.get_close_matches(name, several, n=1)
             known = f"This route knows {', '.join(several)}" if several else "This route knows none"
@@ -35,7 +35,9 @@ def _parameters(request: Request) -> dict[str, bool]:
     """Name of every query parameter that the API's own description gives the route, and whether it may be repeated."""
     operation = request.app.openapi()["paths"][request.scope["route"].path_format]["get"]
     return {
-        one["name"]: any(kind.get("type") == "array" for kind in (one["schema"], *one["schema"].get("anyOf", ())))
-        for one in operation.get("parameters", ())
-        if one["in"] == "query"
+        parameter["name"]: any(
+            kind.get("type") == "array" for kind in (parameter["schema"], *parameter["schema"].get("anyOf", ()))
+        )
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
     }

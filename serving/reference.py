@@ -33,7 +33,7 @@ def route_page(document: Schema) -> str:
 def _section(operation: Schema) -> Iterator[str]:
     yield from ("", f"## {operation['method']} {operation['path']}", "")
     yield "\n\n".join("\n".join(_wrapped(part)) for part in operation["description"].split("\n\n"))
-    own = [f"{status} ({said})" for status, said in operation["statuses"] if not _is_common(status, said)]
+    own = [f"{status} ({meaning})" for status, meaning in operation["statuses"] if not _is_common(status, meaning)]
     yield from ("", f"{'Needs a key' if operation['keyed'] else 'Needs no key'}. Answer: {operation['answer']}.")
     if own:
         yield from _wrapped(f"Statuses of its own: {', '.join(own)}.")
@@ -45,9 +45,9 @@ def _section(operation: Schema) -> Iterator[str]:
             yield f"| `{parameter['name']}`{place} | {_cell(kind)} | {_cell(parameter.get('description', ''))} |"
 
 
-def _is_common(status: str, said: str) -> bool:
+def _is_common(status: str, meaning: str) -> bool:
     """Whether every route with a key may answer it, so that the other page has it."""
-    return status == "200" or PROBLEMS.get(int(status), {}).get("description") == said
+    return status == "200" or PROBLEMS.get(int(status), {}).get("description") == meaning
 
 
 def _wrapped(text: str) -> list[str]:

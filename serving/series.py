@@ -74,34 +74,36 @@ class SeriesReader:
 
         Raises ObservationsUnavailableError.
         """
-        seen = [one for one in self._acquisitions(files) if parcel_id in one.rows]
-        seen.sort(key=lambda one: (one.sensed_at, one.item_id))
-        at = [one.rows[parcel_id] for one in seen]
-        stored = np.array([one.bands[row] for one, row in zip(seen, at, strict=True)]).reshape(-1, len(BANDS))
+        seen = [acquisition for acquisition in self._acquisitions(files) if parcel_id in acquisition.rows]
+        seen.sort(key=lambda acquisition: (acquisition.sensed_at, acquisition.item_id))
+        at = [acquisition.rows[parcel_id] for acquisition in seen]
+        stored = np.array([acquisition.bands[row] for acquisition, row in zip(seen, at, strict=True)]).reshape(
+            -1, len(BANDS)
+        )
         values = np.where(stored == REFLECTANCE_NODATA, np.nan, stored / REFLECTANCE_SCALE).tolist()
         return [
             {
-                "sensed_at": one.sensed_at,
-                "clear_fraction": float(one.clear_fraction[row]),
+                "sensed_at": acquisition.sensed_at,
+                "clear_fraction": float(acquisition.clear_fraction[row]),
                 "reflectance": dict(zip(BANDS, reflectance, strict=True)),
             }
-            for one, row, reflectance in zip(seen, at, values, strict=True)
+            for acquisition, row, reflectance in zip(seen, at, values, strict=True)
         ]
 
     def _acquisitions(self, files: Sequence[ObservationFile]) -> list[_Acquisition]:
-        found = self._found(files)
-        if len(found) < len(set(files)):
-            with self._loading:  # whoever comes while the same tile is being read finds it afterwards
-                found |= self._found(files)
-                found |= self._load([file for file in files if file not in found])
-        return [found[file] for file in files]
+        acquisitions = self._found(files)
+        if len(acquisitions) < len(set(files)):
+            with self._loading:  # a request during the read of the same tile finds it afterwards
+                acquisitions |= self._found(files)
+                acquisitions |= self._load([file for file in files if file not in acquisitions])
+        return [acquisitions[file] for file in files]
 
     def _found(self, files: Sequence[ObservationFile]) -> dict[ObservationFile, _Acquisition]:
         with self._lock:
-            found = {file: self._kept[file] for file in files if file in self._kept}
-            for file in found:
+            kept = {file: self._kept[file] for file in files if file in self._kept}
+            for file in kept:
                 self._kept.move_to_end(file)
-        return found
+        return kept
 
     def _load(self, files: Sequence[ObservationFile]) -> dict[ObservationFile, _Acquisition]:
         loaded: dict[ObservationFile, _Acquisition] = {}
@@ -115,14 +117,14 @@ class SeriesReader:
                 f"observations cannot be read ({error})", where=self._store.root
             ) from error
         with self._lock:
-            for file, one in loaded.items():
-                self._keep(file, one)
+            for file, acquisition in loaded.items():
+                self._keep(file, acquisition)
         return loaded
 
-    def _keep(self, file: ObservationFile, one: _Acquisition) -> None:
+    def _keep(self, file: ObservationFile, acquisition: _Acquisition) -> None:
         if file not in self._kept:
-            self._kept[file] = one
-            self._bytes += one.bytes
+            self._kept[file] = acquisition
+            self._bytes += acquisition.bytes
         while self._bytes > self._cache_bytes and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1].bytes
 

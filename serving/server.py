@@ -83,10 +83,10 @@ def config(app: FastAPI, settings: ServingSettings, **changes: Any) -> uvicorn.C
 def require_free(settings: ServingSettings) -> None:
     """Raises ConfigurationError where host and port cannot be listened on; uvicorn would end the process."""
     try:
-        found = socket.getaddrinfo(
+        addresses = socket.getaddrinfo(
             settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        for family, _, _, _, address in found:
+        for family, _, _, _, address in addresses:
             socket.create_server(address, family=family).close()
     except (OSError, UnicodeError) as error:
         code = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None

@@ -1,4 +1,4 @@
-"""Declarations assessed: a verdict, a reason and a priority for each, and how far the list can be believed."""
+"""Declarations assessed: a verdict, a reason and a priority for each, and how reliable the list is."""
 
 from cropmap.assessments.assess import Assessed, assess, assess_at
 from cropmap.assessments.evaluation import TruthCheck, against_truth

@@ -1,7 +1,7 @@
 """Scores adapted to the region that they judge, before anything is inferred from them.
 
 In: out-of-fold logits [N, K], declared classes [N], the region of each parcel [N], and a noise channel fitted to them.
-Out: logits [N, K]. A parcel is judged by a model that knows neither its region's crops nor its region's season, so its
+Out: logits [N, K]. A parcel is judged by a model that was trained without its region, so its
 scores are systematically off there: what grows more often than elsewhere gets too little. One offset per region and
 class, and one matrix between the classes for all, take that out again, fitted through the channel like temperature and
 bias. After Kull et al. 2019 (matrix scaling with a penalty on what is off the diagonal) and Saerens et al. 2002 (prior

@@ -1,4 +1,4 @@
-"""Every declaration assessed: gates, channel, guards, verdicts, and a report that says what may be believed.
+"""Every declaration assessed: gates, channel, guards, verdicts, and a report on how reliable the list is.
 
 In: the season's declared parcels and the out-of-fold scores of a classifier that saw neither a parcel nor its holding
 nor its neighbours. Out: `Assessed`. It decides nothing about aid and never states recall, per-class or per-region

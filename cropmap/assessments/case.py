@@ -1,4 +1,4 @@
-"""What can be assessed, and what the declarations and scores say of it before anybody names a target.
+"""What can be assessed, and what follows from the declarations and scores before a target is set.
 
 In: the season's declared parcels and out-of-fold scores. Out: a `Case` between groups of inseparable crops, its `Fit`:
 a channel to the scores as they came, the scores adapted to their regions through it, a channel to those.
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Fit:
-    """What the declarations and scores say before anybody names a target."""
+    """What follows from the declarations and scores before a target is set."""
 
     case: Case
     seed: int

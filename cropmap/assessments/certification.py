@@ -6,7 +6,7 @@ target share of rightly declared parcels, whatever the scores are worth and howe
 
 At each k, "more than the target share of the first k is right" is tested by the hypergeometric distribution; lengths
 are tested in ascending order until one fails, so that each test may use all of δ (fixed-sequence testing, as in
-Angelopoulos et al., Learn then Test). Whatever is not known counts against the list: a parcel that nobody visited, or
+Angelopoulos et al., Learn then Test). Whatever is not known counts against the list: a parcel that was not visited, or
 could judge, counts as right. So looking before all reviews are in costs nothing: what is certified early stays so.
 """
 
@@ -36,7 +36,7 @@ class Step:
 class Certificate:
     reason: CertificateReason
     certified_size: int
-    """the list's first parcels, by P(right), that the promise holds for; 0 where nothing is certified"""
+    """the list's first parcels, by P(right), that the certificate holds for; 0 where nothing is certified"""
     sampled: int
     """parcels drawn from the list"""
     reviewed: int
@@ -68,7 +68,7 @@ def certify(
     if used_before:
         reason = CertificateReason.LIST_USED_BEFORE
     elif grid:
-        steps = _climb(grid, rank, right | unknown | unvisited, target=target, delta=delta)
+        steps = _steps_until_failure(grid, rank, right | unknown | unvisited, target=target, delta=delta)
         reason = _reason(steps, rank, right | unknown, target=target, delta=delta)
     passed = [step.list_size for step in steps if step.p_value <= delta]
     size = passed[-1] if passed else 0
@@ -95,7 +95,7 @@ def statement(certificate: Certificate, *, target: float | None, delta: float, l
     )
 
 
-def _climb(
+def _steps_until_failure(
     grid: Sequence[int], rank: NDArray[np.int64], right: NDArray[np.bool_], *, target: float, delta: float
 ) -> list[Step]:
     steps = []
@@ -110,9 +110,9 @@ def _step(size: int, rank: NDArray[np.int64], right: NDArray[np.bool_], target: 
     from scipy.stats import hypergeom  # half a second to import, and most seasons have no reviews
 
     inside = rank <= size
-    sampled, found = int(inside.sum()), int((inside & right).sum())
+    sampled, right_drawn = int(inside.sum()), int((inside & right).sum())
     too_many = floor(target * size) + 1
-    return Step(size, sampled, found, float(hypergeom.cdf(found, size, too_many, sampled)))
+    return Step(size, sampled, right_drawn, float(hypergeom.cdf(right_drawn, size, too_many, sampled)))
 
 
 def _reason(

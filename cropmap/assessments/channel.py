@@ -1,7 +1,7 @@
 """The noise channel: how true crops come to be declared, fitted from declarations alone.
 
 In: out-of-fold logits L [N, K] and declared classes d [N]. Out: `Channel`, from which `right_probability` follows.
-It never reads a truth, and it promises no rate: a rightly declared parcel that carries another crop's signal cannot
+It never reads a truth, and no rate is guaranteed: a rightly declared parcel that carries another crop's signal cannot
 be told from a wrong declaration.
 
 Model: P(declared k | x) = Σ_c q_c(x) T_ck with the clean posterior q = (1-η) softmax(e^a L + b) + η π. Temperature and
@@ -42,7 +42,7 @@ FLOW_STRENGTH: Final = 300.0
 """parcels from which a pair that is not ordinary counts as a flow of wrong declarations, and its κ: shrunk by 3,000, a
 large flow would be expected at half its size and observed / expected would refuse a good list"""
 SAMPLE: Final = 15_000
-"""parcels the fit looks at unless it is told otherwise: enough to adapt scores to their regions and to find suspects"""
+"""parcels that the fit uses by default: enough to adapt scores to their regions and to find suspects"""
 STEPS: Final = 12
 CLEANING_STEPS: Final = 5
 NEAR_STEPS: Final = 3
@@ -248,7 +248,7 @@ def _class_rates(joint: Floats, ordinary: NDArray[np.bool_], background: float, 
 
 
 def _with_diagonal(matrix: Floats) -> Floats:
-    """Caps the off-diagonal mass of every row and gives the rest to the diagonal."""
+    """Caps the off-diagonal mass of every row and adds the rest to the diagonal."""
     off = matrix.copy()
     np.fill_diagonal(off, 0)
     mass = off.sum(axis=1, keepdims=True)

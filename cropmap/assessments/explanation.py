@@ -92,22 +92,22 @@ def explain_declaration(
 def _gates(
     table: pd.DataFrame, row: int, gate: NDArray[np.object_], modelled: list[str], limits: Limits
 ) -> tuple[Gate, ...]:
-    one, crop = table.iloc[row], table["crop"].iloc[row]
+    parcel, crop = table.iloc[row], table["crop"].iloc[row]
     large = ~(table["pixels"] < limits.min_pixels)
     passing = table["has_geometry"] & large & (table["n_observations"] >= limits.observations)
     alike = int((passing & (table["crop"] == crop)).sum()) if crop else 0
     known = "" if crop is None or crop in modelled else ", unknown to the model"
     enough = f"{limits.min_class_parcels}, known to the model"
-    found = (
-        (Reason.NO_GEOMETRY, "an outline" if one["has_geometry"] else "none", "an outline"),
-        (Reason.TOO_SMALL, f"{one['pixels']:.1f} pixels", f"{limits.min_pixels:g}"),
-        (Reason.TOO_FEW_OBSERVATIONS, f"{one['n_observations']} clear dates", f"{limits.observations}"),
+    gates = (
+        (Reason.NO_GEOMETRY, "an outline" if parcel["has_geometry"] else "none", "an outline"),
+        (Reason.TOO_SMALL, f"{parcel['pixels']:.1f} pixels", f"{limits.min_pixels:g}"),
+        (Reason.TOO_FEW_OBSERVATIONS, f"{parcel['n_observations']} clear dates", f"{limits.observations}"),
         (Reason.CROP_NOT_IN_LEGEND, crop or "no class", "a class"),
         (Reason.CLASS_TOO_RARE, f"{alike} assessable parcels{known}", enough),
-        (Reason.CROP_NOT_LEARNT, "none" if one["not_learnt"] else "some", "parcels of the crop in another fold"),
+        (Reason.CROP_NOT_LEARNT, "none" if parcel["not_learnt"] else "some", "parcels of the crop in another fold"),
     )
     fired = str(gate[row]) if gate[row] != OPEN else ""
-    return tuple(Gate(str(reason), value, needed, str(reason) == fired) for reason, value, needed in found)
+    return tuple(Gate(str(reason), value, needed, str(reason) == fired) for reason, value, needed in gates)
 
 
 def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:

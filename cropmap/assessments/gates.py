@@ -47,8 +47,8 @@ def first_gate(parcels: pd.DataFrame, *, modelled: Collection[str], limits: Limi
     `parcels` has `has_geometry` (bool), `pixels` (effective 10 m pixels after the inner buffer; NaN where unknown),
     `n_observations` (0 where never seen), `crop` (class of the declared code, None where the legend maps it to none).
     A class is too rare with fewer than `limits.min_class_parcels` declared parcels that pass the gates before it, or
-    where the model does not know it (`modelled`). `not_learnt` (bool, none where the column is missing): the one model
-    that judges the parcel was trained without any parcel of its class, which says nothing for or against it.
+    where the model was not trained on it (`modelled`). `not_learnt` (bool, none where the column is missing): the one
+    model that judges the parcel was trained without any parcel of its class, which is no evidence for or against it.
     """
     crop = parcels["crop"]
     seen = (

@@ -7,7 +7,7 @@ in those adapted to their regions: the adaptation explains away part of what too
 list would be no better for it. Rightly declared parcels that carry another crop's signal are not seen.
 
 Small populations. The recipe was measured on 25,000 parcels; with 6,000 the realised rate scatters (90th percentile
-0.21 at a target of 0.10), although its mean holds. To hide the list from everybody with fewer than 10,000 parcels
+0.21 at a target of 0.10), although its mean holds. To refuse the list of every agency with fewer than 10,000 parcels
 would leave small agencies nothing to look at, to print it as if it were the same would be false. So the list is
 produced and marked provisional below `FEW_PARCELS` and with fewer than `FEW_FLAGS` flags; below `MIN_PARCELS` nothing
 can be fitted and it is refused.
@@ -32,7 +32,7 @@ MIN_PARCELS: Final = 500
 FEW_PARCELS: Final = 10_000
 FEW_FLAGS: Final = 10
 MIN_SKILL: Final = 0.1
-"""share of the class shares' log-loss that the classifier must remove: one that knows nothing removes < 0.01"""
+"""share of the class shares' log-loss that the classifier must remove: one without information removes < 0.01"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def refused_classes(counts: TailCounts) -> NDArray[np.bool_]:
 
 def too_many_refused(refused: NDArray[np.bool_], declared: NDArray[np.intp]) -> bool:
     """More than two, and more than a quarter of the classes that occur, have a tail that the channel cannot explain:
-    then the scores are not to be believed for the others either."""
+    then the scores of the others are unreliable too."""
     occurring = len(np.unique(declared))
     return int(refused.sum()) > max(FEW_REFUSED, REFUSED_SHARE * occurring)
 
@@ -91,7 +91,7 @@ def tail_refused(counts: TailCounts) -> bool:
 
 
 def skill(channel: Channel, clean: Floats, declared: NDArray[np.intp]) -> float:
-    """1 - log-loss / log-loss of the class shares: 0 knows nothing, 1 knows every declaration."""
+    """1 - log-loss / log-loss of the class shares: 0 without information, 1 for a perfect one."""
     shares = channel.shares[channel.shares > 0]
     baseline = float(-(shares * np.log(shares)).sum())
     if baseline == 0:

@@ -16,26 +16,30 @@ from scipy.optimize import brentq
 Floats = NDArray[np.float64]
 
 
-def exact_share(found: int, *, sampled: int, population: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of the share in a population of which `sampled` were drawn at random and `found` have the property."""
+def exact_share(positive: int, *, sampled: int, population: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the share in a population of which `sampled` were drawn at random, `positive` of them with the
+    property."""
     from scipy.stats import hypergeom  # half a second to import, and most seasons have no reviews
 
-    possible = np.arange(found, population - (sampled - found) + 1)
+    possible = np.arange(positive, population - (sampled - positive) + 1)
     tail = (1 - level) / 2
-    at_least = hypergeom.sf(found - 1, population, possible, sampled)
-    at_most = hypergeom.cdf(found, population, possible, sampled)
+    at_least = hypergeom.sf(positive - 1, population, possible, sampled)
+    at_most = hypergeom.cdf(positive, population, possible, sampled)
     inside = possible[(at_least > tail) & (at_most > tail)]
     return float(inside[0] / population), float(inside[-1] / population)
 
 
 def weighted_share(
-    weight: Floats, found: NDArray[np.bool_], stratum: NDArray[Any], *, level: float = 0.95
+    weight: Floats, positive: NDArray[np.bool_], stratum: NDArray[Any], *, level: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of a share estimated as the weighted mean of `found` [n], drawn within strata; weights need no scale."""
+    """Interval of a share estimated as the weighted mean of `positive` [n], drawn within strata.
+
+    Weights need no scale.
+    """
     from scipy.stats import gamma  # as above
 
     w = weight / weight.sum()
-    y, v, largest = float(w[found].sum()), _variance(w, found, stratum), float(w.max())
+    y, v, largest = float(w[positive].sum()), _variance(w, positive, stratum), float(w.max())
     below = gamma(y**2 / v, scale=v / y) if y else None
     above = gamma((y + largest) ** 2 / (v + largest**2), scale=(v + largest**2) / (y + largest))
     tail = (1 - level) / 2
@@ -49,11 +53,11 @@ def weighted_share(
     return (quantile(tail) if y else 0.0), min(quantile(1 - tail), 1.0)
 
 
-def _variance(w: Floats, found: NDArray[np.bool_], stratum: NDArray[Any]) -> float:
+def _variance(w: Floats, positive: NDArray[np.bool_], stratum: NDArray[Any]) -> float:
     """Of the weighted sum: the unbiased binomial one within strata. Strata of one say nothing of their spread and count
     as rare events do (Σ w²); so does everything where only whole strata are found."""
     _, place = np.unique(stratum, return_inverse=True)
-    n, x = np.bincount(place), np.bincount(place, weights=found)
-    rare = np.bincount(place, weights=w**2 * found)
+    n, x = np.bincount(place), np.bincount(place, weights=positive)
+    rare = np.bincount(place, weights=w**2 * positive)
     binomial = np.divide(n - x, n - 1, out=np.ones(len(n)), where=n > 1)
     return float((rare * binomial).sum() or rare.sum())

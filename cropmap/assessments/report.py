@@ -1,4 +1,4 @@
-"""What a run says of its assessments: how many flags, how far they can be believed, and what was not assessed.
+"""What a run says of its assessments: how many flags, how reliable they are, and what was not assessed.
 
 The defaults are what a forecast, or a run of an earlier version, says by leaving a field out.
 """
@@ -26,7 +26,7 @@ class Sensitivity(Record):
 class Guards(Record):
     assessable_parcels: int
     skill: float
-    """share of the class shares' log-loss that the classifier removes: 0 knows nothing, 1 knows every declaration"""
+    """share of the class shares' log-loss that the classifier removes: 0 without information, 1 for a perfect one"""
     observed: float
     """declarations in the list's tail"""
     expected: float
@@ -61,7 +61,7 @@ class AssessmentReport(Record):
     """what `estimated_rate` assumes"""
     sensitivity: tuple[Sensitivity, ...] = ()
     reliability: str = "not stated"
-    """how far the list can be believed, in one sentence"""
+    """how reliable the list is, in one sentence"""
     guards: Guards | None = None
     verdicts: Mapping[str, int] = Field({})
     """declarations by verdict"""

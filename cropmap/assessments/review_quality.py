@@ -56,11 +56,11 @@ class Figure:
 
 def outcomes(reviewed: pd.DataFrame, legend: Legend) -> pd.Series[Any]:
     """The finding per row of `reviewed` (finding, found_code, declared_crop), as it counts: a crop that the legend
-    calls inseparable from the declared one is no mistake that anybody was asked to find."""
-    found = [legend.crop_of(code) if isinstance(code, str) else None for code in reviewed["found_code"]]
+    calls inseparable from the declared one is not counted as a mistake."""
+    found_crops = [legend.crop_of(code) if isinstance(code, str) else None for code in reviewed["found_code"]]
     same = [
         crop is not None and isinstance(declared, str) and legend.group_of(crop) == legend.group_of(declared)
-        for crop, declared in zip(found, reviewed["declared_crop"], strict=True)
+        for crop, declared in zip(found_crops, reviewed["declared_crop"], strict=True)
     ]
     return reviewed["finding"].where(~np.array(same, dtype=bool), str(Finding.RIGHT))
 
@@ -69,7 +69,7 @@ def figures(assessed: pd.DataFrame, sample: pd.DataFrame) -> list[Figure]:
     """False alarms and misses, of all and by declared crop, size and region.
 
     `assessed`: the whole run (parcel_id, verdict, declared_crop, area_ha, nuts_id); `sample`: parcel_id, part, stratum,
-    stratum_size, inclusion_probability and `outcome` (Finding, None where nobody was).
+    stratum_size, inclusion_probability and `outcome` (Finding, None where the parcel was not visited).
     """
     known = assessed.assign(size_class=_size_class(assessed["area_ha"]))
     on_list = known["verdict"] == str(Verdict.MISMATCH)
@@ -109,10 +109,10 @@ def share_found(alarms: Figure, misses: Figure) -> ShareFound:
     assert alarms.high is not None
     assert misses.low is not None
     assert misses.high is not None
-    found, low, high = (alarms.parcels * (1 - rate) for rate in (alarms.rate, alarms.high, alarms.low))
+    false_alarms, low, high = (alarms.parcels * (1 - rate) for rate in (alarms.rate, alarms.high, alarms.low))
     missed, few, many = (misses.parcels * rate for rate in (misses.rate, misses.low, misses.high))
     return {
-        "share": found / max(found + missed, 1e-12),
+        "share": false_alarms / max(false_alarms + missed, 1e-12),
         "low": low / max(low + many, 1e-12),
         "high": high / max(high + few, 1e-12),
         "note": "at least 90 % interval: both 95 % intervals at once",
@@ -140,16 +140,16 @@ def _figures(what: str, population: pd.DataFrame, drawn: pd.DataFrame) -> Iterat
 def _figure(what: str, by: str, group: str, parcels: int, drawn: pd.DataFrame) -> Figure:
     judged = drawn[drawn["outcome"].isin([str(Finding.RIGHT), str(Finding.WRONG)])]
     against = Finding.RIGHT if what == FALSE_ALARMS else Finding.WRONG
-    found = (judged["outcome"] == str(against)).to_numpy()
-    counts = (what, by, group, parcels, len(drawn), len(judged), int(found.sum()))
+    against_it = (judged["outcome"] == str(against)).to_numpy()
+    counts = (what, by, group, parcels, len(drawn), len(judged), int(against_it.sum()))
     if len(judged) < min(MIN_REVIEWED, max(parcels, 1)):
         return Figure(*counts, None, None, None, None, f"no figure: {len(judged)} judged, {MIN_REVIEWED} are needed")
     weight = judged["weight"].to_numpy(float)
     if what == FALSE_ALARMS:
-        low, high = exact_share(int(found.sum()), sampled=len(judged), population=parcels)
+        low, high = exact_share(int(against_it.sum()), sampled=len(judged), population=parcels)
     else:
-        low, high = weighted_share(weight, found, judged["stratum"].to_numpy())
-    rate, worst = float(np.average(found, weights=weight)), _worst(drawn, against)
+        low, high = weighted_share(weight, against_it, judged["stratum"].to_numpy())
+    rate, worst = float(np.average(against_it, weights=weight)), _worst(drawn, against)
     return Figure(*counts, rate, low, high, worst, _note(drawn, judged))
 
 

@@ -1,7 +1,7 @@
 """Which parcels people review: a simple random sample inside the list, a stratified random control of all the rest.
 
 In: a run's assessments and a budget. Out: `Sample`, with the probability that each parcel had, and the list lengths
-that certification will test. Everything follows from scores, regions and the seed; nothing here knows a finding.
+that certification will test. Everything follows from scores, regions and the seed; no finding is used here.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def control_strata(rest: pd.DataFrame, draws: int) -> tuple[NDArray[np.intp], tu
         number = np.full(len(size), -1)
         number[large] = len(names) + np.arange(len(large))
         stratum[open_] = number[cell]
-        names += [_stratum_name(coded, np.unravel_index(one, shape)) for one in large]
+        names += [_stratum_name(coded, np.unravel_index(flat, shape)) for flat in large]
         open_ = open_[number[cell] < 0]
     if len(open_):
         stratum[open_] = len(names)

@@ -29,7 +29,7 @@ class Evidence:
     """P(right) [N]"""
     order: Floats
     """[N] P(right) if every parcel carried its own crop's signal: what a list is ordered by. The parcels that do not
-    are allowed for in its rate; which they are nobody knows, and to spread them over the crops by their shares would
+    are allowed for in its rate; which they are is unknown, and to spread them over the crops by their shares would
     push wrong declarations of common crops back."""
 
     @property

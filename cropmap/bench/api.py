@@ -78,12 +78,12 @@ def _row(what: str, answers: Answers, target: str) -> Row:
 
 def _mix(season: PublishedSeason) -> Callable[[], str]:
     """One route after the other at random, a parcel among them."""
-    chance, one = random.Random(0), f"agency={AGENCY}&season={SEASON}"  # noqa: S311  a load, no secret
+    chance, key = random.Random(0), f"agency={AGENCY}&season={SEASON}"  # noqa: S311  a load, no secret
     fixed = (
-        f"/statistics?{one}",
+        f"/statistics?{key}",
         "/statistics?nuts_id=FRH01",
-        f"/assessments?{one}&verdict=mismatch&limit=50",
-        f"/assessments?{one}&limit=100",
+        f"/assessments?{key}&verdict=mismatch&limit=50",
+        f"/assessments?{key}&limit=100",
         "/seasons",
         "/agencies",
         "/runs",

@@ -44,15 +44,15 @@ def measure(*, quick: bool = False) -> list[Row]:
     """One row: seconds, peak memory, and how much of it the inputs are."""
     size = QUICK if quick else (PARCELS, CROPS, REGIONS, REVIEWS)
     command = [sys.executable, "-m", __name__, *map(str, size)]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    measured = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return [
         {
             "what": "estimate_areas",
-            "seconds": round(found["seconds"], 1),
+            "seconds": round(measured["seconds"], 1),
             "target": f"<= {SECONDS} s, {GIB} GiB",
-            "peak resident": f"{found['peak'] / 2**30:.2f} GiB",
-            "inputs alone": f"{found['inputs'] / 2**30:.2f} GiB",
-            "rows": found["rows"],
+            "peak resident": f"{measured['peak'] / 2**30:.2f} GiB",
+            "inputs alone": f"{measured['inputs'] / 2**30:.2f} GiB",
+            "rows": measured["rows"],
             "how": "{:,} parcels, {} crops, {:,} NUTS-3 regions, {:,} reviews; one run".format(*size),
         }
     ]
@@ -62,11 +62,11 @@ def estimate(parcels: int, crops: int, regions: int, reviews: int) -> dict[str, 
     """Makes a population, estimates its areas and says what that took; meant for a process of its own."""
     frame, scores, sample = country(parcels, crops, regions, reviews)
     inputs, started = peak_bytes(), time.perf_counter()
-    found = estimate_areas(
+    estimated = estimate_areas(
         frame, scores, plain_legend(scores.crops), reviews=sample, confidentiality=Confidentiality.OFF
     )
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "peak": float(peak_bytes()), "inputs": float(inputs), "rows": len(found.table)}
+    return {"seconds": seconds, "peak": float(peak_bytes()), "inputs": float(inputs), "rows": len(estimated.table)}
 
 
 def country(parcels: int, crops: int, regions: int, reviews: int) -> tuple[pd.DataFrame, Scores, pd.DataFrame]:
@@ -81,7 +81,7 @@ def country(parcels: int, crops: int, regions: int, reviews: int) -> tuple[pd.Da
         logits[np.arange(len(part)), true[part]] += SIGNAL
         weight = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities[part] = weight / weight.sum(axis=1, keepdims=True)
-    said = np.where(rng.random(parcels) < 0.03, rng.choice(crops, parcels, p=share), true)
+    declared = np.where(rng.random(parcels) < 0.03, rng.choice(crops, parcels, p=share), true)
     ids = np.array([f"{number:08d}" for number in range(parcels)], dtype=object)
     area = rng.lognormal(0.0, 1.1, parcels)
     codes = np.array([nuts3(number) for number in range(regions)], dtype=object)
@@ -90,7 +90,7 @@ def country(parcels: int, crops: int, regions: int, reviews: int) -> tuple[pd.Da
             "parcel_id": ids,
             "nuts_id": codes[rng.integers(0, regions, parcels)],
             "area_ha": area,
-            "crop_code": pd.Series(names[said]).where(rng.random(parcels) < 0.92, None),
+            "crop_code": pd.Series(names[declared]).where(rng.random(parcels) < 0.92, None),
             "holding_id": rng.integers(0, max(parcels // 20, 1), parcels).astype(str),
         }
     )

@@ -78,11 +78,11 @@ def write_random_dataset(folder: Path, parcels: int) -> None:
 
 def _row(folder: Path, architecture: Architecture, parcels: int, steps: int) -> Row:
     command = [sys.executable, "-m", __name__, str(folder), str(architecture), str(steps)]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    measured = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return {
         "network": str(architecture),
-        "dataset": f"{parcels:,} series x {DATES} dates, {found['bytes'] / 2**30:.2f} GiB on disk",
-        "peak resident": f"{found['peak'] / 2**30:.2f} GiB",
+        "dataset": f"{parcels:,} series x {DATES} dates, {measured['bytes'] / 2**30:.2f} GiB on disk",
+        "peak resident": f"{measured['peak'] / 2**30:.2f} GiB",
         "target": TARGET,
         "how": f"{steps} steps, one thread, mapped pages counted",
     }

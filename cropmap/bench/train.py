@@ -64,7 +64,7 @@ def run(
     label = np.random.default_rng(seed).integers(0, CLASSES, len(series)).astype(np.int16)
     with threads(thread_count):
         rows = [file_loader_row(peer, series, samples, label, files=files, batch_size=batch_size, seed=seed)]
-        for architecture in (one for one in architectures if one in PUBLISHED):
+        for architecture in (name for name in architectures if name in PUBLISHED):
             config = replace(CompatConfig.published(architecture), batch_size=batch_size)
             rows += compat_rows(peer, samples, label, config, batch_count=batch_count, repeats=repeats, seed=seed)
     with threads(1):  # as a fold is trained
@@ -153,7 +153,7 @@ def own_loader_row(
         seed=seed,
         on_step=lambda _: heard.append(time.perf_counter()),
     )
-    step = statistics.median(np.diff(heard[1:]).tolist())  # the first is heard before the first step
+    step = statistics.median(np.diff(heard[1:]).tolist())  # the first report comes before the first step
     spent = loader_seconds(series, config, steps=steps, seed=seed)
     how = f"{steps} steps of {config.batch_size} parcels, whole series of {series.lengths.mean():.0f} dates, augmented"
     return share_row(f"our {architecture}", spent / step, f"{how}, medians")

@@ -21,7 +21,7 @@ NATURAL: Final = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A",
 ALPHABETICAL: Final = ("B01", "B10", "B11", "B12", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09")
 L2A_BANDS: Final = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 BANDS_OF: Final[dict[Level, tuple[str, ...]]] = {"L1C": NATURAL, "L2A": L2A_BANDS}
-"""Bands of a level in the order in which they are handed on."""
+"""Bands of a level in the order in which they are stored."""
 
 L1C_QUALITY: Final = ("QA10", "QA20", "QA60")
 L2A_QUALITY: Final = ("CLD", "EDG", "SAT")
@@ -35,7 +35,7 @@ NS_PER_UNIT: Final = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 CIRRUS_MAX: Final = 500.0
 """Median of B10 x 10 000 over a region's rows: water vapour swallows what the ground reflects."""
 CIRRUS_SHARE: Final = 0.5
-"""The cirrus column is at most this share of the one that it is told apart from (B02 or B08)."""
+"""The cirrus column is at most this share of the one that it is distinguished from (B02 or B08)."""
 MIN_MEDIAN: Final = 2.0
 """Reflectance is stored x 10 000: a smaller median over all bands means another scale."""
 

@@ -119,7 +119,7 @@ def evaluate_breizhcrops(
     dataset = as_dataset(data, year=year)
     tests = [test] if test else list(dataset.folds.names)
     with Counter(f"train {config.architecture}", total=len(tests), unit="regions") as counter:
-        found = {
+        evaluations = {
             name: _judge(settings.open_store(), dataset, name, config, seed=seed, counter=counter) for name in tests
         }
     return {
@@ -128,9 +128,9 @@ def evaluate_breizhcrops(
         "network": str(config.architecture),
         "compat": compat,
         "seed": seed,
-        "table": compare(found, config.architecture, level=level, year=year, classes=len(data.crops)),
-        "per_class": {name: _per_class(e) for name, e in found.items()},
-        "confusion": {name: [list(row) for row in e.confusion] for name, e in found.items()},
+        "table": compare(evaluations, config.architecture, level=level, year=year, classes=len(data.crops)),
+        "per_class": {name: _per_class(e) for name, e in evaluations.items()},
+        "confusion": {name: [list(row) for row in e.confusion] for name, e in evaluations.items()},
         "crops": list(data.crops),
         "regions": _regions(data),
     }

@@ -57,7 +57,7 @@ class BreizhCropsData:
     regions: tuple[str, ...]
     crops: tuple[str, ...]
     has_dates: bool
-    """False for the first L2A release: rows are in time order, nobody knows when"""
+    """False for the first L2A release: rows are in time order, without dates"""
     left_out: dict[str, dict[str, int]]
     """per region: reason → series"""
     order: dict[str, str]
@@ -76,7 +76,7 @@ class _Block:
 
     @classmethod
     def of(cls, rows: int, bands: int) -> _Block:
-        # np.empty only reserves: the system hands out memory when a row is written
+        # np.empty only reserves: memory is allocated when a row is written
         return cls(np.empty(rows, np.int32), np.empty((rows, bands), np.float32), np.empty(rows, np.float32))
 
     def append(self, rows: Rows) -> None:

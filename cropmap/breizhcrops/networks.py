@@ -1,6 +1,6 @@
 """The two networks of the BreizhCrops paper (Russwurm et al. 2020), layer by layer as published, in our own words.
 
-Both map (B, T, C) reflectances of T sampled dates to (B, K) logits and know nothing of days. Their tensors come in the
+Both map (B, T, C) reflectances of T sampled dates to (B, K) logits and take no days as input. Their tensors come in the
 order of the published weights. They are here to be compared with, and are trained by `breizhcrops.training` alone.
 """
 

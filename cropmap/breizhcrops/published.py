@@ -22,7 +22,7 @@ ALL: Final = "mean of the four regions"
 
 
 class ResultRow(TypedDict):
-    """Means are over the classes that have parcels; None where nobody printed them, or they are not comparable."""
+    """Means are over the classes that have parcels; None where they were not published, or are not comparable."""
 
     result: str
     comparable: bool
@@ -76,15 +76,15 @@ PUBLISHED: Final = (
 
 
 def compare(
-    found: dict[str, Evaluation], architecture: Architecture, *, level: Level, year: int, classes: int
+    evaluations: dict[str, Evaluation], architecture: Architecture, *, level: Level, year: int, classes: int
 ) -> list[ResultRow]:
     """Lines of this run, and of every published figure of the network: blank where it is not comparable."""
-    own = {name: _figures(e) for name, e in found.items()}
-    rows = [_row(name, found[name].n, figures) for name, figures in own.items()]
-    if len(found) == FOUR:
+    own = {name: _figures(e) for name, e in evaluations.items()}
+    rows = [_row(name, evaluations[name].n, figures) for name, figures in own.items()]
+    if len(evaluations) == FOUR:
         mean = {name: _mean([figures[name] for figures in own.values()]) for name in FIGURES}
-        rows.append(_row(ALL, sum(e.n for e in found.values()), mean))
-    judged = {*found, *([ALL] if len(found) == FOUR else [])}
+        rows.append(_row(ALL, sum(e.n for e in evaluations.values()), mean))
+    judged = {*evaluations, *([ALL] if len(evaluations) == FOUR else [])}
     for known in PUBLISHED:
         if known.architecture is architecture:
             alike = (level, year, classes) == ("L1C", 2017, known.classes) and known.test in judged

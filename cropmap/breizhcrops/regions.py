@@ -70,10 +70,10 @@ class CompiledRegion:
 
     def _array(self, entry: IndexEntry) -> NDArray[np.float64] | str:
         try:
-            found = self._dataset(entry.path)
-            if found is None or found.shape is None:
+            dataset = self._dataset(entry.path)
+            if dataset is None or dataset.shape is None:
                 return NOT_IN_H5
-            return TOO_LARGE if found.size > MOST_NUMBERS else np.asarray(found[()], np.float64)
+            return TOO_LARGE if dataset.size > MOST_NUMBERS else np.asarray(dataset[()], np.float64)
         except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
             why = " ".join(str(error).split())
             raise ObservationFileError(f"{entry.path!r} cannot be read ({why})", where=str(self.path)) from error
@@ -89,18 +89,18 @@ class CompiledRegion:
                 if not isinstance(group, h5py.Group):
                     return None
             self._group = folder, group
-        found = _own(self._group[1], name)
-        if not isinstance(found, h5py.Dataset):
+        dataset = _own(self._group[1], name)
+        if not isinstance(dataset, h5py.Dataset):
             return None
-        kept = found.id.get_create_plist()
+        kept = dataset.id.get_create_plist()
         if kept.get_layout() == h5py.h5d.VIRTUAL or kept.get_external_count():
             raise ValueError(ELSEWHERE)
-        return found
+        return dataset
 
     def _sample(self) -> NDArray[np.float64]:
         every = max(len(self.entries) // SAMPLE_SERIES, 1)
-        found = (self._array(entry) for entry in self.entries[::every])
-        arrays = [array for array in found if not isinstance(array, str) and array.ndim == 2 and len(array)]
+        sampled = (self._array(entry) for entry in self.entries[::every])
+        arrays = [array for array in sampled if not isinstance(array, str) and array.ndim == 2 and len(array)]
         widths = Tally(array.shape[1] for array in arrays)
         if not widths:
             raise ObservationFileError("no series of the index is in it", where=str(self.path))

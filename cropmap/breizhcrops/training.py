@@ -135,7 +135,7 @@ def compat_fold(
     device: str = "auto",
     on_step: Callable[[float], None] = lambda _: None,
 ) -> CompatFold:
-    """One fold's network, trained and asked; read from the store where it was before."""
+    """One fold's network, trained, and its predictions; read from the store where it was before."""
     name = _name(dataset, fold, config, seed)
     if (kept := store.recall(name, _fold_from)) is not None:
         on_step(1)

@@ -38,7 +38,7 @@ from cropmap.cli import (
 )
 from cropmap.cli.groups import GroupedCommands
 from cropmap.errors import CropmapError
-from cropmap.interruption import INTERRUPTED, SAID, hold_if_begun
+from cropmap.interruption import INTERRUPTED, STOPPED_MESSAGE, hold_if_begun
 from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
 from cropmap.printable import guard_terminal, printable
@@ -134,5 +134,5 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "cropmap")
         )
         return 1
     if result == INTERRUPTED:  # typer's answer to a KeyboardInterrupt; a signal is mostly caught before it is one
-        print(SAID, file=sys.stderr)
+        print(STOPPED_MESSAGE, file=sys.stderr)
     return result if isinstance(result, int) else 0

@@ -56,9 +56,9 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
     if markdown:
         from serving.settings import ServingSettings
 
-        found = dict(documented_settings())
-        found |= {name: text for name, text in documented_settings(ServingSettings) if name not in found}
-        rows = [{"variable": name, "meaning": text} for name, text in found.items()]
+        meanings = dict(documented_settings())
+        meanings |= {name: text for name, text in documented_settings(ServingSettings) if name not in meanings}
+        rows = [{"variable": name, "meaning": text} for name, text in meanings.items()]
         _print(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
     else:
         shown = Settings.load(home=home).shown()

@@ -27,9 +27,9 @@ class DeclaredTwice(TypedDict):
 
 
 BUILT_IN: Final = ("fr_breizhcrops13",)
-"""legends whose codes an unknown file may use; the two French ones know the same"""
+"""legends whose codes an unknown file may use; the two French ones have the same"""
 FRENCH: Final = "fr_rpg"
-"""the profile whose codes the built-in legends know"""
+"""the profile whose codes are in the built-in legends"""
 ROLES: Final = ("parcel_id", "crop_code", "crop_name", "area", "holding_id")
 SURVEY: Final = ("source", "profile", "rows", "accepted", "rejected", "declared", "harmonised", "share", "reasons")
 UNMAPPED_SHOWN: Final = 20
@@ -87,23 +87,23 @@ def inspect(
     from cropmap.progress import Counter
     from cropmap.sources.declarations.inspection import inspect_file
 
-    given = _legend(codes) if codes else None
-    legends = [given] if given else [Legend.read(name) for name in BUILT_IN]
+    legend = _legend(codes) if codes else None
+    legends = [legend] if legend else [Legend.read(name) for name in BUILT_IN]
     with Counter("inspect", total=2, unit="steps") as counter:
         counter.add(0, description=f"look into {file.name}")
-        found = inspect_file(
+        inspection = inspect_file(
             file, legends=legends, layer=layer, member=member, crs=crs, encoding=encoding, axis_order=axis_order
         )
         counter.add(1, description="read it through the profile")
-        whole = _legend(codes, profile or found.known_as) if codes else None
+        whole = _legend(codes, profile or inspection.known_as) if codes else None
         given_keys = {"member": member, "crs": crs, "encoding": encoding, "axis_order": axis_order}
-        layout = _layout(found, profile, given_keys)
+        layout = _layout(inspection, profile, given_keys)
         read = _read_through(file, layout, whole, named=profile is not None)
         twice = _declared_twice(file, layout, read)
         if skeleton:
             _write_skeleton(skeleton, file, layout, whole)
         counter.add()
-    answer = _answer(file, found, (layout.name, read))
+    answer = _answer(file, inspection, (layout.name, read))
     if twice:
         answer["declared_twice"] = twice
     if skeleton:
@@ -111,7 +111,7 @@ def inspect(
     if as_json:
         say(answer, as_json=True)
     else:
-        _show(answer, found)
+        _show(answer, inspection)
 
 
 def survey(
@@ -144,17 +144,17 @@ def _legend(codes: Path, profile: str | None = None) -> Legend:
     return hcat3_legend(read_code_list(codes).with_more(more), level=LEVELS["hcat3"])
 
 
-def _layout(found: Inspection, reference: str | None, given: Mapping[str, str | None]) -> Profile:
+def _layout(inspection: Inspection, reference: str | None, overrides: Mapping[str, str | None]) -> Profile:
     """The profile named, else the built-in one that knows the file, else the proposed one; with what was given. A
     part of a delivery is read as one."""
     import yaml
 
     from cropmap.sources.declarations.profiles import Profile
 
-    name = reference or found.known_as
-    proposed = {"name": "proposed", **yaml.safe_load(found.proposal)}
+    name = reference or inspection.known_as
+    proposed = {"name": "proposed", **yaml.safe_load(inspection.proposal)}
     profile = Profile.read(name, base=Path.cwd()) if name else Profile.model_validate(proposed)
-    return profile.overridden({key: value for key, value in given.items() if value} | {"allow_partial": True})
+    return profile.overridden({key: value for key, value in overrides.items() if value} | {"allow_partial": True})
 
 
 def _read_through(file: Path, profile: Profile, legend: Legend | None, *, named: bool) -> Declarations | str:
@@ -198,20 +198,24 @@ def _write_skeleton(target: Path, file: Path, profile: Profile, legend: Legend |
     write_out(to_csv(table, CsvDialect.BOM), target)
 
 
-def _answer(file: Path, found: Inspection, through: tuple[str, Declarations | str]) -> dict[str, object]:
+def _answer(file: Path, inspection: Inspection, through: tuple[str, Declarations | str]) -> dict[str, object]:
     from dataclasses import asdict
 
     profile, read = through
     return {
         "file": str(file),
-        "layers": [asdict(layer) for layer in found.layers],
-        "looked_at": {"layer": found.layer.name, "rows": found.rows, "crs": found.crs},
-        "geometry": {"without": found.without_geometry, "not_polygons": found.not_polygons, "invalid": found.invalid},
-        "notes": list(found.notes),
-        "known_as": found.known_as,
-        "columns": [asdict(column) for column in found.columns],
-        "candidates": {role: [asdict(c) for c in each] for role, each in found.candidates.items()},
-        "profile": found.proposal,
+        "layers": [asdict(layer) for layer in inspection.layers],
+        "looked_at": {"layer": inspection.layer.name, "rows": inspection.rows, "crs": inspection.crs},
+        "geometry": {
+            "without": inspection.without_geometry,
+            "not_polygons": inspection.not_polygons,
+            "invalid": inspection.invalid,
+        },
+        "notes": list(inspection.notes),
+        "known_as": inspection.known_as,
+        "columns": [asdict(column) for column in inspection.columns],
+        "candidates": {role: [asdict(c) for c in each] for role, each in inspection.candidates.items()},
+        "profile": inspection.proposal,
         "read": {"through": profile, **(_counts(read) if not isinstance(read, str) else {"failed": read})},
     }
 
@@ -231,24 +235,24 @@ def _counts(read: Declarations) -> dict[str, object]:
     }
 
 
-def _show(answer: Mapping[str, Any], found: Inspection) -> None:
+def _show(answer: Mapping[str, Any], inspection: Inspection) -> None:
     table(
         [{**layer, "columns": len(layer["columns"]), "crs": _named(layer["crs"])} for layer in answer["layers"]],
         ("name", "format", "geometry", "rows", "crs", "encoding", "columns"),
     )
     print()
-    looked_at = answer["looked_at"] | {"crs": _named(found.crs)}
+    looked_at = answer["looked_at"] | {"crs": _named(inspection.crs)}
     say({"looked_at": looked_at, **{key: answer[key] for key in ("geometry", "known_as")}}, as_json=False)
-    for note in found.notes:
+    for note in inspection.notes:
         print(f"note: {note}")
     print()
     rows = [
         {"role": role, "column": c.column, "why": c.why, "samples": " | ".join(sample[:24] for sample in c.samples)}
         for role in ROLES
-        for c in found.candidates.get(role, ())
+        for c in inspection.candidates.get(role, ())
     ]
     table(rows, ("role", "column", "why", "samples"))
-    print(f"\n# profile\n{found.proposal}")
+    print(f"\n# profile\n{inspection.proposal}")
     read = dict(answer["read"])
     unmapped, renamed = read.pop("unmapped_codes", []), read.pop("renamed", [])
     say(read, as_json=False)
@@ -290,10 +294,10 @@ def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, object]:
     name = source["authority"] or path.name
     try:
         legend = _legend(folder / codes) if codes else None
-        found = inspect_file(path, legends=[legend or Legend.read(BUILT_IN[0])])
-        legend = _legend(folder / codes, found.known_as) if codes else None
-        layout = _layout(found, found.known_as, {})
-        profile, read = layout.name, _read_through(path, layout, legend, named=found.known_as is not None)
+        inspection = inspect_file(path, legends=[legend or Legend.read(BUILT_IN[0])])
+        legend = _legend(folder / codes, inspection.known_as) if codes else None
+        layout = _layout(inspection, inspection.known_as, {})
+        profile, read = layout.name, _read_through(path, layout, legend, named=inspection.known_as is not None)
     except InputError as error:
         return {"source": name, "reasons": str(error)}
     if isinstance(read, str):

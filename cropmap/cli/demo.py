@@ -75,10 +75,10 @@ def _show(summary: Mapping[str, Any]) -> None:
     say(rest, as_json=False)
 
 
-def _show_hints(found: list[tuple[str, str]]) -> None:
+def _show_hints(shown: list[tuple[str, str]]) -> None:
     print("\nWhere to look: each line can be typed as it stands, from this folder")
-    width = max(len(what) for what, _ in found)
-    for what, command in found:
+    width = max(len(what) for what, _ in shown)
+    for what, command in shown:
         print(f"  {what:<{width}}  {command}")
     print("\nThe embedded PostgreSQL goes on running, so that these commands answer at once; the last line stops it.")
 
@@ -124,8 +124,8 @@ def program_name() -> list[str]:
     own = Path(sys.argv[0]).absolute()
     if own.name == "__main__.py":
         return [str(_from_here(Path(sys.executable))), "-m", "cropmap"]
-    found = shutil.which(own.name)
-    if found and Path(found).absolute() == own:
+    on_path = shutil.which(own.name)
+    if on_path and Path(on_path).absolute() == own:
         return [own.name]
     return [str(_from_here(own))]
 

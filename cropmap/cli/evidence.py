@@ -44,7 +44,7 @@ def evidence(
     context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.evidence import write_evidence
 
-    wanted = [str(one) for one in verdict or [Verdict.MISMATCH]]
+    wanted = [str(kind) for kind in verdict or [Verdict.MISMATCH]]
     answer = write_evidence(
         context, out, parcel_ids=parcel or [], verdicts=wanted, html=format_ != "png", png=format_ != "html"
     )
@@ -65,14 +65,14 @@ def explain(
     names the parcel.
     """
     context = season_context(agency, season=season, home=home, data=data)
-    from cropmap.results.explain import explain as way_of
+    from cropmap.results.explain import explain as explain_parcel
 
-    found = way_of(context, parcel)
+    explanation = explain_parcel(context, parcel)
     if as_json:
-        say(found.sections, as_json=True)
+        say(explanation.sections, as_json=True)
     else:
-        _show(found.sections)
-    if found.differences:
+        _show(explanation.sections)
+    if explanation.differences:
         raise typer.Exit(1)
 
 

@@ -48,11 +48,11 @@ def export_flags(
         raise typer.BadParameter("give AGENCY.yaml, or --agency NAME")
     if format_ in {"xlsx", "gpkg", "parquet"} and out is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{format_} is no text: give --out FILE")
-    from cropmap.results.exchange import export_flags as export
+    from cropmap.results.exports import export_flags as export
 
     if certified and verdict not in (None, [], [Verdict.MISMATCH]):
         raise typer.BadParameter("only mismatches are certified: leave --verdict out")
-    verdicts = [str(one) for one in verdict or [Verdict.MISMATCH]]
+    verdicts = [str(kind) for kind in verdict or [Verdict.MISMATCH]]
     file = export(
         settings, agency=name, season=season, verdicts=verdicts, format_=format_, certified=certified, dialect=csv
     )

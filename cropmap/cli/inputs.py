@@ -127,7 +127,7 @@ def export(
     Its columns are parcel_id, datetime, clear_fraction, n_pixels, and reflectance from 0 to 1 per band.
     """
     context = season_context(agency, season=season, home=home, data=data, as_of=as_of)
-    from cropmap.results.exchange import export_observations
+    from cropmap.results.exports import export_observations
 
     say({"rows": export_observations(context, out), "file": str(out)}, as_json=as_json)
 
@@ -148,7 +148,7 @@ def import_(
     context = season_context(agency, season=season, home=home, data=data, create=True)
     from datetime import UTC, datetime
 
-    from cropmap.results.exchange import import_observations
+    from cropmap.stages.imported import import_observations
     from cropmap.stages.work import claimed
 
     with claimed(context, "import of observations", clock=lambda: datetime.now(UTC)):

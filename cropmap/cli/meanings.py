@@ -122,9 +122,9 @@ def columns(
     if markdown:
         print(columns_page(), end="")
         return
-    rows = [row for one in (*VIEWS, *FILES) if name in {None, one.name} for row in _column_rows(one)]
+    rows = [row for described in (*VIEWS, *FILES) if name in {None, described.name} for row in _column_rows(described)]
     if not rows:
-        known = ", ".join(one.name for one in (*VIEWS, *FILES))
+        known = ", ".join(described.name for described in (*VIEWS, *FILES))
         raise InputError(f"there is no public table {name!r}", mend=f"It is one of {known}")
     _print(rows, ["table", "column", "type", "meaning", "empty"], as_json=as_json)
 
@@ -139,10 +139,10 @@ def reasons(
         print(reasons_page(), end="")
         return
     rows = [
-        {"code": str(one), "of": found.title, "meaning": one.meaning, "what to do": one.mend}
-        for found in code_lists()
-        for one in found.codes
-        if code in {None, str(one)}
+        {"code": str(reason), "of": code_list.title, "meaning": reason.meaning, "what to do": reason.mend}
+        for code_list in code_lists()
+        for reason in code_list.codes
+        if code in {None, str(reason)}
     ]
     if not rows:
         raise InputError(f"there is no reason code {code!r}", mend="`cropmap reasons` lists them")
@@ -151,37 +151,39 @@ def reasons(
 
 def columns_page() -> str:
     """docs/columns.md."""
-    return COLUMNS_PAGE + "".join(_table_section(one) for one in (*VIEWS, *FILES))
+    return COLUMNS_PAGE + "".join(_table_section(described) for described in (*VIEWS, *FILES))
 
 
 def reasons_page() -> str:
     """docs/reasons.md."""
     return REASONS_PAGE + "".join(
-        f"\n## {one.title}\n\nWhere: {one.where}.\n\n"
-        + "".join(_lines([("code", "meaning", "what to do"), *((f"`{c}`", c.meaning, c.mend) for c in one.codes)]))
-        for one in code_lists()
+        f"\n## {code_list.title}\n\nWhere: {code_list.where}.\n\n"
+        + "".join(
+            _lines([("code", "meaning", "what to do"), *((f"`{c}`", c.meaning, c.mend) for c in code_list.codes)])
+        )
+        for code_list in code_lists()
     )
 
 
-def _table_section(one: Table) -> str:
-    reader = getattr(one, "reader", "")
-    said = f"Readers: role `{reader}`. " if reader else ""
-    rows = [(f"`{row['column']}`", row["type"], row["meaning"], row["empty"]) for row in _column_rows(one)]
-    return f"\n## {one.name}\n\n{said}{one.meaning}\n\n" + "".join(
+def _table_section(described: Table) -> str:
+    reader = getattr(described, "reader", "")
+    readers = f"Readers: role `{reader}`. " if reader else ""
+    rows = [(f"`{row['column']}`", row["type"], row["meaning"], row["empty"]) for row in _column_rows(described)]
+    return f"\n## {described.name}\n\n{readers}{described.meaning}\n\n" + "".join(
         _lines([("column", "type", "meaning", "empty"), *rows])
     )
 
 
-def _column_rows(one: Table) -> list[dict[str, str]]:
+def _column_rows(described: Table) -> list[dict[str, str]]:
     return [
         {
-            "table": one.name,
+            "table": described.name,
             "column": column.name,
             "type": POSTGRES.get(column.kind.postgres, column.kind.postgres),
             "meaning": "; ".join(_meaning(column)),
             "empty": column.null,
         }
-        for column in one
+        for column in described
     ]
 
 

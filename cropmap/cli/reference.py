@@ -44,7 +44,7 @@ def commands(context: typer.Context, as_json: AsJson = False, markdown: AsMarkdo
     if markdown:
         print(reference_page(program, context), end="")
         return
-    rows = [{"command": " ".join(path), "meaning": _paragraphs(one)[0]} for path, one in leaves(program)]
+    rows = [{"command": " ".join(path), "meaning": _paragraphs(command)[0]} for path, command in leaves(program)]
     say({"rows": rows}, as_json=True) if as_json else table(rows, ["command", "meaning"])
 
 
@@ -59,13 +59,13 @@ def _below(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...
     if not hasattr(command, "commands"):
         yield path, command
         return
-    for name, one in command.commands.items():
-        yield from _below((*path, name), one)
+    for name, inner in command.commands.items():
+        yield from _below((*path, name), inner)
 
 
 def reference_page(program: Any, context: Any) -> str:
     """The page in Markdown. `context`: any click context; options are worded by it as in `--help`."""
-    counts = Counter(record for _, one in leaves(program) for record in _records(one, context))
+    counts = Counter(record for _, command in leaves(program) for record in _records(command, context))
     shared = {record for record, commands in counts.items() if commands >= SHARED_BY}
     parts = [PAGE, _rows(record for record in counts if record in shared)]
     for heading, names in GROUPS.items():
@@ -73,9 +73,9 @@ def reference_page(program: Any, context: Any) -> str:
         for name in names:
             if hasattr(program.commands[name], "commands"):
                 parts.append(_heading((name,), program.commands[name]))
-            for path, one in _below((name,), program.commands[name]):
-                parts.append(_heading(path, one))
-                records = list(_records(one, context))
+            for path, command in _below((name,), program.commands[name]):
+                parts.append(_heading(path, command))
+                records = list(_records(command, context))
                 if own := [record for record in records if record not in shared]:
                     parts.append(_rows(own))
                 if also := [record[0].partition(" <")[0] for record in records if record in shared]:
@@ -85,8 +85,8 @@ def reference_page(program: Any, context: Any) -> str:
 
 def _records(command: Any, context: Any) -> Iterator[tuple[str, str]]:
     """(words, meaning) of every argument and option, as `--help` has them."""
-    for one in command.params:
-        words, meaning = one.get_help_record(context)
+    for parameter in command.params:
+        words, meaning = parameter.get_help_record(context)
         yield words, " ".join(meaning.split())
 
 
@@ -102,4 +102,4 @@ def _rows(records: Iterable[tuple[str, str]]) -> str:
 
 
 def _paragraphs(command: Any) -> list[str]:
-    return [" ".join(one.split()) for one in (command.help or "").split("\n\n")]
+    return [" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n")]

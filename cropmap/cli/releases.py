@@ -91,28 +91,28 @@ def release(
     context = season_context(agency_file, season=season, home=home, data=data)
     from cropmap.results.releases import release_season
 
-    found = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allow or ())
-    one = found.release
-    hidden = int((found.rows["conf_status"] == "C").sum())
+    outcome = release_season(context, stage, released_at=datetime.now(UTC), note=note, allowed=allow or ())
+    released = outcome.release
+    hidden = int((outcome.rows["conf_status"] == "C").sum())
     answer: dict[str, Any] = {
-        "release": one.number,
-        "stage": one.stage,
-        "new": found.is_new,
-        "run_id": one.run_id,
-        "cells": len(found.rows),
+        "release": released.number,
+        "stage": released.stage,
+        "new": outcome.is_new,
+        "run_id": released.run_id,
+        "cells": len(outcome.rows),
         "confidential": hidden,
-        "content_hash": one.content_hash,
-        "released_at": one.released_at,
-        "simulated": one.simulated,
-        "against": found.before.name if found.before else None,
+        "content_hash": released.content_hash,
+        "released_at": released.released_at,
+        "simulated": released.simulated,
+        "against": outcome.before.name if outcome.before else None,
     }
     if as_json:
-        say(answer | {"revisions": found.revisions.summary() if found.revisions else None}, as_json=True)
+        say(answer | {"revisions": outcome.revisions.summary() if outcome.revisions else None}, as_json=True)
         return
     say(answer, as_json=False)
-    if found.revisions is not None:
+    if outcome.revisions is not None:
         print()
-        table(found.revisions.summary(), SUMMARISED)
+        table(outcome.revisions.summary(), SUMMARISED)
 
 
 def releases(
@@ -130,16 +130,16 @@ def releases(
     settings = prepare(home)
     from cropmap.results.releases import list_releases
 
-    found = list_releases(settings, agency=agency_name(agency_file, agency, data=data), season=season)
+    listed = list_releases(settings, agency=agency_name(agency_file, agency, data=data), season=season)
     if as_json:
-        say({"releases": found}, as_json=True)
+        say({"releases": listed}, as_json=True)
         return
-    if not found:
+    if not listed:
         print(
             "Nothing was released. `cropmap stats release AGENCY.yaml --season Y --stage provisional` makes the first"
         )
         return
-    table(found, LISTED)
+    table(listed, LISTED)
 
 
 def revisions(
@@ -172,28 +172,28 @@ def revisions(
     from cropmap.results.releases import open_release
 
     name = agency_name(agency_file, agency, data=data)
-    found = open_release(settings, agency=name, season=season, number=number, against=against)
-    if found.revisions is None or found.before is None:
-        why = "is the first" if found.before is None else f"is in another NUTS version than {found.before.name}"
-        raise InputError(f"{found.release.name} {why}: nothing to compare", where="--release / --against")
-    what = f"{found.release.name} against {found.before.name}"
+    opened = open_release(settings, agency=name, season=season, number=number, against=against)
+    if opened.revisions is None or opened.before is None:
+        why = "is the first" if opened.before is None else f"is in another NUTS version than {opened.before.name}"
+        raise InputError(f"{opened.release.name} {why}: nothing to compare", where="--release / --against")
+    what = f"{opened.release.name} against {opened.before.name}"
     if out is not None:
-        write_out(found.revisions.table.to_csv(index=False, lineterminator="\n").encode(), out, read=[agency_file])
+        write_out(opened.revisions.table.to_csv(index=False, lineterminator="\n").encode(), out, read=[agency_file])
     if as_json:
-        cells = found.revisions.table.to_dict("records")
-        say({"what": what, "summary": found.revisions.summary(), "rows": cells}, as_json=True)
+        cells = opened.revisions.table.to_dict("records")
+        say({"what": what, "summary": opened.revisions.summary(), "rows": cells}, as_json=True)
         return
-    rows, more = _largest(found.revisions, every=every)
+    rows, more = _largest(opened.revisions, every=every)
     if rows:
         table(rows, REVISED)
         print()
     print(what + (f"; {more} cells not shown" if more else ""))
-    table(found.revisions.summary(), SUMMARISED)
+    table(opened.revisions.summary(), SUMMARISED)
 
 
-def _largest(found: Revisions, *, every: bool) -> tuple[list[Mapping[str, Any]], int]:
+def _largest(compared: Revisions, *, every: bool) -> tuple[list[Mapping[str, Any]], int]:
     """Cells by the size of their change, those without one last; (rows, number of cells that are not among them)."""
-    cells = found.table
+    cells = compared.table
     shown = cells if every else cells[~cells["state"].isin([Revision.UNCHANGED, Revision.CONFIDENTIAL])]
     order = shown["change_ha"].abs().sort_values(ascending=False, kind="stable", na_position="last").index
     shown = shown.loc[order if every else order[:SHOWN_ROWS]]

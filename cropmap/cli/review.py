@@ -100,9 +100,9 @@ def import_(
     if as_json:
         say(answer, as_json=True)
     else:
-        said = answer["certification"]
+        certification = answer["certification"]
         say({key: value for key, value in answer.items() if key != "certification"}, as_json=False)
-        for campaign, sentence in said.items():
+        for campaign, sentence in certification.items():
             print(f"\n{campaign}: {sentence}")
     if refused and not answer["accepted"]:
         why = ", ".join(f"{reason} {rows}" for reason, rows in answer["rejected"].items())

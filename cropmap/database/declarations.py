@@ -122,7 +122,7 @@ SELECT %(agency)s, %(season)s, parcel_id, coalesce(a.version, 0) + 1, %(loaded_a
        i.declared_area_ha, i.area_ha, i.row_number, i.repaired, i.content_hash, %(source_file)s, %(source_hash)s
 FROM incoming i JOIN amendment a USING (parcel_id)
 """
-STOOD_OTHERWISE: Final = """
+AMENDED_SINCE: Final = """
 SELECT coalesce(bool_or(valid_from <= %(at)s AND (valid_to IS NULL OR valid_to > %(at)s))
             AND bool_or(valid_from > %(at)s OR valid_to > %(at)s), false)
 FROM declaration WHERE agency = %(agency)s AND season = %(season)s
@@ -199,7 +199,7 @@ def store_declarations(
 
     `accepted`: DECLARATION_COLUMNS in EPSG:4326, nuts_id, and home_tile where it is known. `rejected`:
     REJECTION_COLUMNS; they replace the rejections of the same source file, as `notices` (NOTICE_COLUMNS) do. Only
-    declarations that differ are written. `check` sees what would be lost before anything is written, and may raise.
+    declarations that differ are written. `check` is called before that with what would be lost, and may raise.
     Returns the counts: accepted, and of these new, came_back (withdrawn before), changed (of them changed_crop and
     changed_outline, which may be both) and unchanged; withdrawn, because the file no longer has them or, as
     withdrawn_as_rejected, has them no longer acceptable; and the rejected rows. Raises InputError when a later load
@@ -229,7 +229,7 @@ def store_declarations(
         noted = pd.DataFrame(columns=list(NOTICE_COLUMNS)) if notices is None else notices
         _replace(connection, STORED_NOTICE, noted, about)
         if concerned or written:
-            connection.execute("ANALYZE parcel, declaration")  # for whoever reads next
+            connection.execute("ANALYZE parcel, declaration")  # for the next reader
     unchanged = len(accepted) - counts["new"] - counts["came_back"] - counts["changed"]
     return {"accepted": len(accepted), **counts, "unchanged": unchanged, "rejected": len(rejected)}
 
@@ -314,9 +314,9 @@ def count_carried(connection: Connection, *, agency: str, season: int) -> int:
 
 
 @database_errors()
-def stood_otherwise(connection: Connection, *, agency: str, season: int, at: datetime) -> bool:
+def amended_since(connection: Connection, *, agency: str, season: int, at: datetime) -> bool:
     """Whether there was a register at that moment, and one that has been amended since."""
-    row = connection.execute(STOOD_OTHERWISE, {"agency": agency, "season": season, "at": at}).fetchone()
+    row = connection.execute(AMENDED_SINCE, {"agency": agency, "season": season, "at": at}).fetchone()
     assert row is not None, "an aggregate has one row"
     return bool(row[0])
 

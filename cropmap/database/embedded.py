@@ -1,6 +1,6 @@
 """The embedded PostgreSQL server of a home: made once, started when needed, shared by every process, outliving each.
 
-It listens on a unix socket only, in a folder that nobody else can enter, and asks for a generated password
+It listens on a unix socket only, in a folder that nobody else can enter, and requires a generated password
 (scram-sha-256) that stands in a file of mode 0600. The URL names that file and never the password, so it may be
 logged. Committed rows survive `kill -9` of the server and of any client.
 
@@ -96,7 +96,7 @@ class _Cluster:
         return CompletedText(done.returncode, done.stdout.strip())
 
     def lives(self) -> bool:
-        """Whether the process of postmaster.pid is this cluster's server: a number may have been given away since."""
+        """Whether the process of postmaster.pid is this cluster's server: another may have its number by now."""
         try:
             pid = int(self.account.read(self.data / "postmaster.pid").split()[0])
             os.kill(pid, 0)
@@ -233,14 +233,14 @@ def _locate(home: Path, pg_bin: Path | None, *, create: bool = True) -> _Cluster
 def _pointed(pointer: Path) -> Path:
     """The folder that the file names. Raises DatabaseUnavailableError for anything but a whole path: a file that was
     cut off would make a cluster of whatever folder we stand in."""
-    said = pointer.read_bytes().decode(errors="replace").strip()
-    if not Path(said).is_absolute() or not said.isprintable():
+    text = pointer.read_bytes().decode(errors="replace").strip()
+    if not Path(text).is_absolute() or not text.isprintable():
         raise DatabaseUnavailableError(
-            f"names no folder ({said[:80]!r})",
+            f"names no folder ({text[:80]!r})",
             where=str(pointer),
             mend="Write the path of the database's folder there; or delete this file to begin with an empty database",
         )
-    return Path(said)
+    return Path(text)
 
 
 def _owner(folder: Path, account: Account) -> Account:

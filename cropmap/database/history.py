@@ -1,4 +1,4 @@
-"""What the register remembers of one parcel id: every version of its declaration, and rows that were rejected."""
+"""What the register holds of one parcel id: every version of its declaration, and rows that were rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers ask: serving, exports and reports. Every value is a parameter; no text of a caller becomes SQL.
+"""Queries of readers: serving, exports and reports. Every value is a parameter; no text of a caller becomes SQL.
 
 Without `run_id` the answer is what is published; with it, that run's rows, published or replaced since.
 """
@@ -83,17 +83,17 @@ def published_seasons(connection: Connection, *, agency: str | None = None) -> l
 @database_errors()
 def has_season(connection: Connection, *, agency: str) -> bool:
     """Whether the agency has a season, published or not."""
-    found = connection.execute("SELECT EXISTS (SELECT FROM season WHERE agency = %s)", (agency,)).fetchone()
-    return bool(found and found[0])
+    row = connection.execute("SELECT EXISTS (SELECT FROM season WHERE agency = %s)", (agency,)).fetchone()
+    return bool(row and row[0])
 
 
 @database_errors()
 def season_before(connection: Connection, *, agency: str, season: int) -> int | None:
     """The agency's last season before this one, published or not; None where this is the first."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT max(season) FROM season WHERE agency = %s AND season < %s", (agency, season)
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 @database_errors()
@@ -199,7 +199,7 @@ def parcel(
     connection: Connection, *, agency: str, season: int, parcel_id: str, run_id: str | None = None
 ) -> Row | None:
     """One parcel with its current `declaration`, and `prediction` and `assessment` of the run, each None where there
-    is none; `geometry` as GeoJSON in EPSG:4326. None where the register does not know the parcel."""
+    is none; `geometry` as GeoJSON in EPSG:4326. None where the parcel is not in the register."""
     values = {"agency": agency, "season": season, "parcel_id": parcel_id, "run_id": run_id}
     rows = _rows(connection, _compose(PARCEL, run_id, {}), values)
     if not rows:
@@ -260,10 +260,10 @@ def _position(token: str) -> Row:
 
 
 def _is_run_of(connection: Connection, run_id: str, *, agency: str, season: int) -> bool:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT FROM run WHERE (run_id, agency, season) = (%s, %s, %s)", (run_id, agency, season)
     ).fetchone()
-    return found is not None
+    return row is not None
 
 
 def _text(value: object) -> str:

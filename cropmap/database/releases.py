@@ -64,7 +64,7 @@ def store_release(connection: Connection, release: Release, rows: pd.DataFrame) 
     with connection.transaction():
         # one release of a season at a time; the key alone would let a gap in
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{release.agency} {release.season}",))
-        number = 1 + max((one.number for one in read_releases(connection, **_season(release))), default=0)
+        number = 1 + max((earlier.number for earlier in read_releases(connection, **_season(release))), default=0)
         if release.number != number:
             raise DatabaseError(
                 f"{release.name} is not the next, {number} is",

@@ -135,7 +135,7 @@ def certified_list(connection: Connection, run_id: str) -> tuple[str, int] | Non
 
 @database_errors()
 def read_findings(connection: Connection, *, agency: str, season: int) -> pd.DataFrame:
-    """The last finding of every parcel that anybody reviewed: parcel_id, declared_code and declared_crop (as they were
+    """The last finding of every reviewed parcel: parcel_id, declared_code and declared_crop (as they were
     declared then), finding, found_code."""
     rows = connection.execute(LAST_OF_EACH_PARCEL, {"agency": agency, "season": season}).fetchall()
     names = ["parcel_id", "declared_code", "declared_crop", "finding", "found_code"]
@@ -189,6 +189,6 @@ def store_certificate(
 
 @database_errors()
 def run_statement(connection: Connection, run_id: str) -> str | None:
-    """What reviews allow to say of a run's list; None where nobody reviewed it."""
+    """What reviews allow to say of a run's list; None where it was not reviewed."""
     row = connection.execute(RUN_STATEMENT, {"run_id": run_id}).fetchone()
     return str(row[0]) if row else None

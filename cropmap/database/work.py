@@ -1,8 +1,8 @@
-"""Who works on an agency. One worker at a time, held by an advisory lock of the database; a run that nobody works on
-any more is closed by whoever comes next.
+"""Who works on an agency. One worker at a time, held by an advisory lock of the database; a run without a worker is
+closed by the next command.
 
 The lock belongs to a session: it ends with the process, by `kill -9` too, and with the machine, as soon as the server
-misses its answers. So it says on one machine and on many whether somebody is there, and nobody has to guess.
+misses its answers. So it states on one machine and on many whether a worker is alive.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNPLANNED: Final = "unplanned"
 """end of the run's id where work ended before its inputs, which make the id, were known"""
 LEFT_BEHIND: Final = "nobody works on it any more: its process was killed, or its machine stopped"
 STAYS_ALIVE: Final = {"keepalives": "1", "keepalives_idle": "60", "keepalives_interval": "20", "keepalives_count": "3"}
-"""a lock's session is silent for hours: firewalls forget those, and a dead machine is noticed by its silence alone"""
+"""a lock's session is silent for hours: firewalls drop those, and a dead machine is noticed by its silence alone"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Work:
 def claim(url: str, work: Work, *, code_version: str, wait: bool = False) -> Iterator[list[str]]:
     """The agency is this worker's while the block works. Yields the runs that were found left behind, now closed.
 
-    Raises BusyError where somebody else works on the agency; with `wait` it waits for its turn instead.
+    Raises BusyError where another worker holds the agency; with `wait` it waits for its turn instead.
     """
     with connect(url, **STAYS_ALIVE, application_name=HOLDER) as connection:
         _lock(connection, work, wait=wait)
@@ -71,7 +71,7 @@ def at_work(connection: Connection, agency: str) -> Work | None:
 
 
 def close_abandoned(connection: Connection, agency: str, *, at: datetime, code_version: str) -> list[str]:
-    """Closes the runs of an agency that nobody works on; returns their ids. Does nothing where somebody does."""
+    """Closes the runs of an agency without a worker; returns their ids. Does nothing where there is one."""
     with database_errors():
         if not _try(connection, agency):
             return []
@@ -83,15 +83,15 @@ def close_abandoned(connection: Connection, agency: str, *, at: datetime, code_v
 
 @database_errors()
 def close_left_behind(connection: Connection, agency: str, *, at: datetime, code_version: str) -> list[str]:
-    """To be called by who holds the agency: whatever runs there was left behind by somebody else."""
+    """To be called by the worker that holds the agency: whatever runs there was left behind by another."""
     with connection.transaction():
-        found = connection.execute(
+        rows = connection.execute(
             "UPDATE run SET status = %s, finished_at = %s, detail = %s WHERE agency = %s AND status = 'running'"
             " RETURNING run_id",
             (RunStatus.INTERRUPTED.value, at, LEFT_BEHIND, agency),
         ).fetchall()
         _finish_published(connection, agency, at)
-        runs = [str(row[0]) for row in found]
+        runs = [str(row[0]) for row in rows]
         before = _read(connection, agency, open_only=True)
         if before is not None:
             if not runs and not _is_planned(connection, before):
@@ -104,7 +104,7 @@ def close_left_behind(connection: Connection, agency: str, *, at: datetime, code
 def interrupt_work(connection: Connection, work: Work, *, detail: str, at: datetime, code_version: str) -> None:
     """Notes that this worker was stopped: its run, or where none was planned yet the work itself, is interrupted."""
     with connection.transaction():
-        found = connection.execute(
+        rows = connection.execute(
             "UPDATE run SET status = %s, finished_at = %s, detail = %s"
             " WHERE agency = %s AND status = 'running' AND started_at >= %s RETURNING run_id",
             (RunStatus.INTERRUPTED.value, at, detail, work.agency, work.since),
@@ -115,7 +115,7 @@ def interrupt_work(connection: Connection, work: Work, *, detail: str, at: datet
             " RETURNING agency",
             (at, work.agency, work.worker, work.since),
         ).fetchall()
-        if ended and not found and not _is_planned(connection, work):
+        if ended and not rows and not _is_planned(connection, work):
             _unplanned(connection, work, detail=detail, at=at, code_version=code_version)
 
 

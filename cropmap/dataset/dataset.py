@@ -58,8 +58,8 @@ class Dataset:
             np.bincount(self.label[seen & self.folds.training_mask(k)], minlength=len(self.crops))
             for k in range(self.folds.count)
         ]
-        never: NDArray[np.bool_] = np.stack(learnt) == 0
-        return never
+        unlearnt: NDArray[np.bool_] = np.stack(learnt) == 0
+        return unlearnt
 
 
 @dataclass(frozen=True)

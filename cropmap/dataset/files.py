@@ -54,11 +54,11 @@ def write_dataset(folder: Path, dataset: Dataset) -> Path:
 def _is_whole(folder: Path, dataset: Dataset) -> bool:
     """Whether the folder still holds this dataset, bit for bit; its arrays are read once for that."""
     try:
-        found = open_dataset(folder)
-        as_named = found.hash == dataset.hash
+        stored = open_dataset(folder)
+        as_named = stored.hash == dataset.hash
     except Exception:  # damaged bytes may break a reader in any way
         return False
-    types = [[array.dtype for array in _arrays(one).values()] for one in (found, dataset)]  # no part of the hash
+    types = [[array.dtype for array in _arrays(held).values()] for held in (stored, dataset)]  # no part of the hash
     return as_named and types[0] == types[1]
 
 
@@ -106,7 +106,7 @@ def _facts(dataset: Dataset) -> Facts:
 def _open(folder: Path, name: str) -> NDArray[Any]:
     path = folder / f"{name}.npy"
     try:
-        # copy on write: torch wants a writable array, and the file stays as it is
+        # copy on write: torch needs a writable array, and the file stays as it is
         array: NDArray[Any] = np.load(path, mmap_mode="c")
     except ValueError:  # an empty array cannot be mapped
         array = np.load(path)

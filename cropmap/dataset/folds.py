@@ -3,7 +3,7 @@
 Every labelled parcel belongs to one fold and is scored by the model of that fold. That model was trained on the
 other folds only, minus every parcel of a holding that the fold contains, minus every parcel within
 `neighbour_distance_m` (centroid to centroid, EPSG:3035) of a parcel that it judges. So no declaration is judged by a
-model that saw it, its holding or its neighbours. Two cases know no neighbours: a random split, which is for comparison
+model that saw it, its holding or its neighbours. Two cases have no neighbours: a random split, which is for comparison
 only, and a table of parcel statistics (`cropmap evaluate --observations`), which has no places.
 
 Leave-one-region-out and blocks follow Roberts et al. 2017, Ecography 40:913.
@@ -116,7 +116,7 @@ def from_file(
     xy: NDArray[np.float64] | None = None,
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
-    """Folds that somebody wrote down (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
+    """Folds from a file (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
     text = np.array([str(assigned.get(str(parcel), "")) for parcel in parcel_ids], dtype=np.str_)
     judged = labelled & (text != "")
     names, inverse = np.unique(text[judged], return_inverse=True)

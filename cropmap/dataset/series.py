@@ -107,7 +107,7 @@ class Series:
 
     @cached_property
     def hash(self) -> str:
-        """Digest of everything a model sees."""
+        """Digest of all input of a model."""
         return content_hash(
             "\n".join(self.parcel_ids.tolist()),
             ",".join(self.bands),
@@ -242,7 +242,7 @@ def calendar_season(day: NDArray[np.int64]) -> Season:
     of them from the year before to the year after; a stray date (1970) lies outside."""
     years, counts = np.unique(day.astype("datetime64[D]").astype("datetime64[Y]"), return_counts=True)
     year = int(str(years[np.argmax(counts)]))
-    first, last = (_EPOCH + timedelta(days=int(one)) for one in (day.min(), day.max()))
+    first, last = (_EPOCH + timedelta(days=int(number)) for number in (day.min(), day.max()))
     return Season(year, max(first, date(year - 1, 1, 1)), min(last, date(year + 1, 12, 31)))
 
 
@@ -301,6 +301,6 @@ def _days(column: Any) -> NDArray[np.int64]:
 
 def _positions(parcel_id: Any, ids: NDArray[np.str_]) -> NDArray[np.int64]:
     """Position of each row's parcel in `ids`, -1 where it is none of them."""
-    found = pc.index_in(parcel_id, value_set=pa.array(ids.tolist(), pa.string()))
-    positions: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    index = pc.index_in(parcel_id, value_set=pa.array(ids.tolist(), pa.string()))
+    positions: NDArray[np.int64] = pc.fill_null(index, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return positions

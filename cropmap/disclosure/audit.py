@@ -21,7 +21,7 @@ from cropmap.disclosure.tables import Floats, Integers, Mask, Structure
 from cropmap.errors import DisclosureError
 
 EXACT: Final = 1e-6
-"""an interval narrower than this share of the figure (of 1 ha below 1 ha) gives the figure away"""
+"""an interval narrower than this share of the figure (of 1 ha below 1 ha) discloses the figure"""
 NOTHING_HA: Final = 1e-6
 """a hundredth of a square metre: what sums leave by floating point, and no parcel is"""
 ROUNDING: Final = 1e-11
@@ -80,8 +80,8 @@ def _intervals(structure: Structure, published: Floats, asked: Mask, track: Trac
 
 def recoverable(structure: Structure, published: Floats, *, track: Track = untracked) -> Integers:
     """Hidden cells whose value follows from what is published; not those that must be zero because the others make up
-    their published sum: that says that nobody contributes to this figure there (a crop that the model does not know is
-    mapped nowhere, and a season without a model has mapped nothing at all).
+    their published sum: that says that no holding contributes to this figure there (a crop that the model does not have
+    is mapped nowhere, and a season without a model has mapped nothing at all).
 
     Every table found on the way that agrees with what is published is kept in mind: where two differ in a cell, its
     value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.
@@ -96,7 +96,7 @@ def recoverable(structure: Structure, published: Floats, *, track: Track = untra
 
 
 def _recoverable(structure: Structure, published: Floats, track: Track) -> Integers:
-    found = [np.empty(0, dtype=np.intp)]
+    parts = [np.empty(0, dtype=np.intp)]
     rng = np.random.default_rng(len(published))
     for part in _components(structure, published):
         low, high = np.full(len(part.cells), np.inf), np.full(len(part.cells), -np.inf)
@@ -117,8 +117,8 @@ def _recoverable(structure: Structure, published: Floats, track: Track) -> Integ
                 if not _wide(low[place], high[place]):
                     value, x = _extreme(structure, part, place, sign)
                     see(x) if np.isfinite(value) else high.__setitem__(place, np.inf)
-        found.append(part.cells[~_wide(low, high)])
-    return np.sort(np.concatenate(found))
+        parts.append(part.cells[~_wide(low, high)])
+    return np.sort(np.concatenate(parts))
 
 
 @dataclass(frozen=True)
@@ -199,8 +199,8 @@ def _extreme(structure: Structure, part: _Component, place: int, sign: int) -> t
     """(lowest value for sign 1, highest for -1, and the component's cells there), ha."""
     cost = np.zeros(len(part.cells))
     cost[place] = sign
-    found = _solved(structure, part, cost)
-    return sign * found.value * part.scale, found.x * part.scale
+    solution = _solved(structure, part, cost)
+    return sign * solution.value * part.scale, solution.x * part.scale
 
 
 def _lowest(structure: Structure, part: _Component, direction: Floats) -> Floats:
@@ -211,18 +211,18 @@ def _highest(structure: Structure, part: _Component, direction: Floats) -> Float
     """A table far up in a direction, none of its cells above a ceiling that keeps the programme bounded; None where
     there is none below it."""
     zero, ceiling = np.zeros(len(direction)), np.full(len(direction), LARGEST)
-    found = minimise(-direction, part.matrix, part.right, zero, ceiling, where=structure.name(part.cells[0]))
-    return None if found is None else found.x * part.scale
+    solution = minimise(-direction, part.matrix, part.right, zero, ceiling, where=structure.name(part.cells[0]))
+    return None if solution is None else solution.x * part.scale
 
 
 def _solved(structure: Structure, part: _Component, cost: Floats) -> Solution:
     zero, none = np.zeros(len(cost)), np.full(len(cost), np.inf)
     where = structure.name(part.cells[0])
-    found = minimise(cost, part.matrix, part.right, zero, none, where=where)
-    if found is None:
+    solution = minimise(cost, part.matrix, part.right, zero, none, where=where)
+    if solution is None:
         raise ContradictionError(
             "no areas agree with all published figures and sums",
             where=where,
             mend="The figures do not add up, or one is negative: publish unrounded sums of benchmarked areas",
         )
-    return found
+    return solution

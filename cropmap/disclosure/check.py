@@ -1,6 +1,6 @@
 """Holds a pattern against the real figures: four ways in which it could fail, each counted.
 
-`audit` is the outsider who sees the published table alone; here the office compares what he finds with what it hides.
+`audit` uses the published table alone, as an outsider does; here the result is compared with what is hidden.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Checked:
         return not (self.recoverable or self.narrow or self.unsafe_lines or self.exposed)
 
     def counts(self) -> dict[str, int]:
-        return {name: len(found) for name, found in vars(self).items()}
+        return {name: len(cells) for name, cells in vars(self).items()}
 
 
 def check(
@@ -56,22 +56,24 @@ def check(
 ) -> Checked:
     """All figures of a protected table, as it is published, redundant nodes included. `intervals`: solve for every
     sensitive cell's own; without it `narrow` stays empty. Raises DisclosureError where a programme is not solved."""
-    found: dict[str, set[int]] = {"recoverable": set(), "narrow": set(), "lines": set(), "exposed": set()}
+    unsafe: dict[str, set[int]] = {"recoverable": set(), "narrow": set(), "lines": set(), "exposed": set()}
     secret = pattern.hidden & ~pattern.already_published
     parent = structure.lines > 0
     for figure in figures:
-        one = pattern.protection[figure.name]
+        protection = pattern.protection[figure.name]
         published = np.where(secret, np.nan, figure.values)
-        asked = np.flatnonzero(one.mask & secret)
+        asked = np.flatnonzero(protection.mask & secret)
         low, high = feasible_intervals(structure, published, asked if intervals else asked[:0], track=track)
         x = figure.values[asked]
         slack = CLOSE * np.maximum(x, 1)
-        tight = (low[asked] > x - one.lower[asked] + slack) | (high[asked] < x + one.upper[asked] - slack)
-        found["narrow"].update(asked[tight].tolist())
-        found["recoverable"].update(recoverable(structure, published, track=track).tolist())
+        tight = (low[asked] > x - protection.lower[asked] + slack) | (high[asked] < x + protection.upper[asked] - slack)
+        unsafe["narrow"].update(asked[tight].tolist())
+        unsafe["recoverable"].update(recoverable(structure, published, track=track).tolist())
         lines = unsafe_lines(structure, secret, figure.contributions, needed, rules, known=pattern.known)
-        found["lines"].update(parent[lines].indices.tolist())
-        guarded = one.mask & secret & ~pattern.known_to_one
-        found["exposed"].update(one.cell for one in exposures(structure, secret, figure.contributions, guarded))
-    names = {key: tuple(structure.name(cell) for cell in sorted(cells)) for key, cells in found.items()}
+        unsafe["lines"].update(parent[lines].indices.tolist())
+        guarded = protection.mask & secret & ~pattern.known_to_one
+        unsafe["exposed"].update(
+            exposure.cell for exposure in exposures(structure, secret, figure.contributions, guarded)
+        )
+    names = {key: tuple(structure.name(cell) for cell in sorted(cells)) for key, cells in unsafe.items()}
     return Checked(names["recoverable"], names["narrow"], names["lines"], names["exposed"])

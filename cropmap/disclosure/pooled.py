@@ -23,8 +23,8 @@ class Closed:
 
     hidden: Mask
     width: Floats
-    """ha by which a cell that was added must stay uncertain: what the pool lacks, because who knows the added cell
-    knows the pool; else 0"""
+    """ha by which a cell that was added must stay uncertain: what the pool lacks, because whoever computes
+    the added cell computes the pool; else 0"""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Primary:
 
 
 def primary(contributions: Contributions, values: Floats, needed: Integers, rules: Rules) -> Primary:
-    """Sensitive cells of a figure `values` [cells], ha, with the protection they want.
+    """Sensitive cells of a figure `values` [cells], ha, with the protection they need.
 
     Widths come from the contributions as shares of what they add up to, and are applied to the figure: an estimate is
     not exactly the sum of the areas that its holdings contribute.

@@ -45,7 +45,7 @@ class UnprotectableError(DisclosureError):
 
 @dataclass
 class Protector:
-    """One figure of a table; remembers how far the flows found so far move every cell."""
+    """One figure of a table; stores how far the flows found so far move every cell."""
 
     structure: Structure
     values: Floats
@@ -56,7 +56,7 @@ class Protector:
     scopes: Scopes | None = None
     """parts of the table that are tried before the whole; None: the whole at once"""
     least_room: Floats | None = None
-    """[cells] ha that will do where an earlier release showed cells: what it gave away is not to be had back. None:
+    """[cells] ha that will do where an earlier release showed cells: what it disclosed cannot be hidden again. None:
     there is none, and every cell gets the protection that its rule requires"""
     sensitive: Mask | None = None
     """[cells] that need room on both sides, whatever was released before"""
@@ -107,8 +107,8 @@ class Protector:
             room = self._room(cell, amount, movable)
             if room > 0 and room >= self.least_room[cell]:
                 return self.flow(cell, float(np.copysign(room, amount)), hidden, movable)
-            # what must be zero gives nothing away, nobody contributes to it; and what is hidden for others' sake must
-            # not follow exactly: where a figure beside it became zero since, one side is enough
+            # what must be zero discloses nothing, no holding contributes to it; and a secondary cell must not
+            # follow exactly: where a figure beside it became zero since, one side is enough
             needs_both = self.sensitive is not None and self.sensitive[cell]
             if self.values[cell] == 0 or (
                 not needs_both and self._room(cell, -amount, movable) >= self.least_room[cell]
@@ -125,10 +125,10 @@ class Protector:
         highest[up], highest[down] = 1.0, 0.0
         cost = np.zeros(2 * len(columns))
         cost[up] = -1.0
-        found = minimise(
+        solution = minimise(
             cost, both, np.zeros(both.shape[0]), np.zeros(2 * len(columns)), highest, where=self.structure.name(cell)
         )
-        return 0.0 if found is None else -found.value * abs(amount) * ROOM_TAKEN
+        return 0.0 if solution is None else -solution.value * abs(amount) * ROOM_TAKEN
 
     def flow(
         self, cell: int, amount: float, hidden: Mask, movable: Mask, *, reweightings: int = REWEIGHTINGS
@@ -147,7 +147,7 @@ class Protector:
         paid = ~hidden[columns]
         best, best_cost, cost = None, np.inf, price
         for _ in range(1 + reweightings):
-            found = minimise(
+            solution = minimise(
                 np.concatenate([cost, cost]),
                 both,
                 np.zeros(both.shape[0]),
@@ -155,7 +155,7 @@ class Protector:
                 highest,
                 where=self.structure.name(cell),
             )
-            if found is None:
+            if solution is None:
                 raise UnprotectableError(
                     f"cannot be hidden by {size:.6g} ha {'upwards' if amount > 0 else 'downwards'}: every way to move "
                     "it goes through figures that stay open",
@@ -163,11 +163,11 @@ class Protector:
                     mend="Hide it by hand together with its total, merge the crop or the region with another, or "
                     "withhold the table; cells that an earlier release published cannot be hidden again",
                 )
-            moved = np.abs(found.x[: len(columns)] - found.x[len(columns) :])
+            moved = np.abs(solution.x[: len(columns)] - solution.x[len(columns) :])
             support = moved > SUPPORT
             total = float(self.weight[columns][support & paid].sum())
             if total < best_cost:
-                signed = found.x[: len(columns)] - found.x[len(columns) :]
+                signed = solution.x[: len(columns)] - solution.x[len(columns) :]
                 best, best_cost = np.where(support, signed, 0.0), total
             if total == 0:
                 break

@@ -29,7 +29,8 @@ class Earlier:
         """From (crop, region) -> whether that cell was hidden."""
         state = [hidden.get((crop, region)) for region in structure.regions.codes for crop in structure.crops.codes]
         return cls(
-            np.array([one is True for one in state], dtype=bool), np.array([one is False for one in state], dtype=bool)
+            np.array([was_hidden is True for was_hidden in state], dtype=bool),
+            np.array([was_hidden is False for was_hidden in state], dtype=bool),
         )
 
     def merged(self, cell: Integers, *, cells: int) -> Earlier:

@@ -43,7 +43,7 @@ class Search:
     ) -> None:
         self.table, self.figures, self.needed, self.rules, self.track = table, figures, needed, rules, track
         self.primaries = [primary(figure.contributions, figure.values, needed, rules) for figure in figures]
-        self.sensitive = np.logical_or.reduce([one.mask for one in self.primaries])
+        self.sensitive = np.logical_or.reduce([protection.mask for protection in self.primaries])
         self.reason = _first_reason(self.primaries)
         if (wrong := np.flatnonzero(self.sensitive & never_hidden)).size:
             raise DisclosureError(
@@ -55,19 +55,21 @@ class Search:
         self.already_published = self.sensitive & self.known
         self.known_to_one = np.zeros(table.cells, dtype=bool)
         zero = np.logical_and.reduce(
-            [(one.values == 0) & (one.contributions.holdings(table.cells) == 0) for one in figures]
+            [(figure.values == 0) & (figure.contributions.holdings(table.cells) == 0) for figure in figures]
         )
         # a zero that was hidden before would say, shown, what was hidden
         self.open = (zero & ~earlier.hidden) | never_hidden | earlier.published
         self.start = (self.sensitive & ~self.open) | (earlier.hidden & ~self.open)
         self.weight = weights(table, figures[0].values)
-        self.upper = [np.where(self.open, 0.0, one.upper) for one in self.primaries]
-        self.lower = [np.where(self.open, 0.0, one.lower) for one in self.primaries]
+        self.upper = [np.where(self.open, 0.0, protection.upper) for protection in self.primaries]
+        self.lower = [np.where(self.open, 0.0, protection.lower) for protection in self.primaries]
         self._ask(self.start & ~self.sensitive)
         scopes = Scopes(table) if table.cells > SPLIT_CELLS else None
         self.protectors = [
-            Protector(table, one.values, self.weight, self.open, scopes, self._least_room(one.values), self.sensitive)
-            for one in figures
+            Protector(
+                table, figure.values, self.weight, self.open, scopes, self._least_room(figure.values), self.sensitive
+            )
+            for figure in figures
         ]
 
     def _least_room(self, values: Floats) -> Floats | None:
@@ -105,13 +107,19 @@ class Search:
     def kept(self) -> list[Primary]:
         """What the pattern keeps of each figure's sensitive cells."""
         return [
-            Primary(one.mask, one.reason, np.minimum(one.upper, upper), np.minimum(one.lower, lower))
-            for one, upper, lower in zip(self.primaries, self.upper, self.lower, strict=True)
+            Primary(
+                protection.mask,
+                protection.reason,
+                np.minimum(protection.upper, upper),
+                np.minimum(protection.lower, lower),
+            )
+            for protection, upper, lower in zip(self.primaries, self.upper, self.lower, strict=True)
         ]
 
     def weakened(self, kept: Sequence[Primary]) -> Mask:
         less = [
-            (now.upper < one.upper) | (now.lower < one.lower) for now, one in zip(kept, self.primaries, strict=True)
+            (kept_of_figure.upper < protection.upper) | (kept_of_figure.lower < protection.lower)
+            for kept_of_figure, protection in zip(kept, self.primaries, strict=True)
         ]
         return np.asarray(np.logical_or.reduce(less) & ~self.already_published)
 
@@ -136,13 +144,13 @@ class Search:
                 known=self.known,
             )
             hidden = closed.hidden
-            # the columns approximate each other: what gives the pool away in one gives it away in all
-            for one, upper, lower in zip(self.figures, self.upper, self.lower, strict=True):
-                self._widen(one, upper, lower, closed.width)
+            # the columns approximate each other: what discloses the pool in one column discloses it in all
+            for other, upper, lower in zip(self.figures, self.upper, self.lower, strict=True):
+                self._widen(other, upper, lower, closed.width)
         return hidden
 
     def _bare(self, hidden: Mask) -> bool:
-        """Whether hidden cells follow from the rest without having been asked about; from here on they are."""
+        """Whether hidden cells follow from the rest although no width was required of them; from here on one is."""
         asked = np.logical_or.reduce([upper > 0 for upper in self.upper])
         bare = np.zeros_like(hidden)
         for figure in self.figures:
@@ -152,20 +160,20 @@ class Search:
         return bool(bare.any())
 
     def _singletons(self, hidden: Mask) -> Mask:
-        for place, (figure, one) in enumerate(zip(self.figures, self.primaries, strict=True)):
-            while found := exposures(
-                self.table, hidden, figure.contributions, one.mask & ~self.open & ~self.known_to_one
+        for place, (figure, protection) in enumerate(zip(self.figures, self.primaries, strict=True)):
+            while exposed := exposures(
+                self.table, hidden, figure.contributions, protection.mask & ~self.open & ~self.known_to_one
             ):
                 before = hidden.sum()
-                for exposure in found:
+                for exposure in exposed:
                     hidden = hidden | self._around(place, exposure, hidden)
-                if hidden.sum() == before and not self.known_to_one[[exposure.cell for exposure in found]].any():
+                if hidden.sum() == before and not self.known_to_one[[exposure.cell for exposure in exposed]].any():
                     break  # the flows were there already: rank and flow agree within the solver's tolerance only
         return hidden
 
     def _around(self, place: int, exposure: Exposure, hidden: Mask) -> Mask:
         """Cells whose flow moves the exposed cell while those that the holding knows stay. Where an earlier release
-        shows so much that there is none, what it gave away is not to be had back."""
+        shows so much that there is none, what it disclosed cannot be hidden again."""
         movable = ~self.open
         movable[exposure.known] = False
         cell, protector = exposure.cell, self.protectors[place]
@@ -182,6 +190,6 @@ class Search:
 
 def _first_reason(primaries: Sequence[Primary]) -> NDArray[np.object_]:
     reason = primaries[0].reason.copy()
-    for one in primaries[1:]:
-        reason = np.where(reason == None, one.reason, reason)  # noqa: E711
+    for protection in primaries[1:]:
+        reason = np.where(reason == None, protection.reason, reason)  # noqa: E711
     return reason

@@ -1,4 +1,4 @@
-"""What the only contributor of a hidden cell learns of others: it knows its own cell exactly.
+"""What the only contributor of a hidden cell can compute of others, because its own figure is the cell's.
 
 Algebra alone: a holding that makes up the hidden cells K computes a hidden cell q exactly when q cannot move while K
 stays. Coalitions of holdings are left to the pooled-line rule.
@@ -42,7 +42,7 @@ def exposures(
     part = components(structure, hidden)
     row = np.cumsum(hidden) - 1
     asked = np.flatnonzero(hidden & sensitive)
-    found: dict[int, Exposure] = {}
+    exposed: dict[int, Exposure] = {}
     order = np.lexsort((cell, holding))
     for known in np.split(cell[order], np.cumsum(per_holding)[:-1]):
         near = asked[np.isin(part[row[asked]], part[row[known]])]
@@ -50,8 +50,8 @@ def exposures(
         if not len(near):
             continue
         for q in near[within_span(vectors[row[near]], vectors[row[known]])]:
-            found.setdefault(int(q), Exposure(int(q), known))
-    return tuple(found[q] for q in sorted(found))
+            exposed.setdefault(int(q), Exposure(int(q), known))
+    return tuple(exposed[q] for q in sorted(exposed))
 
 
 def components(structure: Structure, hidden: Mask) -> Integers:

@@ -41,11 +41,11 @@ class Pattern:
     known: Mask
     """shown by an earlier release"""
     weakened: Mask
-    """bounded more narrowly than the rules want, because an earlier release leaves no more room"""
+    """bounded more narrowly than the rules require, because an earlier release leaves no more room"""
     known_to_one: Mask
     """sensitive now, and an earlier release lets the only contributor of another cell compute it: for a person too"""
     protection: dict[str, Primary]
-    """per figure: what is kept; what the rules want, but for weakened cells"""
+    """per figure: what is kept: what the rules require, but for weakened cells"""
 
     @property
     def secondary(self) -> Mask:
@@ -92,7 +92,7 @@ def protect(
         search.known[cell],
         search.weakened(kept)[cell],
         search.known_to_one[cell],
-        {figure.name: _spread(one, cell) for figure, one in zip(figures, kept, strict=True)},
+        {figure.name: _spread(protection, cell) for figure, protection in zip(figures, kept, strict=True)},
     )
 
 
@@ -123,5 +123,5 @@ class _Merged:
         return out
 
 
-def _spread(one: Primary, cell: Integers) -> Primary:
-    return Primary(one.mask[cell], one.reason[cell], one.upper[cell], one.lower[cell])
+def _spread(protection: Primary, cell: Integers) -> Primary:
+    return Primary(protection.mask[cell], protection.reason[cell], protection.upper[cell], protection.lower[cell])

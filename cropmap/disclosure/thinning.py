@@ -2,8 +2,8 @@
 
 A pattern that grew rule by rule holds cells that later ones made needless. A cell is shown again where the table is as
 safe without it: every width still has a flow among the cells that stay hidden, no line is unsafe, no single
-contributor computes more, nothing hidden follows; a cell that does follow, and guards nobody, is shown with it. Each
-width keeps a flow that proves it, so that only the flows through the cell have to be sought anew.
+contributor computes more, nothing hidden follows; a cell that does follow, and protects no other, is shown with it.
+Each width keeps a flow that proves it, so that only the flows through the cell have to be found again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def thinned(search: Search, hidden: Mask) -> Mask:
         return hidden
     free = np.flatnonzero(hidden & ~search.start)
     for cell in search.track(free[np.lexsort((free, -search.weight[free]))].tolist(), len(free)):
-        if hidden[cell] and (found := _without(search, hidden, flows, cell)) is not None:
-            hidden, flows = found
+        if hidden[cell] and (fewer := _without(search, hidden, flows, cell)) is not None:
+            hidden, flows = fewer
     return hidden
 
 
@@ -79,27 +79,27 @@ def _completed(search: Search, hidden: Mask, flows: Flows, lost: list[Width]) ->
 
 def _lines_are_unsafe(search: Search, hidden: Mask) -> bool:
     return any(
-        len(unsafe_lines(search.table, hidden, one.contributions, search.needed, search.rules, known=search.known))
-        for one in search.figures
+        len(unsafe_lines(search.table, hidden, figure.contributions, search.needed, search.rules, known=search.known))
+        for figure in search.figures
     )
 
 
 def _one_computes(search: Search, hidden: Mask) -> bool:
     """Whether the only contributor of a cell computes a sensitive one."""
     return any(
-        exposures(search.table, hidden, figure.contributions, one.mask & ~search.open & ~search.known_to_one)
-        for figure, one in zip(search.figures, search.primaries, strict=True)
+        exposures(search.table, hidden, figure.contributions, protection.mask & ~search.open & ~search.known_to_one)
+        for figure, protection in zip(search.figures, search.primaries, strict=True)
     )
 
 
 def _following(search: Search, hidden: Mask, flows: Flows) -> Mask:
     """[cells] hidden ones that anyone computes. What a flow moves is uncertain without further proof."""
-    found = np.zeros_like(hidden)
+    following = np.zeros_like(hidden)
     for place, figure in enumerate(search.figures):
-        still = hidden.copy()
+        unmoved = hidden.copy()
         for (of, _, _), flow in flows.items():
-            still &= (flow == 0) | (of != place)
-        if still.any():
+            unmoved &= (flow == 0) | (of != place)
+        if unmoved.any():
             follows = recoverable(search.table, np.where(hidden, np.nan, figure.values))
-            found[follows[still[follows]]] = True
-    return found
+            following[follows[unmoved[follows]]] = True
+    return following

@@ -39,10 +39,10 @@ def bare(
     the search found no pattern. It requires the same widths as the search does."""
     primaries = {figure.name: primary(figure.contributions, figure.values, needed, rules) for figure in figures}
     before = earlier or Earlier.none(structure)
-    mask = np.logical_or.reduce([one.mask for one in primaries.values()])
+    mask = np.logical_or.reduce([protection.mask for protection in primaries.values()])
     reason = np.full(structure.cells, None, dtype=object)
-    for one in reversed(primaries.values()):
-        reason = np.where(one.mask, one.reason, reason)
+    for protection in reversed(primaries.values()):
+        reason = np.where(protection.mask, protection.reason, reason)
     nothing = np.zeros(structure.cells, dtype=bool)
     return Pattern(
         hidden=mask | before.hidden,
@@ -59,10 +59,10 @@ def bare(
 def widened(
     structure: Structure, figures: Sequence[Figure], pattern: Pattern, cells: Sequence[int], step: Step
 ) -> Pattern:
-    """`pattern` with more hidden around `cells`. What nobody contributes to stays open, as does what an earlier release
-    shows: hiding it would hide nothing."""
+    """`pattern` with more hidden around `cells`. A cell without contributors stays open, as does what an earlier
+    release shows: hiding it would hide nothing."""
     contributed = np.logical_or.reduce(
-        [(one.values > 0) | (one.contributions.holdings(structure.cells) > 0) for one in figures]
+        [(figure.values > 0) | (figure.contributions.holdings(structure.cells) > 0) for figure in figures]
     )
     free = contributed & ~pattern.known & ~pattern.hidden
     if step == Step.NEIGHBOURS:
@@ -94,12 +94,12 @@ def _neighbours(structure: Structure, free: Mask, cells: Sequence[int], weight: 
 
 def _with_relatives(axis: Axis, codes: Integers, *, below: bool) -> Integers:
     """`codes` with every sum that holds one of them; `below`: and all parts of them."""
-    found = set(codes.tolist())
+    related = set(codes.tolist())
     while True:
-        above = {parent for parent, children in axis.lines if found & set(children)}
-        if above <= found:
+        above = {parent for parent, children in axis.lines if related & set(children)}
+        if above <= related:
             break
-        found |= above
+        related |= above
     if below:
         parts, inside = set(codes.tolist()), dict(axis.lines)
         waiting = list(parts)
@@ -107,5 +107,5 @@ def _with_relatives(axis: Axis, codes: Integers, *, below: bool) -> Integers:
             new = set(inside.get(waiting.pop(), ())) - parts
             parts |= new
             waiting += new
-        found |= parts
-    return np.array(sorted(found), dtype=np.intp)
+        related |= parts
+    return np.array(sorted(related), dtype=np.intp)

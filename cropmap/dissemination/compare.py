@@ -137,10 +137,10 @@ def _measure(group: pd.DataFrame, figure: Mapping[Any, Any]) -> pd.DataFrame | N
     the year itself goes first."""
     known = group[group["OBS_VALUE"].notna()]
     order = dict.fromkeys((str(figure["strucpro"]), *MEASURES))
-    found = [known[known["strucpro"] == measure].sort_values("TIME_PERIOD") for measure in order]
+    by_measure = [known[known["strucpro"] == measure].sort_values("TIME_PERIOD") for measure in order]
     year = figure["TIME_PERIOD"]
-    with_year = [one for one in found if (one["TIME_PERIOD"] == year).any()]
-    earlier = [one for one in found if (one["TIME_PERIOD"] < year).any()]
+    with_year = [series for series in by_measure if (series["TIME_PERIOD"] == year).any()]
+    earlier = [series for series in by_measure if (series["TIME_PERIOD"] < year).any()]
     return next(iter([*with_year, *earlier]), None)
 
 

@@ -119,11 +119,11 @@ def _long(
     where: str,
 ) -> tuple[pd.DataFrame, dict[LeftOut, dict[str, int]]]:
     cells = pa.array([cell for _, row in kept.values() for cell in row], pa.string())
-    found = pc.extract_regex(cells, CELL)
-    understood = np.asarray(found.is_valid())
+    parts = pc.extract_regex(cells, CELL)
+    understood = np.asarray(parts.is_valid())
     lines = np.repeat(np.array([number for number, _ in kept.values()], dtype=np.int64), len(years))
     count(left_out, LeftOut.NO_NUMBER, (f"line {lines[place]}" for place in np.flatnonzero(~understood)))
-    value, flags = _texts(found, "value"), _texts(found, "flags")
+    value, flags = _texts(parts, "value"), _texts(parts, "flags")
     place = np.flatnonzero(understood & ~((value == ":") & (flags == "")))
     keys = np.array(list(kept), dtype=object).reshape(len(kept), len(KEY))[place // len(years)]
     rows = pd.DataFrame(
@@ -136,5 +136,5 @@ def _long(
     return read_rows(rows, flags=flags[place].tolist(), lines=lines[place].tolist(), where=where)
 
 
-def _texts(found: pa.StructArray, name: str) -> NDArray[Any]:
-    return np.asarray(pc.fill_null(pc.struct_field(found, name), "").to_pandas(), dtype=object)
+def _texts(parts: pa.StructArray, name: str) -> NDArray[Any]:
+    return np.asarray(pc.fill_null(pc.struct_field(parts, name), "").to_pandas(), dtype=object)

@@ -88,10 +88,10 @@ def read(
 def _unpacked(data: bytes, *, name: str) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as packed:
-            found = packed.read(MOST_BYTES + 1)
+            unpacked = packed.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot be read ({error})", where=name, mend="Download it again") from error
-    return found
+    return unpacked
 
 
 def table_of(rows: pd.DataFrame, *, decimals: int, region_names: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def _read_parquet(data: bytes, *, name: str) -> pd.DataFrame:
 
 
 def _read_csv(data: bytes) -> pd.DataFrame:
-    """Any of our dialects, told by the first line."""
+    """Any of our dialects, recognised by the first line."""
     text = data.decode("utf-8-sig")
     header = text.partition("\n")[0]
     semicolon = ";" in header

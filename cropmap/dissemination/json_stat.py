@@ -80,7 +80,7 @@ def _written(table: pd.DataFrame, wanted: Wanted) -> bytes:
         source=about.source,
         updated=about.updated,
         decimals=wanted.decimals,
-        notes=[f"{word}: {said}" for word, said in about.notes],
+        notes=[f"{word}: {text}" for word, text in about.notes],
     )
 
 
@@ -176,7 +176,7 @@ def _by_place(values: Any, cells: int) -> dict[int, Any]:
     if isinstance(values, str):
         return dict.fromkeys(range(cells), values)
     pairs = enumerate(values) if isinstance(values, list) else ((int(key), value) for key, value in values.items())
-    found = {place: value for place, value in pairs if value is not None}
-    if any(not 0 <= place < cells for place in found):
+    known = {place: value for place, value in pairs if value is not None}
+    if any(not 0 <= place < cells for place in known):
         raise ValueError("a place outside the cube")
-    return found
+    return known

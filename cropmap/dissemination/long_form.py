@@ -120,9 +120,9 @@ def ordered(table: pd.DataFrame, *, where: str = "") -> pd.DataFrame:
     order = np.argsort(place, kind="stable")
     twice = order[1:][np.diff(place[order]) == 0]
     if len(twice):
-        one = ", ".join(table.iloc[int(twice[0])][list(DIMENSIONS)])
+        example = ", ".join(table.iloc[int(twice[0])][list(DIMENSIONS)])
         raise InputError(
-            f"{len(twice)} figures are there twice, the first is {one}",
+            f"{len(twice)} figures are there twice, the first is {example}",
             where=where,
             mend="Keep one of them: one agency, one run, one file",
         )
@@ -133,8 +133,8 @@ def positions(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
     """[rows]: the position of each row in the cube of the sorted codes of `names`, the last name varying fastest."""
     place = np.zeros(len(table), dtype=np.int64)
     for name in names:
-        codes, found = pd.factorize(table[name], sort=True)
-        place = place * max(len(found), 1) + codes
+        codes, distinct = pd.factorize(table[name], sort=True)
+        place = place * max(len(distinct), 1) + codes
     return place
 
 
@@ -170,9 +170,9 @@ def read_rows(
 
 def count(into: dict[LeftOut, dict[str, int]], reason: LeftOut, names: Iterable[str]) -> None:
     """Adds to the counts of a reason; a reason without a name does not appear."""
-    found = Counter(names)
-    if found:
-        into[reason] = {**into.get(reason, {}), **found}
+    counts = Counter(names)
+    if counts:
+        into[reason] = {**into.get(reason, {}), **counts}
 
 
 def _with_item(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[LeftOut, dict[str, int]]]:

@@ -25,5 +25,5 @@ def parse_numbers(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np
     values = [
         float(text) if good and text not in MISSING else np.nan for text, good in zip(stripped, fits, strict=True)
     ]
-    found = np.array(values, dtype=float)
-    return found, np.array(fits, dtype=bool) & ~np.isinf(found)
+    numbers = np.array(values, dtype=float)
+    return numbers, np.array(fits, dtype=bool) & ~np.isinf(numbers)

@@ -46,7 +46,7 @@ def read_weights(data: bytes, *, from_version: int, to_version: int, where: str)
         raise InputError(
             "is no table of weights", where=where, mend="Needed: from_version, to_version, from_code, to_code, share"
         )
-    found: dict[str, dict[str, float]] = defaultdict(dict)
+    weights: dict[str, dict[str, float]] = defaultdict(dict)
     for number, row in enumerate(rows, start=2):
         if (row["from_version"], row["to_version"]) != (str(from_version), str(to_version)):
             continue
@@ -56,22 +56,22 @@ def read_weights(data: bytes, *, from_version: int, to_version: int, where: str)
             share = math.nan
         if not (row["from_code"] and row["to_code"]):
             raise InputError("has no code", where=f"{where}, line {number}", mend="One from_code and to_code per line")
-        if not 0 <= share <= 1 or row["to_code"] in found[row["from_code"]]:
+        if not 0 <= share <= 1 or row["to_code"] in weights[row["from_code"]]:
             raise InputError(
                 f"{row['from_code']} to {row['to_code']}: {row[column]!r} is no share, or is there twice",
                 where=f"{where}, line {number}",
                 mend="One share from 0 to 1 per pair",
             )
-        found[row["from_code"]][row["to_code"]] = share
-    if not found:
+        weights[row["from_code"]][row["to_code"]] = share
+    if not weights:
         raise InputError(f"has no weights from NUTS {from_version} to {to_version}", where=where, mend="Declare them")
-    for code, shares in found.items():
+    for code, shares in weights.items():
         if abs(sum(shares.values()) - 1) > ROUNDING:
             raise InputError(
                 f"the shares of {code} add up to {sum(shares.values()):.3f}", where=where, mend="Make it 1"
             )
-    check_regions({code for shares in found.values() for code in shares}, nuts_version=to_version, where=where)
-    return found
+    check_regions({code for shares in weights.values() for code in shares}, nuts_version=to_version, where=where)
+    return weights
 
 
 def recode(rows: pd.DataFrame, weights: Weights, *, to_version: int) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def revisions(now: pd.DataFrame, before: pd.DataFrame) -> Revisions:
             "change_ha": change.where(compared),
             "change_share": (change / previous).where(compared & (previous > 0)),
             "outside_interval": outside,
-            "state": [str(one) for one in state],
+            "state": [str(value) for value in state],
         }
     )
     columns = ["nuts_id", "level", "crop", "strucpro", "concept", *table.columns[5:]]
@@ -94,8 +94,8 @@ def with_stage(
     elif stage == ReleaseStage.PROVISIONAL:
         flags = flags + PROVISIONAL
     elif before is not None and before_stage == ReleaseStage.FINAL:
-        found = revisions(out, before).table.set_index(KEY)["state"]
-        changed = found.reindex(pd.MultiIndex.from_frame(out[KEY])).to_numpy() == Revision.REVISED
+        states = revisions(out, before).table.set_index(KEY)["state"]
+        changed = states.reindex(pd.MultiIndex.from_frame(out[KEY])).to_numpy() == Revision.REVISED
         flags = flags + np.where(changed, REVISED, "")
     hidden = _hidden(out["conf_status"])
     return out.assign(obs_flag=flags.astype(object).mask(hidden | (flags == ""), None))

@@ -102,8 +102,8 @@ def read(data: bytes, *, where: str) -> LongForm:
     for reason, names in not_understood.items():
         count(left_out, reason, (name for name, times in names.items() for _ in range(times)))
     if lines[1:] and table.empty:
-        said = ", ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items())
-        raise InputError("no line can be read", where=where, mend=f"Left out: {said}")
+        counts = ", ".join(f"{reason}: {sum(names.values())}" for reason, names in left_out.items())
+        raise InputError("no line can be read", where=where, mend=f"Left out: {counts}")
     return LongForm(table, left_out)
 
 
@@ -114,7 +114,7 @@ def _column(values: pd.Series, name: str, *, decimals: int) -> Sequence[str]:
 
 
 def _code(text: str, name: str) -> str:
-    """Of a cell that was asked for with `labels=both` (`C1110: Common wheat`), the code; a figure as it is."""
+    """Of a cell that was requested with `labels=both` (`C1110: Common wheat`), the code; a figure as it is."""
     return text if name == "OBS_VALUE" else text.partition(LABEL)[0]
 
 
@@ -132,13 +132,13 @@ def _in_1000_ha(
         return factors
     areas = measures()[AREA].unit
     for place, ((number, line), code) in enumerate(zip(kept, strucpro, strict=True)):
-        measure, said = measures().get(code), _code(line[unit], UNITS[0])
-        if measure is None or measure.unit != areas or said in ("", areas):
+        measure, stated = measures().get(code), _code(line[unit], UNITS[0])
+        if measure is None or measure.unit != areas or stated in ("", areas):
             continue
         power = _code(line[multiplier], MULTIPLIER) if multiplier is not None else ""
-        if said != HECTARE or power not in POWERS:
+        if stated != HECTARE or power not in POWERS:
             raise InputError(
-                f"the area is in {said!r}{f' with {MULTIPLIER} {power!r}' if power else ''}",
+                f"the area is in {stated!r}{f' with {MULTIPLIER} {power!r}' if power else ''}",
                 where=f"{where}, line {number}",
                 mend=f"Ask for {areas} or {HECTARE}",
             )

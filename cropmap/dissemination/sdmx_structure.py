@@ -77,9 +77,9 @@ def write(*, dataflow: str, label: str, prepared_at: datetime) -> bytes:
     _reference(Xml.SubElement(flow, f"{STRUCTURE}Structure"), named["id"], "DataStructure", "datastructure", kept)
     lists = Xml.SubElement(parts, f"{STRUCTURE}Codelists")
     for concept, codes in _code_lists().items():
-        found = _named(lists, "Codelist", LISTS[concept], CONCEPTS[concept], kept)
+        code_list = _named(lists, "Codelist", LISTS[concept], CONCEPTS[concept], kept)
         for code, meaning in codes.items():
-            _named(found, "Code", code, meaning, {})
+            _named(code_list, "Code", code, meaning, {})
     scheme = _named(Xml.SubElement(parts, f"{STRUCTURE}Concepts"), "ConceptScheme", SCHEME, label, kept)
     for concept in (*DIMENSIONS, MEASURE, *_attributes()):
         _named(scheme, "Concept", concept, CONCEPTS.get(concept, concept), {})
@@ -114,24 +114,24 @@ def _structure(parent: Xml.Element, name: str, label: str, kept: Mapping[str, st
     dimensions = Xml.SubElement(components, f"{STRUCTURE}DimensionList", id="DimensionDescriptor")
     for place, concept in enumerate(DIMENSIONS, start=1):
         kind = "TimeDimension" if concept == TIME else "Dimension"
-        one = Xml.SubElement(dimensions, f"{STRUCTURE}{kind}", id=concept, position=str(place))
-        _component(one, concept, kept)
+        component = Xml.SubElement(dimensions, f"{STRUCTURE}{kind}", id=concept, position=str(place))
+        _component(component, concept, kept)
     attributes = Xml.SubElement(components, f"{STRUCTURE}AttributeList", id="AttributeDescriptor")
     for concept in _attributes():
-        one = Xml.SubElement(attributes, f"{STRUCTURE}Attribute", id=concept, assignmentStatus="Conditional")
-        _component(one, concept, kept)
-        relation = Xml.SubElement(one, f"{STRUCTURE}AttributeRelationship")
+        component = Xml.SubElement(attributes, f"{STRUCTURE}Attribute", id=concept, assignmentStatus="Conditional")
+        _component(component, concept, kept)
+        relation = Xml.SubElement(component, f"{STRUCTURE}AttributeRelationship")
         Xml.SubElement(Xml.SubElement(relation, f"{STRUCTURE}PrimaryMeasure"), "Ref", id=MEASURE)
     measures = Xml.SubElement(components, f"{STRUCTURE}MeasureList", id="MeasureDescriptor")
     _component(Xml.SubElement(measures, f"{STRUCTURE}PrimaryMeasure", id=MEASURE), MEASURE, kept)
 
 
-def _component(one: Xml.Element, concept: str, kept: Mapping[str, str]) -> None:
+def _component(component: Xml.Element, concept: str, kept: Mapping[str, str]) -> None:
     """What the component means, and which values it takes."""
-    identity = Xml.SubElement(one, f"{STRUCTURE}ConceptIdentity")
+    identity = Xml.SubElement(component, f"{STRUCTURE}ConceptIdentity")
     where = {"maintainableParentID": SCHEME, "maintainableParentVersion": kept["version"], "package": "conceptscheme"}
     Xml.SubElement(identity, "Ref", {"id": concept, "agencyID": kept["agencyID"], "class": "Concept", **where})
-    values = Xml.SubElement(one, f"{STRUCTURE}LocalRepresentation")
+    values = Xml.SubElement(component, f"{STRUCTURE}LocalRepresentation")
     if concept in LISTS:
         _reference(Xml.SubElement(values, f"{STRUCTURE}Enumeration"), LISTS[concept], "Codelist", "codelist", kept)
     else:
@@ -140,9 +140,9 @@ def _component(one: Xml.Element, concept: str, kept: Mapping[str, str]) -> None:
 
 
 def _named(parent: Xml.Element, kind: str, name: str, label: str, kept: Mapping[str, str]) -> Xml.Element:
-    one = Xml.SubElement(parent, f"{STRUCTURE}{kind}", {"id": name, **kept})
-    Xml.SubElement(one, f"{COMMON}Name", {LANGUAGE: "en"}).text = label
-    return one
+    element = Xml.SubElement(parent, f"{STRUCTURE}{kind}", {"id": name, **kept})
+    Xml.SubElement(element, f"{COMMON}Name", {LANGUAGE: "en"}).text = label
+    return element
 
 
 def _reference(parent: Xml.Element, name: str, kind: str, package: str, kept: Mapping[str, str]) -> None:

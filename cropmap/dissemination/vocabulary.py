@@ -48,10 +48,10 @@ def measures() -> dict[str, Measure]:
 
 def current_strucpro(code: str, *, where: str = "") -> str:
     """The name after 2025 of a measure. Raises InputError for one that is not known."""
-    found = measures().get(code)
-    if found is None:
+    measure = measures().get(code)
+    if measure is None:
         raise InputError(f"strucpro {code!r} is not known", where=where, mend=f"Known are: {', '.join(measures())}")
-    return found.code
+    return measure.code
 
 
 @cache
@@ -99,11 +99,11 @@ def check_regions(codes: Iterable[str], *, nuts_version: int | None, where: str 
     Without a version the codes only have to fit together. Only codes that came or went (EU 27) tell versions apart; a
     code that stayed may still have another boundary.
     """
-    found = sorted(set(codes))
-    for code in found:
+    distinct = sorted(set(codes))
+    for code in distinct:
         if wrong := no_code(code):
             raise InputError(wrong, where=where)
-    possible = {code: editions_of(code) for code in found}
+    possible = {code: editions_of(code) for code in distinct}
     for code, versions in possible.items():
         if nuts_version is not None and nuts_version not in versions:
             raise InputError(
@@ -111,7 +111,7 @@ def check_regions(codes: Iterable[str], *, nuts_version: int | None, where: str 
                 where=where,
                 mend="Name the version that the table has, or recode it (docs/formats.md)",
             )
-    if found and not common_editions(found):
+    if distinct and not common_editions(distinct):
         narrow = {code: versions for code, versions in possible.items() if len(versions) < len(EDITIONS)}
         raise InputError(
             "NUTS versions are mixed: " + ", ".join(f"{code} ({_words(v)})" for code, v in list(narrow.items())[:6]),

@@ -69,9 +69,9 @@ def write(
     page = book.add_worksheet(NOTES)
     page.set_column(0, 0, 24)
     page.set_column(1, 1, 110)
-    for line, (word, said) in enumerate([*notes, *(_vocabulary() if title == STATISTICS else [])]):
+    for line, (word, text) in enumerate([*notes, *(_vocabulary() if title == STATISTICS else [])]):
         page.write_string(line, 0, word, bold)
-        page.write_string(line, 1, said)
+        page.write_string(line, 1, text)
     book.close()
     return sink.getvalue()
 

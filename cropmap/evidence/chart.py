@@ -1,8 +1,8 @@
 """The chart of a parcel's season: its NDVI with the bands of two crops, and below it the clear share of each
 observation.
 
-Colours are Okabe and Ito's blue and vermilion, told apart by nearly everybody; the medians differ in their dashes too,
-and every line carries its name.
+Colours are Okabe and Ito's blue and vermilion, which nearly everybody can distinguish; the medians differ in their
+dashes too, and every line carries its name.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _labels(canvas: Canvas, axes: _Axes, sheet: Sheet) -> None:
         for _, heading, detail, colour in named
     ]
     places = _apart(
-        [one[0] for one in named],
+        [curve[0] for curve in named],
         [LINE * len(label) + LABEL_GAP for label in labels],
         lowest=axes.box.y + 10,
         highest=axes.box.y + axes.box.height,

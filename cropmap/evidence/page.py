@@ -73,7 +73,7 @@ def render(sheet: Sheet, *, name: str, html: bool, png: bool) -> Rendered:
 def to_html(sheet: Sheet) -> str:
     notices = [PERSONAL, *([SIMULATED] if sheet.facts.simulated else [])]
     body = (
-        f'<p class="quiet">{escape(kicker(sheet))}</p><h1>{escape(words.title(sheet))}</h1>'
+        f'<p class="quiet">{escape(subtitle(sheet))}</p><h1>{escape(words.title(sheet))}</h1>'
         f"{''.join(_paragraph(text, 'warn') for text in notices)}"
         f"<h2>Reason</h2>{''.join(_paragraph(text) for text in words.reason(sheet))}"
         f"<h2>The season, seen from above</h2><figure>{chart_svg(sheet)}"
@@ -91,7 +91,7 @@ def to_html(sheet: Sheet) -> str:
 def to_png(sheet: Sheet) -> bytes:
     width, height = A4
     canvas, inner = PixelCanvas(width, height), width - 2 * MARGIN
-    y = _write(canvas, kicker(sheet), MARGIN, 44, inner, size=12, fill=QUIET)
+    y = _write(canvas, subtitle(sheet), MARGIN, 44, inner, size=12, fill=QUIET)
     y = _write(canvas, words.title(sheet), MARGIN, y + 16, inner, size=23, bold=True)
     for text in [PERSONAL, *([SIMULATED] if sheet.facts.simulated else [])]:
         y = _write(canvas, text, MARGIN, y, inner, size=12, bold=True)
@@ -113,7 +113,7 @@ def to_png(sheet: Sheet) -> bytes:
     return canvas.png()
 
 
-def kicker(sheet: Sheet) -> str:
+def subtitle(sheet: Sheet) -> str:
     return f"Evidence · {sheet.facts.agency} · season {sheet.facts.season} · data until {day_words(sheet.facts.as_of)}"
 
 
@@ -142,23 +142,23 @@ def origin(sheet: Sheet) -> str:
 
 
 def rows(sheet: Sheet) -> list[tuple[str, str]]:
-    said = sheet.judged
-    found: list[tuple[str, str]] = [
+    judged = sheet.judged
+    facts: list[tuple[str, str]] = [
         ("Parcel", sheet.parcel_id),
         ("Holding", sheet.holding_id or "-"),
         ("Region, area", f"{sheet.region}, {sheet.area_ha:.2f} ha"),
-        ("Declared", " ".join(filter(None, (said.declared_code, said.declared_name)))),
-        ("as crop", f"{crop_words(said.declared_crop)} ({percent(said.declared_probability)})"),
-        ("Predicted", f"{crop_words(said.predicted_crop)} ({percent(said.probability)})"),
-        ("Verdict", f"{said.verdict}, {said.reason}"),
-        ("P(right)", percent(said.right_probability)),
-        ("Priority", "-" if said.priority_ha is None else f"{said.priority_ha:.2f} ha expected wrong"),
-        ("Judged by", said.scored_by or "-"),
-        ("Clear dates", f"{said.n_observations} used, {int((~sheet.shown.used).sum())} dropped"),
+        ("Declared", " ".join(filter(None, (judged.declared_code, judged.declared_name)))),
+        ("as crop", f"{crop_words(judged.declared_crop)} ({percent(judged.declared_probability)})"),
+        ("Predicted", f"{crop_words(judged.predicted_crop)} ({percent(judged.probability)})"),
+        ("Verdict", f"{judged.verdict}, {judged.reason}"),
+        ("P(right)", percent(judged.right_probability)),
+        ("Priority", "-" if judged.priority_ha is None else f"{judged.priority_ha:.2f} ha expected wrong"),
+        ("Judged by", judged.scored_by or "-"),
+        ("Clear dates", f"{judged.n_observations} used, {int((~sheet.shown.used).sum())} dropped"),
     ]
-    if said.changed_since:
-        found.append(("Note", "the declaration was changed after this run"))
-    return found
+    if judged.changed_since:
+        facts.append(("Note", "the declaration was changed after this run"))
+    return facts
 
 
 def chart_svg(sheet: Sheet, *, standalone: bool = False) -> str:
@@ -171,7 +171,7 @@ def overview(rendered: Sequence[Rendered], *, heading: str, notes: Sequence[str]
     """index.html: a row and a small curve per parcel, in the order given, sortable by a click."""
     columns = ("priority, ha", "P(right)", "parcel", "declared", "predicted", "area, ha", "region", "season")
     head = "".join(f"<th><button>{name}</button></th>" for name in columns)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(one.row for one in rendered)}</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(page.row for page in rendered)}</tbody></table>"
     body = f"<h1>{escape(heading)}</h1>{''.join(_paragraph(text) for text in notes)}<div class='list'>{table}</div>"
     return _document(heading, f"<main>{body}</main><script>{SORT}</script>")
 
@@ -179,18 +179,18 @@ def overview(rendered: Sequence[Rendered], *, heading: str, notes: Sequence[str]
 def _overview_row(sheet: Sheet, link: str) -> str:
     canvas = SvgCanvas(THUMBNAIL.width, THUMBNAIL.height)
     chart.draw_thumbnail(canvas, THUMBNAIL, sheet)
-    said = sheet.judged
+    judged = sheet.judged
     cells = [
-        _cell(said.priority_ha, "-" if said.priority_ha is None else f"{said.priority_ha:.2f}"),
-        _cell(said.right_probability, percent(said.right_probability)),
+        _cell(judged.priority_ha, "-" if judged.priority_ha is None else f"{judged.priority_ha:.2f}"),
+        _cell(judged.right_probability, percent(judged.right_probability)),
         f'<td data-v="{escape(sheet.parcel_id)}"><a href="{escape(link)}">{escape(sheet.parcel_id)}</a></td>',
-        f'<td data-v="{escape(crop_words(said.declared_crop))}">{escape(crop_words(said.declared_crop))}</td>',
-        f'<td data-v="{escape(crop_words(said.predicted_crop))}">{escape(crop_words(said.predicted_crop))}</td>',
+        f'<td data-v="{escape(crop_words(judged.declared_crop))}">{escape(crop_words(judged.declared_crop))}</td>',
+        f'<td data-v="{escape(crop_words(judged.predicted_crop))}">{escape(crop_words(judged.predicted_crop))}</td>',
         _cell(sheet.area_ha, f"{sheet.area_ha:.2f}"),
         f'<td data-v="{escape(sheet.region)}">{escape(sheet.region)}</td>',
-        f'<td data-v="{said.n_observations}">'
+        f'<td data-v="{judged.n_observations}">'
         f'<div style="width:{THUMBNAIL.width:g}px">'
-        f"{canvas.svg(title='NDVI', description=f'{said.n_observations} clear dates')}</div></td>",
+        f"{canvas.svg(title='NDVI', description=f'{judged.n_observations} clear dates')}</div></td>",
     ]
     return f"<tr>{''.join(cells)}</tr>"
 

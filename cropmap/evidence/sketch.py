@@ -22,57 +22,59 @@ BAR_LENGTHS_M: Final = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 def draw_sketch(canvas: Canvas, box: Box, sheet: Sheet) -> None:
     """The neighbours' colours are those of the chart: declared with this parcel's crop, or with the predicted one."""
     canvas.shape([_frame(box)], fill=GROUND)
-    drawn = [(one, _placed(one, box, sheet.sketch.half_width_m)) for one in sheet.sketch.outlines]
-    for one, rings in sorted(drawn, key=lambda pair: pair[0].is_subject):
-        if one.is_subject:
+    drawn = [(outline, _placed(outline, box, sheet.sketch.half_width_m)) for outline in sheet.sketch.outlines]
+    for outline, rings in sorted(drawn, key=lambda pair: pair[0].is_subject):
+        if outline.is_subject:
             canvas.shape(rings, fill="#ffffff")
             canvas.shape(rings, fill=DECLARED, opacity=0.25, stroke=INK, width=3)
         else:
-            colour, opacity = _paint(one, sheet)
+            colour, opacity = _paint(outline, sheet)
             canvas.shape(rings, fill="#ffffff")
             canvas.shape(rings, fill=colour, opacity=opacity, stroke=EDGE, width=0.8)
-    for one, rings in drawn:
-        _label(canvas, one, rings)
+    for outline, rings in drawn:
+        _label(canvas, outline, rings)
     canvas.shape([_frame(box)], stroke=EDGE, width=1)
     _scale_bar(canvas, box, sheet.sketch.half_width_m)
 
 
 def describe(sheet: Sheet) -> str:
-    others = [one.crop for one in sheet.sketch.outlines if not one.is_subject]
+    others = [outline.crop for outline in sheet.sketch.outlines if not outline.is_subject]
     names, counts = np.unique([crop_words(crop) for crop in others], return_counts=True)
-    said = ", ".join(f"{n} {name}" for n, name in sorted(zip(counts, names, strict=True), key=lambda p: (-p[0], p[1])))
+    crops = ", ".join(f"{n} {name}" for n, name in sorted(zip(counts, names, strict=True), key=lambda p: (-p[0], p[1])))
     return (
-        f"The parcel among {len(others)} neighbours within {sheet.sketch.half_width_m:.0f} m, declared: {said or '-'}."
+        f"The parcel among {len(others)} neighbours within {sheet.sketch.half_width_m:.0f} m, declared: {crops or '-'}."
     )
 
 
 def caption(sheet: Sheet) -> str:
-    said = sheet.judged
-    predicted = f"; orange: {crop_words(said.predicted_crop)}" if said.predicted_crop != said.declared_crop else ""
+    judged = sheet.judged
+    predicted = (
+        f"; orange: {crop_words(judged.predicted_crop)}" if judged.predicted_crop != judged.declared_crop else ""
+    )
     return (
-        f"Outlines as declared. Thick: this parcel. Blue: declared {crop_words(said.declared_crop)}{predicted}; "
+        f"Outlines as declared. Thick: this parcel. Blue: declared {crop_words(judged.declared_crop)}{predicted}; "
         f"grey: other crops. Metres in EPSG:{sheet.sketch.epsg}, grid north up."
     )
 
 
-def _paint(one: Outline, sheet: Sheet) -> tuple[str, float]:
-    if one.crop and one.crop == sheet.judged.declared_crop:
+def _paint(outline: Outline, sheet: Sheet) -> tuple[str, float]:
+    if outline.crop and outline.crop == sheet.judged.declared_crop:
         return DECLARED, 0.25
-    if one.crop and one.crop == sheet.judged.predicted_crop:
+    if outline.crop and outline.crop == sheet.judged.predicted_crop:
         return PREDICTED, 0.25
     return OTHER, 1.0
 
 
-def _placed(one: Outline, box: Box, half_width_m: float) -> list[Points]:
+def _placed(outline: Outline, box: Box, half_width_m: float) -> list[Points]:
     scale = box.width / (2 * half_width_m)
     middle = np.array([box.x + box.width / 2, box.y + box.height / 2])
-    return [middle + ring * [scale, -scale] for ring in one.rings]
+    return [middle + ring * [scale, -scale] for ring in outline.rings]
 
 
-def _label(canvas: Canvas, one: Outline, rings: list[Points]) -> None:
+def _label(canvas: Canvas, outline: Outline, rings: list[Points]) -> None:
     """The declared crop, where there is room for it."""
     ring = max(rings, key=lambda r: float(np.ptp(r[:, 0]) * np.ptp(r[:, 1])))
-    words = "this parcel" if one.is_subject else crop_words(one.crop)
+    words = "this parcel" if outline.is_subject else crop_words(outline.crop)
     if np.ptp(ring[:, 0]) > LETTER * len(words) + 4 and np.ptp(ring[:, 1]) > 12:
         x, y = (ring.min(axis=0) + ring.max(axis=0)) / 2
         canvas.text(
@@ -80,9 +82,9 @@ def _label(canvas: Canvas, one: Outline, rings: list[Points]) -> None:
             y + 3.5,
             words,
             size=10,
-            fill=INK if one.is_subject else "#3d474e",
+            fill=INK if outline.is_subject else "#3d474e",
             anchor="middle",
-            bold=one.is_subject,
+            bold=outline.is_subject,
             halo=True,
         )
 

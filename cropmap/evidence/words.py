@@ -62,21 +62,20 @@ def title(sheet: Sheet) -> str:
 
 def reason(sheet: Sheet) -> tuple[str, ...]:
     """Why the parcel has its verdict: the declaration, the evidence, the curve, the model that scored it."""
-    said = sheet.judged
-    name = f" ({said.declared_name})" if said.declared_name else ""
-    declared = (
-        f"Declared is {said.declared_code}{name}, that is {crop_words(said.declared_crop)}, on {sheet.area_ha:.2f} ha."
-    )
-    pattern = _why(Reason(said.reason)) if said.reason in set(Reason) else said.reason
+    judged = sheet.judged
+    name = f" ({judged.declared_name})" if judged.declared_name else ""
+    crop = crop_words(judged.declared_crop)
+    declared = f"Declared is {judged.declared_code}{name}, that is {crop}, on {sheet.area_ha:.2f} ha."
+    pattern = _why(Reason(judged.reason)) if judged.reason in set(Reason) else judged.reason
     why = pattern.format(
-        predicted=crop_words(said.predicted_crop),
-        declared=crop_words(said.declared_crop),
-        probability=percent(said.probability),
-        supported=percent(said.declared_probability),
+        predicted=crop_words(judged.predicted_crop),
+        declared=crop_words(judged.declared_crop),
+        probability=percent(judged.probability),
+        supported=percent(judged.declared_probability),
     )
     chance = (
-        f"The chance that the declaration is right is estimated at {percent(said.right_probability)}."
-        if said.right_probability is not None
+        f"The chance that the declaration is right is estimated at {percent(judged.right_probability)}."
+        if judged.right_probability is not None
         else ""
     )
     return tuple(filter(None, (declared, why, chance, curve(sheet), who_judged(sheet))))

@@ -110,7 +110,7 @@ class Legend:
         return Legend(self.name, entries, content_hash(self.hash, *(f"{c}={g}" for c, g in sorted(group_of.items()))))
 
     def eurostat_codes_of(self, crop: str) -> tuple[str, ...]:
-        """Eurostat items of a class, sorted; several where the class cannot tell uses apart (grain, silage maize)."""
+        """Eurostat items of a class, sorted; several where the class holds several uses (grain, silage maize)."""
         return tuple(sorted({e.eurostat_code for e in self.entries if e.crop == crop and e.eurostat_code}))
 
 

@@ -50,7 +50,7 @@ class CodeList:
             for code, hcat3 in codes.items()
             if code not in known
         ]
-        digest = content_hash(self.hash, *(f"{one.code}={one.hcat3_code}" for one in new)) if new else self.hash
+        digest = content_hash(self.hash, *(f"{added.code}={added.hcat3_code}" for added in new)) if new else self.hash
         return replace(self, entries=(*self.entries, *new), hash=digest)
 
 

@@ -43,7 +43,7 @@ class Found(StrEnum):
 class Match:
     code: str | None
     """the legend's code, None where there is none or more than one"""
-    found: Found
+    way: Found
     candidates: tuple[str, ...] = ()
     """the legend's codes that fit, where they are several"""
 
@@ -92,9 +92,9 @@ class Matcher:
         return self._known[text]
 
     def _find(self, text: str) -> Match:
-        for (found, simplify), index in zip(WAYS, self._indexes, strict=True):
+        for (way, simplify), index in zip(WAYS, self._indexes, strict=True):
             if codes := index.get(simplify(text)):
-                return _match(codes, found)
+                return _match(codes, way)
         if LOST.search(text) and sum(c.isalpha() for c in text) >= MIN_KEPT_LETTERS:
             pattern = re.compile(".".join(re.escape(part) for part in LOST.split(accents(text))))
             codes = {c for key, fitting in self._indexes[-1].items() if pattern.fullmatch(key) for c in fitting}
@@ -113,7 +113,7 @@ class Matcher:
         return indexes
 
 
-def _match(codes: set[str], found: Found) -> Match:
+def _match(codes: set[str], way: Found) -> Match:
     if len(codes) == 1:
-        return Match(next(iter(codes)), found)
+        return Match(next(iter(codes)), way)
     return Match(None, Found.AMBIGUOUS, tuple(sorted(codes)))

@@ -35,7 +35,7 @@ class Manifest:
     """the clear share below which observations were left out in training, and have to be in prediction"""
     calibration: Calibration
     familiar: Familiar
-    """what the training parcels look like, so that a parcel that looks otherwise can be told"""
+    """what the training parcels look like, so that a parcel that looks otherwise is recognised"""
     folds_made_by: str
     """region, block, file or random"""
     fold_names: tuple[str, ...]
@@ -60,8 +60,8 @@ class Manifest:
 
     def not_learnt(self, fold: int) -> frozenset[str]:
         """The crops that a fold's model was trained without any parcel of; none where an older artifact is silent."""
-        said: Mapping[str, Sequence[str]] = json.loads(self.about.get("not_learnt", "{}"))
-        return frozenset(said.get(self.fold_names[fold], ()))
+        by_fold: Mapping[str, Sequence[str]] = json.loads(self.about.get("not_learnt", "{}"))
+        return frozenset(by_fold.get(self.fold_names[fold], ()))
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, **asdict(self)}

@@ -1,4 +1,4 @@
-"""What training does to a batch so that a network knows more seasons than it saw.
+"""What training does to a batch so that a network is trained on more seasons than were observed.
 
 Everything is drawn from the step's own generator: step 1,000 of a training that was killed and resumed is step 1,000
 of one that was not.

@@ -85,15 +85,15 @@ def calibrations_elsewhere(
     """For every fold the calibration of all others; none at all where there is one fold.
 
     Of a single other fold the temperature alone is taken: whether its classes are over- or understated everywhere, or
-    only there, one region cannot tell.
+    only there, cannot be inferred from one region.
     """
-    found = {}
+    calibrations = {}
     for k in np.unique(fold).tolist():
         others = fold != k
         several = len(np.unique(fold[others])) >= MIN_BIAS_FOLDS
-        found[k] = (
+        calibrations[k] = (
             fit_calibration(logits[others], label[others], logit_adjustment=logit_adjustment, biased=several)
             if others.any()
             else Calibration(1.0, (0.0,) * logits.shape[1])
         )
-    return found
+    return calibrations

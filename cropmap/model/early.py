@@ -94,7 +94,14 @@ def _score(
     seen = lengths > 0
     if not seen.any():
         return DateScore(day, 0, len(seen), 0.0, None, None, None, None)
-    found = evaluate(label[seen], probabilities[seen], crops)
+    evaluation = evaluate(label[seen], probabilities[seen], crops)
     return DateScore(
-        day, found.n, int((~seen).sum()), float(lengths[seen].mean()), found.oa, found.kappa, found.macro_f1, found.ece
+        day,
+        evaluation.n,
+        int((~seen).sum()),
+        float(lengths[seen].mean()),
+        evaluation.oa,
+        evaluation.kappa,
+        evaluation.macro_f1,
+        evaluation.ece,
     )

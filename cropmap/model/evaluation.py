@@ -121,13 +121,13 @@ def confusion_matrix(label: NDArray[Any], predicted: NDArray[Any], classes: int)
 
 
 def _per_class(matrix: NDArray[np.int64], crops: tuple[str, ...]) -> tuple[ClassScore, ...]:
-    found, called, support = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    right, called, support = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
     return tuple(
         ClassScore(
             crop=crop,
-            precision=float(found[i] / max(called[i], 1)),
-            recall=float(found[i] / max(support[i], 1)),
-            f1=float(2 * found[i] / max(called[i] + support[i], 1)),
+            precision=float(right[i] / max(called[i], 1)),
+            recall=float(right[i] / max(support[i], 1)),
+            f1=float(2 * right[i] / max(called[i] + support[i], 1)),
             support=int(support[i]),
         )
         for i, crop in enumerate(crops)
@@ -149,9 +149,9 @@ def _reliability(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> t
     position = _bin(confidence)
     count = np.bincount(position, minlength=ECE_BINS)
     sure = np.bincount(position, weights=confidence, minlength=ECE_BINS)
-    found = np.bincount(position, weights=right, minlength=ECE_BINS)
+    right_sum = np.bincount(position, weights=right, minlength=ECE_BINS)
     return tuple(
-        ReliabilityBin(int(n), float(s / n), float(f / n)) for n, s, f in zip(count, sure, found, strict=True) if n
+        ReliabilityBin(int(n), float(s / n), float(f / n)) for n, s, f in zip(count, sure, right_sum, strict=True) if n
     )
 
 

@@ -1,4 +1,4 @@
-"""Trained networks to ONNX files with dynamic batch and time, checked against torch before anybody uses them.
+"""Trained networks to ONNX files with dynamic batch and time, checked against torch before they are used.
 
 A network is translated once per configuration; the other folds' files are the same graph with their own
 weights. Traps of torch 2.13 that this module works around (each is guarded by the checks below):
@@ -62,10 +62,10 @@ def check_parity(file: bytes, network: Network, series: Series, *, where: str = 
         with torch.inference_mode():
             expected = network(*(torch.from_numpy(part) for part in inputs.values())).numpy()
         try:
-            found = session.run([OUTPUT], inputs)[0]
+            exported = session.run([OUTPUT], inputs)[0]
         except Exception as error:  # ONNX Runtime raises bare exceptions of several kinds
             raise ParityError(f"does not run at batch x time {reflectance.shape[:2]} ({error})", where=where) from error
-        gap = np.abs(softmax(found, axis=1) - softmax(expected, axis=1)).max()
+        gap = np.abs(softmax(exported, axis=1) - softmax(expected, axis=1)).max()
         if not gap <= PARITY_TOLERANCE:  # also catches NaN
             raise ParityError(
                 f"probabilities differ from torch by {gap:.1e} at batch x time {reflectance.shape[:2]}",

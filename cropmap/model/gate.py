@@ -5,18 +5,18 @@ Nothing is read or written here. Whatever is missing refuses: the gate fails clo
 
 A champion of another season, or of fewer acquisitions, has no out-of-fold figures on this season's folds; it is scored
 there by the rule that predicts with it too (`unseen_folds`): fold by *name*, because its model of a region never saw
-that region. Where that does not hold the champion has no honest score here, neither for the gate nor for a
+that region. Where that does not hold the champion has no unbiased score here, neither for the gate nor for a
 publication. What can stand between a model and a season (`obstacle`):
 
 - later data (a season as of a day, or one of the past, must not use what was acquired afterwards), other folds (blocks
   are dealt anew from new data), an artifact that this code cannot read: the challenger is refused as champion all the
   same, but it is the only model that can judge these parcels without having seen them, so the season goes on with it
   and says so;
-- other bands, another legend (a class that the model's legend did not have is declared, or the model knows a class
-  that the season's legend has no more): the agency decided something new; a person confirms it with
+- other bands, another legend (a class that the model's legend did not have is declared, or the model predicts a
+  class that the season's legend has no more): the agency decided something new; a person confirms it with
   `cropmap models promote`.
 
-Later data comes first: whoever cannot judge a season of the past anyway has no say in its legend. Between a model and
+Later data comes first: where a model cannot judge a past season anyway, its legend is not compared. Between a model and
 the very data that it was made from nothing stands.
 
 What the names of folds do not cover: between seasons a holding may have taken land in another region.
@@ -100,7 +100,7 @@ class GateReason(ReasonCode):
 
 
 INCOMPARABLE: Final = frozenset({GateReason.OTHER_FOLDS, GateReason.LATER_DATA, GateReason.UNREADABLE})
-"""obstacles that nobody decided on: the season goes on with its own model, which does not become champion"""
+"""obstacles without a decision on the score: the season goes on with its own model, which does not become champion"""
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class Score:
     @classmethod
     def read(cls, manifest: Manifest) -> Score:
         """What an artifact says of itself: out-of-fold, on the folds that it was made on."""
-        said = manifest.evaluation
-        return cls(said["oa"], said["macro_f1"], said["per_fold"], said.get("per_fold_macro_f1", {}))
+        scores = manifest.evaluation
+        return cls(scores["oa"], scores["macro_f1"], scores["per_fold"], scores.get("per_fold_macro_f1", {}))
 
     @property
     def is_complete(self) -> bool:
@@ -158,7 +158,7 @@ class ModelRequirements:
     classes: tuple[str, ...]
     """the legend's classes"""
     last_day: str
-    """ISO day; a model that has seen a later acquisition knows too much"""
+    """ISO day; a model that was trained on a later acquisition must not predict"""
     folds: str
     """the rule that gives a place its fold, the same from one data state to the next; empty where there is none"""
     dataset: Dataset
@@ -179,9 +179,9 @@ def obstacle(manifest: Manifest, required: ModelRequirements) -> GateReason | No
 
 
 def knows_classes(manifest: Manifest, *, declared: Sequence[str], legend: str, classes: Sequence[str]) -> bool:
-    """Whether a model was made for the classes of a legend, as far as anybody notices: every class that it predicts is
-    one of the legend's, and every class that is declared stood in the legend that it was made with. A class that nobody
-    declares makes no other legend; one that was merely too rare to be learnt is no new decision of the agency."""
+    """Whether a model was made for the classes of a legend, as far as it shows: every class that it predicts is
+    one of the legend's, and every class that is declared stood in the legend that it was made with. A class that is not
+    declared makes no other legend; one that was merely too rare to be learnt is no new decision of the agency."""
     return set(manifest.crops) <= set(classes) and set(declared) <= _legend_of(manifest, legend, classes)
 
 
@@ -222,8 +222,8 @@ def decide(challenger: Score, *, parity: Sequence[float], champion_score: Champi
 
     champion_score: None where the agency has no champion of this network yet.
     """
-    if found := flaw(challenger, parity):
-        return Decision(False, found, "the challenger itself does not pass its checks")
+    if wrong := flaw(challenger, parity):
+        return Decision(False, wrong, "the challenger itself does not pass its checks")
     if champion_score is None:
         return Decision(True, GateReason.FIRST_MODEL, "there was no champion")
     if champion_score.obstacle is not None:

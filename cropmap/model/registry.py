@@ -83,20 +83,20 @@ def register_version(
 
 def note_decision(tracking_uri: str, version: RegisteredVersion, *, promoted: bool, reason: str, detail: str) -> None:
     """Writes what was decided on a version, and why, on it and on its run; a later decision replaces it. A version or
-    run that somebody deleted is left out."""
-    said = {PROMOTED: str(promoted).lower(), REASON: str(reason), DETAIL: masked(detail)}
+    run that was deleted is left out."""
+    tags = {PROMOTED: str(promoted).lower(), REASON: str(reason), DETAIL: masked(detail)}
     with connected(tracking_uri) as client:
         if not _is_there(client, version):
             return
         run = _run_of(client, version.run_id)
-        for name, value in said.items():
+        for name, value in tags.items():
             client.set_model_version_tag(version.name, version.version, name, value)
             if run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE:
                 client.set_tag(version.run_id, name, value)
 
 
 def call_champion(tracking_uri: str, version: RegisteredVersion) -> None:
-    """Puts the alias on a version; on one that somebody deleted there is nothing to put it on."""
+    """Puts the alias on a version; one that was deleted gets none."""
     with connected(tracking_uri) as client:
         if _is_there(client, version):
             client.set_registered_model_alias(version.name, "champion", version.version)
@@ -107,8 +107,8 @@ def list_versions(tracking_uri: str, *, name: str) -> tuple[ModelVersion, ...]:
     with connected(tracking_uri) as client:
         models = client.search_registered_models(f"name = '{name}'")
         aliases = models[0].aliases if models else {}
-        found = [v for v in client.search_model_versions(f"name = '{name}'") if ARTIFACT_ID in v.tags]
-        return tuple(_known(client, v, aliases) for v in sorted(found, key=lambda v: int(v.version)))
+        versions = [v for v in client.search_model_versions(f"name = '{name}'") if ARTIFACT_ID in v.tags]
+        return tuple(_known(client, v, aliases) for v in sorted(versions, key=lambda v: int(v.version)))
 
 
 def _known(client: MlflowClient, version: Any, aliases: Mapping[str, Any]) -> ModelVersion:

@@ -2,7 +2,7 @@
 
 In: series. Out: one distance per parcel, and its rank among the training parcels, each measured against the parcels of
 the other folds. An observation's distance is Mahalanobis': from the mean of its time of year, with one covariance for
-the whole year; a parcel's distance is the median over its observations, which a cloud that nobody saw does not move.
+the whole year; a parcel's distance is the median over its observations, which an undetected cloud does not move.
 
 Measured on simulated Brittany (1,900 training parcels, two networks, two seeds) beside the energy of the raw logits
 (Liu et al. 2020, arXiv:2010.03759): water, bare bright ground, forest, reflectance x 3 and x 1.5 have a median rank of
@@ -31,7 +31,7 @@ PRIOR_ROWS: Final = 20
 MIN_VARIANCE: Final = 1e-6
 RANKS: Final = 201
 RANK_DIGITS: Final = 4
-"""more than 201 quantiles know, and fewer than the last bits of a sum that depend on a parcel's company"""
+"""more than 201 quantiles resolve, and fewer than the last bits of a sum that depend on the other parcels of a batch"""
 LEARNT_PARCELS: Final = 20_000
 """at most: enough for every quantile"""
 PARCELS: Final = 500
@@ -88,10 +88,10 @@ def _moments(series: Series) -> tuple[Array, Array]:
     seen = np.isfinite(values)
     overall = np.where(seen, values, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     mean = np.empty((SEASONS, values.shape[1]))
-    for one in range(SEASONS):
-        rows = part == one
+    for season in range(SEASONS):
+        rows = part == season
         summed = np.where(seen[rows], values[rows], 0).sum(axis=0) + PRIOR_ROWS * overall
-        mean[one] = summed / (seen[rows].sum(axis=0) + PRIOR_ROWS)
+        mean[season] = summed / (seen[rows].sum(axis=0) + PRIOR_ROWS)
     off = np.where(seen, values - mean[part], 0)
     return mean, off.T @ off / max(len(off), 1) + MIN_VARIANCE * np.eye(values.shape[1])
 
@@ -102,8 +102,8 @@ def _distances(series: Series, mean: Array, covariance: Array) -> Array:
     off = series.reflectance - mean[_part_of_year(series)]
     squared = np.empty(len(off))
     pattern = np.isfinite(off) @ (1 << np.arange(off.shape[1]))
-    for one in np.unique(pattern):
-        rows = np.flatnonzero(pattern == one)
+    for combination in np.unique(pattern):
+        rows = np.flatnonzero(pattern == combination)
         seen = np.isfinite(off[rows[0]])
         whitening = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(seen, seen)]))
         # not `@`: the threads of BLAS wait for each other in a loop, five times as long where inference runs beside

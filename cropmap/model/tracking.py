@@ -1,4 +1,4 @@
-"""MLflow remembers every training; any database or server by its tracking URI.
+"""MLflow records every training; any database or server by its tracking URI.
 
 A run is found again by the tag `cropmap.run_key`, so that a retry resumes what it began and leaves one run. People tidy
 MLflow up: an experiment or a run that was deleted stays so, and the next training is noted in a new
@@ -163,30 +163,30 @@ def _allowed(name: str) -> str:
 
 
 def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_root: str | None) -> str:
-    """The experiment's id. The name of one that somebody deleted is taken until it is collected, and an earlier version
+    """The experiment's id. The name of one that was deleted is taken until it is collected, and an earlier version
     told servers to keep files in a folder of the worker: the next number after the name stands in for both."""
     served = _is_server(tracking_uri)
     for number in range(1, MOST_EXPERIMENTS + 1):
         numbered = name if number == 1 else f"{name} ({number})"
-        found = client.get_experiment_by_name(numbered)
-        if found is None:
+        experiment = client.get_experiment_by_name(numbered)
+        if experiment is None:
             location = None if served or artifact_root is None else _file_uri(artifact_root)
             try:
                 return str(client.create_experiment(numbered, location))
             except MlflowException:  # another process was first
-                found = client.get_experiment_by_name(numbered)
-                if found is None:
+                experiment = client.get_experiment_by_name(numbered)
+                if experiment is None:
                     raise
-        if found.name != numbered:
+        if experiment.name != numbered:
             raise ModelError(
-                f"was asked for the experiment {numbered!r} and answers {found.name!r}",
+                f"was asked for the experiment {numbered!r} and answers {experiment.name!r}",
                 where=masked(tracking_uri),
                 mend=MEND,
             )
-        if found.lifecycle_stage == LifecycleStage.ACTIVE and not (
-            served and _lies_with_a_client(found, artifact_root)
+        if experiment.lifecycle_stage == LifecycleStage.ACTIVE and not (
+            served and _lies_with_a_client(experiment, artifact_root)
         ):
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
     raise ModelError(
         f"holds {MOST_EXPERIMENTS} deleted experiments named {name}",
         where=masked(tracking_uri),
@@ -198,9 +198,10 @@ def _is_server(tracking_uri: str) -> bool:
     return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
-def _lies_with_a_client(found: Experiment, artifact_root: str | None) -> bool:
+def _lies_with_a_client(experiment: Experiment, artifact_root: str | None) -> bool:
     return (
-        artifact_root is not None and str(found.artifact_location) == f"file://{artifact_root.removeprefix('file://')}"
+        artifact_root is not None
+        and str(experiment.artifact_location) == f"file://{artifact_root.removeprefix('file://')}"
     )
 
 
@@ -210,8 +211,8 @@ def _file_uri(folder: str) -> str:
 
 
 def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str, name: str) -> Run:
-    found = client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{run_key}'", max_results=1)
-    return found[0] if found else client.create_run(experiment_id, tags={RUN_KEY: run_key}, run_name=name)
+    runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{run_key}'", max_results=1)
+    return runs[0] if runs else client.create_run(experiment_id, tags={RUN_KEY: run_key}, run_name=name)
 
 
 @contextmanager
@@ -233,8 +234,8 @@ def connected(tracking_uri: str) -> Iterator[MlflowClient]:
             _make_sqlite(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, SQLAlchemyError, OSError, ParseError, ValueError) as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"MLflow cannot go on ({said})", where=masked(tracking_uri), mend=MEND) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"MLflow cannot go on ({reason})", where=masked(tracking_uri), mend=MEND) from error
 
 
 def _reach(tracking_uri: str) -> None:
@@ -254,7 +255,7 @@ def _reach(tracking_uri: str) -> None:
 
 @cache
 def _make_sqlite(tracking_uri: str) -> None:
-    """Makes MLflow's database, one process at a time. SQLite keeps half of a migration: whoever is killed on first use
+    """Makes MLflow's database, one process at a time. SQLite keeps half of a migration: a process killed on first use
     leaves a database that MLflow neither finishes nor takes. Where nothing was ever written to it, it is made anew;
     one with experiments is left to its owner. Other databases keep all of a migration or nothing."""
     url = make_url(tracking_uri)

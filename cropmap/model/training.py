@@ -53,7 +53,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[float], None] = lambda _: None,
 ) -> Trained:
-    """Trains on the labelled, observed parcels of `learn_from` (N,). `on_step` hears the share done, to count it.
+    """Trains on the labelled, observed parcels of `learn_from` (N,). `on_step` is called with the share done.
 
     Under torchrun every process trains on its share of each batch and holds the same network.
     Raises ModelError where fewer than two classes are left to learn.
@@ -202,7 +202,7 @@ def _loss(
         logits = network.each(*inputs)  # of every member (B, K)
     smoothing = config.label_smoothing
     return torch.stack(
-        [cross_entropy(one.float() + adjustment, target, label_smoothing=smoothing) for one in logits]
+        [cross_entropy(head.float() + adjustment, target, label_smoothing=smoothing) for head in logits]
     ).sum()
 
 

@@ -60,5 +60,5 @@ def _groups(coverage: TileCoverage, wanted: np.ndarray[Any, Any]) -> Iterator[np
     row, col = np.divmod(fine.cells[fine.starts[filled]], max(fine.window.width, 1))
     down, across = (row + fine.window.row_off) // GROUP_PIXELS, (col + fine.window.col_off) // GROUP_PIXELS
     square[filled] = down * (fine.grid.width // GROUP_PIXELS + 1) + across
-    for one in np.unique(square[wanted]):
-        yield wanted & (square == one)
+    for number in np.unique(square[wanted]):
+        yield wanted & (square == number)

@@ -201,10 +201,10 @@ def _covered_cells(polygons: Array, grid: Grid, window: Window) -> list[tuple[in
     xmin, ymin, xmax, ymax = grid.window_bounds(window)
     nothing = np.broadcast_to(np.uint8(1), (window.height, window.width))  # only its shape is asked for
     raster = NumPyRasterSource(nothing, xmin, ymin, xmax, ymax)
-    found = exact_extract(
+    covered = exact_extract(
         raster, _Outlines(polygons), ["cell_id", "coverage"], include_cols=["position"], output="pandas"
     ).sort_values("position")
-    return list(zip(found["position"], found["cell_id"], found["coverage"], strict=True))
+    return list(zip(covered["position"], covered["cell_id"], covered["coverage"], strict=True))
 
 
 def parcel_set_hash(parcels: gpd.GeoDataFrame) -> str:

@@ -2,7 +2,7 @@
 
 A provider may replace a product under its old name, and may rewrite an item without touching a pixel. Where it gives
 checksums of its files, they decide. Where not, the time of processing does, and else what is left: baseline, sizes and
-places of the files. What a file does not say of itself (it was made by an earlier version) speaks against nothing.
+places of the files. What a file does not say of itself (it was made by an earlier version) contradicts nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _by_band(metadata: Mapping[str, str], key: str) -> Mapping[str, Any]:
 
 
 def _differ(kept: Mapping[str, str], wanted: Mapping[str, str], key: str) -> bool:
-    """Whether a band that both know has another value."""
+    """Whether a band that both state has another value."""
     before, now = _by_band(kept, key), _by_band(wanted, key)
     return any(before[band] != now[band] for band in before.keys() & now.keys())
 

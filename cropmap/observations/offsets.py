@@ -2,7 +2,7 @@
 
 Items name the offset wrongly in both directions: one that is applied already is applied again, and everything is 0.1
 too dark; one that is not applied counts as applied, and everything is 0.1 too bright. Both move all bands alike, which
-no crop, haze, snow or shadow does. Two things tell it. Green vegetation is dark in blue and red and not below zero, and
+no crop, haze, snow or shadow does. Two things show it. Green vegetation is dark in blue and red and not below zero, and
 that it is green is seen in a difference of bands, which no offset moves. And a parcel looks like itself some days
 before and after. What is said of an acquisition depends on the observations of the season, in whatever order they were
 made. Pure functions of arrays.
@@ -38,7 +38,7 @@ GREEN_PIXELS: Final = 50.0
 TOO_DARK_RED: Final = 0.0
 FINE_RED: Final = 0.1
 FINE_B12: Final = 0.04
-"""vegetation under snow that was missed has less, and cannot tell"""
+"""vegetation under snow that was missed has less, and shows nothing"""
 TOO_BRIGHT: Final = {"B02": 0.10, "B04": 0.11, "B12": 0.15}
 """All three at once; haze and snow are bright in blue and dark in B12. A thin veil of cloud can look so on one day (one
 of 63 real ones, 2018-07-13): other days must say it too."""
@@ -71,7 +71,7 @@ B02, B04, B8A, B12 = (BANDS.index(band) for band in ("B02", "B04", "B8A", "B12")
 class OffsetEvidence(StrEnum):
     FINE = "fine"
     UNKNOWN = "unknown"
-    """too little land was seen, or nothing on it tells"""
+    """too little land was seen, or nothing on it is evidence"""
     DOUBTFUL = "doubtful"
     CONTRADICTED = "contradicted"
 
@@ -159,15 +159,15 @@ def _too_red(values: Array, pixels: Array, limit: float) -> str | None:
 def judge_season(acquisitions: Mapping[str, AcquisitionMeans]) -> dict[str, Judgement]:
     """By item, for the acquisitions of one tile whose rows stand for the same parcels.
 
-    What an acquisition does not tell by itself is told by the nearest that are fine: most of them must agree, two or
+    Where an acquisition alone is no evidence, the nearest that are fine decide: most of them must agree, two or
     more where its vegetation is not bright besides. Where none are near, three that are bright alike are no veil of one
-    day. Two that nothing tells and that contradict each other are both doubtful.
+    day. Two without evidence that contradict each other are both doubtful.
     """
     alone = {item: judge_acquisition(means) for item, means in acquisitions.items()}
     fine = {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.FINE}
     bright = {item for item, judgement in alone.items() if judgement.bright}
-    told = fine | {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.CONTRADICTED}
-    open_ = acquisitions.keys() - told
+    settled = fine | {item for item, judgement in alone.items() if judgement.evidence == OffsetEvidence.CONTRADICTED}
+    open_ = acquisitions.keys() - settled
     judged = dict(alone)
     for item in open_:
         judged[item] = (
@@ -217,8 +217,8 @@ def _contradicting(item: str, acquisitions: Mapping[str, AcquisitionMeans], amon
 
 
 def _steps(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> list[float]:
-    found = (_step(acquisitions[item], acquisitions[near]) for near in _nearest(item, acquisitions, among))
-    return [step for step in found if step is not None]
+    steps = (_step(acquisitions[item], acquisitions[near]) for near in _nearest(item, acquisitions, among))
+    return [step for step in steps if step is not None]
 
 
 def may_be_too_dark(offset: float) -> bool:
@@ -240,10 +240,10 @@ def _above(values: Array, limits: Mapping[str, float]) -> bool:
 def _nearest(item: str, acquisitions: Mapping[str, AcquisitionMeans], among: Set[str]) -> list[str]:
     """The nearest in time, on either side; of one day, by name."""
     day = acquisitions[item].day
-    apart = sorted((abs((acquisitions[one].day - day).days), one) for one in among if one != item)
-    near = [one for days, one in apart if days <= NEAR_DAYS]
-    before = [one for one in near if acquisitions[one].day <= day]
-    after = [one for one in near if acquisitions[one].day > day]
+    apart = sorted((abs((acquisitions[other].day - day).days), other) for other in among if other != item)
+    near = [other for days, other in apart if days <= NEAR_DAYS]
+    before = [other for other in near if acquisitions[other].day <= day]
+    after = [other for other in near if acquisitions[other].day > day]
     return [*before[:NEIGHBOURS], *after[:NEIGHBOURS]]
 
 

@@ -147,17 +147,17 @@ def _epsg(crs: CRS | None) -> int | None:
     return crs.to_epsg() if crs else None
 
 
-def _check_grid(found: Grid, expected: Grid, href: str) -> None:
-    if found.epsg != expected.epsg:
+def _check_grid(grid: Grid, expected: Grid, href: str) -> None:
+    if grid.epsg != expected.epsg:
         raise SceneError(
-            f"is in EPSG:{found.epsg}, the tile in EPSG:{expected.epsg}",
+            f"is in EPSG:{grid.epsg}, the tile in EPSG:{expected.epsg}",
             reason=QuarantineReason.WRONG_CRS,
             where=without_signatures(href),
         )
-    shift = np.abs(np.subtract(found.transform, expected.transform)).max() / expected.transform[0]
-    if (found.width, found.height) != (expected.width, expected.height) or shift > ALIGNMENT_TOLERANCE:
+    shift = np.abs(np.subtract(grid.transform, expected.transform)).max() / expected.transform[0]
+    if (grid.width, grid.height) != (expected.width, expected.height) or shift > ALIGNMENT_TOLERANCE:
         raise SceneError(
-            f"has {found.width} x {found.height} pixels from {found.transform}, "
+            f"has {grid.width} x {grid.height} pixels from {grid.transform}, "
             f"the tile {expected.width} x {expected.height} from {expected.transform}",
             reason=QuarantineReason.WRONG_GRID,
             where=without_signatures(href),

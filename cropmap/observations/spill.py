@@ -1,4 +1,4 @@
-"""Rows that arrive in any order, handed back day by day: in memory while they are few, else in temporary files.
+"""Rows that arrive in any order, returned day by day: in memory while they are few, else in temporary files.
 
 A row takes 32 bytes. What is held stays below HELD_BYTES; the rows of one day are in memory when they are read back.
 """
@@ -50,11 +50,11 @@ class DaySpill:
         if not len(day):
             return
         order = np.argsort(day, kind="stable")
-        found, starts = np.unique(day[order], return_index=True)
-        for one, rows in zip(found.tolist(), np.split(records[order], starts[1:]), strict=True):
-            self._parts.setdefault(one, []).append(rows.tobytes())
+        days, starts = np.unique(day[order], return_index=True)
+        for number, rows in zip(days.tolist(), np.split(records[order], starts[1:]), strict=True):
+            self._parts.setdefault(number, []).append(rows.tobytes())
             self._held += rows.nbytes
-        self._days.update(found.tolist())
+        self._days.update(days.tolist())
         if self._held > HELD_BYTES:
             self._flush()
 

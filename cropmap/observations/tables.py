@@ -1,7 +1,7 @@
 """Tables of parcel statistics that another system made: which column is what, and which rows can be used.
 
 In: a Parquet schema, then its rows. Out: where the parcel, the day, the clear share and each band stand, and the rows
-as arrays with a reason for every row that cannot be used. A table that nobody could read (no band, digital numbers)
+as arrays with a reason for every row that cannot be used. A table that cannot be read (no band, digital numbers)
 is refused; a row is only ever set aside and counted.
 
 Bands are found under the names in use: B02, B2, b02, B02_mean. The clear share is `clear_fraction` or
@@ -38,7 +38,7 @@ also what no median of a table that is scaled to 0-1 exceeds."""
 SCALE_ROWS: Final = 100_000
 """rows that say whether a table is scaled to 0-1"""
 LARGEST_SHARE: Final = 1.01
-"""a share that somebody rounded; above it stand percentages or the 255 of a mask"""
+"""a share that was rounded; above it stand percentages or the 255 of a mask"""
 
 REASONS: Final = tuple(RowReject)
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 1, 1)
@@ -64,8 +64,8 @@ class Layout:
 
     @property
     def columns(self) -> list[str]:
-        found = (self.parcel, self.time, self.clear, self.cloud, self.pixels, *self.bands.values())
-        return [name for name in found if name is not None]
+        names = (self.parcel, self.time, self.clear, self.cloud, self.pixels, *self.bands.values())
+        return [name for name in names if name is not None]
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BAND
         by_band.setdefault(band_of(name), []).append(name)
     if twice := {band: by_band[band] for band in bands if len(by_band.get(band, ())) > 1}:
         raise ObservationFileError(f"a band stands in several columns: {twice}", where=where, mend="Keep one of each")
-    found = {band: by_band[band][0] for band in bands if band in by_band}
-    if not found:
+    band_columns = {band: by_band[band][0] for band in bands if band in by_band}
+    if not band_columns:
         raise ObservationFileError(
             "no Sentinel-2 band", where=where, mend=f"One row per parcel and day, columns named like {list(bands)}"
         )
@@ -116,7 +116,7 @@ def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BAND
     used = ("parcel_id", time, clear, None if clear else cloud, pixels)
     if again := [name for name in used if name and names.count(name) > 1]:
         raise ObservationFileError(f"there are two columns {again[0]}", where=where, mend="Keep one of them")
-    return Layout("parcel_id", time, *used[2:], found, _is_numeric(schema, where))
+    return Layout("parcel_id", time, *used[2:], band_columns, _is_numeric(schema, where))
 
 
 def band_of(column: str) -> str:

@@ -179,9 +179,9 @@ def _records(rows: Rows, layout: Layout, position: Array) -> Array:
 def _note_first(first_seen: dict[int, int], day: Array, time_us: Array) -> None:
     """The earliest time of each day: what a file of several tiles is dated with."""
     order = np.lexsort((time_us, day))
-    found, starts = np.unique(day[order], return_index=True)
-    for one, time in zip(found.tolist(), time_us[order][starts].tolist(), strict=True):
-        first_seen[one] = min(time, first_seen.get(one, time))
+    days, starts = np.unique(day[order], return_index=True)
+    for number, time in zip(days.tolist(), time_us[order][starts].tolist(), strict=True):
+        first_seen[number] = min(time, first_seen.get(number, time))
 
 
 def _once_per_parcel(records: Array) -> Array:

@@ -37,18 +37,18 @@ def tile_grids(acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
 
     Raises SceneError where no acquisition has a readable pair of grids.
     """
-    found: list[tuple[Grid, Grid]] = []
+    pairs: list[tuple[Grid, Grid]] = []
     failure = SceneError("no acquisition", reason=QuarantineReason.WRONG_GRID)
     for acquisition in acquisitions:
         try:
-            found.append(_grids(acquisition))
+            pairs.append(_grids(acquisition))
         except SceneError as error:
             failure = error
-        if len(found) == PROBED:
+        if len(pairs) == PROBED:
             break
-    if not found:
+    if not pairs:
         raise failure
-    fine, coarse = Counter(found).most_common(1)[0][0]
+    fine, coarse = Counter(pairs).most_common(1)[0][0]
     return {10: fine, 20: coarse}
 
 
@@ -74,7 +74,7 @@ def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisitio
     By the extents that the catalogue gives, so that no file of a tile is opened which no parcel needs.
     """
     boxes = parcels.geometry.to_crs(epsg=EPSG_WGS84).bounds.to_numpy()
-    found: dict[str, np.ndarray] = {}
+    by_tile: dict[str, np.ndarray] = {}
     for tile, extent in sorted({(a.tile, a.bbox) for a in acquisitions}):
         west, south, east, north = np.add(extent, (-NEAR_DEGREES, -NEAR_DEGREES, NEAR_DEGREES, NEAR_DEGREES))
         crossing = west > east  # the extent goes over the antimeridian
@@ -84,8 +84,8 @@ def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisitio
             else ((boxes[:, 0] <= east) & (boxes[:, 2] >= west))
         )
         near = across & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
-        found[tile] = found.get(tile, np.zeros(len(parcels), dtype=bool)) | near
-    return {tile: near for tile, near in found.items() if near.any()}
+        by_tile[tile] = by_tile.get(tile, np.zeros(len(parcels), dtype=bool)) | near
+    return {tile: near for tile, near in by_tile.items() if near.any()}
 
 
 def home_tiles(parcels: gpd.GeoDataFrame, grids: Mapping[str, Grid]) -> pd.Series:

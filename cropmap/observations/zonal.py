@@ -24,7 +24,7 @@ DARK_MIN_PIXELS: Final = 50.0
 """When an offset is contradicted. Over clear farmland blue and red lie between 0.003 and 0.2 (Bavaria 2018, 15,859
 parcel dates: 0.1 % quantile 0.009, none negative; over-corrected haze reaches about -0.01), so with the right offset
 nothing lies below -0.02. Applied twice, an offset of -0.1 brings most of it there. The rest of the scenes are under
-snow or haze that the scene classification missed, where no pixel can tell. At least 50 pixels must be seen."""
+snow or haze that the scene classification missed, where no pixel is evidence. At least 50 pixels must be seen."""
 
 
 def clear_cells(scene_classes: Array, cells: Array, clear: Collection[int]) -> Array:

@@ -85,7 +85,7 @@ def verdict(psi: float | None) -> Verdict:
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The most worrying of several; what is not known worries nobody who knows something."""
+    """The worst of several; an unknown verdict counts only where all are unknown."""
     order = (Verdict.UNKNOWN, Verdict.STABLE, Verdict.SOME_SHIFT, Verdict.SHIFTED)
     return max(verdicts, key=order.index, default=Verdict.UNKNOWN)
 
@@ -140,7 +140,7 @@ def _january(series: Series) -> np.datetime64:
 
 def _by_month(values: NDArray[np.float32], month: NDArray[np.int64]) -> dict[int, NDArray[np.float32]]:
     seen = np.isfinite(values)
-    return {int(one): values[seen & (month == one)] for one in np.unique(month[seen])}
+    return {int(number): values[seen & (month == number)] for number in np.unique(month[seen])}
 
 
 def _band_drift(

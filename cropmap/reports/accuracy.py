@@ -73,13 +73,13 @@ def accuracy(agreement: pd.DataFrame, *, hidden: Collection[str]) -> Accuracy | 
         return np.bincount(cluster[chosen], weights=count[chosen], minlength=len(names)).astype(float)
 
     classes = []
-    crops = sorted({str(one) for one in declared} | {str(one) for one in predicted})
+    crops = sorted({str(crop) for crop in declared} | {str(crop) for crop in predicted})
     for crop in crops:
-        said, seen = total(declared == crop), total(predicted == crop)
-        if crop in hidden or min((said > 0).sum(), (seen > 0).sum()) < MIN_HOLDINGS:
+        claimed, seen = total(declared == crop), total(predicted == crop)
+        if crop in hidden or min((claimed > 0).sum(), (seen > 0).sum()) < MIN_HOLDINGS:
             continue
         both = total(right & (declared == crop))
-        classes.append(ClassAccuracy(crop, ratio(both, seen).rounded(2), ratio(both, said).rounded(2)))
+        classes.append(ClassAccuracy(crop, ratio(both, seen).rounded(2), ratio(both, claimed).rounded(2)))
     everywhere = np.ones(len(count), dtype=bool)
     overall = ratio(total(right), total(everywhere)).rounded(3)
     return Accuracy(overall, magnitude(count.sum()), tuple(classes), len(crops) - len(classes))

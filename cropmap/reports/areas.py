@@ -79,10 +79,8 @@ class CropAreas:
 
     def of(self, region: Region) -> list[tuple[Crop, Cell]]:
         """The rows of one region: what is shown in the order of crops, then what is hidden."""
-        found = ((crop, self.cells.get((region.nuts_id, crop.code))) for crop in self.crops)
-        return sorted(
-            [(crop, cell) for crop, cell in found if cell is not None], key=lambda row: row[1].figures is None
-        )
+        rows = ((crop, self.cells.get((region.nuts_id, crop.code))) for crop in self.crops)
+        return sorted([(crop, cell) for crop, cell in rows if cell is not None], key=lambda row: row[1].figures is None)
 
     @cached_property
     def hidden(self) -> tuple[Cell, ...]:
@@ -113,7 +111,7 @@ def head_region(codes: Collection[str], *, asked: str | None) -> str | None:
         return asked
     lowest = max(len(code) for code in codes)
     finest = [code for code in codes if len(code) == lowest]
-    holding = [code for code in codes if all(one.startswith(code) for one in finest)]
+    holding = [code for code in codes if all(region.startswith(code) for region in finest)]
     return max(holding, key=len, default=None)
 
 
@@ -143,7 +141,7 @@ def crop_areas(
         head=Region(head, names.get(head, "")),
         regions=tuple(Region(code, names.get(code, "")) for code in codes),
         crops=tuple(
-            Crop(code, crop_label(code, items), tuple(crop_label(one, items) for one in sums.get(code, ())))
+            Crop(code, crop_label(code, items), tuple(crop_label(member, items) for member in sums.get(code, ())))
             for code in crops
         ),
         cells=cells,

@@ -32,7 +32,13 @@ def bars(areas: CropAreas, *, most: int) -> tuple[Bar, ...]:
     """The largest crops of the head region; hidden ones have no bar."""
     shown = [(crop, figures) for crop in areas.drawn if (figures := areas.at(areas.head.nuts_id, crop.code))][:most]
     longest = max(
-        (end for _, one in shown for end in (one.declared_ha, one.estimate_ha, one.ci95_high_ha) if end), default=1.0
+        (
+            end
+            for _, figures in shown
+            for end in (figures.declared_ha, figures.estimate_ha, figures.ci95_high_ha)
+            if end
+        ),
+        default=1.0,
     )
     return tuple(Bar(crop, figures, _svg(crop, figures, longest)) for crop, figures in shown)
 
@@ -51,8 +57,8 @@ def _svg(crop: Crop, figures: Figures, longest: float) -> Markup:
             rect(low, low + cap, 9, 5, INTERVAL),
             rect(high - cap, high, 9, 5, INTERVAL),
         ]
-    said = f"{crop.label}: declared {hectares(figures.declared_ha)} ha, estimated {hectares(figures.estimate_ha)} ha"
+    label = f"{crop.label}: declared {hectares(figures.declared_ha)} ha, estimated {hectares(figures.estimate_ha)} ha"
     return Markup(  # noqa: S704  the only text is escaped
         f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(said)}">{"".join(parts)}</svg>'
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )

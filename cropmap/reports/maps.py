@@ -134,7 +134,7 @@ def _svg(
         fill = f"url(#{hatch})" if share is None and region.nuts_id in shares else fill
         parts.append(
             f'<path d="{region.path}" fill="{fill}" fill-rule="evenodd" stroke="{EDGE}" stroke-width=".6" '
-            f'stroke-linejoin="round"><title>{escape(_said(region, crop, areas, share))}</title></path>'
+            f'stroke-linejoin="round"><title>{escape(_tooltip(region, crop, areas, share))}</title></path>'
         )
     if len(sheet.regions) <= NAMED_REGIONS:
         parts.extend(_code(region, shares, classes) for region in sheet.regions)
@@ -164,7 +164,7 @@ def _described(crop: Crop, areas: CropAreas, shares: Mapping[str, float | None])
     return "; ".join(words)
 
 
-def _said(region: Outline, crop: Crop, areas: CropAreas, share: float | None) -> str:
+def _tooltip(region: Outline, crop: Crop, areas: CropAreas, share: float | None) -> str:
     name = f"{region.nuts_id} {region.name}".strip()
     cell = areas.cells.get((region.nuts_id, crop.code))
     if cell is None:

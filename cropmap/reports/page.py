@@ -64,7 +64,11 @@ def _shown(report: Report) -> dict[str, object]:
         "bars_left_out": max(len(areas.drawn) - len(barred), 0),
         "by_region": by_region,
         "flags": {letter: report.flags.get(letter, "") for letter in letters},
-        "concepts": {one: CONCEPTS[one] for one in sorted({cell.concept for cell in open_cells}) if one in CONCEPTS},
+        "concepts": {
+            concept: CONCEPTS[concept]
+            for concept in sorted({cell.concept for cell in open_cells})
+            if concept in CONCEPTS
+        },
         "basis": [f"{basis}: {meaning}" for basis, meaning in BASIS_MEANING.items() if basis in used],
         "sums": [crop for crop in areas.crops if crop.members],
         "revisions": revision_summary(report.revisions, areas) if report.revisions else None,

@@ -85,7 +85,9 @@ class Quality:
 
     @property
     def in_steps(self) -> bool:
-        return any(one is not None and one.low < one.high for one in (self.declared_land, self.seen_land))
+        return any(
+            interval is not None and interval.low < interval.high for interval in (self.declared_land, self.seen_land)
+        )
 
 
 def season_quality(
@@ -107,9 +109,9 @@ def season_quality(
     return Quality(
         accuracy=accuracy,
         judged_by=judged_by,
-        declared_land=said_share(None if undeclared is None else 1 - undeclared, in_steps=any_hidden),
-        seen_land=said_share(None if unseen is None else 1 - unseen, in_steps=any_hidden),
-        undecided=said_share(undecided, in_steps=any_hidden),
+        declared_land=shown_share(None if undeclared is None else 1 - undeclared, in_steps=any_hidden),
+        seen_land=shown_share(None if unseen is None else 1 - unseen, in_steps=any_hidden),
+        undecided=shown_share(undecided, in_steps=any_hidden),
         cv=cv_summary(areas),
         cells=len(areas.cells),
         hidden=len(areas.hidden),
@@ -119,7 +121,7 @@ def season_quality(
     )
 
 
-def said_share(share: float | None, *, in_steps: bool) -> Share | None:
+def shown_share(share: float | None, *, in_steps: bool) -> Share | None:
     if share is None or not math.isfinite(share):
         return None
     if not in_steps:
@@ -130,7 +132,7 @@ def said_share(share: float | None, *, in_steps: bool) -> Share | None:
 
 
 def cv_summary(areas: CropAreas) -> CvSummary:
-    found = [cell.figures.cv for cell in areas.cells.values() if cell.figures and cell.figures.cv is not None]
-    place = np.searchsorted(CV_LIMITS, found, side="left") if found else np.empty(0, dtype=int)
+    cvs = [cell.figures.cv for cell in areas.cells.values() if cell.figures and cell.figures.cv is not None]
+    place = np.searchsorted(CV_LIMITS, cvs, side="left") if cvs else np.empty(0, dtype=int)
     counts = np.bincount(place, minlength=len(CV_LIMITS) + 1)
-    return CvSummary(float(np.median(found)) if found else None, tuple(int(n) for n in counts))
+    return CvSummary(float(np.median(cvs)) if cvs else None, tuple(int(n) for n in counts))

@@ -55,10 +55,10 @@ def revision_summary(revisions: Revisions, areas: CropAreas) -> RevisionSummary:
         for row, change in zip(rows, table, strict=True)
         if row.state not in apart and not row.hidden
     ]
-    changed.sort(key=lambda one: (not one[0].outside_interval, one[1], one[0].nuts_id, one[0].crop))
+    changed.sort(key=lambda pair: (not pair[0].outside_interval, pair[1], pair[0].nuts_id, pair[0].crop))
     return RevisionSummary(
         revisions.caption,
-        compared=sum(not (row.hidden or pd.isna(one["change_ha"])) for row, one in zip(rows, table, strict=True)),
+        compared=sum(not (row.hidden or pd.isna(change["change_ha"])) for row, change in zip(rows, table, strict=True)),
         hidden=sum(row.state == Revision.CONFIDENTIAL or row.hidden for row in rows),
         outside=sum(row.outside_interval for row in rows),
         rows=tuple(row for row, _ in changed[:SHOWN]),

@@ -52,5 +52,5 @@ def scale(values: Sequence[float]) -> Scale:
     least = (reached if reached > 0 else largest) / len(COLOURS)
     least = max(least, SMALLEST)
     power = 10.0 ** math.floor(math.log10(least))
-    step = next(power * one for one in ROUND if power * one >= least * (1 - 1e-9))
+    step = next(power * factor for factor in ROUND if power * factor >= least * (1 - 1e-9))
     return Scale(step, open_end=largest > step * len(COLOURS) * (1 + 1e-9))

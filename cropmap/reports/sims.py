@@ -76,7 +76,7 @@ class CropCv(TypedDict):
 
 def quality_file(report: Report) -> bytes:
     """JSON: `structure`, `report`, and `concepts` in the order of HEADINGS, each with code, name, text and figures."""
-    said = _said(report)
+    statements = _statements(report)
     facts = report.facts
     document = {
         "structure": STRUCTURE,
@@ -98,8 +98,8 @@ def quality_file(report: Report) -> bytes:
             {
                 "code": code,
                 "name": name,
-                "text": said.get(code, (None, None))[0],
-                "figures": said.get(code, (None, None))[1],
+                "text": statements.get(code, (None, None))[0],
+                "figures": statements.get(code, (None, None))[1],
                 "filled_by": "agency" if code in BY_AGENCY else "cropmap",
             }
             for code, name in HEADINGS.items()
@@ -108,15 +108,15 @@ def quality_file(report: Report) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
 
-Said = dict[str, tuple[str, Mapping[str, object] | None]]
+Statements = dict[str, tuple[str, Mapping[str, object] | None]]
 """code of a concept: text and figures"""
 
 
-def _said(report: Report) -> Said:
+def _statements(report: Report) -> Statements:
     return _presentation(report) | _errors(report) | _process(report)
 
 
-def _presentation(report: Report) -> Said:
+def _presentation(report: Report) -> Statements:
     facts, areas, quality = report.facts, report.areas, report.quality
     until = facts.as_of or facts.published_at
     return {
@@ -156,7 +156,7 @@ def _presentation(report: Report) -> Said:
     }
 
 
-def _errors(report: Report) -> Said:
+def _errors(report: Report) -> Statements:
     quality = report.quality
     phi, grown = quality.worse_than_stated, quality.contradicted
     return {
@@ -201,7 +201,7 @@ def _errors(report: Report) -> Said:
     }
 
 
-def _process(report: Report) -> Said:
+def _process(report: Report) -> Statements:
     facts = report.facts
     until = facts.as_of or facts.published_at
     revised = revision_summary(report.revisions, report.areas) if report.revisions else None
@@ -241,17 +241,17 @@ def _process(report: Report) -> Said:
     }
 
 
-def _accuracy(found: Accuracy | None) -> Mapping[str, object] | None:
-    if found is None:
+def _accuracy(accuracy: Accuracy | None) -> Mapping[str, object] | None:
+    if accuracy is None:
         return None
     return {
-        "overall_accuracy": asdict(found.overall),
+        "overall_accuracy": asdict(accuracy.overall),
         "classes": [
-            {"class": one.crop, "users_accuracy": asdict(one.users), "producers_accuracy": asdict(one.producers)}
-            for one in found.classes
+            {"class": score.crop, "users_accuracy": asdict(score.users), "producers_accuracy": asdict(score.producers)}
+            for score in accuracy.classes
         ],
-        "classes_not_shown": found.not_shown,
-        "parcels_compared": found.parcels,
+        "classes_not_shown": accuracy.not_shown,
+        "parcels_compared": accuracy.parcels,
     }
 
 

@@ -76,7 +76,7 @@ def retry_acquisitions(
         chosen = [e for e in known if (not items or e.item_id in items) and reason in (None, e.reason)]
         again = [entry for entry in chosen if entry.tried is not None]
         for entry in again:
-            context.store.remove(own_name(context, entry))  # what it held was condemned
+            context.store.remove(own_name(context, entry))  # its observations were quarantined
             ledger.find_again(connection, **context.key, item_id=entry.item_id)
     return {
         "due_again": [entry.item_id for entry in again],

@@ -99,8 +99,10 @@ def season_estimators(context: SeasonContext, *, nuts: str = "") -> Estimators:
         outlines = register.read_declarations(connection, **context.key)[["parcel_id", "geometry"]]
     parcels = counted_parcels(context, outlines.merge(parcels, on="parcel_id", how="right"))
     predictions = _predictions(context, run_id)
-    found = compare_estimators(parcels, predictions, legend, reviews=reviewed.table)
-    wide = found.set_index(["nuts_id", "crop", "estimator"])["area_ha"].unstack()[list(found["estimator"].unique())]
+    estimates = compare_estimators(parcels, predictions, legend, reviews=reviewed.table)
+    wide = estimates.set_index(["nuts_id", "crop", "estimator"])["area_ha"].unstack()[
+        list(estimates["estimator"].unique())
+    ]
     estimated = estimate_areas(
         parcels, predictions, legend, reviews=reviewed.table, confidentiality=Confidentiality.OFF
     ).table.set_index(["nuts_id", "crop"])

@@ -96,28 +96,28 @@ def published_statistics(
     with connect(ready_database(settings)) as connection:
         rows = pd.DataFrame(queries.statistics(connection, agency=agency, season=season, nuts_id=nuts))
         seasons = queries.published_seasons(connection, agency=agency)
-        said = _confidentiality(connection, sorted(set(rows["run_id"]))) if len(rows) else ""
+        confidentiality = _confidentiality(connection, sorted(set(rows["run_id"]))) if len(rows) else ""
     if len(rows) and levels:
         rows = rows[rows["level"].isin(levels)]
     if rows.empty:
-        known = ", ".join(f"{one['agency']} {one['season']}" for one in seasons) or "nothing"
+        known = ", ".join(f"{entry['agency']} {entry['season']}" for entry in seasons) or "nothing"
         what = f"nothing is published for {nuts or 'any region'} in season {season}"
         raise InputError(what, where="--agency / --nuts / --level / --season", mend=f"Published: {known}")
-    published = [one["published_at"] for one in seasons if one["run_id"] in set(rows["run_id"])]
-    return PublishedStatistics(rows, max(published), said)
+    published = [entry["published_at"] for entry in seasons if entry["run_id"] in set(rows["run_id"])]
+    return PublishedStatistics(rows, max(published), confidentiality)
 
 
 def _of_release(
     settings: Settings, *, agency: str | None, season: int, nuts: str | None, levels: Sequence[int], number: int
 ) -> PublishedStatistics:
-    found = open_release(settings, agency=agency, season=season, number=number)
-    rows = found.rows.rename(columns={"number": "release", "stage": "release_stage"})
+    opened = open_release(settings, agency=agency, season=season, number=number)
+    rows = opened.rows.rename(columns={"number": "release", "stage": "release_stage"})
     rows = rows[rows["nuts_id"].str.startswith(nuts or "") & (rows["level"].isin(levels) if levels else True)]
     if rows.empty:
-        raise InputError(f"{found.release.name} has no row for {nuts or 'any region'}", where="--nuts / --level")
+        raise InputError(f"{opened.release.name} has no row for {nuts or 'any region'}", where="--nuts / --level")
     with connect(ready_database(settings)) as connection:
-        said = _confidentiality(connection, [found.release.run_id])
-    return PublishedStatistics(rows, found.release.released_at, said, found.release)
+        confidentiality = _confidentiality(connection, [opened.release.run_id])
+    return PublishedStatistics(rows, opened.release.released_at, confidentiality, opened.release)
 
 
 def _confidentiality(connection: Connection, run_ids: Sequence[str]) -> str:
@@ -141,20 +141,25 @@ def export_statistics(
     region_names: Mapping[str, str] | None = None,
 ) -> Exported:
     """Published statistics, or a release, as a file; empty figures where CONF_STATUS is C. Raises InputError."""
-    found = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels, release=release)
+    statistics = published_statistics(settings, agency=agency, season=season, nuts=nuts, levels=levels, release=release)
     if recoding is not None:
-        found = _recoded(found, recoding)
+        statistics = _recoded(statistics, recoding)
     if find_format(format_).coded:
-        _one_agency(found)
+        _one_agency(statistics)
     about = Described(
         dataflow=dataflow,
-        source=", ".join(sorted(set(found.rows["agency"]))),
-        updated=found.published_at,
-        notes=found.notes,
+        source=", ".join(sorted(set(statistics.rows["agency"]))),
+        updated=statistics.published_at,
+        notes=statistics.notes,
         region_names=region_names or {},
     )
     written = formats.write(
-        found.rows, format_, nuts_version=found.nuts_version, described=about, decimals=decimals, dialect=dialect
+        statistics.rows,
+        format_,
+        nuts_version=statistics.nuts_version,
+        described=about,
+        decimals=decimals,
+        dialect=dialect,
     )
     if written.table is not None and written.table.table.empty:
         raise InputError(
@@ -177,23 +182,28 @@ def own_statistics(
         kept = kept if season is None else kept[kept["TIME_PERIOD"] == str(season)]
         return LongForm(kept.reset_index(drop=True), long.left_out)
     assert season is not None, "published statistics have a season"
-    found = published_statistics(settings, agency=agency, season=season, nuts=nuts)
-    _one_agency(found)
-    return long_form(found.rows, nuts_version=found.nuts_version)
+    statistics = published_statistics(settings, agency=agency, season=season, nuts=nuts)
+    _one_agency(statistics)
+    return long_form(statistics.rows, nuts_version=statistics.nuts_version)
 
 
-def _recoded(found: PublishedStatistics, wanted: Recoding) -> PublishedStatistics:
-    _one_agency(found)
-    if found.nuts_version is None or found.nuts_version == wanted.to_version:
-        raise InputError(f"the season is in NUTS {found.nuts_version}", where="--recode-to", mend="Nothing is recoded")
+def _recoded(statistics: PublishedStatistics, wanted: Recoding) -> PublishedStatistics:
+    _one_agency(statistics)
+    if statistics.nuts_version is None or statistics.nuts_version == wanted.to_version:
+        raise InputError(
+            f"the season is in NUTS {statistics.nuts_version}", where="--recode-to", mend="Nothing is recoded"
+        )
     weights = read_weights(
-        _bytes(wanted.weights), from_version=found.nuts_version, to_version=wanted.to_version, where=str(wanted.weights)
+        _bytes(wanted.weights),
+        from_version=statistics.nuts_version,
+        to_version=wanted.to_version,
+        where=str(wanted.weights),
     )
-    return replace(found, rows=recode(found.rows, weights, to_version=wanted.to_version))
+    return replace(statistics, rows=recode(statistics.rows, weights, to_version=wanted.to_version))
 
 
-def _one_agency(found: PublishedStatistics) -> None:
-    names = sorted(set(found.rows["agency"]))
+def _one_agency(statistics: PublishedStatistics) -> None:
+    names = sorted(set(statistics.rows["agency"]))
     if len(names) > 1:
         raise InputError(
             f"{', '.join(names)} publish this season",

@@ -55,9 +55,9 @@ def _outcome(check: Callable[[], str]) -> str:
 
 
 def _packages() -> str:
-    found = {name: metadata.version(name) for name in PINNED}
-    wrong = [f"{name} {version}" for name, version in found.items() if not version.startswith(PINNED[name])]
-    return f"FAILED: {', '.join(wrong)}. Install with constraints.txt" if wrong else f"{len(found)} as tested"
+    installed = {name: metadata.version(name) for name in PINNED}
+    wrong = [f"{name} {version}" for name, version in installed.items() if not version.startswith(PINNED[name])]
+    return f"FAILED: {', '.join(wrong)}. Install with constraints.txt" if wrong else f"{len(installed)} as tested"
 
 
 def _store(settings: Settings) -> str:
@@ -80,12 +80,12 @@ def _database(settings: Settings) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    """Asks it for something: an address says nothing of whether anybody lives there."""
+    """Sends it a request: an address alone does not show that a server answers there."""
     from cropmap.model.tracking import require
 
-    given = settings.mlflow_tracking_uri.get_secret_value()
-    if not given and not has_database(settings):
+    address = settings.mlflow_tracking_uri.get_secret_value()
+    if not address and not has_database(settings):
         return f"{NONE_YET} {settings.home_path}"
-    uri = given or sqlalchemy_url(embedded.create_database(ready_database(settings), MLFLOW_DATABASE))
+    uri = address or sqlalchemy_url(embedded.create_database(ready_database(settings), MLFLOW_DATABASE))
     require(uri)
     return f"{uri} answers"

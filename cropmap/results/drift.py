@@ -74,12 +74,12 @@ def season_drift(season: OpenSeason, *, against: int) -> SeasonDrift:
     }
     if not networks:
         raise InputError("no network is trained", mend="Run `cropmap train` (or `season run`) in one of the seasons")
-    said = drift.worst([*(band.verdict for band in inputs), *(n["crops_verdict"] for n in networks.values())])
+    worst = drift.worst([*(band.verdict for band in inputs), *(n["crops_verdict"] for n in networks.values())])
     return {
         **context.key,
         "against": against,
         "until": last,
-        "verdict": said,
+        "verdict": worst,
         "inputs": [{**asdict(band), "verdict": band.verdict} for band in inputs],
         "networks": networks,
     }

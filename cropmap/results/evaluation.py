@@ -38,13 +38,13 @@ from cropmap.store import Store
 
 MIN_CLEAR_FRACTION: Final = 0.5
 MIN_CLASS_PARCELS: Final = 2
-"""a table comes with its own folds: whoever made them chose the classes"""
+"""a table comes with its own folds: its maker chose the classes"""
 NUMERIC_IDS: Final = "parcel_id is a number in the observations: compared as text, leading zeros cannot be recovered"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an evaluation is asked for, beside the figures of the whole season."""
+    """What an evaluation reports on request, beside the figures of the whole season."""
 
     out: Path | None = None
     """Parquet file for the probabilities"""
@@ -205,7 +205,7 @@ def read_judged(observations: Path, labels: Path, folds: Path) -> Judged:
         Exclusion.PARCEL_WITHOUT_OBSERVATION: int((~seen).sum()),
         Exclusion.CLASS_TOO_RARE: sum(known.too_rare.values()),
     }
-    return Judged(dataset, _counted(excluded) | tidy.excluded, (*_said(tidy), *_check_folds(dataset)))
+    return Judged(dataset, _counted(excluded) | tidy.excluded, (*_table_notes(tidy), *_check_folds(dataset)))
 
 
 def _read(path: Path) -> pa.Table:
@@ -217,7 +217,7 @@ def _read(path: Path) -> pa.Table:
         raise ObservationFileError(f"cannot be read as Parquet ({error})", where=str(path)) from error
 
 
-def _said(tidy: TidySeries) -> tuple[str, ...]:
+def _table_notes(tidy: TidySeries) -> tuple[str, ...]:
     return (NUMERIC_IDS,) if tidy.numeric_ids else ()
 
 
@@ -240,8 +240,10 @@ def _counted(excluded: Mapping[Exclusion, int]) -> dict[str, int]:
 
 
 def _check_folds(dataset: Dataset) -> tuple[str, ...]:
-    """What the folds do not allow to learn. Raises InputError where a fold's model would know fewer than two classes:
-    nobody should wait for the other folds first."""
+    """Notes on classes that a fold's model cannot be trained on.
+
+    Raises InputError, before any fold is trained, where one has fewer than two classes to train on.
+    """
     notes = []
     for k, name in enumerate(dataset.folds.names):
         learnt = dataset.label[dataset.folds.training_mask(k) & dataset.judged]
@@ -267,13 +269,13 @@ def _evaluate(
     left_out: Mapping[Architecture, NDArray[np.bool_]] | None = None,
 ) -> Evaluated:
     dataset, left_out = judged.dataset, left_out or {}
-    found = {
+    results = {
         a: evaluate_out_of_fold(store, dataset, c, seed=seed, suspects=left_out.get(a), workers=workers)
         for a, c in configs.items()
     }
     if wanted.out is not None:
         target = wanted.out.absolute()
-        Store(target.parent).write_table(target.name, _probabilities(dataset, found))
+        Store(target.parent).write_table(target.name, _probabilities(dataset, results))
     answer: Evaluated = {
         "folds": dataset.folds.made_by,
         "spatial": dataset.folds.is_spatial,
@@ -281,19 +283,19 @@ def _evaluate(
         "notes": judged.notes,
         "networks": {
             str(a): _summary(result, left_out=int(left_out[a].sum()) if a in left_out else 0)
-            for a, result in found.items()
+            for a, result in results.items()
         },
     }
     if wanted.by_date:
-        answer["by_date"] = _by_date(dataset, found, wanted.plot)
+        answer["by_date"] = _by_date(dataset, results, wanted.plot)
     return answer
 
 
 def _by_date(
-    dataset: Dataset, found: Mapping[Architecture, OutOfFold], plot: Path | None
+    dataset: Dataset, results: Mapping[Architecture, OutOfFold], plot: Path | None
 ) -> dict[str, list[Mapping[str, object]]]:
     days = fortnight_ends(dataset.series)
-    scores = {str(a): score_by_date(dataset, result, days) for a, result in found.items()}
+    scores = {str(a): score_by_date(dataset, result, days) for a, result in results.items()}
     if plot is not None:
         from cropmap.model.pictures import by_date_picture
 
@@ -323,9 +325,9 @@ def _summary(result: OutOfFold, *, left_out: int) -> NetworkScores:
     }
 
 
-def _probabilities(dataset: Dataset, found: Mapping[Architecture, OutOfFold]) -> pa.Table:
+def _probabilities(dataset: Dataset, results: Mapping[Architecture, OutOfFold]) -> pa.Table:
     """network, parcel_id, fold, label, and one column of probability per crop; judged parcels only."""
-    parts: Sequence[pa.Table] = [_network_table(dataset, str(a), result) for a, result in found.items()]
+    parts: Sequence[pa.Table] = [_network_table(dataset, str(a), result) for a, result in results.items()]
     return pa.concat_tables(parts)
 
 

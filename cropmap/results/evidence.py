@@ -79,11 +79,11 @@ def write_evidence(
     with Counter("evidence", total=len(chosen), unit="pages") as counter, _renderer(context, len(chosen)) as draw:
         for part, sheets in _parts(published, facts, chosen):
             named = [(sheet, file_name(parcel)) for sheet, parcel in zip(sheets, part, strict=True)]
-            for (_, name), one in zip(named, draw(named, html, png), strict=True):
-                for ending, content in (("html", one.html), ("png", one.png)):
+            for (_, name), page in zip(named, draw(named, html, png), strict=True):
+                for ending, content in (("html", page.html), ("png", page.png)):
                     if content is not None:
                         write_private(out / "parcels" / f"{name}.{ending}", content)
-                rendered.append(replace(one, html=None, png=None))
+                rendered.append(replace(page, html=None, png=None))
                 counter.add()
     write_private(out / "index.html", _overview(facts, rendered).encode())
     return {
@@ -142,7 +142,7 @@ def file_name(parcel_id: str) -> str:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Whole or not at all, for the owner's eyes only."""
+    """Whole or not at all, readable by the owner alone."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     partial_ = path.with_name(f".writing-{uuid.uuid4().hex}")
     try:
@@ -195,7 +195,7 @@ def _parts(published: PublishedRun, facts: RunFacts, chosen: list[str]) -> Itera
         if entry.status == AcquisitionStatus.OBSERVED and entry.sensed_at
         if entry.sensed_at.date() <= context.season.end
     ]
-    names = [one.name for one in published.season.objects(observed)]
+    names = [item.name for item in published.season.objects(observed)]
     population, around = _population(published), Surroundings.of(data.parcels)
     for start in range(0, len(chosen), PART):
         part = chosen[start : start + PART]
@@ -234,11 +234,11 @@ def _sheet(
 ) -> Sheet:
     row = int(np.searchsorted(published.data.series.parcel_ids, parcel_id))
     parcel = published.data.parcels.iloc[row]
-    said = _judged(published, parcel_id, parcel)
+    judged = _judged(published, parcel_id, parcel)
     lost = quarantined(entries, tile=parcel["home_tile"], context=published.context)
     bands = {
         crop: population.band(crop, region=parcel["nuts_id"] or "", without=row)
-        for crop in (said.declared_crop, said.predicted_crop)
+        for crop in (judged.declared_crop, judged.predicted_crop)
     }
     return Sheet(
         facts,
@@ -246,10 +246,10 @@ def _sheet(
         parcel["holding_id"],
         parcel["nuts_id"] or "-",
         float(parcel["area_ha"]),
-        said,
+        judged,
         _shown(by_parcel.get(parcel_id), [(e.sensed_at.date() - facts.day_zero).days for e in lost if e.sensed_at]),
-        declared_band=bands[said.declared_crop],
-        predicted_band=bands[said.predicted_crop] if said.predicted_crop != said.declared_crop else None,
+        declared_band=bands[judged.declared_crop],
+        predicted_band=bands[judged.predicted_crop] if judged.predicted_crop != judged.declared_crop else None,
         sketch=around.sketch(row),
     )
 
@@ -280,14 +280,16 @@ def _judged(published: PublishedRun, parcel_id: str, parcel: Any) -> Judged:
 def _probability(
     legend: Legend, crops: Sequence[str], probabilities: NDArray[np.floating[Any]], crop: Any
 ) -> float | None:
-    """The model's, of a crop and those that are never held against it; None where it knows no such crop or saw nothing.
+    """The model's, of a crop and those that are never held against it.
+
+    None where the model was not trained on the crop, or the parcel was never observed.
 
     Declared and predicted crop are shown side by side and come from one distribution: what the assessment makes of it
     is P(right)."""
     if pd.isna(crop):
         return None
     group = legend.group_of(crop)
-    together = [legend.group_of(one) == group for one in crops]
+    together = [legend.group_of(member) == group for member in crops]
     return _known(float(probabilities[together].sum())) if any(together) else None
 
 
@@ -325,7 +327,7 @@ def _draw(named: tuple[Sheet, str], html: bool, png: bool) -> Rendered:
 def _renderer(context: SeasonContext, pages: int) -> Iterator[Any]:
     """A function that draws many sheets, in their order."""
     if context.threads == 1 or pages <= FEW:
-        yield lambda named, html, png: (_draw(one, html, png) for one in named)
+        yield lambda named, html, png: (_draw(sheet, html, png) for sheet in named)
         return
     with worker_pool(min(context.threads, pages // FEW)) as pool:
         yield lambda named, html, png: pool.map(partial(_draw, html=html, png=png), named, chunksize=8)

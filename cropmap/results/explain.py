@@ -108,16 +108,16 @@ def _judged(run: PublishedRun, place: int, parcel_id: str, sections: dict[str, o
     sections |= {"acquisitions": seen, "series": _series(series, seen)}
     if artifact is not None and folds is not None:
         sections["judge"] = _judge(run, artifact, folds, place)
-        sections["scores"], found = _scores(run, artifact, folds, place, parcel_id)
-        differences += found
+        sections["scores"], more = _scores(run, artifact, folds, place, parcel_id)
+        differences += more
     if parcel_id in run.assessments.index:
-        path, found = _assessment(run, parcel_id)
-        differences += found
+        path, more = _assessment(run, parcel_id)
+        differences += more
         sections["gates"] = [asdict(gate) for gate in path.gates]
         sections["channel"] = asdict(path.channel) if path.channel else None
-    rows, found = _published_rows(run, parcel_id)
+    rows, more = _published_rows(run, parcel_id)
     sections |= {**rows, "list": _list(run), "run": _run(run)}
-    differences += found
+    differences += more
     if differences and run.run.code_version != code_version():
         differences.append(f"the run was made by code {run.run.code_version}, this is {code_version()}")
     return Explanation(sections | {"recomputed": differences or IDENTICAL}, tuple(differences))
@@ -129,7 +129,7 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[Seen]:
     with context.connect() as connection:
         entries = ledger.read_acquisitions(connection, **context.key)
     observed = [e for e in entries if e.status == AcquisitionStatus.OBSERVED and e.sensed_at]
-    names = [one.name for one in run.season.objects(observed)]
+    names = [item.name for item in run.season.objects(observed)]
     table = observation_table(
         read_observations(context.store, names, parcel_ids=[parcel_id]),
         season=context.season,
@@ -196,18 +196,18 @@ def _folds(run: PublishedRun, artifact: Artifact) -> NDArray[np.int16]:
 def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int) -> dict[str, object]:
     """Who judged, and how far away everything lies that this model learnt from."""
     k, manifest, dataset = int(folds[place]), artifact.manifest, run.data.dataset
-    said: dict[str, object] = {
+    about: dict[str, object] = {
         "fold": manifest.fold_names[k] if k >= 0 else f"none: mean of {len(manifest.fold_names)} models",
         "folds made by": manifest.folds_made_by,
         "trained in": manifest.about.get("season", "-"),
         "left out of training as suspect": manifest.about.get("left_out_of_training", "-"),
     }
     if k < 0 or dataset is None or dataset.hash != manifest.dataset_hash:
-        return said
+        return about
     learnt, holding = dataset.folds.training_mask(k), dataset.folds.holding
     xy = run.data.parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
     distance = np.hypot(xy.x - xy.x.iloc[place], xy.y - xy.y.iloc[place]).to_numpy()
-    return said | {
+    return about | {
         "why nobody near": separation(run.context.agency.model.folds),
         "parcels to learn from": int(learnt.sum()),
         "of the same holding among them": int((learnt & (holding == holding[place])).sum()),
@@ -266,8 +266,8 @@ def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
     """The way through gates and channel; and what differs from the run's assessment."""
     data, section = run.data, run.context.agency.assessment
     confirmed, not_learnt = (
-        run.assessments.index[run.assessments["reason"] == one]
-        for one in (Reason.CONFIRMED_BY_REVIEW, Reason.CROP_NOT_LEARNT)
+        run.assessments.index[run.assessments["reason"] == reason]
+        for reason in (Reason.CONFIRMED_BY_REVIEW, Reason.CROP_NOT_LEARNT)
     )
     assessed, path = explain_declaration(
         pd.DataFrame(data.parcels.drop(columns="geometry")).assign(

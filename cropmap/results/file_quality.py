@@ -83,7 +83,7 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
     )
     codes = codes_answer(file.codes)
     twice = against_doubles(file.doubles, exclude_hint(file.separator), agency.declarations)
-    stops = [one.what for one in twice]
+    stops = [objection.what for objection in twice]
     document = {
         "agency": agency.agency,
         "season": season,
@@ -176,7 +176,7 @@ def _answer(quality: FileQuality, notes: Sequence[str], codes: CodesAnswer, out:
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows no NaN: an area that nothing says is null."""
+    """JSON has no NaN: an area that is not stated is null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

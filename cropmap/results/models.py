@@ -37,7 +37,7 @@ LIST: Final = "`cropmap models list` shows the versions"
 class ModelRow(TypedDict):
     network: str
     version: int | None
-    """its number in MLflow; None where MLflow no longer knows it"""
+    """its number in MLflow; None where it is no longer in MLflow"""
     season: int | None
     """that it was trained in"""
     oa: float | None
@@ -92,10 +92,10 @@ class _Named:
 
     artifact_id: str
     training_key: str
-    """empty where nothing knows it any more"""
+    """empty where no record of it is left"""
     version: ModelVersion | None
-    """None where somebody deleted it in MLflow"""
-    said: str
+    """None where it was deleted in MLflow"""
+    label: str
     """what the person called it"""
 
     @property
@@ -169,7 +169,7 @@ def _row(
     is_champion = champion is not None and champion.artifact_id == version.registered.artifact_id
     season, figures = version.tags.get("season"), version.metrics
     if season is None:
-        season, figures = _said_by_artifact(context, version.registered.artifact_id)
+        season, figures = _season_and_scores(context, version.registered.artifact_id)
     return {
         "network": str(architecture),
         "version": int(version.registered.version),
@@ -186,7 +186,7 @@ def _row(
     }
 
 
-def _said_by_artifact(context: SeasonContext, artifact_id: str) -> tuple[str | None, Mapping[str, Any]]:
+def _season_and_scores(context: SeasonContext, artifact_id: str) -> tuple[str | None, Mapping[str, Any]]:
     try:
         manifest = read_manifest(context.store, artifact_id)
     except ArtifactError:
@@ -227,10 +227,10 @@ def _named(context: SeasonContext, architecture: Architecture, artifact_id: str)
     version = next((v for v in known if v.registered.artifact_id == artifact_id), None)
     record = record_of(context, architecture, artifact_id)
     key = (version.run_key if version else "") or (record.training_key if record else "")
-    said = f"{model_name(context, architecture)} " + (
+    label = f"{model_name(context, architecture)} " + (
         f"version {version.registered.version}" if version else f"artifact {artifact_id}"
     )
-    return _Named(artifact_id, key, version, said)
+    return _Named(artifact_id, key, version, label)
 
 
 def _sound(context: SeasonContext, named: _Named) -> Manifest:
@@ -238,7 +238,7 @@ def _sound(context: SeasonContext, named: _Named) -> Manifest:
     try:
         manifest = load_artifact(context.store, named.artifact_id).manifest
     except ArtifactError as error:
-        raise InputError(f"{GateReason.UNREADABLE}: {error}", where=named.said) from error
+        raise InputError(f"{GateReason.UNREADABLE}: {error}", where=named.label) from error
     wrong = flaw(Score.read(manifest), manifest.parity)
     legend = context.agency.of_season(int(manifest.about["season"])).read_legend()
     if manifest.bands != BANDS:
@@ -248,7 +248,7 @@ def _sound(context: SeasonContext, named: _Named) -> Manifest:
     if wrong is not None:
         raise InputError(
             f"does not fit {context.agency.agency}: {wrong}",
-            where=named.said,
+            where=named.label,
             mend="Train again; a season of another legend names it with {season} in the agency file's `legend`",
         )
     return manifest

@@ -62,9 +62,9 @@ def _map(accepted: gpd.GeoDataFrame, rejected: gpd.GeoDataFrame, warnings: Warni
     _draw_parcels(axes, shapes)
     noted = accepted["row_number"].isin(warnings.table["row_number"]).to_numpy()
     drawn = np.asarray(rejected.geometry.array, dtype=object)
-    for name, found in (("warning", shapes[noted]), ("rejected", drawn[~shapely.is_missing(drawn)])):
-        middle = shapely.centroid(found)
-        label = f"{name}: {len(found):,}"
+    for name, marked in (("warning", shapes[noted]), ("rejected", drawn[~shapely.is_missing(drawn)])):
+        middle = shapely.centroid(marked)
+        label = f"{name}: {len(marked):,}"
         axes.scatter(shapely.get_x(middle), shapely.get_y(middle), s=9, color=COLOURS[name], label=label, zorder=3)
     latitude = np.nanmean(shapely.get_y(shapely.centroid(shapes))) if len(shapes) else 0.0
     axes.set_aspect(1 / max(math.cos(math.radians(float(latitude))), 0.1))

@@ -86,7 +86,7 @@ def open_release(
     Raises InputError where there is none."""
     with connect(ready_database(settings)) as connection:
         known = releases.read_releases(connection, agency=agency, season=season)
-        names = sorted({one.agency for one in known})
+        names = sorted({release.agency for release in known})
         if len(names) > 1:
             raise InputError(f"{', '.join(names)} released season {season}", where="--agency", mend="Name one")
         return _released(
@@ -103,9 +103,9 @@ def release_of_published(settings: Settings, *, agency: str, season: int) -> int
     with connect(ready_database(settings)) as connection:
         pointer = queries.published_run(connection, agency=agency, season=season)
         made = [
-            one.number
-            for one in releases.read_releases(connection, agency=agency, season=season)
-            if one.run_id == pointer
+            release.number
+            for release in releases.read_releases(connection, agency=agency, season=season)
+            if release.run_id == pointer
         ]
     return made[-1] if made else None
 
@@ -160,12 +160,20 @@ def _check(
 
 
 def _numbered(known: list[Release], number: int | None, option: str, season: int) -> Release:
-    found = known[-1] if known and number is None else next((one for one in known if one.number == number), None)
-    if found is None:
+    numbered = (
+        known[-1]
+        if known and number is None
+        else next((release for release in known if release.number == number), None)
+    )
+    if numbered is None:
         what = f"season {season} has no release" + (f" {number}" if number is not None else "")
-        mend = f"There are: {', '.join(one.name for one in known)}" if known else "Make one by `cropmap stats release`"
+        mend = (
+            f"There are: {', '.join(release.name for release in known)}"
+            if known
+            else "Make one by `cropmap stats release`"
+        )
         raise InputError(what, where=option, mend=mend)
-    return found
+    return numbered
 
 
 def _released(
@@ -173,7 +181,7 @@ def _released(
 ) -> Released:
     rows = releases.read_rows(connection, release)
     if before is None:
-        before = next((one for one in reversed(known) if one.number < release.number), None)
+        before = next((earlier for earlier in reversed(known) if earlier.number < release.number), None)
     changed = None
     if before is not None and before.nuts_version == release.nuts_version:
         changed = revisions(rows[list(STATISTIC_COLUMNS)], releases.read_rows(connection, before))

@@ -65,25 +65,25 @@ def gather(settings: Settings, context: SeasonContext, *, nuts: str | None, rele
     rows = masked(published_statistics(settings, **known, nuts=nuts, release=number).rows)
     season = masked(published_statistics(settings, **known, nuts=None, release=number).rows)
     published = _published(context, released)
-    said = RunReport.of(published.run)
+    report = RunReport.of(published.run)
     regions = read_boundaries(agency, season=year)
     areas = crop_areas(
         rows,
         head=_head(rows, asked=nuts),
         items=vocabulary.crop_items(),
         names=dict(zip(regions.table["nuts_id"], regions.table["name"], strict=True)),
-        sums=_sums(rows, said.statistics.sum_members),
+        sums=_sums(rows, report.statistics.sum_members),
     )
     quality = season_quality(
-        said.assessments,
-        said.statistics,
+        report.assessments,
+        report.statistics,
         areas,
         judged_by=_judged_by(agency.model.folds),
         accuracy=_accuracy(published.agreement, agency.read_legend(), season),
         any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
     )
     return Report(
-        _facts(context, published, said.statistics, release=released.release.name if released else None),
+        _facts(context, published, report.statistics, release=released.release.name if released else None),
         areas,
         _outlines(areas, regions),
         quality,
@@ -103,11 +103,11 @@ class _Published:
 
 def _head(rows: pd.DataFrame, *, asked: str | None) -> str:
     """Raises InputError where the rows have no region in common."""
-    found = head_region(set(rows["nuts_id"]), asked=asked)
-    if found is None:
+    head = head_region(set(rows["nuts_id"]), asked=asked)
+    if head is None:
         tops = ", ".join(sorted(set(rows["nuts_id"].str[:2])))
         raise InputError("no published region holds all others", where="--nuts", mend=f"Name one, such as {tops}")
-    return found
+    return head
 
 
 def _published(context: SeasonContext, released: Released | None) -> _Published:
@@ -151,7 +151,7 @@ def _facts(
 
 
 def _protected(statistics: StatisticsReport) -> str:
-    """The mode of `statistics.confidentiality`, or why the table is for internal use although it was asked for."""
+    """The mode of `statistics.confidentiality`, or why the table is for internal use although it was requested."""
     mode = str(statistics.disclosure.mode or "")
     reasons = internal_reasons(statistics)
     return mode if mode != Confidentiality.FULL else ", ".join(reasons) or mode
@@ -169,10 +169,10 @@ def _judged_by(folds: FoldsSection) -> str:
     return separation(folds) + flattered
 
 
-def _sums(rows: pd.DataFrame, said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _sums(rows: pd.DataFrame, stated: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Members of the crops that are sums: as the run says, and as their codes do."""
     by_code = {crop: crop.split("+") for crop in set(rows["crop"]) if "+" in crop}
-    return by_code | {name: list(members) for name, members in said.items()}
+    return by_code | {name: list(members) for name, members in stated.items()}
 
 
 def _outlines(areas: CropAreas, regions: Regions) -> Outlines | None:

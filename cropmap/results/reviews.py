@@ -138,14 +138,14 @@ def draw_reviews(
     section, legend = context.agency.review, context.agency.read_legend()
     with context.connect() as connection:
         run = published_run(connection, **context.key)
-        run_id, said = run.run_id, RunReport.of(run).assessments
+        run_id, report = run.run_id, RunReport.of(run).assessments
         assessed = assessed_parcels(context, connection, run_id)
         crop_group = [legend.group_of(crop) if crop else None for crop in assessed["declared_crop"]]
         drawn = draw_sample(
             assessed.assign(crop_group=pd.Series(crop_group, dtype=object)),
             budget=budget,
             list_share=section.list_share,
-            target=said.target,
+            target=report.target,
             seed=seed,
         )
         campaign = Campaign(
@@ -155,9 +155,9 @@ def draw_reviews(
             budget=budget,
             seed=seed,
             list_share=section.list_share,
-            target=said.target,
+            target=report.target,
             delta=section.delta,
-            estimated_rate=said.estimated_rate,
+            estimated_rate=report.estimated_rate,
             list_size=drawn.list_size,
             grid=list(drawn.grid),
             drawn_at=drawn_at,
@@ -173,9 +173,9 @@ def draw_reviews(
 
 def refuse_to_overwrite(path: Path) -> None:
     """Raises InputError where the file holds findings already."""
-    if path.is_file() and (found := int(read_findings_file(path)["finding"].notna().sum())):
+    if path.is_file() and (findings := int(read_findings_file(path)["finding"].notna().sum())):
         raise InputError(
-            f"holds {found} findings",
+            f"holds {findings} findings",
             where=str(path),
             mend="Import it with `cropmap review import`, or name another file",
         )
@@ -201,7 +201,7 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
                 connection, str(name), rows, source_file=source.name, imported_at=imported_at
             )
             counts = {key: n + stored[key] for key, n in counts.items()}
-        said = {name: _recertify(context, connection, name, legend, stated_at=imported_at) for name in drawn}
+        certification = {name: _recertify(context, connection, name, legend, stated_at=imported_at) for name in drawn}
     answer: ImportedReviews = {
         "file": str(source),
         "rows": len(raw),
@@ -211,7 +211,7 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
         "unchanged": counts["unchanged"],
         "not_visited": checked.not_visited,
         "rejected": dict(Counter(sorted(checked.rejected["reason"]))),
-        "certification": said,
+        "certification": certification,
     }
     return answer, to_csv(checked.rejected) if len(checked.rejected) else b""
 
@@ -229,8 +229,10 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> Rev
         sample = reviews.read_sample(connection, chosen.campaign_id)
         assessed = assessed_parcels(context, connection, chosen.run_id)
     sample = sample.assign(outcome=outcomes(sample, legend))
-    found = figures(assessed, sample)
-    alarms, misses = (next(f for f in found if f.what == what and f.by == "all") for what in ("false_alarms", "misses"))
+    all_figures = figures(assessed, sample)
+    alarms, misses = (
+        next(f for f in all_figures if f.what == what and f.by == "all") for what in ("false_alarms", "misses")
+    )
     certificate = _certificate(chosen, campaigns, sample)
     findings = sample["outcome"].fillna("not visited").value_counts().sort_index()
     return {
@@ -238,11 +240,11 @@ def review_report(context: SeasonContext, *, campaign: str | None = None) -> Rev
         "run_id": chosen.run_id,
         "published": chosen.run_id == published,
         "campaign": chosen.campaign_id,
-        "certification": {**_said(certificate, chosen), "steps": [asdict(step) for step in certificate.steps]},
+        "certification": {**_certification(certificate, chosen), "steps": [asdict(step) for step in certificate.steps]},
         "estimated_rate": estimate_against_found(chosen.estimated_rate, alarms),
         "share_found": share_found(alarms, misses),
-        "findings": {str(found): int(n) for found, n in findings.items()},
-        "figures": [asdict(figure) for figure in found],
+        "findings": {str(finding): int(n) for finding, n in findings.items()},
+        "figures": [asdict(figure) for figure in all_figures],
     }
 
 
@@ -334,10 +336,12 @@ def _recertify(
     if campaign.purpose == ReviewPurpose.AREAS:
         return "Drawn for area statistics: the next run takes it in, and it certifies no list."
     sample = reviews.read_sample(connection, campaign_id)
-    said = _said(_certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign)
-    stored = {name: value for name, value in said.items() if name in CERTIFIED}
+    certification = _certification(
+        _certificate(campaign, campaigns, sample.assign(outcome=outcomes(sample, legend))), campaign
+    )
+    stored = {name: value for name, value in certification.items() if name in CERTIFIED}
     reviews.store_certificate(connection, campaign_id, stored, stated_at=stated_at)
-    return str(said["statement"])
+    return str(certification["statement"])
 
 
 def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataFrame) -> Certificate:
@@ -357,7 +361,7 @@ def _certificate(campaign: Campaign, campaigns: list[Campaign], sample: pd.DataF
     )
 
 
-def _said(certificate: Certificate, campaign: Campaign) -> Certification:
+def _certification(certificate: Certificate, campaign: Campaign) -> Certification:
     sentence = statement(certificate, target=campaign.target, delta=campaign.delta, list_size=campaign.list_size)
     return {
         "certified": certificate.certified,
@@ -382,10 +386,10 @@ def _chosen(campaigns: list[Campaign], name: str | None, published: str) -> Camp
     if not campaigns:
         raise InputError("no sample of a list was drawn in this season", mend="Run `cropmap review sample` first")
     if name is not None:
-        found = [c for c in campaigns if c.campaign_id == name]
-        if not found:
+        named = [c for c in campaigns if c.campaign_id == name]
+        if not named:
             raise InputError(
                 f"no sample {name!r}", where="--campaign", mend=f"Drawn: {', '.join(c.campaign_id for c in campaigns)}"
             )
-        return found[0]
+        return named[0]
     return ([c for c in campaigns if c.run_id == published] or campaigns)[-1]

@@ -37,7 +37,7 @@ class SeasonStatus(SeasonKey):
 
 
 def season_status(context: SeasonContext, *, at: datetime | None = None) -> SeasonStatus:
-    """Counts and identifiers, and who works on the agency. Runs that nobody works on any more are closed where `at`
+    """Counts and identifiers, and who works on the agency. Runs without a worker are closed where `at`
     says what time it is."""
     agency = context.agency.agency
     with context.connect() as connection:

@@ -60,7 +60,7 @@ class Surroundings:
             Outline(_rings(shape, middle), self.crop[at], at == row)
             for at, shape in zip(near.tolist(), clipped, strict=True)
         )
-        return Sketch(tuple(one for one in outlines if one.rings), half, epsg)
+        return Sketch(tuple(outline for outline in outlines if outline.rings), half, epsg)
 
 
 def utm_zone(longitude: float, latitude: float) -> int:

@@ -32,7 +32,7 @@ def tracking_uri(settings: Settings) -> str:
 
 def serve_pages(settings: Settings, *, uri: str, host: str, port: int) -> int:
     """Serves MLflow's pages over a database until a signal ends it. Raises ConfigurationError where MLflow cannot be
-    installed. The address of the database is handed over in the environment: it may hold a password."""
+    installed. The address of the database is passed in the environment: it may hold a password."""
     program = _mlflow(settings.home_path / FOLDER)
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [str(program), "server", "--host", host, "--port", str(port)]

@@ -127,33 +127,35 @@ def _write_observations(
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
     ids = np.array([f"{number:07d}" for number in range(1, len(land.fields) + 1)], object)
     wanted = {}
-    for one in plan:
-        for tile in one.tiles:
-            scene = Scene(one, tile, one.baseline)
+    for overpass in plan:
+        for tile in overpass.tiles:
+            scene = Scene(overpass, tile, overpass.baseline)
             file = name(tile, scene.item_id)
             if not _is_written(store, file, parcel_set):
-                wanted[one.number, tile] = scene, file
+                wanted[overpass.number, tile] = scene, file
     with Counter("simulate", total=len(wanted), unit="acquisitions") as counter:
-        for look in looks(land, stand, plan, seed=seed, only=set(wanted)):
-            scene, file = wanted[look.one.number, look.tile]
-            write_observation(store, file, observation_table(look, scene, ids, parcel_set=parcel_set))
+        for observed in tile_observations(land, stand, plan, seed=seed, only=set(wanted)):
+            scene, file = wanted[observed.overpass.number, observed.tile]
+            write_observation(store, file, observation_table(observed, scene, ids, parcel_set=parcel_set))
             counter.add()
-    return sum(len(one.tiles) for one in plan)
+    return sum(len(overpass.tiles) for overpass in plan)
 
 
 def _is_written(store: Store, file: str, parcel_set: str) -> bool:
     return store.exists(file) and (store.read_schema(file).metadata or {}).get(b"parcel_set") == parcel_set.encode()
 
 
-def observation_table(look: Look, scene: Scene, ids: npt.NDArray[np.object_], *, parcel_set: str) -> pa.Table:
+def observation_table(
+    observed: TileObservations, scene: Scene, ids: npt.NDArray[np.object_], *, parcel_set: str
+) -> pa.Table:
     """OBSERVATION_SCHEMA with the metadata that `observe` writes; `ids` by position of the parcel."""
-    hidden = np.isnan(look.reflectance)
-    numbers = np.rint(np.where(hidden, 0, look.reflectance) * REFLECTANCE_SCALE)
+    hidden = np.isnan(observed.reflectance)
+    numbers = np.rint(np.where(hidden, 0, observed.reflectance) * REFLECTANCE_SCALE)
     values = np.where(hidden, REFLECTANCE_NODATA, numbers).astype(np.int16)
     metadata = {
         "item_id": scene.item_id,
-        "datetime": look.one.sensed_at.isoformat(),
-        "tile": look.tile,
+        "datetime": observed.overpass.sensed_at.isoformat(),
+        "tile": observed.tile,
         "processing_baseline": scene.baseline,
         "offset": json.dumps(dict.fromkeys(BANDS, OFFSET[scene.baseline])),
         "scale": json.dumps(dict.fromkeys(BANDS, SCALE)),
@@ -163,9 +165,9 @@ def observation_table(look: Look, scene: Scene, ids: npt.NDArray[np.object_], *,
     }
     return pa.table(
         [
-            pa.array(ids[look.parcels], pa.string()),
-            pa.array(look.clear_pixels),
-            pa.array(look.total_pixels),
+            pa.array(ids[observed.parcels], pa.string()),
+            pa.array(observed.clear_pixels),
+            pa.array(observed.total_pixels),
             *(pa.array(np.ascontiguousarray(column)) for column in values.T),
         ],
         schema=OBSERVATION_SCHEMA.with_metadata(metadata),
@@ -173,10 +175,10 @@ def observation_table(look: Look, scene: Scene, ids: npt.NDArray[np.object_], *,
 
 
 @dataclass(frozen=True)
-class Look:
+class TileObservations:
     """What one pass shows of the parcels of one tile."""
 
-    one: Pass
+    overpass: Pass
     tile: str
     parcels: npt.NDArray[np.int64]
     """positions of the parcels, ascending"""
@@ -198,9 +200,9 @@ class _Home:
     column: npt.NDArray[np.int64]
 
 
-def looks(
+def tile_observations(
     land: Landscape, stand: Stand, plan: tuple[Pass, ...], *, seed: int, only: set[tuple[int, str]] | None = None
-) -> Iterator[Look]:
+) -> Iterator[TileObservations]:
     """Every pass over every tile in time, or `only` some (number of the pass, tile).
 
     A parcel has one home tile, the west or the east one.
@@ -208,16 +210,17 @@ def looks(
     pixel_m = max(FINEST_SKY_M, (land.bounds[2] - land.bounds[0]) / WIDEST_SKY)
     shape = int((land.bounds[3] - land.bounds[1]) / pixel_m) + 2, int((land.bounds[2] - land.bounds[0]) / pixel_m) + 2
     homes = _homes(land, stand, pixel_m)
-    for one in plan:
-        tiles = [tile for tile in one.tiles if only is None or (one.number, tile) in only]
+    for overpass in plan:
+        tiles = [tile for tile in overpass.tiles if only is None or (overpass.number, tile) in only]
         if not tiles:
             continue
-        above = sky(one, shape=shape, pixel_m=pixel_m, seed=seed)
+        above = sky(overpass, shape=shape, pixel_m=pixel_m, seed=seed)
         for tile in tiles:
             home = homes[tile]
             cells = home.row, home.column
-            rng = stream(seed, "look", one.number, tile)
-            yield _look(one, tile, home, above.opacity[cells], above.shadow[cells], above.seen[cells] > 0, rng)
+            # the stream keeps its name: under another the same seed gives other data
+            rng = stream(seed, "look", overpass.number, tile)
+            yield _observed(overpass, tile, home, above.opacity[cells], above.shadow[cells], above.seen[cells] > 0, rng)
 
 
 def _homes(land: Landscape, stand: Stand, pixel_m: float) -> dict[str, _Home]:
@@ -236,21 +239,21 @@ def _homes(land: Landscape, stand: Stand, pixel_m: float) -> dict[str, _Home]:
     return homes
 
 
-def _look(
-    one: Pass,
+def _observed(
+    overpass: Pass,
     tile: str,
     home: _Home,
     opacity: Array,
     shadow: Array,
     hidden: npt.NDArray[np.bool_],
     rng: np.random.Generator,
-) -> Look:
-    surface = phenology.reflectance(home.stand, one.day_of_year, wetness=one.wetness)
+) -> TileObservations:
+    surface = phenology.reflectance(home.stand, overpass.day_of_year, wetness=overpass.wetness)
     # the mean of n pixels, and what a field's own unevenness leaves of it
     spread = (0.004 + 0.012 / np.sqrt(np.maximum(home.pixels, 1)))[:, None]
     surface += rng.standard_normal(surface.shape, dtype=np.float32) * spread.astype(np.float32)
-    shown = through(surface, one, opacity[:, None], shadow[:, None], band=slice(None))
+    shown = through(surface, overpass, opacity[:, None], shadow[:, None], band=slice(None))
     part = np.where(rng.random(len(surface)) < 0.12, rng.random(len(surface)), 1.0)  # a cloud's edge crosses some
     clear = np.where(hidden, 0.0, home.pixels * part).astype(np.float32)
     shown[clear <= 0] = np.nan
-    return Look(one, tile, home.parcels, clear, home.pixels, shown)
+    return TileObservations(overpass, tile, home.parcels, clear, home.pixels, shown)

@@ -130,14 +130,14 @@ def _guillotine(box: Floats, leaves: int, rng: np.random.Generator) -> Floats:
 
     Depth-first order: neighbours in the list are neighbours on the ground, which is what holdings are cut from.
     """
-    found = np.empty((leaves, 4))
+    rectangles = np.empty((leaves, 4))
     stack, position = [(float(box[0]), float(box[1]), float(box[2]), float(box[3]), leaves)], 0
     noise = rng.normal(0.0, 1.0, (leaves, 2))
     cuts = 0
     while stack:
         left, bottom, right, top, n = stack.pop()
         if n == 1:
-            found[position] = left, bottom, right, top
+            rectangles[position] = left, bottom, right, top
             position += 1
             continue
         balance, skew = noise[cuts]
@@ -151,7 +151,7 @@ def _guillotine(box: Floats, leaves: int, rng: np.random.Generator) -> Floats:
         else:
             cut = bottom + share * (top - bottom)
             stack += [(left, cut, right, top, n - first), (left, bottom, right, cut, first)]
-    return found
+    return rectangles
 
 
 @dataclass(frozen=True)

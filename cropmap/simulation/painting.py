@@ -92,25 +92,27 @@ def canvas(land: Landscape, *, seed: int) -> Canvas:
     uneven = ndimage.gaussian_filter(rough, 3.0)
     return Canvas(
         transform=Affine(10, 0, west, 0, -10, north),
-        label=np.where(label == 0, n, label - 1).astype(np.int32),  # what nobody drew is hedge and wood
+        label=np.where(label == 0, n, label - 1).astype(np.int32),  # land without a parcel is hedge and wood
         own=np.where(label == 0, np.float32(1), own),
         uneven=uneven / uneven.std(),
     )
 
 
-def survey(ground: Canvas, stand: Stand, one: Pass, *, seed: int) -> Painting:
+def survey(ground: Canvas, stand: Stand, overpass: Pass, *, seed: int) -> Painting:
     """Everything of a pass but its bands, which `bands` paints one at a time."""
-    table = np.vstack([phenology.reflectance(stand, one.day_of_year, wetness=one.wetness), _background(one)])
+    table = np.vstack(
+        [phenology.reflectance(stand, overpass.day_of_year, wetness=overpass.wetness), _background(overpass)]
+    )
     shape = ground.shape[0] // 2, ground.shape[1] // 2
-    above = sky(one, shape=shape, pixel_m=20.0, seed=seed)
+    above = sky(overpass, shape=shape, pixel_m=20.0, seed=seed)
     scl = _ground_class(table[ground.label[::2, ::2]])
     scl[ground.label[::2, ::2] == len(table) - 1] = WATER_CLASS
     return Painting(np.where(above.seen > 0, above.seen, scl).astype(np.uint8), above, table)
 
 
-def bands(ground: Canvas, painting: Painting, one: Pass, *, seed: int) -> Iterator[tuple[str, Array]]:
+def bands(ground: Canvas, painting: Painting, overpass: Pass, *, seed: int) -> Iterator[tuple[str, Array]]:
     """Every band as float32 reflectance of the product, on its own grid, in the order of BANDS."""
-    rng = stream(seed, "pixels", one.number)
+    rng = stream(seed, "pixels", overpass.number)
     opacity, shadow = painting.sky.opacity, painting.sky.shadow
     fine = _doubled(opacity), _doubled(shadow)
     for index, band in enumerate(BANDS):
@@ -123,11 +125,11 @@ def bands(ground: Canvas, painting: Painting, one: Pass, *, seed: int) -> Iterat
         noise = _PIXEL_NOISE if RESOLUTION_M[band] == 10 else _PIXEL_NOISE / 2
         surface *= 1 + np.float32(noise) * rng.standard_normal(surface.shape, dtype=np.float32)
         over = fine if RESOLUTION_M[band] == 10 else (opacity, shadow)
-        yield band, through(surface, one, *over, band=index)
+        yield band, through(surface, overpass, *over, band=index)
 
 
-def _background(one: Pass) -> Array:
-    leafy = 1 / (1 + np.exp(-(one.day_of_year - 112) / 9)) / (1 + np.exp((one.day_of_year - 305) / 9))
+def _background(overpass: Pass) -> Array:
+    leafy = 1 / (1 + np.exp(-(overpass.day_of_year - 112) / 9)) / (1 + np.exp((overpass.day_of_year - 305) / 9))
     wood = leafy * np.array(WOOD_SUMMER) + (1 - leafy) * np.array(WOOD_WINTER)
     return np.array([wood, BUILT, WATER], np.float32)
 

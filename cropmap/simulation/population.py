@@ -99,7 +99,7 @@ def _declare(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Half the wrong declarations name any other class, half follow PLAUSIBLE_ERRORS as far as such parcels exist."""
     declared = crop.copy()
-    flows = {CROPS.index(true): CROPS.index(said) for true, said in PLAUSIBLE_ERRORS}
+    flows = {CROPS.index(true): CROPS.index(declared_crop) for true, declared_crop in PLAUSIBLE_ERRORS}
     order = rng.permutation(len(crop))
     total = round(wrong_share * len(crop))
     prone = order[np.isin(crop[order], list(flows))][: total // 2]

@@ -59,24 +59,24 @@ SCALE: Final = 1e-4
 class Scene:
     """One item: a tile of a pass under one processing baseline."""
 
-    one: Pass
+    overpass: Pass
     tile: str
     baseline: str
 
     @property
     def item_id(self) -> str:
         """S2A_30UVU_20180102_0_L2A; the reprocessed twin counts 1."""
-        platform = f"S2{self.one.platform[-1].upper()}"
-        number = 1 if self.one.reprocessed_tile == self.tile and self.baseline == NEW_BASELINE else 0
-        return f"{platform}_{self.tile}_{self.one.day:%Y%m%d}_{number}_L2A"
+        platform = f"S2{self.overpass.platform[-1].upper()}"
+        number = 1 if self.overpass.reprocessed_tile == self.tile and self.baseline == NEW_BASELINE else 0
+        return f"{platform}_{self.tile}_{self.overpass.day:%Y%m%d}_{number}_L2A"
 
     @property
     def product_uri(self) -> str:
-        sensed, days = self.one.sensed_at, 2000 if self.baseline == NEW_BASELINE else 0
+        sensed, days = self.overpass.sensed_at, 2000 if self.baseline == NEW_BASELINE else 0
         made = sensed + timedelta(days=days, hours=5)
         return (
             f"{self.item_id[:3]}_MSIL2A_{sensed:%Y%m%dT%H%M%S}_N{self.baseline.replace('.', '')}"
-            f"_R{self.one.relative_orbit:03d}_T{self.tile}_{made:%Y%m%dT%H%M%S}.SAFE"
+            f"_R{self.overpass.relative_orbit:03d}_T{self.tile}_{made:%Y%m%dT%H%M%S}.SAFE"
         )
 
 
@@ -134,17 +134,17 @@ def write_raster(path: Path, values: npt.NDArray[Any], transform: Affine) -> Non
 
 def build_item(scene: Scene, frame: Frame, *, cloud_cover: float) -> pystac.Item:
     """`cloud_cover` in percent, as the scene classification counts it."""
-    one, bbox = scene.one, frame.bbox
+    overpass, bbox = scene.overpass, frame.bbox
     newer = scene.baseline == NEW_BASELINE
     item = pystac.Item(
         id=scene.item_id,
         geometry=dict(mapping(box(*bbox))),
         bbox=[round(v, 7) for v in bbox],
-        datetime=one.sensed_at,
+        datetime=overpass.sensed_at,
         stac_extensions=[*EXTENSIONS, PROJECTION.format("2.0.0" if newer else "1.1.0")],
         properties={
-            "title": f"{TITLE}, {scene.tile}, {one.day}",
-            "platform": one.platform,
+            "title": f"{TITLE}, {scene.tile}, {overpass.day}",
+            "platform": overpass.platform,
             "constellation": "sentinel-2",
             "instruments": ["msi"],
             "gsd": 10,
@@ -154,7 +154,7 @@ def build_item(scene: Scene, frame: Frame, *, cloud_cover: float) -> pystac.Item
             "s2:processing_baseline": scene.baseline,
             "s2:product_type": "S2MSI2A",
             "s2:product_uri": scene.product_uri,
-            "sat:relative_orbit": one.relative_orbit,
+            "sat:relative_orbit": overpass.relative_orbit,
             "earthsearch:boa_offset_applied": False,
             # both versions of the projection extension are in use, so both are simulated
             **({"proj:code": f"EPSG:{EPSG}"} if newer else {"proj:epsg": EPSG}),

@@ -99,13 +99,13 @@ def _write_scenes(folder: Path, land: Landscape, population: Population, plan: t
     ground = painting.canvas(land, seed=seed)
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
     frames = _frames(ground)
-    scenes = [scene for one in plan for scene in _scenes_of(one)]
+    scenes = [scene for overpass in plan for scene in _scenes_of(overpass)]
     with ThreadPoolExecutor(THREADS) as pool, Counter("simulate", total=len(scenes), unit="scenes") as counter:
-        for one in plan:
-            wanted = [scene for scene in _scenes_of(one) if not _item_path(folder, scene).is_file()]
+        for overpass in plan:
+            wanted = [scene for scene in _scenes_of(overpass) if not _item_path(folder, scene).is_file()]
             if wanted:
-                _write_pass(folder / COLLECTION, ground, stand, one, wanted, frames, pool, seed=seed)
-            counter.add(len(_scenes_of(one)))
+                _write_pass(folder / COLLECTION, ground, stand, overpass, wanted, frames, pool, seed=seed)
+            counter.add(len(_scenes_of(overpass)))
     boxes = np.array([frame.bbox for frame, _ in frames.values()])
     bbox = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
     days = plan[0].sensed_at, plan[-1].sensed_at
@@ -117,9 +117,11 @@ def _item_path(folder: Path, scene: Scene) -> Path:
     return folder / COLLECTION / scene.item_id / f"{scene.item_id}.json"
 
 
-def _scenes_of(one: Pass) -> list[Scene]:
-    scenes = [Scene(one, tile, one.baseline) for tile in one.tiles]
-    return scenes + [Scene(one, tile, OLD_BASELINE) for tile in one.tiles if tile == one.reprocessed_tile]
+def _scenes_of(overpass: Pass) -> list[Scene]:
+    scenes = [Scene(overpass, tile, overpass.baseline) for tile in overpass.tiles]
+    return scenes + [
+        Scene(overpass, tile, OLD_BASELINE) for tile in overpass.tiles if tile == overpass.reprocessed_tile
+    ]
 
 
 def _frames(ground: painting.Canvas) -> dict[str, tuple[Frame, slice]]:
@@ -140,7 +142,7 @@ def _write_pass(
     folder: Path,
     ground: painting.Canvas,
     stand: phenology.Stand,
-    one: Pass,
+    overpass: Pass,
     wanted: list[Scene],
     frames: dict[str, tuple[Frame, slice]],
     pool: ThreadPoolExecutor,
@@ -149,9 +151,9 @@ def _write_pass(
 ) -> None:
     for scene in wanted:
         (folder / scene.item_id).mkdir(parents=True, exist_ok=True)
-    survey = painting.survey(ground, stand, one, seed=seed)
+    survey = painting.survey(ground, stand, overpass, seed=seed)
     writing: list[Future[None]] = []
-    for band, values in _layers(ground, survey, one, seed=seed):
+    for band, values in _layers(ground, survey, overpass, seed=seed):
         for scene in wanted:
             frame, part = frames[scene.tile]
             times = RESOLUTION_M[band] // 10
@@ -168,7 +170,7 @@ def _write_pass(
 
 
 def _layers(
-    ground: painting.Canvas, survey: painting.Painting, one: Pass, *, seed: int
+    ground: painting.Canvas, survey: painting.Painting, overpass: Pass, *, seed: int
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     yield "SCL", survey.scl
-    yield from painting.bands(ground, survey, one, seed=seed)
+    yield from painting.bands(ground, survey, overpass, seed=seed)

@@ -40,15 +40,15 @@ class Sky:
     """SCL class of clouds and shadows as detected, 0 where the detector saw neither"""
 
 
-def sky(one: Pass, *, shape: tuple[int, int], pixel_m: float, seed: int) -> Sky:
+def sky(overpass: Pass, *, shape: tuple[int, int], pixel_m: float, seed: int) -> Sky:
     """The sky of a pass on a grid; the same pass and grid give the same sky."""
-    rng = stream(seed, "sky", one.number)
+    rng = stream(seed, "sky", overpass.number)
     field = _blobs(shape, pixel_m, rng)
-    excess = field - np.quantile(field, 1 - min(one.cloud_share, 0.995))
-    if one.cloud_share > 0.97:
+    excess = field - np.quantile(field, 1 - min(overpass.cloud_share, 0.995))
+    if overpass.cloud_share > 0.97:
         excess = excess + 0.6
     opacity = np.clip(excess / 0.7 + 0.03, 0, 1) * (excess > 0)
-    shadow = _fallen(opacity, pixel_m) * (1 - opacity)
+    shadow = _cast_shadow(opacity, pixel_m) * (1 - opacity)
     return Sky(opacity.astype(np.float32), shadow.astype(np.float32), _detected(excess, shadow, pixel_m, rng))
 
 
@@ -62,7 +62,7 @@ def _blobs(shape: tuple[int, int], pixel_m: float, rng: np.random.Generator) -> 
     return np.asarray((total - total.mean()) / (total.std() + 1e-9))
 
 
-def _fallen(opacity: npt.NDArray[np.float64], pixel_m: float) -> npt.NDArray[np.float64]:
+def _cast_shadow(opacity: npt.NDArray[np.float64], pixel_m: float) -> npt.NDArray[np.float64]:
     north, west = (round(metres / pixel_m) for metres in SHADOW_FALLS_M)
     shadow = np.zeros_like(opacity)
     rows, columns = opacity.shape
@@ -88,10 +88,10 @@ def _detected(
     return seen
 
 
-def through(surface: Array, one: Pass, opacity: Array, shadow: Array, *, band: int | slice) -> Array:
+def through(surface: Array, overpass: Pass, opacity: Array, shadow: Array, *, band: int | slice) -> Array:
     """Surface reflectance as the satellite's product shows it: calibration, haze, shadow, cloud.
 
     `opacity` and `shadow` broadcast against `surface`.
     """
-    lit = (surface * one.gain[band] + one.haze[band]) * (1 - SHADOW_DEPTH * shadow)
+    lit = (surface * overpass.gain[band] + overpass.haze[band]) * (1 - SHADOW_DEPTH * shadow)
     return np.asarray(lit * (1 - opacity) + CLOUD[band] * (0.8 + 0.5 * opacity) * opacity, np.float32)

@@ -25,7 +25,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.schemas import EPSG_WGS84
 
 NOTED_ABOVE_M: Final = 5.0
-"""half a pixel of the 10 m bands: a datum transformation that is no better than this is told of"""
+"""half a pixel of the 10 m bands: a datum transformation that is no better than this is noted"""
 SAMPLED: Final = 100
 """outlines whose place is looked at"""
 MOSTLY: Final = 0.5
@@ -87,25 +87,27 @@ def transformer_to(crs: pyproj.CRS, epsg: int) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(crs, epsg, always_xy=True)
 
 
-def choose_crs(stated: object, given: str | None, shapes: Any, *, where: str) -> tuple[pyproj.CRS, tuple[str, ...]]:
-    """The CRS to read `shapes` with, and notes: `given` (`declarations.crs`) wins over what the file states.
+def choose_crs(
+    stated: object, configured: str | None, shapes: Any, *, where: str
+) -> tuple[pyproj.CRS, tuple[str, ...]]:
+    """The CRS to read `shapes` with, and notes: `configured` (`declarations.crs`) wins over what the file states.
 
     Raises DeclarationFileError where there is neither, and where the one chosen does not say where the outlines lie.
     """
-    if stated is None and given is None:
+    if stated is None and configured is None:
         raise DeclarationFileError("the file carries no CRS", where=where, mend="Set declarations.crs, e.g. EPSG:3035")
-    crs = parse_crs(stated if given is None else given, where)
+    crs = parse_crs(stated if configured is None else configured, where)
     placement = place(crs, shapes)
     if placement.refused:
         raise DeclarationFileError(placement.refused, where=where, mend=placement.mend)
-    return crs, (*overridden(stated, given, shapes), *placement.notes)
+    return crs, (*overridden(stated, configured, shapes), *placement.notes)
 
 
-def overridden(stated: object, given: str | None, shapes: Any) -> tuple[str, ...]:
-    """A note where `given` replaces another CRS that the file states."""
-    if stated is None or given is None:
+def overridden(stated: object, configured: str | None, shapes: Any) -> tuple[str, ...]:
+    """A note where `configured` replaces another CRS that the file states."""
+    if stated is None or configured is None:
         return ()
-    crs = parse_crs(given, "declarations.crs")
+    crs = parse_crs(configured, "declarations.crs")
     try:
         own = parse_crs(stated, "")
     except DeclarationFileError:
@@ -154,19 +156,17 @@ def place(crs: pyproj.CRS, shapes: Any) -> Placement:
     if _is_mercator_of_the_ellipsoid(crs):
         metres = _apart_m(crs, pyproj.CRS.from_epsg(WEB_MERCATOR), points)
         away = f", {metres:,.0f} m away" if metres is not None else ""
-        told = f"its CRS {_name(crs)} is a Mercator projection of the ellipsoid; that of web maps is of a sphere{away}"
+        what = f"its CRS {_name(crs)} is a Mercator projection of the ellipsoid; that of web maps is of a sphere{away}"
         mend = f"et declarations.crs: EPSG:{WEB_MERCATOR} where it comes from a web map"
         if crs.to_authority(min_confidence=100) is None:
             fits = (f"EPSG:{WEB_MERCATOR}", f"EPSG:{WORLD_MERCATOR}")
-            return Placement(told, f"S{mend}, else {fits[1]}", fits=fits)
-        notes.append(f"{told}: s{mend}")
+            return Placement(what, f"S{mend}, else {fits[1]}", fits=fits)
+        notes.append(f"{what}: s{mend}")
     if other := _grid_of_another_datum(crs, points[0]):
-        told = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
-        if crs.is_bound and not any(
-            getattr(crs.coordinate_operation, "towgs84", [])
-        ):  # somebody had to write something
-            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
-        notes.append(told)
+        what = f"its grid is that of {other[0]}, its datum is not: it places outlines {other[1]:.0f} m away from there"
+        if crs.is_bound and not any(getattr(crs.coordinate_operation, "towgs84", [])):  # zeros are a placeholder
+            return Placement(what, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
+        notes.append(what)
     return Placement(notes=tuple(notes))
 
 
@@ -231,8 +231,8 @@ def _without_datum(crs: pyproj.CRS, point: Any) -> Placement:
     ellipsoid = crs.ellipsoid
     if ellipsoid is not None and abs(ellipsoid.semi_major_metre - WGS84_RADIUS_M) < SAME_RADIUS_M:
         if other := _grid_of_another_datum(crs, point):
-            told = f"its CRS {_name(crs)} names no datum, and its grid is that of {other[0]}, {other[1]:.0f} m away"
-            return Placement(told, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
+            what = f"its CRS {_name(crs)} names no datum, and its grid is that of {other[0]}, {other[1]:.0f} m away"
+            return Placement(what, f"Set declarations.crs, such as {other[0]}", fits=(other[0].split()[0],))
         note = f"its CRS {_name(crs)} names no datum that leads to WGS 84: taken as WGS 84 (ETRS89 is within a metre)"
         return Placement(notes=(note, *misplaced(crs, np.array([[x, y]]))))
     lon, lat = (float(value) for value in _on_own_datum(crs, x, y))
@@ -267,7 +267,7 @@ def _operation(transformer: pyproj.Transformer, x: float, y: float) -> tuple[str
 
 
 def _is_mercator_of_the_ellipsoid(crs: pyproj.CRS) -> bool:
-    """Next to nobody uses it on land."""
+    """It is hardly ever used on land."""
     named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
     operation, ellipsoid = named.coordinate_operation, named.ellipsoid
     if not named.is_projected or operation is None or ellipsoid is None or not ellipsoid.inverse_flattening:
@@ -276,7 +276,7 @@ def _is_mercator_of_the_ellipsoid(crs: pyproj.CRS) -> bool:
 
 
 def _null_shift(crs: pyproj.CRS) -> bool:
-    """`TOWGS84[0,0,0…]` on an ellipsoid that is not that of WGS 84: somebody had to write something."""
+    """`TOWGS84[0,0,0…]` on an ellipsoid that is not that of WGS 84: a placeholder, not a shift."""
     if not crs.is_bound or crs.coordinate_operation is None or crs.source_crs is None:
         return False
     shift, ellipsoid = crs.coordinate_operation.towgs84, crs.source_crs.ellipsoid
@@ -286,15 +286,15 @@ def _null_shift(crs: pyproj.CRS) -> bool:
 
 def _shifts_m(crs: pyproj.CRS, lon: float, lat: float) -> dict[str, float]:
     """Metres that every known datum on the same ellipsoid lies off WGS 84 there."""
-    found, geod = {}, pyproj.Geod(ellps="WGS84")
+    shifts, geod = {}, pyproj.Geod(ellps="WGS84")
     for name, known in _known(PJType.GEOGRAPHIC_2D_CRS, crs, lon, lat):
         if _on_own_datum(known, lon, lat) != (lon, lat):  # degrees from Paris or Rome, or gons
             continue
         transformer = pyproj.Transformer.from_crs(known, EPSG_WGS84, always_xy=True)
         x, y = transformer.transform(lon, lat)
         if BALLPARK not in _operation(transformer, lon, lat)[0].casefold():
-            found[name] = float(geod.inv(lon, lat, x, y)[2])
-    return found
+            shifts[name] = float(geod.inv(lon, lat, x, y)[2])
+    return shifts
 
 
 def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> Iterator[str]:
@@ -307,7 +307,7 @@ def _same_grid(crs: pyproj.CRS, x: float, y: float, lon: float, lat: float) -> I
 
 
 def _grid_of_another_datum(crs: pyproj.CRS, point: Any) -> tuple[str, float] | None:
-    """Name of the nearest known CRS of the same grid, and how far it lies away, for a CRS of nobody's list; None where
+    """Name of the nearest known CRS of the same grid, and how far it lies away, for a CRS without a code; None where
     one lies as the CRS does, or none has its grid. Greece's grid under the datum of WGS 84 is 324 m off, Romania's 124.
     """
     if not crs.is_projected or crs.to_authority(min_confidence=100) is not None:
@@ -336,8 +336,12 @@ def _known(kind: PJType, crs: pyproj.CRS, lon: float, lat: float) -> Iterator[tu
     """EPSG's CRSs for that place on the ellipsoid of `crs`."""
     for info in query_crs_info("EPSG", kind, AreaOfInterest(lon, lat, lon, lat), contains=True):
         known = pyproj.CRS.from_epsg(int(info.code))
-        one, other = known.ellipsoid, crs.ellipsoid
-        if one is not None and other is not None and abs(one.semi_major_metre - other.semi_major_metre) < SAME_RADIUS_M:
+        ellipsoid, other = known.ellipsoid, crs.ellipsoid
+        if (
+            ellipsoid is not None
+            and other is not None
+            and abs(ellipsoid.semi_major_metre - other.semi_major_metre) < SAME_RADIUS_M
+        ):
             yield f"EPSG:{info.code} ({info.name})", known
 
 
@@ -355,12 +359,12 @@ def _on_own_datum(crs: pyproj.CRS, x: float, y: float) -> tuple[float, float]:
     return float(lon * unit + east), float(lat * unit)
 
 
-def _apart_m(one: pyproj.CRS, other: pyproj.CRS, points: Points) -> float | None:
+def _apart_m(first: pyproj.CRS, other: pyproj.CRS, points: Points) -> float | None:
     """How far the first outline lies apart in two CRSs; None where one does not fit."""
     if not len(points):
         return None
     try:
-        (a, b), (c, d) = (_lonlat(crs, points[:1, 0], points[:1, 1]) for crs in (one, other))
+        (a, b), (c, d) = (_lonlat(crs, points[:1, 0], points[:1, 1]) for crs in (first, other))
     except ProjError:
         return None
     ends = np.array([a[0], b[0], c[0], d[0]])
@@ -404,7 +408,7 @@ def _inside(crs: pyproj.CRS, lon: Points, lat: Points) -> float:
 
 
 def _area(crs: pyproj.CRS) -> tuple[float, float, float, float] | None:
-    """West, south, east, north of the area of use; None for the whole world and where nobody says."""
+    """West, south, east, north of the area of use; None for the whole world and where none is stated."""
     named = crs.source_crs if crs.is_bound and crs.source_crs is not None else crs
     area = named.area_of_use
     if area is None:

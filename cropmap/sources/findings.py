@@ -108,16 +108,16 @@ def check_findings(
         if row["parcel_id"] and not row["finding"] and not row["found_crop_code"]:
             not_visited += 1
             continue
-        found = _checked({str(name): value for name, value in row.items()}, drawn, parcels, legend)
+        finding = _checked({str(name): value for name, value in row.items()}, drawn, parcels, legend)
         key = (row["campaign"], row["parcel_id"])
-        if not isinstance(found, tuple) and key in accepted:
-            if found != accepted[key]:
+        if not isinstance(finding, tuple) and key in accepted:
+            if finding != accepted[key]:
                 conflicting.add(key)
-            found = (FindingReject.DUPLICATE_PARCEL, f"also in row {first[key]}")
-        if isinstance(found, tuple):
-            rejected.append((number, row["parcel_id"], str(found[0]), found[1]))
+            finding = (FindingReject.DUPLICATE_PARCEL, f"also in row {first[key]}")
+        if isinstance(finding, tuple):
+            rejected.append((number, row["parcel_id"], str(finding[0]), finding[1]))
         else:
-            accepted[key], first[key] = found, number
+            accepted[key], first[key] = finding, number
     for key in conflicting:
         del accepted[key]
         detail = "a later row says something else"
@@ -166,7 +166,7 @@ def _checked(
 def _unknown(parcel: str, drawn: Mapping[str, str], parcels: frozenset[str]) -> tuple[FindingReject, str]:
     if parcel in parcels:
         return FindingReject.NOT_IN_SAMPLE, "declared, but not drawn"
-    near = next((one for one in drawn if one.lstrip("0") == parcel.lstrip("0")), None)
+    near = next((other for other in drawn if other.lstrip("0") == parcel.lstrip("0")), None)
     return FindingReject.UNKNOWN_PARCEL, f"{near!r} is: were leading zeros lost?" if near else "not declared"
 
 

@@ -105,8 +105,8 @@ def editions_of(code: str) -> tuple[int, ...]:
 
 def of_other_editions(codes: Iterable[str], *, nuts_version: int) -> dict[str, tuple[int, ...]]:
     """Code -> its editions, of the codes that this edition does not have; sorted."""
-    found = {code: editions_of(code) for code in sorted(set(codes))}
-    return {code: editions for code, editions in found.items() if nuts_version not in editions}
+    by_code = {code: editions_of(code) for code in sorted(set(codes))}
+    return {code: editions for code, editions in by_code.items() if nuts_version not in editions}
 
 
 def common_editions(codes: Iterable[str]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Small tables that somebody wrote by hand or exported from a spreadsheet: one value per parcel."""
+"""Small tables written by hand or exported from a spreadsheet: one value per parcel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_pairs(path: Path, *, value: str, where: str) -> dict[str, str]:
             where=where,
             mend=f"Its first line names {list(sheet.header)}",
         )
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for number, row in sheet.columns((PARCEL, value)):
         if not (row[PARCEL] and row[value]):
             continue
@@ -35,11 +35,11 @@ def read_pairs(path: Path, *, value: str, where: str) -> dict[str, str]:
                 where=where,
                 mend="Mend its formula, or leave the cell empty",
             )
-        known = found.setdefault(row[PARCEL], row[value])
+        known = pairs.setdefault(row[PARCEL], row[value])
         if known != row[value]:
             raise ConfigurationError(
                 f"{path} gives parcel {row[PARCEL]} two values, {known} and {row[value]} (row {number})",
                 where=where,
                 mend="Keep one",
             )
-    return found
+    return pairs

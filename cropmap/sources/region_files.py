@@ -187,9 +187,9 @@ def _system(shapes: Shapes, stated: object, named: str, path: Path) -> pyproj.CR
     degrees = bool(np.all(np.abs([west, east]) <= 180.001) and np.all(np.abs([south, north]) <= 90.001))
     if own is not None and not (own.is_geographic and not degrees):
         return own
-    said = SYSTEM.findall(named)
-    if said and (GISCO_SYSTEMS[said[-1]] in (4326, 4258)) == degrees:
-        return pyproj.CRS.from_epsg(GISCO_SYSTEMS[said[-1]])
+    systems = SYSTEM.findall(named)
+    if systems and (GISCO_SYSTEMS[systems[-1]] in (4326, 4258)) == degrees:
+        return pyproj.CRS.from_epsg(GISCO_SYSTEMS[systems[-1]])
     if degrees:
         return pyproj.CRS.from_epsg(EPSG_WGS84)
     raise RegionFileError(

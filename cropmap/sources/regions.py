@@ -54,12 +54,12 @@ def read_regions(path: Path, *, nuts_version: int, codes: Sequence[str]) -> Regi
     _check_levels(table[table["nuts_id"].str.startswith(tuple(codes))], where=str(path))
     _check_edition(table["nuts_id"], nuts_version, where=str(path))
     chosen = {code: [n for n in _level_3(table) if n.startswith(code)] for code in codes}
-    for code in (code for code, found in chosen.items() if not found):
+    for code in (code for code, inside in chosen.items() if not inside):
         near = difflib.get_close_matches(code, table["nuts_id"].tolist(), n=5, cutoff=0.5)
         raise RegionFileError(
             f"no level 3 region in {code!r}", where=str(path), mend=f"Near codes: {', '.join(near) or 'none'}"
         )
-    wanted = {n[:length] for found in chosen.values() for n in found for length in range(2, len(n) + 1)}
+    wanted = {n[:length] for inside in chosen.values() for n in inside for length in range(2, len(n) + 1)}
     kept = table[table["nuts_id"].isin(wanted)].reset_index(drop=True)
     return Regions(_sound(kept, where=str(path)), nuts_version)
 
@@ -78,10 +78,10 @@ def nearest_regions(
         return nearest, away_m
     shapes = np.asarray(declarations.geometry.to_crs(EPSG_EQUAL_AREA).array, dtype=object)
     tree = shapely.STRtree(regions.assignable.geometry.to_numpy())
-    (own, found), metres = tree.query_nearest(shapes, max_distance=tolerance_m, return_distance=True, all_matches=True)
-    order = np.lexsort((found, own))  # ties: the first code
+    (own, region), metres = tree.query_nearest(shapes, max_distance=tolerance_m, return_distance=True, all_matches=True)
+    order = np.lexsort((region, own))  # ties: the first code
     once = order[~pd.Series(own[order]).duplicated().to_numpy()]
-    nearest.iloc[own[once]] = regions.assignable["nuts_id"].to_numpy()[found[once]]
+    nearest.iloc[own[once]] = regions.assignable["nuts_id"].to_numpy()[region[once]]
     away_m.iloc[own[once]] = metres[once]
     return nearest, away_m
 

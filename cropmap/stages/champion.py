@@ -2,9 +2,9 @@
 
 `models/<agency>/<network>.json` is the champion with its predecessors, oldest first;
 `models/<agency>/<network>/<training key>.json` is what the gate said of one training. The pointer is written before the
-record: whoever finds a record finds its decision carried out, and a training without one is gone through again, from
-what it has kept. A damaged record is no record. A damaged pointer names nobody: seasons go on with models of their own,
-until a person promotes one.
+record: where a record is found, its decision is carried out, and a training without one is gone through again, from
+what it has kept. A damaged record is no record. A damaged pointer names no model: seasons go on with models of their
+own, until a person promotes one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def succession(context: SeasonContext, architecture: Architecture) -> tuple[Trai
 
 def _line(data: bytes) -> tuple[TrainedModel, ...]:
     document = json.loads(data)
-    return tuple(TrainedModel(**one) for one in [*document.pop("former", []), document])
+    return tuple(TrainedModel(**record) for record in [*document.pop("former", []), document])
 
 
 def standing(context: SeasonContext, architecture: Architecture) -> tuple[tuple[TrainedModel, ...], GateReason | None]:
@@ -109,7 +109,7 @@ def has_line(context: SeasonContext, architecture: Architecture) -> bool:
 
 
 def write_succession(context: SeasonContext, architecture: Architecture, line: tuple[TrainedModel, ...]) -> None:
-    former = [asdict(one) for one in line[:-1]]
+    former = [asdict(former_model) for former_model in line[:-1]]
     _write(context, _pointer(context, architecture), {**asdict(line[-1]), "former": former})
 
 
@@ -129,7 +129,7 @@ def trained_model(context: SeasonContext, architecture: Architecture, key: str) 
 
 
 def record_of(context: SeasonContext, architecture: Architecture, artifact_id: str) -> TrainedModel | None:
-    """The training that gave an artifact, by what the store knows of it."""
+    """The training that made an artifact, by its record in the store."""
     for name in context.store.names(f"models/{context.agency.agency}/{architecture}"):
         model = context.store.recall(name, lambda data: TrainedModel(**json.loads(data)))
         if model is not None and model.artifact_id == artifact_id:
@@ -176,8 +176,8 @@ def champion_score(context: SeasonContext, data: SeasonData, architecture: Archi
         artifact = load_artifact(context.store, line[-1].artifact_id)
     except ArtifactError:
         return ChampionScore(GateReason.UNREADABLE, None)
-    found = obstacle(artifact.manifest, required)
-    return ChampionScore(found, None if found else score_artifact(artifact, required, threads=context.threads))
+    unfit = obstacle(artifact.manifest, required)
+    return ChampionScore(unfit, None if unfit else score_artifact(artifact, required, threads=context.threads))
 
 
 def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: int) -> Score:
@@ -188,10 +188,10 @@ def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: 
     fold = unseen_folds(artifact.manifest, required)
     assert fold is not None, "an obstacle was overlooked"
     here = np.flatnonzero(judged)
-    said = predict(artifact, dataset.series.take(here), fold=fold[here], threads=threads)
-    crops = tuple(dict.fromkeys([*dataset.crops, *said.crops]))
-    probabilities = np.zeros((len(here), len(crops)), np.float32)  # a class it does not know has none
-    probabilities[:, [crops.index(crop) for crop in said.crops]] = said.probabilities
+    predictions = predict(artifact, dataset.series.take(here), fold=fold[here], threads=threads)
+    crops = tuple(dict.fromkeys([*dataset.crops, *predictions.crops]))
+    probabilities = np.zeros((len(here), len(crops)), np.float32)  # a class it was not trained on has none
+    probabilities[:, [crops.index(crop) for crop in predictions.crops]] = predictions.probabilities
     return Score.of(
         evaluate(
             dataset.label[here], probabilities, crops, fold=dataset.folds.fold[here], fold_names=dataset.folds.names
@@ -200,40 +200,40 @@ def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: 
 
 
 def predicting_model(context: SeasonContext, data: SeasonData, architecture: Architecture, *, key: str) -> TrainedModel:
-    """Who predicts a season, the first of these that can judge it:
+    """Which model predicts a season, the first of these that can judge it:
 
     1. the champion;
-    2. the season's own model (of training `key`), where it was promoted in its time, or where nobody decided on what
-       stands between the champion and the season;
+    2. the season's own model (of training `key`), where it was promoted in its time, or where there was no decision on
+       what stands between the champion and the season;
     3. where the season's own model was refused, the last former champion: what was published with it then is
        published with it again.
 
     Raises InputError, with the command that leads out, where none of them may predict.
     """
     own, required = trained_model(context, architecture, key), requirements_of(context, data)
-    line, found = standing(context, architecture)
-    if not line and found is None:
+    line, unfit = standing(context, architecture)
+    if not line and unfit is None:
         if own is None:
             raise InputError(f"no {architecture} is trained", mend="Run `cropmap train` (or `season run`) first")
-        found = GateReason.UNREADABLE
+        unfit = GateReason.UNREADABLE
     elif line:
-        found = _obstacle(context, line[-1], required)
-        if found is None:
+        unfit = _obstacle(context, line[-1], required)
+        if unfit is None:
             return line[-1]
-    may = own is not None and (own.promoted or {found, own.reason} <= INCOMPARABLE)
-    if own is not None and may and is_whole(context, own):
+    fit_to_predict = own is not None and (own.promoted or {unfit, own.reason} <= INCOMPARABLE)
+    if own is not None and fit_to_predict and is_whole(context, own):
         return own
     for former in reversed(line[:-1]):
-        if own is not None and not may and _obstacle(context, former, required) is None:
+        if own is not None and not fit_to_predict and _obstacle(context, former, required) is None:
             return former
     champion = f"the champion ({architecture}, {line[-1].season})" if line else f"the champion ({architecture})"
-    if own is None or may:
+    if own is None or fit_to_predict:
         raise InputError(
-            f"{champion} cannot judge this season: {found}", mend="Run `cropmap train` (or `season run`) first"
+            f"{champion} cannot judge this season: {unfit}", mend="Run `cropmap train` (or `season run`) first"
         )
     version = own.version or own.artifact_id
     raise InputError(
-        f"neither {champion}: {found}, nor the season's own model ({own.reason}) may predict",
+        f"neither {champion}: {unfit}, nor the season's own model ({own.reason}) may predict",
         mend=f"`{_command(context, architecture)} --version {version}` confirms the season's own",
     )
 
@@ -245,10 +245,10 @@ def _command(context: SeasonContext, architecture: Architecture) -> str:
 def judging_folds(context: SeasonContext, data: SeasonData, artifact: Artifact) -> NDArray[np.int16]:
     """(N,) which of the artifact's folds scores each parcel. Raises ArtifactError where it must not predict here."""
     required = requirements_of(context, data)
-    found, fold = obstacle(artifact.manifest, required), unseen_folds(artifact.manifest, required)
-    if found is not None or fold is None:
+    unfit, fold = obstacle(artifact.manifest, required), unseen_folds(artifact.manifest, required)
+    if unfit is not None or fold is None:
         raise ArtifactError(
-            f"does not fit this season: {found}", where=artifact.artifact_id, mend="Run `cropmap train` first"
+            f"does not fit this season: {unfit}", where=artifact.artifact_id, mend="Run `cropmap train` first"
         )
     return fold
 

@@ -106,8 +106,8 @@ def has_database(settings: Settings) -> bool:
 def database_url(settings: Settings, *, create: bool = False) -> str:
     """The server of CROPMAP_DATABASE_URL, else the embedded one of the home, started when it is not running.
 
-    Raises ConfigurationError where the home has none, unless `create` makes it: whoever asks a question in the wrong
-    folder is told so, and leaves no empty database there.
+    Raises ConfigurationError where the home has none, unless `create` makes it: a question in the wrong folder
+    ends with an error and leaves no empty database there.
     """
     if url := settings.database_url.get_secret_value():
         return url

@@ -61,7 +61,7 @@ class SeasonData:
 
     @property
     def seen_until(self) -> str:
-        """ISO date of the last clear observation of any parcel: a look that was wholly clouded teaches nothing"""
+        """ISO date of the last clear observation of any parcel: one that was wholly clouded adds nothing"""
         if not len(self.series.day_of_year):
             return ""
         return (self.series.day_zero + timedelta(days=int(self.series.day_of_year.max()))).isoformat()
@@ -93,7 +93,7 @@ def build_data(
         AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
         FOLDS: rule,
     }
-    table = read_observations(context.store, [one.name for one in objects])
+    table = read_observations(context.store, [item.name for item in objects])
     pixels = (
         table.select(["parcel_id", "total_pixels"])
         .group_by("parcel_id")
@@ -196,7 +196,7 @@ def make_folds(
 def written_folds(
     context: SeasonContext, parcels: gpd.GeoDataFrame, labelled: NDArray[np.bool_], assigned: Mapping[str, str]
 ) -> Folds:
-    """Folds that somebody wrote down (parcel_id -> fold), without holdings and neighbours on both sides."""
+    """Folds from a file (parcel_id -> fold), without holdings and neighbours on both sides."""
     return folding.from_file(
         assigned,
         parcel_ids=parcels["parcel_id"].tolist(),

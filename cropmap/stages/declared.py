@@ -42,7 +42,7 @@ class DeclaredFile:
     """NOTICE_COLUMNS, one row per accepted parcel and notice, by row"""
     doubles: Doubles
     separator: Separator | None
-    """the column that tells doubles apart"""
+    """the column that distinguishes doubles"""
     farthest_m: float
     """of the parcels outside every region that were given the nearest; NaN where there is none"""
     source_hash: str
@@ -85,9 +85,9 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
         separator = find_separator(doubles, path, profile)
         counter.add()
     here = read.notices[read.notices["row_number"].isin(accepted["row_number"])]
-    found = [each for each in (here, placed, doubles.notices) if len(each)]
+    parts = [each for each in (here, placed, doubles.notices) if len(each)]
     notices = (
-        pd.concat(found).sort_values(["row_number", "notice"], ignore_index=True) if found else read.notices.iloc[:0]
+        pd.concat(parts).sort_values(["row_number", "notice"], ignore_index=True) if parts else read.notices.iloc[:0]
     )
     lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
     hints = _axis_hints(path, profile, regions) if accepted.empty else ()
@@ -141,8 +141,8 @@ def _notes(file: DeclaredFile) -> list[str]:
     if parcels := int(counts.get(Notice.PARTS_MERGED, 0)):
         lines.append(f"{file.merged + parcels} rows are parts of {parcels} parcels and were put together")
     if parcels := int(counts.get(Notice.PLACEHOLDER_HOLDING, 0)):
-        said = file.notices.loc[file.notices["notice"] == Notice.PLACEHOLDER_HOLDING, "detail"].value_counts()
-        shown = "; ".join(f"{why} ({rows} parcels)" for why, rows in said.head(SHOWN).items())
+        details = file.notices.loc[file.notices["notice"] == Notice.PLACEHOLDER_HOLDING, "detail"].value_counts()
+        shown = "; ".join(f"{why} ({rows} parcels)" for why, rows in details.head(SHOWN).items())
         lines.append(f"the holding of {parcels} parcels is taken as missing: {shown}")
     if parcels := int(counts.get(Notice.NEAREST_REGION, 0)):
         lines.append(
@@ -163,7 +163,7 @@ def _notes(file: DeclaredFile) -> list[str]:
 
 
 def exclude_hint(separator: Separator | None) -> str:
-    """What to write into the agency file; empty where nothing tells doubles apart."""
+    """What to write into the agency file; empty where no column distinguishes doubles."""
     if separator is None:
         return ""
     either = "" if separator.certain else ", or the other side of that column"
@@ -178,10 +178,10 @@ def _axis_hints(path: Path, profile: Profile, regions: Regions) -> tuple[str, ..
     """
     if _inside(path, profile, regions)[0]:
         return ()
-    found = {order: _inside(path, profile, regions, order) for order in get_args(AxisOrder)}
+    by_order = {order: _inside(path, profile, regions, order) for order in get_args(AxisOrder)}
     return tuple(
         f"no parcel lies in the regions; with declarations.axis_order: {order}, {inside} of {rows} do"
-        for order, (inside, rows) in found.items()
+        for order, (inside, rows) in by_order.items()
         if inside
     )
 

@@ -1,4 +1,4 @@
-"""What the public knows of a season already: the release that the next one must not contradict."""
+"""What is public of a season already: the release that the next one must not contradict."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def earlier_release(context: SeasonContext, run_id: str) -> EarlierRelease | Non
 
 def _disclosure(connection: Connection, run_id: str | None) -> Disclosure:
     run = runs.read_run(connection, run_id) if run_id else None
-    said = ((run.report if run else None) or {}).get("statistics") or {}
+    report = ((run.report if run else None) or {}).get("statistics") or {}
     return Disclosure.read(
-        said.get("disclosure") or {},
+        report.get("disclosure") or {},
         where=f"the report of run {run_id}",
         mend="A later version published it: run the season with that one",
     )

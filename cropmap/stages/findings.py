@@ -55,12 +55,14 @@ class AreaReviews:
 def reviewed_labels(context: SeasonContext, parcels: pd.DataFrame, legend: Legend) -> ReviewedLabels:
     """Findings on declarations that still say what they said when they were reviewed; an amendment is a new claim."""
     with context.connect() as connection:
-        found = reviews.read_findings(connection, **context.key)
+        findings = reviews.read_findings(connection, **context.key)
     current = dict(zip(parcels["parcel_id"], parcels["crop_code"], strict=True))
-    same = [current.get(p) == code for p, code in zip(found["parcel_id"], found["declared_code"], strict=True)]
-    found = found[np.array(same, dtype=bool)]
-    outcome = outcomes(found, legend)
-    wrong, right = (frozenset(found.loc[outcome == str(one), "parcel_id"]) for one in (Finding.WRONG, Finding.RIGHT))
+    same = [current.get(p) == code for p, code in zip(findings["parcel_id"], findings["declared_code"], strict=True)]
+    findings = findings[np.array(same, dtype=bool)]
+    outcome = outcomes(findings, legend)
+    wrong, right = (
+        frozenset(findings.loc[outcome == str(finding), "parcel_id"]) for finding in (Finding.WRONG, Finding.RIGHT)
+    )
     return ReviewedLabels(wrong, right)
 
 
@@ -74,7 +76,7 @@ def area_reviews(context: SeasonContext) -> AreaReviews:
     """The findings of the last sample for areas that has any; else of the last sample of a list: also that one is drawn
     from all declarations with known probabilities, only less well for areas.
 
-    Parcels that nobody could visit or judge are made up for by the others of their stratum.
+    Parcels that could not be visited or judged are made up for by the others of their stratum.
     """
     with context.connect() as connection:
         with_findings = [c for c in reviews.read_campaigns(connection, **context.key) if c.first_review is not None]
@@ -90,15 +92,17 @@ def judged(sample: pd.DataFrame, campaign: str) -> AreaReviews:
     """Of drawn parcels (parcel_id, stratum, area_ha, inclusion_probability, declared_code, finding, found_code) those
     whose crop is known; each stands for its share of the stratum's area that was drawn and not judged besides."""
     right = sample["finding"] == str(Finding.RIGHT)
-    found = sample["declared_code"].where(right, sample["found_code"].where(sample["finding"] == str(Finding.WRONG)))
-    known = found.notna().to_numpy(bool)
+    found_code = sample["declared_code"].where(
+        right, sample["found_code"].where(sample["finding"] == str(Finding.WRONG))
+    )
+    known = found_code.notna().to_numpy(bool)
     inclusion = sample["inclusion_probability"].to_numpy(float)
     expanded = pd.Series(sample["area_ha"].to_numpy(float) / inclusion).groupby(sample["stratum"].to_numpy(object))
     answered = expanded.transform(lambda stratum: stratum[known[stratum.index]].sum() / stratum.sum())
     table = pd.DataFrame(
         {
             "parcel_id": sample["parcel_id"],
-            "found_code": found,
+            "found_code": found_code,
             "inclusion_probability": np.minimum(inclusion * answered.to_numpy(float), 1.0),
         }
     )

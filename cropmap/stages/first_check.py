@@ -60,9 +60,9 @@ def check_parcels(season: OpenSeason) -> None:
     """
     if season.context.agency.model.folds.by != "region":
         return
-    found = season.parcels["nuts_id"].dropna().unique()
-    if len(found) == 1 and not is_carried(season.parcels):
-        _refuse_one_region(found[0])
+    regions = season.parcels["nuts_id"].dropna().unique()
+    if len(regions) == 1 and not is_carried(season.parcels):
+        _refuse_one_region(regions[0])
 
 
 def _refuse_one_region(name: str) -> None:

@@ -81,12 +81,13 @@ def forecasting_model(context: SeasonContext, data: SeasonData) -> TrainedModel:
             f"no {context.architecture} is trained: a season without declarations needs a champion",
             mend="Run an earlier season first",
         )
-    found = [_unfit(context, data, model) for model in line]
-    for model, unfit in zip(reversed(line), reversed(found), strict=True):
+    obstacles = [_unfit(context, data, model) for model in line]
+    for model, unfit in zip(reversed(line), reversed(obstacles), strict=True):
         if not unfit:
             return model
+    why = ", ".join(obstacles[-1])
     raise InputError(
-        f"the champion ({context.architecture}, {line[-1].season}) does not fit this season: {', '.join(found[-1])}",
+        f"the champion ({context.architecture}, {line[-1].season}) does not fit this season: {why}",
         mend=f"Run an earlier season first; `cropmap models list {context.agency.file}` shows the versions",
     )
 
@@ -109,9 +110,9 @@ def _unfit(context: SeasonContext, data: SeasonData, model: TrainedModel) -> lis
 def forecast(context: SeasonContext, data: SeasonData, artifact_id: str) -> Predictions:
     """Every parcel by the mean of the champion's models: last season's folds say nothing about this season's crops."""
     artifact = load_artifact(context.store, artifact_id)
-    said = predict(artifact, data.series, threads=context.threads)
+    predictions = predict(artifact, data.series, threads=context.threads)
     season = artifact.manifest.about.get("season", "an earlier season")
-    return replace(said, scored_by=[f"forecast from {season}, {by}" for by in said.scored_by])
+    return replace(predictions, scored_by=[f"forecast from {season}, {by}" for by in predictions.scored_by])
 
 
 def no_assessments() -> pd.DataFrame:

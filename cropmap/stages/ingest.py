@@ -20,6 +20,7 @@ from cropmap.database.runs import ensure_season
 from cropmap.errors import CatalogError, DeclarationFileError, PartialFailureError, SceneError
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
+from cropmap.observations.attempts import depends_on
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
@@ -28,7 +29,6 @@ from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.search_boxes import search_boxes
 from cropmap.sources.declarations.crop_codes import codes_answer
-from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
 from cropmap.stages.last_load import load_key, remember_load, unchanged_load

@@ -34,7 +34,7 @@ def against_losses(losses: Losses, section: DeclarationsSection) -> list[Objecti
     """Against a load that takes more than its share of the declarations that stand; none before the first load."""
     if not losses.stood:
         return []
-    found = []
+    objections = []
     lost = losses.withdrawn + losses.moved
     if lost > section.max_withdrawn_share * losses.stood:
         reasons = [
@@ -47,7 +47,7 @@ def against_losses(losses: Losses, section: DeclarationsSection) -> list[Objecti
             else "",
             f"{losses.moved} identifiers stand on other ground: were they numbered anew?" if losses.moved else "",
         ]
-        found.append(
+        objections.append(
             Objection(
                 "withdrawn",
                 f"it would withdraw {lost} of {losses.stood} declarations ({lost / losses.stood:.0%}, the limit is "
@@ -56,7 +56,7 @@ def against_losses(losses: Losses, section: DeclarationsSection) -> list[Objecti
             )
         )
     if losses.changed_crop > MAX_CHANGED_CROPS * losses.stood:
-        found.append(
+        objections.append(
             Objection(
                 "changed crops",
                 f"it would change the crop of {losses.changed_crop} of {losses.stood} declarations "
@@ -65,7 +65,7 @@ def against_losses(losses: Losses, section: DeclarationsSection) -> list[Objecti
                 "",
             )
         )
-    return found
+    return objections
 
 
 def against_doubles(doubles: Doubles, hint: str, section: DeclarationsSection) -> list[Objection]:
@@ -78,17 +78,17 @@ def against_doubles(doubles: Doubles, hint: str, section: DeclarationsSection) -
 def refuse(objections: Sequence[Objection], *, accepted: str | None, source_hash: str, where: str) -> None:
     """Raises DeclarationFileError for objections, unless `accepted` is the word for just these and just this file.
 
-    The word of one file opens no other: a scheduled run that carries it stops again at the next delivery.
+    The word of one file is not valid for another: a scheduled run that carries it stops again at the next delivery.
     """
     if not objections:
         return
-    word = content_hash(source_hash, *sorted(one.kind for one in objections), length=WORD_DIGITS)
+    word = content_hash(source_hash, *sorted(objection.kind for objection in objections), length=WORD_DIGITS)
     if accepted == word:
         return
-    keys = " and ".join(f"`{one.key}`" for one in objections if one.key)
+    keys = " and ".join(f"`{objection.key}`" for objection in objections if objection.key)
     other = f"`--accept {accepted}` is not the word for this file and these findings. " if accepted else ""
     raise DeclarationFileError(
-        f"nothing was loaded: {'; and '.join(one.what for one in objections)}",
+        f"nothing was loaded: {'; and '.join(objection.what for objection in objections)}",
         where=where,
         mend=f"{other}Check the file; if it is right, pass `--accept {word}`, which holds for this file alone"
         + (f", or raise {keys} in the agency file" if keys else ""),

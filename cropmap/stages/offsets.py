@@ -1,7 +1,7 @@
 """Offsets judged by the whole season: what contradicts the other days is quarantined, what is doubtful is marked.
 
 The judgement of a tile follows from its observation files, in whatever order and in however many runs they were made.
-A file that it condemns stays in the store as evidence, and takes its place again when later days speak for it.
+A file that fails stays in the store as evidence, and takes its place again when later days are evidence for it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
 from cropmap.errors import StoreError
+from cropmap.observations.attempts import depends_on
 from cropmap.observations.files import kept_parcel_set
 from cropmap.observations.offsets import AcquisitionMeans, Judgement, OffsetEvidence, judge_season, means_of, offset_of
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
 from cropmap.schemas import QuarantineReason as Reason
-from cropmap.stages.attempts import depends_on
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.ingest import own_name
 from cropmap.stages.open_season import OpenSeason

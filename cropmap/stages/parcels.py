@@ -35,7 +35,7 @@ def declared_until(context: SeasonContext) -> datetime | None:
         return None
     moment = datetime.combine(context.as_of + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
     with context.connect() as connection:
-        return moment if register.stood_otherwise(connection, **context.key, at=moment) else None
+        return moment if register.amended_since(connection, **context.key, at=moment) else None
 
 
 @dataclass(frozen=True)

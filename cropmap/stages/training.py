@@ -237,7 +237,7 @@ def left_out_of_training(
                 workers=context.threads,
             )
         series = dataset.series
-        found = suspects(
+        suspect_ids = suspects(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
                 has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)
             ),
@@ -246,9 +246,9 @@ def left_out_of_training(
             seed=context.agency.model.seed,
             limits=section.limits,
         )
-        if not found:
+        if not suspect_ids:
             break
-        left_out = (np.isin(series.parcel_ids, sorted(found)) | wrong) & ~right
+        left_out = (np.isin(series.parcel_ids, sorted(suspect_ids)) | wrong) & ~right
     return left_out
 
 
@@ -259,7 +259,7 @@ def _judged_unlearnt(dataset: Dataset, left_out: NDArray[np.bool_]) -> NDArray[n
 
 
 def _round(number: int, rounds: int) -> str:
-    """What a person is told: the first training, or which of the trainings without suspects this is."""
+    """The line of progress: the first training, or which of the trainings without suspects this is."""
     if number == 0:
         return f"first of {rounds + 1} rounds" if rounds else ""
     return f"clean-up {number} of {rounds}"

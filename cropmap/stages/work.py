@@ -38,7 +38,7 @@ _held: dict[tuple[str, str], Claim] = {}
 
 
 def whoami() -> str:
-    """User, machine and process, for somebody who has to find this worker."""
+    """User, machine and process, to find this worker by."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

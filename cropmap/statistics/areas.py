@@ -21,11 +21,18 @@ from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import columns
 from cropmap.statistics.difference import OVERCONFIDENT, Corrected, Reviews, correct, overconfidence, prior_size
 from cropmap.statistics.hiding import EarlierRelease
-from cropmap.statistics.population import NONE, Population, Probabilities, declared_codes, population, without_holding
+from cropmap.statistics.population import (
+    NONE,
+    Population,
+    Probabilities,
+    declared_codes,
+    population_of,
+    without_holding,
+)
 from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
 from cropmap.statistics.release import Protection, released
 from cropmap.statistics.report import StatisticsReport
-from cropmap.statistics.reviewed import found, with_finding
+from cropmap.statistics.reviewed import match_reviews, with_finding
 from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
 from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
 
@@ -64,29 +71,31 @@ def estimate_areas(
     """
     visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
-    people = population(parcels, predictions, legend, cols, regions=regions)
-    position, truth, inclusion = found(visited, people, cols)
-    sums = totals(people, np.asarray(predictions.probabilities), cols, reviewed=position)
-    crops, trust = len(cols.crops), prior_size(people.learnt_from)
+    population = population_of(parcels, predictions, legend, cols, regions=regions)
+    position, truth, inclusion = match_reviews(visited, population, cols)
+    sums = totals(population, np.asarray(predictions.probabilities), cols, reviewed=position)
+    crops, trust = len(cols.crops), prior_size(population.learnt_from)
     phi = overconfidence(
         truth[:, :crops], sums.reviewed_posterior[:, :crops], sums.reviewed_verdict, verdicts=len(VERDICTS)
     )
-    reviewed_parcels = Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior)
+    reviewed_parcels = Reviews(
+        sums.reviewed_stratum, population.area[position], inclusion, truth, sums.reviewed_posterior
+    )
     corrected = _corrected(sums, reviewed_parcels, phi, crops=crops, trust=trust)
     figures = Nuts3Figures(
-        nuts3=people.nuts3,
+        nuts3=population.nuts3,
         columns=cols,
         sums=sums,
         corrected=corrected,
         area=benchmarked(corrected, cols),
-        contributors=Contributors.of(people, sums, cols),
-        forecast=not (people.column != NONE).any(),
+        contributors=Contributors.of(population, sums, cols),
+        forecast=not (population.column != NONE).any(),
     )
     protection = Protection(
         confidentiality, min_holdings, max(min_holdings, min_holdings_nuts3), Rules(dominance, p_percent), earlier
     )
     table, protected = released([level_rows(figures, level=level) for level in range(4)], cols, protection)
-    reviewed = len(np.unique(people.parcel[position]))
+    reviewed = len(np.unique(population.parcel[position]))
     estimated = StatisticsReport(
         reviews=reviewed,
         reviews_outside=len(visited) - reviewed,
@@ -96,8 +105,8 @@ def estimate_areas(
         forecast=figures.forecast,
         cells=len(table),
     )
-    report = _report(parcels, people, sums, corrected, phi).joined(estimated).joined(protected)
-    if people.holdings_known and (unknown := report.parcels_without_holding):
+    report = _report(parcels, population, sums, corrected, phi).joined(estimated).joined(protected)
+    if population.holdings_known and (unknown := report.parcels_without_holding):
         nameless = f"; {unknown} parcels name no holding and count in each cell as the largest one's"
         report = report.joined(StatisticsReport(confidentiality=report.confidentiality + nameless))
     return Estimated(table, report)
@@ -118,17 +127,17 @@ def _corrected(sums: Totals, reviews: Reviews, phi: Floats, *, crops: int, trust
 
 
 def _report(
-    parcels: pd.DataFrame, people: Population, sums: Totals, corrected: Corrected, phi: Floats
+    parcels: pd.DataFrame, population: Population, sums: Totals, corrected: Corrected, phi: Floats
 ) -> StatisticsReport:
     area = sums.cells.area
-    unseen = people.row == NONE
-    divided = np.bincount(people.parcel) > 1
+    unseen = population.row == NONE
+    divided = np.bincount(population.parcel) > 1
     return StatisticsReport(
         parcels=len(divided),
         parcels_divided_at_borders=int(divided.sum()),
         parcels_outside_regions=int(parcels["nuts_id"].isna().sum()),
-        parcels_without_prediction=len(np.unique(people.parcel[unseen])),
-        area_share_without_prediction=float(people.area[unseen].sum() / max(people.area.sum(), 1e-12)),
+        parcels_without_prediction=len(np.unique(population.parcel[unseen])),
+        area_share_without_prediction=float(population.area[unseen].sum() / max(population.area.sum(), 1e-12)),
         parcels_without_holding=int(without_holding(parcels["holding_id"]).sum()),
         # shares: the whole area would be one more published sum, from which a crop hidden at the top follows
         area_share_by_verdict=dict(zip(VERDICTS, (area.sum(axis=0) / max(area.sum(), 1e-12)).tolist(), strict=True)),
@@ -138,5 +147,5 @@ def _report(
         contradiction=dict(zip(VERDICTS, corrected.contradiction.tolist(), strict=True)),
         raking_tolerance=RAKING_TOLERANCE,
         largest_raking_gap=float(sums.raking_gap.max(initial=0.0)),
-        regions_not_raked=tuple(people.nuts3[region] for region in np.flatnonzero(~sums.raked)),
+        regions_not_raked=tuple(population.nuts3[region] for region in np.flatnonzero(~sums.raked)),
     )

@@ -16,9 +16,9 @@ import pandas as pd
 from cropmap.legends import Legend
 from cropmap.statistics.crops import columns
 from cropmap.statistics.difference import Reviews, add_up, correct, prior_size
-from cropmap.statistics.population import Population, Probabilities, ancestors, declared_codes, population
+from cropmap.statistics.population import Population, Probabilities, ancestors, declared_codes, population_of
 from cropmap.statistics.posterior import Floats, Integers
-from cropmap.statistics.reviewed import found, with_finding
+from cropmap.statistics.reviewed import match_reviews, with_finding
 from cropmap.statistics.totals import VERDICTS, Totals, totals
 
 COMPARED: Final = ("nuts_id", "crop", "estimator", "area_ha", "se_ha")
@@ -38,10 +38,10 @@ def compare_estimators(
     """
     visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
-    people = population(parcels, predictions, legend, cols, regions=())
-    position, truth, inclusion = found(visited, people, cols)
-    sums = totals(people, np.asarray(predictions.probabilities), cols, reviewed=position)
-    area = np.bincount(people.region, weights=people.area, minlength=len(people.nuts3))[:, None]
+    population = population_of(parcels, predictions, legend, cols, regions=())
+    position, truth, inclusion = match_reviews(visited, population, cols)
+    sums = totals(population, np.asarray(predictions.probabilities), cols, reviewed=position)
+    area = np.bincount(population.region, weights=population.area, minlength=len(population.nuts3))[:, None]
     declared = sums.declared[:, : len(cols.crops)].sum(axis=1, keepdims=True)
     scale = np.divide(area, declared, out=np.zeros_like(area), where=declared > 0)
     figures: dict[str, tuple[Floats, Floats | None]] = {
@@ -51,18 +51,18 @@ def compare_estimators(
         "posterior": (sums.cells.synthetic.sum(axis=1), None),
     }
     if len(position):
-        seen = Reviews(sums.reviewed_stratum, people.area[position], inclusion, truth, sums.reviewed_posterior)
-        region, crops, prior = people.region[position], len(cols.crops), prior_size(people.learnt_from)
+        seen = Reviews(sums.reviewed_stratum, population.area[position], inclusion, truth, sums.reviewed_posterior)
+        region, crops, prior = population.region[position], len(cols.crops), prior_size(population.learnt_from)
         figures["difference"] = _difference(sums, seen, crops=crops, prior=prior)
         figures["PPI++"] = _weighted_difference(sums, seen, region, crops=crops, prior=prior)
-        figures["parcel ratio"] = (_parcel_ratio(people, sums, seen, position), None)
+        figures["parcel ratio"] = (_parcel_ratio(population, sums, seen, position), None)
     return pd.concat(
-        [_rows(people.nuts3, cols.names, name, *both) for name, both in figures.items()], ignore_index=True
+        [_rows(population.nuts3, cols.names, name, *both) for name, both in figures.items()], ignore_index=True
     )
 
 
 def _difference(sums: Totals, seen: Reviews, *, crops: int, prior: float) -> tuple[Floats, Floats]:
-    """([R, J + S] ha, standard error): every reviewed cell trusts the sample alone, variances have the floor.
+    """([R, J + S] ha, standard error): every reviewed cell uses the sample alone, variances have the floor.
     Cells without a review have the prior variance of ν = `prior`."""
     alone = correct(
         sums.cells,
@@ -101,20 +101,20 @@ def _weighted_difference(
     return _difference(replace(sums, cells=cells), weighted, crops=crops, prior=prior)
 
 
-def _parcel_ratio(people: Population, sums: Totals, seen: Reviews, position: Integers) -> Floats:
-    """[R, J + S] ha: a region's area by assigned crop times what was found under that crop; rows nobody reviewed keep
+def _parcel_ratio(population: Population, sums: Totals, seen: Reviews, position: Integers) -> Floats:
+    """[R, J + S] ha: a region's area by assigned crop times what was found under that crop; rows without a review keep
     their crop."""
     width = seen.truth.shape[1]
-    names, parent = ancestors(people.nuts3, level=POOLED_OVER)
+    names, parent = ancestors(population.nuts3, level=POOLED_OVER)
     row = sums.assigned[position]
     shares = np.zeros((len(names), width, width))
-    np.add.at(shares, (parent[people.region[position]], row), (seen.area / seen.inclusion)[:, None] * seen.truth)
+    np.add.at(shares, (parent[population.region[position]], row), (seen.area / seen.inclusion)[:, None] * seen.truth)
     size = np.zeros((len(names), width))
-    np.add.at(size, (parent[people.region[position]], row), seen.area / seen.inclusion)
+    np.add.at(size, (parent[population.region[position]], row), seen.area / seen.inclusion)
     unseen = np.eye(width)[None]
     shares = np.where(size[..., None] > 0, shares / np.where(size > 0, size, 1)[..., None], unseen)
-    regions = len(people.nuts3)
-    flat = np.bincount(people.region * width + sums.assigned, weights=people.area, minlength=regions * width)
+    regions = len(population.nuts3)
+    flat = np.bincount(population.region * width + sums.assigned, weights=population.area, minlength=regions * width)
     return np.asarray(np.einsum("rh,rhj->rj", flat.reshape(regions, width), shares[parent]))
 
 

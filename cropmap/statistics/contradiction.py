@@ -48,11 +48,11 @@ def _scale(square: Floats, sampling: Floats, prior: Floats, chance: Floats) -> f
     asked = (sampling > 0) & (prior > 0)
     if not asked.any():
         return 1.0
-    found, expected, common = square[asked], (sampling + chance)[asked], prior[asked]
+    observed, expected, common = square[asked], (sampling + chance)[asked], prior[asked]
 
     def score(scale: float) -> float:
         total = expected + scale * common
-        return float((common / total**2 * (np.minimum(found, SURPRISE**2 * total) - total)).sum())
+        return float((common / total**2 * (np.minimum(observed, SURPRISE**2 * total) - total)).sum())
 
     information = float(((common / (expected + common)) ** 2).sum())
     if score(1.0) <= SIGNIFICANT * np.sqrt(2 * information):

@@ -28,29 +28,28 @@ class Contributors:
     mapped: Contributions
 
     @classmethod
-    def of(cls, people: Population, sums: Totals, cols: Columns) -> Contributors:
-        everyone = np.arange(len(people.area))
-        known = np.flatnonzero(people.column != NONE)
-        cells = len(people.nuts3) * len(cols.names)
-        cell, which = _cells(people.region, sums.assigned, cols)
-        holding = people.holding if people.holdings_known else people.parcel
+    def of(cls, population: Population, sums: Totals, cols: Columns) -> Contributors:
+        known = np.flatnonzero(population.column != NONE)
+        cells = len(population.nuts3) * len(cols.names)
+        cell, which = _cells(population.region, sums.assigned, cols)
+        holding = population.holding if population.holdings_known else population.parcel
         return (
             cls(
                 cells=cells,
-                holdings_known=people.holdings_known,
-                located=Contributions.of(cell, people.parcel[which], people.area[which]),
-                assigned=Contributions.of(cell, holding[which], people.area[which]),
+                holdings_known=population.holdings_known,
+                located=Contributions.of(cell, population.parcel[which], population.area[which]),
+                assigned=Contributions.of(cell, holding[which], population.area[which]),
                 declared=_contributions(
-                    people.region[known], holding[known], people.column[known], people.area[known], cols
+                    population.region[known], holding[known], population.column[known], population.area[known], cols
                 ),
-                mapped=_mapped(people, holding, sums, cols),
+                mapped=_mapped(population, holding, sums, cols),
             )
-            if len(everyone)
-            else cls._nobody(cells)
+            if len(population.area)
+            else cls._empty(cells)
         )
 
     @classmethod
-    def _nobody(cls, cells: int) -> Contributors:
+    def _empty(cls, cells: int) -> Contributors:
         none = Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
         return cls(cells, True, none, none, none, none)
 
@@ -70,9 +69,9 @@ class Contributors:
         return Contributors(parents * width, self.holdings_known, *moved)
 
 
-def _mapped(people: Population, holding: Integers, sums: Totals, cols: Columns) -> Contributions:
+def _mapped(population: Population, holding: Integers, sums: Totals, cols: Columns) -> Contributions:
     parcel, column, area = sums.mapped_parts
-    return _contributions(people.region[parcel], holding[parcel], column, area, cols)
+    return _contributions(population.region[parcel], holding[parcel], column, area, cols)
 
 
 def _contributions(region: Integers, holding: Integers, column: Integers, area: Floats, cols: Columns) -> Contributions:

@@ -2,7 +2,7 @@
 
 A season covers what its agency file names (`regions.codes`) and every NUTS-3 region below. A region above is whole
 where all its NUTS-3 regions are covered; how many it has is counted in GISCO's lists of 2016, 2021 and 2024
-(`nuts_parents.csv`). The boundaries file is not asked: it is often cut to the agency's own land.
+(`nuts_parents.csv`). The boundaries file is not used: it is often cut to the agency's own land.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ and the sums beside them.
 A class with several Eurostat items (corn: C1500 grain, G3000 green) is split by declared use: a parcel declared in
 the class keeps its own item, everything else is split by the declared area shares of its region. Each item is
 published, and the class besides, whose error does not depend on the split: as `C1500+G3000` up to three items, else
-as `local:<class>`. Where nobody declared a use (a forecast), only the class exists.
+as `local:<class>`. Where no use is declared (a forecast), only the class exists.
 
 Items are nested by their code (C1110 holds C1111). Where codes are declared at both depths, C1110 is published as the
 sum of all of them, and what was declared no finer as `local:C1110_unspecified`. Codes without an item are published
@@ -131,8 +131,8 @@ def _narrower(wide: str, items: Collection[str]) -> set[str]:
 def concept(crop: str) -> str:
     """Area concept of EU 2023/1538: SA sown, MA main, HA harvested, PA production area. A sum of items has the
     concept its members share, else the main area."""
-    found = {_concept(item) for item in crop.split("+")}
-    return found.pop() if len(found) == 1 else "MA"
+    concepts = {_concept(item) for item in crop.split("+")}
+    return concepts.pop() if len(concepts) == 1 else "MA"
 
 
 def strucpro(crop: str) -> str:

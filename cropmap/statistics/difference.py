@@ -134,10 +134,10 @@ def correct(
     unadjusted: bool = False,
 ) -> Corrected:
     """Correction, sampling and prior variance per cell. `overconfidence` is φ_v [V]; the first `crops` columns
-    partition the area, the others are sums of them and have no say in ω. `trusted` [V] is the φ that ω goes by, where
+    partition the area, the others are sums of them and do not enter ω. `trusted` [V] is the φ that ω goes by, where
     it is another one than that of the variance.
 
-    Regions in `design_based` [R] (probabilities that failed their check) trust the sample alone wherever there is one.
+    Regions in `design_based` [R] (probabilities that failed their check) use the sample alone wherever there is one.
 
     Reviewed parcels count as what was found there, whatever ω is, and only what is left is estimated; and τ² grows
     where the reviews contradict it. `unadjusted`: without either, as the published estimator has it.
@@ -278,7 +278,7 @@ def _chance_spread(chance: Floats, fourth: Floats) -> Floats:
 
 
 def overconfidence(truth: Floats, posterior: Floats, verdict: Integers, *, verdicts: int) -> Floats:
-    """φ_v [V] over reviewed parcels: squared error over the error that q itself expects; 1 is honest."""
+    """φ_v [V] over reviewed parcels: squared error over the error that q itself expects; 1 is as expected."""
     error, due = np.ones(verdicts), np.ones(verdicts)
     np.add.at(error, verdict, ((truth - posterior) ** 2).sum(axis=1))
     np.add.at(due, verdict, (posterior * (1 - posterior)).sum(axis=1))

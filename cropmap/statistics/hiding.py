@@ -90,20 +90,20 @@ def hide(
         trouble.append("no pattern found")
     weak = _weaknesses(structure, figures, pattern, needed, rules, attack)
     for step in ROUNDS:
-        if not weak.said:
+        if not weak.attacks:
             break
-        trouble.append(weak.said)
+        trouble.append(weak.attacks)
         around = weak.cells or np.flatnonzero(pattern.primary).tolist()
         pattern = widened(structure, figures, pattern, around, step)
         weak = _weaknesses(structure, figures, pattern, needed, rules, attack)
-    if weak.said:
+    if weak.attacks:
         return Hiding(first.hidden, _report(structure, first, weak, trouble), (Internal.AUDIT_REFUSED,))
     return Hiding(pattern.hidden, _report(structure, pattern, weak, trouble), ())
 
 
 @dataclass(frozen=True)
 class _Weak:
-    said: str
+    attacks: str
     """which attacks got through; empty where none did"""
     cells: list[int]
     counts: dict[str, int]
@@ -120,12 +120,12 @@ def _weaknesses(
     except DisclosureError as error:
         log.warning("the audit was not solved: %s", error)
         return _Weak("not solved", [], {})
-    found: dict[str, Iterable[str]] = {name: cells for name, cells in vars(checked).items() if cells}
+    recovered: dict[str, Iterable[str]] = {name: cells for name, cells in vars(checked).items() if cells}
     if follows:
-        found["attack"] = follows
+        recovered["attack"] = follows
     position = {name: cell for cell, name in enumerate(structure.names)}
-    cells = sorted({position[name] for names in found.values() for name in names})
-    return _Weak(", ".join(found), cells, checked.counts())
+    cells = sorted({position[name] for names in recovered.values() for name in names})
+    return _Weak(", ".join(recovered), cells, checked.counts())
 
 
 def _report(structure: Structure, pattern: Pattern, weak: _Weak, trouble: list[str]) -> Disclosure:

@@ -74,7 +74,7 @@ def declared_codes(parcels: pd.DataFrame) -> set[str]:
     return set(map(str, parcels["crop_code"].dropna().unique()))
 
 
-def population(
+def population_of(
     parcels: pd.DataFrame, predictions: Probabilities, legend: Legend, columns: Columns, *, regions: Sequence[str]
 ) -> Population:
     """Joins parcels (parcel_id, nuts_id, area_ha, crop_code, holding_id) to predictions; parcels outside every region
@@ -130,18 +130,18 @@ def ancestors(nuts3: Sequence[str], *, level: int) -> tuple[tuple[str, ...], Int
     return tuple(names), np.array([index[code] for code in codes], dtype=np.intp)
 
 
-def use_shares(people: Population, columns: Columns) -> Floats:
+def use_shares(population: Population, columns: Columns) -> Floats:
     """[R, K, J]: how a class is split into columns, by declared area in the region, else in the smallest parent that
     declared the class, else anywhere, else evenly. Rows of a class sum to 1."""
     classes, width = columns.links.shape
-    known = people.declared != NONE
-    flat = (people.region * classes + people.declared) * width + people.column
-    size = len(people.nuts3) * classes * width
-    area = np.bincount(flat[known], weights=people.area[known], minlength=size)
-    area = area.reshape(len(people.nuts3), classes, width).astype(float)
+    known = population.declared != NONE
+    flat = (population.region * classes + population.declared) * width + population.column
+    size = len(population.nuts3) * classes * width
+    area = np.bincount(flat[known], weights=population.area[known], minlength=size)
+    area = area.reshape(len(population.nuts3), classes, width).astype(float)
     share = np.full_like(area, np.nan)
     for level in (3, 2, 1, 0, -2):  # -2: everything together
-        names, parent = ancestors(people.nuts3, level=level)
+        names, parent = ancestors(population.nuts3, level=level)
         total = np.zeros((len(names), classes, width))
         np.add.at(total, parent, area)
         whole = total.sum(axis=2, keepdims=True)

@@ -1,7 +1,7 @@
 """From open figures to the table that is released: what is hidden, and the attack on what is left.
 
 In: the rows of every NUTS level with their contributors. Out: one table, and what the report says about it. One mask
-hides a cell in all figures. The audit starts from the released table and knows nothing of how it was made.
+hides a cell in all figures. The audit starts from the released table and uses nothing else.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> 
     figures = [Figure(name, rows[name].to_numpy(float), _stacked(levels, of)) for name, of in FIGURES.items()]
     sums = {name: tuple(cols.crops[place] for place in members) for name, members in _named_sums(cols)}
     mode, rules = protection.confidentiality, protection.rules
-    found = Disclosure()
+    disclosure = Disclosure()
     internal: list[Internal] = []
     if mode == Confidentiality.FULL:
         unknown = [] if levels[0].contributors.holdings_known else [Internal.HOLDINGS_UNKNOWN]
@@ -80,19 +80,19 @@ def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> 
             attack=lambda mask: recovered(_table(rows, mask), sums, earlier=protection.earlier),
         )
         hidden, internal = hiding.hidden, [*unknown, *hiding.internal]
-        found = hiding.report.joined(Disclosure(internal=tuple(internal)))
+        disclosure = hiding.report.joined(Disclosure(internal=tuple(internal)))
     else:
         hidden = np.zeros(structure.cells, dtype=bool)
         if mode == Confidentiality.PRIMARY:
             hidden = np.logical_or.reduce([rules.sensitive(figure.contributions, needed) for figure in figures])
-            found = Disclosure(primary_cells=int(hidden.sum()))
+            disclosure = Disclosure(primary_cells=int(hidden.sum()))
     public = mode == Confidentiality.FULL and not internal
     table = _table(rows, hidden, others=None if public else NOT_FOR_PUBLICATION)
     return table, StatisticsReport(
-        confidentiality="; ".join(STATEMENT[one] for one in internal) or STATEMENT[mode],
+        confidentiality="; ".join(STATEMENT[reason] for reason in internal) or STATEMENT[mode],
         confidential_cells=int(hidden.sum()),
         sum_members=sums,
-        disclosure=protection.stated().joined(found),
+        disclosure=protection.stated().joined(disclosure),
     )
 
 
@@ -125,15 +125,15 @@ def recovered(
     Knows the table alone. Raises DisclosureError where a programme is not solved."""
     names = sorted(set(table["crop"]))
     items = [name for name in names if name not in sums]
-    crops = Axis.sums(items, [(name, [items.index(one) for one in sums[name]]) for name in names if name in sums])
+    crops = Axis.sums(items, [(name, [items.index(member) for member in sums[name]]) for name in names if name in sums])
     structure = Structure(crops, region_axis(sorted(set(table["nuts_id"]))))
-    found: set[int] = set()
+    cells: set[int] = set()
     for figure in FIGURES:
         now = _published(structure, table, figure)
-        found |= set(recoverable(structure, now).tolist())
+        cells |= set(recoverable(structure, now).tolist())
         if earlier is not None:
-            found |= set(recoverable_from_both(structure, now, _published(structure, earlier.table, figure)).tolist())
-    return {structure.name(cell) for cell in found}
+            cells |= set(recoverable_from_both(structure, now, _published(structure, earlier.table, figure)).tolist())
+    return {structure.name(cell) for cell in cells}
 
 
 def region_axis(codes: Sequence[str]) -> Axis:

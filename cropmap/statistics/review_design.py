@@ -15,7 +15,7 @@ import pandas as pd
 from cropmap.errors import InputError
 from cropmap.legends import Legend
 from cropmap.statistics.crops import columns
-from cropmap.statistics.population import Probabilities, declared_codes, population
+from cropmap.statistics.population import Probabilities, declared_codes, population_of
 from cropmap.statistics.posterior import Floats, Integers
 from cropmap.statistics.totals import VERDICTS, totals
 
@@ -39,28 +39,28 @@ def draw_area_sample(
     and the same seed draws the same parcels. Raises InputError.
     """
     cols = columns(legend, predictions.crops, declared_codes(parcels))
-    people = population(parcels, predictions, legend, cols, regions=())
-    if not len(people.area):
+    population = population_of(parcels, predictions, legend, cols, regions=())
+    if not len(population.area):
         raise InputError("no parcel lies in a region", where="nuts_id", mend="Check the boundaries of the agency file")
-    sums = totals(people, np.asarray(predictions.probabilities), cols, reviewed=np.empty(0, dtype=np.intp))
-    importance = people.area * np.sqrt(np.maximum(sums.doubt, LEAST_DOUBT))
-    stratum, names = _strata(people.region, sums.verdict, sums.assigned, importance, budget=budget)
-    draws = _per_stratum(_weights(stratum, importance), _region_of(stratum, people.region), budget=budget)
+    sums = totals(population, np.asarray(predictions.probabilities), cols, reviewed=np.empty(0, dtype=np.intp))
+    importance = population.area * np.sqrt(np.maximum(sums.doubt, LEAST_DOUBT))
+    stratum, names = _strata(population.region, sums.verdict, sums.assigned, importance, budget=budget)
+    draws = _per_stratum(_weights(stratum, importance), _region_of(stratum, population.region), budget=budget)
     sizes = np.bincount(stratum, minlength=len(draws))
     draws = np.clip(draws, np.minimum(MIN_PER_STRATUM, sizes), sizes)
-    inclusion = _inclusion(people.area, stratum, draws)
+    inclusion = _inclusion(population.area, stratum, draws)
     drawn = _systematic(inclusion, stratum, np.random.default_rng([seed, budget]))
     crops = np.array([*cols.crops, POOLED], dtype=object)
-    label = [f"{people.nuts3[region]} / {VERDICTS[verdict]} / {crops[crop]}" for region, verdict, crop in names]
-    found = pd.DataFrame(
+    label = [f"{population.nuts3[region]} / {VERDICTS[verdict]} / {crops[crop]}" for region, verdict, crop in names]
+    sample = pd.DataFrame(
         {
-            "parcel_id": people.parcel_id[drawn],
+            "parcel_id": population.parcel_id[drawn],
             "stratum": np.array(label, dtype=object)[stratum[drawn]],
             "stratum_size": sizes[stratum[drawn]],
             "inclusion_probability": inclusion[drawn],
         }
     )
-    return found.sort_values("parcel_id", ignore_index=True)
+    return sample.sort_values("parcel_id", ignore_index=True)
 
 
 def _strata(
@@ -71,12 +71,12 @@ def _strata(
     cell = (region * len(VERDICTS) + verdict) * width
     fine, stratum = np.unique(cell + crop, return_inverse=True)
     draws = _per_stratum(_weights(stratum, importance), fine // (width * len(VERDICTS)), budget=budget)
-    thin = (np.bincount(stratum) < FEWEST_PARCELS) | (draws < FEWEST_DRAWS)
-    merged, stratum = np.unique(np.where(thin[stratum], cell + width - 1, cell + crop), return_inverse=True)
+    too_small = (np.bincount(stratum) < FEWEST_PARCELS) | (draws < FEWEST_DRAWS)
+    merged, stratum = np.unique(np.where(too_small[stratum], cell + width - 1, cell + crop), return_inverse=True)
     parts = (
-        (int(one) // width // len(VERDICTS), int(one) // width % len(VERDICTS), int(one) % width) for one in merged
+        (int(code) // width // len(VERDICTS), int(code) // width % len(VERDICTS), int(code) % width) for code in merged
     )
-    return stratum, [(place, said, -1 if which == width - 1 else which) for place, said, which in parts]
+    return stratum, [(place, verdict_, -1 if which == width - 1 else which) for place, verdict_, which in parts]
 
 
 def _region_of(stratum: Integers, region: Integers) -> Integers:

@@ -18,7 +18,7 @@ def with_finding(reviews: pd.DataFrame | None) -> pd.DataFrame:
     return reviews[reviews["found_code"].notna()]
 
 
-def found(visited: pd.DataFrame, people: Population, cols: Columns) -> tuple[Integers, Floats, Floats]:
+def match_reviews(visited: pd.DataFrame, population: Population, cols: Columns) -> tuple[Integers, Floats, Floats]:
     """(position in the population, y [n, J + S], π), by position; reviews of parcels outside it are left out."""
     repeated = visited["parcel_id"][visited["parcel_id"].duplicated()]
     if len(repeated):
@@ -27,7 +27,7 @@ def found(visited: pd.DataFrame, people: Population, cols: Columns) -> tuple[Int
     if not ((inclusion > 0) & (inclusion <= 1)).all():
         raise InputError("an inclusion probability is not in (0, 1]", where="reviews", mend="Keep the sample's column")
     # a parcel that is divided at a border was reviewed in each of its regions
-    review = pd.Index(visited["parcel_id"]).get_indexer(pd.Index(people.parcel_id))
+    review = pd.Index(visited["parcel_id"]).get_indexer(pd.Index(population.parcel_id))
     position = np.flatnonzero(review != NONE)
     review = review[position]
     truth = np.zeros((len(review), len(cols.crops)))

@@ -1,7 +1,7 @@
 """Region by region: rake, combine with the declarations, and add parcels up into cells.
 
 Verdict cells of a region: `confirmed` (declared, the classifier agrees, max q > 0.995), `agrees`, `conflict`,
-`undeclared`, and `declared_only`: parcels that the model cannot judge (never observed, or a crop it does not know).
+`undeclared`, and `declared_only`: parcels that the model cannot judge (never observed, or a crop without training).
 The last keep their declaration, with the variance of a declaration that is wrong with probability ε; an undeclared
 parcel that was never observed gets the declared shares of its region. Nothing is dropped.
 """
@@ -23,7 +23,7 @@ VERDICTS: Final = ("confirmed", "agrees", "conflict", "undeclared", "declared_on
 CONFIRMED, AGREES, CONFLICT, UNDECLARED_CELL, DECLARED_ONLY = range(5)
 CERTAIN: Final = 0.995
 SMALLEST: Final = 1e-7
-"""probabilities below are lifted: a float32 softmax that says 0 knows less than that"""
+"""probabilities below are lifted: a float32 softmax of 0 is no more exact than that"""
 RAKING_TOLERANCE: Final = 0.01
 RAKING_PARCELS: Final = 0.5
 """Σ p2 may miss a declared count by 1 % and half a parcel"""
@@ -56,23 +56,23 @@ class Totals:
     reviewed_verdict: Integers
 
 
-def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *, reviewed: Integers) -> Totals:
+def totals(population: Population, probabilities: NDArray[Any], columns: Columns, *, reviewed: Integers) -> Totals:
     """`reviewed` are positions of reviewed parcels in the population, ascending."""
-    shares = use_shares(people, columns)
-    regions, width = len(people.nuts3), len(columns.names)
+    shares = use_shares(population, columns)
+    regions, width = len(population.nuts3), len(columns.names)
     cells = CellTotals(
         np.zeros((regions, len(VERDICTS))), *(np.zeros((regions, len(VERDICTS), width)) for _ in range(4))
     )
     gap, raked = np.zeros(regions), np.ones(regions, dtype=bool)
-    assigned, verdicts = np.empty(len(people.area), dtype=np.intp), np.empty(len(people.area), dtype=np.intp)
-    doubt = np.empty(len(people.area))
+    assigned, verdicts = np.empty(len(population.area), dtype=np.intp), np.empty(len(population.area), dtype=np.intp)
+    doubt = np.empty(len(population.area))
     parts: list[tuple[Integers, Integers, Floats]] = []
     sampled: list[tuple[Integers, Integers, Floats, Floats, Integers, Integers, Floats]] = []
     for region in range(regions):
-        span = people.span(region)
+        span = population.span(region)
         if span.start == span.stop:
             continue
-        local = _Region.of(people, probabilities, shares[region], columns, span)
+        local = _Region.of(population, probabilities, shares[region], columns, span)
         gap[region], raked[region] = local.gap, local.raked
         assigned[span], verdicts[span] = local.assigned, local.verdict
         doubt[span] = local.variance[:, : len(columns.crops)].sum(axis=1)
@@ -84,11 +84,11 @@ def totals(people: Population, probabilities: NDArray[Any], columns: Columns, *,
             cells.variance[seen] = _never_impossible(cells.variance[seen], cells.area[seen], crops=crops)
             sampled.append(_strata(local, here, crops=crops))
     parcel, column, area = (np.concatenate(part) for part in zip(*parts, strict=True)) if parts else _no_parts()
-    strata, stratum, q, verdict = _joined(sampled, people, reviewed, width)
+    strata, stratum, q, verdict = _joined(sampled, population, reviewed, width)
     return Totals(
         cells=cells,
-        declared=columns.with_sums(_by_column(people.region, people.column, people.area, regions, columns)),
-        mapped=columns.with_sums(_by_column(people.region[parcel], column, area, regions, columns)),
+        declared=columns.with_sums(_by_column(population.region, population.column, population.area, regions, columns)),
+        mapped=columns.with_sums(_by_column(population.region[parcel], column, area, regions, columns)),
         raking_gap=gap,
         raked=raked,
         assigned=assigned,
@@ -117,9 +117,14 @@ class _Region:
 
     @classmethod
     def of(
-        cls, people: Population, probabilities: NDArray[Any], shares: Floats, columns: Columns, span: slice
+        cls, population: Population, probabilities: NDArray[Any], shares: Floats, columns: Columns, span: slice
     ) -> _Region:
-        area, column, declared, row = people.area[span], people.column[span], people.declared[span], people.row[span]
+        area, column, declared, row = (
+            population.area[span],
+            population.column[span],
+            population.declared[span],
+            population.row[span],
+        )
         scored = (row != NONE) & ((column == NONE) | (declared != NONE))
         judged = declared[scored]
         p = np.clip(probabilities[row[scored]].astype(float), SMALLEST, None)
@@ -129,16 +134,16 @@ class _Region:
         full[scored] = _split(q, judged, column[scored], shares)
         verdict = np.where(column == NONE, UNDECLARED_CELL, DECLARED_ONLY)
         verdict[scored] = _verdict(raked.probabilities, q, judged)
-        everything = columns.with_sums(full)
-        spread = everything * (1 - everything)
-        alone = verdict == DECLARED_ONLY
-        spread[alone] = everything[alone] * DECLARATION_ERROR * (1 - DECLARATION_ERROR)
+        posteriors = columns.with_sums(full)
+        spread = posteriors * (1 - posteriors)
+        declared_only = verdict == DECLARED_ONLY
+        spread[declared_only] = posteriors[declared_only] * DECLARATION_ERROR * (1 - DECLARATION_ERROR)
         # a posterior of 1 - 1e-17 is still no certainty
-        spread = np.maximum(spread, SMALLEST * everything)
+        spread = np.maximum(spread, SMALLEST * posteriors)
         missing = np.abs(raked.expected_counts - raked.declared_counts)
         return cls(
             area=area,
-            posterior=everything,
+            posterior=posteriors,
             variance=spread,
             verdict=verdict,
             assigned=np.where(column == NONE, full.argmax(axis=1), column),
@@ -226,7 +231,7 @@ def _never_impossible(variance: Floats, area: Floats, *, crops: int) -> Floats:
 
 def _joined(
     sampled: list[tuple[Integers, Integers, Floats, Floats, Integers, Integers, Floats]],
-    people: Population,
+    population: Population,
     reviewed: Integers,
     width: int,
 ) -> tuple[ReviewedStrata, Integers, Floats, Integers]:
@@ -234,7 +239,7 @@ def _joined(
     if not sampled:
         empty = ReviewedStrata(none, none, np.empty(0), np.empty((0, width)))
         return empty, none, np.empty((0, width)), none
-    regions = np.unique(people.region[reviewed])
+    regions = np.unique(population.region[reviewed])
     counts = [len(part[0]) for part in sampled]
     offset = np.concatenate([[0], np.cumsum(counts)[:-1]])
     verdict, _, area, variance, _, of_review, q = (np.concatenate(part) for part in zip(*sampled, strict=True))

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Depends, Request, Response
 
 from cropmap.database import keys, migrations, queries
-from cropmap.database.connection import borrow
+from cropmap.database.connection import pooled_connection
 from cropmap.errors import DatabaseUnavailableError
 from serving.answers import Health, PublishedSeason
 from serving.parameters import known_parameters
@@ -23,7 +23,7 @@ def health(request: Request, response: Response) -> Health:
     """
     key = request.headers.get("x-api-key", "")
     try:
-        with borrow(request.app.state.pool) as connection:
+        with pooled_connection(request.app.state.pool) as connection:
             if any(step.applied_at is None for step in migrations.status(connection)):
                 response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
                 return Health(status="unavailable", database="up", migrations="open", newest_season=None)

@@ -27,7 +27,7 @@ def releases(reader: Reader, agency: AgencyQuery = None, season: SeasonQuery = N
     with reader() as connection:
         require_agency(connection, agency=agency)
         known = released.read_releases(connection, agency=agency, season=season)
-    return table(StatisticRelease, [vars(one) for one in known])
+    return table(StatisticRelease, [vars(release_) for release_ in known])
 
 
 @router.get(
@@ -50,10 +50,10 @@ def release(
     """The rows of a release as they were released: they never change. JSON by default, CSV with `format=csv`."""
     with reader() as connection:
         known = released.read_releases(connection, agency=agency, season=season)
-        found = next((one for one in known if one.number == number), None)
-        if found is None:
+        listed_release = next((listed for listed in known if listed.number == number), None)
+        if listed_release is None:
             raise NotFoundError(f"there is no release {number}", where=f"{agency} {season}", mend="See /releases")
-        rows = released.read_rows(connection, found)
+        rows = released.read_rows(connection, listed_release)
     rows = rows[rows["nuts_id"].str.startswith(nuts_id or "")]
     records = rows.astype(object).where(rows.notna(), None).to_dict("records")
     shown = masked([{str(name): value for name, value in row.items()} for row in records])

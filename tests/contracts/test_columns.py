@@ -61,7 +61,7 @@ def test_types_of_copy_and_of_frames() -> None:
         "basis": "object",
         "seen": "object",
     }
-    assert pandas_types([ROW.but(null="")]) == {"row": "int64"}
+    assert pandas_types([ROW.replaced(null="")]) == {"row": "int64"}
 
 
 def test_a_file_may_lack_any_value_and_an_object_only_what_the_contract_lets_it() -> None:
@@ -88,7 +88,7 @@ def test_a_description_says_what_an_empty_value_means() -> None:
     assert FIELD.description == "identifier"
     assert ROW.description == "row of the file; null: drawn by hand"
     assert BASIS.description == "how it came about; null: a confidential cell"
-    assert SEEN.but(personal=True).description == (
+    assert SEEN.replaced(personal=True).description == (
         "last day; personal data: hand it on to those only who may see it; null: never"
     )
-    assert BASIS.but(null="unknown").description == "how it came about; null: unknown; a confidential cell"
+    assert BASIS.replaced(null="unknown").description == "how it came about; null: unknown; a confidential cell"

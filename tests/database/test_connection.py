@@ -15,10 +15,10 @@ from cropmap.database.connection import (
     Connection,
     Pool,
     at_database,
-    borrow,
     check_url,
     connect,
     open_pool,
+    pooled_connection,
     sqlalchemy_url,
 )
 from cropmap.database.declarations import read_declarations
@@ -105,7 +105,7 @@ def test_pool_serves_again_when_the_database_is_back(caplog: pytest.LogCaptureFi
 
 
 def answer(pool: Pool) -> bool:
-    with borrow(pool) as connection:
+    with pooled_connection(pool) as connection:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 

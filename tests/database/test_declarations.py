@@ -7,11 +7,11 @@ from shapely import box
 
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import (
+    amended_since,
     count_carried,
     read_declarations,
     register_state,
     set_home_tiles,
-    stood_otherwise,
 )
 from cropmap.errors import DatabaseError, InputError
 from cropmap.schemas import CARRIED_FORWARD
@@ -234,15 +234,15 @@ def test_an_earlier_register_keeps_its_place(connection: Connection) -> None:
     assert then[["nuts_id", "home_tile"]].iloc[1].tolist() == ["FRH02", "30UWU"]
 
 
-def test_when_the_register_stood_otherwise(connection: Connection) -> None:
-    assert not stood_otherwise(connection, **KEY, at=LATER)
+def test_whether_the_register_was_amended_since(connection: Connection) -> None:
+    assert not amended_since(connection, **KEY, at=LATER)
     load(connection)
-    assert not stood_otherwise(connection, **KEY, at=LOADED - timedelta(days=1))  # there was none yet
-    assert not stood_otherwise(connection, **KEY, at=LOADED)
+    assert not amended_since(connection, **KEY, at=LOADED - timedelta(days=1))  # there was none yet
+    assert not amended_since(connection, **KEY, at=LOADED)
     load(connection, accepted().iloc[:2], LATER)
-    assert stood_otherwise(connection, **KEY, at=LOADED)
-    assert not stood_otherwise(connection, **KEY, at=LOADED - timedelta(days=1))
-    assert not stood_otherwise(connection, **KEY, at=LATER)
+    assert amended_since(connection, **KEY, at=LOADED)
+    assert not amended_since(connection, **KEY, at=LOADED - timedelta(days=1))
+    assert not amended_since(connection, **KEY, at=LATER)
 
 
 def test_the_log_names_every_change(connection: Connection) -> None:

@@ -46,7 +46,7 @@ NAMES = Matcher(
 )
 def test_codes(text: str, code: str | None, found: Found) -> None:
     match = CODES.find(text)
-    assert (match.code, match.found) == (code, found)
+    assert (match.code, match.way) == (code, found)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_codes(text: str, code: str | None, found: Found) -> None:
 )
 def test_names(text: str, code: str | None, found: Found) -> None:
     match = NAMES.find(text)
-    assert (match.code, match.found) == (code, found)
+    assert (match.code, match.way) == (code, found)
 
 
 def test_an_ambiguous_text_names_what_fits() -> None:
@@ -80,4 +80,4 @@ def test_an_ambiguous_text_names_what_fits() -> None:
 
 def test_lost_letters_that_fit_two_names_are_not_guessed() -> None:
     match = Matcher([("Raž ozimná", "R"), ("Rad ozimná", "D")]).find("Ra? ozimná")
-    assert (match.code, match.found, match.candidates) == (None, Found.AMBIGUOUS, ("D", "R"))
+    assert (match.code, match.way, match.candidates) == (None, Found.AMBIGUOUS, ("D", "R"))

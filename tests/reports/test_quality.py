@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cropmap.assessments.report import AssessmentReport
-from cropmap.reports.quality import CvSummary, Share, said_share, season_quality
+from cropmap.reports.quality import CvSummary, Share, season_quality, shown_share
 from cropmap.statistics.report import StatisticsReport
 from tests.reports.seasons import ASSESSMENTS, STATISTICS, areas
 
@@ -21,17 +21,17 @@ from tests.reports.seasons import ASSESSMENTS, STATISTICS, areas
     ],
 )
 def test_shares_in_steps(share: float, low: float, high: float, words: str) -> None:
-    found = said_share(share, in_steps=True)
+    found = shown_share(share, in_steps=True)
     assert found == Share(low, high)
     assert found is not None
     assert found.words == words
 
 
 def test_shares_are_exact_where_nothing_is_hidden() -> None:
-    found = said_share(0.91834, in_steps=False)
+    found = shown_share(0.91834, in_steps=False)
     assert found is not None
     assert found.words == "91.8\u202f%"
-    assert said_share(None, in_steps=True) is None
+    assert shown_share(None, in_steps=True) is None
 
 
 def test_a_share_in_steps_does_not_open_the_only_hidden_crop() -> None:
@@ -40,7 +40,7 @@ def test_a_share_in_steps_does_not_open_the_only_hidden_crop() -> None:
     declared, estimated, secret = 9_800.0, 10_000.0, 400.0
     share = (declared + secret) / (estimated + secret)
     assert (declared - share * estimated) / (share - 1) == pytest.approx(secret)
-    said = said_share(share, in_steps=True)
+    said = shown_share(share, in_steps=True)
     assert said is not None
     for x in (0.0, 100.0, 10_000.0):
         assert said.low <= (declared + x) / (estimated + x) <= said.high

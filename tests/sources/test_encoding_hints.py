@@ -12,11 +12,11 @@ NAMES = ("Pšenice ozimá", "Weizengemüse", "Ziemas kvieši", "Σιτάρι", "
 LEGEND = Legend("l", tuple(LegendEntry(str(n), name, None, None, "") for n, name in enumerate(NAMES)), "")
 
 
-def hint(text: str, *, told: str | None = None) -> tuple[str, ...]:
+def hint(text: str, *, encoding_set: str | None = None) -> tuple[str, ...]:
     table = pd.DataFrame(
         {"crop_code": [None], "crop_name": [text], "found": ["unknown"], "rows": [7], "area_ha": [1.0]}
     )
-    return encoding_hint(table, LEGEND, told=told)
+    return encoding_hint(table, LEGEND, encoding_set=encoding_set)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_nothing_is_said_of_text_that_no_encoding_makes_known(text: str) -> None
 
 def test_the_encoding_that_is_set_is_not_proposed() -> None:
     text = "Pšenice ozimá".encode().decode("latin-1")
-    assert "UTF-8" not in "".join(hint(text, told="utf-8"))
+    assert "UTF-8" not in "".join(hint(text, encoding_set="utf-8"))

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from cropmap.errors import CatalogError, SceneError
+from cropmap.observations.attempts import depends_on
 from cropmap.observations.coverage import tile_coverage
 from cropmap.observations.extract import observe
 from cropmap.observations.grids import Window
@@ -29,7 +30,6 @@ from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions
 from cropmap.sources.catalogs.places import Places, local_file
 from cropmap.sources.catalogs.zipped import archived_address
-from cropmap.stages.attempts import depends_on
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, parcels_at, write_raster
 from tests.data.make_sources_catalog import make_item, write_catalog

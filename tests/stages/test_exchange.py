@@ -15,10 +15,11 @@ import pytest
 from cropmap.database.queries import published_seasons
 from cropmap.database.runs import read_run
 from cropmap.errors import InputError
-from cropmap.results.exchange import FLAG_SCHEMA, Format, export_flags, export_observations, import_observations
+from cropmap.results.exports import FLAG_SCHEMA, Format, export_flags, export_observations
 from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.imported import import_observations
 from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NOON, YEAR, observe_everything, open_context, publish_without_model
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cropmap.results import exchange
 from cropmap.results.explain import explain
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.imported import import_observations
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.training import train_network
 from tests.stages.conftest import NOON
@@ -38,7 +38,7 @@ def test_a_crop_that_the_judge_never_saw_is_not_assessed_and_counted(
     (folder / "agency.yaml").write_text(yaml.safe_dump(agency))
     context = SeasonContext.open(Settings.load(), folder / "agency.yaml", season=2018)
     ingest.load_declarations(context, loaded_at=NOON)
-    exchange.import_observations(context, folder / "table_2018.parquet")
+    import_observations(context, folder / "table_2018.parquet")
     season = OpenSeason(context)
     train_network(season, Architecture.LSTM)
     plan = products.plan_run(season)

@@ -24,7 +24,7 @@ from cropmap.database.declarations import read_declarations
 from cropmap.database.publishing import publish
 from cropmap.database.runs import begin_run
 from cropmap.errors import InputError
-from cropmap.results.exchange import export_flags
+from cropmap.results.exports import export_flags
 from cropmap.results.reviews import draw_reviews, field_file, import_reviews, review_report
 from cropmap.settings import Settings
 from cropmap.stages import ingest

@@ -19,7 +19,7 @@ from cropmap.dataset.series import Series
 from cropmap.schemas import BANDS
 from cropmap.simulation import phenology
 from cropmap.simulation.crops import CROPS
-from cropmap.simulation.direct import looks
+from cropmap.simulation.direct import tile_observations
 from cropmap.simulation.landscape import REGIONS, lay_out
 from cropmap.simulation.passes import passes
 from cropmap.simulation.population import Population, crop_of, settle
@@ -49,8 +49,13 @@ def simulated_brittany(
     population = settle(land.region, seed=seed, wrong_share=wrong_share)
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
     parts = [
-        _Part(look.one.day_of_year, look.parcels, look.reflectance, look.clear_pixels / look.total_pixels)
-        for look in looks(land, stand, plan, seed=seed)
+        _Part(
+            observed.overpass.day_of_year,
+            observed.parcels,
+            observed.reflectance,
+            observed.clear_pixels / observed.total_pixels,
+        )
+        for observed in tile_observations(land, stand, plan, seed=seed)
     ]
     series = _series(parts, len(land.fields), min_clear_fraction)
     labels = label_parcels(_names(population.declared), min_class_parcels=MIN_CLASS_PARCELS)

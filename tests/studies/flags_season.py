@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cropmap.dataset.folds import Folds, by_region
 from cropmap.schemas import BANDS
 from cropmap.simulation import phenology
-from cropmap.simulation.direct import looks
+from cropmap.simulation.direct import tile_observations
 from cropmap.simulation.landscape import REGIONS, lay_out
 from cropmap.simulation.passes import passes
 from cropmap.simulation.population import crop_of, settle
@@ -35,7 +35,7 @@ class Grown:
     features: Features
     """(N, slots * BANDS) reflectance, linearly interpolated to SLOTS; 0 where a parcel was never seen"""
     observations: NDArray[np.int64]
-    """(N,) clear looks"""
+    """(N,) clear observations"""
     crop: NDArray[np.int64]
     """(N,) what grows: position in crops.CROPS"""
     region: NDArray[np.int16]
@@ -51,8 +51,8 @@ def grow(*, parcels: int, season: int, seed: int) -> Grown:
     population = settle(land.region, seed=seed, wrong_share=0.0)
     stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
     series = np.full((parcels, len(plan), len(BANDS)), np.nan, np.float32)
-    for look in looks(land, stand, plan, seed=season):
-        series[look.parcels, look.one.number] = look.reflectance
+    for observed in tile_observations(land, stand, plan, seed=season):
+        series[observed.parcels, observed.overpass.number] = observed.reflectance
     folds = by_region(
         [REGIONS[region] for region in land.region],
         labelled=np.ones(parcels, bool),

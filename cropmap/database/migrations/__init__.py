@@ -27,7 +27,7 @@ from cropmap.errors import MigrationError
 log = logging.getLogger(__name__)
 
 FOLDER: Final = Path(__file__).parent
-LOCK: Final = 0x63726F70  # "crop": one number for everybody who migrates this database
+LOCK: Final = 0x63726F70  # "crop" as a number: the key of the lock of every process that migrates this database
 FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 EARLIER_FIRST: Final = "c1ceb0a8dfee598efdc7bb1a0fb453f588573ecc5da085b52272fcd6c8e20d47"
 """checksum of the first of the files before 0.1.0"""
@@ -125,9 +125,13 @@ def _apply(connection: Connection, folder: Path, step: Migration) -> bool:
 
 
 def _files(folder: Path) -> dict[int, Path]:
-    found = {int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))}
-    assert list(found) == list(range(1, len(found) + 1)), f"migrations are not numbered 1, 2, 3 …: {list(found)}"
-    return found
+    by_number = {
+        int(match[1]): path for path in sorted(folder.glob("*.sql")) if (match := FILE_NAME.fullmatch(path.name))
+    }
+    assert list(by_number) == list(range(1, len(by_number) + 1)), (
+        f"migrations are not numbered 1, 2, 3 …: {list(by_number)}"
+    )
+    return by_number
 
 
 def _applied(connection: Connection) -> dict[int, tuple[Any, ...]]:

@@ -57,7 +57,7 @@ def hcat3_legend(codes: CodeList, *, level: int) -> Legend:
 
 def eurostat_code(hcat3_code: str) -> str | None:
     """Eurostat crop of the code, else of the nearest coarser code that has one."""
-    return next((found for code in _line(hcat3_code) if (found := _eurostat(code))), None)
+    return next((item for code in _line(hcat3_code) if (item := _eurostat(code))), None)
 
 
 def _eurostat(code: str) -> str | None:

@@ -71,7 +71,7 @@ class Network(nn.Module):
         logits = self.each(reflectance, day_of_year, valid)
         if len(logits) == 1:
             return logits[0]
-        shares = torch.stack([torch.log_softmax(one, dim=-1) for one in logits])  # (M, B, K)
+        shares = torch.stack([torch.log_softmax(member, dim=-1) for member in logits])  # (M, B, K)
         return torch.logsumexp(shares, dim=0) - math.log(len(logits))
 
 

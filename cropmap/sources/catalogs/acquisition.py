@@ -1,6 +1,6 @@
 """One Sentinel-2 acquisition as every other room sees it: where each band lies and what its numbers mean.
 
-Every catalogue ends here; whoever reads pixels starts here and reads no metadata again.
+Every reader of a catalogue returns it; the readers of pixels need no other metadata.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Acquisition:
     processing_baseline: str | None
     """two digits, dot, two digits: 05.00; None where the item does not say"""
     datatake: str
-    """what tells one sensing from another: two items of one tile and datatake show the same photons"""
+    """what distinguishes two sensings: two items of one tile and datatake show the same photons"""
     cloud_cover: float | None
     """percent of the tile, 0 to 100"""
     epsg: int

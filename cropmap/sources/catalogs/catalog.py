@@ -97,21 +97,21 @@ def find_acquisitions(
     )
 
 
-def nothing_usable(found: CatalogSearch, *, season: Season, where: str) -> CatalogError:
-    """What to tell where a search found no usable acquisition: how many items were set aside, and why."""
+def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> CatalogError:
+    """The error where a search found no usable acquisition: how many items were set aside, and why."""
     window = f"from {season.start} to {season.end} over the parcels"
-    if not found.unusable:
+    if not search.unusable:
         return CatalogError(
             f"the catalogue lists no item {window}",
             where=where,
             mend="Check acquisitions.collection and acquisitions.window",
         )
-    counts = Counter(item.reason for item in found.unusable)
+    counts = Counter(item.reason for item in search.unusable)
     first = counts.most_common(1)[0][0]
-    example = next(item for item in found.unusable if item.reason == first)
+    example = next(item for item in search.unusable if item.reason == first)
     reasons = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
     return CatalogError(
-        f"none of {len(found.unusable)} items {window} can be used: {reasons}; "
+        f"none of {len(search.unusable)} items {window} can be used: {reasons}; "
         f"{one_line(example.item_id, 80)}: {example.detail}",
         where=where,
         mend=first.mend

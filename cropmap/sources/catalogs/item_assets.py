@@ -31,7 +31,7 @@ OFFSET_BY_BASELINE: Final = -0.1
 DEFAULT_SCALE: Final = 1e-4
 """1 / BOA_QUANTIFICATION_VALUE, the same in every baseline so far."""
 LARGEST_SCALE: Final = 0.01
-"""digital numbers are whole: at a scale of 1, which some tools write where they know none, all would be 0 or 1"""
+"""digital numbers are whole: at a scale of 1, which some tools write in place of none, all would be 0 or 1"""
 DEFAULT_NODATA: Final = 0
 APPLIED_PROPERTIES: Final = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 """Earth Search v1 and v0"""
@@ -65,9 +65,9 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
     if band == "SCL":
         return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
-    if len(said := _said(asset, "offset")) > 1 and not _applied(item):
+    if len(stated := _stated_values(asset, "offset")) > 1 and not _applied(item):
         raise SceneError(
-            f"asset {key} says that its offset is {' and '.join(map(str, said))}",
+            f"asset {key} says that its offset is {' and '.join(map(str, stated))}",
             reason=QuarantineReason.OFFSET_UNKNOWN,
             where=item["id"],
         )
@@ -79,8 +79,8 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
             where=item["id"],
         )
     scale = float(metadata.get("scale", DEFAULT_SCALE))
-    if len(said := _said(asset, "scale")) > 1:
-        raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, said))}")
+    if len(stated := _stated_values(asset, "scale")) > 1:
+        raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, stated))}")
     if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
     return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, *_fingerprint(asset))
@@ -88,9 +88,9 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
 
 def asset_key(item: Mapping[str, Any], band: str) -> str:
     """The key of a band's asset. Raises SceneError (MISSING_BAND)."""
-    found = [key for key in ASSET_KEYS[band] if key in item["assets"]]
-    others = {key: other for key in found if (other := _band_of(item["assets"][key])) not in (None, band)}
-    key = next((key for key in found if key not in others), None)
+    keys = [key for key in ASSET_KEYS[band] if key in item["assets"]]
+    others = {key: other for key in keys if (other := _band_of(item["assets"][key])) not in (None, band)}
+    key = next((key for key in keys if key not in others), None)
     if key is None:
         wanted = ", ".join(ASSET_KEYS[band])
         besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
@@ -141,14 +141,14 @@ def _versions(asset: Mapping[str, Any]) -> Sequence[Sequence[Mapping[str, Any]]]
     return (_first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"))
 
 
-def _said(asset: Mapping[str, Any], name: str) -> list[float]:
+def _stated_values(asset: Mapping[str, Any], name: str) -> list[float]:
     """What the versions say of a field, each value once: they have to agree."""
-    found: list[float] = []
+    distinct: list[float] = []
     for version in _versions(asset):
         values = [fields[name] for source in version if name in (fields := _fields(source))]
-        if values and float(values[-1]) not in found:
-            found.append(float(values[-1]))
-    return found
+        if values and float(values[-1]) not in distinct:
+            distinct.append(float(values[-1]))
+    return distinct
 
 
 def _fields(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
 def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
     """When the product was processed, in UTC and whole seconds: the end of the product's name, or the fields.
 
-    Two products of one sensing were seen with one `s2:generation_time`; their names tell them apart. Not `created` or
+    Two products of one sensing were seen with one `s2:generation_time`; their names distinguish them. Not `created` or
     `updated`: they say when the catalogue wrote the item.
     """
     texts = (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id"))
@@ -94,15 +94,15 @@ def baseline_of(item: Mapping[str, Any]) -> str | None:
     written = (BASELINE.match(str(_properties(item).get(key, "")).strip()) for key in BASELINE_PROPERTIES)
     if match := next((match for match in written if match), None):
         return f"{match[1] or match[3].zfill(2)}.{match[2] or (match[4] or '').ljust(2, '0')}"
-    found = (match["baseline"] for match in product_names(item))
-    return next((f"{digits[:2]}.{digits[2:]}" for digits in found if digits), None)
+    baselines = (match["baseline"] for match in product_names(item))
+    return next((f"{digits[:2]}.{digits[2:]}" for digits in baselines if digits), None)
 
 
 def datatake_of(item: Mapping[str, Any], sensed_at: datetime) -> str:
     """The same text whether the item names its datatake, its product, or only platform and time."""
     properties = _properties(item)
     named = (DATATAKE_ID.match(str(properties.get(key, ""))) for key in DATATAKE_PROPERTIES)
-    match = next((found for found in named if found), None) or next(product_names(item), None)
+    match = next((candidate for candidate in named if candidate), None) or next(product_names(item), None)
     if match:
         return f"{match['platform']}_{match['datatake']}"
     return f"{_satellite(item)}_{sensed_at:%Y%m%dT%H%M%S}"
@@ -125,12 +125,12 @@ def _satellite(item: Mapping[str, Any]) -> str:
 def datastrip_start_of(item: Mapping[str, Any]) -> datetime | None:
     """Sensing start of the datastrip, by its id or the granule's folder: two parts of a tile have two."""
     named = (DATASTRIP_START.search(str(_properties(item).get(key, ""))) for key in DATASTRIP_PROPERTIES)
-    match = next((found for found in named if found), None)
+    match = next((candidate for candidate in named if candidate), None)
     if match is None:
         assets = item.get("assets")
         listed = assets.values() if isinstance(assets, Mapping) else ()
         hrefs = (str(asset.get("href")) for asset in listed if isinstance(asset, Mapping))
-        match = next((found for href in hrefs if (found := GRANULE_START.search(href))), None)
+        match = next((candidate for href in hrefs if (candidate := GRANULE_START.search(href))), None)
     try:
         return datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if match else None
     except ValueError:

@@ -147,7 +147,7 @@ class Places:
             )
 
     def _check_bucket(self, bucket: str) -> None:
-        if bucket not in PROVIDER_BUCKETS and bucket not in [one.rstrip("/") for one in self.access.trusted]:
+        if bucket not in PROVIDER_BUCKETS and bucket not in [address.rstrip("/") for address in self.access.trusted]:
             raise ForbiddenAddressError(
                 f"bucket {_shown(bucket)} is no known provider's; to read from it, add it to acquisitions.trusted"
             )
@@ -170,7 +170,7 @@ class Places:
             return str(true)
         root = Path(self.catalog)
         own = () if _is_web(self.catalog) else (root if self.is_folder else root.parent,)
-        trusted = (Path(one) for one in self.access.trusted if one.startswith("/"))
+        trusted = (Path(address) for address in self.access.trusted if address.startswith("/"))
         if not any(true.is_relative_to(_resolved_parent(root)) for root in (*own, *self.access.folders, *trusted)):
             raise ForbiddenAddressError(
                 f"{_shown(path)} lies outside the catalogue's folder; to read it, add its folder to "

@@ -1,7 +1,7 @@
 """Where the host of a raster sends its readers. In: an address; out: nothing, or a SceneError.
 
-GDAL follows redirects by itself, and cannot be told not to. So a host that is no known provider's is asked first, and
-may not send on to this machine or its private network; a name counts as the addresses that it resolves to.
+GDAL follows redirects by itself, and has no option against it. So a host that is no known provider's gets a request
+first, and may not redirect to this machine or its private network; a name counts as the addresses that it resolves to.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ MAX_REDIRECTS: Final = 10
 @lru_cache(4096)
 def check_redirects(href: str) -> None:
     """Raises SceneError (FORBIDDEN_ADDRESS) where the address leads to a private one, or on without end. Files, buckets
-    and known providers are not asked; a host that does not answer is left to whoever reads."""
+    and known providers are not asked; a host that does not answer is left to the reader of the file."""
     start = urlsplit(href)
-    if start.scheme not in ("http", "https") or any(fits(start.hostname or "", one) for one in PROVIDER_HOSTS):
+    if start.scheme not in ("http", "https") or any(
+        fits(start.hostname or "", provider) for provider in PROVIDER_HOSTS
+    ):
         return
     address = href
     for _ in range(MAX_REDIRECTS):
@@ -69,10 +71,10 @@ def _leads_inside(host: str | None) -> bool:
     if not host or is_private(host):
         return True
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        resolved = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False  # behind a proxy nobody here may know it; nobody reaches it from here either
-    return any(is_private(str(entry[4][0]).partition("%")[0]) for entry in found)
+        return False  # behind a proxy the name may not resolve here; then it cannot be reached from here either
+    return any(is_private(str(entry[4][0]).partition("%")[0]) for entry in resolved)
 
 
 def _refused(href: str, why: str) -> SceneError:

@@ -53,11 +53,11 @@ def read_products(places: Places, *, collection: str, season: Season) -> Iterato
         elif _may_lie_in(season, started := _started(name := _name_of(entry))):
             try:
                 with _opened(entry, name, places) as product:
-                    found: dict[str, Any] | UnusableItem = product_item(product, collection=collection)
+                    item: dict[str, Any] | UnusableItem = product_item(product, collection=collection)
             except SceneError as error:
                 tile = match["tile"] if (match := PRODUCT_NAME.match(name)) else None
-                found = UnusableItem(kept_id(name), tile, started, error.reason, one_line(error.what))
-            yield found
+                item = UnusableItem(kept_id(name), tile, started, error.reason, one_line(error.what))
+            yield item
 
 
 def _entries(folder: Path) -> Iterator[Path | UnusableItem]:
@@ -71,7 +71,7 @@ def _entries(folder: Path) -> Iterator[Path | UnusableItem]:
     for path in listed:
         if _is_product(path):
             yield path
-        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a link leads to what nobody may see
+        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a link leads to what may not be read
             try:
                 yield from filter(_is_product, _listed(path))
             except OSError as error:
@@ -138,16 +138,16 @@ class _Folder:
     places: Places
 
     def address(self, file: PurePosixPath) -> str | None:
-        found = self.path / file
+        path = self.path / file
         try:
-            return str(found) if found.is_file() else None
+            return str(path) if path.is_file() else None
         except OSError:  # a name that no file may have
             return None
 
     def read(self, file: PurePosixPath) -> bytes:
-        found = self.path / file
-        self.places.check_document(str(found))
-        with found.open("rb") as opened:
+        path = self.path / file
+        self.places.check_document(str(path))
+        with path.open("rb") as opened:
             return opened.read(MOST_BYTES + 1)
 
 
@@ -174,8 +174,8 @@ class _Archive:
 def _root(archive: zipfile.ZipFile, name: str) -> PurePosixPath:
     """Where the product lies in the archive: in its top folder, or without one."""
     documents = (PRODUCT_METADATA, LEVEL_1C_METADATA)
-    found = {path.parent for path in map(PurePosixPath, archive.namelist()) if path.name in documents}
-    roots = [path for path in found if len(path.parts) <= 1]
+    folders = {path.parent for path in map(PurePosixPath, archive.namelist()) if path.name in documents}
+    roots = [path for path in folders if len(path.parts) <= 1]
     if len(roots) != 1:
         raise SceneError(
             f"the archive holds {len(roots) or 'no'} Sentinel-2 {'products' if roots else 'product'}",

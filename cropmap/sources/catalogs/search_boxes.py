@@ -46,7 +46,7 @@ def _boxes(bounds: Bounds, cell: float) -> list[Bbox]:
     held[cells[:, 0], cells[:, 1]] = True
     groups, n = ndimage.label(held, structure=np.ones((3, 3)))
     group = groups[cells[:, 0], cells[:, 1]]
-    return [_around(bounds[group == one]) for one in range(1, n + 1)]
+    return [_around(bounds[group == number]) for number in range(1, n + 1)]
 
 
 def _around(bounds: Bounds) -> Bbox:

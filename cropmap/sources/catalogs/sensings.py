@@ -2,7 +2,7 @@
 
 A pass over a tile lasts 16 seconds. Where the downlink was cut within it, the tile comes as two products, each with
 a part of it, and both count. Where the same part comes again, from a later processing or from a second ground
-station, the best one counts. Three things tell the two apart: the sensing starts of the datastrips, which lie
+station, the best one counts. Three things distinguish the two: the sensing starts of the datastrips, which lie
 minutes apart for parts and seconds apart for stations; the footprints, which overlap by a fifth for parts and wholly
 for stations; and the baseline, which says what is best.
 
@@ -77,9 +77,9 @@ def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[Un
     for sensing in _passes(candidates):
         chosen: list[Candidate] = []
         for candidate in _ranked(sensing):
-            better = [one for one in chosen if len(sensing) > 1 and _may_show(one, candidate)]
+            better = [other for other in chosen if len(sensing) > 1 and _may_show(other, candidate)]
             if better and _shown_share(candidate, better) >= WHOLE:
-                redundant.append(_beaten(candidate, better[0]))
+                redundant.append(_redundant(candidate, better[0]))
             else:
                 chosen.append(candidate)
         kept += [candidate.acquisition for candidate in chosen]
@@ -92,9 +92,9 @@ def _passes(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
     for candidate in candidates:
         by_tile[candidate.acquisition.tile].append(candidate)
     by_satellite: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
-    for tile, all_of_it in by_tile.items():
-        named = [candidate for candidate in all_of_it if candidate.satellite != UNNAMED]
-        for candidate in all_of_it:
+    for tile, over_tile in by_tile.items():
+        named = [candidate for candidate in over_tile if candidate.satellite != UNNAMED]
+        for candidate in over_tile:
             by_satellite[tile, _satellite(candidate, named)].append(candidate)
     for several in by_satellite.values():
         several.sort(key=lambda c: c.acquisition.sensed_at)
@@ -112,7 +112,7 @@ def _satellite(candidate: Candidate, named: Sequence[Candidate]) -> str:
     if candidate.satellite != UNNAMED or not named:
         return candidate.satellite
     apart, satellite = min(
-        (abs(one.acquisition.sensed_at - candidate.acquisition.sensed_at), one.satellite) for one in named
+        (abs(other.acquisition.sensed_at - candidate.acquisition.sensed_at), other.satellite) for other in named
     )
     return satellite if apart <= ONE_PASS else UNNAMED
 
@@ -139,24 +139,24 @@ def _counted(candidate: Candidate) -> list[str | int]:
     return [int(part) if n % 2 else part for n, part in enumerate(parts)]
 
 
-def _may_show(one: Candidate, other: Candidate) -> bool:
-    """Whether the datastrips leave open that `one` shows what `other` shows."""
-    if one.strip_start is None or other.strip_start is None:
+def _may_show(shown: Candidate, other: Candidate) -> bool:
+    """Whether the datastrips leave open that `shown` shows what `other` shows."""
+    if shown.strip_start is None or other.strip_start is None:
         return True
-    return abs(one.strip_start - other.strip_start) <= STATIONS_APART or other.area < SAME_SIZE * one.area
+    return abs(shown.strip_start - other.strip_start) <= STATIONS_APART or other.area < SAME_SIZE * shown.area
 
 
 def _shown_share(candidate: Candidate, better: Sequence[Candidate]) -> float:
     """Share of the candidate's footprint that better ones show; all of it where a footprint says nothing."""
-    footprints = [one.footprint for one in better if one.footprint is not None]
+    footprints = [other.footprint for other in better if other.footprint is not None]
     if candidate.footprint is None or len(footprints) < len(better):
         return 1.0
     return float(candidate.footprint.intersection(shapely.union_all(footprints)).area) / candidate.area
 
 
-def _beaten(candidate: Candidate, winner: Candidate) -> UnusableItem:
-    lower = candidate.baseline != winner.baseline
+def _redundant(candidate: Candidate, better: Candidate) -> UnusableItem:
+    lower = candidate.baseline != better.baseline
     reason = QuarantineReason.SUPERSEDED if lower else QuarantineReason.DUPLICATE
-    best, beaten = winner.acquisition, candidate.acquisition
+    best, worse = better.acquisition, candidate.acquisition
     detail = f"{best.item_id} shows the same sensing under baseline {best.processing_baseline or 'not given'}"
-    return UnusableItem(beaten.item_id, beaten.tile, beaten.sensed_at, reason, detail)
+    return UnusableItem(worse.item_id, worse.tile, worse.sensed_at, reason, detail)

@@ -1,4 +1,4 @@
-"""The one place that speaks STAC: every item of a collection as a dictionary with absolute hrefs, from a static
+"""The one module that reads STAC: every item of a collection as a dictionary with absolute hrefs, from a static
 catalogue (file or URL) or from an API. Decides nothing about the items.
 """
 

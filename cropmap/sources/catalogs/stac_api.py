@@ -35,7 +35,7 @@ def search_of(root: Mapping[str, Any], address: str) -> tuple[str, bool] | None:
     links = list(links_of(root, "search"))
     conforms = root.get("conformsTo")
     classes = conforms if isinstance(conforms, list) else []
-    if not links and not any(ITEM_SEARCH in str(one) for one in classes):
+    if not links and not any(ITEM_SEARCH in str(conformance) for conformance in classes):
         return None
     methods = {str(link.get("method") or "").upper() for link in links}
     href = next((link["href"] for link in links), "search")
@@ -68,8 +68,8 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
     with translated(where):
         address: str | None = urljoin(where.rstrip("/") + "/", href)
     try:
-        found = io.read_json(f"{str(address).rstrip('/')}/{quote(collection, safe='')}")
-        if isinstance(found, Mapping) and found.get("id") == collection:
+        document = io.read_json(f"{str(address).rstrip('/')}/{quote(collection, safe='')}")
+        if isinstance(document, Mapping) and document.get("id") == collection:
             return
     except UNREADABLE as error:
         if getattr(error, "status_code", None) in (401, 403):
@@ -88,7 +88,9 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
         listed = page.get("collections") if isinstance(page, Mapping) else None
         if not isinstance(listed, list):
             return
-        names = [str(one["id"]) for one in listed if isinstance(one, Mapping) and isinstance(one.get("id"), str)]
+        names = [
+            str(entry["id"]) for entry in listed if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)
+        ]
         if collection in names:
             return
         following = next((link["href"] for link in links_of(page, "next")), None)
@@ -107,7 +109,7 @@ def _items(io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, 
         n_matched = _matched(page) or n_matched
         if not isinstance(features, list):
             raise CatalogError(f"page {number} of the search has no list of features", where=where)
-        names = {str(one.get("id") if isinstance(one, Mapping) else one) for one in features}
+        names = {str(listed.get("id") if isinstance(listed, Mapping) else listed) for listed in features}
         if number > 1 and names and names <= seen and any(links_of(page, "next")):
             raise CatalogError(f"page {number} of the search repeats earlier ones: its pages have no end", where=where)
         seen |= names

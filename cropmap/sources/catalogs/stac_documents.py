@@ -1,4 +1,4 @@
-"""Documents of a STAC catalogue: one read, one item of it, and what an operator is told where that fails."""
+"""Documents of a STAC catalogue: one read, one item of it, and the error where that fails."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ MAX_DOCUMENT_BYTES: Final = 64 * 2**20
 RETRIES: Final = 5
 RETRIED_STATUS: Final = (429, 500, 502, 503, 504)
 CONNECT_RETRIES: Final = 2
-"""nobody answering at all is a wrong address more often than a restart"""
+"""no answer at all is a wrong address more often than a restart"""
 BACKOFF_S: Final = 0.5
 """waits 0, 1, 2, 4, 8 s: a busy API is back within seconds"""
 LONGEST_WAIT_S: Final = 60
@@ -43,7 +43,7 @@ LONGEST_WAIT_S: Final = 60
 MAX_EMPTY_PAGES: Final = 10
 """in a row; some APIs name a next page for ever"""
 THROTTLED: Final = {"message": "Forbidden"}
-"""body of a 403 by which Amazon's gateway, before Earth Search, turns away who asks too often"""
+"""body of a 403 by which Amazon's gateway, before Earth Search, refuses clients that send too many requests"""
 
 
 class _Retry(Retry):

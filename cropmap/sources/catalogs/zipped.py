@@ -39,8 +39,8 @@ def archived_address(archive: Path, member: str) -> str:
 
 def archived(address: str) -> tuple[Path, str] | None:
     """The archive and the member of an address that `archived_address` made; None for any other."""
-    found = _ADDRESS.fullmatch(address)
-    return (Path(found[1]), found[2]) if found else None
+    match = _ADDRESS.fullmatch(address)
+    return (Path(match[1]), match[2]) if match else None
 
 
 @contextmanager
@@ -56,11 +56,11 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def read_some(archive: zipfile.ZipFile, member: str, most: int) -> bytes:
     """At most so many bytes of a member; all of it is held against its checksum. Raises OSError."""
-    found = io.BytesIO()  # in pieces: zipfile would hold all of a member twice, packed and unpacked
+    content = io.BytesIO()  # in pieces: zipfile would hold all of a member twice, packed and unpacked
     with _damage(), archive.open(member) as opened:
-        while found.tell() < most and (piece := opened.read(min(PIECE_BYTES, most - found.tell()))):
-            found.write(piece)
-    return found.getvalue()
+        while content.tell() < most and (piece := opened.read(min(PIECE_BYTES, most - content.tell()))):
+            content.write(piece)
+    return content.getvalue()
 
 
 def read_member(archive: Path, member: str) -> bytes:

@@ -95,7 +95,7 @@ class ColumnFacts:
     dates: bool
     samples: tuple[str, ...]
     matched: Mapping[str, float]
-    """legend -> share of the filled rows that it knows, by code or by name"""
+    """legend -> share of the filled rows whose code or name it has"""
 
 
 def facts(attributes: pd.DataFrame, matchers: Mapping[str, Matcher]) -> list[ColumnFacts]:
@@ -124,7 +124,7 @@ def _facts(name: str, column: pd.Series[Any], matchers: Mapping[str, Matcher]) -
 
 
 def _numbers(text: pd.Series[Any], near: Areas | None = None) -> pd.Series[float]:
-    """As a load reads them; all NaN where it would refuse them, three decimals where nothing tells."""
+    """As a load reads them; all NaN where it would refuse them, three decimals where the notation is ambiguous."""
     try:
         return read_numbers(text, np.ones(len(text)) if near is None else near)[0]
     except DeclarationFileError:
@@ -142,13 +142,13 @@ def candidates(
     """At most SHOWN per role, best first. `links`: columns whose values are the last parts of links, which are codes
     however long they are."""
     names = _crops(attributes, columns, links)
-    found: dict[Role, list[Candidate]] = {
+    by_role: dict[Role, list[Candidate]] = {
         "parcel_id": _parcel_ids(attributes, columns),
         **names,
         "area": _areas(attributes, columns, drawn_ha),
         "holding_id": _holdings(columns, len(attributes)),
     }
-    return {role: sorted(each, key=lambda c: -c.score)[:SHOWN] for role, each in found.items()}
+    return {role: sorted(each, key=lambda c: -c.score)[:SHOWN] for role, each in by_role.items()}
 
 
 # --- crops -------------------------------------------------------------------------------------------------------
@@ -167,15 +167,15 @@ def _crops(
     codes = [c for c in few if c.name in links or (c.length <= 12 and not (c in texts and c.length > 7))]
     pairs = {(c.name, t.name) for c in codes for t in texts if c is not t and _one_name(attributes, c, t)}
     known = {c.name for c in [*codes, *texts] if _is_crop(c)}
-    found: dict[Role, list[Candidate]] = {}
+    by_role: dict[Role, list[Candidate]] = {}
     roles: list[tuple[Role, list[ColumnFacts]]] = [("crop_code", codes), ("crop_name", texts)]
     for role, possible in roles:
         partners = {
             c.name: tuple(sorted({n for pair in pairs if c.name in pair for n in pair} - {c.name})) for c in possible
         }
         each = [_crop(c, role, partners[c.name]) for c in possible if {c.name, *partners[c.name]} & known]
-        found[role] = [candidate for candidate in each if candidate.score >= MIN_SCORE]
-    return found
+        by_role[role] = [candidate for candidate in each if candidate.score >= MIN_SCORE]
+    return by_role
 
 
 def _is_crop(column: ColumnFacts) -> bool:
@@ -255,7 +255,7 @@ def _holdings(columns: Sequence[ColumnFacts], rows: int) -> list[Candidate]:
 
 
 def _areas(attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: Areas) -> list[Candidate]:
-    found = []
+    areas = []
     for column in (c for c in columns if c.numeric and c.distinct > 1):
         for unit, factor in UNITS:
             numbers = _numbers(attributes[column.name], drawn_ha / factor).to_numpy(float)
@@ -266,5 +266,5 @@ def _areas(attributes: pd.DataFrame, columns: Sequence[ColumnFacts], drawn_ha: A
             if agree > 0.5:
                 score = agree + 0.2 * bool(AREA_NAMES.search(column.name)) - 0.5 * bool(COMPUTED.match(column.name))
                 why = f"{agree:.0%} of the rows within {WITHIN:.0%} of the drawn area in {unit}"
-                found.append(Candidate("area", column.name, score, why, column.samples, unit))
-    return found
+                areas.append(Candidate("area", column.name, score, why, column.samples, unit))
+    return areas

@@ -27,8 +27,8 @@ class FoundCodes:
 
     code: pd.Series[Any]
     """the legend's code, None where there is none"""
-    found: pd.Series[Any]
-    """a word of `Found`, the same after `name: ` where the name told it, or `missing`"""
+    way: pd.Series[Any]
+    """a word of `Found`, the same after `name: ` where it was found by the name, or `missing`"""
     detail: pd.Series[Any]
     """why there is none; empty where there is one"""
 
@@ -40,7 +40,7 @@ class CodeReport:
     harmonised: int
     """rows with a harmonised crop (HCAT3)"""
     unmapped: pd.DataFrame
-    """UNMAPPED_COLUMNS: a row per code and name that the legend does not know, the largest area first"""
+    """UNMAPPED_COLUMNS: a row per code and name that are not in the legend, the largest area first"""
     renamed: tuple[tuple[str, str, str], ...]
     """(code, name in the file, name in the legend) of codes found whose names differ: was the code given anew?"""
 
@@ -53,8 +53,8 @@ def find_codes(codes: pd.Series[Any], names: pd.Series[Any], legend: Legend) -> 
     name_numbers, name_texts = pd.factorize(names.fillna("").to_numpy())
     numbers, pairs = pd.factorize(code_numbers * len(name_texts) + name_numbers)
     distinct = [divmod(int(pair), len(name_texts)) for pair in pairs]
-    found = [_find(code_texts[c], name_texts[n], by_code, by_name, legend.name) for c, n in distinct]
-    columns = [np.array([answer[i] for answer in found], dtype=object)[numbers] for i in range(3)]
+    looked_up = [_find(code_texts[c], name_texts[n], by_code, by_name, legend.name) for c, n in distinct]
+    columns = [np.array([answer[i] for answer in looked_up], dtype=object)[numbers] for i in range(3)]
     return FoundCodes(*(pd.Series(column, index=codes.index, dtype=object) for column in columns))
 
 
@@ -63,10 +63,10 @@ def _find(code: str, name: str, by_code: Matcher, by_name: Matcher, legend: str)
         return None, MISSING, ""
     first = by_code.find(code) if code else Match(None, Found.UNKNOWN)
     if first.code is not None:
-        return first.code, str(first.found), ""
+        return first.code, str(first.way), ""
     second = by_name.find(name) if name else Match(None, Found.UNKNOWN)
     if second.code is not None:
-        return second.code, f"name: {second.found}", ""
+        return second.code, f"name: {second.way}", ""
     text = " ".join(
         part for part in (f"code {code}" if code else "", f"name {name}" if name and not code else "") if part
     )
@@ -77,13 +77,13 @@ def _find(code: str, name: str, by_code: Matcher, by_name: Matcher, legend: str)
 
 
 def report(
-    codes: pd.Series[Any], names: pd.Series[Any], area_ha: pd.Series[Any], found: FoundCodes, legend: Legend
+    codes: pd.Series[Any], names: pd.Series[Any], area_ha: pd.Series[Any], codes_found: FoundCodes, legend: Legend
 ) -> CodeReport:
     """The report on these rows; leave out those that are no crop."""
-    counts = found.found.value_counts()
-    known = found.code.map({entry.crop_code: entry.hcat3_code for entry in legend.entries})
-    missed = found.code.isna() & (found.found != MISSING)
-    table = pd.DataFrame({"crop_code": codes, "crop_name": names, "found": found.found, "area_ha": area_ha})[missed]
+    counts = codes_found.way.value_counts()
+    known = codes_found.code.map({entry.crop_code: entry.hcat3_code for entry in legend.entries})
+    missed = codes_found.code.isna() & (codes_found.way != MISSING)
+    table = pd.DataFrame({"crop_code": codes, "crop_name": names, "found": codes_found.way, "area_ha": area_ha})[missed]
     grouped = table.groupby(["crop_code", "crop_name", "found"], dropna=False, sort=False)["area_ha"]
     unmapped = (
         grouped.agg(rows="size", area_ha="sum")
@@ -94,7 +94,7 @@ def report(
         {str(way): int(rows) for way, rows in counts.items()},
         int(known.notna().sum()),
         unmapped.astype(object).where(unmapped.notna(), None),
-        _renamed(codes, names, found, legend),
+        _renamed(codes, names, codes_found, legend),
     )
 
 
@@ -128,9 +128,11 @@ def codes_answer(codes: CodeReport) -> CodesAnswer:
 
 
 def _renamed(
-    codes: pd.Series[Any], names: pd.Series[Any], found: FoundCodes, legend: Legend
+    codes: pd.Series[Any], names: pd.Series[Any], codes_found: FoundCodes, legend: Legend
 ) -> tuple[tuple[str, str, str], ...]:
-    by_its_code = codes.notna() & names.notna() & found.code.notna() & ~found.found.str.startswith("name")
-    pairs = pd.DataFrame({"code": found.code, "name": names})[by_its_code].drop_duplicates().itertuples(index=False)
+    by_its_code = codes.notna() & names.notna() & codes_found.code.notna() & ~codes_found.way.str.startswith("name")
+    pairs = (
+        pd.DataFrame({"code": codes_found.code, "name": names})[by_its_code].drop_duplicates().itertuples(index=False)
+    )
     called = [(code, name, legend.by_code[code].crop_name) for code, name in pairs]
     return tuple(each for each in called if each[2] and accents(each[1]) != accents(each[2]))[:RENAMED_SHOWN]

@@ -1,9 +1,9 @@
 """Land that a file declares more than once: several crops on one outline (a catch crop beside the main crop), or
 outlines that lie on one another. In: the declarations as read. Out: how much, of whom, and where one column of the file
-tells the doubles apart, what `exclude` would leave out.
+distinguishes the doubles, what `exclude` would leave out.
 
 Which of two rows counts is decided by their order alone, and land under two accepted rows is counted twice. Nothing is
-changed here: only whoever knows the file can say which of the crops is meant.
+changed here: only the agency can say which of the crops is meant.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MOSTLY: Final = 0.5
 """of the smaller: two rows that share so much are one piece of land declared twice, not neighbours drawn carelessly"""
 MIN_PAIRS: Final = 3
 """fewer are named one by one"""
-TOLD_APART: Final = 0.95
-"""share of the pairs that a column must tell apart"""
+MIN_DISTINGUISHED: Final = 0.95
+"""share of the pairs that a column must distinguish"""
 MAX_VALUES: Final = 50
 """of a column that says what kind of row it is"""
 MAX_EXCLUDED: Final = 10
@@ -50,7 +50,7 @@ ALSO_OR_NUMBER: Final = re.compile(rf"{ALSO.pattern}|\b[2-9]\b|[_-][2-9]$", re.I
 
 @dataclass(frozen=True)
 class Separator:
-    """A column that tells the rows of each pair apart."""
+    """A column that distinguishes the rows of each pair."""
 
     column: str
     values: tuple[str, ...]
@@ -93,8 +93,8 @@ class Doubles:
             f"{self.other_crops} rows declare another crop on land of an earlier row" if self.other_crops else "",
             f"{self.overlapping} accepted parcels lie on one another" if self.overlapping else "",
         ]
-        found = " and ".join(part for part in parts if part)
-        return f"{found}: {self.area_ha:,.1f} ha ({self.share:.1%}) are declared twice"
+        kinds = " and ".join(part for part in parts if part)
+        return f"{kinds}: {self.area_ha:,.1f} ha ({self.share:.1%}) are declared twice"
 
 
 def find_doubles(read: Declarations) -> Doubles:
@@ -121,39 +121,39 @@ def find_doubles(read: Declarations) -> Doubles:
 
 
 def _notices(read: Declarations, overlaps: Overlaps, repeated: pd.DataFrame) -> pd.DataFrame:
-    one, other = np.concatenate([[overlaps.first, overlaps.second], [overlaps.second, overlaps.first]], axis=1)
-    shared = pd.DataFrame({"one": one, "other": other, "area_ha": np.tile(overlaps.area_ha, 2)})
-    worst = shared.sort_values(["one", "area_ha"], ascending=[True, False]).drop_duplicates("one")
+    first, other = np.concatenate([[overlaps.first, overlaps.second], [overlaps.second, overlaps.first]], axis=1)
+    shared = pd.DataFrame({"first": first, "other": other, "area_ha": np.tile(overlaps.area_ha, 2)})
+    worst = shared.sort_values(["first", "area_ha"], ascending=[True, False]).drop_duplicates("first")
     ids = read.accepted["parcel_id"].to_numpy()
-    lying = read.accepted.iloc[worst["one"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
+    lying = read.accepted.iloc[worst["first"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
         notice=str(Notice.OVERLAP),
         detail=[f"{ha:.4f} ha with {ids[n]}" for ha, n in zip(worst["area_ha"], worst["other"], strict=True)],
     )
     beside = repeated.groupby("kept_row").agg(row=("row_number", "first"), code=("crop_code", "first"))
     kept = read.accepted.loc[read.accepted["row_number"].isin(beside.index), ["row_number", "parcel_id"]]
-    said = beside.reindex(kept["row_number"])
-    detail = [f"row {row:.0f} declares {code} on the same land and is not used" for row, code in said.to_numpy()]
+    repeats = beside.reindex(kept["row_number"])
+    detail = [f"row {row:.0f} declares {code} on the same land and is not used" for row, code in repeats.to_numpy()]
     several = kept.assign(notice=str(Notice.SEVERAL_CROPS), detail=detail)
     name = read.source_file
     return pd.concat([pd.DataFrame(several), pd.DataFrame(lying)]).assign(source_file=name)[list(NOTICE_COLUMNS)]
 
 
 def find_separator(doubles: Doubles, path: Path, profile: Profile) -> Separator | None:
-    """The column that tells the doubles best apart, None where none does. Reads the file once more."""
+    """The column that distinguishes the doubles best, None where none does. Reads the file once more."""
     if len(doubles.pairs) < MIN_PAIRS:
         return None
     try:
         attributes = _attributes(path, profile)
     except DeclarationFileError:
         return None  # a column that no profile names cannot be read: nothing to propose
-    one, other = (np.array(side) - 1 for side in zip(*doubles.pairs, strict=True))
+    first, other = (np.array(side) - 1 for side in zip(*doubles.pairs, strict=True))
     crops, others = _columns(profile, "crop_code", "crop_name"), _columns(profile, "parcel_id", "area", "holding_id")
-    found = [
-        _separator(attributes[name], one, other, ALSO if name in crops else ALSO_OR_NUMBER)
+    separators = [
+        _separator(attributes[name], first, other, ALSO if name in crops else ALSO_OR_NUMBER)
         for name in attributes
         if name not in others
     ]
-    fitting = [each for each in found if each is not None]
+    fitting = [each for each in separators if each is not None]
     return min(fitting, key=lambda each: (each.column in crops, not each.certain, len(each.values)), default=None)
 
 
@@ -175,19 +175,19 @@ def _attributes(path: Path, profile: Profile) -> pd.DataFrame:
 
 
 def _separator(
-    column: pd.Series[Any], one: np.ndarray[Any, Any], other: np.ndarray[Any, Any], also: re.Pattern[str]
+    column: pd.Series[Any], first: np.ndarray[Any, Any], other: np.ndarray[Any, Any], also: re.Pattern[str]
 ) -> Separator | None:
     """One value on one side of nearly every pair, and others on the other side."""
     text = column.fillna("").astype(str).to_numpy(object)
-    ours, theirs = text[one], text[other]
+    ours, theirs = text[first], text[other]
     values = set(ours) | set(theirs)
-    if (ours != theirs).mean() < TOLD_APART or len(values) > MAX_VALUES:
+    if (ours != theirs).mean() < MIN_DISTINGUISHED or len(values) > MAX_VALUES:
         return None
     common = str(pd.Series(np.concatenate([ours, theirs])).value_counts().index[0])
-    if ((ours == common) != (theirs == common)).mean() < TOLD_APART:
+    if ((ours == common) != (theirs == common)).mean() < MIN_DISTINGUISHED:
         return None
     paired = np.zeros(len(text), dtype=bool)
-    paired[one] = paired[other] = True
+    paired[first] = paired[other] = True
     sides: list[tuple[str, ...]] = [(common,), tuple(sorted(values - {common}))]
     speaks = {side: _for_leaving_out(side, text, paired, also) for side in sides}
     best, left = sorted(sides, key=lambda side: speaks[side], reverse=True)
@@ -201,7 +201,7 @@ def _separator(
 def _for_leaving_out(
     side: tuple[str, ...], text: np.ndarray[Any, Any], paired: np.ndarray[Any, Any], also: re.Pattern[str]
 ) -> tuple[float, float]:
-    """What speaks for these values being the crops beside the main ones: their words, and that they hardly ever stand
+    """The evidence that these values are the crops beside the main ones: their words, and that they hardly ever stand
     alone."""
     words = float(np.mean([bool(also.search(value)) for value in side]))
     return words, round(float(paired[np.isin(text, side)].mean()), 2)

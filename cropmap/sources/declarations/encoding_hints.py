@@ -1,6 +1,6 @@
-"""Codes that a legend does not know because the file says the wrong encoding of its text. Pure.
+"""Codes that are missing in a legend because the file states the wrong encoding of its text. Pure.
 
-Bytes mean other letters in every code page, and most readings are no error: only the legend tells which is right.
+Bytes mean other letters in every code page, and most readings are no error: only the legend shows which is right.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from cropmap.legends.matching import Matcher
 WRITTEN_IN: Final = ("UTF-8", "CP1250", "CP1252", "CP1257", "CP1253", "CP1251", "CP1254", "CP852", "CP850", "CP437")
 """what Europe's offices write, the most frequent first"""
 READ_IN: Final = ("cp1252", "latin-1")
-"""what files say that do not know better; more would make the answer ambiguous"""
+"""what files state where they were not configured; more would make the answer ambiguous"""
 MAX_TEXTS: Final = 500
 
 
-def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, told: str | None) -> tuple[str, ...]:
+def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, encoding_set: str | None) -> tuple[str, ...]:
     """A note for the encoding in which most of the unmapped codes and names (`UNMAPPED_COLUMNS` of
-    `crop_codes`) are found; none where none is found in another than `told`, the one set."""
+    `crop_codes`) are found; none where none is found in another than `encoding_set`, that of the profile."""
     texts = _with_letters(unmapped)
     if not texts:
         return ()
@@ -39,7 +39,7 @@ def encoding_hint(unmapped: pd.DataFrame, legend: Legend, *, told: str | None) -
             if any(m.find(other).code is not None for other in _readings(text, encoding) for m in known)
         )
         for encoding in WRITTEN_IN
-        if encoding.casefold() != (told or "").casefold()
+        if encoding.casefold() != (encoding_set or "").casefold()
     }
     best = max(rows, key=lambda encoding: rows[encoding])
     if not rows[best]:
@@ -56,10 +56,10 @@ def _with_letters(unmapped: pd.DataFrame) -> list[tuple[str, int]]:
 
 def _readings(text: str, encoding: str) -> set[str]:
     """What the text would be, had its bytes been read in `encoding`."""
-    found = set()
+    readings = set()
     for read_in in READ_IN:
         try:
-            found.add(text.encode(read_in).decode(encoding))
+            readings.add(text.encode(read_in).decode(encoding))
         except UnicodeError:
             continue
-    return found - {text}
+    return readings - {text}

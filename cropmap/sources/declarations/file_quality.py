@@ -1,8 +1,8 @@
-"""How good a declarations file is: what an agency is asked for its land parcel and aid application data.
+"""How good a declarations file is: what is asked of an agency for its land parcel and aid application data.
 
 In: the rows of a file as they were accepted and rejected. Out: every check of the Commission's IACS quality assessment
 that one file alone can answer, with its rows, area and examples. A rejected row is not used at all; a row with a
-warning is used as it is, and somebody should look at it.
+warning is used as it is and should be checked by a person.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MAX_TOLERANCE_HA: Final = 1.0
 TINY_HA: Final = 0.03
 """three 10 m pixels: no series can be made of less"""
 SLIVER_WIDTH_M: Final = 3.0
-"""mean width (2 x area / perimeter); the narrowest strip that conditionality knows (GAEC 4) is 3 m wide"""
+"""mean width (2 x area / perimeter); the narrowest strip of conditionality (GAEC 4) is 3 m wide"""
 EXAMPLES: Final = 10
 
 
 class FileWarning(ReasonCode):
-    """Why somebody should look at a row that was accepted."""
+    """Why a row that was accepted should be checked by a person."""
 
     OVERLAP = (
         "OVERLAP",
@@ -144,7 +144,7 @@ def find_warnings(
     """
     shapes = np.asarray(accepted.geometry.to_crs(epsg=EPSG_EQUAL_AREA).array, dtype=object)
     overlaps = find_overlaps(shapes) if overlaps is None else overlaps
-    told = _told(accepted, notices)
+    noted = _notice_warnings(accepted, notices)
     drawn, perimeter = accepted["area_ha"].to_numpy(), shapely.length(shapes)
     above = claimed_above(accepted["declared_area_ha"].to_numpy(), drawn, perimeter)
     width = 2 * drawn * 10_000 / perimeter
@@ -162,15 +162,15 @@ def find_warnings(
     if claims_area:
         parts.append(_rows(accepted, ~(claimed > 0), FileWarning.CLAIMED_AREA_MISSING, "no area above 0 is claimed"))
     if names_holdings:
-        replaced = told.loc[told["warning"] == FileWarning.PLACEHOLDER_HOLDING, "row_number"]
+        replaced = noted.loc[noted["warning"] == FileWarning.PLACEHOLDER_HOLDING, "row_number"]
         empty = accepted["holding_id"].isna() & ~accepted["row_number"].isin(replaced)
         parts.append(_rows(accepted, empty, FileWarning.MISSING_HOLDING_ID, "no holding"))
-    parts.append(told)
+    parts.append(noted)
     table = pd.concat(parts, ignore_index=True).sort_values(["warning", "row_number"], ignore_index=True)
     return Warnings(table[list(WARNING_COLUMNS)], _pairs(accepted, overlaps))
 
 
-def _told(accepted: gpd.GeoDataFrame, notices: pd.DataFrame | None) -> pd.DataFrame:
+def _notice_warnings(accepted: gpd.GeoDataFrame, notices: pd.DataFrame | None) -> pd.DataFrame:
     """Notices as warnings, but overlaps, which are found here with both parcels."""
     if notices is None or notices.empty:
         return pd.DataFrame(columns=list(WARNING_COLUMNS)).astype({"area_ha": float})
@@ -211,15 +211,15 @@ def summarise(
     )
 
 
-def _check(name: str, found: pd.DataFrame, rows: int, *, rejects: bool) -> Check:
-    largest = found.sort_values(["area_ha", "row_number"], ascending=[False, True]).head(EXAMPLES)
+def _check(name: str, failing: pd.DataFrame, rows: int, *, rejects: bool) -> Check:
+    largest = failing.sort_values(["area_ha", "row_number"], ascending=[False, True]).head(EXAMPLES)
     examples = largest[["row_number", "parcel_id", "detail"]]
     return Check(
         name=name,
         rejects=rejects,
-        rows=len(found),
-        share=len(found) / rows if rows else 0.0,
-        area_ha=float(found["area_ha"].sum()) if found["area_ha"].notna().any() or found.empty else float("nan"),
+        rows=len(failing),
+        share=len(failing) / rows if rows else 0.0,
+        area_ha=float(failing["area_ha"].sum()) if failing["area_ha"].notna().any() or failing.empty else float("nan"),
         examples=[
             {"row_number": int(row), "parcel_id": None if pd.isna(parcel) else str(parcel), "detail": str(detail)}
             for row, parcel, detail in examples.itertuples(index=False)
@@ -230,25 +230,25 @@ def _check(name: str, found: pd.DataFrame, rows: int, *, rejects: bool) -> Check
 def _rows(accepted: pd.DataFrame, where: Any, warning: FileWarning, text: str, *values: Any) -> pd.DataFrame:
     """The rows found; `text` has a place for the row's value of each of `values`."""
     mask = np.asarray(where, dtype=bool)
-    found = pd.DataFrame(accepted.loc[mask, ["row_number", "parcel_id", "area_ha"]])
-    rows = zip(*(column[mask] for column in values), strict=True) if values else [()] * len(found)
-    return found.assign(warning=str(warning), detail=np.array([text.format(*row) for row in rows], dtype=object))
+    warned = pd.DataFrame(accepted.loc[mask, ["row_number", "parcel_id", "area_ha"]])
+    rows = zip(*(column[mask] for column in values), strict=True) if values else [()] * len(warned)
+    return warned.assign(warning=str(warning), detail=np.array([text.format(*row) for row in rows], dtype=object))
 
 
 def _overlapping(accepted: pd.DataFrame, overlaps: Overlaps) -> pd.DataFrame:
     """Each parcel of a pair once, with what it shares with the others in all, and with whom the most."""
-    one = np.concatenate([overlaps.first, overlaps.second])
+    first = np.concatenate([overlaps.first, overlaps.second])
     other = np.concatenate([overlaps.second, overlaps.first])
     area = np.concatenate([overlaps.area_ha, overlaps.area_ha])
-    pairs = pd.DataFrame({"one": one, "other": other, "area": area}).sort_values(
-        ["one", "area"], ascending=[True, False]
+    pairs = pd.DataFrame({"first": first, "other": other, "area": area}).sort_values(
+        ["first", "area"], ascending=[True, False]
     )
-    worst = pairs.drop_duplicates("one")
+    worst = pairs.drop_duplicates("first")
     ids = accepted["parcel_id"].to_numpy()
     detail = [f"{ha:.4f} ha with {ids[n]}" for ha, n in zip(worst["area"], worst["other"], strict=True)]
-    found = pd.DataFrame(accepted.iloc[worst["one"].to_numpy()][["row_number", "parcel_id"]])
-    shared = pairs.groupby("one")["area"].sum().to_numpy()
-    return found.assign(area_ha=shared, warning=str(FileWarning.OVERLAP), detail=np.array(detail, dtype=object))
+    overlapping = pd.DataFrame(accepted.iloc[worst["first"].to_numpy()][["row_number", "parcel_id"]])
+    shared = pairs.groupby("first")["area"].sum().to_numpy()
+    return overlapping.assign(area_ha=shared, warning=str(FileWarning.OVERLAP), detail=np.array(detail, dtype=object))
 
 
 def _pairs(accepted: pd.DataFrame, overlaps: Overlaps) -> gpd.GeoDataFrame:

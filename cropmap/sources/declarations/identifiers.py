@@ -1,4 +1,4 @@
-"""Identifiers that look damaged or name nobody: by a spreadsheet, a lost leading zero, or a word that stands for
+"""Identifiers that look damaged or name nothing: by a spreadsheet, a lost leading zero, or a word that stands for
 nothing. Pure functions on columns of text."""
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ FILLER: Final = re.compile(r"0+([.,]0+)?|x+|[-–—_.?*#/\\ ]+|9{6,}", re.IGNOR
 SCIENTIFIC: Final = r"^[+-]?\d[.,]\d+[eE][+-]?\d+$"
 ROUNDED: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+\d{2,3}")
 """`1,23E+11` is what a spreadsheet leaves of a long number, and what a column of floating-point numbers shows of one:
-the same for many. `3E10` may be somebody's identifier"""
+the same for many. `3E10` may be an identifier"""
 CONTROL: Final = r"[\x00-\x1f\x7f\s]"
 """blanks at the ends are taken off when a file is read; what is left is inside"""
 USUAL_SHARE: Final = 0.95
@@ -242,7 +242,7 @@ def is_rounded(text: str) -> bool:
 
 
 def placeholders(identifiers: pd.Series[Any], *, also: Collection[str] = (), max_share: float = 1.0) -> pd.Series[Any]:
-    """Why an identifier names nobody, None where it names somebody or is missing; the index stays.
+    """Why an identifier names no parcel or holding, None where it does or is missing; the index stays.
 
     `also`: further words of this file, whatever their case. `max_share`: one identifier on a larger share of all rows
     is no holding but what stands where none is known; 1 takes the largest as it is.
@@ -264,7 +264,7 @@ def placeholders(identifiers: pd.Series[Any], *, also: Collection[str] = (), max
 def malformed(identifiers: pd.Series[Any]) -> pd.Series[Any]:
     """What is wrong with each identifier (text), None where nothing is; the index stays.
 
-    Unique identifiers of another form than USUAL_SHARE of the file's may be right, which is why nobody rejects them.
+    Unique identifiers of another form than USUAL_SHARE of the file's may be right, so they are not rejected.
     """
     why = pd.Series([None] * len(identifiers), index=identifiers.index, dtype=object)
     text = identifiers.astype("string").fillna("")

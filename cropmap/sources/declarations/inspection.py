@@ -89,8 +89,8 @@ def inspect_file(
         judged = [(*_judge(each, table, crs, matchers, str(path)), each, table, own) for each, table, own in tables]
     if missing := size.missing(sum(each.rows for each in layers)):
         notes.append(f"{missing}: it is read only with declarations.allow_partial")
-    columns, found, stated, links, placement, best, table, own_encoding = max(
-        judged, key=lambda item: _promise(item[1], item[5], path)
+    columns, by_role, stated, links, placement, best, table, own_encoding = max(
+        judged, key=lambda item: _likelihood(item[1], item[5], path)
     )
     known = recognise(path.name, best.name, best.columns)
     shapes = table.geometry[table.present]
@@ -99,7 +99,7 @@ def inspect_file(
     if best.format == "GML" and len(table.attributes) < min(best.rows, LOOKED_AT):
         notes.append(f"row {len(table.attributes) + 1} has an outline that cannot be read. {DIMENSIONS}")
     notes += [*table.notes, *inspire.notes(table.attributes, links)]
-    notes += _notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, found)
+    notes += _notes(inspire.coded(table.attributes, links), stated, shapes, own_encoding, encoding, by_role)
     return Inspection(
         layers=tuple(layers),
         layer=best,
@@ -109,13 +109,13 @@ def inspect_file(
         not_polygons=int((~_polygons(shapes)).sum()),
         invalid=int((~shapely.is_valid(shapes)).sum()),
         columns=tuple(columns),
-        candidates=found,
+        candidates=by_role,
         known_as=known.name if known else None,
         proposal=_proposal(
             path,
             layers,
             best,
-            found,
+            by_role,
             crs=crs,
             axis_order=axis_order,
             links=links,
@@ -176,7 +176,7 @@ def _judge(
 
 
 def _drawn_ha(shapes: Shapes, crs: pyproj.CRS | None) -> outlines.Areas:
-    """Without a CRS, degrees are taken for WGS 84 and everything else for metres: near enough to tell ha from m2."""
+    """Without a CRS, degrees are taken for WGS 84 and everything else for metres: enough to distinguish ha from m2."""
     if crs is not None:
         return outlines.area_ha(shapes, crs)
     if _degrees(shapes):
@@ -195,10 +195,10 @@ def _bounds(shapes: Shapes) -> np.ndarray[Any, np.dtype[np.float64]]:
     return shapely.total_bounds(shapes) if len(shapes) else np.full(4, np.nan)
 
 
-def _promise(found: dict[Role, list[Candidate]], layer: Layer, path: Path) -> tuple[float, ...]:
-    """A layer that a profile knows comes first, then the one with the likeliest crop, then the largest."""
+def _likelihood(by_role: dict[Role, list[Candidate]], layer: Layer, path: Path) -> tuple[float, ...]:
+    """A layer that a profile recognises comes first, then the one with the likeliest crop, then the largest."""
     known = recognise(path.name, layer.name, layer.columns) is not None
-    crop = max((c.score for role in ("crop_code", "crop_name") for c in found[role]), default=0.0)
+    crop = max((c.score for role in ("crop_code", "crop_name") for c in by_role[role]), default=0.0)
     return (float(known), crop, float(layer.rows))
 
 
@@ -211,8 +211,8 @@ def _notes(
     crs: str | None,
     shapes: Shapes,
     own_encoding: str | None,
-    given: str | None,
-    found: dict[Role, list[Candidate]],
+    encoding: str | None,
+    by_role: dict[Role, list[Candidate]],
 ) -> list[str]:
     notes = []
     if crs is None and shapely.is_missing(shapes).all():
@@ -221,15 +221,15 @@ def _notes(
         west, south, east, north = (f"{edge:.6g}" for edge in _bounds(shapes))
         guess = "they look like degrees (EPSG:4326)" if _degrees(shapes) else "they look like metres of a national grid"
         notes.append(f"no CRS: set crs, or --crs here; coordinates {west} {south} to {east} {north}, {guess}")
-    if own_encoding and not given:
+    if own_encoding and not encoding:
         notes.append(f"the text is not in the encoding that the file says; read as {own_encoding}: check the samples")
     if _better_encoding(attributes):
         notes.append("the text is UTF-8, which the file does not say: the profile sets the encoding")
     if lost := _columns_with(attributes, LOST):
         notes.append(f"letters were lost in {', '.join(lost)} (a ? stands for them); they are matched where one fits")
-    if not found["crop_code"] and not found["crop_name"]:
+    if not by_role["crop_code"] and not by_role["crop_name"]:
         notes.append("no column looks like a crop: name it in columns.crop_code or columns.crop_name")
-    if not found["parcel_id"]:
+    if not by_role["parcel_id"]:
         notes.append("nothing identifies a row: its feature id or number will, which may change with every delivery")
     return notes
 
@@ -246,7 +246,7 @@ def _proposal(
     path: Path,
     layers: Sequence[Layer],
     layer: Layer,
-    found: dict[Role, list[Candidate]],
+    by_role: dict[Role, list[Candidate]],
     *,
     crs: str | None,
     axis_order: AxisOrder | None,
@@ -255,8 +255,8 @@ def _proposal(
     encoding: str | None,
 ) -> str:
     """A profile of what was found; what only a person can decide stands in comments."""
-    area = found["area"][0] if found["area"] else None
-    best = {role: each[0] for role, each in found.items() if each and role != "holding_id"}
+    area = by_role["area"][0] if by_role["area"] else None
+    best = {role: each[0] for role, each in by_role.items() if each and role != "holding_id"}
     code, name = best.get("crop_code"), best.get("crop_name")
     if code and name and name.column not in code.goes_with:
         del best["crop_code" if code.score < name.score else "crop_name"]
@@ -277,8 +277,8 @@ def _proposal(
         text += "# crs: EPSG:…  (the file does not say)\n"
     elif placement.refused:
         text += f"# crs: {placement.fits[0] if placement.fits else 'EPSG:…'}  (the file's own places nothing)\n"
-    if found["holding_id"]:
-        text += f"# columns.holding_id: {found['holding_id'][0].column}  (only if it names no person)\n"
+    if by_role["holding_id"]:
+        text += f"# columns.holding_id: {by_role['holding_id'][0].column}  (only if it names no person)\n"
     return text + "# exclude: {column: [value]}  (rows that are no crop)\n"
 
 

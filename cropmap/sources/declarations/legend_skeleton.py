@@ -1,5 +1,5 @@
 """A legend to fill in, from the codes that a declarations file uses. In: codes and names with rows and area, and what
-is known of them. Out: a table with the columns of a legend, the largest area first; what nobody knows stays empty.
+is known of them. Out: a table with the columns of a legend, the largest area first; what is unknown stays empty.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def legend_skeleton(codes: pd.DataFrame, known: Legend | None) -> pd.DataFrame:
     `known` knows codes or names: made from a country's code list, or built in. Other names are looked up among the
     harmonised crops (HCAT3) that are known here by their English names.
     """
-    found = find_codes(codes["crop_code"], codes["crop_name"], known).code if known else [None] * len(codes)
+    hits = find_codes(codes["crop_code"], codes["crop_name"], known).code if known else [None] * len(codes)
     english = Matcher((crop.crop, code) for code, crop in crops().items() if crop.crop)
     rows = []
-    for code, name, hit in zip(codes["crop_code"], codes["crop_name"], found, strict=True):
+    for code, name, hit in zip(codes["crop_code"], codes["crop_name"], hits, strict=True):
         entry = known.by_code[hit] if known and isinstance(hit, str) else _by_name(name or code, english)
         filled = (
             {

@@ -14,7 +14,7 @@ from cropmap.sources.outlines import Areas, Shapes
 MIN_OVERLAP_HA: Final = 0.01
 """one 10 m pixel: nothing less can be seen"""
 MIN_OVERLAP_SHARE: Final = 0.01
-"""of the smaller parcel: below, two people drew the same hedge"""
+"""of the smaller parcel: below, one hedge was drawn twice"""
 CHUNK: Final = 50_000
 """pairs intersected at a time"""
 
@@ -49,8 +49,8 @@ def find_overlaps(shapes: Shapes) -> Overlaps:
     area = shapely.area(common) / 10_000
     own = shapely.area(shapes) / 10_000
     share = area / np.minimum(own[first], own[second])
-    much = (area >= MIN_OVERLAP_HA) & (share >= MIN_OVERLAP_SHARE)
-    return Overlaps(first[much], second[much], area[much], share[much], common[much])
+    overlapping = (area >= MIN_OVERLAP_HA) & (share >= MIN_OVERLAP_SHARE)
+    return Overlaps(first[overlapping], second[overlapping], area[overlapping], share[overlapping], common[overlapping])
 
 
 def _near(shapes: Shapes) -> tuple[Positions, Positions]:

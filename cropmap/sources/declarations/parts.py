@@ -20,7 +20,7 @@ from cropmap.sources import outlines
 from cropmap.sources.outlines import Areas, Flags, Shapes
 
 MAX_APART_M: Final = 5_000.0
-"""parts lie near each other: rows farther from the first are somebody else's parcel of the same number, unless the
+"""parts lie near each other: rows farther from the first are another holding's parcel of the same number, unless the
 claim says that they belong together"""
 SAME_GROUND: Final = 0.01
 """of the smaller: rows that share more are the same land twice, and no parts"""

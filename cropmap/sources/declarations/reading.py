@@ -85,31 +85,31 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     names = [name for group in parts.values() for name in group]
     raw = profiled_rows(path, [*names, *profile.exclude], profile)
     text = _text(raw, parts, profile, path)
-    found = find_codes(text["crop_code"], text["crop_name"], legend)
-    nobody = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
-    text["holding_id"] = text["holding_id"].where(nobody.isna(), None)
-    rows = _rows(raw, text, found, HECTARES_PER_UNIT[profile.area_unit], path)
+    looked_up = find_codes(text["crop_code"], text["crop_name"], legend)
+    placeholder = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
+    text["holding_id"] = text["holding_id"].where(placeholder.isna(), None)
+    rows = _rows(raw, text, looked_up, HECTARES_PER_UNIT[profile.area_unit], path)
     no_crop = _excluded(raw.attributes, profile.exclude)
-    _check(rows, raw, found, no_crop)
+    _check(rows, raw, looked_up, no_crop)
     accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
     codes = report(
         text["crop_code"][crops],
         text["crop_name"][crops],
         rows.loc[crops, "area_ha"],
-        FoundCodes(found.code[crops], found.found[crops], found.detail[crops]),
+        FoundCodes(looked_up.code[crops], looked_up.way[crops], looked_up.detail[crops]),
         legend,
     )
     return Declarations(
         accepted=_accepted(rows[accepted], raw.crs),
         rejected=_rejected(rows[~accepted & ~merged], path.name),
         merged_parts=pd.DataFrame(rows.loc[merged, ["row_number", "first_row", "parcel_id"]]),
-        notices=_notices(rows, nobody, path.name),
+        notices=_notices(rows, placeholder, path.name),
         repeated=_repeated(rows),
         source_file=path.name,
         source_hash=source_hash(path),
         row_count=len(rows),
         codes=codes,
-        notes=(*raw.notes, *encoding_hint(codes.unmapped, legend, told=profile.encoding)),
+        notes=(*raw.notes, *encoding_hint(codes.unmapped, legend, encoding_set=profile.encoding)),
     )
 
 
@@ -129,7 +129,7 @@ def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRo
 
 
 def own_codes(path: Path, profile: Profile) -> Legend:
-    """A legend that knows every code of the file and nothing of its crops: to check all but the codes."""
+    """A legend with every code of the file and without crops: to check all but the codes."""
     parts = _column_parts(profile.columns, where=str(path))
     role = "crop_code" if "crop_code" in parts else "crop_name"
     raw = profiled_rows(path, parts[role], profile.model_copy(update={"allow_partial": True}))
@@ -169,8 +169,8 @@ def _column_parts(columns: Mapping[str, str], *, where: str) -> dict[str, list[s
         raise DeclarationFileError(
             "declarations.columns lacks crop_code", where=where, mend="Name the column of the codes, or crop_name"
         )
-    given = {"parcel_id": FEATURE_ID} | {role: name for role, name in columns.items() if name}
-    return {role: [part.strip() for part in name.split(JOIN)] for role, name in given.items()}
+    named = {"parcel_id": FEATURE_ID} | {role: name for role, name in columns.items() if name}
+    return {role: [part.strip() for part in name.split(JOIN)] for role, name in named.items()}
 
 
 def _text(raw: RawRows, parts: Mapping[str, list[str]], profile: Profile, path: Path) -> dict[str, pd.Series[Any]]:
@@ -212,7 +212,7 @@ def _excluded(attributes: pd.DataFrame, exclude: Mapping[str, Values]) -> pd.Ser
 
 
 def _rows(
-    raw: RawRows, text: Mapping[str, pd.Series[Any]], found: FoundCodes, hectares_per_unit: float, path: Path
+    raw: RawRows, text: Mapping[str, pd.Series[Any]], looked_up: FoundCodes, hectares_per_unit: float, path: Path
 ) -> pd.DataFrame:
     """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
     shapes, repaired, hopeless = outlines.repair(raw.geometry)
@@ -221,7 +221,7 @@ def _rows(
     return pd.DataFrame(
         {
             "parcel_id": text["parcel_id"],
-            "crop_code": found.code,
+            "crop_code": looked_up.code,
             "holding_id": text["holding_id"],
             "declared_area_ha": _declared_ha(text["area"], drawn_ha, hectares_per_unit, path),
             "area_ha": drawn_ha,
@@ -257,7 +257,7 @@ def _declared_ha(
     return numbers * hectares_per_unit
 
 
-def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Series[Any]) -> None:
+def _check(rows: pd.DataFrame, raw: RawRows, looked_up: FoundCodes, no_crop: pd.Series[Any]) -> None:
     """Fills `reason` and `detail`; the first reason that applies stays.
 
     Parts of one parcel are put together before areas are compared. Duplicates are looked for last, among rows that are
@@ -273,8 +273,8 @@ def _check(rows: pd.DataFrame, raw: RawRows, found: FoundCodes, no_crop: pd.Seri
     _reject(rows, rounded, RejectReason.MISSING_PARCEL_ID, details)
     nameless = _nameless(rows["parcel_id"])
     _reject(rows, nameless, RejectReason.MISSING_PARCEL_ID, rows["parcel_id"].map("{!r} names no parcel".format))
-    _reject(rows, found.found == MISSING, RejectReason.MISSING_CODE, "")
-    _reject(rows, found.code.isna(), RejectReason.UNKNOWN_CODE, found.detail)
+    _reject(rows, looked_up.way == MISSING, RejectReason.MISSING_CODE, "")
+    _reject(rows, looked_up.code.isna(), RejectReason.UNKNOWN_CODE, looked_up.detail)
     _reject(rows, no_shape, RejectReason.EMPTY_GEOMETRY, "")
     _reject(rows, rows["hopeless"], RejectReason.INVALID_GEOMETRY, _why_hopeless(rows, raw))
     _reject(rows, rows["area_ha"].isna(), RejectReason.INVALID_GEOMETRY, f"coordinates do not fit CRS {raw.crs.name}")
@@ -361,19 +361,21 @@ def _rejected(rows: pd.DataFrame, source_file: str) -> pd.DataFrame:
 
 def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
     kept = rows.set_index("row_number")["crop_code"]
-    found = rows[rows["kept_row"] > 0]
-    return pd.DataFrame(found.assign(kept_crop_code=kept.reindex(found["kept_row"]).to_numpy()))[list(REPEATED_COLUMNS)]
+    repeated = rows[rows["kept_row"] > 0]
+    return pd.DataFrame(repeated.assign(kept_crop_code=kept.reindex(repeated["kept_row"]).to_numpy()))[
+        list(REPEATED_COLUMNS)
+    ]
 
 
-def _notices(rows: pd.DataFrame, nobody: pd.Series[Any], source_file: str) -> pd.DataFrame:
-    """Merged parts, and holdings that name nobody; of accepted rows only."""
+def _notices(rows: pd.DataFrame, placeholder: pd.Series[Any], source_file: str) -> pd.DataFrame:
+    """Merged parts, and placeholders of holdings; of accepted rows only."""
     accepted = rows["reason"].isna()
     members = rows[rows["reason"] == PART].groupby("first_row")["row_number"].agg(lambda row: ", ".join(map(str, row)))
     parts = rows[accepted & rows["row_number"].isin(members.index)]
     merged = parts.assign(
         notice=str(Notice.PARTS_MERGED), detail="with row " + parts["row_number"].map(members).astype(str)
     )
-    named = accepted & nobody.notna()
-    unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=nobody[named])
-    found = pd.concat([merged, unnamed]).assign(source_file=source_file)
-    return found.reset_index(drop=True)[list(NOTICE_COLUMNS)]
+    named = accepted & placeholder.notna()
+    unnamed = rows[named].assign(notice=str(Notice.PLACEHOLDER_HOLDING), detail=placeholder[named])
+    notices = pd.concat([merged, unnamed]).assign(source_file=source_file)
+    return notices.reset_index(drop=True)[list(NOTICE_COLUMNS)]

@@ -238,8 +238,8 @@ def _seven_zip(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], C
         folder = target.parent / f".7z-{target.name}"
         archive.reset()
         archive.extract(folder, targets=[member.entry])
-        found = next(each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
-        found.replace(target)
+        unpacked = next(each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
+        unpacked.replace(target)
         shutil.rmtree(folder)
 
     return names, unpack
@@ -289,10 +289,10 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        found = super().frombuf(buf, encoding, errors)
-        if found.type in _LONG_HEADERS and found.size > _MAX_HEADER:
-            raise _LongHeaderError(f"a header of {_bytes(found.size)}")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _LONG_HEADERS and header.size > _MAX_HEADER:
+            raise _LongHeaderError(f"a header of {_bytes(header.size)}")
+        return header
 
 
 class _LongHeaderError(Exception):
@@ -316,7 +316,7 @@ def _tar(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callabl
         if info.isreg():
             members.append(Member(info.name, info.size, info))
         if len(members) > MAX_MEMBERS or info.offset_data + info.size > _limit(path.stat().st_size):
-            break  # whoever lists or unpacks it says why; the rest is not even looked at
+            break  # listing or unpacking it raises the error; the rest is not read
 
     def unpack(member: Member, target: Path) -> None:
         packed = archive.extractfile(member.entry)

@@ -243,10 +243,10 @@ def _sequence(source: str, file: BinaryIO, head: bytes) -> Stated:
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -270,12 +270,12 @@ def _csv(source: str, file: BinaryIO, head: bytes) -> Stated:
 
 
 def _last_line(file: BinaryIO) -> str:
-    size, found = BLOCK_BYTES, b""
+    size, line = BLOCK_BYTES, b""
     while True:
         tail = _tail(file, size)
-        found = tail.replace(b"\r", b"\n").rpartition(b"\n")[2]  # old Macs ended lines with CR alone
-        if len(found) < len(tail) or len(tail) < size:
-            return found.decode("latin-1")
+        line = tail.replace(b"\r", b"\n").rpartition(b"\n")[2]  # old Macs ended lines with CR alone
+        if len(line) < len(tail) or len(tail) < size:
+            return line.decode("latin-1")
         size *= 16
 
 

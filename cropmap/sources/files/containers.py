@@ -118,28 +118,30 @@ def _candidates(
 ) -> list[_Candidate]:
     """What can be opened; of inner archives only where nothing else can be, or `member` is not among it."""
     with open_archive(path, where=budget.where) as archive:
-        found = [
+        candidates = [
             _Candidate(prefix + label, path, name, inside)
-            for label, name, inside in _vector_files([one.name for one in archive.members], path)
+            for label, name, inside in _vector_files([entry.name for entry in archive.members], path)
         ]
-        if _fitting(found, member) or depth > MAX_DEPTH:
-            return found
-        inner = [one for one in archive.members if one.name.lower().endswith(ENDINGS) and not _is_junk(one.name)]
-        named = [one for one in inner if member and _fits(prefix + one.name, member)]
-        for number, one in enumerate((named or inner)[:MAX_INNER]):
-            target = folder / str(number) / PurePosixPath(one.name).name
-            archive.unpack({one: target}, budget)
+        if _fitting(candidates, member) or depth > MAX_DEPTH:
+            return candidates
+        inner = [
+            entry for entry in archive.members if entry.name.lower().endswith(ENDINGS) and not _is_junk(entry.name)
+        ]
+        named = [entry for entry in inner if member and _fits(prefix + entry.name, member)]
+        for number, entry in enumerate((named or inner)[:MAX_INNER]):
+            target = folder / str(number) / PurePosixPath(entry.name).name
+            archive.unpack({entry: target}, budget)
             if is_archive(target):
-                wanted = None if one in named else member
-                found += _candidates(
-                    target, wanted, target.parent / "inner", budget, prefix=f"{prefix}{one.name}/", depth=depth + 1
+                wanted = None if entry in named else member
+                candidates += _candidates(
+                    target, wanted, target.parent / "inner", budget, prefix=f"{prefix}{entry.name}/", depth=depth + 1
                 )
-    return found
+    return candidates
 
 
 def _vector_files(names: Sequence[str], archive: Path) -> list[tuple[str, str, str | None]]:
     """Vector files by their ending, a geodatabase or a folder of Parquet parts as one; tables only where nothing else
-    is there, and a single file of any name: its content tells what it is.
+    is there, and a single file of any name: its content shows what it is.
 
     (what to call it, its path, the folder where that has another name)
     """
@@ -190,26 +192,30 @@ def _without_endings(name: str) -> str:
 # --- which of it is meant --------------------------------------------------------------------------------------------
 
 
-def _choose(found: Sequence[_Candidate], member: str | None, *, where: Path) -> _Candidate:
-    fitting = _fitting(found, member)
+def _choose(candidates: Sequence[_Candidate], member: str | None, *, where: Path) -> _Candidate:
+    fitting = _fitting(candidates, member)
     if len(fitting) == 1:
         return fitting[0]
-    what = f"no vector file {member!r} in the archive" if member else f"the archive holds {len(found)} vector files"
+    what = (
+        f"no vector file {member!r} in the archive" if member else f"the archive holds {len(candidates)} vector files"
+    )
     if member and fitting:
         what = f"{len(fitting)} vector files in the archive fit {member!r}"
-    labels = [one.label[:120] for one in fitting or found]
+    labels = [candidate.label[:120] for candidate in fitting or candidates]
     shown = ", ".join(labels[:SHOWN]) + (f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
     raise DeclarationFileError(
-        f"{what} ({shown})" if found else what,
+        f"{what} ({shown})" if candidates else what,
         where=str(where),
-        mend="Set declarations.member to one of them" if found else "Its contents are not known here: unpack it",
+        mend="Set declarations.member to one of them" if candidates else "Its contents are not known here: unpack it",
     )
 
 
-def _fitting(found: Sequence[_Candidate], member: str | None) -> list[_Candidate]:
+def _fitting(candidates: Sequence[_Candidate], member: str | None) -> list[_Candidate]:
     if member is None:
-        return list(found)
-    return [one for one in found if member in _names(one.label)] or [one for one in found if _fits(one.label, member)]
+        return list(candidates)
+    return [candidate for candidate in candidates if member in _names(candidate.label)] or [
+        candidate for candidate in candidates if _fits(candidate.label, member)
+    ]
 
 
 def _fits(label: str, member: str) -> bool:
@@ -261,7 +267,7 @@ def _whole(source: Path, folder: Path, where: str) -> Path:
         header = file.read(100)
     magic, words = struct.unpack(">i20xi", header[:28]) if len(header) == 100 else (0, 0)
     if magic != 9994:
-        return source  # no shapefile: whoever opens it says so
+        return source  # no shapefile: opening it raises the error
     _refuse_cut(2 * words, source, where)
     beside = {each.suffix.lower(): each for each in source.parent.iterdir() if each.stem == source.stem}
     if (dbf := beside.get(".dbf")) is not None:

@@ -74,8 +74,8 @@ def is_csv(source: str) -> bool:
 
 def find_dialect(source: str, *, outline: str | None = None, encoding: str | None = None) -> Dialect:
     """Raises DeclarationFileError where it is no text in that encoding."""
-    found = _encoding(source, encoding)
-    with _csv_errors(source, encoding), Path(source).open(encoding=found, newline="") as file:
+    read_as = _encoding(source, encoding)
+    with _csv_errors(source, encoding), Path(source).open(encoding=read_as, newline="") as file:
         skipped, line, delimiter = 0, file.readline(BLOCK_BYTES), None
         while line and (not line.strip() or _SEP.match(line.strip("\r\n"))):
             sep = _SEP.match(line.strip("\r\n"))
@@ -88,7 +88,7 @@ def find_dialect(source: str, *, outline: str | None = None, encoding: str | Non
         fitting = _with_trailing_delimiter(columns, rows)
         if outline is None:
             outline = _outline(fitting, rows)
-    return Dialect(found, delimiter, fitting, skipped, outline, named=len(fitting) == len(columns))
+    return Dialect(read_as, delimiter, fitting, skipped, outline, named=len(fitting) == len(columns))
 
 
 def _with_trailing_delimiter(columns: tuple[str, ...], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -114,14 +114,14 @@ def _outline(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str | Non
     return None
 
 
-def _encoding(source: str, given: str | None) -> str:
+def _encoding(source: str, named: str | None) -> str:
     """What a byte order mark says is certain; then what a person says; UTF-16 without a mark has a zero in every other
     byte of Latin text."""
     with Path(source).open("rb") as file:
         head = file.read(_HEAD_BYTES)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-    if marked or given:
-        return marked or str(given)
+    if marked or named:
+        return marked or str(named)
     half = max(len(head) // 2, 1)
     for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if head[offset::2].count(0) > 0.4 * half and head[1 - offset :: 2].count(0) < 0.1 * half:
@@ -138,12 +138,14 @@ def count_rows(source: str, dialect: Dialect) -> int:
     return max((feeds or returns) - 1 - dialect.skipped, 0)
 
 
-def read_csv(source: str, dialect: Dialect, columns: Sequence[str], *, given: str | None, limit: int | None) -> CsvRows:
-    """`given`: the encoding that a person named, for the error. Raises DeclarationFileError."""
+def read_csv(
+    source: str, dialect: Dialect, columns: Sequence[str], *, named_encoding: str | None, limit: int | None
+) -> CsvRows:
+    """`named_encoding`: what a person named, for the error. Raises DeclarationFileError."""
     assert dialect.outline is not None, "whoever reads it has seen to that"
     wanted = list(dict.fromkeys([*columns, dialect.outline]))
     ragged: dict[int, str] = {}
-    with _csv_errors(source, given):
+    with _csv_errors(source, named_encoding):
         try:
             table = _table(source, dialect, wanted)
         except pa.ArrowInvalid as error:

@@ -1,7 +1,7 @@
 """GDAL as this room may use it: the drivers that declarations and boundaries come in, and nothing that a file can send
-elsewhere. Importing this module confines the whole process; whoever reads with pyogrio imports it from here.
+elsewhere. Importing this module confines the whole process; every module imports pyogrio from here.
 
-A driver that only describes where data lie (VRT, GDALG, WFS, …) would let a file of a stranger read other files, call
+A driver that only describes where data lie (VRT, GDALG, WFS, …) would let an untrusted file read other files, call
 hosts or run programs. Such drivers are taken out of GDAL, so that neither the content of a file, nor its name, nor a
 file inside another one can reach them. What the drivers that stay would fetch by themselves (a schema of GML, a
 coordinate system of GeoJSON) is answered with an error before a connection is made.
@@ -165,7 +165,7 @@ class _Bounds:
         self._opened, self._progress = _Opened(self._bound), _Progress(self._spend)
 
     def arm(self) -> None:
-        """For the next opening; GDAL forgets it when it closes its last database."""
+        """For the next opening; GDAL drops it when it closes its last database."""
         if self._gdal.sqlite3_auto_extension(self._opened):
             raise _not_confined("SQLite cannot be bounded")
 

@@ -1,7 +1,7 @@
-"""How GDAL is asked to read GML: with everything that an element says, and its coordinates in the order wanted.
+"""How GDAL is set to read GML: with everything that an element says, and its coordinates in the order wanted.
 
 INSPIRE's land use names the crop in attributes (`<elu:specificLandUse xlink:href=… xlink:title=…/>`), which GDAL drops
-unless it is told not to.
+unless an option forbids it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SEARCHED_BYTES: Final = 1 << 20
 
 
 def is_gml(source: str) -> bool:
-    """By its ending, or by the first bytes, as GDAL tells whatever the ending is."""
+    """By its ending, or by the first bytes, as GDAL recognises it whatever the ending is."""
     path = Path(source)
     if path.suffix.lower() in GML_SUFFIXES or not path.is_file():
         return path.suffix.lower() in GML_SUFFIXES
@@ -48,13 +48,13 @@ def is_gml(source: str) -> bool:
 
 
 def configuration(source: str) -> dict[str, str | None]:
-    """Settings of GDAL for the file. An envelope, or a srsName with a system of heights, tells GDAL how many numbers
-    every position has that does not say it itself; where the outlines say otherwise, their word counts, or where they
-    say nothing, the number with which their rings close."""
+    """Settings of GDAL for the file. An envelope, or a srsName with a system of heights, states how many numbers
+    a position has that does not state it itself; where the outlines differ, theirs counts, or where they state none,
+    the number with which their rings close."""
     with Path(source).open("rb") as file:
         head = file.read(SEARCHED_BYTES)
-    said = SRS_DIMENSION.findall(head)
-    boxes, outlines = ({number for name, number in said if (name == b"Envelope") is box} for box in (True, False))
+    stated = SRS_DIMENSION.findall(head)
+    boxes, outlines = ({number for name, number in stated if (name == b"Envelope") is box} for box in (True, False))
     if not outlines:
         boxes, outlines = {b""}, _closing(head)
     differs = bool(boxes) and len(outlines) == 1 and boxes != outlines
@@ -63,7 +63,7 @@ def configuration(source: str) -> dict[str, str | None]:
 
 def _closing(text: bytes) -> set[bytes]:
     """With how many numbers a position the rings end where they begin."""
-    lists = [found.split() for found in POSITIONS.findall(text)]
+    lists = [ring.split() for ring in POSITIONS.findall(text)]
     return {
         str(size).encode()
         for size in (2, 3)

@@ -16,7 +16,7 @@ from cropmap.sources.files.vector_formats import SEVERAL
 
 LAST_PART: Final = r"^(?:[^;]*[/#:=])?([^/#:=;]+)/?$"
 """code_pattern of a link: its last part; nothing where a field holds several links, because one of them is the crop and
-the pattern cannot know which"""
+the pattern does not show which"""
 WHERE_AND_CODE: Final = r"^(.*[/#:=])([^/#:=]+)/?$"
 LINK: Final = re.compile(r"^(?:https?://|urn:|//)\S+$", re.IGNORECASE)
 LINKS: Final = 0.9
@@ -38,7 +38,7 @@ def coded(attributes: pd.DataFrame, patterns: Mapping[str, str]) -> pd.DataFrame
 
 
 def notes(attributes: pd.DataFrame, patterns: Mapping[str, str]) -> list[str]:
-    """What to tell of columns with several links in one field, of which nothing says which is the crop's."""
+    """The note on columns with several links in one field, where the crop's is not marked."""
     unclear = [name for name, pattern in patterns.items() if pattern == LAST_PART]
     several = [name for name in unclear if attributes[name].str.contains(SEVERAL, regex=False, na=False).any()]
     text = f"holds several values in some rows, apart by '{SEVERAL}': write a code_pattern that finds the crop's"

@@ -53,16 +53,16 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
     Raises DeclarationFileError where they state several.
     """
     shapes = np.full(len(values), None, dtype=object)
-    given = np.array([value is not None for value in values], dtype=bool)
+    has_value = np.array([value is not None for value in values], dtype=bool)
     stated: set[int] = set()
     kinds: dict[Callable[[Shapes], Shapes], list[int]] = {}
     texts = np.array(values, dtype=object)
-    for row in np.flatnonzero(given):
+    for row in np.flatnonzero(has_value):
         value = values[row]
         if isinstance(value, str):
             value = value.strip()
             if (match := _SRID.match(value)) is not None:
-                stated |= {int(match.group(1))} - {0}  # PostGIS writes 0 where it knows none
+                stated |= {int(match.group(1))} - {0}  # PostGIS writes 0 where there is none
                 value = value[match.end() :]
             kind = _from_wkt
             if _HEX.match(value):
@@ -99,7 +99,7 @@ def from_wkb(values: Shapes) -> Shapes:
 
 
 def _by_rows(read: Callable[[Shapes], Shapes], values: Shapes) -> Shapes:
-    """All at once, or row by row where one of them holds what shapely does not know at all (arcs)."""
+    """All at once, or row by row where one of them holds what shapely does not support (arcs)."""
     try:
         return read(values)
     except Exception:  # of shapely: NotImplementedError for arcs, others for damage; the row is counted

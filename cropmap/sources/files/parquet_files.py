@@ -79,15 +79,15 @@ def _parts(path: Path) -> list[Path]:
     """In the order of their paths; names that begin with a dot or underscore are other programs' notes."""
     if not path.is_dir():
         return [path]
-    found = [each for each in path.rglob("*") if each.suffix.lower() in PARQUET_SUFFIXES and each.is_file()]
-    return sorted(each for each in found if not any(p[0] in "._" for p in each.relative_to(path).parts))
+    files = [each for each in path.rglob("*") if each.suffix.lower() in PARQUET_SUFFIXES and each.is_file()]
+    return sorted(each for each in files if not any(p[0] in "._" for p in each.relative_to(path).parts))
 
 
 class _Parquet:
     """All parts of one table."""
 
     def __init__(self, path: Path, geometry_column: str | None) -> None:
-        self.path, self.parts, self.given = path, _parts(path), geometry_column
+        self.path, self.parts, self.geometry_column = path, _parts(path), geometry_column
         self.files = [pq.ParquetFile(part) for part in self.parts]
         self.schemas = [file.schema_arrow for file in self.files]
         for part, file in zip(self.parts, self.files, strict=True):
@@ -103,11 +103,11 @@ class _Parquet:
         """What GeoParquet says of the outline; empty without its metadata."""
         document = self._document(0)
         primary = document.get("primary_column") if isinstance(document, dict) else None
-        if not document or self.given not in (None, primary):
+        if not document or self.geometry_column not in (None, primary):
             return {}
         described = document.get("columns")
-        found = described.get(primary) if isinstance(described, dict) else None
-        if not isinstance(found, dict) or primary not in self.schemas[0].names:
+        outline = described.get(primary) if isinstance(described, dict) else None
+        if not isinstance(outline, dict) or primary not in self.schemas[0].names:
             raise DeclarationFileError(
                 f"its GeoParquet metadata names {primary!r} as the column of the outlines (primary_column), and "
                 f"{'does not describe it' if primary in self.schemas[0].names else 'there is none of that name'}",
@@ -115,7 +115,7 @@ class _Parquet:
                 mend="Write it again as GeoParquet, or set declarations.wkt_column and crs. It has: "
                 f"{', '.join(self.schemas[0].names)[:300]}",
             )
-        return found
+        return outline
 
     def _document(self, part: int) -> dict[str, Any]:
         text = (self.schemas[part].metadata or {}).get(b"geo")
@@ -132,16 +132,20 @@ class _Parquet:
         likely = [named[name] for name in WKT_NAMES if name in named]
         native = [field.name for field in schema if _is_native(field)]
         holding = [name for name in dict.fromkeys([*native, *likely, *schema.names]) if _may_hold(schema.field(name))]
-        wanted = [self.given] if self.given is not None and self.given in schema.names else holding
-        found = next((name for name in wanted if name in native or holds_outlines(self._first_values(name))), None)
-        if found is None:
+        wanted = (
+            [self.geometry_column]
+            if self.geometry_column is not None and self.geometry_column in schema.names
+            else holding
+        )
+        column = next((name for name in wanted if name in native or holds_outlines(self._first_values(name))), None)
+        if column is None:
             raise DeclarationFileError(
                 "no column holds the geometry",
                 where=str(self.path),
                 mend=f"Write it as GeoParquet, or name the column in declarations.wkt_column. It has: "
                 f"{', '.join(schema.names)[:300]}",
             )
-        return found
+        return column
 
     def _first_values(self, name: str) -> Shapes:
         for batch in self.files[0].iter_batches(batch_size=1_000, columns=[name]):
@@ -170,12 +174,14 @@ class _Parquet:
     @cached_property
     def partitions(self) -> list[dict[str, str | None]]:
         """Of every part: the values in the names of its folders (`year=2024`), as text."""
-        found = []
+        partitions = []
         for part in self.parts:
             names = part.relative_to(self.path).parts[:-1] if self.path.is_dir() else ()
             pairs = (name.split("=", 1) for name in names if "=" in name)
-            found.append({key: None if value == NO_PARTITION else urllib.parse.unquote(value) for key, value in pairs})
-        return found
+            partitions.append(
+                {key: None if value == NO_PARTITION else urllib.parse.unquote(value) for key, value in pairs}
+            )
+        return partitions
 
     @property
     def attributes(self) -> list[str]:
@@ -273,7 +279,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _parsed(crs: object) -> object:
-    """GeoParquet's own notation is read by pyproj; whoever chooses the CRS parses the others."""
+    """GeoParquet's own notation is read by pyproj; `choose_crs` parses the others."""
     return pyproj.CRS.from_json_dict(crs) if isinstance(crs, dict) else crs
 
 

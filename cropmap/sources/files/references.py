@@ -93,7 +93,7 @@ def _refuse_repeats(path: Path) -> None:
         lengths = [len(arc) for arc in document["arcs"]]
         points = _points(document["objects"], lengths)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return  # no TopoJSON: whoever opens it says so
+        return  # no TopoJSON: opening it raises the error
     if points > max(ANY_POINTS_BELOW, POINTS_PER_BYTE * path.stat().st_size):
         raise DeclarationFileError(
             f"its outlines repeat its arcs to {points:,} points", where=str(path), mend="Save it as GeoPackage"
@@ -144,10 +144,10 @@ def _parts(path: Path) -> Iterator[Path]:
 
 def _refuse_modules(path: Path) -> None:
     for statement in _schema(path):
-        found = _MODULE.match(statement)
-        if _VIRTUAL.match(statement) and (found is None or found[1].lower() not in _OWN_MODULES):
+        module = _MODULE.match(statement)
+        if _VIRTUAL.match(statement) and (module is None or module[1].lower() not in _OWN_MODULES):
             raise DeclarationFileError(
-                f"has a table that is read from elsewhere by {found[1][:40] if found else 'a module'}",
+                f"has a table that is read from elsewhere by {module[1][:40] if module else 'a module'}",
                 where=str(path),
                 mend="Save the parcels themselves as GeoPackage",
             )

@@ -33,9 +33,13 @@ def storable(attributes: pd.DataFrame, unusable: Mapping[int, str]) -> tuple[pd.
         control = _holds_control(column)
         for row in np.flatnonzero(control | long).tolist():
             text = str(column.iloc[row])
-            found = CONTROL.search(text)
-            said = f"{len(text):,} characters" if found is None else CONTROLS.get(found[0]) or f"U+{ord(found[0]):04X}"
-            why[row] = why[row] or f"{name} holds {said}"
+            control_sign = CONTROL.search(text)
+            content = (
+                f"{len(text):,} characters"
+                if control_sign is None
+                else CONTROLS.get(control_sign[0]) or f"U+{ord(control_sign[0]):04X}"
+            )
+            why[row] = why[row] or f"{name} holds {content}"
             text = CONTROL.sub(REPLACEMENT, text)
             kept.iat[row, position] = text if len(text) <= MAX_TEXT else f"{text[:SHOWN]}\u2026"
     for row, reason in unusable.items():

@@ -1,7 +1,7 @@
 """Files that lie beside the one that is read, and spoil it: they are left behind.
 
 A `.gfs` that a desktop GIS wrote beside a GML drops attributes and counts rows that are no longer there, and GDAL would
-write another. A `.prj` that breaks off keeps GDAL from reading the shapefile at all, with whatever CRS it is told.
+write another. A `.prj` that breaks off keeps GDAL from reading the shapefile at all, with whatever CRS is set.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def _other_encoding(path: Path) -> str | None:
         head = file.read(200)
     if head.startswith(UTF_16):
         return "utf-16"
-    said = DECLARED.match(head)
-    name = said[1].decode() if said else "utf-8"
+    declared = DECLARED.match(head)
+    name = declared[1].decode() if declared else "utf-8"
     try:
         codecs.lookup(name)
     except LookupError:

@@ -66,8 +66,8 @@ def read_rows(
     """
     with opened(path, member) as delivered, apart(delivered) as source:
         stated = stated_size(source)
-        found = list_layers(source, wkt_column=wkt_column, encoding=encoding)
-        layers = choose_layers(found, layer, where=source)
+        all_layers = list_layers(source, wkt_column=wkt_column, encoding=encoding)
+        layers = choose_layers(all_layers, layer, where=source)
         if FEATURE_ID in columns and len(layers) > 1:
             raise DeclarationFileError(
                 "feature ids begin anew in every layer", where=source, mend="Map a column to parcel_id"
@@ -76,7 +76,7 @@ def read_rows(
             read_layer(source, each, columns, wkt_column=wkt_column, encoding=encoding, axis_order=axis_order)
             for each in layers
         ]
-        missing = stated.missing(sum(each.rows for each in found))
+        missing = stated.missing(sum(each.rows for each in all_layers))
         mend = ALL_PAGES if stated.records is None else AGAIN
         if not missing and not source.lower().endswith(DELETED_ROWS):
             missing, mend = _not_read(layers, tables), DIMENSIONS if layers[0].format == "GML" else AGAIN
@@ -101,10 +101,10 @@ def read_rows(
 def read_table(path: Path, columns: Sequence[str], *, layer: str, member: str | None = None) -> pd.DataFrame:
     """Columns of a layer, as text; it may be one without geometry (a translation of the crops' names, for one)."""
     with opened(path, member) as delivered, apart(delivered) as source:
-        found = next((each for each in list_layers(source) if fnmatch.fnmatchcase(each.name, layer)), None)
-        if found is None:
+        chosen = next((each for each in list_layers(source) if fnmatch.fnmatchcase(each.name, layer)), None)
+        if chosen is None:
             raise DeclarationFileError(f"no layer {layer!r}", where=source)
-        return read_layer(source, found, columns).attributes
+        return read_layer(source, chosen, columns).attributes
 
 
 def choose_layers(layers: Sequence[Layer], layer: str | None, *, where: str) -> list[Layer]:
@@ -135,17 +135,17 @@ def _broken_end(table: Table) -> bool:
     return len(table.geometry) > 0 and bool(table.present[-1]) and table.geometry[-1] is None
 
 
-def _raw_rows(tables: Sequence[Table], given: str | None, notes: tuple[str, ...], *, where: str) -> RawRows:
+def _raw_rows(tables: Sequence[Table], configured: str | None, notes: tuple[str, ...], *, where: str) -> RawRows:
     if not tables:
         raise DeclarationFileError("the file has no rows", where=where, mend="Check declarations.path and layer")
-    if given is None and any(table.crs != tables[0].crs for table in tables):
+    if configured is None and any(table.crs != tables[0].crs for table in tables):
         raise DeclarationFileError("its layers differ in CRS", where=where, mend="Read them one by one: set the layer")
     geometry = np.concatenate([table.geometry for table in tables])
     present = np.concatenate([table.present for table in tables])
     attributes = pd.concat([table.attributes for table in tables], ignore_index=True)
     unusable = np.concatenate([table.unusable for table in tables])
-    crs, told = choose_crs(tables[0].crs, given, geometry, where=where)
-    notes = (*notes, *told, *dict.fromkeys(note for table in tables for note in table.notes))
+    crs, crs_notes = choose_crs(tables[0].crs, configured, geometry, where=where)
+    notes = (*notes, *crs_notes, *dict.fromkeys(note for table in tables for note in table.notes))
     return RawRows(attributes, geometry, unusable, present & shapely.is_missing(geometry), crs, notes)
 
 

@@ -1,5 +1,5 @@
 """The formats that declarations come in: whatever GDAL reads, GeoParquet, CSV with a WKT column. One way to list
-a file's layers and one to read a layer's columns as text; nothing here knows what a declaration is."""
+a file's layers and one to read a layer's columns as text; nothing here depends on declarations."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | N
     if is_csv(source):
         return [_csv_layer(source, wkt_column, encoding)]
     if is_parquet(source):
-        found = parquet_facts(source, wkt_column)
-        return [Layer(Path(source).stem, "Parquet", found.geometry, found.rows, found.crs, "UTF-8", found.columns)]
+        facts = parquet_facts(source, wkt_column)
+        return [Layer(Path(source).stem, "Parquet", facts.geometry, facts.rows, facts.crs, "UTF-8", facts.columns)]
     refuse_references(source)
     with _gdal_errors(source):
         bound_databases()
@@ -114,27 +114,29 @@ def read_layer(
     crs: object
     ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
-    found = {name: find_column(source, name, layer.columns) for name in columns if not (fid and name == FEATURE_ID)}
-    if twice := [own for own in found.values() if not lenient and layer.columns.count(own) > 1]:
+    own_columns = {
+        name: find_column(source, name, layer.columns) for name in columns if not (fid and name == FEATURE_ID)
+    }
+    if twice := [own for own in own_columns.values() if not lenient and layer.columns.count(own) > 1]:
         raise DeclarationFileError(
             f"column {twice[0]!r} is there more than once", where=source, mend="Give each a name of its own"
         )
     if layer.format == "CSV":
-        rows, crs = _read_csv(source, list(found.values()), wkt_column, encoding, limit)
+        rows, crs = _read_csv(source, list(own_columns.values()), wkt_column, encoding, limit)
         table, geometry, present, ragged = rows.table, rows.shapes, rows.present, rows.ragged
     elif layer.format == "Parquet":
-        table, geometry, present, crs = read_parquet(source, list(found.values()), limit, wkt_column)
+        table, geometry, present, crs = read_parquet(source, list(own_columns.values()), limit, wkt_column)
     else:
         table, geometry, present, crs = _read_gdal(
-            source, layer, list(found.values()), encoding, limit, fid=fid, axis_order=axis_order
+            source, layer, list(own_columns.values()), encoding, limit, fid=fid, axis_order=axis_order
         )
     if axis_order == "northing_first" and not is_gml(source):
         geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
     flat: Shapes = np.asarray(shapely.force_2d(geometry), dtype=object)
     more = bool((shapely.has_z(geometry) | shapely.has_m(geometry)).any())
     if lenient:
-        found = {name: own for name, own in found.items() if _is_plain(table.schema.field(own).type)}
-    attributes = _attributes(source, layer, table, found)
+        own_columns = {name: own for name, own in own_columns.items() if _is_plain(table.schema.field(own).type)}
+    attributes = _attributes(source, layer, table, own_columns)
     if fid and FEATURE_ID not in attributes:
         numbers = (
             table.column(FEATURE_ID).to_numpy() if FEATURE_ID in table.column_names else np.arange(table.num_rows) + 1
@@ -177,7 +179,7 @@ def _read_csv(
 ) -> tuple[CsvRows, str | None]:
     dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
     outline = find_column(source, dialect.outline or "", dialect.columns)
-    rows = read_csv(source, replace(dialect, outline=outline), columns, given=encoding, limit=limit)
+    rows = read_csv(source, replace(dialect, outline=outline), columns, named_encoding=encoding, limit=limit)
     return rows, rows.crs
 
 
@@ -242,7 +244,7 @@ def _unread_crs(source: str) -> str | None:
 
 
 def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:
-    """Arcs, which shapely does not know, are drawn as lines by reading the geometry a second time, more slowly."""
+    """Arcs, which shapely does not support, are drawn as lines by reading the geometry a second time, more slowly."""
     try:
         shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:

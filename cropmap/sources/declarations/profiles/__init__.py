@@ -106,10 +106,10 @@ class Profile(BaseModel):
             )
         return _parse(path)
 
-    def overridden(self, given: Mapping[str, Any]) -> Profile:
+    def overridden(self, keys: Mapping[str, Any]) -> Profile:
         """This profile with the keys that are given; columns are added role by role, codes one by one."""
-        added = {key: getattr(self, key) | dict(given.get(key) or {}) for key in ("columns", "more_codes")}
-        return self.model_copy(update={**given, **added})
+        added = {key: getattr(self, key) | dict(keys.get(key) or {}) for key in ("columns", "more_codes")}
+        return self.model_copy(update={**keys, **added})
 
     def named_columns(self) -> list[str]:
         """Every column of the file that the profile reads."""
@@ -131,8 +131,8 @@ def built_in() -> list[str]:
 
 def recognise(file_name: str, layer: str, columns: Sequence[str]) -> Profile | None:
     """The built-in profile of this layer; None where none or several recognise it."""
-    found = [p for p in map(_built_in, built_in()) if p.recognises(file_name, layer, columns)]
-    return found[0] if len(found) == 1 else None
+    fitting = [p for p in map(_built_in, built_in()) if p.recognises(file_name, layer, columns)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 @cache

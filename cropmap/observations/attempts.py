@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Final
 
-import cropmap.observations
 from cropmap.provenance import content_hash, rules_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.places import local_file
 
-RULES: Final = Path(cropmap.observations.__file__).parent
+RULES: Final = Path(__file__).parent
 
 
 def depends_on(acquisition: Acquisition, parcel_set: str) -> str:
@@ -27,7 +26,7 @@ def _state(href: str) -> str:
     if path is None:
         return ""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return "none"
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns}"

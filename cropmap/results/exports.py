@@ -1,13 +1,11 @@
-"""Files in and out: observations and assessments. What is published is written, and nothing else."""
+"""Files out: the observations of a season, and published assessments."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal
 
 import geopandas as gpd
 import pandas as pd
@@ -24,7 +22,7 @@ from cropmap.database.connection import Connection, connect
 from cropmap.dissemination import workbook
 from cropmap.dissemination.spreadsheets import to_csv
 from cropmap.errors import InputError
-from cropmap.observations.tidy import export_tidy, import_tidy
+from cropmap.observations.tidy import export_tidy
 from cropmap.results.published import published_run
 from cropmap.schemas import AcquisitionStatus, CsvDialect, Finding, Verdict
 from cropmap.settings import Settings
@@ -34,7 +32,6 @@ Format = Literal["csv", "xlsx", "gpkg", "parquet", "json"]
 FLAG_SCHEMA: Final = file_schema(FLAGS)
 """A row of the list, as `queries.assessments` gives it."""
 FLAG_NOTES: Final = (("what this is", FLAGS.meaning), *((column.name, column.description) for column in FLAGS))
-NUMERIC_IDS: Final = "parcel_id is a number in this file: compared as text, leading zeros cannot be recovered"
 
 
 def export_observations(context: SeasonContext, out: Path) -> int:
@@ -49,65 +46,6 @@ def export_observations(context: SeasonContext, out: Path) -> int:
     if not names:
         raise InputError(f"season {context.season.year} has no observation", mend="Run `cropmap observe` first")
     return export_tidy(context.store, names, out)
-
-
-class ImportedObservations(TypedDict):
-    file: str
-    rows: int
-    accepted: int
-    rejected: Mapping[str, int]
-    """rows by RowReject"""
-    dates: int
-    note: NotRequired[str]
-
-
-def import_observations(context: SeasonContext, source: Path) -> ImportedObservations:
-    """Takes in parcel statistics that another system made and enters them in the ledger as observed.
-
-    Rows that cannot be used are counted by reason; the others are kept.
-    """
-    with context.connect() as connection:
-        parcels = register.read_declarations(connection, **context.key)
-    if parcels.empty:
-        raise InputError(
-            f"season {context.season.year} of {context.agency.agency} has no parcels",
-            mend="Run `cropmap declarations load` (or `carry-forward`) first: rows of other parcels are not taken",
-        )
-    taken = import_tidy(
-        context.store,
-        source,
-        agency=context.agency.agency,
-        season=context.season,
-        parcel_ids=parcels["parcel_id"].tolist(),
-    )
-    with context.connect() as connection:
-        ledger.record_imported(connection, **context.key, objects=_imported(context, list(taken.names)))
-    rejected = sum(taken.rejected.values())
-    answer: ImportedObservations = {
-        "file": str(source),
-        "rows": taken.rows,
-        "accepted": taken.rows - rejected,
-        "rejected": taken.rejected,
-        "dates": len(taken.names),
-    }
-    if taken.numeric_ids:
-        answer["note"] = NUMERIC_IDS
-    return answer
-
-
-def _imported(context: SeasonContext, names: list[str]) -> list[ledger.ImportedObject]:
-    objects = []
-    for name in names:
-        about = {key.decode(): value.decode() for key, value in context.store.read_schema(name).metadata.items()}
-        objects.append(
-            ledger.ImportedObject(
-                item_id=about["item_id"],
-                tile=about["tile"],
-                object_name=name,
-                sensed_at=datetime.fromisoformat(about["datetime"]),
-            )
-        )
-    return objects
 
 
 def export_flags(
@@ -145,15 +83,15 @@ def export_flags(
 
 
 def _certified(connection: Connection, rows: list[queries.Row], run_id: str) -> list[queries.Row]:
-    found = reviews.certified_list(connection, run_id)
-    if found is None:
-        said = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
+    certified = reviews.certified_list(connection, run_id)
+    if certified is None:
+        statement = reviews.run_statement(connection, run_id) or "nobody has reviewed it"
         raise InputError(
-            f"the list of run {run_id} is not certified: {said}",
+            f"the list of run {run_id} is not certified: {statement}",
             where="--certified",
             mend="See `cropmap review report`, or export the list without --certified",
         )
-    campaign, size = found
+    campaign, size = certified
     sample = reviews.read_sample(connection, campaign)
     right = set(sample.loc[sample["finding"] == str(Finding.RIGHT), "parcel_id"])
     listed = [row for row in rows if row["verdict"] == str(Verdict.MISMATCH)]
