@@ -85,6 +85,45 @@ def test_every_page_and_picture_of_the_docs_is_named_by_another() -> None:
     assert files - {one for page in PAGES for one in named(page) if one != page} == set()
 
 
+def headings(page: Path) -> list[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [re.sub(r"[`*]", "", one).strip() for one in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def pointed(page: Path) -> Iterator[tuple[Path, str]]:
+    """(page, heading or its anchor) of every link to a part of a page, and of every section that is named after one."""
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    for target, part in re.findall(r"\]\(([\w./-]+\.md)#([\w-]+)\)", text):
+        yield (page.parent / target).resolve(), part
+    for target, part in re.findall(r"\]\(([\w./-]+\.md)\), sections? \"([^\"]+)\"", text):
+        yield (page.parent / target).resolve(), part
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_part_of_a_page_that_is_named_exists(page: Path) -> None:
+    lost = [
+        f"{target.name}: {part}"
+        for target, part in pointed(page)
+        if part not in {*headings(target), *map(anchor, headings(target))}
+    ]
+    assert lost == []
+
+
+def test_a_part_of_a_page_that_is_gone_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Page\n\n## A `code`, and more: 2 x\n\n```\n# no heading\n```\n", encoding="utf-8")
+    naming = tmp_path / "b.md"
+    naming.write_text('[a](a.md#a-code-and-more-2-x), [a](a.md#gone); [a](a.md),\nsection "Page"', encoding="utf-8")
+    found = list(pointed(naming))
+    assert [part for _, part in found] == ["a-code-and-more-2-x", "gone", "Page"]
+    assert headings(tmp_path / "a.md") == ["Page", "A code, and more: 2 x"]
+    assert [anchor(one) for one in headings(tmp_path / "a.md")] == ["page", "a-code-and-more-2-x"]
+
+
 def missing(text: str) -> Iterator[str]:
     """Paths and modules that the code spans of a page name, and that are not there.
 
