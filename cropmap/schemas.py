@@ -105,7 +105,7 @@ class RejectReason(ReasonCode):
     )
     AREA_CONTRADICTS_GEOMETRY = (
         "AREA_CONTRADICTS_GEOMETRY",
-        "claimed and drawn area differ by more than 25%",
+        "claimed and drawn area differ by more than 0.1 ha and more than 25%",
         "Check `declarations.area_unit` and the file's coordinate system where many rows are concerned",
     )
     OUTSIDE_REGIONS = (
