@@ -35,6 +35,7 @@ docs: install
 	$(BIN)/cropmap commands --markdown > docs/commands.md
 	$(BIN)/cropmap columns --markdown > docs/columns.md
 	$(BIN)/cropmap reasons --markdown > docs/reasons.md
+	$(BIN)/cropmap stats formats --markdown > docs/export-formats.md
 	$(BIN)/python -m serving.reference > docs/routes.md
 
 bench: install

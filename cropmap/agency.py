@@ -153,10 +153,15 @@ class DeclarationsSection(Section):
     columns: dict[str, str] = Field(
         {},
         description="name in cropmap: column of the file. parcel_id and crop_code (or crop_name) are needed, "
-        "holding_id and area are optional. `a+b` joins two columns; `fid` is the feature id or row number",
+        "holding_id and area are optional. Case is ignored. `a+b` joins two columns; `fid` is the feature id or row "
+        "number, which may change with the next delivery",
     )
     layer: str | None = Field(None, description="layer of a file with several; a pattern reads all matching layers")
-    member: str | None = Field(None, description="name or pattern of the file within an archive of several files")
+    member: str | None = Field(
+        None,
+        description="name or pattern of the file within an archive of several files, or of the inner archive or "
+        "folder that holds it",
+    )
     crs: str | None = Field(
         None,
         description="coordinate system, such as EPSG:2154. Needed where the file names none, or one without a datum. "

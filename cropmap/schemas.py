@@ -68,7 +68,8 @@ class RejectReason(ReasonCode):
 
     MISSING_PARCEL_ID = (
         "MISSING_PARCEL_ID",
-        "the row has no identifier",
+        "the row has no identifier, one that a spreadsheet rounded (`1,23E+11`), or a placeholder that several rows "
+        "share",
         "Name the column of the identifier in `declarations.columns.parcel_id`, or give the row one",
     )
     DUPLICATE_PARCEL_ID = (
@@ -93,7 +94,8 @@ class RejectReason(ReasonCode):
     )
     INVALID_GEOMETRY = (
         "INVALID_GEOMETRY",
-        "not a polygon, or repairing it would change its area by 1%",
+        "not a polygon, a coordinate that is no number, an outline that crosses itself more than 500 times or is "
+        "nested more than 32 levels deep, or one whose repair would change its area by 1%",
         "Correct the outline in the source; the detail says what is wrong with it",
     )
     DUPLICATE_GEOMETRY = (
@@ -103,7 +105,7 @@ class RejectReason(ReasonCode):
     )
     AREA_CONTRADICTS_GEOMETRY = (
         "AREA_CONTRADICTS_GEOMETRY",
-        "claimed and drawn area differ by more than 25%",
+        "claimed and drawn area differ by more than 0.1 ha and more than 25%",
         "Check `declarations.area_unit` and the file's coordinate system where many rows are concerned",
     )
     OUTSIDE_REGIONS = (
@@ -118,7 +120,7 @@ class RejectReason(ReasonCode):
     )
     UNUSABLE_ROW = (
         "UNUSABLE_ROW",
-        "another number of fields than the header, or a value that no column can hold",
+        "another number of fields than the header, a control character, or a value of more than 500 characters",
         "Correct the row in the source; the detail says what is wrong with it",
     )
 
@@ -138,7 +140,7 @@ class Notice(ReasonCode):
     )
     NEAREST_REGION = (
         "NEAREST_REGION",
-        "outside the boundaries; it counts in the nearest region",
+        "outside the boundaries by up to `regions.tolerance_m`; it counts in the nearest region",
         "Use boundaries at 1 : 1 million where many parcels are concerned; `regions.tolerance_m` is the limit",
     )
     SEVERAL_CROPS = (
@@ -283,7 +285,7 @@ class QuarantineReason(ReasonCode):
     )
     INVALID_ID = (
         "INVALID_ID",
-        "the id is no text, is too long, cannot be printed, or looks like a path",
+        "the id is no text, has more than 200 characters, cannot be printed, or looks like a path",
         "Tell the catalogue's provider",
     )
     FORBIDDEN_ADDRESS = (

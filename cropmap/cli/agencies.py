@@ -43,7 +43,7 @@ def agency_keys(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
     from cropmap.agency import documented_keys
 
     rows = [{"key": key, "default": default, "meaning": text} for key, default, text in documented_keys()]
-    _print(rows, ["key", "default", "meaning"], AGENCY_PAGE, as_json=as_json, markdown=markdown)
+    print_reference(rows, ["key", "default", "meaning"], AGENCY_PAGE, as_json=as_json, markdown=markdown)
 
 
 def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
@@ -59,7 +59,7 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
         meanings = dict(documented_settings())
         meanings |= {name: text for name, text in documented_settings(ServingSettings) if name not in meanings}
         rows = [{"variable": name, "meaning": text} for name, text in meanings.items()]
-        _print(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
+        print_reference(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
     else:
         shown = Settings.load(home=home).shown()
         if as_json:
@@ -70,7 +70,10 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
             print(f"{name:<{width}}  {value}")
 
 
-def _print(rows: Sequence[dict[str, str]], columns: Sequence[str], page: str, *, as_json: bool, markdown: bool) -> None:
+def print_reference(
+    rows: Sequence[dict[str, str]], columns: Sequence[str], page: str, *, as_json: bool, markdown: bool
+) -> None:
+    """The rows as a table or as JSON; or as a table in Markdown below `page`, with the first column as code."""
     if as_json:
         say({"rows": rows}, as_json=True)
     elif markdown:

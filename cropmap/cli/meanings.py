@@ -13,6 +13,7 @@ from cropmap.contracts.columns import Column, Table
 from cropmap.contracts.tables import FILES, VIEWS
 from cropmap.errors import InputError
 from cropmap.schemas import (
+    BASIS_MEANING,
     AcquisitionWarning,
     CertificateReason,
     Exclusion,
@@ -194,9 +195,15 @@ def _meaning(column: Column) -> Iterator[str]:
     if column.words and issubclass(column.words, ReasonCode):
         yield "a reason code"
     elif column.words:
-        yield "one of " + ", ".join(f"`{word}`" for word in column.words)
+        yield "one of " + ", ".join(f"`{word}`{_explained(word)}" for word in column.words)
     if column.masked:
         yield "files and the API leave it empty in a confidential cell"
+
+
+def _explained(word: str) -> str:
+    """In brackets, for the words that do not explain themselves."""
+    meaning = {str(basis): said for basis, said in BASIS_MEANING.items()}.get(word)
+    return f" ({meaning})" if meaning else ""
 
 
 def _lines(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -64,7 +64,11 @@ def release(
     season: SeasonYear,
     stage: Annotated[
         ReleaseStage,
-        typer.Option("--stage", help="first: in season, flag f; provisional: after declarations closed, flag p; final"),
+        typer.Option(
+            "--stage",
+            help="first: in season, observation flag f; provisional: after declarations closed, observation flag p; "
+            "final",
+        ),
     ],
     note: Annotated[str | None, typer.Option("--note", help="note of one line, stored with the release")] = None,
     allow: Annotated[

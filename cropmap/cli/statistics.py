@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cropmap.cli.agencies import AsMarkdown, print_reference
 from cropmap.dissemination.registry import DATAFLOW, FORMATS, LABEL, FormatName
 from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.terminal import (
@@ -53,6 +54,16 @@ COMPARED: Final = [
     "change",
     "outlier",
 ]
+
+
+FORMATS_PAGE: Final = """# Formats of crop statistics, one by one
+
+This page is for statisticians who choose a `--format` of `cropmap stats export`. [File formats](formats.md) explains
+what the formats have in common: columns, codes, observation flags, decimals, and what a coded format leaves out.
+
+`make docs` writes this page from `cropmap/dissemination/registry.py`. `cropmap stats formats` prints the table.
+
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -123,6 +134,17 @@ def export_stats(
     write_out(written.data, out, read=[agency_file, weights])
     for line in left_out_lines(written.left_out):
         print(line, file=sys.stderr)
+
+
+@stats.command("formats")
+def list_formats(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
+    """List the formats of `stats export`."""
+    rows = [
+        {"format": name, "content": one.content, "names and unit": one.figures, "opens with": one.opens_with}
+        for name, one in FORMATS.items()
+    ]
+    columns = ["format", "content", "names and unit", "opens with"]
+    print_reference(rows, columns, FORMATS_PAGE, as_json=as_json, markdown=markdown)
 
 
 @stats.command("structure")

@@ -149,7 +149,7 @@ PREDICTION: Final = Table(
         Column(
             "out_of_distribution",
             Kind.REAL,
-            "share of the training parcels that look more ordinary than this one: above 0.99 the models have seen next "
+            "share of the training parcels that are less unusual than this one: above 0.99 the training data hold next "
             "to nothing like it",
             null="nothing was seen, or nothing was trained",
             bounds=SHARE,
@@ -221,7 +221,7 @@ STATISTIC: Final = Table(
         _figure("se_ha", "standard error of the estimate, in hectares"),
         _figure("ci95_low_ha", "lower end of the 95 % interval, in hectares"),
         _figure("ci95_high_ha", "upper end of the 95 % interval, in hectares"),
-        _figure("cv", "coefficient of variation: standard error / estimate; above 25 % the row has flag u"),
+        _figure("cv", "coefficient of variation: standard error / estimate; above 25 %, `obs_flag` has u"),
         _figure("n_parcels", "parcels that declared the crop", Kind.INTEGER),
         _figure("n_holdings", "holdings that declared the crop, at least", Kind.INTEGER).replaced(
             null="a confidential cell, or no parcel names its holding"

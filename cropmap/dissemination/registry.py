@@ -1,7 +1,7 @@
 """The formats of published statistics: one line each, with the module beside this one that writes it.
 
-To add a format, write its module with a `Writer` under the format's name in WRITERS, and add its line to FORMATS. The
-command line reads this module, so neither pandas nor a writer is loaded here.
+To add a format, write its module with a `Writer` under the format's name in WRITERS, add its line to FORMATS, and run
+`make docs`. The command line reads this module, so neither pandas nor a writer is loaded here.
 """
 
 from __future__ import annotations
@@ -22,21 +22,48 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Format:
     module: str
+    content: str
+    """what a file holds, a clause of `docs/export-formats.md`"""
+    opens_with: str
     coded: bool = False
     """True: the long form, in Eurostat's codes and 1000 ha. False: every published row and column, in ha"""
     binary: bool = False
     """no text: it is not shown in a terminal"""
 
+    @property
+    def figures(self) -> str:
+        return "Eurostat's codes, 1000 ha" if self.coded else "names of `crop_statistic`, ha"
 
+
+EVERY_ROW: Final = "every published row and column"
 FORMATS: Final[Mapping[str, Format]] = {
-    "csv": Format("rows"),
-    "parquet": Format("rows", binary=True),
-    "xlsx": Format("workbook", binary=True),
-    "json": Format("rows"),
-    "sdmx-csv": Format("sdmx_csv", coded=True),
-    "sdmx-csv-2": Format("sdmx_csv", coded=True),
-    "json-stat": Format("json_stat", coded=True),
-    "tsv": Format("eurostat_tsv", coded=True),
+    "csv": Format("rows", EVERY_ROW, "any program"),
+    "parquet": Format("rows", EVERY_ROW, "pandas, R, DuckDB, QGIS", binary=True),
+    "xlsx": Format(
+        "workbook",
+        f"{EVERY_ROW} on sheet `statistics`; agency, run, units and the meaning of codes on sheet `notes`",
+        "Excel, LibreOffice",
+        binary=True,
+    ),
+    "json": Format("rows", EVERY_ROW, "any program"),
+    "sdmx-csv": Format(
+        "sdmx_csv",
+        "SDMX-CSV 1.0 with the columns of Eurostat's service (`DATAFLOW`, `LAST UPDATE`, …)",
+        "SDMX tools, any reader of CSV",
+        coded=True,
+    ),
+    "sdmx-csv-2": Format(
+        "sdmx_csv", "SDMX-CSV 2.0 (`STRUCTURE`, `STRUCTURE_ID`, `ACTION`, …)", "sdmx1, SDMX 3.0 tools", coded=True
+    ),
+    "json-stat": Format(
+        "json_stat", "JSON-stat 2.0, one dataset; no standard errors", "pyjstat, rjstat, a browser", coded=True
+    ),
+    "tsv": Format(
+        "eurostat_tsv",
+        "Eurostat's TSV: one line per series, one column per year; no standard errors",
+        "Eurostat's own tools and packages",
+        coded=True,
+    ),
 }
 if TYPE_CHECKING:
     FormatName = str

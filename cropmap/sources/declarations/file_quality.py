@@ -16,9 +16,9 @@ import pandas as pd
 import shapely
 
 from cropmap.schemas import EPSG_EQUAL_AREA, Notice, ReasonCode, RejectReason
-from cropmap.sources.declarations.identifiers import malformed
+from cropmap.sources.declarations.identifiers import USUAL_SHARE, malformed
 from cropmap.sources.declarations.overlaps import MIN_OVERLAP_HA, MIN_OVERLAP_SHARE, Overlaps, find_overlaps
-from cropmap.sources.outlines import Areas
+from cropmap.sources.outlines import MAX_REPAIR_CHANGE, Areas
 
 BUFFER_M: Final = 1.5
 MAX_TOLERANCE_HA: Final = 1.0
@@ -41,7 +41,8 @@ class FileWarning(ReasonCode):
     )
     CLAIMED_ABOVE_DRAWN = (
         "CLAIMED_ABOVE_DRAWN",
-        f"claimed above the drawn area by more than {BUFFER_M} m along its edge",
+        f"claimed above the drawn area by more than {BUFFER_M} m along its edge, at most {MAX_TOLERANCE_HA:g} ha "
+        "(Regulation (EC) 1122/2009, art. 34)",
         "Compare the claim with the outline; the drawn area is used",
     )
     CLAIMED_AREA_MISSING = (
@@ -51,22 +52,23 @@ class FileWarning(ReasonCode):
     )
     REPAIRED_GEOMETRY = (
         "REPAIRED_GEOMETRY",
-        "the outline was invalid and was repaired; its area is as before",
+        f"the outline was invalid and was repaired; its area changed by at most {MAX_REPAIR_CHANGE:.0%}",
         "Correct the outline in the source",
     )
     TINY_PARCEL = (
         "TINY_PARCEL",
-        f"smaller than {TINY_HA} ha: no satellite series can be made of it",
+        f"smaller than {TINY_HA} ha (three 10 m pixels): no satellite series can be made of it",
         "Nothing; the parcel is declared and not assessable",
     )
     SLIVER = (
         "SLIVER",
-        f"narrower than {SLIVER_WIDTH_M:g} m on average",
+        f"narrower than {SLIVER_WIDTH_M:g} m on average (2 x area / perimeter)",
         "Look whether the outline was cut by mistake; the parcel is hardly ever assessable",
     )
     MALFORMED_PARCEL_ID = (
         "MALFORMED_PARCEL_ID",
-        "the identifier looks damaged",
+        f"the identifier has blanks inside, scientific notation, a word such as `NULL`, or another form than "
+        f"{USUAL_SHARE:.0%} of the file's identifiers (a lost leading zero)",
         "Take the file as its system wrote it, without a spreadsheet in between",
     )
     MISSING_HOLDING_ID = (
