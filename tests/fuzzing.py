@@ -88,15 +88,14 @@ def mutated_text(data: bytes, chance: random.Random) -> bytes:
     """Cut, doubled, overwritten, spiked with what readers of text stumble over."""
     for _ in range(chance.randint(1, 4)):
         at, to = sorted(chance.randint(0, len(data)) for _ in range(2))
-        data = chance.choice(
-            [
-                lambda d, a, b: d[:a] + d[b:],
-                lambda d, a, b: d[:b] + d[a:b] + d[b:],
-                lambda d, a, _: d[:a],
-                lambda d, a, _: d[:a] + bytes([chance.randrange(256)]) + d[a + 1 :],
-                lambda d, a, _: d[:a] + chance.choice(TRICKS) + d[a:],
-            ]
-        )(data, at, to)
+        ways: list[Callable[[bytes, int, int], bytes]] = [
+            lambda d, a, b: d[:a] + d[b:],
+            lambda d, a, b: d[:b] + d[a:b] + d[b:],
+            lambda d, a, _: d[:a],
+            lambda d, a, _: d[:a] + bytes([chance.randrange(256)]) + d[a + 1 :],
+            lambda d, a, _: d[:a] + chance.choice(TRICKS) + d[a:],
+        ]
+        data = chance.choice(ways)(data, at, to)
     return data
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -125,7 +125,7 @@ def test_the_code_page_is_told_from_the_lines_beyond_ascii(tmp_path: Path) -> No
 HEADER = ["crop_code", "crop_name", "crop", "eurostat_code", "inseparable_group"]
 
 
-def legend_of(folder: Path, *rows: list[object], fill: Callable[[openpyxl.Workbook], None] | None = None) -> Legend:
+def legend_of(folder: Path, *rows: Sequence[object], fill: Callable[[openpyxl.Workbook], None] | None = None) -> Legend:
     book = openpyxl.Workbook()
     for row in (HEADER, *rows):
         book.active.append(row)

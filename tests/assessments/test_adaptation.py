@@ -1,7 +1,11 @@
 """Scores that are off in a region are put right there; what is right is left alone."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import check_grad
 from scipy.special import log_softmax
 
@@ -12,6 +16,9 @@ from tests.assessments.population import CENTRES, CROPS
 
 SHARES = np.array([[0.30, 0.05, 0.30, 0.05, 0.05, 0.25], [0.05, 0.45, 0.05, 0.20, 0.20, 0.05]])
 """of the crops in two regions; the classifier knows the mean of both"""
+
+Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+"""a point to the loss there and its gradient"""
 
 
 def _two_regions(parcels: int, *, seed: int, wrong: float = 0.03) -> tuple[np.ndarray, ...]:
@@ -74,9 +81,13 @@ def test_a_declaration_does_not_speak_for_itself() -> None:
 def test_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     logits, declared, region, _ = _two_regions(60, seed=4)
     channel = fit_channel(logits, declared, seed=0)
-    seen: list = []
-    nothing = type("Fit", (), {"x": np.zeros(8 * 6)})
-    monkeypatch.setattr(adaptation, "minimize", lambda loss, *_, **__: seen.append(loss) or nothing)
+    seen: list[Loss] = []
+
+    def noted(loss: Loss, *_: object, **__: object) -> object:
+        seen.append(loss)
+        return SimpleNamespace(x=np.zeros(8 * 6))
+
+    monkeypatch.setattr(adaptation, "minimize", noted)
     adapted(logits, declared, region, channel, seed=0)
     point = 0.3 * np.random.default_rng(0).normal(size=8 * 6)
     assert check_grad(lambda p: seen[0](p)[0], lambda p: seen[0](p)[1], point) < 1e-4

@@ -1,13 +1,20 @@
 """The channel recovers what was planted, and its gradient is the derivative of its loss."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import check_grad
 from scipy.special import softmax
 
 from cropmap.assessments import channel as channels
 from cropmap.assessments.channel import Channel, fit_channel
 from tests.assessments.population import CROPS, SHARES, simulate
+
+Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+"""a point to the loss there and its gradient"""
 
 
 def _case(seed: int, *, wrong: float = 0.04, parcels: int = 5_000) -> tuple[np.ndarray, np.ndarray]:
@@ -47,8 +54,13 @@ def test_gradient_of_the_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     scores, declared = rng.normal(size=(40, 3)), rng.integers(0, 3, size=40)
     matrix = softmax(rng.normal(size=(3, 3)) + 3 * np.eye(3), axis=1)
-    seen = []
-    monkeypatch.setattr(channels, "minimize", lambda loss, *_, **__: seen.append(loss) or type("Fit", (), {"x": [0]}))
+    seen: list[Loss] = []
+
+    def noted(loss: Loss, *_: object, **__: object) -> object:
+        seen.append(loss)
+        return SimpleNamespace(x=[0])
+
+    monkeypatch.setattr(channels, "minimize", noted)
     channels._fit_calibration(np.zeros(4), scores, declared, matrix, np.array([0.5, 0.3, 0.2]), 0.01)
     point = np.array([0.3, 0.2, -0.4, 0.1])
     assert check_grad(lambda p: seen[0](p)[0], lambda p: seen[0](p)[1], point) < 1e-6

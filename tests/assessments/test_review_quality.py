@@ -110,7 +110,7 @@ def test_the_share_found_needs_many_controls() -> None:
     # 450 found and 245 missed; at worst 430 of 430 + 490, at best 460 of 460 + 122.5
     many = share_found(alarms, figure(MISSES, 24_500, 1_000, 0.01, 0.005, 0.02))
     assert many["share"] == pytest.approx(450 / 695)
-    assert (many["low"], many["high"]) == (pytest.approx(430 / 920), pytest.approx(460 / 582.5))
+    assert (many["low"], many["high"]) == pytest.approx((430 / 920, 460 / 582.5))
 
 
 @pytest.mark.parametrize(

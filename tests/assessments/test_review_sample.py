@@ -30,7 +30,7 @@ def test_the_list_is_a_simple_random_sample_and_the_rest_a_stratified_one() -> N
     listed, control = (sample.table[sample.table["part"] == part] for part in ("list", "control"))
     assert (len(listed), len(control), sample.list_size) == (10, 10, 20)
     assert set(listed["inclusion_probability"]) == {0.5}
-    assert [int(row.parcel_id) + 1 for row in listed.itertuples()] == listed["list_rank"].tolist()
+    assert [int(parcel) + 1 for parcel in listed["parcel_id"]] == listed["list_rank"].tolist()
     # 10 draws from 120: a stratum needs 24 parcels for its two. Of 80 wheat parcels 60 lie in FRH01; the other 20, and
     # the 10 of 40 maize parcels that lie in FRH02, are too few for a stratum of their own. In proportion: 5, 2.5, 2.5
     strata = control.groupby("stratum").agg(

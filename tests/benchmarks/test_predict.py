@@ -12,9 +12,11 @@ from cropmap.schemas import Architecture
 def test_torch_and_onnx_runtime_give_the_same_logits_in_the_benchmark() -> None:
     row, *others = bench.run(architectures=[Architecture.TRANSFORMER], parcels=60, repeats=1)
     assert (row["network"], others) == ("transformer", [])
-    assert 0 < float(row["largest logit difference"]) < 1e-5
-    assert row["torch eager, parcels/s"] > 0
-    assert row["ONNX Runtime, parcels/s"] > 0
+    assert 0 < float(str(row["largest logit difference"])) < 1e-5
+    for measured in ("torch eager, parcels/s", "ONNX Runtime, parcels/s"):
+        rate = row[measured]
+        assert isinstance(rate, float | int)
+        assert rate > 0
 
 
 @pytest.mark.slow

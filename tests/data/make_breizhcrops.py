@@ -108,7 +108,8 @@ def make_array(k: int, rows: int, names: Sequence[str], *, year: int, ns_per_uni
 
 def band_values(band: str, k: int, r: NDArray[np.int64]) -> NDArray[np.float64]:
     number = 8.5 if band == "B8A" else float(band[1:])
-    return r.astype(float) if band == "B10" else 1000 + 100 * number + r + (3000 * k if band == "B8" else 0)
+    values = r if band == "B10" else 1000 + 100 * number + r + (3000 * k if band == "B8" else 0)
+    return np.asarray(values, dtype=np.float64)
 
 
 def entry(region: str, parcel: str, code: str, length: int) -> dict[str, object]:
@@ -169,7 +170,7 @@ def write_raw(
     days = [date(year, 1, 3) + timedelta(days=7 * r) for r in range(30)]
     for k, code in enumerate(classes):
         table = pd.DataFrame(make_array(k, 30, names, year=year), columns=names)
-        table = table.assign(**{"doa": days, "label" if level == "L1C" else "code_cultu": code, "id": f"{100 + k}"})
+        table = table.assign(doa=days, **{"label" if level == "L1C" else "code_cultu": code}, id=f"{100 + k}")
         table.index = pd.Index([f"{day:%Y%m%d}T110621_T30UVU" for day in days])
         table.to_csv(folder / f"{100 + k}.csv")
     return folder

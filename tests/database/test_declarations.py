@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from shapely import box
 
@@ -204,7 +205,7 @@ def test_one_declaration_may_change_crop_and_outline_at_once(connection: Connect
 
 def test_a_row_that_is_no_longer_acceptable_is_not_the_same_as_a_withdrawn_one(connection: Connection) -> None:
     load(connection)
-    broken = rejected().assign(parcel_id=["007", None])
+    broken = rejected().assign(parcel_id=np.array(["007", None], dtype=object))
     from cropmap.database.declarations import store_declarations
 
     counts = store_declarations(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import geopandas as gpd
@@ -148,7 +149,7 @@ def test_the_reader_of_statistics_reaches_no_view_of_parcels(season: tuple[Conne
     for name in (*PARCEL_VIEWS, *TABLES):
         if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() != (None,):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                _as(connection, "cropmap_reader", lambda name=name: connection.execute(f"TABLE {name}".encode()))
+                _as(connection, "cropmap_reader", partial(connection.execute, f"TABLE {name}".encode()))
 
 
 def test_no_hidden_cell_is_rebuilt_from_what_the_reader_reaches(

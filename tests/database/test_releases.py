@@ -45,7 +45,7 @@ def test_what_was_released_is_read_back(season: Connection) -> None:
 
 def test_the_hash_is_of_the_figures_not_of_their_order(season: Connection) -> None:
     assert rows_hash(statistics().iloc[::-1]) == FIRST.content_hash
-    assert rows_hash(statistics().assign(estimate_ha=[1.376, None])) != FIRST.content_hash
+    assert rows_hash(statistics().assign(estimate_ha=[1.376, float("nan")])) != FIRST.content_hash
 
 
 def test_a_number_is_taken_once_and_in_order(season: Connection) -> None:

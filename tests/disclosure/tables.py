@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from cropmap.disclosure import Axis, Contributions, Figure, Pattern, Rules, Structure, protect
@@ -29,7 +31,9 @@ def published(values: Floats, hidden: Mask) -> Floats:
     return np.where(hidden, np.nan, values)
 
 
-def figure_of(structure: Structure, areas: dict[str, list[float]], name: str = "area_ha") -> Figure:
+def figure_of(
+    structure: Structure, areas: Mapping[str, Sequence[float | tuple[int, float]]], name: str = "area_ha"
+) -> Figure:
     """Holdings' areas per lowest cell; each is a holding of its own unless it is written as (holding, ha)."""
     cells, holdings, sizes, number = [], [], [], 1_000
     above = {child: parent for parent, children in structure.regions.lines for child in children}

@@ -16,7 +16,9 @@ from tests.disclosure.tables import RULES, figure_of, margins, mask, protected, 
 from tests.studies.disclosure_optimum import optimum
 from tests.studies.disclosure_tables import RandomTable, random_table
 
-SMALL = {"crops": (1, 2, 5), "regions": (1, 2, 4), "holdings": 30}
+
+def small_table(seed: int) -> RandomTable:
+    return random_table(seed, crops=(1, 2, 5), regions=(1, 2, 4), holdings=30)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -71,7 +73,7 @@ def test_primary_cells_alone_are_recovered() -> None:
 
 @pytest.mark.slow
 def test_taking_a_secondary_cell_back_is_noticed() -> None:
-    table = random_table(2, **SMALL)
+    table = small_table(2)
     pattern = protected(table)
     caught = 0
     for cell in np.flatnonzero(pattern.secondary):
@@ -159,7 +161,7 @@ def test_what_the_first_release_lets_one_holding_compute_is_listed() -> None:
     structure, figure, earlier = _of_two_releases({"r1/c1": [3.0, 2.0], "r2/c2": [4.0]})
     needed = np.full(structure.cells, 4)
     pattern = protect(structure, [figure], needed, RULES, earlier=earlier)
-    assert [structure.name(cell) for cell in np.flatnonzero(pattern.known_to_one)] == ["r1/c1"]
+    assert [structure.name(cell) for cell in np.flatnonzero(pattern.known_to_one).tolist()] == ["r1/c1"]
     assert (pattern.hidden == earlier.hidden).all()
     assert not pattern.weakened.any()
     assert check(structure, [figure], pattern, needed, RULES).safe
@@ -208,8 +210,8 @@ def test_a_zero_that_was_hidden_before_stays_hidden() -> None:
 def test_earlier_cells_are_found_by_name() -> None:
     structure, _ = margins([[1, 2], [3, 4]])
     earlier = Earlier.of(structure, {("r1", "c1"): True, ("T", "c2"): False, ("gone", "c1"): True})
-    assert [structure.name(cell) for cell in np.flatnonzero(earlier.hidden)] == ["r1/c1"]
-    assert [structure.name(cell) for cell in np.flatnonzero(earlier.published)] == ["T/c2"]
+    assert [structure.name(cell) for cell in np.flatnonzero(earlier.hidden).tolist()] == ["r1/c1"]
+    assert [structure.name(cell) for cell in np.flatnonzero(earlier.published).tolist()] == ["T/c2"]
 
 
 @pytest.mark.slow
@@ -301,7 +303,7 @@ def test_nothing_to_hide_hides_nothing() -> None:
 
 def test_a_figure_that_nobody_contributes_to_gives_nothing_away() -> None:
     """A season without a model maps nothing: its zeros follow from the zero of the whole, and tell of nobody."""
-    table = random_table(3, **SMALL)
+    table = small_table(3)
     none = np.empty(0, dtype=np.intp)
     nobody = type(table.figure.contributions)(none, none, np.empty(0))
     nothing = Figure("mapped_ha", np.zeros(table.structure.cells), nobody)
@@ -330,7 +332,7 @@ def test_what_a_sum_leaves_nothing_for_is_nobodys() -> None:
 
 def test_a_second_release_needs_no_room_for_a_figure_that_nobody_contributes_to() -> None:
     """What is mapped nowhere cannot be moved under the zero that the first release shows, and need not be."""
-    table = random_table(3, **SMALL)
+    table = small_table(3)
     none = np.empty(0, dtype=np.intp)
     nobody = type(table.figure.contributions)(none, none, np.empty(0))
     figures = [table.figure, Figure("mapped_ha", np.zeros(table.structure.cells), nobody)]

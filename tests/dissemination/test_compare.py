@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cropmap.dissemination import formats
-from cropmap.dissemination.compare import Comparison, compare
+from cropmap.dissemination.compare import ComparedFigure, Comparison, compare
 from cropmap.dissemination.compare_figure import draw
 from cropmap.dissemination.long_form import COLUMNS, LongForm, long_form
 from cropmap.errors import InputError
@@ -38,7 +38,7 @@ def narrow(nuts_id: str, crop: str, ths_ha: float, **changes: Any) -> dict[str, 
     return row(nuts_id, crop, area, se_ha=area / 200, ci95_low_ha=area * 0.99, ci95_high_ha=area * 1.01, **changes)
 
 
-def only(comparison: Comparison) -> dict[str, Any]:
+def only(comparison: Comparison) -> ComparedFigure:
     (found,) = comparison.rows
     return found
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import sdmx
 from pyjstat import pyjstat
+from sdmx.message import DataMessage, StructureMessage
 
 from cropmap import legends
 from cropmap.dissemination import formats, sdmx_structure, vocabulary
@@ -47,6 +48,16 @@ def figures(records: Iterable[Mapping[str, Any]]) -> Figures:
     return found
 
 
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def structures(described: bytes) -> StructureMessage:
+    message = sdmx.read_sdmx(io.BytesIO(described))
+    assert isinstance(message, StructureMessage)
+    return message
+
+
 def test_sdmx_csv_1_has_eurostats_columns_and_our_figures() -> None:
     rows = list(csv.DictReader(io.StringIO(written("sdmx-csv").decode())))
     assert list(rows[0])[:10] == ["DATAFLOW", "LAST UPDATE", *COLUMNS]
@@ -66,8 +77,9 @@ def _read_by_sdmx1(data: bytes) -> Figures:
     """With the data structure that `stats structure` writes."""
     columns = next(csv.reader(io.StringIO(data.decode())))[3:]
     described = sdmx_structure.write(dataflow=DATAFLOW, label=LABEL, prepared_at=PUBLISHED_AT)
-    structure = sdmx.read_sdmx(io.BytesIO(described)).structure["CROP_AREA"]
+    structure = structures(described).structure["CROP_AREA"]
     message = sdmx.read_sdmx(io.BytesIO(data), format="CSV", structure=structure)
+    assert isinstance(message, DataMessage)
     (data_set,) = message.data
     found = [
         {name: str(one.key[name].value) for name in columns[:5]}
@@ -80,7 +92,7 @@ def _read_by_sdmx1(data: bytes) -> Figures:
 
 def test_the_data_structure_describes_every_column_and_code() -> None:
     described = sdmx_structure.write(dataflow="AGENCY:AREAS(2.1)", label="Areas", prepared_at=PUBLISHED_AT)
-    message = sdmx.read_sdmx(io.BytesIO(described))
+    message = structures(described)
     structure = message.structure["AREAS"]
     assert (structure.maintainer.id, str(structure.version)) == ("AGENCY", "2.1")
     assert [one.id for one in structure.dimensions.components] == list(DIMENSIONS)
@@ -196,13 +208,13 @@ def test_nothing_of_a_hidden_cell_leaves_the_house(format_: str) -> None:
 def test_our_own_readers_get_back_what_was_written(format_: str) -> None:
     found = formats.read(written(format_), name="file")
     assert found.left_out == {}
-    assert figures(found.table.to_dict("records")) == EXPECTED
+    assert figures(records(found.table)) == EXPECTED
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_exported_tables_can_be_compared_again(format_: str) -> None:
     found = formats.read(written(format_), name="file")
-    assert figures(found.table.to_dict("records")) == EXPECTED
+    assert figures(records(found.table)) == EXPECTED
     assert found.left_out == {LeftOut.NO_ITEM_OF_ITS_OWN: {"C1500+G3000": 1, "local:other": 1}}
 
 

@@ -58,7 +58,10 @@ def test_every_observation_is_used_or_left_out_for_one_reason_as_the_series_deci
         "twin": None,
         "late": RowReject.OUTSIDE_SEASON,
     }
-    words = {item: use_in_words(reject, told.loc[item, "clear_fraction"]) for item, reject in told["reject"].items()}
+    words = {
+        item: use_in_words(reject, clear)
+        for item, reject, clear in zip(told.index, told["reject"], told["clear_fraction"], strict=True)
+    }
     assert words == {
         "fine": "used",
         "half": "used",

@@ -103,7 +103,7 @@ def test_no_probability_is_said_to_be_certain(share: float | None, said: str) ->
 
 def test_a_picture_is_an_a4_sheet_with_both_crops_colours() -> None:
     image = Image.open(io.BytesIO(to_png(sheet())))
-    assert image.size == (1000 * SCALE, round(1414 * SCALE))
+    assert image.size == (round(1000 * SCALE), round(1414 * SCALE))
     pixels = np.asarray(image).reshape(-1, 3)
     for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x1A, 0x1A, 0x1A)):  # declared, predicted, the parcel
         assert (pixels == colour).all(axis=1).any()

@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from cropmap.cli.demo import hints
+from cropmap.database import acquisitions as ledger
 from cropmap.database import queries
 from cropmap.errors import CatalogError, CropmapError, InputError, PartialFailureError
 from cropmap.observations.files import observation_name
-from cropmap.schemas import RunStatus
+from cropmap.schemas import AcquisitionStatus, RunStatus
 from cropmap.stages import ingest as stage
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.products import plan_run
@@ -155,7 +156,7 @@ def test_a_unit_that_fails_is_named_and_the_others_are_kept(season: Season) -> N
     assert ingest_once["accepted"] == 220
     stage.search_catalog(OpenSeason(context))
     with context.connect() as connection:
-        entries = stage.ledger.read_acquisitions(connection, **context.key, status=stage.AcquisitionStatus.FOUND)
+        entries = ledger.read_acquisitions(connection, **context.key, status=AcquisitionStatus.FOUND)
     victim = entries[0].acquisition
     agency, year = context.agency.agency, context.season.year
     obstacle = context.store.local_path(observation_name(agency, year, victim.tile, victim.item_id))
@@ -180,7 +181,7 @@ def test_a_catalogue_that_is_not_there_is_one_line(season: Season, inputs: Path)
 
 
 def test_what_cannot_be_done_is_said_before_any_work(season: Season, inputs: Path) -> None:
-    mistakes = {
+    mistakes: dict[str, dict[str, Any]] = {
         "two NUTS-3 regions": {
             "regions": {"nuts_version": 2024, "boundaries": "nuts.geojson", "codes": ["FRH01"]},
             "model": {**LIGHT, "folds": {"by": "region"}},
@@ -228,8 +229,8 @@ def test_too_few_parcels_of_every_crop_end_in_register_statistics(season: Season
     change_agency(inputs, assessment={"min_class_parcels": 10_000})
     summary = season_flow(season.request)
     assert summary["networks"] == {}
-    assert "fewer than 2 crops have 10000 parcels to learn from" in summary["no model"]
-    assert "Lower assessment.min_class_parcels" in summary["no model"]
+    assert "fewer than 2 crops have 10000 parcels to learn from" in str(summary["no model"])
+    assert "Lower assessment.min_class_parcels" in str(summary["no model"])
     assessed = [json.loads(row) for row in season.rows("crop_assessment")]
     assert {row["verdict"] for row in assessed} == {"not_assessable"}
     assert "CLASS_TOO_RARE" in {row["reason"] for row in assessed}

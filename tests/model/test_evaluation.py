@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cropmap.errors import ModelError
-from cropmap.model.evaluation import ReliabilityBin, evaluate
+from cropmap.model.evaluation import evaluate
 from cropmap.model.pictures import confusion_picture, reliability_picture
 
 CROPS = ("maize", "rape", "wheat", "hops")
@@ -46,10 +46,8 @@ def test_reliability_holds_confidence_against_accuracy_bin_by_bin() -> None:
     label = np.zeros(4, np.int16)
     first = np.where(right, best, 1 - best)
     scores = evaluate(label, np.column_stack([first, 1 - first]), ("a", "b"))
-    assert scores.reliability == (
-        ReliabilityBin(2, pytest.approx(0.61), 0.5),
-        ReliabilityBin(2, pytest.approx(0.91), 1.0),
-    )
+    assert [(one.n, one.accuracy) for one in scores.reliability] == [(2, 0.5), (2, 1.0)]
+    assert [one.confidence for one in scores.reliability] == pytest.approx([0.61, 0.91])
     assert scores.ece == pytest.approx((2 * 0.11 + 2 * 0.09) / 4)
     png = reliability_picture(scores, title="lstm")
     assert png.startswith(b"\x89PNG")

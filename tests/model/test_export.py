@@ -5,6 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from cropmap.dataset.batches import pad
@@ -57,10 +58,10 @@ def test_a_file_names_no_path_of_the_machine_that_made_it_and_repeats() -> None:
     assert data != export_network(network(config, 2), BANDS, config)
 
 
-def perturbed(data: bytes, name: str, by: float) -> bytes:
+def perturbed(data: bytes, name: str, by: float | NDArray[np.float32]) -> bytes:
     model = onnx.load_from_string(data)
     tensor = next(t for t in model.graph.initializer if t.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(by), name))
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.asarray(by, np.float32), name))
     return bytes(model.SerializeToString())
 
 

@@ -216,8 +216,10 @@ def test_logit_adjustment_finds_more_of_a_rare_class(dataset: Dataset) -> None:
     for tau in (0.0, 2.0):
         config = tiny(Architecture.LSTM, min_steps=40, logit_adjustment=tau)
         network = train(scarce, np.ones(len(rare), bool), config, seed=1).network
+        head = network.members[0].get_submodule("head.out")
+        assert isinstance(head, torch.nn.Linear)
         with torch.inference_mode():
-            found.append(float(network.members[0].head.out.bias[0] - network.members[0].head.out.bias.mean()))
+            found.append(float(head.bias[0] - head.bias.mean()))
     assert found[1] > found[0]
 
 

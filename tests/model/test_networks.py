@@ -7,6 +7,7 @@ import torch
 from cropmap.dataset.batches import pad
 from cropmap.model.networks import Network
 from cropmap.model.networks.lstm import reversed_prefix
+from cropmap.model.networks.parts import Inputs
 from cropmap.model.training import logits_of, new_network, standardise
 from cropmap.schemas import Architecture
 from tests.model.problems import CROPS, make_dataset, tiny
@@ -65,9 +66,15 @@ def test_a_series_of_missing_bands_or_without_a_step_gives_finite_logits(
     assert torch.isfinite(made(reflectance, torch.zeros(2, 3), valid)).all()
 
 
+def inputs_of(made: Network) -> Inputs:
+    inputs = made.members[0].inputs
+    assert isinstance(inputs, Inputs)
+    return inputs
+
+
 def test_a_missing_band_counts_as_the_mean_of_training() -> None:
     made = network(Architecture.LSTM, False)
-    inputs = made.members[0].inputs
+    inputs = inputs_of(made)
     row = torch.tensor([[[0.1, 0.4, 0.9]]])
     filled = row.clone()
     filled[..., 0] = inputs.mean[0]
@@ -75,7 +82,7 @@ def test_a_missing_band_counts_as_the_mean_of_training() -> None:
     gap[..., 0] = float("nan")
     day = torch.tensor([[100.0]])
     inputs.above, inputs.below = [], []
-    inputs.project = torch.nn.Identity()  # type: ignore[assignment]
+    inputs.register_module("project", torch.nn.Identity())
     torch.testing.assert_close(inputs(gap, day), inputs(filled, day))
     assert not torch.equal(inputs(row, day), inputs(filled, day))
 
@@ -85,8 +92,8 @@ def test_standardising_uses_the_given_parcels_only() -> None:
     standardise(made, DATASET.series, np.array([1]))
     rows = slice(*DATASET.series.offsets[1:3])
     values = DATASET.series.reflectance[rows].astype(np.float64)
-    np.testing.assert_allclose(made.members[0].inputs.mean[:2].numpy(), np.nanmean(values, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(made.members[0].inputs.std[:2].numpy(), np.nanstd(values, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(inputs_of(made).mean[:2].numpy(), np.nanmean(values, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(inputs_of(made).std[:2].numpy(), np.nanstd(values, axis=0), rtol=1e-4)
 
 
 def test_only_the_valid_prefix_is_turned_around() -> None:

@@ -111,7 +111,9 @@ def test_a_server_keeps_the_files_itself(server: tuple[str, Path], tmp_path: Pat
     assert client.get_run(run_id).info.artifact_uri.startswith("mlflow-artifacts:")
     assert {one.path for one in client.list_artifacts(run_id)} == set(FILES)
     assert Path(client.download_artifacts(run_id, "fold-0.onnx", str(tmp_path))).read_bytes() == b"zero"
-    assert client.get_model_version("cropmap-toy-lstm", version).source.startswith("mlflow-artifacts:")
+    source = client.get_model_version("cropmap-toy-lstm", version).source
+    assert source is not None
+    assert source.startswith("mlflow-artifacts:")
 
 
 def test_an_experiment_that_an_earlier_version_keeps_with_the_worker_is_left_alone(
@@ -146,7 +148,9 @@ def test_what_people_delete_on_a_server_stops_nothing(server: tuple[str, Path], 
     assert known[version].run_key == "k3"
     note_decision(uri, known[version].registered, promoted=False, reason="ROLLED_BACK", detail="tidied")
     assert train(uri, "k3", tmp_path)[0] != run_id
-    client.delete_experiment(client.get_experiment_by_name("cropmap/toy").experiment_id)
+    experiment = client.get_experiment_by_name("cropmap/toy")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
     again, _ = train(uri, "k4", tmp_path)
     assert client.get_experiment(client.get_run(again).info.experiment_id).name == "cropmap/toy (2)"
     client.delete_model_version("cropmap-toy-lstm", version)

@@ -22,7 +22,13 @@ from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, make_acquisition, parcels_at
 
 ROWS, COLS = 12, 18
-BEFORE = {"A": (0, 0, 60, 60), "B": (100, 40, 140, 120), "C": (200, 100, 300, 200), "D": (160, 0, 165, 20)}
+Box = tuple[float, float, float, float]
+BEFORE: dict[str, Box] = {
+    "A": (0, 0, 60, 60),
+    "B": (100, 40, 140, 120),
+    "C": (200, 100, 300, 200),
+    "D": (160, 0, 165, 20),
+}
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ def cover(store: Store, acquisition: Acquisition, parcels: gpd.GeoDataFrame) -> 
 def test_an_amended_table_is_one_observed_anew(
     store: Store,
     acquisition: Acquisition,
-    changes: dict[str, tuple[float, ...] | None],
+    changes: dict[str, Box | None],
     square_px: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -93,7 +93,7 @@ def real_means(shared_data: Path) -> dict[str, AcquisitionMeans]:
     for day, rows in wide.groupby(level="date"):
         values = rows.droplevel("date").reindex(ids).to_numpy()
         acquisitions[str(day)] = AcquisitionMeans(
-            pd.Timestamp(day).date(), 0.0, values, np.where(np.isfinite(values[:, 0]), PIXELS, 0.0)
+            pd.Timestamp(str(day)).date(), 0.0, values, np.where(np.isfinite(values[:, 0]), PIXELS, 0.0)
         )
     return {day: each for day, each in acquisitions.items() if (each.pixels > 0).mean() > 0.1}
 

@@ -79,7 +79,7 @@ def test_bavaria_equals_its_oracle(shared_data: Path, store: Store) -> None:
 def test_flanders_reads(shared_data: Path, store: Store) -> None:
     acquisitions, coverage = opened(shared_data / "flanders", store, ("{previous}-08-01", "{season}-12-31"))
     assert len(acquisitions) == 118
-    clear = sum(np.asarray(observe(a, coverage)["clear_pixels"]) > 0 for a in acquisitions)
+    clear = np.sum([np.asarray(observe(a, coverage)["clear_pixels"]) > 0 for a in acquisitions], axis=0)
     assert len(clear) == 19
     total = coverage.fine.total_pixels
     assert clear[total > 0].min() >= 40  # 54 of 118 acquisitions are more than 80 % clear

@@ -159,7 +159,10 @@ def test_numbers_are_compared_as_text(store: Store, tmp_path: Path) -> None:
         ({"parcel_id": [1.5], "datetime": [MAY_7], "B02": [0.1]}, "not text"),
         ({"parcel_id": ["1"], "datetime": ["May"], "B02": [0.1]}, "holds no dates"),
         ({"parcel_id": ["1"], "datetime": [20180507], "B02": [0.1]}, "holds no dates (its type is int64)"),
-        ({"parcel_id": ["1"], "datetime": pd.to_datetime([None]), "B02": [0.1]}, "{'MISSING_DATE': 1}"),
+        (
+            {"parcel_id": ["1"], "datetime": np.array(["NaT"], dtype="datetime64[ns]"), "B02": [0.1]},
+            "{'MISSING_DATE': 1}",
+        ),
         ({"parcel_id": ["1"], "datetime": [MAY_7], "B02": [1000.0]}, "divide by 10 000"),
         ({"parcel_id": ["1"], "datetime": [MAY_7], "B02": ["dark"]}, "no number"),
         ({"parcel_id": ["9"], "datetime": [MAY_7], "B02": [0.1]}, "none of 1 rows can be used ({'UNKNOWN_PARCEL': 1})"),

@@ -44,7 +44,7 @@ def test_every_page_is_numbered_named_and_marked() -> None:
     reader = pypdf.PdfReader(io.BytesIO(data))
     assert reader.metadata is not None
     assert reader.metadata.title == "Crop areas in Bretagne (FRH0), season 2018"
-    assert reader.trailer["/Root"]["/Lang"] == "en"
+    assert str(reader.root_object["/Lang"]) == "en"
 
 
 @needs_pango

@@ -34,6 +34,7 @@ from cropmap.database.releases import Release, rows_hash, store_release
 from cropmap.database.runs import begin_run, ensure_season, fail_run
 from cropmap.observations.files import observation_name, write_observation
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
+from cropmap.seasons import SeasonKey
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from serving.app import create_app
@@ -41,7 +42,7 @@ from serving.server import config
 from serving.settings import ServingSettings
 from tests.database_fixtures import _fresh as fresh_database
 
-KEY = {"agency": "bretagne", "season": 2018}
+KEY: SeasonKey = {"agency": "bretagne", "season": 2018}
 DAY = datetime(2018, 11, 3, 12, tzinfo=UTC)
 HURTS = "D'4; DROP TABLE parcel; --"
 

@@ -30,9 +30,9 @@ def test_a_series_is_by_time_and_of_this_parcel(store: Store) -> None:
     write(store, "early", day=2, b04=[300, 400])
     write(store, "elsewhere", day=4, b04=[7], parcels=["C"])
     series = SeriesReader(store).read([ObservationFile(name, "1") for name in ("late", "early", "elsewhere")], "B")
-    assert [(one["sensed_at"].day, one["clear_fraction"], one["reflectance"]["B04"]) for one in series] == [
-        (2, 0.75, 0.04),
-        (9, 0.75, 0.02),
+    assert [(one["sensed_at"], one["clear_fraction"], one["reflectance"]["B04"]) for one in series] == [
+        (datetime(2018, 5, 2, tzinfo=UTC), 0.75, 0.04),
+        (datetime(2018, 5, 9, tzinfo=UTC), 0.75, 0.02),
     ]
     assert math.isnan(series[0]["reflectance"]["B08"])
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from cropmap.errors import CatalogError, ConfigurationError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs import stac_api, stac_io
 from cropmap.sources.catalogs.access import CatalogAccess, read_headers
+from cropmap.sources.catalogs.acquisition import Bbox
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.places import Places
 from tests.data.hostile_api import Awkward, awkward_api
@@ -29,8 +31,15 @@ ANOTHER = {**collection([]), "id": "unrelated"}
 SECRET = "Bearer zyxw-9876"
 
 
-def find(url: str, **changes: Any) -> CatalogSearch:
-    return find_acquisitions(url, **{"collection": COLLECTION, "bbox": BRITTANY, "season": SEASON} | changes)
+def find(
+    url: str,
+    *,
+    collection: str = COLLECTION,
+    bbox: Bbox | Sequence[Bbox] = BRITTANY,
+    season: Season = SEASON,
+    access: CatalogAccess | None = None,
+) -> CatalogSearch:
+    return find_acquisitions(url, collection=collection, bbox=bbox, season=season, access=access)
 
 
 def days(found: CatalogSearch) -> list[int]:
@@ -211,8 +220,9 @@ def test_a_search_that_gives_less_than_it_counts_is_told(caplog: pytest.LogCaptu
     ("header", "seconds"), [("soon", 0), ("1.5", 0), ("-1", 0), ("2", 2), ("Sun, 06 Nov 1994 08:49:37 GMT", 0)]
 )
 def test_a_retry_after_that_says_nothing_is_no_error(header: str, seconds: float) -> None:
-    retry = stac_io.BoundedIO(Places("https://example.org/", CatalogAccess())).session.adapters["https://"].max_retries
-    assert retry.parse_retry_after(header) == seconds
+    adapter = stac_io.BoundedIO(Places("https://example.org/", CatalogAccess())).session.adapters["https://"]
+    assert isinstance(adapter, HTTPAdapter)
+    assert adapter.max_retries.parse_retry_after(header) == seconds
 
 
 def test_an_answer_without_an_end_is_cut_off() -> None:

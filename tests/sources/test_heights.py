@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
@@ -45,7 +46,7 @@ def wkt(dimension: str, corner: tuple[float, float], *, several: bool = False, b
     return f"MULTIPOLYGON{blank}{dimension} ((({text})))" if several else f"POLYGON{blank}{dimension} (({text}))"
 
 
-def drawn(dimension: str, *, several: bool = False) -> tuple[np.ndarray, list[np.ndarray], list[str]]:  # type: ignore[type-arg]
+def drawn(dimension: str, *, several: bool = False) -> tuple[np.ndarray, list[np.ndarray], list[str]]:
     """ISO WKB of the two parcels, and their attributes as pyogrio writes them; the second of several parts."""
     shapes = shapely.from_wkt([wkt(dimension, CORNERS[0]), wkt(dimension, CORNERS[1], several=several)])
     columns = [np.array(["P1", "P2"], dtype=object), np.array(["311", "311"], dtype=object)]
@@ -169,7 +170,7 @@ def test_parquet(tmp_path: Path, dimension: str, flavor: str) -> None:
     assert_flat(tmp_path / "geo.parquet")
 
 
-TEXTS = {
+TEXTS: dict[str, Callable[[str, tuple[float, float]], str]] = {
     "WKT": lambda dimension, corner: wkt(dimension, corner),
     "without a blank": lambda dimension, corner: wkt(dimension, corner, blank=""),
     "without the letter": lambda dimension, corner: wkt(dimension, corner).replace(f" {dimension} ", " "),

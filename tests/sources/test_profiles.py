@@ -291,7 +291,8 @@ BELOW_95 = {"NL": 48 / 53, "SK": 64 / 100}
 @pytest.mark.shared_data
 @pytest.mark.slow
 def test_thirteen_native_files_are_recognised_read_and_harmonised(shared_data: Path) -> None:
-    folder, low = shared_data / "declarations", {}
+    folder = shared_data / "declarations"
+    low: dict[str, float] = {}
     with (folder / "sources.csv").open(encoding="utf-8") as file:
         sources = {source["authority"]: source for source in csv.DictReader(file)}
     assert sources.keys() == MEASURED.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def outcome(folder: Path, year: int = 2018) -> Acquisition | UnusableItem:
     """Of the only product of a folder."""
     season = Season(year, date(year, 1, 1), date(year, 12, 31))
     found = find_acquisitions(str(folder), collection="sentinel-2-l2a", bbox=WORLD, season=season)
-    (one,) = (*found.acquisitions, *found.unusable)
+    products: list[Acquisition | UnusableItem] = [*found.acquisitions, *found.unusable]
+    (one,) = products
     return one
 
 
@@ -43,7 +45,9 @@ def refused(folder: Path, year: int = 2018) -> tuple[QuarantineReason, str]:
     return found.reason, found.detail
 
 
-def change(product: Path, document: str, pattern: str, replacement: str, count: int = 0) -> None:
+def change(
+    product: Path, document: str, pattern: str, replacement: str | Callable[[re.Match[str]], str], count: int = 0
+) -> None:
     text = (product / document).read_text()
     changed = re.sub(pattern, replacement, text, count=count)
     assert changed != text

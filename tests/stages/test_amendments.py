@@ -16,6 +16,7 @@ import shapely
 from cropmap.observations import extract
 from cropmap.observations.files import read_observations
 from cropmap.observations.grids import Grid, Window
+from cropmap.observations.raster import read_window
 from cropmap.schemas import BANDS, AcquisitionStatus
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
@@ -49,11 +50,11 @@ def season(environment: None, inputs: Path, tmp_path: Path) -> SeasonContext:
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> list[Window]:
     """Every window that is read of a scene from now on."""
-    read, seen = extract.read_window, []
+    seen: list[Window] = []
 
     def noted(href: str, grid: Grid, window: Window) -> object:
         seen.append(window)
-        return read(href, grid, window)
+        return read_window(href, grid, window)
 
     monkeypatch.setattr(extract, "read_window", noted)
     return seen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from cropmap.cli import run as cropmap
 from cropmap.database.declarations import read_declarations
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
-from cropmap.results.area_reviews import draw_area_reviews, season_estimators
+from cropmap.results.area_reviews import DrawnAreaReviews, draw_area_reviews, season_estimators
 from cropmap.results.reviews import review_report
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import area_reviews, judged, run_statement
@@ -43,7 +42,7 @@ def scored(season: SeasonContext) -> SeasonContext:
     return season
 
 
-def draw_areas(context: SeasonContext, *, budget: int = 20, seed: int = 0) -> tuple[dict[str, Any], bytes]:
+def draw_areas(context: SeasonContext, *, budget: int = 20, seed: int = 0) -> tuple[DrawnAreaReviews, bytes]:
     return draw_area_reviews(context, budget=budget, seed=seed, drawn_at=NOON, format_="csv")
 
 

@@ -52,7 +52,7 @@ def ledger_of(context: SeasonContext) -> Counter[str]:
     return Counter(entry.reason or entry.status for entry in entries(context))
 
 
-INVALID = {
+INVALID: dict[str, dict[str, object]] = {
     "26-api-with-one-invalid-collection": {"extent": {"temporal": {"interval": [[None, None]]}}},
     "26-api-with-one-invalid-collection/links-null": {"links": None},
     "26-api-with-one-invalid-collection/open-interval-dots": {
@@ -156,7 +156,7 @@ def test_an_item_that_is_a_path_stays_in_the_ledger(environment: None, tiny_inpu
         asset["href"] = str((item_file.parent / asset["href"]).resolve())
     bands = [key for key in item["assets"] if key != "scl"]
     assert len(bands) >= len(BANDS)
-    hostile = {
+    hostile: dict[str, list[dict[str, object]]] = {
         "INVALID_ID": [
             {"id": "../../../../../../tmp/evil"},
             {"id": "a/../../x"},

@@ -72,7 +72,10 @@ def test_declared_and_predicted_crop_come_from_one_distribution(judged: JudgedSe
         root = ET.fromstring(page.read_text().partition("\n")[2])  # noqa: S314  our own text
         facts = {row.findtext("th"): row.findtext("td") or "" for row in root.iter("tr")}
         shares = dict(zip(predictions.crops, predictions.probabilities[place].tolist(), strict=True))
-        declared, predicted = published.assessments.at[parcel, "declared_crop"], max(shares, key=lambda c: shares[c])
+        declared, predicted = (
+            str(published.assessments.at[parcel, "declared_crop"]),
+            max(shares, key=lambda c: shares[c]),
+        )
         assert facts["as crop"] == f"{crop_words(declared)} ({percent(shares[declared])})"
         assert facts["Predicted"] == f"{crop_words(predicted)} ({percent(shares[predicted])})"
         compared += 1

@@ -84,6 +84,7 @@ def test_channel_numbers_give_the_published_probability_by_hand(judged: JudgedSe
     rows = published.assessments[published.assessments["declared_probability"].notna()]
     parcel = str(rows.index[0])
     channel = explain(judged.context, parcel).sections["channel"]
+    assert isinstance(channel, dict)
     q = {share["crop"]: share["q"] for share in channel["shares"]}
     t = {share["crop"]: share["t"] for share in channel["shares"]}
     k = channel["declared"]

@@ -149,6 +149,7 @@ def test_land_declared_twice_stops_and_names_the_column(environment: None, input
     assert "accepted parcels lie on one another" in message
     assert "`declarations.exclude: {use: [catch crop]}`" in message
     answer = ingest.load_declarations(context, loaded_at=NOON, accept=word(message))
+    assert isinstance(answer["notices"], dict)
     assert answer["notices"]["OVERLAP"] == answer["accepted"]
     with context.connect() as connection:
         row = connection.execute("SELECT count(*) FROM declaration_notice WHERE notice = 'OVERLAP'").fetchone()

@@ -62,5 +62,7 @@ def test_a_crop_that_the_judge_never_saw_is_not_assessed_and_counted(
     assert others[0] > 700
     assert parcel is not None
     explained = explain(context, parcel[0])
-    assert [gate["reason"] for gate in explained.sections["gates"] if gate["fires"]] == ["CROP_NOT_LEARNT"]
+    gates = explained.sections["gates"]
+    assert isinstance(gates, list)
+    assert [gate["reason"] for gate in gates if gate["fires"]] == ["CROP_NOT_LEARNT"]
     assert explained.differences == ()

@@ -17,6 +17,7 @@ from cropmap.errors import DamagedObjectError
 from cropmap.observations import extract
 from cropmap.observations.files import read_observations
 from cropmap.observations.grids import Grid, Window
+from cropmap.observations.raster import read_window
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, observe_everything, open_context
@@ -32,11 +33,11 @@ def inputs(tiny_inputs: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every file of a scene that is read from now on."""
-    reader, seen = extract.read_window, []
+    seen: list[str] = []
 
     def noted(href: str, grid: Grid, window: Window) -> object:
         seen.append(Path(href).parent.name)
-        return reader(href, grid, window)
+        return read_window(href, grid, window)
 
     monkeypatch.setattr(extract, "read_window", noted)
     return seen

@@ -25,7 +25,7 @@ from cropmap.database.publishing import publish
 from cropmap.database.runs import begin_run
 from cropmap.errors import InputError
 from cropmap.results.exports import export_flags
-from cropmap.results.reviews import draw_reviews, field_file, import_reviews, review_report
+from cropmap.results.reviews import ImportedReviews, draw_reviews, field_file, import_reviews, review_report
 from cropmap.settings import Settings
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
@@ -103,7 +103,7 @@ def field(file: bytes, fill: Fill, path: Path) -> Path:
     return path
 
 
-def come_back(context: SeasonContext, file: bytes, fill: Fill, folder: Path, *, day: int = 0) -> dict[str, Any]:
+def come_back(context: SeasonContext, file: bytes, fill: Fill, folder: Path, *, day: int = 0) -> ImportedReviews:
     path = field(file, fill, folder / f"back-{day}.csv")
     return import_reviews(context, path, imported_at=NOON + timedelta(days=day))[0]
 
@@ -230,10 +230,10 @@ def test_labels_that_reviews_contradict_until_the_declaration_changes(season: Se
     said = {wrong: "wrong", right: "right", unclear: "cannot_tell"}
     come_back(season, file, lambda row: {"finding": said.get(row["parcel_id"], "")}, tmp_path)
     labels = reviewed_labels(season, parcels, legend)
-    assert (labels.wrong, labels.right) == ({wrong}, {right})
+    assert (labels.wrong, labels.right) == (frozenset({wrong}), frozenset({right}))
     amended = parcels.assign(crop_code=parcels["crop_code"].where(parcels["parcel_id"] != wrong, "amended"))
     later = reviewed_labels(season, amended, legend)
-    assert (later.wrong, later.right) == (set(), {right})
+    assert (later.wrong, later.right) == (frozenset(), frozenset({right}))
     assert len({labels.key, later.key, ()}) == 3, "each is another training"
 
 

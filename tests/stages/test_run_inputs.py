@@ -50,6 +50,7 @@ class Work:
         path.unlink()
         table.to_file(path, layer="declarations")
         counts = ingest.load_declarations(self.context, loaded_at=LATER)
+        assert isinstance(counts["changed"], int)
         assert counts["changed"] > 0
         return self.context
 

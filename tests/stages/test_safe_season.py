@@ -26,7 +26,7 @@ WINDOW = ["2018-01-01", "2018-12-31"]
 def as_product(item_file: Path, folder: Path) -> Path:
     """An item of the simulation as a product of the same pixels."""
     item: dict[str, Any] = json.loads(item_file.read_text())
-    properties, name = item["properties"], item["properties"]["s2:product_uri"]
+    properties, name = item["properties"], str(item["properties"]["s2:product_uri"])
     tile, day, generated = properties["s2:mgrs_tile"], name[11:19], name.removesuffix(".SAFE")[-15:]
     granule = f"GRANULE/L2A_T{tile}_A015450_{day}T110835"
     images = {}

@@ -18,6 +18,8 @@ from cropmap.cli import run
 from cropmap.database import acquisitions as ledger
 from cropmap.errors import CatalogError, PartialFailureError
 from cropmap.observations import extract
+from cropmap.observations.grids import Grid, Window
+from cropmap.observations.raster import read_window
 from cropmap.results.acquisitions import list_acquisitions, retry_acquisitions
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
@@ -162,7 +164,7 @@ def test_whatever_can_mend_is_tried_again(environment: None, inputs: Path, tmp_p
         with rasterio.open(raster, "w", **{**profile, "width": values.shape[2] - 2}) as sink:
             sink.write(values[:, :, :-2])
 
-    faults: dict[str, Callable[[], None]] = {
+    faults: dict[str, Callable[[], object]] = {
         "UNREADABLE_FILE": lambda: raster.write_bytes(b"<html>504</html>"),
         "MISSING_BAND": raster.unlink,
         "WRONG_GRID": broken_grid,
@@ -219,8 +221,12 @@ def test_a_condemned_acquisition_is_not_read_at_every_run(
     condemned = {item for item, e in entries(context).items() if e.reason == "OFFSET_CONTRADICTED"}
     assert condemned
     read: list[str] = []
-    reader = extract.read_window
-    monkeypatch.setattr(extract, "read_window", lambda href, *rest: read.append(href) or reader(href, *rest))
+
+    def noted(href: str, grid: Grid, window: Window) -> object:
+        read.append(href)
+        return read_window(href, grid, window)
+
+    monkeypatch.setattr(extract, "read_window", noted)
     observe_and_judge(context)
     assert read == []
     one = min(condemned)

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
-from mlflow.tracking._tracking_service.utils import _get_store
 
 import cropmap.legends
 from cropmap.database.runs import read_run
@@ -25,7 +24,7 @@ from cropmap.errors import ArtifactError, ConfigurationError, InputError, Parity
 from cropmap.model.artifact import read_file, read_manifest, write_artifact
 from cropmap.model.gate import Score
 from cropmap.model.registry import ModelVersion, list_versions
-from cropmap.predictions.predict import load_artifact
+from cropmap.predictions.predict import load_artifact, predict
 from cropmap.results.models import list_models, promote_model, roll_back
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
@@ -186,7 +185,7 @@ def test_the_champion_is_scored_where_it_would_predict_by_models_that_never_saw_
         here = np.flatnonzero(
             required.dataset.judged & (required.dataset.folds.fold == required.dataset.folds.names.index(name))
         )
-        said = champion.predict(before, data.series.take(here), fold=np.full(len(here), k, np.int16))
+        said = predict(before, data.series.take(here), fold=np.full(len(here), k, np.int16))
         crop = np.array(said.crops)[said.probabilities.argmax(axis=1)]
         right[name] = crop == np.array(required.dataset.crops)[required.dataset.label[here]]
     assert found.fold_oa == {name: pytest.approx(hits.mean()) for name, hits in right.items()}
@@ -420,6 +419,7 @@ def test_a_run_bears_the_seasons_name_and_took_as_long_as_its_training(trained: 
     assert run.info.run_name == f"{context.agency.agency} {YEAR} lstm"
     seconds = (run.info.end_time - run.info.start_time) / 1000
     assert seconds >= run.data.metrics["training_seconds"] > 0
+    assert run.inputs is not None
     used = run.inputs.dataset_inputs[0].dataset
     assert (used.name, used.digest) == (f"{context.agency.agency} {YEAR}", run.data.tags["data"])
     first = MlflowClient(context.mlflow_uri).get_run(trained.home.versions()[0].registered.run_id)
@@ -441,7 +441,7 @@ def test_what_people_deleted_in_mlflow_stops_neither_training_nor_rollback(home:
     first, second = home.versions()
     client.delete_run(first.registered.run_id)
     client.delete_run(second.registered.run_id)
-    _get_store(context.mlflow_uri)._hard_delete_run(second.registered.run_id)  # what `mlflow gc` does
+    client._tracking_client.store._hard_delete_run(second.registered.run_id)  # what `mlflow gc` does
     rows = list_models(context, [NETWORK])["models"]
     assert [(row["version"], row["season"], row["artifact"]) for row in rows] == [
         (1, YEAR, trained.first["artifact"]),
@@ -450,9 +450,13 @@ def test_what_people_deleted_in_mlflow_stops_neither_training_nor_rollback(home:
     assert rows[1]["oa"] == pytest.approx(trained.second["oa"])
     assert roll_back(context, NETWORK, reason="tidied")["champion"] == 1
     assert promote_model(context, NETWORK, version="2", reason="back")["champion"] == 2
-    assert champion.trained_model(context, NETWORK, _key(context)).reason == "BY_HAND"
+    model = champion.trained_model(context, NETWORK, _key(context))
+    assert model is not None
+    assert model.reason == "BY_HAND"
 
-    client.delete_experiment(client.get_experiment_by_name(f"cropmap/{context.agency.agency}").experiment_id)
+    experiment = client.get_experiment_by_name(f"cropmap/{context.agency.agency}")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
     client.delete_registered_model(champion.model_name(context, NETWORK))
     answer = train_network(OpenSeason(home.open(steps=2)), NETWORK)
     assert answer["reason"] == "WORSE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_scenarios_differ_in_what_they_say(grown: Grown) -> None:
 
 def test_cells_add_up_and_the_table_counts_them(grown: Grown) -> None:
     one = case(grown, SCENARIOS[0], seed=3)
-    rows = [{"scenario": "base", "reviews": n, **cells(one, reviews=n, seed=3)} for n in (0, 200)]
+    rows: list[dict[str, Any]] = [{"scenario": "base", "reviews": n, **cells(one, reviews=n, seed=3)} for n in (0, 200)]
     for row in rows:
         for figure in ("true", "estimate", "posterior", "register scaled", "mapped"):
             assert sum(row[figure]) == pytest.approx(one.parcels["area_ha"].sum(), rel=1e-6)

@@ -18,6 +18,7 @@ from tests.studies.flags import COUNTS, Case, row
 from tests.studies.flags_classifier import Light, Projection, train
 from tests.studies.flags_figure import draw
 from tests.studies.flags_season import SLOTS, at_slots
+from tests.studies.thinned import subset
 
 CROPS = ("maize", "meadow", "wheat")
 
@@ -121,7 +122,7 @@ def test_exchanged_labels_keep_the_shares_and_are_as_many_as_asked() -> None:
 def test_subset_of_folds() -> None:
     folds = at_random(label=np.zeros(30, np.int16), count=3, seed=0)
     keep = np.array([3, 7, 20])
-    part = flags_elsewhere.subset(folds, keep)
+    part = subset(folds, keep)
     for k in range(3):
         np.testing.assert_array_equal(part.training_mask(k), folds.training_mask(k)[keep])
 
