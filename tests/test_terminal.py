@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,11 @@ def test_json_holds_plain_values_and_no_nan(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_columns_of_numbers_are_aligned_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"name": "a", "n": 5, "mixed": 1}, {"name": "bcd", "n": None, "mixed": "x"}, {"name": "e", "n": 12.5}]
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "n": 5, "mixed": 1},
+        {"name": "bcd", "n": None, "mixed": "x"},
+        {"name": "e", "n": 12.5},
+    ]
     table(rows, ["name", "n", "mixed"])
     assert printed(capsys) == ["name       n  mixed", "a          5  1", "bcd        -  x", "e     12.500  -"]
 

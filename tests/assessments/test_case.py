@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ EASY = Limits(min_pixels=3, min_observations=1, min_class_parcels=1)
 GRASS = {"meadow": "grass", "pasture": "grass"}
 
 
-def declared(*rows: tuple[str, str | None], **columns: list[object]) -> pd.DataFrame:
+def declared(*rows: tuple[str, str | None], **columns: Any) -> pd.DataFrame:
     frame = pd.DataFrame(list(rows), columns=["parcel_id", "crop_code"]).astype(object)
     return frame.assign(area_ha=1.0, pixels=50.0, has_geometry=True, **columns)
 

@@ -66,5 +66,5 @@ def test_an_open_cell_of_one_holding_tells_nothing_that_is_not_known() -> None:
 def test_cells_hang_together_through_the_sums_they_share() -> None:
     """r1/c1 and r1/c2 share a row, r2/c2 and r1/c2 a column; r3/c3 shares neither with any of them."""
     hidden = mask(TABLE, ["r1/c1", "r1/c2", "r2/c2", "r3/c3"])
-    part = dict(zip([TABLE.name(cell) for cell in np.flatnonzero(hidden)], components(TABLE, hidden), strict=True))
+    part = dict(zip([TABLE.name(int(cell)) for cell in np.flatnonzero(hidden)], components(TABLE, hidden), strict=True))
     assert part["r1/c1"] == part["r1/c2"] == part["r2/c2"] != part["r3/c3"]

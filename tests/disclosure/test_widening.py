@@ -27,9 +27,8 @@ def figure(**empty: str) -> Figure:
         crop, region = TABLE.name(cell).split("/")
         for inner in CROPS.get(crop, (crop,)):
             values[cell] += sum(HA[inner] for place in BELOW.get(region, region) if empty.get(inner) != place)
-    cell = np.repeat(np.arange(TABLE.cells), 5)
-    holding = np.tile(np.arange(5), TABLE.cells)
-    return Figure("area_ha", values, Contributions.of(cell, holding, np.repeat(values / 5, 5)))
+    places, holdings = np.repeat(np.arange(TABLE.cells), 5), np.tile(np.arange(5), TABLE.cells)
+    return Figure("area_ha", values, Contributions.of(places, holdings, np.repeat(values / 5, 5)))
 
 
 def pattern(hidden: list[str], *, known: list[str] | None = None, of: Figure | None = None) -> Pattern:

@@ -28,7 +28,9 @@ def test_values_stand_first_and_padding_is_zero() -> None:
     assert valid.tolist() == [[True, True, False], [False, False, False], [True, True, True]]
     assert day.tolist() == [[40, 50, 0], [0, 0, 0], [10, 20, 30]]
     assert reflectance.shape == (3, 3, 3)
-    assert np.allclose(reflectance[0], [[0.7, 0.8, 0.7], [0.9, 1.0, 0.6], [0, 0, 0]]), "the clear fraction comes last"
+    assert np.allclose(reflectance[0], [[0.7, 0.8, 0.7], [0.9, 1.0, 0.6], [0.0, 0.0, 0.0]]), (
+        "the clear fraction comes last"
+    )
     assert not reflectance[1].any()
     assert reflectance[2, 1, 1].isnan(), "a missing band is no padding"
 

@@ -48,7 +48,7 @@ def test_days_in_order_and_rows_in_the_order_they_came(held: int, monkeypatch: p
 def test_what_is_held_stays_below_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert RECORD.itemsize == PER_ROW
     monkeypatch.setattr(spill, "HELD_BYTES", 2 * PER_ROW)
-    monkeypatch.setattr(spill.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with DaySpill() as found:
         found.add(days(1, 2), rows(1, 2))
         assert not list(tmp_path.rglob("*.rows")), "at the limit nothing is written yet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from typing import Any
 
 import anyio
 import pytest
@@ -64,7 +65,7 @@ def test_only_the_columns_of_the_model_leave() -> None:
 
 
 def test_a_cell_of_a_table_is_no_formula_and_no_word_for_none() -> None:
-    rows = [{"crop": "=1+1", "area_ha": None}, {"crop": "-5", "area_ha": -5.0}]
+    rows: list[dict[str, Any]] = [{"crop": "=1+1", "area_ha": None}, {"crop": "-5", "area_ha": -5.0}]
     assert to_csv(Row, rows) == "crop,area_ha\n'=1+1,\n-5,-5.0\n"
 
 
