@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cropmap.leftovers import PREFIX, STALE_S, is_partial, partial_name, remove_leftovers
+from cropmap.leftovers import PREFIX, is_partial, partial_name, remove_leftovers
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,6 @@ def test_what_a_process_that_ended_left_goes_at_once(tmp_path: Path, gone: int) 
 @pytest.mark.parametrize(("hours_ago", "goes"), [(23.9, False), (24.1, True)])
 def test_of_another_machine_it_goes_after_a_day_without_a_change(tmp_path: Path, hours_ago: float, goes: bool) -> None:
     """Which processes live on another machine, nobody here knows."""
-    assert STALE_S == 24 * 3600
     other = made(tmp_path / f"{PREFIX}elsewhere.1.abc", hours_ago=hours_ago)
     assert remove_leftovers(tmp_path) == ([other] if goes else [])
 

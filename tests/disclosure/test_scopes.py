@@ -45,16 +45,12 @@ def test_a_part_has_at_least_the_smallest_size(smallest: int, expected: list[set
     assert parts(table(), "a1", smallest=smallest) == expected
 
 
-@pytest.mark.parametrize(("leaves", "found"), [(7, 1), (8, 2)])
-def test_the_next_part_is_four_times_larger(leaves: int, found: int) -> None:
-    """2 cells in s below S; S has s and the leaves: (1 + 1 + leaves) regions of below Q. With two crops the first part,
-    of two regions, has 4 cells and the next must have 16."""
-    axis = Axis.tree(
-        {"X": None, "Q": "X", "Z": "X", "S": "Q", "s": "S", "t": "S"}
-        | {f"q{n}": "Q" for n in range(leaves - 3)}
-        | {f"z{n}": "Z" for n in range(40)}
-    )
-    # below Q: S, s, t and leaves - 3 more are `leaves` regions of two cells: 14 or 16
+@pytest.mark.parametrize(("below", "found"), [(7, 1), (8, 2)])
+def test_the_next_part_is_four_times_larger(below: int, found: int) -> None:
+    """Below S lie the regions s and t, 4 cells of two crops; below Q lie S, s, t and others, 14 or 16 cells in all."""
+    others = {f"q{n}": "Q" for n in range(below - 3)}
+    elsewhere = {f"z{n}": "Z" for n in range(40)}
+    axis = Axis.tree({"X": None, "Q": "X", "Z": "X", "S": "Q", "s": "S", "t": "S"} | others | elsewhere)
     assert len(parts(Structure(CROPS, axis), "s", smallest=4)) == found
 
 

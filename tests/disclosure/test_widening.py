@@ -70,10 +70,17 @@ def test_what_nobody_contributes_to_stays_open() -> None:
     assert "wheat/b" not in hidden_by(Step.EVERYTHING, "wheat/a", before, of=none_in_b)
 
 
-def test_a_crop_goes_with_the_sums_that_hold_it_in_all_regions() -> None:
-    regions = TABLE.regions.codes
-    expected = {f"{crop}/{region}" for crop in ("wheat", "cereals", "all") for region in regions} - {"wheat/a"}
-    assert hidden_by(Step.CROPS, "wheat/a", pattern(["wheat/a"])) == expected
+@pytest.mark.parametrize(
+    ("cell", "crops"),
+    [
+        ("wheat/a", ("wheat", "cereals", "all")),
+        ("cereals/a", ("cereals", "all")),  # and not the crops that it is made of
+        ("all/X", ("all",)),
+    ],
+)
+def test_a_crop_goes_with_the_sums_that_hold_it_in_all_regions(cell: str, crops: tuple[str, ...]) -> None:
+    expected = {f"{crop}/{region}" for crop in crops for region in TABLE.regions.codes} - {cell}
+    assert hidden_by(Step.CROPS, cell, pattern([cell])) == expected
 
 
 @pytest.mark.parametrize(

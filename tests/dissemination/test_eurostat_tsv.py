@@ -28,10 +28,15 @@ def table(*rows: tuple[str, str, float, str, str]) -> pd.DataFrame:
 def test_a_series_is_a_line_and_a_year_a_column() -> None:
     """A value, a blank, its flags; `:` where there is none. Confidential is `c`, in front of the other flags."""
     text = write(
-        table(("FRH02", "2018", 1.5, "e", ""), ("FRH01", "2018", np.nan, "", "C"), ("FRH01", "2017", 20.0, "", "")),
+        table(
+            ("FRH02", "2018", 1.5, "e", ""),
+            ("FRH02", "2017", np.nan, "d", "C"),
+            ("FRH01", "2018", np.nan, "", "C"),
+            ("FRH01", "2017", 20.0, "", ""),
+        ),
         decimals=2,
     )
-    assert text == file(f"{WHEAT}\t20.00 \t: c", "A,C1110,AR_THS_HA,FRH02\t: \t1.50 e")
+    assert text == file(f"{WHEAT}\t20.00 \t: c", "A,C1110,AR_THS_HA,FRH02\t: cd\t1.50 e")
 
 
 def test_a_cell_is_a_value_and_flags_and_nothing_where_neither_is() -> None:

@@ -98,30 +98,34 @@ def test_the_region_of_each_level(level: int, names: tuple[str, ...], of: list[i
 
 
 def test_a_class_is_split_as_it_is_declared_nearest_by() -> None:
-    """Corn is grain (MIS, C1500) or green (MIE, G3000). FRH01 declares 3 ha to 1 ha; FRH02 none, and has its parent's
-    shares; FRI11 none and nothing below FRI or FRI1, and has the country's, which are those of FRH01 and of FRJ11
-    together: 3 + 0 of 8; DE21B has what is declared anywhere, the same."""
-    parcels = table(
-        ("a", "FRH01", 3.0, "MIS", "h"),
-        ("b", "FRH01", 1.0, "MIE", "h"),
-        ("c", "FRH02", 7.0, "BTH", "h"),
-        ("d", "FRI11", 7.0, "BTH", "h"),
-        ("e", "FRJ11", 4.0, "MIE", "h"),
-        ("f", "DE21B", 7.0, "BTH", "h"),
-    )
-    people, cols = joined(parcels, predicted(*"abcdef"))
-    corn, grain, green = CROPS.index("corn"), cols.crops.index("C1500"), cols.crops.index("G3000")
-    shares = {
-        region: share[corn, [grain, green]].tolist()
-        for region, share in zip(people.nuts3, use_shares(people, cols), strict=True)
+    """Corn is grain (MIS, C1500) or green (MIE, G3000), here in ha of each, grain first:
+
+    FRH01 3 + 1, FRH11 0 + 4, FRJ11 0 + 4, DE111 6 + 0, nothing elsewhere. So FRH02 has the shares of FRH0 (3 of 4),
+    FRH21 those of FRH (3 of 8), FRI11 those of FR (3 of 12), DE21B those of DE, and AT111 those of all (9 of 18).
+    """
+    corn = {"FRH01": (3.0, 1.0), "FRH11": (0.0, 4.0), "FRJ11": (0.0, 4.0), "DE111": (6.0, 0.0)}
+    uses = [
+        (f"{region}-{code}", region, area, code, "h")
+        for region, areas in corn.items()
+        for code, area in zip(("MIS", "MIE"), areas, strict=True)
+        if area
+    ]
+    elsewhere = [(region, region, 7.0, "BTH", "h") for region in ("FRH02", "FRH21", "FRI11", "DE21B", "AT111")]
+    parcels = table(*uses, *elsewhere)
+    people, cols = joined(parcels, predicted(*parcels["parcel_id"]))
+    shares = use_shares(people, cols)[:, CROPS.index("corn"), cols.crops.index("C1500")]
+    assert dict(zip(people.nuts3, shares, strict=True)) == {
+        "AT111": 0.5,
+        "DE111": 1.0,
+        "DE21B": 1.0,
+        "FRH01": 0.75,
+        "FRH02": 0.75,
+        "FRH11": 0.0,
+        "FRH21": 0.375,
+        "FRI11": 0.25,
+        "FRJ11": 0.0,
     }
-    assert shares == {
-        "FRH01": [0.75, 0.25],
-        "FRH02": [0.75, 0.25],
-        "FRI11": [0.375, 0.625],
-        "FRJ11": [0.0, 1.0],
-        "DE21B": [0.375, 0.625],
-    }
+    assert use_shares(people, cols).sum(axis=2) == pytest.approx(np.ones((9, len(CROPS))))
 
 
 def test_a_class_that_nobody_declared_goes_evenly_to_its_columns() -> None:
