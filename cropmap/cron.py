@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import difflib
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+FIELDS: Final = 5
+"""a sixth, of seconds, stands first for the reader that checks and last for the scheduler"""
 SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - of a leap year; whether a line ever comes has no time zone
 
 
 def checked_cron(line: str) -> str:
     """The line, of five fields. Raises ValueError for one that no scheduler reads, or that never comes."""
+    hint = 'write minute, hour, day of the month, month, day of the week, as in "0 6 * * 1"'
+    if len(line.split()) != FIELDS:
+        raise ValueError(f"{line!r} is no cron line that ever comes (wrong number of fields); {hint}")
     try:
         next(CronSim(line, SOME_DAY))
     except CronSimError as error:
-        hint = 'write minute, hour, day of the month, month, day of the week, as in "0 6 * * 1"'
         raise ValueError(f"{line!r} is no cron line that ever comes ({str(error).lower()}); {hint}") from error
     except StopIteration:
         raise ValueError(f"{line!r} never comes: no such day in 50 years") from None

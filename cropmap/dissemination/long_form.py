@@ -104,11 +104,11 @@ def long_form(rows: pd.DataFrame, *, nuts_version: int | None, decimals: int = D
 
 
 def rounded(table: pd.DataFrame, *, decimals: int) -> pd.DataFrame:
-    """Areas with so many decimals; what is less than half of the last one is 0 with flag n, unlike a true zero."""
+    """Areas with so many decimals; what is rounded to 0 has flag n, unlike a true zero."""
     out = table.copy()
     present = [name for name in FIGURES if name in out and name != "CV"]
-    vanished = (out["OBS_VALUE"] != 0) & (out["OBS_VALUE"].abs() < 0.5 * 10.0**-decimals)
     out[present] = out[present].astype(float).round(decimals) + 0.0  # no -0.0
+    vanished = (table["OBS_VALUE"] != 0) & (out["OBS_VALUE"] == 0)
     flags = out["OBS_FLAG"]
     out["OBS_FLAG"] = flags.where(~vanished | flags.str.contains(NOT_SIGNIFICANT), flags + NOT_SIGNIFICANT)
     return out

@@ -47,9 +47,8 @@ def percent(share: float | None) -> str:
     """Whole per cent; a value that would round to 0 or 100 is given as a bound."""
     if share is None or not np.isfinite(share):
         return "-"
-    if share < 0.005:
-        return "< 1 %"
-    return "> 99 %" if share > 0.995 else f"{share:.0%}".replace("%", " %")
+    whole = f"{share:.0%}"
+    return {"0%": "< 1 %", "100%": "> 99 %"}.get(whole, whole.replace("%", " %"))
 
 
 def day_words(day: date) -> str:
@@ -57,7 +56,8 @@ def day_words(day: date) -> str:
 
 
 def title(sheet: Sheet) -> str:
-    return f"Parcel {sheet.parcel_id} {VERDICTS.get(Verdict(sheet.judged.verdict), sheet.judged.verdict)}"
+    verdict = sheet.judged.verdict
+    return f"Parcel {sheet.parcel_id} {VERDICTS[Verdict(verdict)] if verdict in set(Verdict) else verdict}"
 
 
 def reason(sheet: Sheet) -> tuple[str, ...]:

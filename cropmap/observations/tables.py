@@ -122,7 +122,7 @@ def read_layout(schema: pa.Schema, *, where: str, bands: Sequence[str] = S2_BAND
 def band_of(column: str) -> str:
     """The Sentinel-2 band that a column name means: "b2" and "B02_mean" are B02; other names stay as they are."""
     name = column.upper().removesuffix("_MEAN")
-    if name.startswith("B") and name[1:].isdigit() and len(name) <= 3:
+    if name.startswith("B") and name[1:].isdecimal() and len(name) <= 3:
         return f"B{int(name[1:]):02d}"
     return name if name == "B8A" else column
 

@@ -113,6 +113,9 @@ def _halves(corners: Sequence[Sequence[float]]) -> tuple[Bbox, ...]:
 
 
 def _split(west: float, south: float, east: float, north: float) -> tuple[Bbox, ...]:
+    if west >= 180.0 or east <= -180.0:  # all of it beyond: the same place, once round the world
+        turn = -360.0 if west >= 180.0 else 360.0
+        west, east = west + turn, east + turn
     if west > east:
         return (west, south, 180.0, north), (-180.0, south, east, north)
     if east > 180.0:
