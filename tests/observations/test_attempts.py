@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cropmap.observations.attempts import depends_on
 from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
-from cropmap.stages.attempts import depends_on
 
 
 def acquisition(folder: Path, *, href: str | None = None) -> Acquisition:
