@@ -315,7 +315,7 @@ STORED: Final = (
 ASSESSED_PARCEL: Final = (AGENCY, SEASON, PARCEL_ID, HOLDING_ID, *PLACE)
 FLAGS: Final = Table(
     "flags",
-    "The file of `cropmap flags export`: assessments, what should be looked at first comes first (docs/flags.md).",
+    "The file of `cropmap flags export`: assessments, highest priority first (docs/flags.md).",
     (*ASSESSED_PARCEL, *ASSESSMENT.without("parcel_id"), RUN_ID, SIMULATED),
 )
 CROP_PREDICTION: Final = View(
