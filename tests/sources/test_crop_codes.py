@@ -55,7 +55,7 @@ def test_a_code_is_looked_up_before_its_name(
 ) -> None:
     _, _, found = looked_up((code, name))
     assert found.code.tolist() == [expected]
-    assert found.found.tolist() == [way]
+    assert found.way.tolist() == [way]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 from cropmap.disclosure import Contributions
 from cropmap.statistics.contributors import Contributors
 from cropmap.statistics.crops import Columns, columns
-from cropmap.statistics.population import declared_codes, population
+from cropmap.statistics.population import declared_codes, population_of
 from cropmap.statistics.totals import totals
 from tests.statistics.population import CROPS, Predicted, legend
 
@@ -24,9 +24,9 @@ def contributors(*rows: tuple[Row, str]) -> tuple[Contributors, Columns, tuple[s
     probabilities[np.arange(len(rows)), [LIKELY[crop] for _, crop in rows]] = 0.997
     cols = columns(legend(), CROPS, declared_codes(parcels) | {"MIE", "MIS", "BTH", "PPH"})
     said = Predicted(parcels["parcel_id"].to_numpy(object), CROPS, probabilities)
-    people = population(parcels, said, legend(), cols, regions=())
-    sums = totals(people, probabilities, cols, reviewed=np.empty(0, dtype=np.intp))
-    return Contributors.of(people, sums, cols), cols, people.nuts3
+    population = population_of(parcels, said, legend(), cols, regions=())
+    sums = totals(population, probabilities, cols, reviewed=np.empty(0, dtype=np.intp))
+    return Contributors.of(population, sums, cols), cols, population.nuts3
 
 
 def cells(part: Contributions, cols: Columns, regions: tuple[str, ...]) -> dict[str, list[float]]:

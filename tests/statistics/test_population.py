@@ -8,7 +8,14 @@ import pytest
 
 from cropmap.errors import InputError
 from cropmap.statistics.crops import Columns, columns
-from cropmap.statistics.population import Population, ancestors, declared_codes, population, use_shares, without_holding
+from cropmap.statistics.population import (
+    Population,
+    ancestors,
+    declared_codes,
+    population_of,
+    use_shares,
+    without_holding,
+)
 from tests.statistics.population import CROPS, Predicted, legend
 
 
@@ -25,7 +32,7 @@ def predicted(*ids: str, unseen: tuple[str, ...] = ()) -> Predicted:
 
 def joined(parcels: pd.DataFrame, said: Predicted, *, regions: tuple[str, ...] = ()) -> tuple[Population, Columns]:
     cols = columns(legend(), CROPS, declared_codes(parcels))
-    return population(parcels, said, legend(), cols, regions=regions), cols
+    return population_of(parcels, said, legend(), cols, regions=regions), cols
 
 
 def test_parcels_are_sorted_by_region_and_then_by_name() -> None:
@@ -35,28 +42,28 @@ def test_parcels_are_sorted_by_region_and_then_by_name() -> None:
         ("p9", None, 9.0, "BTH", "h1"),  # outside every region: left out
         ("p1", "FRH02", 1.0, "BTH", "h1"),
     )
-    people, _ = joined(parcels, predicted("p1", "p2", "p3"), regions=("FRH05",))
-    assert people.nuts3 == ("FRH01", "FRH02", "FRH05"), "a region without a parcel is there"
-    assert people.parcel_id.tolist() == ["p2", "p1", "p3"]
-    assert people.area.tolist() == [2, 1, 3]
-    assert people.starts.tolist() == [0, 1, 3, 3]
-    assert [people.span(region) for region in range(3)] == [slice(0, 1), slice(1, 3), slice(3, 3)]
-    assert people.holding[1] == people.holding[2] != people.holding[0]
+    population, _ = joined(parcels, predicted("p1", "p2", "p3"), regions=("FRH05",))
+    assert population.nuts3 == ("FRH01", "FRH02", "FRH05"), "a region without a parcel is there"
+    assert population.parcel_id.tolist() == ["p2", "p1", "p3"]
+    assert population.area.tolist() == [2, 1, 3]
+    assert population.starts.tolist() == [0, 1, 3, 3]
+    assert [population.span(region) for region in range(3)] == [slice(0, 1), slice(1, 3), slice(3, 3)]
+    assert population.holding[1] == population.holding[2] != population.holding[0]
 
 
 def test_a_parcel_is_scored_where_every_class_has_a_probability() -> None:
     parcels = table(*((name, "FRH01", 1.0, "BTH", "h") for name in ("a", "b", "c")))
-    people, _ = joined(parcels, predicted("c", "b", unseen=("b",)))
-    assert people.row.tolist() == [-1, -1, 0], "a is in no prediction, b was never observed"
-    assert people.learnt_from == 1
+    population, _ = joined(parcels, predicted("c", "b", unseen=("b",)))
+    assert population.row.tolist() == [-1, -1, 0], "a is in no prediction, b was never observed"
+    assert population.learnt_from == 1
 
 
 def test_a_declaration_has_a_column_and_a_class_or_one_of_them_or_none() -> None:
     """Wheat is both; hops has an item of Eurostat's and no class of the model; the last declares nothing."""
     parcels = table(("a", "FRH01", 1.0, "BTH", "h"), ("b", "FRH01", 1.0, "HBL", "h"), ("c", "FRH01", 1.0, None, "h"))
-    people, cols = joined(parcels, predicted("a", "b", "c"))
-    assert [cols.crops[place] if place >= 0 else None for place in people.column] == ["C1110", "I4000", None]
-    assert people.declared.tolist() == [CROPS.index("wheat"), -1, -1]
+    population, cols = joined(parcels, predicted("a", "b", "c"))
+    assert [cols.crops[place] if place >= 0 else None for place in population.column] == ["C1110", "I4000", None]
+    assert population.declared.tolist() == [CROPS.index("wheat"), -1, -1]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +79,14 @@ def test_a_declaration_has_a_column_and_a_class_or_one_of_them_or_none() -> None
 def test_who_names_no_holding(names: list[str | None], without: list[bool], known: bool) -> None:
     assert without_holding(pd.Series(names, dtype=object)).tolist() == without
     parcels = table(*((f"p{n}", "FRH01", 1.0, "BTH", name) for n, name in enumerate(names)))
-    people, _ = joined(parcels, predicted("p0", "p1"))
-    assert (people.holding == -1).tolist() == without
-    assert people.holdings_known is known
+    population, _ = joined(parcels, predicted("p0", "p1"))
+    assert (population.holding == -1).tolist() == without
+    assert population.holdings_known is known
 
 
 def test_nobody_at_all_is_not_a_register_without_holdings() -> None:
-    people, _ = joined(table(), predicted(), regions=("FRH01",))
-    assert people.holdings_known
+    population, _ = joined(table(), predicted(), regions=("FRH01",))
+    assert population.holdings_known
 
 
 @pytest.mark.parametrize(
@@ -112,9 +119,9 @@ def test_a_class_is_split_as_it_is_declared_nearest_by() -> None:
     ]
     elsewhere = [(region, region, 7.0, "BTH", "h") for region in ("FRH02", "FRH21", "FRI11", "DE21B", "AT111")]
     parcels = table(*uses, *elsewhere)
-    people, cols = joined(parcels, predicted(*parcels["parcel_id"]))
-    shares = use_shares(people, cols)[:, CROPS.index("corn"), cols.crops.index("C1500")]
-    assert dict(zip(people.nuts3, shares, strict=True)) == {
+    population, cols = joined(parcels, predicted(*parcels["parcel_id"]))
+    shares = use_shares(population, cols)[:, CROPS.index("corn"), cols.crops.index("C1500")]
+    assert dict(zip(population.nuts3, shares, strict=True)) == {
         "AT111": 0.5,
         "DE111": 1.0,
         "DE21B": 1.0,
@@ -125,14 +132,14 @@ def test_a_class_is_split_as_it_is_declared_nearest_by() -> None:
         "FRI11": 0.25,
         "FRJ11": 0.0,
     }
-    assert use_shares(people, cols).sum(axis=2) == pytest.approx(np.ones((9, len(CROPS))))
+    assert use_shares(population, cols).sum(axis=2) == pytest.approx(np.ones((9, len(CROPS))))
 
 
 def test_a_class_that_nobody_declared_goes_evenly_to_its_columns() -> None:
     parcels = table(("a", "FRH01", 3.0, "MIS", "h"), ("b", "FRH01", 0.0, "MIE", "h"), ("c", "FRH01", 1.0, None, "h"))
     parcels.loc[0, "area_ha"] = 0.0  # both uses are known, and neither has an area
-    people, cols = joined(parcels, predicted("a", "b", "c"))
-    share = use_shares(people, cols)[0, CROPS.index("corn")]
+    population, cols = joined(parcels, predicted("a", "b", "c"))
+    share = use_shares(population, cols)[0, CROPS.index("corn")]
     assert {cols.crops[place]: share[place] for place in np.flatnonzero(share)} == {"C1500": 0.5, "G3000": 0.5}
 
 

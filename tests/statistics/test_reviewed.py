@@ -1,4 +1,4 @@
-"""What people found, beside the population."""
+"""What inspectors found, beside the population."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from cropmap.errors import InputError
 from cropmap.statistics.crops import Columns, columns
-from cropmap.statistics.population import Population, declared_codes, population
-from cropmap.statistics.reviewed import found, with_finding
+from cropmap.statistics.population import Population, declared_codes, population_of
+from cropmap.statistics.reviewed import match_reviews, with_finding
 from tests.statistics.population import CROPS, Predicted, legend
 
 
@@ -29,7 +29,7 @@ def people_of(*places: tuple[str, str]) -> tuple[Population, Columns]:
     ids = np.array(list(dict.fromkeys(name for name, _ in places)), dtype=object)
     cols = columns(legend(), CROPS, declared_codes(parcels) | set(codes))
     said = Predicted(ids, CROPS, np.full((len(ids), len(CROPS)), 0.25, np.float32))
-    return population(parcels, said, legend(), cols, regions=()), cols
+    return population_of(parcels, said, legend(), cols, regions=()), cols
 
 
 def test_only_what_was_visited_counts() -> None:
@@ -40,8 +40,8 @@ def test_only_what_was_visited_counts() -> None:
 
 
 def test_a_finding_is_one_crop_and_its_sums_at_the_parcels_place() -> None:
-    people, cols = people_of(("a", "FRH01"), ("b", "FRH01"), ("c", "FRH01"))
-    position, truth, inclusion = found(visited(("c", "MIS", 0.2), ("b", "BTH", 0.4)), people, cols)
+    population, cols = people_of(("a", "FRH01"), ("b", "FRH01"), ("c", "FRH01"))
+    position, truth, inclusion = match_reviews(visited(("c", "MIS", 0.2), ("b", "BTH", 0.4)), population, cols)
     assert position.tolist() == [1, 2], "by place, in whatever order they were reviewed"
     assert inclusion.tolist() == [0.4, 0.2]
     named = [{cols.names[j] for j in np.flatnonzero(row)} for row in truth]
@@ -49,29 +49,29 @@ def test_a_finding_is_one_crop_and_its_sums_at_the_parcels_place() -> None:
 
 
 def test_a_parcel_at_a_border_was_reviewed_in_each_of_its_regions() -> None:
-    people, cols = people_of(("a", "FRH01"), ("a", "FRH02"), ("b", "FRH02"))
-    position, _, inclusion = found(visited(("a", "BTH", 0.5)), people, cols)
-    assert people.parcel_id[position].tolist() == ["a", "a"]
-    assert people.region[position].tolist() == [0, 1]
+    population, cols = people_of(("a", "FRH01"), ("a", "FRH02"), ("b", "FRH02"))
+    position, _, inclusion = match_reviews(visited(("a", "BTH", 0.5)), population, cols)
+    assert population.parcel_id[position].tolist() == ["a", "a"]
+    assert population.region[position].tolist() == [0, 1]
     assert inclusion.tolist() == [0.5, 0.5]
 
 
 def test_reviews_of_other_parcels_are_left_out() -> None:
-    people, cols = people_of(("a", "FRH01"))
-    position, truth, _ = found(visited(("z", "BTH", 0.5)), people, cols)
+    population, cols = people_of(("a", "FRH01"))
+    position, truth, _ = match_reviews(visited(("z", "BTH", 0.5)), population, cols)
     assert len(position) == 0
     assert truth.shape == (0, len(cols.names))
 
 
 @pytest.mark.parametrize("probability", [0.0, -0.1, 1.0001, np.nan])
 def test_a_probability_is_above_zero_and_at_most_one(probability: float) -> None:
-    people, cols = people_of(("a", "FRH01"))
-    assert found(visited(("a", "BTH", 1.0)), people, cols)[2].tolist() == [1.0]
+    population, cols = people_of(("a", "FRH01"))
+    assert match_reviews(visited(("a", "BTH", 1.0)), population, cols)[2].tolist() == [1.0]
     with pytest.raises(InputError, match=r"not in \(0, 1\]"):
-        found(visited(("a", "BTH", probability)), people, cols)
+        match_reviews(visited(("a", "BTH", probability)), population, cols)
 
 
 def test_a_parcel_is_reviewed_once() -> None:
-    people, cols = people_of(("a", "FRH01"))
+    population, cols = people_of(("a", "FRH01"))
     with pytest.raises(InputError, match="parcel a is reviewed twice"):
-        found(visited(("a", "BTH", 0.5), ("a", "MIE", 0.5)), people, cols)
+        match_reviews(visited(("a", "BTH", 0.5), ("a", "MIE", 0.5)), population, cols)

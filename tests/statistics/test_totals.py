@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cropmap.statistics.crops import Columns, columns
-from cropmap.statistics.population import Population, declared_codes, population
+from cropmap.statistics.population import Population, declared_codes, population_of
 from cropmap.statistics.totals import VERDICTS, Totals, totals
 from tests.statistics.population import CROPS, Predicted, legend
 
@@ -24,8 +24,8 @@ def added(*rows: tuple[Row, np.ndarray | None], reviewed: tuple[int, ...] = ()) 
     probabilities = np.array([nothing if said is None else said for _, said in rows], dtype=np.float32)
     cols = columns(legend(), CROPS, declared_codes(parcels))
     said = Predicted(parcels["parcel_id"].to_numpy(object), CROPS, probabilities)
-    people = population(parcels, said, legend(), cols, regions=())
-    return totals(people, probabilities, cols, reviewed=np.array(reviewed, dtype=np.intp)), cols, people
+    population = population_of(parcels, said, legend(), cols, regions=())
+    return totals(population, probabilities, cols, reviewed=np.array(reviewed, dtype=np.intp)), cols, population
 
 
 def verdicts(found: Totals) -> list[str]:
@@ -35,7 +35,7 @@ def verdicts(found: Totals) -> list[str]:
 def test_every_parcel_falls_into_one_of_five_cells() -> None:
     wheat = [((f"w{n}", "FRH01", 1.0, "BTH"), CERTAIN["wheat"]) for n in range(20)]
     meadow = [((f"x{n}", "FRH01", 1.0, "PPH"), CERTAIN["meadow"]) for n in range(20)]
-    found, _, people = added(
+    found, _, population = added(
         *wheat,
         *meadow,
         (("y1", "FRH01", 1.0, "BTH"), CERTAIN["meadow"]),  # declared wheat, certainly meadow
@@ -44,7 +44,7 @@ def test_every_parcel_falls_into_one_of_five_cells() -> None:
         (("y4", "FRH01", 1.0, "HBL"), CERTAIN["wheat"]),  # hops: no class of the model
         (("y5", "FRH01", 1.0, None), None),  # neither
     )
-    of = dict(zip(people.parcel_id, verdicts(found), strict=True))
+    of = dict(zip(population.parcel_id, verdicts(found), strict=True))
     assert {of[f"w{n}"] for n in range(20)} | {of[f"x{n}"] for n in range(20)} == {"confirmed"}
     assert [of[f"y{n}"] for n in range(1, 6)] == [
         "conflict",
@@ -106,7 +106,7 @@ def test_regions_do_not_share_their_declarations() -> None:
 def test_the_map_goes_by_the_likeliest_class_and_splits_uses_as_declared() -> None:
     """Corn is declared as 3 ha of grain and 1 ha of green maize. A parcel of 2 ha that declares wheat and looks like
     corn is 1.5 ha of grain on the map; one that declares green maize and looks like corn is green maize."""
-    found, cols, people = added(
+    found, cols, population = added(
         (("a", "FRH01", 3.0, "MIS"), CERTAIN["corn"]),
         (("b", "FRH01", 1.0, "MIE"), CERTAIN["corn"]),
         (("c", "FRH01", 2.0, "BTH"), CERTAIN["corn"]),
@@ -116,7 +116,7 @@ def test_the_map_goes_by_the_likeliest_class_and_splits_uses_as_declared() -> No
     assert mapped["G3000"] == pytest.approx(1 + 0.5)
     assert mapped["C1500+G3000"] == pytest.approx(6)
     parcel, column, area = found.mapped_parts
-    parts = {(people.parcel_id[p], cols.names[j]): ha for p, j, ha in zip(parcel, column, area, strict=True)}
+    parts = {(population.parcel_id[p], cols.names[j]): ha for p, j, ha in zip(parcel, column, area, strict=True)}
     assert parts == pytest.approx({("a", "C1500"): 3, ("b", "G3000"): 1, ("c", "C1500"): 1.5, ("c", "G3000"): 0.5})
 
 
