@@ -42,18 +42,18 @@ def load_key(context: SeasonContext) -> str:
 
 
 def unchanged_load(context: SeasonContext, *, key: str) -> dict[str, object] | None:
-    """What a load says where its file is loaded already; None where anything changed since, the register too."""
+    """The answer of a load where its file is loaded already; None where anything changed since, the register too."""
     last = context.store.recall(_name(context), json.loads)
     if not key or not isinstance(last, Mapping) or last.get("key") != key or last.get("left") != _left(context):
         return None
-    said: dict[str, Any] = last["said"]
-    return {**said, **dict.fromkeys(register.CHANGES, 0), "unchanged": said["accepted"]}
+    answer: dict[str, Any] = last["answer"]
+    return {**answer, **dict.fromkeys(register.CHANGES, 0), "unchanged": answer["accepted"]}
 
 
-def remember_load(context: SeasonContext, said: Mapping[str, object], *, key: str) -> None:
-    """Keeps what a load said; `key` was made before the file was read."""
+def remember_load(context: SeasonContext, answer: Mapping[str, object], *, key: str) -> None:
+    """Keeps the answer of a load; `key` was made before the file was read."""
     if key:
-        document = {"key": key, "left": _left(context), "said": said}
+        document = {"key": key, "left": _left(context), "answer": answer}
         context.store.write_bytes(_name(context), json.dumps(document, ensure_ascii=False).encode())
 
 
