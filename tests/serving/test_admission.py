@@ -12,6 +12,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from serving.admission import HEADERS, PIECE_BYTES, Admission
 
+PATIENCE_S = 5.0
+"""every answer here comes at once, or never"""
+
 
 class Waiting:
     """An application whose answers wait until they are let go."""
@@ -28,6 +31,7 @@ class Waiting:
 
 
 async def asked(app: Admission, *, method: str = "GET", reader: Send | None = None) -> list[Message]:
+    """The messages of the answer; TimeoutError where it does not come."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -38,7 +42,8 @@ async def asked(app: Admission, *, method: str = "GET", reader: Send | None = No
         if reader is not None:
             await reader(message)
 
-    await app({"type": "http", "method": method, "path": "/x", "headers": []}, receive, send)
+    with anyio.fail_after(PATIENCE_S):
+        await app({"type": "http", "method": method, "path": "/x", "headers": []}, receive, send)
     return sent
 
 

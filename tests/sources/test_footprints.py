@@ -88,7 +88,8 @@ def test_a_box_right_round_the_world_is_told_by_the_footprint() -> None:
 
 def test_without_a_footprint_both_edges_of_the_world_may_be_meant() -> None:
     assert boxes_of({"bbox": [-179.5, 0, 179.5, 1]}) == ((90, 0, 180, 1), (-180, 0, -90, 1))
-    assert boxes_of({"bbox": [-90, 0, 90, 1]}) == ((-90, 0, 90, 1),), "180 degrees are one box still"
+    half = {"bbox": [-90, 0, 90, 1], "geometry": ring((0, 0), (1, 0), (0, 1))}
+    assert boxes_of(half) == ((-90, 0, 90, 1),), "180 degrees are one box still, whatever the footprint says"
     assert boxes_of({}) == ()
 
 
