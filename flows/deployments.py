@@ -99,11 +99,11 @@ def unschedule(agencies: list[str], *, gone: bool) -> dict[str, list[str]]:
     Raises InputError for an agency that has none.
     """
     with _client() as client:
-        found = _deployments(client)
+        known = _deployments(client)
         for agency in agencies:
-            if agency not in {d.name for d in found}:
+            if agency not in {d.name for d in known}:
                 raise InputError(f"nothing is scheduled for agency {agency}", mend="See `cropmap schedules`")
-        removed = [d for d in found if d.name in agencies or (gone and _is_gone(d))]
+        removed = [d for d in known if d.name in agencies or (gone and _is_gone(d))]
         for deployment in removed:
             client.delete_deployment(deployment.id)
     return {"removed": sorted(_name(d) for d in removed)}
@@ -128,10 +128,10 @@ def _is_gone(deployment: DeploymentResponse) -> bool:
 
 def _deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
     ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
-    found: list[DeploymentResponse] = []
-    while page := client.read_deployments(deployment_filter=ours, limit=PAGE, offset=len(found)):
-        found += page
-    return found
+    deployments: list[DeploymentResponse] = []
+    while page := client.read_deployments(deployment_filter=ours, limit=PAGE, offset=len(deployments)):
+        deployments += page
+    return deployments
 
 
 def _name(deployment: DeploymentResponse) -> str:

@@ -45,14 +45,14 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
     with claimed(context, "observe"):
         declarations = load_declarations(context, loaded_at=datetime.now(UTC), accept=request.accept)
         check_parcels(season)
-        found = search_catalog(season)
+        searched = search_catalog(season)
         tiles = {tile: cover_tile.submit(season, tile=tile) for tile in stage.season_tiles(season)}
         sets = gather(tiles, description="cover parcels", units="tiles")
         pending = stage.pending_acquisitions(season, sets)
         units = {item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
         gather(units, description="observe", units="acquisitions")
         judge_offsets(season)
-        summary = {"declarations": declarations, "acquisitions": {**found, **stage.acquisition_counts(context)}}
+        summary = {"declarations": declarations, "acquisitions": {**searched, **stage.acquisition_counts(context)}}
     rows = [{"of": part, "what": name, "count": n} for part, counts in summary.items() for name, n in counts.items()]
     create_table_artifact(key=request.artifact_key("ingest"), table=rows, description=f"Ingested: {request.label}")
     return summary

@@ -22,7 +22,9 @@ publish = unit("publish")(stage.publish)
 def predict(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[str, object]:
     """Publishes nothing when a step fails; what was published before stays readable. A longer flow hands its `season`
     over."""
-    return request.each_season(lambda one: _predict(one, season or OpenSeason(one.open())))
+    return request.each_season(
+        lambda season_request: _predict(season_request, season or OpenSeason(season_request.open()))
+    )
 
 
 def _predict(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:

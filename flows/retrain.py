@@ -27,7 +27,9 @@ def retrain(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict
     One network after the other: each trains its folds side by side, one process per fold.
     A longer flow hands its `season` over.
     """
-    return request.each_season(lambda one: _retrain(one, season or OpenSeason(one.open())))
+    return request.each_season(
+        lambda season_request: _retrain(season_request, season or OpenSeason(season_request.open()))
+    )
 
 
 def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:

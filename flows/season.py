@@ -23,7 +23,9 @@ def season(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[
 
     A command that opened the season hands it over.
     """
-    return request.each_season(lambda one: _season(one, season or OpenSeason(one.open(observing=True))))
+    return request.each_season(
+        lambda season_request: _season(season_request, season or OpenSeason(season_request.open(observing=True)))
+    )
 
 
 def _season(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:

@@ -87,9 +87,9 @@ def _without_secrets(stage: Callable[P, R]) -> Callable[P, R]:
         except CropmapError:
             raise
         except Exception as error:
-            if (said := masked(str(error))) == str(error):
+            if (hidden := masked(str(error))) == str(error):
                 raise
-            raise CropmapError(f"unexpected {type(error).__name__}: {said}") from None
+            raise CropmapError(f"unexpected {type(error).__name__}: {hidden}") from None
 
     return run
 
@@ -103,8 +103,8 @@ def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R
     def tried(*arguments: P.args, **named: P.kwargs) -> R:
         if _hopeless.is_set():
             raise CropmapError("not tried: what it needs is gone")
-        given = bound.bind(*arguments, **named).arguments
-        what = f"{run_name.format_map(given)} of {_season(given.values())}"
+        bound_arguments = bound.bind(*arguments, **named).arguments
+        what = f"{run_name.format_map(bound_arguments)} of {_season(bound_arguments.values())}"
         record.info("%s begins", what)
         started = time.monotonic()
         try:
@@ -121,8 +121,8 @@ def _logged(function: Callable[P, R], name: str, run_name: str) -> Callable[P, R
 
 
 def _season(arguments: Iterable[Any]) -> str:
-    given = (part.context if isinstance(part, OpenSeason) else part for part in arguments)
-    context = next((part for part in given if isinstance(part, SeasonContext)), None)
+    contexts = (part.context if isinstance(part, OpenSeason) else part for part in arguments)
+    context = next((part for part in contexts if isinstance(part, SeasonContext)), None)
     return f"{context.agency.agency} {context.season.year}" if context else "a season"
 
 

@@ -202,7 +202,7 @@ def _meaning(column: Column) -> Iterator[str]:
 
 def _explained(word: str) -> str:
     """In brackets, for the words that do not explain themselves."""
-    meaning = {str(basis): said for basis, said in BASIS_MEANING.items()}.get(word)
+    meaning = {str(basis): text for basis, text in BASIS_MEANING.items()}.get(word)
     return f" ({meaning})" if meaning else ""
 
 

@@ -140,8 +140,8 @@ def export_stats(
 def list_formats(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
     """List the formats of `stats export`."""
     rows = [
-        {"format": name, "content": one.content, "names and unit": one.figures, "opens with": one.opens_with}
-        for name, one in FORMATS.items()
+        {"format": name, "content": entry.content, "names and unit": entry.figures, "opens with": entry.opens_with}
+        for name, entry in FORMATS.items()
     ]
     columns = ["format", "content", "names and unit", "opens with"]
     print_reference(rows, columns, FORMATS_PAGE, as_json=as_json, markdown=markdown)

@@ -119,7 +119,7 @@ def evaluate_season(
         assigned = read_pairs(folds, value="fold", where="--folds")
         dataset = replace(dataset, folds=written_folds(context, data.parcels, dataset.label >= 0, assigned))
         data = replace(data, dataset=dataset)
-    reviewed = season.inputs.reviewed
+    reviewed = season.run_inputs.reviewed
     notes = [*_check_folds(dataset), *_predicting(context, data, reviewed, on_own_folds=folds is None)]
     if architecture not in (None, context.architecture):
         notes.append(f"the season publishes its {context.architecture}")

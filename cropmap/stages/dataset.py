@@ -47,7 +47,7 @@ class SeasonData:
     dataset: Dataset | None
     """None where fewer than two crops have enough parcels: then nothing is trained and nothing is assessed"""
     too_rare: dict[str, int]
-    inputs: Mapping[str, str]
+    part_hashes: Mapping[str, str]
     """hash of everything that went in, by what a person calls it"""
     folds_rule: str
     """what gives a place its fold whatever the data; empty where folds are dealt anew from each state of the data"""
@@ -86,7 +86,7 @@ def build_data(
     legend, written = context.agency.read_legend(), written_assignment(context)
     rule = folds_rule(context, written)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
-    inputs = {
+    part_hashes = {
         DECLARATIONS: _declared(parcels),
         OBSERVATIONS: content_hash(*items),
         LEGEND: legend.hash,
@@ -118,7 +118,7 @@ def build_data(
         legend,
         dataset,
         too_rare,
-        {**inputs, OBSERVATIONS: content_hash(inputs[OBSERVATIONS], series.hash)},
+        {**part_hashes, OBSERVATIONS: content_hash(part_hashes[OBSERVATIONS], series.hash)},
         rule,
         last_acquisition=max(a.sensed_at for a in observed if a.sensed_at).date().isoformat(),
         n_acquisitions=len(observed),

@@ -77,8 +77,8 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     twice = against_doubles(read.doubles, exclude_hint(read.separator), agency.declarations)
 
     def check(losses: register.Losses) -> None:
-        found = [*against_losses(losses, agency.declarations), *twice]
-        refuse(found, accepted=accept, source_hash=read.source_hash, where=str(path))
+        objections = [*against_losses(losses, agency.declarations), *twice]
+        refuse(objections, accepted=accept, source_hash=read.source_hash, where=str(path))
 
     with context.connect() as connection, connection.transaction():
         ensure_season(connection, **context.key, simulated=agency.simulated, document=agency.model_dump(mode="json"))
@@ -126,7 +126,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     if section.catalog is None:
         return {"found": 0}
     parcels, earlier = season.parcels, season.declared_until is not None
-    found = find_acquisitions(
+    search = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
         collection=section.collection,
         bbox=search_boxes(parcels.bounds.to_numpy()),
@@ -135,20 +135,20 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
         offset_by_baseline=section.offset == "baseline",
     )
     context.store.clean()
-    if not found.acquisitions:
+    if not search.acquisitions:
         with context.connect() as connection:
-            ledger.record_found(connection, **context.key, acquisitions=(), unusable=found.unusable)
-        raise nothing_usable(found, season=context.season, where=section.catalog)
+            ledger.record_found(connection, **context.key, acquisitions=(), unusable=search.unusable)
+        raise nothing_usable(search, season=context.season, where=section.catalog)
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
-    candidates = tiles.candidate_tiles(homeless, found.acquisitions)
-    grids, unreadable = _grids(context, candidates, found.acquisitions)
+    candidates = tiles.candidate_tiles(homeless, search.acquisitions)
+    grids, unreadable = _grids(context, candidates, search.acquisitions)
     home = tiles.home_tiles(homeless, grids)
     with context.connect() as connection:
-        ledger.record_found(connection, **context.key, acquisitions=found.acquisitions, unusable=found.unusable)
+        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=search.unusable)
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
-        "found": len(found.acquisitions),
-        "unusable": len(found.unusable),
+        "found": len(search.acquisitions),
+        "unusable": len(search.unusable),
         "parcels outside all tiles": int(home.isna().sum()),
         **_needed(unreadable, candidates, homeless[home.isna()]["parcel_id"], homeless["parcel_id"]),
     }

@@ -52,8 +52,8 @@ class _Observed:
         each = zip(self.entries, self.objects, strict=True)
         return content_hash(
             *(
-                f"{entry.item_id} {one.parcel_set or ''} {pixel_key(entry.acquisition) if entry.document else ''}"
-                for entry, one in each
+                f"{entry.item_id} {item.parcel_set or ''} {pixel_key(entry.acquisition) if entry.document else ''}"
+                for entry, item in each
             )
         )
 
@@ -96,19 +96,19 @@ class OpenSeason:
         return self.once("data", self._build)
 
     @property
-    def inputs(self) -> RunInputs:
+    def run_inputs(self) -> RunInputs:
         """Everything that a run's rows depend on. Raises InputError where ingestion is still to come."""
-        return self.once("inputs", lambda: read_inputs(self.context, self.data))
+        return self.once("run_inputs", lambda: read_inputs(self.context, self.data))
 
     def planned(self, planned: Mapping[str, str], *, run_id: str) -> RunInputs:
         """The season, where it is what the run was planned on. Raises InputError that names what changed."""
-        refuse_changed(self.inputs.parts, planned, run_id=run_id)
-        return self.inputs
+        refuse_changed(self.run_inputs.parts, planned, run_id=run_id)
+        return self.run_inputs
 
     def counted_parcels(self, *, run_id: str) -> pd.DataFrame:
         """The parcels as statistics count them. Raises InputError where the boundaries changed since they were
         planned on."""
-        parts = self.inputs.parts
+        parts = self.run_inputs.parts
         parcels = counted_parcels(self.context, self.data.parcels)
         refuse_changed({**parts, REGIONS: regions_key(self.context)}, parts, run_id=run_id)
         return parcels
@@ -116,16 +116,16 @@ class OpenSeason:
     def changed(self, connection: Connection, *, hold: bool = False) -> list[str]:
         """What of the season is no longer as it was read, by what a person calls it; reads neither parcels nor
         observations. With `hold` nobody loads declarations until the connection's transaction ends."""
-        context, inputs = self.context, self.inputs
+        context, run_inputs = self.context, self.run_inputs
         held = {
-            **inputs.parts,
+            **run_inputs.parts,
             AGENCY_FILE: self._agency_file,
             DECLARATIONS: self._register.state,
             OBSERVATIONS: self._observed.state,
         }
         until = declared_until(context)  # an amendment since leaves an earlier register as it was
         now = {
-            **asked_again(context, inputs.data),
+            **asked_again(context, run_inputs.data),
             AGENCY_FILE: context.agency.read_again().decisions_hash(),
             DECLARATIONS: register.register_state(connection, **context.key, as_of=until, hold=hold),
             OBSERVATIONS: self._observations(connection).state,

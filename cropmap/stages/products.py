@@ -68,7 +68,7 @@ class RunPlan:
     """explicit, else the day of the last observed acquisition"""
     artifact_id: str
     """of the model that predicts; empty where nothing could be trained, or is still to be"""
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    planned_parts: Mapping[str, str] = field(default_factory=dict)
     """hash of each part of the season that it was planned on: every step works on these, or stops"""
 
     def name(self, what: str) -> str:
@@ -81,19 +81,19 @@ def plan_run(season: OpenSeason, *, retrain: bool = False) -> RunPlan:
 
     Raises InputError where no model may predict.
     """
-    context, inputs = season.context, season.inputs
+    context, run_inputs = season.context, season.run_inputs
     architecture = context.architecture
-    data = inputs.data
-    key, artifact_id = training_key(context, data, architecture, reviewed=inputs.reviewed), ""
+    data = run_inputs.data
+    key, artifact_id = training_key(context, data, architecture, reviewed=run_inputs.reviewed), ""
     if is_carried(data.parcels):
         forecasting = forecasting_model(context, data)
         key, artifact_id = forecasting.training_key, forecasting.artifact_id
     elif key and (model := _predicts(context, data, architecture, key, retrain=retrain)):
         key, artifact_id = model.training_key, model.artifact_id
     as_of = context.as_of or date.fromisoformat(data.last_acquisition)
-    state = (part for item in sorted(inputs.parts.items()) for part in item)
+    state = (part for item in sorted(run_inputs.parts.items()) for part in item)
     digest = content_hash(*state, str(as_of), architecture, key, code_version(), length=12)
-    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id, inputs.parts)
+    return RunPlan(f"{context.agency.agency}-{context.season.year}-{digest}", as_of, artifact_id, run_inputs.parts)
 
 
 def _predicts(
@@ -112,7 +112,7 @@ def _predicts(
 
 
 def _planned(season: OpenSeason, plan: RunPlan) -> RunInputs:
-    return season.planned(plan.inputs, run_id=plan.run_id)
+    return season.planned(plan.planned_parts, run_id=plan.run_id)
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def replace_plan(context: SeasonContext, plan: RunPlan, *, by: RunPlan, finished
     if plan.run_id != by.run_id:
         with context.connect() as connection:
             detail = f"the new model was not promoted; {by.run_id} is published with artifact {by.artifact_id}"
-            if plan.inputs != by.inputs:
+            if plan.planned_parts != by.planned_parts:
                 detail = f"the season changed while its networks were trained; {by.run_id} takes its place"
             runs.fail_run(connection, run_id=plan.run_id, detail=detail, finished_at=finished_at)
 
@@ -186,8 +186,8 @@ def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Pre
 
 def assess(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     """Assesses every declaration; a forecast has none. Returns the number of declarations by verdict and reason."""
-    context, inputs = season.context, _planned(season, plan)
-    data, section = inputs.data, context.agency.assessment
+    context, run_inputs = season.context, _planned(season, plan)
+    data, section = run_inputs.data, context.agency.assessment
     if is_carried(data.parcels):
         _write(context, plan, "assessments", no_assessments(), NO_ASSESSMENTS)
         return []
@@ -196,7 +196,7 @@ def assess(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
         assessed = assess_declarations(
             pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
                 has_geometry=True,
-                confirmed=data.parcels["parcel_id"].isin(inputs.reviewed.right),
+                confirmed=data.parcels["parcel_id"].isin(run_inputs.reviewed.right),
                 not_learnt=_not_learnt(context, plan, data, predictions),
             ),
             predictions,
@@ -243,8 +243,8 @@ def _counted(assessed: pd.DataFrame) -> dict[str, int]:
 
 def aggregate(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     """Estimates crop areas per region; a forecast has none. Returns the largest rows."""
-    context, inputs = season.context, _planned(season, plan)
-    data, section = inputs.data, context.agency.statistics
+    context, run_inputs = season.context, _planned(season, plan)
+    data, section = run_inputs.data, context.agency.statistics
     if is_carried(data.parcels):
         _write(context, plan, "statistics", no_statistics(), NO_STATISTICS)
         return []
@@ -259,7 +259,7 @@ def aggregate(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
             p_percent=section.p_percent,
             confidentiality=section.confidentiality,
             earlier=earlier_release(context, plan.run_id),
-            reviews=inputs.areas.table,
+            reviews=run_inputs.areas.table,
         )
         regions = context.agency.regions
         partial = partial_regions(
@@ -268,7 +268,7 @@ def aggregate(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
             complete=regions.complete,
             nuts_version=regions.nuts_version,
         )
-        about = StatisticsReport(review_sample=inputs.areas.report, partial_regions=partial)
+        about = StatisticsReport(review_sample=run_inputs.areas.report, partial_regions=partial)
         _write(context, plan, "statistics", estimated.table, estimated.report.joined(about))
     table = context.store.read_table(plan.name("statistics.parquet")).to_pandas()
     shown = ["nuts_id", "crop", "declared_ha", "mapped_ha", "estimate_ha", "se_ha", "basis"]

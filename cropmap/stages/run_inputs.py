@@ -33,9 +33,9 @@ def read_inputs(context: SeasonContext, data: SeasonData) -> RunInputs:
     """The season as it stands, of its data."""
     reviewed, areas = _read_reviews(context, data)
     parts = {
-        **data.inputs,
+        **data.part_hashes,
         # the same acquisitions may be observed anew, and folds be dealt otherwise from the same parcels
-        OBSERVATIONS: content_hash(data.inputs[OBSERVATIONS], data.series.hash, data.hash),
+        OBSERVATIONS: content_hash(data.part_hashes[OBSERVATIONS], data.series.hash, data.hash),
         REVIEWS: _reviews_key(reviewed, areas),
         REGIONS: regions_key(context),
     }
@@ -57,9 +57,9 @@ def regions_key(context: SeasonContext) -> str:
     return content_hash(*boundaries_key(context))
 
 
-def refuse_changed(found: Mapping[str, str], planned: Mapping[str, str], *, run_id: str) -> None:
+def refuse_changed(current: Mapping[str, str], planned: Mapping[str, str], *, run_id: str) -> None:
     """Raises InputError that names the parts which are not those that the run was planned on."""
-    refuse([name for name in planned.keys() | found.keys() if planned.get(name) != found.get(name)], run_id=run_id)
+    refuse([name for name in planned.keys() | current.keys() if planned.get(name) != current.get(name)], run_id=run_id)
 
 
 def refuse(changed: list[str], *, run_id: str) -> None:

@@ -82,7 +82,7 @@ def networks_to_train(season: OpenSeason) -> tuple[Architecture, ...]:
 def is_trained(season: OpenSeason, architecture: Architecture) -> bool:
     """Whether the network went through the gate with the season as it stands, and its artifact is whole."""
     context = season.context
-    key = training_key(context, season.data, architecture, reviewed=season.inputs.reviewed)
+    key = training_key(context, season.data, architecture, reviewed=season.run_inputs.reviewed)
     known = trained_model(context, architecture, key)
     return known is not None and is_whole(context, known)
 
@@ -95,7 +95,7 @@ def train_network(season: OpenSeason, architecture: Architecture) -> dict[str, o
     out-of-fold metrics and the decision. Raises ConfigurationError where MLflow cannot be used, before anything is
     trained; ParityError where ONNX and torch disagree: that is noted in MLflow, and nothing else changes.
     """
-    context, data, reviewed = season.context, season.data, season.inputs.reviewed
+    context, data, reviewed = season.context, season.data, season.run_inputs.reviewed
     key = training_key(context, data, architecture, reviewed=reviewed)
     known = trained_model(context, architecture, key)
     if known is None or not is_whole(context, known):

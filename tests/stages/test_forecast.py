@@ -149,8 +149,8 @@ def test_what_was_acquired_later_changes_nothing(agency: Agency) -> None:
     agency.record(2020)
     assert OpenSeason(agency.open(2020)).data.n_acquisitions > before.n_acquisitions
     after = OpenSeason(context).data
-    assert (after.inputs, after.series.hash, after.last_acquisition, after.n_acquisitions) == (
-        before.inputs,
+    assert (after.part_hashes, after.series.hash, after.last_acquisition, after.n_acquisitions) == (
+        before.part_hashes,
         before.series.hash,
         before.last_acquisition,
         before.n_acquisitions,

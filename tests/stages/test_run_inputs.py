@@ -180,7 +180,7 @@ def test_what_changed_while_a_flow_had_the_season_open_is_not_published(work: Wo
     for what in ("an observation less", "reviews", "legend", "folds", "boundaries", "declarations", "agency file"):
         change, named = CHANGES[what]
         opened = OpenSeason(work.context)
-        opened.inputs  # noqa: B018 - read now
+        opened.run_inputs  # noqa: B018 - read now
         with work.context.connect() as connection:
             assert opened.changed(connection) == []
             assert opened.as_it_stands() is opened
@@ -198,7 +198,7 @@ def test_what_changed_while_a_flow_had_the_season_open_is_not_published(work: Wo
 
 def test_a_load_waits_until_a_publication_that_looked_at_the_register_has_ended(work: Work) -> None:
     season = OpenSeason(work.context)
-    season.inputs  # noqa: B018 - read now
+    season.run_inputs  # noqa: B018 - read now
     with work.context.connect() as connection, ThreadPoolExecutor(1) as pool:
         with connection.transaction():
             assert season.changed(connection, hold=True) == []

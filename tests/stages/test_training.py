@@ -139,7 +139,7 @@ def _champion(home: Home) -> str:
 
 def _key(context: SeasonContext) -> str:
     season = OpenSeason(context)
-    return training_key(context, season.data, NETWORK, reviewed=season.inputs.reviewed)
+    return training_key(context, season.data, NETWORK, reviewed=season.run_inputs.reviewed)
 
 
 def test_a_better_model_of_more_acquisitions_takes_over(trained: Trained) -> None:
