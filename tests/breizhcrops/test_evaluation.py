@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cropmap.breizhcrops.columns import Level
 from cropmap.breizhcrops.evaluation import Judged, as_dataset, evaluate_breizhcrops, inspect_breizhcrops
 from cropmap.breizhcrops.files import read_breizhcrops
 from cropmap.breizhcrops.index import read_class_mapping
@@ -85,8 +86,9 @@ def test_published_figures_stand_only_beside_their_own_kind() -> None:
     assert [(row["oa"], row["mean_f1"]) for row in talk if row["comparable"]][1:] == [(0.68, 0.59)]
     four = compare(dict.fromkeys(REGIONS, score), Architecture.LSTM, level="L1C", year=2017, classes=9)
     assert [row["oa"] for row in four if row["comparable"]][4:] == [0.75, 0.79, 0.803]
-    for level, year, classes in (("L2A", 2017, 9), ("L1C", 2018, 9), ("L1C", 2017, 5)):
-        rows = compare({"frh04": score}, Architecture.LSTM, level=level, year=year, classes=classes)  # type: ignore[arg-type]
+    others: list[tuple[Level, int, int]] = [("L2A", 2017, 9), ("L1C", 2018, 9), ("L1C", 2017, 5)]
+    for level, year, classes in others:
+        rows = compare({"frh04": score}, Architecture.LSTM, level=level, year=year, classes=classes)
         assert sum(row["comparable"] for row in rows) == 1  # this run's own
 
 

@@ -58,7 +58,7 @@ def test_the_settings_are_the_published_ones(architecture: Architecture) -> None
 
 def test_a_network_that_was_not_published_is_refused_with_those_that_were() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        CompatConfig.published("gru")  # type: ignore[arg-type]
+        CompatConfig.published("gru")  # type: ignore[arg-type]  # what the types rule out
     assert str(caught.value) == "gru: is none of the published BreizhCrops networks. Known: lstm, transformer"
 
 

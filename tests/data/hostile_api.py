@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -17,7 +17,7 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Awkward:
-    items: Sequence[Mapping[str, Any]] = ()
+    items: Sequence[Any] = ()
     collections: Sequence[Any] = field(default_factory=lambda: [collection([])])
     page_size: int = 100
     header: tuple[str, str] | None = None

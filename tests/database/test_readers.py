@@ -17,6 +17,7 @@ from cropmap.contracts.tables import ASSESSMENT_COLUMNS, REJECTION_COLUMNS, STAT
 from cropmap.database import publishing, releases, runs
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import store_declarations
+from cropmap.schemas import Confidentiality
 from cropmap.statistics import Estimated, estimate_areas
 from cropmap.statistics.release import recovered
 from tests.database.seasons import KEY, LOADED, PUBLISHED
@@ -40,7 +41,7 @@ def season(connection: Connection) -> tuple[Connection, Estimated, Estimated]:
     """A published and released season; (connection, its table, the same with every figure open)."""
     frame, predicted, _ = simulate(parcels=400, seed=10, undeclared=0.0)
     closed = estimate_areas(frame, predicted, legend())
-    open_ = estimate_areas(frame, predicted, legend(), confidentiality="off")  # type: ignore[arg-type]
+    open_ = estimate_areas(frame, predicted, legend(), confidentiality=Confidentiality.OFF)
     register = gpd.GeoDataFrame(
         frame.assign(declared_area_ha=np.nan, row_number=range(len(frame)), repaired=False),
         geometry=[box(-3 + i / 1000, 48, -3 + (i + 1) / 1000, 48.01) for i in range(len(frame))],

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cropmap.disclosure import Axis, Contributions, Figure, Pattern, Rules, Structure, protect
+from cropmap.disclosure import Axis, Contributions, Earlier, Figure, Pattern, Rules, Structure, protect
 from cropmap.disclosure.tables import Floats, Mask
 from tests.studies.disclosure_tables import RandomTable
 
@@ -59,14 +59,9 @@ def figure_of(
     return Figure(name, np.bincount(found.cell, found.area, minlength=structure.cells).astype(float), found)
 
 
-def protected(table: RandomTable, **changes: object) -> Pattern:
+def protected(table: RandomTable, *, earlier: Earlier | None = None) -> Pattern:
     return protect(
-        table.structure,
-        [table.figure],
-        table.needed,
-        table.rules,
-        never_hidden=[table.total],
-        **changes,  # type: ignore[arg-type]
+        table.structure, [table.figure], table.needed, table.rules, never_hidden=[table.total], earlier=earlier
     )
 
 

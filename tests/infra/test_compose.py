@@ -27,12 +27,14 @@ SECRET = re.compile(rf"({REFERENCE.pattern}|\w+:{REFERENCE.pattern}|[\w+]+://\w+
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    return yaml.safe_load(COMPOSE.read_text())  # type: ignore[no-any-return]
+    document: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    return document
 
 
 @pytest.fixture(scope="module")
 def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return compose["services"]  # type: ignore[no-any-return]
+    found: dict[str, dict[str, Any]] = compose["services"]
+    return found
 
 
 def roles_variables() -> set[str]:
@@ -47,7 +49,10 @@ def example_variables() -> set[str]:
 def known_variables() -> set[str]:
     cropmap_names = {f"CROPMAP_{name.upper()}" for name in {*Settings.model_fields, *ServingSettings.model_fields}}
     # read as text: importing MLflow's command line takes seconds and warns
-    mlflow = Path(find_spec("mlflow").origin).parent  # type: ignore[union-attr, arg-type]
+    spec = find_spec("mlflow")
+    assert spec is not None
+    assert spec.origin is not None
+    mlflow = Path(spec.origin).parent
     modules = [mlflow / "environment_variables.py", mlflow / "cli" / "__init__.py", mlflow / "utils" / "cli_args.py"]
     mlflow_names = {name for module in modules for name in re.findall(r"\bMLFLOW_\w+", module.read_text())}
     # of the images and of libraries, as their documentation names them
@@ -107,7 +112,7 @@ def test_services_are_contained(services: dict[str, dict[str, Any]]) -> None:
 
 def test_each_program_signs_in_with_its_own_role(services: dict[str, dict[str, Any]]) -> None:
     roles = {
-        name: re.search(r"://(\w+):", value).group(1)  # type: ignore[union-attr]
+        name: value.partition("://")[2].partition(":")[0]
         for name, service in services.items()
         for value in service["environment"].values()
         if "@database" in value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,26 +12,24 @@ from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import by_region
 from cropmap.dataset.series import Series
 from cropmap.model.training_config import TrainingConfig
-from cropmap.schemas import Architecture
 
 CROPS: Final = ("barley", "maize", "meadow")
 PEAK_DAY: Final = np.array([140, 215, 180])
 BREADTH_DAYS: Final = np.array([20.0, 25.0, 70.0])
 
 
-def tiny(architecture: Architecture, **changes: object) -> TrainingConfig:
-    values: dict[str, object] = {
-        "width": 16,
-        "heads": 2,
-        "layers": 1,
-        "min_steps": 60,
-        "epochs": 1,
-        "batch_size": 16,
-        "learning_rate": 1e-2,
-        "dropout": 0.0,
-        "members": 1,
-    }
-    return TrainingConfig(architecture=architecture, **(values | changes))  # type: ignore[arg-type]
+tiny = partial(
+    TrainingConfig,
+    width=16,
+    heads=2,
+    layers=1,
+    min_steps=60,
+    epochs=1,
+    batch_size=16,
+    learning_rate=1e-2,
+    dropout=0.0,
+    members=1,
+)
 
 
 def make_dataset(parcels: int = 90, *, regions: int = 3, seed: int = 7) -> Dataset:

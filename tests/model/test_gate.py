@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import inf, nan, sqrt
 
 import numpy as np
@@ -118,43 +120,44 @@ def test_the_first_model_becomes_champion_when_it_is_sound() -> None:
 RULE = "region, NUTS 2021, 200 m"
 
 
-def made_for(dataset: Dataset, **changes: object) -> Manifest:
-    values: dict[str, object] = {
-        "architecture": "lstm",
-        "crops": dataset.crops,
-        "bands": dataset.series.bands,
-        "min_clear_fraction": 0.5,
-        "calibration": Calibration(1.0, (0.0,) * 3),
-        "familiar": Familiar((), (), ()),
-        "folds_made_by": "region",
-        "fold_names": dataset.folds.names,
-        "dataset_hash": dataset.hash,
-        "config": {},
-        "seed": 1,
-        "code_version": "x",
-        "evaluation": {},
-        "parity": FINE,
-        "files": {},
-        "about": {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE},
-    }
-    return Manifest(**(values | changes))  # type: ignore[arg-type]
+ABOUT = {"legend": "L1", "last_acquisition": "2018-08-30", "folds": RULE}
+
+
+def made_for(
+    dataset: Dataset, *, fold_names: tuple[str, ...] | None = None, about: Mapping[str, str] = ABOUT
+) -> Manifest:
+    return Manifest(
+        architecture="lstm",
+        crops=dataset.crops,
+        bands=dataset.series.bands,
+        min_clear_fraction=0.5,
+        calibration=Calibration(1.0, (0.0,) * 3),
+        familiar=Familiar((), (), ()),
+        folds_made_by="region",
+        fold_names=fold_names or dataset.folds.names,
+        dataset_hash=dataset.hash,
+        config={},
+        seed=1,
+        code_version="x",
+        evaluation={},
+        parity=FINE,
+        files={},
+        about=about,
+    )
 
 
 DATASET = make_dataset(30)  # ten parcels each in FRH01, FRH02, FRH03
 
 
-def required(**changes: object) -> ModelRequirements:
-    values: dict[str, object] = {
-        "bands": ("B04", "B08"),
-        "legend": "L1",
-        "classes": DATASET.crops,
-        "last_day": "2018-12-31",
-        "folds": RULE,
-        "dataset": DATASET,
-    }
-    return ModelRequirements(**(values | changes))  # type: ignore[arg-type]
-
-
+required = partial(
+    ModelRequirements,
+    bands=("B04", "B08"),
+    legend="L1",
+    classes=DATASET.crops,
+    last_day="2018-12-31",
+    folds=RULE,
+    dataset=DATASET,
+)
 OTHER = make_dataset(30, seed=8)
 """another year of the same regions and crops"""
 SPELT = (*DATASET.crops, "spelt")

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -25,10 +26,18 @@ def bare(tmp_path: Path) -> Acquisition:
     return make_acquisition(tmp_path, flat_bands(rows=2, cols=2))
 
 
-def assets(acquisition: Acquisition, only: str = "", **changes: object) -> Acquisition:
+class AssetChanges(TypedDict, total=False):
+    href: str
+    scale: float
+    offset: float
+    nodata: int
+    checksum: str
+    size: int
+
+
+def assets(acquisition: Acquisition, only: str = "", **changes: Unpack[AssetChanges]) -> Acquisition:
     changed: dict[str, BandAsset] = {
-        band: replace(asset, **changes) if only in ("", band) else asset  # type: ignore[arg-type]
-        for band, asset in acquisition.assets.items()
+        band: replace(asset, **changes) if only in ("", band) else asset for band, asset in acquisition.assets.items()
     }
     return replace(acquisition, assets=changed)
 

@@ -16,7 +16,8 @@ from tests.reports.seasons import SECRETS, report, revised
 
 
 def parsed(html: str) -> Element:
-    return tinyhtml5.parse(html, namespace_html_elements=False)  # type: ignore[no-any-return]
+    root: Element = tinyhtml5.parse(html, namespace_html_elements=False)
+    return root
 
 
 def text(element: Element) -> str:

@@ -231,7 +231,7 @@ def test_an_answer_without_an_end_is_cut_off() -> None:
 
 
 def test_features_of_any_kind_are_counted() -> None:
-    api = Awkward([ITEMS[0], None, "x", 5, [], {}, {"id": "half"}, {**ITEMS[1], "properties": None}])  # type: ignore[list-item]
+    api = Awkward([ITEMS[0], None, "x", 5, [], {}, {"id": "half"}, {**ITEMS[1], "properties": None}])
     with awkward_api(api) as url:
         found = find(url)
     assert days(found) == [1]

@@ -44,7 +44,7 @@ ROWS, COLS = 64, 48
 """at 20 m"""
 
 
-def search(folder: Path, **access: Any) -> CatalogSearch:
+def search(folder: Path | str, **access: Any) -> CatalogSearch:
     return find_acquisitions(
         str(folder), collection="sentinel-2-l2a", bbox=BRITTANY, season=SEASON, access=CatalogAccess(**access)
     )
@@ -77,7 +77,7 @@ def test_products_of_the_folder_and_one_level_below(tmp_path: Path) -> None:
 
 def test_a_folder_by_its_address(tmp_path: Path) -> None:
     make_safe(tmp_path / "with space", offsets=OFFSETS)
-    by_path, by_url = (search(reference) for reference in (tmp_path / "with space", (tmp_path / "with space").as_uri()))  # type: ignore[arg-type]
+    by_path, by_url = (search(reference) for reference in (tmp_path / "with space", (tmp_path / "with space").as_uri()))
     assert by_path == by_url
     assert len(by_path.acquisitions) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -348,10 +348,10 @@ REAL: dict[tuple[str, str], dict[str, QuarantineReason]] = {
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("pair", REAL, ids=lambda pair: Path(pair[0]).stem)
-def test_real_pairs(shared_data: Path, pair: Sequence[str]) -> None:
+def test_real_pairs(shared_data: Path, pair: tuple[str, str]) -> None:
     items = [json.loads((shared_data / "stac_items" / name).read_text()) for name in pair]
     _, redundant = best_of(Candidate(acquisition_from_item(item), datastrip_start_of(item)) for item in items)
-    assert {item.item_id: item.reason for item in redundant} == REAL[tuple(pair)]  # type: ignore[index]
+    assert {item.item_id: item.reason for item in redundant} == REAL[pair]
 
 
 @pytest.mark.shared_data

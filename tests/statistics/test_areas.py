@@ -1,6 +1,7 @@
 """Whole tables: additivity, what is kept, what is flagged, what is hidden."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,8 @@ from cropmap.statistics.difference import prior_size
 from cropmap.statistics.report import StatisticsReport
 from tests.statistics.population import CROPS, REGIONS, Predicted, legend, review, simulate
 
-OPEN = {"min_holdings": 1, "min_holdings_nuts3": 1, "dominance": (1, 1.0)}
+_open = partial(estimate_areas, legend=legend(), min_holdings=1, min_holdings_nuts3=1, dominance=(1, 1.0))
 """no confidentiality, so that every figure can be read"""
-
-
-def _open(frame: pd.DataFrame, predicted: Predicted, **changes: object) -> Estimated:
-    return estimate_areas(frame, predicted, legend(), **(OPEN | changes))  # type: ignore[arg-type]
 
 
 def _check_additivity(estimated: Estimated, frame: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 """Released tables: one mask, modes, marks, releases of one season, and an audit that starts from the table alone."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from cropmap.errors import DisclosureError
 from cropmap.schemas import Confidentiality
-from cropmap.statistics import EarlierRelease, Estimated, estimate_areas
+from cropmap.statistics import EarlierRelease, estimate_areas
 from cropmap.statistics.confidentiality import HIDDEN
 from cropmap.statistics.release import audit
 from cropmap.statistics.report import StatisticsReport
@@ -25,8 +26,7 @@ def _season(seed: int = 10) -> tuple[pd.DataFrame, Predicted]:
     return frame, predicted
 
 
-def _estimated(frame: pd.DataFrame, predicted: Predicted, **changes: object) -> Estimated:
-    return estimate_areas(frame, predicted, legend(), min_holdings_nuts3=6, **changes)  # type: ignore[arg-type]
+_estimated = partial(estimate_areas, legend=legend(), min_holdings_nuts3=6)
 
 
 def test_a_table_for_publication_hides_more_and_survives_its_audit() -> None:

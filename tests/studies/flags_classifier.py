@@ -100,7 +100,7 @@ def train(inputs: Matrix, label: NDArray[np.int64], *, classes: int, light: Ligh
                 continue
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(network(features[rows]), target[rows])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch
             optimizer.step()
             schedule.step()
     return Trained(network)
