@@ -48,7 +48,8 @@ def signed(text: str) -> str:
 
 def significant(value: float, *, digits: int = 3) -> str:
     """A tick of a scale without closing zeros."""
-    return f"{value:.{digits}g}" if value < 1000 else number(value)
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:.{digits}g}" if rounded < 1000 else number(value)
 
 
 def day(value: date) -> str:

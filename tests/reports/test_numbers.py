@@ -61,7 +61,8 @@ def test_a_change_has_a_sign_unless_it_is_none(text: str, change: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.5, "0.5"), (2.50, "2.5"), (20.0, "20"), (125.0, "125"), (1500.0, f"1{THIN}500")]
+    ("value", "text"),
+    [(0.5, "0.5"), (2.50, "2.5"), (20.0, "20"), (125.0, "125"), (1500.0, f"1{THIN}500"), (999.6, f"1{THIN}000")],
 )
 def test_a_tick_has_no_closing_zeros(value: float, text: str) -> None:
     assert significant(value) == text
