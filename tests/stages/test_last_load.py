@@ -115,7 +115,7 @@ def test_other_boundaries_read_it(season: SeasonContext, inputs: Path, is_read: 
     [
         "DELETE FROM rejection",
         "DELETE FROM notice",
-        "UPDATE parcel SET nuts_id = (SELECT max(nuts_id) FROM parcel) WHERE parcel_id = 'P00001'",
+        "UPDATE parcel SET nuts_id = (SELECT max(nuts_id) FROM parcel)",
         "UPDATE season SET simulated = NOT simulated",
     ],
 )
