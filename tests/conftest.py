@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from pytest_socket import socket_allow_hosts
 
 from cropmap.store import Store
+
+FLOWS: Final = "tests/flows/"
 
 # Before anything imports them: both would otherwise try to report home.
 os.environ.update(
@@ -21,6 +25,28 @@ os.environ.update(
 )
 
 pytest_plugins = ["tests.database_fixtures"]
+
+
+def pytest_collection_finish() -> None:
+    """What the tests import stays to the end: the collector need not look through it each time it comes."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, but that what runs flows stays in one process: it shares a season and a Prefect
+    server."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return FLOWS if file.startswith(FLOWS) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

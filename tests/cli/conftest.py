@@ -10,8 +10,17 @@ from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.database.connection import connect
 from cropmap.database.runs import ensure_season
 from cropmap.dissemination.long_form import masked
+from cropmap.simulation.season import simulate_season
 from tests.database.seasons import KEY, begin, load, publish_run
 from tests.dissemination.published import published
+
+
+@pytest.fixture(scope="session")
+def simulated_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that no test changes."""
+    folder = tmp_path_factory.mktemp("inputs") / "season"
+    simulate_season(folder, parcels=60, seed=1, dates=2)
+    return folder
 
 
 @pytest.fixture

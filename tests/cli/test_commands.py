@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +15,6 @@ import pytest
 
 from cropmap.cli import run
 from cropmap.errors import ConfigurationError
-from cropmap.simulation.season import simulate_season
 from cropmap.terminal import say, write_out
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +22,8 @@ CROPMAP = Path(sys.executable).with_name("cropmap")
 
 
 @pytest.fixture
-def inputs(tmp_path: Path) -> Path:
-    simulate_season(tmp_path / "inputs", parcels=60, seed=1, dates=2)
-    return tmp_path / "inputs"
+def inputs(simulated_inputs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(simulated_inputs, tmp_path / "inputs"))
 
 
 @pytest.fixture(autouse=True)

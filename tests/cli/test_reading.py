@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from cropmap.cli import run
-from cropmap.simulation.season import simulate_season
 
 QUESTIONS = [
     "season status {agency} --season 2018",
@@ -44,18 +43,11 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def agency(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("inputs") / "season"
-    simulate_season(folder, parcels=60, seed=1, dates=2)
-    return folder / "agency.yaml"
-
-
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_makes_no_home_and_no_database(
-    question: str, nowhere: Path, agency: Path, capsys: pytest.CaptureFixture[str]
+    question: str, nowhere: Path, simulated_inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(question.format(agency=agency).split())
+    code = run(question.format(agency=simulated_inputs / "agency.yaml").split())
     out, err = capsys.readouterr()
     assert list(nowhere.iterdir()) == []
     assert code == 2, err

@@ -28,9 +28,9 @@ FULL = {"min_holdings": 4, "dominance": [2, 0.85]}
 """of the statistics: a table that is protected for publication"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prefect_url() -> Iterator[str]:
-    """A real Prefect server on this machine."""
+    """A real Prefect server on this machine; it works a little even while nobody asks it anything."""
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
     os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
     with prefect_test_harness(server_startup_timeout=180):

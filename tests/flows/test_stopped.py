@@ -10,17 +10,21 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+from sqlalchemy import make_url
 
+from cropmap.cli import run
 from cropmap.database import embedded
 from cropmap.database.connection import connect
 from tests.database_fixtures import _fresh
@@ -74,9 +78,14 @@ def _killed_after(season: Season, prefect_url: str, seconds: float | None = None
 
 
 @pytest.fixture(scope="module")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all homes: Prefect takes six seconds of processor time to make its database."""
-    return tmp_path_factory.mktemp("prefect")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Path:
+    """One for all homes, with the database of the server at `prefect_url` as it is now: Prefect takes six seconds of
+    processor time to make one."""
+    folder = tmp_path_factory.mktemp("prefect")
+    of_server = make_url(PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or "").database
+    with closing(sqlite3.connect(str(of_server))) as made, closing(sqlite3.connect(folder / "prefect.db")) as copy:
+        made.backup(copy)
+    return folder
 
 
 @pytest.fixture
@@ -107,14 +116,16 @@ def _when(home: Path, words: str) -> Callable[[float], bool]:
     return lambda _: log.is_file() and words in log.read_text()[known:]
 
 
-def _refuse_a_second_run_then_kill(command: list[str], home: Path) -> None:
+def _refuse_a_second_run_then_kill(command: list[str], home: Path, prefect_url: str) -> None:
     """While the first one trains, a second is tried; then the first is killed, which leaves nothing."""
     said: list[str] = []
 
     def second_then_kill(_: float) -> bool:
         if not trains(0.0):
             return False
-        said.append(on_terminal(command, patience=120).said)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PREFECT_API_URL", prefect_url)
+            said.append(on_terminal(command, patience=120).said)
         return True
 
     trains = _when(home, "train lstm of simulated-bretagne 2018 begins")
@@ -123,15 +134,21 @@ def _refuse_a_second_run_then_kill(command: list[str], home: Path) -> None:
     assert first.left == []
     assert "is being worked on (season run 2018 by" in said[0].replace("\r\n", " ")
 
-    status = [sys.executable, "-m", "cropmap", "season", "status", *command[5:]]
-    answer = on_terminal(status).said
-    assert "interrupted" in answer, answer
-    assert "running" not in answer
+
+def _status(inputs: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert run(["season", "status", *_command(inputs, home)[5:]]) == 0
+    return capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
-    undisturbed: Undisturbed, simulated_inputs: Path, homes: Path
+    undisturbed: Undisturbed,
+    simulated_inputs: Path,
+    homes: Path,
+    prefect_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     home, inputs = homes / "disturbed", simulated_inputs
     # imports, Prefect's server
@@ -145,8 +162,12 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
     assert faults(ended, embedded.ensure_running(home)) == [], ended.said
     assert {status for _, status, _ in runs(embedded.ensure_running(home))} == {"interrupted"}
 
-    _refuse_a_second_run_then_kill(_command(inputs, home), home)
+    _refuse_a_second_run_then_kill(_command(inputs, home), home, prefect_url)
+    answer = _status(inputs, home, capsys)
+    assert "interrupted" in answer, answer
+    assert "running" not in answer
 
+    monkeypatch.setenv("CROPMAP_THREADS", "1")  # the killed one had processes that train
     ended = on_terminal(
         _command(inputs, home), how="SIGHUP", when=_when(home, "assess of simulated-bretagne 2018 begins"), patience=300
     )
@@ -156,7 +177,8 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
 
     # rows are being written, by a transaction that holds the run's row too and takes as long as it likes
     url = embedded.ensure_running(home)
-    with connect(url) as reader, reader.transaction(), connect(url) as looker:
+    with connect(url) as reader, reader.transaction(), connect(url) as looker, monkeypatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", prefect_url)  # all other signals come while there is a temporary server
         reader.execute("LOCK TABLE statistic IN SHARE MODE")
         waits = "SELECT FROM pg_locks WHERE relation = 'statistic'::regclass AND NOT granted"
         ended = on_terminal(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
+from tests.database_fixtures import _fresh
 
 if TYPE_CHECKING:
     from tests.stages.judged import JudgedSeason
@@ -32,11 +36,16 @@ def tiny_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CROPMAP_DATABASE_URL", database_url)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.setenv("CROPMAP_THREADS", "1")
-    monkeypatch.delenv("CROPMAP_DATA", raising=False)
+    enter(monkeypatch, tmp_path, database_url)
+
+
+def enter(patch: pytest.MonkeyPatch, folder: Path, database_url: str) -> None:
+    """The environment of a home in `folder`."""
+    patch.setenv("CROPMAP_HOME", str(folder / "home"))
+    patch.setenv("CROPMAP_DATABASE_URL", database_url)
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+    patch.setenv("CROPMAP_THREADS", "1")
+    patch.delenv("CROPMAP_DATA", raising=False)
 
 
 def open_context(inputs: Path, tmp_path: Path, **changes: object) -> SeasonContext:
@@ -72,12 +81,33 @@ INTERNAL = {"statistics": {"confidentiality": "primary"}}
 """no search of what to hide"""
 
 
+@pytest.fixture(scope="session")
+def observed_once(
+    cluster_url: str, tiny_inputs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """A database, by its name, and a home of what `observed` is copied from."""
+    folder = tmp_path_factory.mktemp("observed")
+    with contextmanager(_fresh)(cluster_url, template="cropmap") as url:
+        with pytest.MonkeyPatch.context() as patch:
+            enter(patch, folder, url)
+            observe_everything(open_context(tiny_inputs, folder, **NO_MODEL, **INTERNAL))
+        yield str(conninfo_to_dict(url)["dbname"]), folder / "home"
+
+
 @pytest.fixture
-def observed(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext:
+def observed(
+    observed_once: tuple[str, Path],
+    cluster_url: str,
+    tiny_inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SeasonContext]:
     """Ingested, without a model, and with statistics for internal use."""
-    context = open_context(tiny_inputs, tmp_path, **NO_MODEL, **INTERNAL)
-    observe_everything(context)
-    return context
+    database, home = observed_once
+    shutil.copytree(home, tmp_path / "home")
+    with contextmanager(_fresh)(cluster_url, template=database) as url:
+        enter(monkeypatch, tmp_path, url)
+        yield open_context(tiny_inputs, tmp_path, **NO_MODEL, **INTERNAL)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from cropmap.schemas import BANDS
 from cropmap.simulation import phenology
 from cropmap.simulation.crops import CROPS
 from cropmap.simulation.direct import tile_observations
-from cropmap.simulation.landscape import REGIONS, lay_out
+from cropmap.simulation.landscape import REGIONS, Landscape, lay_out
 from cropmap.simulation.passes import passes
 from cropmap.simulation.population import Population, crop_of, settle
 from cropmap.simulation.randomness import stream
@@ -44,19 +44,9 @@ def simulated_brittany(
     *, parcels: int, seed: int, wrong_share: float = 0.03, dates: int = DATES, min_clear_fraction: float = 0.0
 ) -> Brittany:
     """One season; equal arguments give equal data, and the sky, fields and crops do not depend on `wrong_share`."""
-    plan = passes(season=SEASON_YEAR, dates=dates, seed=seed)
     land = lay_out(parcels=parcels, seed=seed, irregular=False)
     population = settle(land.region, seed=seed, wrong_share=wrong_share)
-    stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
-    parts = [
-        _Part(
-            observed.overpass.day_of_year,
-            observed.parcels,
-            observed.reflectance,
-            observed.clear_pixels / observed.total_pixels,
-        )
-        for observed in tile_observations(land, stand, plan, seed=seed)
-    ]
+    parts = _seen(land, population, seed=seed, dates=dates)
     series = _series(parts, len(land.fields), min_clear_fraction)
     labels = label_parcels(_names(population.declared), min_class_parcels=MIN_CLASS_PARCELS)
     folds = by_region(
@@ -75,6 +65,28 @@ class _Part:
     parcels: NDArray[np.int64]
     reflectance: NDArray[np.float32]
     clear_fraction: NDArray[np.float32]
+
+
+def _seen(land: Landscape, population: Population, *, seed: int, dates: int) -> list[_Part]:
+    """What is observed of the population; kept for the last one, as a study repeats it with other declarations."""
+    key = (len(land.fields), seed, dates, population.variety.tobytes(), population.holding.tobytes())
+    if key not in _kept:
+        stand = phenology.draw(population.variety, land.region, population.holding, stream(seed, "stand"))
+        plan = passes(season=SEASON_YEAR, dates=dates, seed=seed)
+        _kept.clear()
+        _kept[key] = [
+            _Part(
+                observed.overpass.day_of_year,
+                observed.parcels,
+                observed.reflectance,
+                observed.clear_pixels / observed.total_pixels,
+            )
+            for observed in tile_observations(land, stand, plan, seed=seed)
+        ]
+    return _kept[key]
+
+
+_kept: dict[tuple[object, ...], list[_Part]] = {}
 
 
 def _series(parts: list[_Part], count: int, min_clear_fraction: float) -> Series:

@@ -130,6 +130,7 @@ def test_subset_of_folds() -> None:
 def test_a_study_that_was_cut_short_goes_on(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"POPULATIONS": 1, "MEMBERS": 1, "LIGHT": Light(8, 2)}.items():
         monkeypatch.setattr(f"tests.studies.flags_reference.{name}", value)
+    monkeypatch.setattr("tests.studies.flags_season.DATES", 12)  # each is a sky of its own
     settings = flags_study.SHOWN[:1]
     rows = flags_study.measure(store, settings, parcels=600, seeds=[0])
     (name,) = store.names("bench/flags")
