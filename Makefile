@@ -19,7 +19,7 @@ test: install
 
 # Less than 90 seconds: the rooms that compute, without databases, flows and seasons.
 ROOMS := assessments breizhcrops dataset disclosure dissemination evidence legends model observations predictions \
-	reports simulation sources statistics
+	reports results simulation sources statistics
 quick: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow' $(ROOMS:%=tests/%) tests/test_*.py
 

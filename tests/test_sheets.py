@@ -248,6 +248,7 @@ def test_a_workbook_of_more_cells_than_people_keep(tmp_path: Path) -> None:
         read_sheet(path)
 
 
+@pytest.mark.slow
 def test_cells_that_only_have_a_format_cost_nothing(tmp_path: Path) -> None:
     """Whole rows that somebody coloured: no time is asserted, it ended after minutes and gigabytes before."""
     rows = b"".join(b'<row r="%d"><c r="XFD%d" s="0"/></row>' % (row, row) for row in (*range(3, 20_000), 1_048_576))

@@ -64,6 +64,7 @@ def test_few_parcels_move_little() -> None:
     assert np.abs(moved).mean() < 0.6 * np.abs(more).mean()
 
 
+@pytest.mark.slow
 def test_a_declaration_does_not_speak_for_itself() -> None:
     """Maize fields are declared as barley, one in the first world and ten in the second."""
     logits, declared, region, true = _two_regions(8_000, seed=3)

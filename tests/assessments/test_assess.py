@@ -146,6 +146,7 @@ def test_report_states_assumption_and_sensitivity_but_no_recall() -> None:
     assert rates[1] == pytest.approx(report.estimated_rate)
 
 
+@pytest.mark.slow
 def test_a_declaration_that_a_review_confirmed_leaves_the_list_for_good() -> None:
     parcels, scores, _ = simulate(parcels=4_000, wrong=0.04, seed=7)
     before = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)

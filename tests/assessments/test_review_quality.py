@@ -64,6 +64,7 @@ def _figure(found: list[Figure], what: str, by: str = "all", group: str = "all")
     return next(f for f in found if (f.what, f.by, f.group) == (what, by, group))
 
 
+@pytest.mark.slow
 def test_false_alarms_and_misses_by_hand() -> None:
     found = figures(
         run(), sample(["right"] * 3 + ["wrong"] * 27, ["wrong"] + ["right"] * 9, ["wrong"] + ["right"] * 29)

@@ -35,6 +35,7 @@ def run(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [tiny(Architecture.LSTM), COMPAT], ids=["ours", "compat"])
 def test_one_region_is_judged_by_a_network_that_saw_the_other_three(
     config: TrainingConfig | CompatConfig, tmp_path: Path

@@ -330,6 +330,7 @@ def test_what_a_sum_leaves_nothing_for_is_nobodys() -> None:
     assert found(94.76, 31.03, 0.0, np.nan, 94.76 + 31.03 + 0.01) == ["d/R"], "one are of a holding"
 
 
+@pytest.mark.slow
 def test_a_second_release_needs_no_room_for_a_figure_that_nobody_contributes_to() -> None:
     """What is mapped nowhere cannot be moved under the zero that the first release shows, and need not be."""
     table = small_table(3)

@@ -152,6 +152,7 @@ def test_nothing_in_common_is_an_error_that_counts_why() -> None:
         compare(ours(narrow("FRH0", "C1110", 1.0)), eurostat(("BE25", "C1110", 2018, 1.0)))
 
 
+@pytest.mark.slow
 def test_pictures_are_whole_and_always_the_same() -> None:
     table = compare(ours(narrow("FRH0", "R1000", 20.0)), eurostat(*SERIES, ("FRH0", "R1000", 2018, 10.0, "b")))
     svg = draw(table, kind="svg")

@@ -50,6 +50,7 @@ def test_every_export_of_a_process_keeps_its_axes_and_predicts_what_torch_predic
             assert check_parity(data, made, DATASET.series) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_file_names_no_path_of_the_machine_that_made_it_and_repeats() -> None:
     config = CONFIGS["transformer"]
     data = export_network(network(config, 1), BANDS, config)

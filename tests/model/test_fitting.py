@@ -48,6 +48,7 @@ def test_a_separable_problem_is_learnt_by_models_that_did_not_see_it(
     assert history[-1]["train_loss"] < history[0]["train_loss"] - 0.3
 
 
+@pytest.mark.slow
 @BOTH
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(architecture: Architecture, dataset: Dataset) -> None:
     config = tiny(architecture, min_steps=10)

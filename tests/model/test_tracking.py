@@ -83,6 +83,7 @@ def test_an_older_database_in_use_is_left_to_its_owner(tmp_path: Path) -> None:
         track((url, tmp_path.as_uri()), "key-1")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_is_resumed(tracking: tuple[str, str]) -> None:
     client = MlflowClient(tracking[0])
     experiment = client.get_experiment_by_name("bretagne")
@@ -94,6 +95,7 @@ def test_a_run_that_was_cut_off_is_resumed(tracking: tuple[str, str]) -> None:
     assert client.get_run(begun).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_an_artifact_has_one_version_and_the_champion_is_named(tracking: tuple[str, str]) -> None:
     name = "cropmap-bretagne-lstm"
     assert list_versions(tracking[0], name=name) == ()

@@ -120,6 +120,7 @@ def test_coverage_is_computed_once_and_kept(store: Store, monkeypatch: pytest.Mo
     assert first.parcel_set == again.parcel_set
 
 
+@pytest.mark.slow
 def test_damaged_coverage_and_outlines_are_made_again(store: Store) -> None:
     parcels = parcels_at({"001": (10, 10, 50, 40), "b": (60, 20, 100, 60)})
 

@@ -21,6 +21,9 @@ FOLD = np.where(np.arange(60) < 9, -1, DATASET.folds.fold).astype(np.int16)
 NO_OBSERVATION = 4
 
 
+pytestmark = pytest.mark.slow  # a network is trained
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Fitted, Artifact]:
     folder: Path = tmp_path_factory.mktemp("predict")

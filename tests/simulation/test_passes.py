@@ -41,6 +41,7 @@ def test_impossible_numbers_of_dates_are_refused(dates: int) -> None:
         passes(season=2018, dates=dates, seed=2)
 
 
+@pytest.mark.slow
 def test_the_classification_is_good_but_not_perfect() -> None:
     missed, false, cloudy, clear = 0, 0, 0, 0
     for one in passes(season=2018, dates=8, seed=2):

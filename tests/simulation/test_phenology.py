@@ -32,6 +32,7 @@ def test_meadows_stay_green_all_year() -> None:
     assert min(ndvi("PPH", day) for day in (20, 110, 200, 290, 350)) > 0.45
 
 
+@pytest.mark.slow
 def test_winter_barley_ripens_before_wheat_and_corn_last() -> None:
     days = np.arange(100, 300, 4.0)
 

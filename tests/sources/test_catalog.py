@@ -280,6 +280,7 @@ def test_a_static_catalogue_behind_a_web_server(tmp_path: Path) -> None:
         assert found.acquisitions[1].assets["B02"].href == f"{url}b/B02.tif"
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_bavaria(shared_data: Path) -> None:
     found = find_acquisitions(

@@ -61,6 +61,7 @@ def parts(shapefile: Path, name: str = "{}") -> dict[str, bytes]:
     return {name.format(part): shapefile.with_name(part).read_bytes() for part in NAMES}
 
 
+@pytest.mark.slow
 def test_archives_in_archives(tmp_path: Path, shapefile: Path) -> None:
     inner = packed(tmp_path / "inner.zip", parts(shapefile))
     middle = packed(tmp_path / "middle.zip", {"a/inner.zip": inner.read_bytes()})
@@ -111,6 +112,7 @@ def test_utf_8_names_without_a_mark(tmp_path: Path, shapefile: Path) -> None:
     assert ids(path, "Fl\u00e4che-fields.shp") == ["P1", "P2"]
 
 
+@pytest.mark.slow
 def test_other_containers(tmp_path: Path, shapefile: Path) -> None:
     with tarfile.open(tmp_path / "d.tar.gz", "w:gz") as archive:
         archive.add(shapefile.parent, "delivery")

@@ -154,6 +154,7 @@ def test_degrees_and_metres_are_told_apart() -> None:
     assert not place(parse_crs("EPSG:4326", ""), one_wrong).refused, "one row is rejected, not the file"
 
 
+@pytest.mark.slow
 def test_other_units_zones_and_axes_are_noted() -> None:
     feet = UTM.format(datum="D_ETRS_1989", spheroid='"GRS_1980",6378137,298.257222101').replace(
         'UNIT["Meter",1]', 'UNIT["Foot_US",0.3048006096012192]'
@@ -349,6 +350,7 @@ def test_an_ellipsoid_that_is_wgs_84s_is_no_datum_of_its_own(datum: str, shift: 
     assert refused.fits == ("EPSG:2100",)
 
 
+@pytest.mark.slow
 def test_a_grid_under_the_datum_of_another_is_told_with_the_metres() -> None:
     stereo = (
         'PROJCS["Stereo_70",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]],'
@@ -482,6 +484,7 @@ def test_a_lost_datum_is_spoken_of_in_degrees_from_greenwich(
     assert all(int(number) < 1000 for pair in far for number in pair if number), "a datum, not a meridian"
 
 
+@pytest.mark.slow
 def test_a_grid_without_a_datum_is_not_taken_for_that_of_another_country() -> None:
     """UTM zone 35 on GRS 80 is Finland's TM35FIN (EPSG:3067), and one of the Balkans (EPSG:9391)."""
     (note,) = place(parse_crs("+proj=utm +zone=35 +ellps=GRS80 +units=m", ""), boxes(403_000, 7_099_000)).notes

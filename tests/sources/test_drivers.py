@@ -147,6 +147,7 @@ def test_a_table_that_refers_to_others_is_refused_in_one_line(tmp_path: Path) ->
     assert len(read_declarations(tmp_path / "d.tab", legend=LEGEND, profile=plain).accepted) == 1
 
 
+@pytest.mark.slow
 def test_a_database_with_a_table_from_elsewhere_is_refused_and_its_own_indexes_are_not(tmp_path: Path) -> None:
     """Even the names of columns would be another file's first line."""
     folder = tmp_path / "delivered"

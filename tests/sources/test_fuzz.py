@@ -127,6 +127,7 @@ GEO = (b"", b"{}", b"[]", b"null", b"\xff", b"[" * 9_999, b'{"columns": 5}', b'{
 """metadata of a GeoParquet that says nothing of it"""
 
 
+@pytest.mark.slow
 def test_a_sound_parquet_file_of_other_things(tmp_path: Path) -> None:
     path = MAKERS["parquet"](tmp_path)
     whole = pq.read_table(path)

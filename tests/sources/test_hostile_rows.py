@@ -117,6 +117,7 @@ def nested(depth: int, order: str) -> bytes:
     return head * depth + struct.pack(f"{order}BII", order == "<", 7, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_outlines_nested_too_deeply(tmp_path: Path, order: str) -> None:
     deep = nested(200_000, order)

@@ -273,6 +273,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_zip_file_is_counted_and_the_others_go_on(tmp_path: Path, kind: str) -> None:
     breaking, reason, says = BROKEN[kind]

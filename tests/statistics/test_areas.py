@@ -151,6 +151,7 @@ def test_gated_and_unmapped_declarations_still_count() -> None:
     _check_additivity(estimated, frame)
 
 
+@pytest.mark.slow
 def test_estimate_is_nearer_the_truth_than_register_and_map() -> None:
     error = {"estimate_ha": 0.0, "mapped_ha": 0.0, "declared_ha": 0.0}
     covered, cells = 0, 0
@@ -252,6 +253,7 @@ def test_single_class() -> None:
     _check_additivity(estimated, frame)
 
 
+@pytest.mark.slow
 def test_confidential_cells_are_empty_in_every_figure() -> None:
     frame, predicted, _ = simulate(parcels=400, seed=10)
     estimated = estimate_areas(frame, predicted, legend())

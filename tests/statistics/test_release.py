@@ -29,6 +29,7 @@ def _season(seed: int = 10) -> tuple[pd.DataFrame, Predicted]:
 _estimated = partial(estimate_areas, legend=legend(), min_holdings_nuts3=6)
 
 
+@pytest.mark.slow
 def test_a_table_for_publication_hides_more_and_survives_its_audit() -> None:
     frame, predicted = _season()
     full = _estimated(frame, predicted)
@@ -100,6 +101,7 @@ def test_one_figure_shown_by_mistake_is_found_by_the_audit() -> None:
     assert caught > 0
 
 
+@pytest.mark.slow
 def test_the_next_release_keeps_what_the_first_hid() -> None:
     frame, predicted = _season()
     first = _estimated(frame, predicted)
@@ -113,6 +115,7 @@ def test_the_next_release_keeps_what_the_first_hid() -> None:
     audit(second.table, second.report.sum_members, earlier=earlier, known=second.report.disclosure.already_published)
 
 
+@pytest.mark.slow
 def test_a_figure_that_the_first_release_showed_is_listed() -> None:
     """The first release asked for three holdings at NUTS-3, the next asks for six."""
     frame, predicted = _season()

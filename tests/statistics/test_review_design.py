@@ -40,6 +40,7 @@ def test_expanded_areas_are_the_areas_of_the_strata() -> None:
     assert expanded == pytest.approx(frame["area_ha"].sum(), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_expanded_sample_is_unbiased_and_steadier_than_a_random_one() -> None:
     frame, predicted, truth = simulate(parcels=1_500, seed=4)
     wheat = frame["area_ha"].where(truth["code"] == "BTH", 0.0)
