@@ -21,14 +21,15 @@ def test_every_round_of_training_has_a_name(rounds: int, said: list[str]) -> Non
 def test_what_is_counted_names_the_part_it_belongs_to_and_leaves_a_line(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("cropmap")
     logger.addHandler(caplog.handler)
-    level, logger.level = logger.level, logging.INFO
+    level = logger.level
+    logger.setLevel(logging.INFO)
     try:
         with part_of_work("clean-up 1 of 2"), Counter("train lstm", total=2, unit="folds") as counter:
             for _ in range(10):  # steps of the two folds: their sum is a little less than 2
                 counter.add(1 / 5)
     finally:
         logger.removeHandler(caplog.handler)
-        logger.level = level
+        logger.setLevel(level)
     assert "train lstm, clean-up 1 of 2: 2 of 2 folds in" in caplog.text
     assert Counter("train lstm", total=2, unit="folds").description == "train lstm"
 
