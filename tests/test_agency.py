@@ -187,6 +187,7 @@ def test_every_key_has_a_meaning_and_stands_in_the_documentation() -> None:
         assert f"`{key}`" in page, f"docs/agency-file.md lacks {key}; run `make docs`"
 
 
+@pytest.mark.slow
 def test_every_key_is_read_by_code() -> None:
     code = "\n".join(
         p.read_text() for room in ("cropmap", "flows") for p in (ROOT / room).rglob("*.py") if p.name != "agency.py"

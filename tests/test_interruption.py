@@ -117,6 +117,7 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
     assert (tmp_path / "note").read_text() == "SIGTERM"
 
 
+@pytest.mark.slow
 def test_a_library_that_lets_signals_through_changes_nothing(tmp_path: Path) -> None:
     # multiprocessing does so when it starts what it keeps to clean up, and Prefect listens to SIGTERM in a flow
     through = """

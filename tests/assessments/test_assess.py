@@ -29,6 +29,7 @@ def test_realised_rate_is_near_the_target_over_seeds() -> None:
     assert np.mean(recalls) > 0.8
 
 
+@pytest.mark.slow
 def test_rightly_declared_population_is_hardly_flagged() -> None:
     parcels, scores, truth = simulate(parcels=5_000, wrong=0.0, seed=1)
     assessed = assess(parcels, scores, legend(), false_alarm_rate=0.10, seed=0)
@@ -46,6 +47,7 @@ def test_classifier_that_knows_nothing_is_refused_and_supports_nothing() -> None
     assert suspects(parcels, scores, legend(), seed=0) == frozenset()
 
 
+@pytest.mark.slow
 def test_class_that_was_not_learnt_is_refused_alone() -> None:
     parcels, scores, truth = simulate(parcels=5_000, wrong=0.02, seed=4)
     logits, rape = scores.logits.copy(), CROPS.index("rape")

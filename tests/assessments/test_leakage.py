@@ -37,6 +37,7 @@ def votes(train: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
     return logarithm
 
 
+@pytest.mark.slow
 def test_in_sample_scoring_hides_a_planted_label_and_out_of_fold_scoring_finds_it(season: tuple[Any, ...]) -> None:
     parcels, scores, truth, signal, declared = season
     xy = np.random.default_rng(2).uniform(0, 40_000, (PARCELS, 2))

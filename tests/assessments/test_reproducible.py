@@ -31,6 +31,7 @@ def test_rows_are_the_same_twice_and_whatever_the_number_of_processes() -> None:
             assert pool.map(rows, (1, 2)) == once
 
 
+@pytest.mark.slow
 def test_linear_algebra_keeps_to_one_thread_whatever_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """25,000 declarations of 13 crops came out with other last digits under one thread than under two."""
     threads = []
@@ -57,6 +58,7 @@ def test_linear_algebra_keeps_to_one_thread_whatever_the_machine_has(monkeypatch
     assert threads == [{1}] * 3
 
 
+@pytest.mark.slow
 def test_several_targets_at_once_are_each_as_if_asked_alone() -> None:
     parcels, scores, _ = simulate(parcels=1_500, wrong=0.04, seed=3)
     together = assess_at(parcels, scores, legend(), false_alarm_rates=(0.1, 0.2), seed=0)

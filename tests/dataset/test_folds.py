@@ -90,6 +90,7 @@ def places(draw: st.DrawFn) -> tuple[NDArray[np.float64], NDArray[np.int16], lis
     return xy, label, holding
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(places(), st.integers(2, 4), st.sampled_from([0.0, 300.0]), st.booleans())
 def test_no_model_judges_what_it_saw_nor_a_holding_nor_a_neighbour_of_it(

@@ -59,6 +59,7 @@ def test_any_rule_on_any_table_is_safe_or_refused_by_name(
     assert check(table.structure, [table.figure], pattern, table.needed, rules).safe
 
 
+@pytest.mark.slow
 def test_primary_cells_alone_are_recovered() -> None:
     """The check fails where it should: the same tables without secondary suppression."""
     table = random_table(1)
@@ -84,6 +85,7 @@ def test_taking_a_secondary_cell_back_is_noticed() -> None:
     assert caught > 0.5 * pattern.secondary.sum()
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_pattern() -> None:
     first, second = (protected(random_table(3)).hidden for _ in range(2))
     assert (first == second).all()
@@ -246,6 +248,7 @@ def test_a_region_with_one_part_is_hidden_with_it() -> None:
     assert check(structure, [figure], pattern, needed, RULES).safe
 
 
+@pytest.mark.slow
 def test_parts_of_a_large_table_protect_it_as_the_whole_does() -> None:
     table = random_table(6, crops=(1, 2, 5), regions=(1, 3, 9), holdings=40)
     asked = protected(table).protection["area_ha"]
@@ -301,6 +304,7 @@ def test_nothing_to_hide_hides_nothing() -> None:
     assert check(structure, [figure], pattern, np.full(structure.cells, 4), RULES).safe
 
 
+@pytest.mark.slow
 def test_a_figure_that_nobody_contributes_to_gives_nothing_away() -> None:
     """A season without a model maps nothing: its zeros follow from the zero of the whole, and tell of nobody."""
     table = small_table(3)

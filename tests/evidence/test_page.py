@@ -101,6 +101,7 @@ def test_no_probability_is_said_to_be_certain(share: float | None, said: str) ->
     assert words.percent(share) == said
 
 
+@pytest.mark.slow
 def test_a_picture_is_an_a4_sheet_with_both_crops_colours() -> None:
     image = Image.open(io.BytesIO(to_png(sheet())))
     assert image.size == (round(1000 * SCALE), round(1414 * SCALE))

@@ -163,6 +163,7 @@ def test_a_view_of_the_parcels_is_read(tmp_path: Path) -> None:
     assert read_declarations(path, legend=LEGEND, profile=profile).accepted["parcel_id"].tolist() == ["P1"]
 
 
+@pytest.mark.slow
 def test_a_table_of_crss_without_end_states_nothing(tmp_path: Path) -> None:
     path = _view("endless")(tmp_path)
     with sqlite3.connect(path) as file:

@@ -295,6 +295,7 @@ def test_bavaria(shared_data: Path) -> None:
     assert {(acquisition.tile, acquisition.epsg) for acquisition in found.acquisitions} == {("32UPU", 32632)}
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_flanders(shared_data: Path) -> None:
     season = Season(2018, date(2017, 8, 1), date(2018, 12, 31))

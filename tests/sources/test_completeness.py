@@ -85,6 +85,7 @@ def test_the_whole_file_is_read(tmp_path: Path, name: str) -> None:
     assert len(found.accepted) == ROWS
 
 
+@pytest.mark.slow
 def test_every_place_in_the_last_line_of_a_csv(tmp_path: Path) -> None:
     """Cut within the last row: refused, unless nothing but its end is lost."""
     path = tmp_path / "d.csv"

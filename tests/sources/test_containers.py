@@ -177,6 +177,7 @@ def test_deflate64_as_the_windows_explorer_packs_what_is_large(tmp_path: Path, s
     assert ids(tmp_path / "d.zip") == ["P1", "P2"]
 
 
+@pytest.mark.slow
 def test_a_shapefile_without_its_index(tmp_path: Path, shapefile: Path) -> None:
     shapefile.with_suffix(".shx").unlink()
     assert ids(shapefile) == ["P1", "P2"]

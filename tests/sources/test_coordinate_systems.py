@@ -235,6 +235,7 @@ def test_axis_order_holds_for_wkt_and_geojson(tmp_path: Path) -> None:
     assert "set axis_order: northing_first" in read(tmp_path / "d.geojson").notes[0]
 
 
+@pytest.mark.slow
 def test_boundaries_without_a_datum_are_refused(tmp_path: Path) -> None:
     regions = gpd.GeoDataFrame(
         {"NUTS_ID": ["DE21B"], "LEVL_CODE": [3], "NUTS_NAME": ["x"]},
@@ -439,6 +440,7 @@ def test_a_geopackage_that_states_two_systems_for_one_layer(tmp_path: Path, chan
     assert len(read(path, crs="EPSG:3912").accepted) == 3
 
 
+@pytest.mark.slow
 def test_a_geopackage_whose_definition_is_no_crs_is_read_by_its_number(tmp_path: Path) -> None:
     path = tmp_path / "d.gpkg"
     make_frame([("P0", "056", boxes(500_000, 111_000)[0])], "id", "code").set_crs(3912, allow_override=True).to_file(

@@ -137,6 +137,7 @@ def test_hostile_cases_through_every_command(
         assert not host.calls, f"{path.name} called a host"
 
 
+@pytest.mark.slow
 def test_a_table_that_refers_to_others_is_refused_in_one_line(tmp_path: Path) -> None:
     make_frame([("P1", "056", square(0))], "id", "code").to_file(tmp_path / "d.tab", driver="MapInfo File")
     profile = Profile(columns={"parcel_id": "id", "crop_code": "code"}, crs="EPSG:3035")

@@ -235,6 +235,7 @@ def test_region_without_parcels_is_zero_not_absent() -> None:
     assert empty["conf_status"].isna().all()
 
 
+@pytest.mark.slow
 def test_region_of_one_parcel_is_estimated_and_hidden() -> None:
     frame, predicted, _ = simulate(parcels=300, seed=8, regions=("FRH01",))
     frame.loc[0, ["nuts_id", "crop_code"]] = ["FRI11", "BTH"]
@@ -266,6 +267,7 @@ def test_confidential_cells_are_empty_in_every_figure() -> None:
     assert "gave no hidden figure away" in estimated.report.confidentiality
 
 
+@pytest.mark.slow
 def test_a_table_without_any_holding_is_for_internal_use() -> None:
     """Parcels are no holdings: how many contribute is not known, and a figure may be one farm's."""
     frame, predicted, _ = simulate(parcels=300, seed=11, regions=("FRH01",))
