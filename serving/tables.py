@@ -62,8 +62,10 @@ def json_answer(content: Any) -> Response:
 
 
 def shown(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The columns of `model` alone."""
+    """The columns of `model` alone. The rows come from one query: all have the same columns."""
     names = list(model.model_fields)
+    if rows and list(rows[0]) == names:
+        return list(rows)
     return [{name: row[name] for name in names} for row in rows]
 
 

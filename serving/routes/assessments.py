@@ -39,10 +39,13 @@ def assessments(
     Rows name the holding, which is personal data: hand them on to those only who may see it.
     """
     with reader() as connection:
-        require_published(connection, agency=agency, season=season)
+        if after is not None:  # a mark of a season that is not published is refused for the season
+            require_published(connection, agency=agency, season=season)
         page = queries.assessments(
             connection, agency=agency, season=season, verdicts=verdict or (), nuts_id=nuts_id, after=after, limit=limit
         )
+        if not page.items:
+            require_published(connection, agency=agency, season=season)
     following = request.url.include_query_params(after=page.next) if page.next else None
     return json_answer(
         {"items": shown(Assessment, page.items), "next": f"{following.path}?{following.query}" if following else None}
