@@ -65,7 +65,14 @@ def run(
 
     day = as_of.date() if as_of else None
     context = open_checked(
-        settings, agency, season=season, as_of=day, model=model, data=data, observing=True, create=True
+        settings,
+        agency.absolute(),
+        season=season,
+        as_of=day,
+        model=model,
+        data=data.absolute() if data else None,
+        observing=True,
+        create=True,
     )
     with claimed(context, "season run", clock=clock):
         opened = OpenSeason(context)

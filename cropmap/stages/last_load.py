@@ -24,12 +24,11 @@ def load_key(context: SeasonContext) -> str:
     Empty where a file cannot be read: reading it says why.
     """
     agency, year = context.agency, context.season.year
+    paths = (declarations_path(agency, season=year), boundaries_path(agency, season=year))
+    if not all(path.is_file() or path.is_dir() for path in paths):  # a pipe would be waited for
+        return ""
     try:
-        files = [
-            part
-            for path in (declarations_path(agency, season=year), boundaries_path(agency, season=year))
-            for part in (path.name, source_hash(path), *_beside(path))
-        ]
+        files = [part for path in paths for part in (path.name, source_hash(path), *_beside(path))]
     except OSError:
         return ""
     return content_hash(

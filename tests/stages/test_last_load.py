@@ -15,6 +15,7 @@ import yaml
 
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
+from cropmap.stages.last_load import load_key
 from tests.database.seasons import everything
 from tests.stages.conftest import NOON, open_context
 from tests.stages.test_load_guard import amend, doubled, refused, word
@@ -128,6 +129,13 @@ def test_another_register_than_the_load_left_is_written_anew(
         assert connection.execute(statement).rowcount
     assert is_read(season)
     assert not is_read(season)
+
+
+def test_a_pipe_has_no_key_and_is_not_waited_for(season: SeasonContext, inputs: Path) -> None:
+    assert load_key(season)
+    (inputs / "declarations.gpkg").unlink()
+    os.mkfifo(inputs / "declarations.gpkg")
+    assert load_key(season) == ""
 
 
 def test_a_damaged_record_is_none(season: SeasonContext, is_read: IsRead) -> None:
