@@ -24,7 +24,7 @@ os.environ.update(
     OMP_NUM_THREADS="1",  # the test processes share the cores: threads of each would wait for those of the other
 )
 
-pytest_plugins = ["tests.database_fixtures"]
+pytest_plugins = ["tests.database_fixtures", "tests.s3_server"]
 
 
 def pytest_collection_finish() -> None:
