@@ -11,8 +11,10 @@ CropmapError                    the run failed; exit code 1
 ├── ModelError                  training, export or inference cannot go on
 │   ├── ParityError             the ONNX file does not predict what torch predicts; refused
 │   └── ArtifactError           an artifact that does not fit its manifest or the input
-├── StoreError                  the object store does not answer, or lacks an object that should be there
+├── StoreError                  an object that cannot be read or written, or is not there and should be
+│   ├── ObjectChangedError      another writer changed an object that was to be replaced
 │   └── DamagedObjectError      an object whose bytes are not those that were written; found when it is read
+├── StoreUnavailableError       the object store does not answer, or has no room
 ├── DatabaseError
 │   ├── DatabaseUnavailableError
 │   └── MigrationError
@@ -106,6 +108,14 @@ class StoreError(CropmapError):
 
 class DamagedObjectError(StoreError):
     pass
+
+
+class ObjectChangedError(StoreError):
+    pass
+
+
+class StoreUnavailableError(CropmapError):
+    """Nothing of a season can go on without: no StoreError, so that no step takes one missing object for it."""
 
 
 class DatabaseError(CropmapError):

@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cropmap.buckets import StoreSettings
 from cropmap.errors import ConfigurationError
 from cropmap.masking import mask_logs, masked
 from cropmap.store import Store
@@ -112,10 +113,12 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Each setting with secrets masked: addresses without their passwords."""
-        return {
-            variable: masked(str(value.get_secret_value() if isinstance(value, SecretStr) else value))
-            for (variable, _), (_, value) in zip(documented_settings(), self, strict=True)
-        }
+        shown = {}
+        for settings in (self, StoreSettings.load()):
+            for (variable, _), (_, value) in zip(documented_settings(type(settings)), settings, strict=True):
+                text = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+                shown[variable] = masked(text)
+        return shown
 
 
 def keep_quiet(home: Path) -> None:
@@ -132,4 +135,7 @@ def keep_quiet(home: Path) -> None:
 def documented_settings(model: type[BaseSettings] = Settings) -> Iterator[tuple[str, str]]:
     """(environment variable, meaning) of every setting."""
     for name, field in model.model_fields.items():
-        yield str(field.validation_alias or PREFIX + name.upper()), field.description or ""
+        yield (
+            str(field.validation_alias or f"{model.model_config['env_prefix']}{name.upper()}"),
+            field.description or "",
+        )

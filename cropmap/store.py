@@ -1,27 +1,28 @@
 """The object store: a folder or `s3://bucket/prefix`, through one interface.
 
-An object is either wholly there or absent: local files are written under a temporary name, synced and renamed;
-S3 puts are atomic by themselves. Writing the same object twice leaves one copy. Every object carries a digest
-(`digests`), and is never returned where its bytes are others than those that were written.
+An object is either wholly there or absent: local files are written under a temporary name, synced and renamed
+(`folders`), puts into a bucket are atomic by themselves (`buckets`). Writing the same object twice leaves one copy.
+Every object carries a digest (`digests`), and is never returned where its bytes are others than those that were
+written.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
+from cropmap.buckets import Bucket
 from cropmap.digests import DigestError, opened, sealed
-from cropmap.errors import ConfigurationError, DamagedObjectError, StoreError
-from cropmap.leftovers import is_partial, partial_name, remove_leftovers
+from cropmap.errors import DamagedObjectError, ObjectChangedError, StoreError
+from cropmap.folders import Folder
 
 log = logging.getLogger(__name__)
 
@@ -40,49 +41,72 @@ class Store:
     """Names are relative, with forward slashes: `observations/bretagne/2018/30UVU/<item>.parquet`."""
 
     def __init__(self, root: str | Path) -> None:
+        """Opens nothing yet. Raises ConfigurationError for an address that is none."""
         self.root = str(root)
         self._whole: set[str] = set()  # names of objects that this process wrote, or read and found whole
-        if "://" in self.root:
-            try:
-                self._fs, self._base = fs.FileSystem.from_uri(self.root)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise ConfigurationError(
-                    f"cannot open the store ({error})",
-                    where=self.root,
-                    mend="Set CROPMAP_STORE to a folder or s3://bucket/prefix",
-                ) from error
-            self.is_local = isinstance(self._fs, fs.LocalFileSystem)
+        self._place: Folder | Bucket
+        if "://" in self.root and not self.root.startswith("file://"):
+            self._place = Bucket(self.root)
         else:
-            path = Path(self.root).absolute()  # made by the first object: looking makes none
-            self._fs, self._base, self.is_local = fs.LocalFileSystem(), str(path), True
+            path = unquote(urlsplit(self.root).path) if "://" in self.root else self.root
+            self._place = Folder(Path(path).absolute())
 
-    def location(self, name: str) -> str:
-        return f"{self._base}/{name}"
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        """By its address: another process takes the keys from its own environment."""
+        return Store, (str(self._place.path) if isinstance(self._place, Folder) else self.root,)
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self._place, Folder)
+
+    def address(self, name: str) -> str:
+        """Of an object or a folder of objects, as other programs name it."""
+        return f"{self._place.path if isinstance(self._place, Folder) else self._place.address}/{name}"
 
     def local_path(self, name: str) -> Path:
         """Path of an object in a local store, in a folder that exists; asserts that the store is a folder."""
-        assert self.is_local, "only a local store has paths"
-        path = Path(self.location(name))
+        assert isinstance(self._place, Folder), "only a local store has paths"
+        path = self._place.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def exists(self, name: str) -> bool:
+        return self.version(name) is not None
+
+    def version(self, name: str) -> str | None:
+        """None where there is no such object. One request to a bucket; of many objects `versions` tells at once."""
         with _naming(name, "looked for"):
-            return bool(self._fs.get_file_info(self.location(name)).type == fs.FileType.File)
+            return self._place.version(name)
 
     def names(self, prefix: str) -> list[str]:
         """Names of all objects below a prefix, sorted; half-written ones are not objects."""
-        selector = fs.FileSelector(self.location(prefix), recursive=True, allow_not_found=True)
-        cut = len(self._base) + 1
+        return sorted(self.versions(prefix))
+
+    def versions(self, prefix: str) -> dict[str, str]:
+        """Name -> version of all objects below a prefix; an object that is written anew has another version."""
         with _naming(prefix, "listed"):
-            names = [info.path[cut:] for info in self._fs.get_file_info(selector) if info.type == fs.FileType.File]
-        return sorted(name for name in names if not is_partial(name))
+            return self._place.versions(prefix)
 
     def write_bytes(self, name: str, data: bytes, *, digest: bool = True) -> None:
         """Raises StoreError where it cannot be written. `digest` is False for a file that people open themselves."""
         with _naming(name, "written"):
-            self._put(name, sealed(data) if digest else data)
+            self._place.write(name, sealed(data) if digest else data)
         self._whole.add(name)
+
+    def write_once(self, name: str, data: bytes) -> bool:
+        """Writes an object that never changes; returns False, and writes nothing, where another writer was first."""
+        with _naming(name, "written"):
+            return self._place.write_new(name, sealed(data))
+
+    def replace(self, name: str, data: bytes, *, before: str | None) -> None:
+        """Writes an object where it is still the version `before` (None: where there is none).
+
+        Raises ObjectChangedError where another writer came between."""
+        with _naming(name, "written"):
+            place, whole = self._place, sealed(data)
+            done = place.write_new(name, whole) if before is None else place.write_over(name, whole, before)
+        if not done:
+            raise ObjectChangedError("was changed by another command meanwhile", where=name, mend="Run it again")
 
     def read_bytes(self, name: str) -> bytes:
         return self.read(name, bytes)
@@ -94,11 +118,11 @@ class Store:
         where there is no such object, or the store does not answer.
         """
         try:
-            with _naming(name, "read"), self._fs.open_input_stream(self.location(name)) as source:
-                stored = bytes(source.read())
+            with _naming(name, "read"):
+                stored, _ = self._place.read(name)
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
-                raise StoreError("is not in the store", where=name, mend=_mend(name)) from error
+                raise StoreError("is not in the store", where=name, mend=_mend(name)) from error.__cause__
             raise
         try:
             data, vouched = opened(stored)
@@ -115,13 +139,15 @@ class Store:
 
     def recall(self, name: str, parse: Callable[[bytes], T]) -> T | None:
         """The same of something that can be made again: None where there is none, or a damaged one, which is logged."""
-        if not self.exists(name):
-            return None
         try:
             return self.read(name, parse)
         except DamagedObjectError as error:
             log.warning("%s: %s; it is made again", error.where, error.what)
             return None
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
 
     def write_table(self, name: str, table: pa.Table, *, row_group_size: int | None = None) -> None:
         sink = pa.BufferOutputStream()
@@ -137,41 +163,21 @@ class Store:
             return self.read(name, lambda data: _parquet_file(data).read(columns=columns))
         if name not in self._whole:
             return self.read(name, lambda data: _rows(data, columns, rows))
-        with _naming(name, "read"):
-            return pq.read_table(self.location(name), columns=columns, filters=rows, filesystem=self._fs)
+        with _naming(name, "read"), self._place.open(name) as source:
+            return pq.read_table(source, columns=columns, filters=rows)
 
     def read_schema(self, name: str) -> pa.Schema:
         return self.read(name, parquet_schema)
 
     def remove(self, name: str) -> None:
-        if self.exists(name):
-            with _naming(name, "removed"):
-                self._fs.delete_file(self.location(name))
+        """Removes an object; one that is not there is removed already."""
+        with _naming(name, "removed"):
+            self._place.remove(name)
+        self._whole.discard(name)
 
     def clean(self) -> list[str]:
-        """Removes what killed processes left half-written in a folder, and returns its names; S3 shows none."""
-        if not self.is_local:
-            return []
-        root = Path(self._base)
-        return [str(path.relative_to(root)) for path in remove_leftovers(root)]
-
-    def _put(self, name: str, data: bytes) -> None:
-        target = self.location(name)
-        if not self.is_local:
-            with self._fs.open_output_stream(target) as remote:
-                remote.write(data)
-            return
-        path = Path(target)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(partial_name())
-        try:
-            with partial.open("wb") as sink:
-                sink.write(data)
-                sink.flush()
-                os.fsync(sink.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        """Removes what killed processes left half-written in a folder, and returns its names; a bucket shows none."""
+        return self._place.clean()
 
 
 def parquet_schema(data: bytes) -> pa.Schema:

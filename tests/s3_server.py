@@ -75,6 +75,15 @@ class S3Server:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def store_environment(self, keys: KeyPair = OWNER) -> dict[str, str]:
+        """What opens the product's store in a bucket of this server."""
+        return {
+            "CROPMAP_STORE_ENDPOINT": self.endpoint,
+            "CROPMAP_STORE_REGION": REGION,
+            "CROPMAP_STORE_ACCESS_KEY_ID": keys.access_key_id,
+            "CROPMAP_STORE_SECRET_ACCESS_KEY": keys.secret_access_key,
+        }
+
     def client(self, keys: KeyPair = OWNER) -> fs.S3FileSystem:
         """Another client than the product's, for what a test puts there and looks at: paths are `bucket/key`."""
         return fs.S3FileSystem(

@@ -28,7 +28,7 @@ SETTINGS_PAGE = """# Settings of an installation
 Settings are environment variables. Secrets are read only from them, and are neither shown nor logged.
 `cropmap settings` prints the current values.
 
-`make docs` writes this page from `cropmap/settings.py` and `serving/settings.py`.
+`make docs` writes this page from `cropmap/settings.py`, `cropmap/buckets.py` and `serving/settings.py`.
 
 """
 
@@ -54,9 +54,10 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
     from cropmap.settings import Settings, documented_settings
 
     if markdown:
+        from cropmap.buckets import StoreSettings
         from serving.settings import ServingSettings
 
-        meanings = dict(documented_settings())
+        meanings = dict(documented_settings()) | dict(documented_settings(StoreSettings))
         meanings |= {name: text for name, text in documented_settings(ServingSettings) if name not in meanings}
         rows = [{"variable": name, "meaning": text} for name, text in meanings.items()]
         print_reference(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)

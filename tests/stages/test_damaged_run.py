@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from cropmap.errors import StoreError
@@ -16,7 +14,7 @@ DAMAGES = (lambda data: data[:40] + bytes([data[40] ^ 4]) + data[41:], lambda da
 def test_damaged_objects_of_a_run_are_made_again(observed: SeasonContext) -> None:
     """Also where the digest is gone with the end."""
     publish_without_model(observed)
-    paths = [Path(observed.store.location(name)) for name in observed.store.names("runs")]
+    paths = [observed.store.local_path(name) for name in observed.store.names("runs")]
     written = [path.read_bytes() for path in paths]
     assert len(paths) == 5
     for first in range(len(DAMAGES)):

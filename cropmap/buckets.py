@@ -1,0 +1,323 @@
+"""Objects in a bucket of an S3 server, any that speaks S3: Amazon, MinIO, Ceph, SeaweedFS, Data Space.
+
+Keys and endpoint come from the environment of each process that opens the bucket, so that no address, pickle or message
+holds them. A dropped connection is tried again. What no step can do without (an answer, a permission, the bucket, room)
+ends as one line within half a minute.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import S3Store
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cropmap.errors import ConfigurationError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+T = TypeVar("T")
+
+SCHEME: Final = "s3://"
+PREFIX: Final = "CROPMAP_STORE_"
+CONNECT_SECONDS: Final = 5
+SILENT_SECONDS: Final = 20
+"""after which a server that took a request and does not answer is given up"""
+REQUEST_SECONDS: Final = 300
+RETRY_SECONDS: Final = 10
+"""requests that fail are sent again until then"""
+CUT_TRIES: Final = 6
+"""for an answer whose connection was cut: the client does not send those again by itself"""
+PART: Final = 8 << 20
+"""bytes that are sent, or read, in one request: few enough for SILENT_SECONDS on a slow line"""
+WHOLE: Final = 64 << 20
+"""bytes of an object that are read in one request; a larger one is read in such pieces"""
+CUT: Final = ("body error", "response body", "connection closed", "IncompleteMessage", "incomplete message")
+ROLE: Final = "/latest/api/token"
+"""where the client asks for the role of its machine when it has no key"""
+KEYS: Final = f"{PREFIX}ACCESS_KEY_ID and {PREFIX}SECRET_ACCESS_KEY"
+_CODE: Final = re.compile(r"<Code>(\w+)</Code>")
+_STATUS: Final = re.compile(r"status code: (\d{3})")
+
+
+class StoreSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    endpoint: str = Field(
+        "",
+        description="address of the S3 server of `CROPMAP_STORE`, such as `https://s3.example.org`; default: "
+        "`AWS_ENDPOINT_URL`, else Amazon",
+    )
+    region: str = Field(
+        "", description="region of the bucket; default: `AWS_REGION`, else us-east-1, which most other servers accept"
+    )
+    access_key_id: SecretStr = Field(
+        SecretStr(""),
+        description="key of the object store, with `CROPMAP_STORE_SECRET_ACCESS_KEY`; default: what Amazon's tools "
+        "use, that is `AWS_ACCESS_KEY_ID`, a token file of the container, or the role of the machine",
+    )
+    secret_access_key: SecretStr = Field(SecretStr(""), description="secret of that key")
+    session_token: SecretStr = Field(SecretStr(""), description="session token of a temporary key")
+    path_style: bool = Field(
+        True,
+        description="whether the bucket stands in the path of an address (`https://host/bucket/key`), which nearly "
+        "every server takes, or in the host (`false`: `https://bucket.host/key`); default: true",
+    )
+
+    @classmethod
+    def load(cls) -> StoreSettings:
+        """Raises ConfigurationError."""
+        try:
+            settings = cls()
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise ConfigurationError(problem["msg"], where=PREFIX + str(problem["loc"][0]).upper()) from error
+        if bool(settings.access_key_id.get_secret_value()) != bool(settings.secret_access_key.get_secret_value()):
+            raise ConfigurationError("one half of a key pair is missing", where=KEYS, mend="Set both, or neither")
+        if settings.endpoint and urlsplit(settings.endpoint).scheme not in ("http", "https"):
+            raise ConfigurationError(
+                "is no address of a server", where=f"{PREFIX}ENDPOINT", mend="It begins with https:// or http://"
+            )
+        return settings
+
+    def credential(self) -> dict[str, Any] | None:
+        """What signs requests; None: the client searches where Amazon's tools do."""
+        if not self.access_key_id.get_secret_value():
+            return None
+        return {
+            "access_key_id": self.access_key_id.get_secret_value(),
+            "secret_access_key": self.secret_access_key.get_secret_value(),
+            "token": self.session_token.get_secret_value() or None,
+            "expires_at": None,
+        }
+
+
+class Bucket:
+    """Names are keys below the address's prefix. Errors are FileNotFoundError where there is no such object;
+    ConfigurationError or StoreUnavailableError where the store cannot be used; otherwise OSError."""
+
+    def __init__(self, address: str) -> None:
+        """`s3://bucket/prefix`. Raises ConfigurationError for another address, and for settings that are incomplete."""
+        self.address = address.rstrip("/")
+        parts = urlsplit(self.address)
+        if parts.scheme != "s3" or not parts.netloc or parts.query or "@" in parts.netloc:
+            raise ConfigurationError(
+                "is no address of a store",
+                where=address,
+                mend=f"Set CROPMAP_STORE to a folder or s3://bucket/prefix; keys and endpoint stand in {PREFIX}…",
+            )
+        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        self._settings = StoreSettings.load()
+        self._found = False
+
+    @cached_property
+    def _client(self) -> S3Store:
+        settings, config = self._settings, dict[str, Any]()
+        if endpoint := settings.endpoint.rstrip("/"):
+            if not settings.path_style:
+                endpoint = endpoint.replace("://", f"://{self._bucket}.", 1)
+            config["aws_endpoint_url_s3"] = endpoint  # the one that no variable of Amazon's tools overrules
+        if settings.region:
+            config["region"] = settings.region
+        credential = settings.credential()
+        return S3Store(
+            self._bucket,
+            prefix=self._prefix or None,
+            virtual_hosted_style_request=not settings.path_style,
+            disable_bulk_delete=True,
+            client_options={
+                "allow_http": True,
+                "connect_timeout": f"{CONNECT_SECONDS}s",
+                "read_timeout": f"{SILENT_SECONDS}s",
+                "timeout": f"{REQUEST_SECONDS}s",
+            },
+            retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+            credential_provider=(lambda: credential) if credential else None,  # type: ignore[arg-type]
+            **config,
+        )
+
+    def read(self, name: str) -> tuple[bytes, str]:
+        """The bytes and their version. Raises FileNotFoundError."""
+
+        def whole() -> tuple[bytes | None, ObjectMeta]:
+            answer = obstore.get(self._client, name)
+            return answer.bytes().to_bytes() if answer.meta["size"] <= WHOLE else None, answer.meta
+
+        data, about = self._do(name, whole)
+        if data is None:
+            starts, size = range(0, about["size"], WHOLE), about["size"]
+            data = b"".join(self.read_part(name, start, min(start + WHOLE, size)) for start in starts)
+        return data, _version(about)
+
+    def read_part(self, name: str, start: int, end: int) -> bytes:
+        return self._do(name, lambda: obstore.get_range(self._client, name, start=start, end=end).to_bytes())
+
+    def open(self, name: str) -> io.RawIOBase:
+        """For reading parts."""
+        return _Parts(self, name, self._do(name, lambda: obstore.head(self._client, name))["size"])
+
+    def version(self, name: str) -> str | None:
+        try:
+            return _version(self._do(name, lambda: obstore.head(self._client, name)))
+        except FileNotFoundError:
+            self._require_bucket()
+            return None
+
+    def versions(self, prefix: str) -> dict[str, str]:
+        """Version by name of every object below `prefix`: one request for a thousand."""
+
+        def listed() -> dict[str, str]:
+            pages = obstore.list(self._client, prefix or None, chunk_size=1_000)
+            return {one["path"]: _version(one) for page in pages for one in page}
+
+        found = self._do(prefix, listed)
+        self._found = True
+        return found
+
+    def write(self, name: str, data: bytes) -> None:
+        self._do(
+            name,
+            lambda: obstore.put(
+                self._client, name, data, use_multipart=len(data) > PART, chunk_size=PART, max_concurrency=2
+            ),
+        )
+
+    def write_new(self, name: str, data: bytes) -> bool:
+        """Writes the object unless there is one; returns whether it did."""
+        return self._conditionally(name, data, "create")
+
+    def write_over(self, name: str, data: bytes, version: str) -> bool:
+        """Writes the object where what stands there is still this version; returns whether it did."""
+        return self._conditionally(name, data, {"e_tag": version})
+
+    def _conditionally(self, name: str, data: bytes, mode: Any) -> bool:
+        try:
+            self._do(name, lambda: obstore.put(self._client, name, data, mode=mode))
+        except FileExistsError:
+            # a put whose answer was cut, and which was sent again, meets itself
+            return self.read(name)[0] == data
+        return True
+
+    def remove(self, name: str) -> None:
+        self._do(name, lambda: obstore.delete(self._client, name))
+
+    def clean(self) -> list[str]:
+        """An object is whole or absent: a killed process leaves none half-written."""
+        return []
+
+    def _do(self, name: str, call: Callable[[], T]) -> T:
+        for rest in reversed(range(CUT_TRIES)):
+            try:
+                return call()
+            except (AlreadyExistsError, PreconditionError) as error:
+                raise FileExistsError(name) from error
+            except (BaseError, OSError) as error:
+                if rest and any(words in str(error) for words in CUT):
+                    time.sleep(0.1 * (CUT_TRIES - rest))
+                    continue
+                raise self._translated(error) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _require_bucket(self) -> None:
+        """Raises ConfigurationError where there is no bucket: a missing object alone does not tell."""
+        if not self._found:
+            self._do("", lambda: next(iter(obstore.list(self._client, None, chunk_size=1)), None))
+            self._found = True
+
+    def _translated(self, error: Exception) -> Exception:
+        """What the client says, as one of our errors; it answers with pages of XML and of its own state."""
+        text = str(error)
+        code = match[1] if (match := _CODE.search(text)) else ""
+        status = match[1] if (match := _STATUS.search(text)) else ""
+        said = code or (f"status {status}" if status else _first_words(text))
+        if ROLE in text:
+            return ConfigurationError("there is no key for this store", where=self.address, mend=f"Set {KEYS}")
+        if code == "NoSuchBucket":
+            return ConfigurationError(
+                "there is no such bucket", where=self.address, mend="Make it, or set CROPMAP_STORE to one that is there"
+            )
+        if isinstance(error, FileNotFoundError):
+            return error
+        if code in (
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "InvalidToken",
+            "TokenRefreshRequired",
+        ):
+            return ConfigurationError(
+                f"the store does not accept the key ({code})",
+                where=self.address,
+                mend=f"Check {KEYS}, and the endpoint",
+            )
+        if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or status in ("301", "307"):
+            return ConfigurationError(
+                f"the bucket lies in another region ({said})", where=self.address, mend=f"Set {PREFIX}REGION"
+            )
+        if status in ("401", "403"):
+            return ConfigurationError(
+                f"the key may not do this ({said})",
+                where=self.address,
+                mend="Let it list the bucket, and get, put and delete its objects; or check the key and the endpoint",
+            )
+        if status:
+            return StoreUnavailableError(
+                f"the store cannot do this ({said})",
+                where=self.address,
+                mend="Its log says why (a full disk, too many requests); then run the same command again",
+            )
+        return StoreUnavailableError(
+            f"no answer from {self._settings.endpoint or 'the store'} ({said})",
+            where=self.address,
+            mend=f"Check {PREFIX}ENDPOINT and that the server runs, then run the same command again",
+        )
+
+
+class _Parts(io.RawIOBase):
+    """An object as a file of which parts are read, each by one request."""
+
+    def __init__(self, bucket: Bucket, name: str, size: int) -> None:
+        self._of, self._name, self._size, self._at = bucket, name, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        data = self._of.read_part(self._name, self._at, end)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _version(about: ObjectMeta) -> str:
+    return about["e_tag"] or f"{about['size']}-{about['last_modified']}"
+
+
+def _first_words(text: str) -> str:
+    """The last sentence of the client's first line, without the address that it asked for."""
+    line = next(iter(text.splitlines()), "")
+    return line.rpartition(" - ")[2] or line
