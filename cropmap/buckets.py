@@ -91,6 +91,19 @@ class StoreSettings(BaseSettings):
             )
         return settings
 
+    def for_amazons_tools(self) -> dict[str, str]:
+        """The same as the variables that other programs read (boto3, MLflow); what is not set is not in it."""
+        values = {
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "MLFLOW_S3_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key_id.get_secret_value(),
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key.get_secret_value(),
+            "AWS_SESSION_TOKEN": self.session_token.get_secret_value(),
+        }
+        own_key = bool(values["AWS_ACCESS_KEY_ID"])  # then no token of another one belongs to it
+        return {name: value for name, value in values.items() if value or (own_key and name == "AWS_SESSION_TOKEN")}
+
     def credential(self) -> dict[str, Any] | None:
         """What signs requests; None: the client searches where Amazon's tools do."""
         if not self.access_key_id.get_secret_value():

@@ -18,7 +18,7 @@ CropmapError                    the run failed; exit code 1
 ├── DatabaseError
 │   ├── DatabaseUnavailableError
 │   └── MigrationError
-├── BusyError                   somebody else works on the agency at this moment
+├── BusyError                   somebody else works on the agency at this moment; exit code 3
 ├── DisclosureError             a table from which confidential figures can be recovered, or that cannot be protected
 └── PartialFailureError         some units failed; what succeeded is kept, the others are named
 """
@@ -131,7 +131,7 @@ class MigrationError(DatabaseError):
 
 
 class BusyError(CropmapError):
-    pass
+    exit_code = 3
 
 
 class DisclosureError(CropmapError):

@@ -63,6 +63,11 @@ class Store:
         """Of an object or a folder of objects, as other programs name it."""
         return f"{self._place.path if isinstance(self._place, Folder) else self._place.address}/{name}"
 
+    def name_at(self, address: str) -> str | None:
+        """The reverse of `address`: the name of what lies there in this store; None: it lies elsewhere."""
+        base = self.address("")
+        return address.removeprefix(base) if address.startswith(base) else None
+
     def local_path(self, name: str) -> Path:
         """Path of an object in a local store, in a folder that exists; asserts that the store is a folder."""
         assert isinstance(self._place, Folder), "only a local store has paths"

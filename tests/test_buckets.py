@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +28,11 @@ from cropmap.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from cropmap.results.doctor import examine
+from cropmap.settings import Settings
 from cropmap.store import Store
 from tests.cutting_proxy import Cuts, cutting
-from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, free_ports
+from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, free_ports, running
 
 HALF_A_MINUTE = 30.0
 NAMES = ("a/b.parquet", "a/b/c d.txt", "a/é+#?%20.json", "b/1")
@@ -330,3 +333,65 @@ def test_without_a_key_the_line_says_where_it_belongs(bucket: str, monkeypatch: 
     with pytest.raises(CropmapError, match=r"there is no key for this store\. Set CROPMAP_STORE_ACCESS_KEY_ID and"):
         Store(bucket).read_bytes("a")
     assert time.monotonic() - began < HALF_A_MINUTE
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 32 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(store: Store, data: bytes) -> None:
+    """Writes more than a small disk holds."""
+    for number in range(12):
+        store.write_bytes(f"a/{number:02}", data)
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_is_there(small_disk: Path) -> None:
+    store, data = Store(small_disk / "store"), np.random.default_rng(20).bytes(4 << 20)
+    with pytest.raises(StoreUnavailableError, match=r"the disk is full\. Free space, then run the same command again"):
+        fill(store, data)
+    names = store.names("a")
+    assert 4 < len(names) < 10
+    assert all(Store(store.root).read_bytes(name) == data for name in names)
+    assert sorted(path.name for path in store.local_path("a").iterdir()) == [name.partition("/")[2] for name in names]
+
+
+@pytest.mark.slow
+def test_a_server_whose_disk_is_full_is_one_line(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(small_disk) as server:
+        for name, value in server.store_environment().items():
+            monkeypatch.setenv(name, value)
+        store, began = Store(f"s3://{server.make_bucket()}"), time.monotonic()
+        with pytest.raises(
+            StoreUnavailableError, match=r"the store cannot do this \(\w+\)\. Its log says why"
+        ) as caught:
+            fill(store, bytes(4 << 20))
+        assert time.monotonic() - began < HALF_A_MINUTE
+        assert "\n" not in str(caught.value)
+
+
+def test_doctor_names_what_is_wrong_with_a_bucket(
+    bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROPMAP_STORE", bucket)
+    assert examine(Settings.load())["store"] == f"{bucket} can be written"
+    for name, value in s3_server.store_environment(STRANGER).items():
+        monkeypatch.setenv(name, value)
+    said = examine(Settings.load())["store"]
+    assert said.startswith(f"FAILED: {bucket}: the key may not do this (AccessDenied). Let it list the bucket")
+    shown = Settings.load().shown()
+    assert shown["CROPMAP_STORE_SECRET_ACCESS_KEY"] == "***"
+    assert shown["CROPMAP_STORE_ENDPOINT"] == s3_server.endpoint
+    for name, value in s3_server.store_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CROPMAP_STORE", "s3://no-such-bucket")
+    assert "s3://no-such-bucket: there is no such bucket" in examine(Settings.load())["store"]

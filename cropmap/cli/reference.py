@@ -27,6 +27,7 @@ Answers are written to stdout, progress and messages to stderr. The exit codes a
 | 0 | done |
 | 1 | the run failed, and the message names what failed |
 | 2 | wrong input or configuration, in one line |
+| 3 | another command works on the agency at this moment, on this machine or on another; nothing was done |
 | 130 | stopped by Ctrl-C, SIGTERM or SIGHUP; the same command continues |
 
 Options that many commands have:

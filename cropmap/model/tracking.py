@@ -2,7 +2,8 @@
 
 A run is found again by the tag `cropmap.run_key`, so that a retry resumes what it began and leaves one run. People tidy
 MLflow up: an experiment or a run that was deleted stays so, and the next training is noted in a new
-one. A server keeps the files itself; where MLflow is a database alone they go to a folder of ours.
+one. A server keeps the files itself; where MLflow is a database alone they go to a folder of ours, or into the bucket
+of the store.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from urllib.request import getproxies
 
 from cropmap.errors import ConfigurationError, ModelError
 from cropmap.masking import masked, masked_value
+from cropmap.store import Store
 
 # mlflow reads them when it is imported, or with each request. Its own 7 retries of 120 s are a quarter of an hour
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -54,6 +56,7 @@ BATCH: Final = 900
 REACH_SECONDS: Final = 8.0
 """for a server to take a connection"""
 PORTS: Final = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+BUCKET: Final = "s3://"
 MOST_EXPERIMENTS: Final = 100
 """of one name, deleted one after the other"""
 MEND: Final = "Check MLFLOW_TRACKING_URI, and that MLflow runs"
@@ -101,14 +104,18 @@ def track_training(
     files: Mapping[str, bytes],
     tags: Mapping[str, str],
     artifact_root: str | None = None,
+    store: Store | None = None,
     name: str | None = None,
     data: TrackedData | None = None,
 ) -> str:
     """Writes one training down and returns MLflow's run id; a run of the same key that is finished stays as it is.
 
     history: per fold, rows with a `step`. files: what to keep beside the figures (pictures, manifest, ONNX).
-    artifact_root: the folder where a new experiment keeps its files where MLflow is a database alone (None: MLflow's
-    default); a server keeps them where it keeps all. Raises ModelError where the tracking store cannot be used.
+    artifact_root: the folder, or address in a bucket, where a new experiment keeps its files where MLflow is a database
+    alone (None: MLflow's default); a server keeps them where it keeps all. What lies in `store` is written through it:
+    MLflow's own way to a bucket needs another client with other variables.
+
+    Raises ModelError where the tracking store cannot be used.
     """
     with connected(tracking_uri) as client:
         experiment_id = _experiment(client, experiment, tracking_uri, artifact_root)
@@ -134,10 +141,7 @@ def track_training(
             client.log_inputs(
                 run_id, datasets=[DatasetInput(trained_on, [InputTag("mlflow.data.context", "training")])]
             )
-        with tempfile.TemporaryDirectory() as folder:
-            for file, content in files.items():
-                (Path(folder) / file).write_bytes(content)
-            client.log_artifacts(run_id, folder)
+        _keep_files(client, run, files, store)
         client.set_terminated(run_id)
         return run_id
 
@@ -153,6 +157,17 @@ def track_failure(
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
 
 
+def _keep_files(client: MlflowClient, run: Run, files: Mapping[str, bytes], store: Store | None) -> None:
+    if store is not None and (place := store.name_at(str(run.info.artifact_uri))) is not None:
+        for file, content in files.items():
+            store.write_bytes(f"{place}/{file}", content, digest=False)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for file, content in files.items():
+            (Path(folder) / file).write_bytes(content)
+        client.log_artifacts(str(run.info.run_id), folder)
+
+
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(name, value) for name, value in masked_value(dict(tags)).items()]
 
@@ -163,14 +178,15 @@ def _allowed(name: str) -> str:
 
 
 def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_root: str | None) -> str:
-    """The experiment's id. The name of one that was deleted is taken until it is collected, and an earlier version
-    told servers to keep files in a folder of the worker: the next number after the name stands in for both."""
+    """The experiment's id. The name of one that was deleted is taken until it is collected, an earlier version told
+    servers to keep files in a folder of the worker, and an experiment never moves from a folder into a bucket: the next
+    number after the name stands in for all three."""
     served = _is_server(tracking_uri)
     for number in range(1, MOST_EXPERIMENTS + 1):
         numbered = name if number == 1 else f"{name} ({number})"
         experiment = client.get_experiment_by_name(numbered)
         if experiment is None:
-            location = None if served or artifact_root is None else _file_uri(artifact_root)
+            location = None if served or artifact_root is None else _location(artifact_root)
             try:
                 return str(client.create_experiment(numbered, location))
             except MlflowException:  # another process was first
@@ -183,8 +199,8 @@ def _experiment(client: MlflowClient, name: str, tracking_uri: str, artifact_roo
                 where=masked(tracking_uri),
                 mend=MEND,
             )
-        if experiment.lifecycle_stage == LifecycleStage.ACTIVE and not (
-            served and _lies_with_a_client(experiment, artifact_root)
+        if experiment.lifecycle_stage == LifecycleStage.ACTIVE and not _lies_elsewhere(
+            experiment, artifact_root, served=served
         ):
             return str(experiment.experiment_id)
     raise ModelError(
@@ -198,16 +214,19 @@ def _is_server(tracking_uri: str) -> bool:
     return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
-def _lies_with_a_client(experiment: Experiment, artifact_root: str | None) -> bool:
-    return (
-        artifact_root is not None
-        and str(experiment.artifact_location) == f"file://{artifact_root.removeprefix('file://')}"
-    )
+def _lies_elsewhere(experiment: Experiment, artifact_root: str | None, *, served: bool) -> bool:
+    if artifact_root is None:
+        return False
+    location = str(experiment.artifact_location)
+    if served:
+        return location == f"file://{artifact_root.removeprefix('file://')}"
+    in_bucket = artifact_root.startswith(BUCKET)
+    return location != artifact_root if in_bucket else location.startswith(BUCKET)
 
 
-def _file_uri(folder: str) -> str:
-    """A folder as an address: # ? % and blanks in its name are no part of the address's own grammar."""
-    return Path(folder.removeprefix("file://")).absolute().as_uri()
+def _location(root: str) -> str:
+    """As an address: # ? % and blanks in the name of a folder are no part of the address's own grammar."""
+    return root if root.startswith(BUCKET) else Path(root.removeprefix("file://")).absolute().as_uri()
 
 
 def _find_or_start(client: MlflowClient, experiment_id: str, run_key: str, name: str) -> Run:

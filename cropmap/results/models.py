@@ -22,6 +22,7 @@ from cropmap.stages.champion import (
     make_champion,
     metrics_of,
     model_name,
+    pointer_version,
     present_champion,
     record_of,
     standing,
@@ -137,6 +138,7 @@ def roll_back(context: SeasonContext, architecture: Architecture, *, reason: str
 
     Raises InputError where there was none before, or where its artifact cannot be read.
     """
+    version = pointer_version(context, architecture)
     line = succession(context, architecture)
     if len(line) < 2:
         raise InputError(f"{architecture} has no champion before the present one", mend=LIST)
@@ -147,7 +149,7 @@ def roll_back(context: SeasonContext, architecture: Architecture, *, reason: str
     if back.version is not None:
         registry.call_champion(context.mlflow_uri, back.version.registered)
     write_record(context, architecture, present)
-    write_succession(context, architecture, line[:-1])
+    write_succession(context, architecture, line[:-1], before=version)
     return _answer(context, architecture, back, before=line[-1])
 
 

@@ -108,17 +108,26 @@ def has_line(context: SeasonContext, architecture: Architecture) -> bool:
     return bool(line) or unreadable is not None
 
 
-def write_succession(context: SeasonContext, architecture: Architecture, line: tuple[TrainedModel, ...]) -> None:
-    former = [asdict(former_model) for former_model in line[:-1]]
-    _write(context, _pointer(context, architecture), {**asdict(line[-1]), "former": former})
+def pointer_version(context: SeasonContext, architecture: Architecture) -> str | None:
+    """What `write_succession` is to replace; to be asked for before the line is read."""
+    return context.store.version(_pointer(context, architecture))
+
+
+def write_succession(
+    context: SeasonContext, architecture: Architecture, line: tuple[TrainedModel, ...], *, before: str | None
+) -> None:
+    """Raises ObjectChangedError where a person, or a season's gate, changed the line meanwhile."""
+    document = {**asdict(line[-1]), "former": [asdict(former_model) for former_model in line[:-1]]}
+    context.store.replace(_pointer(context, architecture), json.dumps(document).encode(), before=before)
 
 
 def make_champion(context: SeasonContext, architecture: Architecture, model: TrainedModel) -> None:
     """Puts a model at the end of the line; one that stands there already changes nothing. A damaged line begins
     anew."""
+    before = pointer_version(context, architecture)
     line, _ = standing(context, architecture)
     if not line or line[-1].artifact_id != model.artifact_id:
-        write_succession(context, architecture, (*line, model))
+        write_succession(context, architecture, (*line, model), before=before)
 
 
 def trained_model(context: SeasonContext, architecture: Architecture, key: str) -> TrainedModel | None:

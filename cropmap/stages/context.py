@@ -34,6 +34,7 @@ class SeasonContext:
     database_url: str = field(repr=False)
     mlflow_uri: str = field(repr=False)
     mlflow_artifacts: str
+    """a folder of the home; of a store in a bucket, which several homes share, an address in it"""
     threads: int
     catalog_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """for the catalogue's own host"""
@@ -57,15 +58,16 @@ class SeasonContext:
         agency = Agency.read(agency_file, data=data or settings.data)
         window = agency.season(season)
         url = ready_database(settings, create=create)
+        store = settings.open_store()
         return cls(
             agency=agency,
             season=window.until(as_of),
             as_of=as_of,
             architecture=architecture or agency.model.architecture,
-            store=settings.open_store(),
+            store=store,
             database_url=url,
             mlflow_uri=settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url),
-            mlflow_artifacts=str(settings.home_path / "mlflow"),
+            mlflow_artifacts=str(settings.home_path / "mlflow") if store.is_local else store.address("mlflow"),
             threads=settings.threads,
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),
         )

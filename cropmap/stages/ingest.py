@@ -327,7 +327,10 @@ def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisi
         grids = tiles.tile_grids([a for a in acquisitions if a.tile == tile] or _known(context, tile))
     except SceneError as error:
         raise CatalogError(f"no acquisition of tile {tile} can be read ({error})", where="acquisitions") from error
-    context.store.write_bytes(name, json.dumps({r: asdict(grid) for r, grid in grids.items()}).encode())
+    if not context.store.write_once(name, json.dumps({r: asdict(g) for r, g in grids.items()}).encode()):
+        if (first := context.store.recall(name, _grids_from)) is not None:
+            return first  # another worker's: every acquisition of the tile is read on one grid
+        context.store.write_bytes(name, json.dumps({r: asdict(g) for r, g in grids.items()}).encode())
     return grids
 
 

@@ -328,6 +328,7 @@ def _remember(context: SeasonContext, architecture: Architecture, fitted: Fitted
             "artifact": fitted.artifact_id,
         },
         artifact_root=context.mlflow_artifacts,
+        store=context.store,
         name=_run_name(context, architecture),
         data=tracking.TrackedData(
             f"{context.agency.agency} {context.season.year}", manifest.dataset_hash, f"datasets/{manifest.dataset_hash}"

@@ -40,6 +40,8 @@ class Undisturbed:
     rows: dict[str, list[str]]
     files: dict[str, bytes]
     """the observations"""
+    store: str
+    """the folder of all objects"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,8 @@ def undisturbed(
     with contextmanager(_fresh)(cluster_url, template="cropmap") as url, pytest.MonkeyPatch.context() as patch:
         season = season_of(simulated_inputs, folder, url, empty_tracking)
         season.enter(patch)
-        return Undisturbed(_killed_after(season, prefect_url), rows(url), season.observation_files())
+        seconds = _killed_after(season, prefect_url)
+        return Undisturbed(seconds, rows(url), season.observation_files(), season.open().store.root)
 
 
 def _killed_after(season: Season, prefect_url: str, seconds: float | None = None) -> float:

@@ -262,7 +262,8 @@ def test_a_kill_between_the_steps_leaves_one_version_and_one_decision(
     assert context.store.exists(record)
     context.store.remove(record)
     if reached == "registered in MLflow":
-        champion.write_succession(context, NETWORK, champion.succession(context, NETWORK)[:1])
+        before = champion.pointer_version(context, NETWORK)
+        champion.write_succession(context, NETWORK, champion.succession(context, NETWORK)[:1], before=before)
         assert _champion(home) == trained.first["artifact"]
 
     assert train_network(OpenSeason(context), NETWORK) == trained.second

@@ -251,6 +251,20 @@ def disclosure(
         table([row], list(row))
 
 
+@studies.command("wire")
+def wire(
+    parcels: Parcels = 1_000,
+    dates: Annotated[int, typer.Option("--dates", min=4, help="acquisition dates of each tile")] = 24,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="runs of each, in turn")] = 3,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """A whole season from a STAC API with pixels and store on an S3 server, beside the same season from disk."""
+    from tests.studies.wire import measure
+
+    _print(measure(parcels=parcels, dates=dates, seed=seed, rounds=rounds), as_json=as_json)
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))
 

@@ -1,0 +1,154 @@
+"""A season whose store is a bucket of a real S3 server: the same bytes of every object, the same rows as on disk."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cropmap.model.fold import BEGUN
+from cropmap.store import Store
+from tests.cutting_proxy import Cuts, cutting
+from tests.flows.conftest import Season, season_of
+from tests.flows.terminal import rows
+from tests.flows.test_stopped import Undisturbed, _command, _killed_after, undisturbed
+from tests.s3_server import S3Server
+from tests.stac_server import put_scenes, read_over_the_wire, serving
+from tests.studies.wire import pixel_environment, without_places
+
+__all__ = ["undisturbed"]
+
+KILLS = 3
+
+
+@pytest.fixture
+def in_bucket(
+    simulated_inputs: Path,
+    tmp_path: Path,
+    database_url: str,
+    empty_tracking: bytes,
+    s3_server: S3Server,
+    s3_bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Season:
+    season = season_of(simulated_inputs, tmp_path, database_url, empty_tracking)
+    season.enter(monkeypatch)
+    monkeypatch.setenv("CROPMAP_STORE", f"s3://{s3_bucket}/season")
+    for name, value in s3_server.store_environment().items():
+        monkeypatch.setenv(name, value)
+    return season
+
+
+def content(store: Store) -> dict[str, Any]:
+    """Every object of a season by name, as bytes; of a trained fold all but the seconds that it took."""
+    return {name: _fold(data) if name.startswith("training/") else data for name, data in objects(store).items()}
+
+
+def objects(store: Store) -> dict[str, bytes]:
+    return {name: store.read_bytes(name) for name in store.names("") if not name.startswith("mlflow/")}
+
+
+def _fold(data: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays: dict[str, Any] = {name: file[name].tobytes() for name in file.files if name != "facts"}
+        facts = {key: value for key, value in json.loads(str(file["facts"])).items() if key != "seconds"}
+    return {**arrays, "facts": facts}
+
+
+def refused(inputs: Path, home: Path, prefect_url: str, *, until: Path) -> tuple[int, str, float]:
+    """Exit code, message and seconds of a run that is started from another home once the log `until` shows that the
+    first one observes."""
+    while not until.is_file() or "observe S2" not in until.read_text():
+        time.sleep(0.2)
+    began = time.monotonic()
+    second = subprocess.run(
+        _command(inputs, home),
+        env={**os.environ, "PREFECT_API_URL": prefect_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return second.returncode, second.stderr, time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_a_season_in_a_bucket_that_two_machines_share_is_the_season_on_disk(
+    undisturbed: Undisturbed,
+    in_bucket: Season,
+    s3_server: S3Server,
+    prefect_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One answer in twenty is cut, workers of two homes are killed in turn, and a second run comes meanwhile."""
+    homes = [
+        replace(in_bucket, request=in_bucket.request.model_copy(update={"home": tmp_path / name})) for name in "ab"
+    ]
+    inputs, kept = in_bucket.request.agency_file.parent, dict[str, str]()
+    chance, cuts = random.Random(20), Cuts(one_in=20)  # noqa: S311
+    with cutting(s3_server.endpoint, cuts) as endpoint, ThreadPoolExecutor(1) as meanwhile:
+        monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        for number in range(KILLS):
+            _killed_after(
+                homes[number % 2], prefect_url, chance.uniform(0.25 * undisturbed.seconds, undisturbed.seconds)
+            )
+            kept |= finished(in_bucket.open().store)
+        log = tmp_path / "a" / "logs" / "cropmap.log"
+        log.unlink()
+        second = meanwhile.submit(refused, inputs, tmp_path / "b", prefect_url, until=log)
+        _killed_after(homes[0], prefect_url)
+        code, said, seconds = second.result()
+    monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", s3_server.endpoint)
+
+    assert code == 3, said
+    assert "agency simulated-bretagne: is being worked on (season run 2018 by" in said
+    assert "Traceback" not in said
+    assert seconds < max(20.0, 0.5 * undisturbed.seconds)
+    assert cuts.made >= 3
+    assert rows(in_bucket.database_url) == undisturbed.rows
+    store = in_bucket.open().store
+    assert content(store) == content(Store(undisturbed.store))
+    assert {name: store.version(name) for name in kept} == kept  # what was finished was not made again
+    assert {name.rpartition("/")[2] for name in store.names("mlflow")} >= {"confusion.png", "fold-0.onnx"}
+    assert [path for home in "ab" for path in (tmp_path / home / "mlflow").rglob("*")] == []
+
+
+def finished(store: Store) -> dict[str, str]:
+    """Versions of what no later run makes again: observations and trained folds."""
+    return {
+        name: version
+        for part in ("observations", "training")
+        for name, version in store.versions(part).items()
+        if not name.endswith(BEGUN)
+    }
+
+
+@pytest.mark.slow
+def test_a_season_over_the_wire_is_the_season_on_disk(
+    undisturbed: Undisturbed,
+    in_bucket: Season,
+    s3_server: S3Server,
+    prefect_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From a STAC API, with pixels and store in buckets that want keys, to the database."""
+    pixels, inputs = s3_server.make_bucket(), in_bucket.request.agency_file.parent
+    with serving(*put_scenes(inputs, s3_server, pixels)) as api:
+        agency_file = read_over_the_wire(inputs, tmp_path / "wire", api=api, bucket=pixels)
+        season = replace(in_bucket, request=in_bucket.request.model_copy(update={"agency_file": agency_file}))
+        for name, value in pixel_environment(s3_server).items():
+            monkeypatch.setenv(name, value)
+        _killed_after(season, prefect_url)
+    assert without_places(rows(in_bucket.database_url)) == without_places(undisturbed.rows)
+    assert season.open().store.names("observations") == sorted(undisturbed.files)
