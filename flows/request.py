@@ -24,7 +24,10 @@ from cropmap.stages.first_check import open_checked
 
 log = logging.getLogger("cropmap.flows.request")
 
-SHARED_SETTINGS: Final = ("CROPMAP_DATABASE_URL", "CROPMAP_STORE", "MLFLOW_TRACKING_URI")
+SHARED_SETTINGS: Final = (
+    *("CROPMAP_DATABASE_URL", "CROPMAP_STORE", "CROPMAP_STORE_ENDPOINT", "CROPMAP_STORE_ACCESS_KEY_ID"),
+    "MLFLOW_TRACKING_URI",
+)
 """where a season is kept: a worker that lacks one of them would begin a season of its own"""
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -34,9 +35,10 @@ def test_wrong_signatures_and_strangers_are_refused(s3_server: S3Server, s3_buck
         sink.write(b"whole")
 
 
-def test_it_ends_with_a_killed_test_process() -> None:
+def test_it_ends_with_a_killed_test_process(tmp_path: Path) -> None:
     script = (
-        "from tests.s3_server import running\nwith running() as server:\n    print(server.endpoint, flush=True)\n"
+        "from pathlib import Path\nfrom tests.s3_server import running\n"
+        f"with running(Path({str(tmp_path)!r})) as server:\n    print(server.endpoint, flush=True)\n"
         "    import time; time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
