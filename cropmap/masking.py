@@ -1,9 +1,9 @@
 """Secrets leave no trace: what is printed, logged or stored passes `masked` first.
 
-A secret is whatever the environment marks as one: the value of a variable that is named like one (password, token,
-secret, key, header …), and of any variable the password of an address, a query parameter or a connection string in it.
-It is found in a text as it stands, percent-encoded, escaped for JSON or XML, and in base64 as HTTP sends it. Beside
-that, an address with a password is masked wherever it came from.
+A secret is what a service gave (`hide`), and whatever the environment marks as one: the value of a variable that is
+named like one (password, token, secret, key, header …), and of any variable the password of an address, a query
+parameter or a connection string in it. It is found in a text as it stands, percent-encoded, escaped for JSON or XML,
+and in base64 as HTTP sends it. Beside that, an address with a password is masked wherever it came from.
 
 Raises nothing, reads the environment alone.
 """
@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -28,7 +29,7 @@ SHORT: Final = 8
 """a secret below this length is masked as a whole word only: `cat` is no part of `catalogue`"""
 SECRET_NAME: Final = re.compile(
     r"PASSW|PASSPHRASE|PWD$|SECRET|TOKEN|CREDENTIAL|HEADER|USERPWD|AUTH(?!OR|ENTICATION_METHOD)|SIGNATURE"
-    r"|(^|_)(PASS|SAS|API_?KEY|ACCESS_?KEY|ACCESS_KEY_ID|ACCOUNT_KEY|PRIVATE_KEY|KEY)$",
+    r"|(^|_)(PASS|SAS|API_?KEY|ACCESS_?KEY|ACCESS_KEY_ID|CLIENT_ID|ACCOUNT_KEY|PRIVATE_KEY|KEY)$",
     re.IGNORECASE,
 )
 """names of environment variables whose whole value is secret"""
@@ -36,6 +37,10 @@ NO_SECRET: Final = re.compile(
     r"^((OLD)?PWD|SSH_AUTH_SOCK|XAUTHORITY)$|(TIMEOUT|SECONDS|COUNT|TOKENS|ENABLED|METHOD|TYPE|MODE|PORT|_MAX|_MIN)$"
 )
 """names that only look so"""
+MOST_LENT: Final = 64
+"""secrets that services gave; older ones have ended"""
+_lent: Final[dict[str, None]] = {}
+_LENT_LOCK: Final = threading.Lock()
 NO_VALUE: Final = frozenset(["0", "1", "true", "false", "yes", "no", "none", "null", "on", "off", "basic", "bearer"])
 """values of such variables that say nothing"""
 
@@ -60,9 +65,18 @@ _BEARER: Final = re.compile(r"\b(Bearer)\s+([A-Za-z0-9+/_.~-]{8,}=*)")
 _ADDRESS: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:)?//([^\s/?#'\"<>@]*(?:@[^\s/?#'\"<>@]*)*)@")
 
 
+def hide(secret: str) -> None:
+    """From now on this process masks a secret that a service gave it, such as a token; of many, the newest ones."""
+    with _LENT_LOCK:
+        _lent.pop(secret, None)
+        _lent[secret] = None
+        while len(_lent) > MOST_LENT:
+            del _lent[next(iter(_lent))]
+
+
 def masked(text: str) -> str:
-    """The text without any secret of the environment and without the password of any address."""
-    secrets = _pattern(_environment())
+    """The text without any secret of the environment or of a service, and without the password of any address."""
+    secrets = _pattern(_environment(), tuple(_lent))
     if secrets is not None:
         text = secrets.sub(MASK, text)
     if "//" in text:
@@ -151,9 +165,10 @@ def _environment() -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=4)
-def _pattern(environment: tuple[tuple[str, str], ...]) -> re.Pattern[str] | None:
-    """All secrets of an environment in all their forms, the longest first."""
-    forms = {form for name, value in environment for secret in _secrets(name, value) for form in _forms(secret)}
+def _pattern(environment: tuple[tuple[str, str], ...], lent: tuple[str, ...] = ()) -> re.Pattern[str] | None:
+    """All secrets of an environment, and those lent by services, in all their forms, the longest first."""
+    found = [*lent, *(secret for name, value in environment for secret in _secrets(name, value))]
+    forms = {form for secret in found for form in _forms(secret)}
     if not forms:
         return None
     parts = (

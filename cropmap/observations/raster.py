@@ -1,11 +1,10 @@
-"""The only module that touches rasterio: the grid of a file, and one window of its first band.
+"""The grid of a raster file, and one window of its first band.
 
 Every failure of a file becomes a SceneError that names it. Values are never scaled here, and files never written.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,35 +13,17 @@ from urllib.parse import urlsplit
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
+from cropmap.observations.raster_access import account, with_patience
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
-from cropmap.sources.catalogs.redirects import check_redirects
-from cropmap.sources.catalogs.signing import SIGNER, without_signatures
+from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 from cropmap.sources.catalogs.zipped import archived, read_member
 
-GDAL_OPTIONS: Final = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.TIF,.tiff,.jp2,.xml",  # no probes for side-car files
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_HTTP_MULTIPLEX": "YES",
-    "GDAL_HTTP_VERSION": "2",
-    "GDAL_HTTP_MAX_RETRY": "10",  # object stores answer 503 and 429 under load
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",  # the header of a COG in the first request
-    "VSI_CACHE": "TRUE",
-    "VSI_CACHE_SIZE": "5000000",
-    "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
-}
-REFUSED: Final = re.compile(r"response code: 40[1349]|AWS_SECRET_ACCESS_KEY|AccessDenied|InvalidAccessKeyId")
-KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
-IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
-"""another name each time, which would make of one damage many"""
 ALIGNMENT_TOLERANCE: Final = 1e-3
 """pixels; catalogues and files write origins with rounding, half a millimetre is none"""
 
@@ -55,12 +36,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def read_grid(href: str) -> Grid:
     """Grid of a file, from its header. Raises SceneError (UNREADABLE_FILE, MISSING_BAND, WRONG_CRS, WRONG_GRID,
     FORBIDDEN_ADDRESS)."""
-    with rasterio.Env(**GDAL_OPTIONS):
-        try:
-            with _opened(href) as source:
-                return _grid(source, href)
-        except (RasterioError, OSError) as error:
-            raise _unreadable(error, href) from error
+
+    def grid(address: str) -> Grid:
+        with _opened(href, address) as source:
+            return _grid(source, href)
+
+    return with_patience(href, grid)
 
 
 def read_window(href: str, grid: Grid, window: Window) -> Array:
@@ -69,33 +50,56 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
     Raises SceneError: MISSING_BAND where a local file does not exist, UNREADABLE_FILE where it is truncated or holds
     no integers, WRONG_CRS and WRONG_GRID where it does not lie on `grid`.
     """
-    with rasterio.Env(**GDAL_OPTIONS):
-        try:
-            with _opened(href) as source:
-                _check_grid(_grid(source, href), grid, href)
-                if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
-                    raise SceneError(
-                        f"holds {source.dtypes[0]}, not digital numbers",
-                        reason=QuarantineReason.UNREADABLE_FILE,
-                        where=without_signatures(href),
-                    )
-                if not window.size:
-                    return np.empty((0, 0), source.dtypes[0])
-                _check_block(source, href)
-                part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
-                values: Array = source.read(1, window=part)
-                return values
-        except (RasterioError, OSError) as error:
-            raise _unreadable(error, href) from error
+
+    def values(address: str) -> Array:
+        with _opened(href, address) as source:
+            return _window(source, href, grid, window)
+
+    return with_patience(href, values)
+
+
+def _window(source: rasterio.DatasetReader, href: str, grid: Grid, window: Window) -> Array:
+    _check_grid(_grid(source, href), grid, href)
+    if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
+        raise SceneError(
+            f"holds {source.dtypes[0]}, not digital numbers",
+            reason=QuarantineReason.UNREADABLE_FILE,
+            where=without_signatures(href),
+        )
+    if not window.size:
+        return np.empty((0, 0), source.dtypes[0])
+    _check_block(source, href)
+    part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
+    values: Array = source.read(1, window=part)
+    if local_file(href) is None:
+        account(href, n_bytes=_stored_bytes(source, window), n_requests=2 + len(_blocks(source, window)[0]))
+    return values
+
+
+def _blocks(source: rasterio.DatasetReader, window: Window) -> tuple[range, range]:
+    """Rows and columns of the blocks that a window touches."""
+    height, width = source.block_shapes[0]
+    rows = range(window.row_off // height, -(-(window.row_off + window.height) // height))
+    return rows, range(window.col_off // width, -(-(window.col_off + window.width) // width))
+
+
+def _stored_bytes(source: rasterio.DatasetReader, window: Window) -> float:
+    """Of the blocks that a window touches, by the directory of a GeoTIFF; before packing, where the file has none."""
+    rows, columns = _blocks(source, window)
+    height, width = source.block_shapes[0]
+    unpacked = height * width * np.dtype(source.dtypes[0]).itemsize
+    if source.driver != "GTiff":
+        return float(unpacked * len(rows) * len(columns))
+    sizes = (source.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", bidx=1) for y in rows for x in columns)
+    return float(sum(int(size or 0) for size in sizes))
 
 
 @contextmanager
-def _opened(href: str) -> Iterator[rasterio.DatasetReader]:
+def _opened(href: str, address: str) -> Iterator[rasterio.DatasetReader]:
     """The file by the driver of its ending alone: another driver would follow what the file refers to.
 
     A member of a zip file is unpacked into memory (decision 0095).
     """
-    check_redirects(href)
     if member := archived(href):
         unpacked = read_member(*member)
         if not unpacked:
@@ -103,7 +107,7 @@ def _opened(href: str) -> Iterator[rasterio.DatasetReader]:
         with MemoryFile(unpacked) as memory, memory.open(driver=_driver(href)) as source:
             yield source
     else:
-        with rasterio.open(SIGNER.opened(href), driver=_driver(href)) as source:
+        with rasterio.open(address, driver=_driver(href)) as source:
             yield source
 
 
@@ -162,25 +166,3 @@ def _check_grid(grid: Grid, expected: Grid, href: str) -> None:
             reason=QuarantineReason.WRONG_GRID,
             where=without_signatures(href),
         )
-
-
-def _unreadable(error: Exception, href: str) -> SceneError:
-    path = local_file(href)
-    if path is not None and not path.exists():
-        return SceneError(
-            "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
-        )
-    why = IN_MEMORY.sub("the member", _one_line(error))
-    return SceneError(
-        f"cannot be read ({why})",
-        reason=QuarantineReason.UNREADABLE_FILE,
-        where=without_signatures(href),
-        mend=KEYS_WANTED if REFUSED.search(why) else "",
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    """The innermost message: rasterio says "Read failed. See previous exception for details."."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return without_signatures(" ".join(str(error).split()))

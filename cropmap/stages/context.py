@@ -15,7 +15,7 @@ from cropmap.errors import ConfigurationError, MigrationError
 from cropmap.schemas import Architecture
 from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
-from cropmap.sources.catalogs.access import read_headers
+from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from cropmap.store import Store
 
 MLFLOW_DATABASE: Final = "mlflow"

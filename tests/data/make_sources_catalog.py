@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
-from cropmap.sources.catalogs.item_assets import ASSET_KEYS
+from cropmap.sources.catalogs.providers import GENERIC, built_in
 
 COLLECTION = "sentinel-2-l2a"
 EARTH_SEARCH, COPERNICUS, PLANETARY = 0, 1, 2
-"""positions in ASSET_KEYS"""
+"""positions in the generic provider's keys of a band"""
 
 
 def make_item(
@@ -34,7 +34,7 @@ def make_item(
     None are left out."""
     band_metadata = {"nodata": 0, "scale": 0.0001} | ({} if offset is None else {"offset": offset})
     assets = {}
-    for band, keys in ASSET_KEYS.items():
+    for band, keys in built_in(GENERIC).assets.items():
         metadata: Mapping[str, Any] = band_metadata if raster is None else raster
         content = {"raster:bands": [{"nodata": 0}]} if band == "SCL" else {"raster:bands": [dict(metadata)]}
         assets[keys[provider]] = {"href": f"{folder}/{item_id}/{band}.tif", "type": "image/tiff"} | content

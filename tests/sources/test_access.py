@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cropmap.errors import ConfigurationError
-from cropmap.sources.catalogs.access import CatalogAccess, read_headers
+from cropmap.sources.catalogs.access import CatalogAccess
+from cropmap.sources.catalogs.sign_in.secrets import read_headers
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,12 @@
-"""How a catalogue is entered: what is sent to it, and what an agency trusts beside it."""
+"""How a catalogue is entered: whose it is, what is sent to it, and what an agency trusts beside it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-from cropmap.errors import ConfigurationError
-
-_HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)")
+from cropmap.sources.catalogs.providers import Provider
 
 
 @dataclass(frozen=True)
@@ -23,16 +19,5 @@ class CatalogAccess:
     """hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders, beside the known providers"""
     folders: Sequence[Path] | None = None
     """folders that a catalogue on this machine may name files in, beside its own; None: any"""
-
-
-def read_headers(text: str) -> dict[str, str]:
-    """Headers of a setting, one `Name: value` a line. Raises ConfigurationError, which never shows a value."""
-    headers = {}
-    for number, line in enumerate(filter(None, map(str.strip, text.splitlines())), 1):
-        match = _HEADER.fullmatch(line)
-        if match is None:
-            raise ConfigurationError(
-                f"line {number} is no header", where="CROPMAP_CATALOG_HEADERS", mend="Write `Name: value`, one a line"
-            )
-        headers[match[1]] = match[2]
-    return headers
+    provider: Provider | None = None
+    """whose items they are, by the agency's word; None: found by the addresses of the catalogue and its items"""

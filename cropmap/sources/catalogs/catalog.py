@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -15,9 +15,10 @@ from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition, Bbox, UnusableItem
 from cropmap.sources.catalogs.footprints import boxes_of, touches
 from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at_of, tile_of
-from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item
+from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item, provider_of_item
 from cropmap.sources.catalogs.places import Places
 from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
+from cropmap.sources.catalogs.providers import SAFE, built_in
 from cropmap.sources.catalogs.safe_folder import read_products
 from cropmap.sources.catalogs.sensings import Candidate, best_of
 from cropmap.sources.catalogs.stac import read_items, root_of
@@ -54,7 +55,7 @@ def find_acquisitions(
     """Lists the acquisitions of a season that touch `bbox` (west, south, east, north in degrees), one box or several.
 
     `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API; or a folder of
-    products (`safe_folder`), whose items are called `collection` whatever its name. `access` says what
+    products (`safe_folder`), whose items are called `collection` whatever its name. `access` says whose it is, what
     is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
     mirrors of Planetary Computer (`items.acquisition_from_item`).
 
@@ -62,7 +63,7 @@ def find_acquisitions(
     """
     several = [bbox] if bbox and isinstance(bbox[0], int | float) else bbox
     boxes = cast(Sequence[Bbox], several)
-    places = Places(root_of(catalog), access or CatalogAccess())
+    places = _places(root_of(catalog), access or CatalogAccess(), collection)
     unusable: list[UnusableItem] = []
     candidates: list[Candidate] = []
     earlier: set[str] = set()
@@ -120,6 +121,14 @@ def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> Cata
     )
 
 
+def _places(root: str, access: CatalogAccess, collection: str) -> Places:
+    """With the provider by the agency's word, or by what the catalogue is."""
+    places = Places(root, access, collection=collection)
+    if access.provider is None and places.is_folder:
+        return replace(places, access=replace(access, provider=built_in(SAFE)))
+    return places
+
+
 def _inside(item: Mapping[str, Any], boxes: Sequence[Bbox], season: Season) -> bool:
     """Whether the item lies in window and boxes; one without date or extent does, so that it is counted."""
     if not _is_within(season, sensed_at_of(item)):
@@ -146,7 +155,7 @@ def _candidate(
     else:
         try:
             acquisition = acquisition_from_item(item, places=places, offset_by_baseline=offset_by_baseline)
-            return Candidate(acquisition, datastrip_start_of(item))
+            return Candidate(acquisition, datastrip_start_of(item, provider_of_item(item, places).fields))
         except SceneError as error:
             reason, detail = error.reason, error.what
     return UnusableItem(name, tile_of(item), sensed_at_of(item), reason, one_line(detail))

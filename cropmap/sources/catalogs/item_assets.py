@@ -4,47 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.catalogs.acquisition import BandAsset
-
-ASSET_KEYS: Final = {
-    "B02": ("blue", "B02_10m", "B02"),
-    "B03": ("green", "B03_10m", "B03"),
-    "B04": ("red", "B04_10m", "B04"),
-    "B05": ("rededge1", "B05_20m", "B05"),
-    "B06": ("rededge2", "B06_20m", "B06"),
-    "B07": ("rededge3", "B07_20m", "B07"),
-    "B08": ("nir", "B08_10m", "B08"),
-    "B8A": ("nir08", "B8A_20m", "B8A"),
-    "B11": ("swir16", "B11_20m", "B11"),
-    "B12": ("swir22", "B12_20m", "B12"),
-    "SCL": ("scl", "SCL_20m", "SCL"),
-}
-"""Asset keys of Earth Search v1, Copernicus Data Space, Planetary Computer."""
+from cropmap.sources.catalogs.places import RASTER_ENDINGS
+from cropmap.sources.catalogs.providers import Provider, UnstatedOffset, place_of
 
 FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
 """From this processing baseline on DN = reflectance * 10 000 + 1000 (S2 Products Specification, 04.00)."""
-OFFSET_BY_BASELINE: Final = -0.1
 DEFAULT_SCALE: Final = 1e-4
 """1 / BOA_QUANTIFICATION_VALUE, the same in every baseline so far."""
 LARGEST_SCALE: Final = 0.01
 """digital numbers are whole: at a scale of 1, which some tools write in place of none, all would be 0 or 1"""
 DEFAULT_NODATA: Final = 0
-APPLIED_PROPERTIES: Final = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
-"""Earth Search v1 and v0"""
 
 
 def effective_offset(
-    metadata: Mapping[str, Any], *, baseline: str | None, offset_applied: bool | None, by_baseline: bool = False
+    metadata: Mapping[str, Any],
+    *,
+    baseline: str | None,
+    offset_applied: bool | None,
+    unstated: UnstatedOffset | None = None,
 ) -> float | QuarantineReason:
     """Reflectance to add to DN * scale, for the pixels as they are stored; OFFSET_UNKNOWN where nothing says.
 
     `offset_applied` is Earth Search's flag: its items keep the offset -0.1 in the band metadata although the pixels
-    have it already. A baseline before 04.00 has none; a later one must say which, except in a catalogue that is known
-    to keep the pixels as ESA made them and to state no offset (`by_baseline`, Planetary Computer).
+    have it already. A baseline before 04.00 has none; a later one must say which, except in a catalogue that documents
+    the offset outside its items (`unstated`, Planetary Computer).
     """
     if offset_applied:
         return 0.0
@@ -52,26 +42,29 @@ def effective_offset(
         return float(metadata["offset"])
     if baseline is not None and baseline < FIRST_BASELINE_WITH_OFFSET:
         return 0.0
-    if baseline is not None and by_baseline:
-        return OFFSET_BY_BASELINE
+    if baseline is not None and unstated is not None:
+        return unstated.offset if baseline >= unstated.from_baseline else 0.0
     return QuarantineReason.OFFSET_UNKNOWN
 
 
-def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_baseline: bool) -> BandAsset:
-    """One band's file. Raises SceneError: MISSING_BAND, OFFSET_UNKNOWN; ValueError and the like for a broken field."""
-    key = asset_key(item, band)
+def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, provider: Provider) -> BandAsset:
+    """One band's file, in a catalogue of this provider. Raises SceneError: MISSING_BAND, OFFSET_UNKNOWN; ValueError and
+    the like for a broken field."""
+    key = asset_key(item, band, provider)
     asset = item["assets"][key]
+    href = address_of(asset, provider)
     metadata = _raster_metadata(item, asset)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
     if band == "SCL":
-        return BandAsset(band, asset["href"], 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
-    if len(stated := _stated_values(asset, "offset")) > 1 and not _applied(item):
+        return BandAsset(band, href, 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
+    applied = _applied(item, provider.offset_applied)
+    if len(stated := _stated_values(asset, "offset")) > 1 and not applied:
         raise SceneError(
             f"asset {key} says that its offset is {' and '.join(map(str, stated))}",
             reason=QuarantineReason.OFFSET_UNKNOWN,
             where=item["id"],
         )
-    offset = effective_offset(metadata, baseline=baseline, offset_applied=_applied(item), by_baseline=by_baseline)
+    offset = effective_offset(metadata, baseline=baseline, offset_applied=applied, unstated=provider.offset_unstated)
     if isinstance(offset, QuarantineReason):
         raise SceneError(
             f"asset {key} has no offset and the processing baseline is {baseline or 'not given'}",
@@ -83,16 +76,16 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, by_b
         raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, stated))}")
     if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
-    return BandAsset(band, asset["href"], scale, offset, nodata, resolution_m, *_fingerprint(asset))
+    return BandAsset(band, href, scale, offset, nodata, resolution_m, *_fingerprint(asset))
 
 
-def asset_key(item: Mapping[str, Any], band: str) -> str:
+def asset_key(item: Mapping[str, Any], band: str, provider: Provider) -> str:
     """The key of a band's asset. Raises SceneError (MISSING_BAND)."""
-    keys = [key for key in ASSET_KEYS[band] if key in item["assets"]]
+    keys = [key for key in provider.assets[band] if key in item["assets"]]
     others = {key: other for key in keys if (other := _band_of(item["assets"][key])) not in (None, band)}
     key = next((key for key in keys if key not in others), None)
     if key is None:
-        wanted = ", ".join(ASSET_KEYS[band])
+        wanted = ", ".join(provider.assets[band])
         besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
         raise SceneError(
             f"no asset for band {band} (looked for {wanted}{besides})",
@@ -118,8 +111,29 @@ def _fingerprint(asset: Mapping[str, Any]) -> tuple[str | None, int | None]:
     )
 
 
-def _applied(item: Mapping[str, Any]) -> bool | None:
-    flag = next((item["properties"][key] for key in APPLIED_PROPERTIES if key in item["properties"]), None)
+def address_of(asset: Mapping[str, Any], provider: Provider) -> Any:
+    """The address of an asset's file: its href, or an alternate one where the provider prefers the scheme of that, or
+    where the href names no raster file (as of a service that hands files out by number)."""
+    alternates = asset.get("alternate")
+    others = alternates.values() if isinstance(alternates, Mapping) else ()
+    hrefs = [asset["href"], *(other.get("href") for other in others if isinstance(other, Mapping))]
+    schemes = {"s3": ("s3",), "https": ("https", "http")}.get(provider.prefer or "", ())
+    rasters = [(place_of(href)[0], href) for href in hrefs if isinstance(href, str) and _names_a_raster(href)]
+    preferred = (href for scheme, href in rasters if scheme in schemes)
+    own = (href for _, href in rasters if href == asset["href"])
+    elsewhere = (href for scheme, href in rasters if scheme)
+    return next(chain(preferred, own, elsewhere), asset["href"])
+
+
+def _names_a_raster(href: str) -> bool:
+    try:
+        return urlsplit(href).path.lower().endswith(RASTER_ENDINGS)
+    except ValueError:
+        return False
+
+
+def _applied(item: Mapping[str, Any], flags: Sequence[str]) -> bool | None:
+    flag = next((item["properties"][key] for key in flags if key in item["properties"]), None)
     flag = {"true": True, "false": False}.get(flag.lower(), flag) if isinstance(flag, str) else flag
     if flag is not None and not isinstance(flag, bool):
         raise ValueError(f"whether the offset is applied is neither true nor false but {str(flag)[:40]!r}")

@@ -1,7 +1,7 @@
 """Which sensing a STAC item shows: tile, datatake, datastrip, processing, from whatever its provider calls them.
 
-Pure functions from an item's dictionary. Properties come under `s2:` (Earth Search v1, Planetary Computer), `eopf:`
-and `processing:` (Copernicus Data Space), `sentinel2:` and `sentinel:` (older tools); the product's name has most too.
+Pure functions from an item's dictionary. Under which properties a catalogue has them is data (`providers`); the
+product's name has most of them too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cropmap.sources.catalogs.providers import GENERIC, ItemFields, built_in
+
 FIRST_YEAR: Final = 2015
 """Sentinel-2A was launched in June 2015: an earlier date is no date of sensing"""
 
@@ -19,19 +21,8 @@ PRODUCT_NAME: Final = re.compile(
     r"(?:_R(?P<orbit>\d{3}))?(?:_T(?P<tile>\d{2}[A-Z]{3}))?"
 )
 """S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454; Planetary Computer leaves N out."""
-PRODUCT_PROPERTIES: Final = ("s2:product_uri", "sentinel2:product_title", "sentinel:product_id", "title")
-BASELINE_PROPERTIES: Final = (
-    "s2:processing_baseline",
-    "processing:version",
-    "sentinel2:processing_baseline",
-    "sentinel:processing_baseline",
-)
-DATATAKE_PROPERTIES: Final = ("s2:datatake_id", "eopf:datatake_id")
-GENERATED_PROPERTIES: Final = ("s2:generation_time", "sentinel2:generation_time", "processing:datetime")
-DATASTRIP_PROPERTIES: Final = ("s2:datastrip_id", "eopf:datastrip_id")
-
-TILE_ID_PROPERTIES: Final = ("s2:tile_id", "s2:granule_id", "sentinel2:tile_id")
-PLATFORM_PROPERTIES: Final = ("platform", "eo:platform", "constellation")
+ANY: Final = built_in(GENERIC).fields
+"""the names of every catalogue and tool that is known"""
 UNNAMED: Final = "S2"
 """the satellite of an item that names none"""
 
@@ -59,72 +50,70 @@ def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
     return _moment(_properties(item).get("datetime") or _properties(item).get("start_datetime"))
 
 
-def generated_at_of(item: Mapping[str, Any]) -> datetime | None:
+def generated_at_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> datetime | None:
     """When the product was processed, in UTC and whole seconds: the end of the product's name, or the fields.
 
     Two products of one sensing were seen with one `s2:generation_time`; their names distinguish them. Not `created` or
     `updated`: they say when the catalogue wrote the item.
     """
-    texts = (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id"))
+    texts = (*(_properties(item).get(key) for key in fields.product), item.get("id"))
     ends = (PRODUCT_END.search(str(text or "")) for text in texts)
-    written = (*(match[1] for match in ends if match), *(_properties(item).get(key) for key in GENERATED_PROPERTIES))
+    written = (*(match[1] for match in ends if match), *(_properties(item).get(key) for key in fields.generated))
     moments = (_moment(text) for text in written)
     return next((moment.replace(microsecond=0) for moment in moments if moment), None)
 
 
-def tile_of(item: Mapping[str, Any]) -> str | None:
+def tile_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> str | None:
     """MGRS tile without the leading T; None where nothing names one."""
     properties = _properties(item)
     parts = ("utm_zone", "latitude_band", "grid_square")
-    tile_ids = (TILE_ID_END.search(str(properties.get(key, ""))) for key in TILE_ID_PROPERTIES)
+    tile_ids = (TILE_ID_END.search(str(properties.get(key, ""))) for key in fields.tile_id)
     candidates = (
-        properties.get("s2:mgrs_tile"),
-        properties.get("mgrs:tile"),
-        str(properties.get("grid:code", "")).upper().removeprefix("MGRS-"),
+        *(str(properties.get(key) or "").upper().removeprefix("MGRS-") for key in fields.tile),
         *("".join(str(properties.get(f"{prefix}:{part}")) for part in parts) for prefix in ("mgrs", "sentinel")),
-        *(match["tile"] for match in product_names(item)),
+        *(match["tile"] for match in product_names(item, fields)),
         *(match["tile"] for match in tile_ids if match),
     )
     matches = (TILE.match(str(candidate).upper()) for candidate in candidates if candidate)
     return next((match[1].zfill(5) for match in matches if match), None)
 
 
-def baseline_of(item: Mapping[str, Any]) -> str | None:
+def baseline_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> str | None:
     """Two digits, dot, two digits."""
-    written = (BASELINE.match(str(_properties(item).get(key, "")).strip()) for key in BASELINE_PROPERTIES)
+    written = (BASELINE.match(str(_properties(item).get(key, "")).strip()) for key in fields.baseline)
     if match := next((match for match in written if match), None):
         return f"{match[1] or match[3].zfill(2)}.{match[2] or (match[4] or '').ljust(2, '0')}"
-    baselines = (match["baseline"] for match in product_names(item))
+    baselines = (match["baseline"] for match in product_names(item, fields))
     return next((f"{digits[:2]}.{digits[2:]}" for digits in baselines if digits), None)
 
 
-def datatake_of(item: Mapping[str, Any], sensed_at: datetime) -> str:
+def datatake_of(item: Mapping[str, Any], sensed_at: datetime, fields: ItemFields = ANY) -> str:
     """The same text whether the item names its datatake, its product, or only platform and time."""
     properties = _properties(item)
-    named = (DATATAKE_ID.match(str(properties.get(key, ""))) for key in DATATAKE_PROPERTIES)
-    match = next((candidate for candidate in named if candidate), None) or next(product_names(item), None)
+    named = (DATATAKE_ID.match(str(properties.get(key, ""))) for key in fields.datatake)
+    match = next((candidate for candidate in named if candidate), None) or next(product_names(item, fields), None)
     if match:
         return f"{match['platform']}_{match['datatake']}"
-    return f"{_satellite(item)}_{sensed_at:%Y%m%dT%H%M%S}"
+    return f"{_satellite(item, fields)}_{sensed_at:%Y%m%dT%H%M%S}"
 
 
-def _satellite(item: Mapping[str, Any]) -> str:
+def _satellite(item: Mapping[str, Any], fields: ItemFields) -> str:
     """S2A to S2D by the platform, else by what ids begin with; UNNAMED where nothing says. Other platforms stay."""
     properties = _properties(item)
-    platforms = [str(properties.get(key) or "") for key in PLATFORM_PROPERTIES]
+    platforms = [str(properties.get(key) or "") for key in fields.platform]
     named = [match for text in platforms if (match := SATELLITE.search(text))]
     if letter := next((match["letter"] for match in named if match["letter"]), None):
         return f"S2{letter.upper()}"
     if platforms[0] and not SATELLITE.search(platforms[0]):
         return platforms[0].upper().replace("_", "-")
-    ids = (item.get("id"), *(properties.get(key) for key in (*TILE_ID_PROPERTIES, *DATASTRIP_PROPERTIES)))
+    ids = (item.get("id"), *(properties.get(key) for key in (*fields.tile_id, *fields.datastrip)))
     begun = (NAMED_FIRST.match(str(text or "")) for text in ids)
     return next((match["platform"] for match in begun if match), UNNAMED)
 
 
-def datastrip_start_of(item: Mapping[str, Any]) -> datetime | None:
+def datastrip_start_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> datetime | None:
     """Sensing start of the datastrip, by its id or the granule's folder: two parts of a tile have two."""
-    named = (DATASTRIP_START.search(str(_properties(item).get(key, ""))) for key in DATASTRIP_PROPERTIES)
+    named = (DATASTRIP_START.search(str(_properties(item).get(key, ""))) for key in fields.datastrip)
     match = next((candidate for candidate in named if candidate), None)
     if match is None:
         assets = item.get("assets")
@@ -137,15 +126,15 @@ def datastrip_start_of(item: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def relative_orbit_of(item: Mapping[str, Any]) -> int | None:
-    orbit = _properties(item).get("sat:relative_orbit")
+def relative_orbit_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> int | None:
+    orbit = next((orbit for key in fields.orbit if (orbit := _properties(item).get(key)) is not None), None)
     if orbit is None:
-        orbit = next((match["orbit"] for match in product_names(item)), None)
+        orbit = next((match["orbit"] for match in product_names(item, fields)), None)
     return int(orbit) if orbit is not None else None
 
 
-def product_names(item: Mapping[str, Any]) -> Iterator[re.Match[str]]:
-    for text in (*(_properties(item).get(key) for key in PRODUCT_PROPERTIES), item.get("id")):
+def product_names(item: Mapping[str, Any], fields: ItemFields = ANY) -> Iterator[re.Match[str]]:
+    for text in (*(_properties(item).get(key) for key in fields.product), item.get("id")):
         match = PRODUCT_NAME.search(str(text or ""))
         if match:
             yield match

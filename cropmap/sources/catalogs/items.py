@@ -1,7 +1,7 @@
 """What a STAC item says about one Sentinel-2 acquisition: from an item's dictionary to values, or a reason.
 
-Understands the items of Earth Search v1, Copernicus Data Space and Planetary Computer, in STAC 1.0 (`raster:bands`,
-`proj:epsg`) and STAC 1.1 (`bands`, `proj:code`). Never looks at pixels, and never lets the date decide anything.
+Understands STAC 1.0 (`raster:bands`, `proj:epsg`) and STAC 1.1 (`bands`, or everything on the asset; `proj:code`). What
+differs between catalogues is data (`providers`). Never looks at pixels, and never lets the date decide anything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from pyproj import CRS
 from pyproj.exceptions import ProjError
@@ -20,7 +19,7 @@ from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition, Bbox
 from cropmap.sources.catalogs.footprints import box_of, footprint_of, polygon_of
-from cropmap.sources.catalogs.item_assets import ASSET_KEYS, asset_key, band_asset
+from cropmap.sources.catalogs.item_assets import asset_key, band_asset
 from cropmap.sources.catalogs.item_identity import (
     baseline_of,
     datatake_of,
@@ -31,10 +30,10 @@ from cropmap.sources.catalogs.item_identity import (
 )
 from cropmap.sources.catalogs.places import Places
 from cropmap.sources.catalogs.plain_text import id_problem, kept_id, one_line
+from cropmap.sources.catalogs.providers import GENERIC, Provider, built_in, recognised
 
-PLANETARY_COMPUTER: Final = ("planetarycomputer.microsoft.com", "sentinel2l2a01.blob.core.windows.net")
-"""Its catalogue and its files. Its items state no offset; by its documentation the pixels are those of ESA, so the
-offset is -0.1 from baseline 04.00 on (microsoft/PlanetaryComputer#134)."""
+WITHOUT_OFFSETS: Final = "planetary_computer"
+"""the provider whose rule `offset_by_baseline` applies to another's items"""
 MALFORMED: Final = (
     LookupError,
     TypeError,
@@ -57,13 +56,16 @@ def acquisition_from_item(
 ) -> Acquisition:
     """Reads an item whose asset hrefs are absolute; `places` says which of them may be opened, None: any.
 
-    `offset_by_baseline` is for a mirror of Planetary Computer, whose own items are recognised by their addresses.
+    `offset_by_baseline` is for a mirror of Planetary Computer under another name: its rule for offsets is applied.
     Raises SceneError with the reason for which the acquisition cannot be used.
     """
     if problem := id_problem(item.get("id")):
         raise SceneError(problem, reason=QuarantineReason.INVALID_ID, where=kept_id(item.get("id")))
+    provider = provider_of_item(item, places)
+    if offset_by_baseline and provider.offset_unstated is None:
+        provider = provider.model_copy(update={"offset_unstated": built_in(WITHOUT_OFFSETS).offset_unstated})
     try:
-        acquisition = _acquisition(item, offset_by_baseline or _is_planetary_computer(item, places))
+        acquisition = _acquisition(item, provider)
         stored = json.dumps(acquisition.to_json(), allow_nan=False, ensure_ascii=False).encode()
     except MALFORMED as error:
         what = f"a field of the item cannot be read ({type(error).__name__}: {one_line(error, 160)})"
@@ -71,20 +73,33 @@ def acquisition_from_item(
     if len(stored) > MAX_BYTES or b"\\u0000" in stored:
         raise _scene_error(item, "its fields cannot be stored", QuarantineReason.INCOMPLETE_METADATA)
     if places is not None:
-        for band in acquisition.assets:
-            key = asset_key(item, band)
-            asset = item["assets"][key]
-            places.check_raster(acquisition.item_id, key, asset["href"], asset.get("type"))
+        for band, file in acquisition.assets.items():
+            key = asset_key(item, band, provider)
+            medium = item["assets"][key].get("type")
+            places.check_raster(acquisition.item_id, key, file.href, medium, other_media=provider.other_media)
     return acquisition
 
 
-def _acquisition(item: Mapping[str, Any], by_baseline: bool) -> Acquisition:
-    properties = item["properties"]
-    tile, sensed_at = tile_of(item), sensed_at_of(item)
+def provider_of_item(item: Mapping[str, Any], places: Places | None) -> Provider:
+    """Whose item it is: by the agency's word, by the address of its blue band or a link of it, by the catalogue's
+    address; the generic one where nothing says."""
+    if places is not None and places.access.provider is not None:
+        return places.access.provider
+    links, assets = item.get("links"), item.get("assets")
+    blue = [assets.get(key) for key in built_in(GENERIC).assets["B02"]] if isinstance(assets, Mapping) else []
+    listed = (*blue, *(links if isinstance(links, list) else ()))
+    hrefs = (holder.get("href") for holder in listed if isinstance(holder, Mapping))
+    addresses = (*hrefs, places.catalog if places else None)
+    return recognised(addresses, item.get("collection")) or built_in(GENERIC)
+
+
+def _acquisition(item: Mapping[str, Any], provider: Provider) -> Acquisition:
+    properties, fields = item["properties"], provider.fields
+    tile, sensed_at = tile_of(item, fields), sensed_at_of(item)
     if tile is None or sensed_at is None:
         missing = "MGRS tile" if tile is None else "datetime of Sentinel-2"
         raise _scene_error(item, f"the item has no {missing}", QuarantineReason.INCOMPLETE_METADATA)
-    baseline, cloud_cover = baseline_of(item), properties.get("eo:cloud_cover")
+    baseline, cloud_cover = baseline_of(item, fields), properties.get("eo:cloud_cover")
     bbox, footprint_wkt = _extent(item)
     return Acquisition(
         item_id=item["id"],
@@ -92,15 +107,15 @@ def _acquisition(item: Mapping[str, Any], by_baseline: bool) -> Acquisition:
         tile=tile,
         sensed_at=sensed_at,
         platform=_text(properties.get("platform")),
-        relative_orbit=relative_orbit_of(item),
+        relative_orbit=relative_orbit_of(item, fields),
         processing_baseline=baseline,
-        datatake=datatake_of(item, sensed_at),
+        datatake=datatake_of(item, sensed_at, fields),
         cloud_cover=None if cloud_cover is None else float(cloud_cover),
-        epsg=_epsg(item, tile),
+        epsg=_epsg(item, tile, provider),
         bbox=bbox,
         footprint_wkt=footprint_wkt,
-        assets={band: band_asset(item, band, baseline=baseline, by_baseline=by_baseline) for band in (*BANDS, "SCL")},
-        generated_at=generated_at_of(item),
+        assets={band: band_asset(item, band, baseline=baseline, provider=provider) for band in (*BANDS, "SCL")},
+        generated_at=generated_at_of(item, fields),
     )
 
 
@@ -110,9 +125,9 @@ def _text(value: object) -> str | None:
     return value
 
 
-def _epsg(item: Mapping[str, Any], tile: str) -> int:
+def _epsg(item: Mapping[str, Any], tile: str, provider: Provider) -> int:
     """EPSG code of the item, or of its first band. A tile lies in the UTM zone of its name, nowhere else."""
-    holders = (item["properties"], *(item["assets"][key] for key in ASSET_KEYS["B02"] if key in item["assets"]))
+    holders = (item["properties"], *(item["assets"][key] for key in provider.assets["B02"] if key in item["assets"]))
     code = next((code for holder in holders if (code := _crs_code(holder))), None)
     if code is None:
         raise _scene_error(item, "the item has neither proj:code nor proj:epsg", QuarantineReason.INCOMPLETE_METADATA)
@@ -142,24 +157,6 @@ def _extent(item: Mapping[str, Any]) -> tuple[Bbox, str]:
         footprint = polygon_of(written)
     west, south, east, north = written or footprint.bounds
     return (float(west), float(south), float(east), float(north)), footprint.wkt
-
-
-def _is_planetary_computer(item: Mapping[str, Any], places: Places | None) -> bool:
-    """By the address of the catalogue, of a link of the item, or of its blue band."""
-    links, assets = item.get("links"), item["assets"]
-    addresses = [
-        places.catalog if places else "",
-        *(link.get("href") for link in (links if isinstance(links, list) else ()) if isinstance(link, Mapping)),
-        *(assets[key].get("href") for key in ASSET_KEYS["B02"] if key in assets),
-    ]
-    return any(_host(address) in PLANETARY_COMPUTER for address in addresses)
-
-
-def _host(address: object) -> str | None:
-    try:
-        return urlsplit(address).hostname if isinstance(address, str) else None
-    except ValueError:
-        return None
 
 
 def _scene_error(item: Mapping[str, Any], what: str, reason: QuarantineReason) -> SceneError:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -19,28 +20,11 @@ from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.plain_text import one_line
+from cropmap.sources.catalogs.providers import GENERIC, Provider, built_in, fits, known_buckets, known_hosts, recognised
 from cropmap.sources.catalogs.zipped import archived
 
-PROVIDER_HOSTS: Final = (
-    "earth-search.aws.element84.com",
-    "sentinel-cogs.s3.us-west-2.amazonaws.com",
-    "e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com",
-    "*.dataspace.copernicus.eu",
-    "planetarycomputer.microsoft.com",
-    "sentinel2l2a01.blob.core.windows.net",
-)
-PROVIDER_BUCKETS: Final = (
-    "s3://sentinel-cogs",
-    "s3://e84-earth-search-sentinel-data",
-    "s3://sentinel-s2-l2a",
-    "s3://sentinel-s2-l2a-stac",
-    "s3://eodata",
-    "gs://gcp-public-data-sentinel-2",
-)
 RASTER_ENDINGS: Final = (".tif", ".tiff", ".jp2")
 """GeoTIFF, cloud-optimised or not, and JPEG 2000: what Sentinel-2 L2A is delivered in"""
-OTHER_MEDIA: Final = ("zarr", "netcdf", "hdf", "xml", "json", "html", "zip", "parquet")
-"""in the media type of an asset that no raster reader of ours takes"""
 MAX_ADDRESS: Final = 4_000
 """characters; a signed address has about 500"""
 
@@ -60,15 +44,21 @@ class Places:
     catalog: str
     """address or absolute path of its root document, or absolute path of a folder of products"""
     access: CatalogAccess
+    collection: str | None = None
+    """that is looked for in it"""
 
     def check_document(self, address: str) -> None:
         """Raises ForbiddenAddressError for a document that this catalogue may not lead to."""
         self._check(address)
 
-    def check_raster(self, item_id: str, key: str, address: object, media_type: object) -> None:
-        """Raises SceneError: FORBIDDEN_ADDRESS, UNSUPPORTED_FORMAT."""
+    def check_raster(
+        self, item_id: str, key: str, address: object, media_type: object, *, other_media: Sequence[str] | None = None
+    ) -> None:
+        """`other_media` are parts of media types that are no raster. Raises SceneError: FORBIDDEN_ADDRESS,
+        UNSUPPORTED_FORMAT."""
         medium = str(media_type or "").lower()
-        if other := next((name for name in OTHER_MEDIA if name in medium), None):
+        others = built_in(GENERIC).other_media if other_media is None else other_media
+        if other := next((name for name in others if name.lower() in medium), None):
             raise SceneError(
                 f"asset {key} is {one_line(medium, 60)}: {other} is not read",
                 reason=QuarantineReason.UNSUPPORTED_FORMAT,
@@ -94,6 +84,11 @@ class Places:
             return False
         upgraded = (own.scheme, other.scheme) == ("http", "https") and own.port is other.port is None
         return upgraded or (own.scheme == other.scheme and _port(own) == _port(other))
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """Whose catalogue it is: by the agency's word, or by its address."""
+        return self.access.provider or recognised([self.catalog], self.collection)
 
     @property
     def is_folder(self) -> bool:
@@ -138,8 +133,12 @@ class Places:
         if self.is_own(address):
             return
         own = urlsplit(self.catalog).hostname if _is_web(self.catalog) else None
-        hosts = (*PROVIDER_HOSTS, *self.access.trusted, *([own] if own and not is_private(own) else []))
-        if not any(fits(host, pattern) for pattern in hosts):
+        hosts = (*known_hosts(), *self.access.trusted, *([own] if own and not is_private(own) else []))
+        provider = self.provider
+        of_provider = (*provider.catalogs, *provider.hosts) if provider else ()
+        if not any(fits(host, pattern) for pattern in hosts) and not any(
+            fits(parts.netloc, pattern) for pattern in of_provider
+        ):
             kind = "private address" if is_private(host) else "host"
             raise ForbiddenAddressError(
                 f"{kind} {_shown(host)} is neither the catalogue's own nor a known provider's; to read from it, add it "
@@ -147,7 +146,8 @@ class Places:
             )
 
     def _check_bucket(self, bucket: str) -> None:
-        if bucket not in PROVIDER_BUCKETS and bucket not in [address.rstrip("/") for address in self.access.trusted]:
+        known = (*known_buckets(), *(self.provider.buckets if self.provider else ()))
+        if bucket not in known and bucket not in [address.rstrip("/") for address in self.access.trusted]:
             raise ForbiddenAddressError(
                 f"bucket {_shown(bucket)} is no known provider's; to read from it, add it to acquisitions.trusted"
             )
@@ -190,11 +190,6 @@ def local_file(address: str) -> Path | None:
 @lru_cache(4096)
 def _resolved_parent(folder: Path) -> Path:
     return folder.resolve()
-
-
-def fits(host: str, pattern: str) -> bool:
-    pattern = pattern.lower()
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
 
 def _is_web(address: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -16,9 +17,10 @@ import requests
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.places import PROVIDER_HOSTS, fits, is_host, is_private
+from cropmap.sources.catalogs.places import is_host, is_private
 from cropmap.sources.catalogs.plain_text import one_line
-from cropmap.sources.catalogs.signing import without_signatures
+from cropmap.sources.catalogs.providers import fits, known_hosts
+from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
 log = logging.getLogger(__name__)
 
@@ -27,21 +29,37 @@ MAX_REDIRECTS: Final = 10
 """as many as GDAL follows"""
 
 
-@lru_cache(4096)
-def check_redirects(href: str) -> None:
+FORWARDED_NEVER: Final = ("authorization",)
+"""headers that GDAL does not send along with a redirect to another host"""
+
+
+def check_redirects(href: str, headers: Mapping[str, str] | None = None) -> None:
     """Raises SceneError (FORBIDDEN_ADDRESS) where the address leads to a private one, or on without end. Files, buckets
-    and known providers are not asked; a host that does not answer is left to the reader of the file."""
+    and known providers are not asked; a host that does not answer is left to the reader of the file.
+
+    `headers` are those that the file's host gets. GDAL would send some of them along to another host: where there are
+    such, none may follow.
+    """
+    if headers:
+        _check(href, headers)
+    else:
+        _check_once(href)
+
+
+@lru_cache(4096)
+def _check_once(href: str) -> None:
+    _check(href, {})
+
+
+def _check(href: str, headers: Mapping[str, str]) -> None:
     start = urlsplit(href)
-    if start.scheme not in ("http", "https") or any(
-        fits(start.hostname or "", provider) for provider in PROVIDER_HOSTS
-    ):
+    if start.scheme not in ("http", "https") or any(fits(start.netloc, provider) for provider in known_hosts()):
         return
-    address = href
+    forwarded = [name for name in headers if name.lower() not in FORWARDED_NEVER]
+    address, sent = href, {**headers, "Range": "bytes=0-0"}
     for _ in range(MAX_REDIRECTS):
         try:
-            with requests.get(
-                address, headers={"Range": "bytes=0-0"}, timeout=TIMEOUT_S, allow_redirects=False, stream=True
-            ) as answer:
+            with requests.get(address, headers=sent, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as answer:
                 following = answer.headers.get("Location") if answer.is_redirect else None
         except requests.RequestException as error:
             log.debug("%s: not asked for redirects (%s)", without_signatures(address), type(error).__name__)
@@ -53,6 +71,10 @@ def check_redirects(href: str) -> None:
         address = urljoin(address, following)
         if not _allowed(address, start):
             raise _refused(href, f"its host sends on to {one_line(urlsplit(address).netloc.rpartition('@')[2], 80)}")
+        if (urlsplit(address).scheme, urlsplit(address).netloc) != (start.scheme, start.netloc):
+            if forwarded:
+                raise _refused(href, f"its host sends {', '.join(forwarded)} on to {urlsplit(address).hostname}")
+            sent = {"Range": "bytes=0-0"}
     raise _refused(href, f"its host sends on more than {MAX_REDIRECTS} times")
 
 

@@ -14,6 +14,7 @@ from pystac_client.exceptions import APIError
 from cropmap.errors import CatalogError
 from cropmap.sources.catalogs.places import ForbiddenAddressError
 from cropmap.sources.catalogs.plain_text import kept_id, one_line
+from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
 from cropmap.sources.catalogs.stac_io import BoundedIO
 
 UNREADABLE: Final = (
@@ -85,6 +86,8 @@ def translated(where: str) -> Iterator[None]:
         yield
     except ForbiddenAddressError as error:
         raise CatalogError(f"the catalogue leads elsewhere: {error}", where=where) from error
+    except NoEntryError as error:
+        raise CatalogError(str(error), where=where, mend=error.mend) from error
     except APIError as error:
         raise CatalogError(
             f"the catalogue cannot be reached or refuses ({reason_of(error)})", where=where, mend=_mend(error)

@@ -18,42 +18,24 @@ from pystac import Link
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from requests import PreparedRequest, Request, RequestException, Response, Session
-from requests.adapters import HTTPAdapter
-from urllib3 import Retry
-from urllib3.exceptions import InvalidHeader
 
+from cropmap.masking import masked
 from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
+from cropmap.sources.catalogs.providers import place_of
+from cropmap.sources.catalogs.sign_in.opening import headers_for
+from cropmap.sources.catalogs.sign_in.patience import BACKOFF_S, RETRIES, TIMEOUT_S, make_patient
+from cropmap.sources.catalogs.sign_in.renewed import Renewed
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 30.0
-"""without a byte"""
 DOCUMENT_TIME_S: Final = 300.0
 """for a whole document, however it trickles in"""
 MAX_DOCUMENT_BYTES: Final = 64 * 2**20
 """a page of 100 items has 8 MB at most"""
-RETRIES: Final = 5
-RETRIED_STATUS: Final = (429, 500, 502, 503, 504)
-CONNECT_RETRIES: Final = 2
-"""no answer at all is a wrong address more often than a restart"""
-BACKOFF_S: Final = 0.5
-"""waits 0, 1, 2, 4, 8 s: a busy API is back within seconds"""
-LONGEST_WAIT_S: Final = 60
-"""whatever an API asks for in Retry-After"""
 MAX_EMPTY_PAGES: Final = 10
 """in a row; some APIs name a next page for ever"""
 THROTTLED: Final = {"message": "Forbidden"}
 """body of a 403 by which Amazon's gateway, before Earth Search, refuses clients that send too many requests"""
-
-
-class _Retry(Retry):
-    """One for which a Retry-After that is neither whole seconds nor a date says nothing: it waits as without one."""
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        try:
-            return super().parse_retry_after(retry_after)
-        except InvalidHeader:
-            return 0.0
 
 
 class BoundedIO(StacApiIO):
@@ -64,20 +46,10 @@ class BoundedIO(StacApiIO):
     """
 
     def __init__(self, places: Places) -> None:
-        retry = _Retry(
-            total=RETRIES,
-            connect=CONNECT_RETRIES,
-            backoff_factor=BACKOFF_S,
-            status_forcelist=RETRIED_STATUS,
-            allowed_methods=None,  # a search is a POST that changes nothing
-            raise_on_status=False,
-            retry_after_max=LONGEST_WAIT_S,
-        )
         super().__init__(timeout=TIMEOUT_S)
         self.places = places
         self.session: _Session = _Session(places)
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(max_retries=retry))
+        make_patient(self.session)
 
     def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
         if isinstance(source, Link):
@@ -111,7 +83,22 @@ class BoundedIO(StacApiIO):
     ) -> str:
         self.places.check_document(href)
         method = (method or "GET").upper()
-        request = Request(method, href, headers={**(headers or {}), **self.session.headers_for(href)})
+        response, content = self._patient_answer(href, method, headers or {}, parameters)
+        if response.status_code == 401 and self.session.forget(href):
+            response, content = self._patient_answer(href, method, headers or {}, parameters)
+        if not 200 <= response.status_code < 300:
+            error = APIError(f"{response.status_code} {response.reason or ''} {_excerpt(content)}".strip())
+            error.status_code = response.status_code
+            raise error
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise APIError(f"an answer is not UTF-8 ({error})") from error
+
+    def _patient_answer(
+        self, href: str, method: str, headers: dict[str, str], parameters: dict[str, Any] | None
+    ) -> tuple[Response, bytes]:
+        request = Request(method, href, headers={**headers, **self.session.headers_for(href)})
         if method == "POST":
             request.json = parameters
         else:
@@ -122,14 +109,7 @@ class BoundedIO(StacApiIO):
                 break
             log.info("%s answers 403 %s; again in %.1f s", urlsplit(href).netloc, THROTTLED, wait)
             time.sleep(wait)
-        if not 200 <= response.status_code < 300:
-            error = APIError(f"{response.status_code} {response.reason or ''} {_excerpt(content)}".strip())
-            error.status_code = response.status_code
-            raise error
-        try:
-            return content.decode()
-        except UnicodeDecodeError as error:
-            raise APIError(f"an answer is not UTF-8 ({error})") from error
+        return response, content
 
     def _answer(self, request: Request) -> tuple[Response, bytes]:
         try:
@@ -148,9 +128,20 @@ class _Session(Session):
         super().__init__()
         self.places = places
         self.max_redirects = 5
+        self._lent: list[tuple[Renewed, str]] = []
 
     def headers_for(self, address: str) -> dict[str, str]:
-        return dict(self.places.access.headers) if self.places.is_own(address) else {}
+        """What is sent to an address: the operator's headers to the catalogue's own host, and those of its provider to
+        the hosts that the provider names. Raises NoEntryError, ConfigurationError."""
+        provider, own = self.places.provider, self.places.is_own(address)
+        sent, self._lent = headers_for(provider, place_of(address)[1], own=own) if provider else ({}, [])
+        return {**sent, **(self.places.access.headers if own else {})}
+
+    def forget(self, address: str) -> bool:
+        """The host refused: whether a token was sent to it that can be asked for anew."""
+        for renewed, value in self._lent:
+            renewed.forget(value)
+        return bool(self._lent) and bool(self.headers_for(address))
 
     def get_redirect_target(self, resp: Response) -> str | None:
         target = super().get_redirect_target(resp)
@@ -164,14 +155,15 @@ class _Session(Session):
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         super().rebuild_auth(prepared_request, response)
-        if not self.places.is_own(str(prepared_request.url)):
-            for name in self.places.access.headers:
+        before, after = self.headers_for(str(response.url)), self.headers_for(str(prepared_request.url))
+        for name in {**before, **self.places.access.headers}:
+            if name not in after:
                 prepared_request.headers.pop(name, None)
 
     def without_secrets(self, text: str) -> str:
         for value in self.places.access.headers.values():
             text = text.replace(value, "***") if value else text
-        return text
+        return masked(text)
 
 
 def _bounded_body(response: Response) -> bytes:

@@ -1,0 +1,161 @@
+"""How a raster file is reached: rasterio's environment and the address for one href, at the pace of its provider.
+
+Whatever opens a raster does it within `raster_access`, or better in `with_patience`, which tries again where that
+helps. Two providers may be read at once, each with its own keys: the environment is that of the thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.session import Session
+
+from cropmap.errors import SceneError
+from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.places import local_file
+from cropmap.sources.catalogs.providers.in_use import provider_of
+from cropmap.sources.catalogs.redirects import check_redirects
+from cropmap.sources.catalogs.sign_in.opening import Opening, opening_of
+from cropmap.sources.catalogs.sign_in.pace import pace_of
+from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
+from cropmap.sources.catalogs.sign_in.signatures import without_signatures
+
+log = logging.getLogger(__name__)
+
+GDAL_OPTIONS: Final = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.TIF,.tiff,.jp2,.xml",  # no probes for side-car files
+    "CPL_VSIL_CURL_AUTHORIZATION_HEADER_ALLOWED_IF_REDIRECT": "IF_SAME_HOST",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_HTTP_VERSION": "2",
+    "GDAL_HTTP_MAX_RETRY": "10",  # object stores answer 503 and 429 under load; GDAL doubles its waits
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",  # the header of a COG in the first request
+    "VSI_CACHE": "TRUE",
+    "VSI_CACHE_SIZE": "5000000",
+    "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
+}
+REFUSED: Final = re.compile(
+    r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature|"
+    r"AWS_SECRET_ACCESS_KEY|expired|credentials"
+)
+NOT_THERE: Final = re.compile(
+    r"(?i)response code: (404|410|429)|specified (key|bucket) does not exist|does not exist in the file system"
+)
+"""429: GDAL waited for minutes already"""
+KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
+IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
+"""another name each time, which would make of one damage many"""
+WAITS_S: Final = (0.5, 2.0, 8.0)
+"""before a file elsewhere is opened again: a server drops connections, or cuts an answer off"""
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def raster_access(href: str, *, fresh: bool = False) -> Iterator[str]:
+    """Within the block rasterio has the options and keys of the file's provider; yields the address to open.
+
+    One of the provider's connections is held meanwhile. `fresh` forgets what GDAL keeps of the file, failures too.
+    Raises SceneError: UNREADABLE_FILE where a token, a signature or a key cannot be had, FORBIDDEN_ADDRESS.
+    """
+    with _entered(_opening(href), href, fresh=fresh) as address:
+        yield address
+
+
+def with_patience(href: str, read: Callable[[str], Result]) -> Result:
+    """What `read` makes of the address of a file, within `raster_access`.
+
+    A file elsewhere is opened again after a failure that may pass, and once with another token or signature where its
+    host refuses. Raises SceneError: UNREADABLE_FILE, MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS,
+    and whatever else `read` raises.
+    """
+    is_remote, renewed = local_file(href) is None, False
+    waits = list(WAITS_S) if is_remote else []
+    fresh = False
+    while True:
+        opening = _opening(href)
+        try:
+            with _entered(opening, href, fresh=fresh) as address:
+                return read(address)
+        except (RasterioError, OSError) as error:
+            why = _one_line(error)
+            if is_remote and REFUSED.search(why):
+                if renewed or not opening.forget():
+                    raise _unreadable(why, href, opening.mend or KEYS_WANTED) from error
+                renewed = True
+            elif not waits or NOT_THERE.search(why):
+                raise _unreadable(why, href, KEYS_WANTED if "response code: 40" in why else "") from error
+            else:
+                log.info("%s: %s; again in %.1f s", without_signatures(href), why, waits[0])
+                time.sleep(waits.pop(0))
+            fresh = True
+
+
+def account(href: str, *, n_bytes: float, n_requests: float = 1) -> None:
+    """Counts what was read of a file against the pace of its provider, and waits where that was too much."""
+    if (provider := provider_of(href)) is not None:
+        pace_of(provider).spend(n_bytes=n_bytes, n_requests=n_requests)
+
+
+class _Keys(Session):  # type: ignore[misc]  # rasterio has no types
+    """GDAL's options of one file. Rasterio takes keys from a session alone, and its own needs boto3."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._options = dict(options)
+
+    @classmethod
+    def hascreds(cls, _: Mapping[str, str]) -> bool:
+        return True
+
+    def get_credential_options(self) -> dict[str, str]:
+        return dict(self._options)
+
+
+def _opening(href: str) -> Opening:
+    try:
+        return opening_of(href)
+    except NoEntryError as error:
+        raise SceneError(
+            str(error), reason=QuarantineReason.UNREADABLE_FILE, where=without_signatures(href), mend=error.mend
+        ) from error
+
+
+@contextmanager
+def _entered(opening: Opening, href: str, *, fresh: bool) -> Iterator[str]:
+    check_redirects(href, opening.headers)
+    options: dict[str, Any] = dict(GDAL_OPTIONS)
+    if fresh:
+        options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"
+    with opening.pace.connection(), rasterio.Env(session=_Keys(opening.options), **options):
+        yield opening.address
+
+
+def _unreadable(why: str, href: str, mend: str) -> SceneError:
+    path = local_file(href)
+    if path is not None and not path.exists():
+        return SceneError(
+            "the file does not exist", reason=QuarantineReason.MISSING_BAND, where=without_signatures(href)
+        )
+    return SceneError(
+        f"cannot be read ({IN_MEMORY.sub('the member', why)})",
+        reason=QuarantineReason.UNREADABLE_FILE,
+        where=without_signatures(href),
+        mend=mend if urlsplit(href).scheme else "",
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    """The innermost message: rasterio says "Read failed. See previous exception for details."."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return without_signatures(" ".join(str(error).split()))

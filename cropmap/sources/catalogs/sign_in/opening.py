@@ -1,0 +1,141 @@
+"""How the file of a band is opened: its address as GDAL takes it, GDAL's options for it, and the pace of its provider.
+
+Every option is stated for every file: GDAL would else take what the process's environment says, which may be meant for
+another provider or for the object store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cropmap.sources.catalogs.providers import S3, Provider, fits, place_of
+from cropmap.sources.catalogs.providers.in_use import provider_of
+from cropmap.sources.catalogs.sign_in.pace import Pace, pace_of
+from cropmap.sources.catalogs.sign_in.renewed import NoEntryError, Renewed
+from cropmap.sources.catalogs.sign_in.secrets import headers, secret, variable
+from cropmap.sources.catalogs.sign_in.signatures import signature_of, signed
+from cropmap.sources.catalogs.sign_in.tokens import token_of
+
+AMAZON: Final = "https://s3.amazonaws.com"
+NO_PACE: Final = Pace()
+AUTHORIZATION: Final = "Authorization"
+
+
+@dataclass(frozen=True, repr=False)
+class Opening:
+    address: str
+    """as GDAL opens it; it may hold a signature"""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """of GDAL; keys and tokens are among them"""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """that are sent to the file's host"""
+    pace: Pace = NO_PACE
+    mend: str = ""
+    """what to do where the host refuses"""
+    forget: Callable[[], bool] = lambda: False
+    """the host refused: whether there is something to be asked for anew, which the next opening does"""
+
+    def __repr__(self) -> str:
+        return "Opening(…)"
+
+
+def opening_of(href: str) -> Opening:
+    """How a file is opened. Raises NoEntryError where what it needs cannot be had, ConfigurationError for a variable
+    that holds none."""
+    scheme, host = place_of(href)
+    provider = provider_of(href)
+    if scheme in ("s3", "gs"):
+        address = f"/vsi{scheme}/{host}{urlsplit(href).path}"
+        if provider is None or provider.s3 is None:
+            return Opening(address, pace=pace_of(provider) if provider else NO_PACE)
+        return Opening(address, _s3_options(provider, provider.s3), pace=pace_of(provider), mend=_keys_mend(provider))
+    if provider is None:
+        return Opening(href)
+    sent, lent = headers_for(provider, host)
+    signature = signature_of(provider, href)
+    address = href
+    if signature is not None:
+        value = signature.value()
+        address, lent = signed(href, value), [*lent, (signature, value)]
+
+    def forget() -> bool:
+        for renewed, value in lent:
+            renewed.forget(value)
+        return bool(lent)
+
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    options = {"GDAL_HTTP_HEADERS": lines} if sent else {}
+    return Opening(address, options, sent, pace_of(provider), _headers_mend(provider), forget)
+
+
+def headers_for(
+    provider: Provider, host: str, *, own: bool = False
+) -> tuple[dict[str, str], list[tuple[Renewed, str]]]:
+    """Headers that a host gets, `own` where it is the catalogue's, and what of them can be asked for anew. Raises
+    NoEntryError, ConfigurationError."""
+    sent: dict[str, str] = {}
+    lent: list[tuple[Renewed, str]] = []
+    if own or any(fits(host, pattern) for pattern in (*provider.catalogs, *provider.header_hosts)):
+        sent |= headers(provider.name)
+    if (
+        provider.token
+        and AUTHORIZATION.lower() not in map(str.lower, sent)
+        and any(fits(host, pattern) for pattern in provider.token.hosts)
+    ):
+        renewed = token_of(provider)
+        value = renewed.value()
+        sent[AUTHORIZATION] = f"Bearer {value}"
+        lent.append((renewed, value))
+    return sent, lent
+
+
+def _s3_options(provider: Provider, s3: S3) -> dict[str, str]:
+    """With the provider's keys, without any for open buckets, else with those that the process's environment has."""
+    key, private = secret(provider.name, "ACCESS_KEY_ID"), secret(provider.name, "SECRET_ACCESS_KEY")
+    if bool(key) != bool(private):
+        missing = "SECRET_ACCESS_KEY" if key else "ACCESS_KEY_ID"
+        raise NoEntryError(f"{variable(provider.name, missing)} is missing", mend="Set both keys, or none")
+    service = {
+        "AWS_S3_ENDPOINT": (s3.endpoint or AMAZON).partition("://")[2].rstrip("/"),
+        "AWS_HTTPS": "NO" if s3.endpoint and s3.endpoint.startswith("http://") else "YES",
+        "AWS_VIRTUAL_HOSTING": "FALSE" if s3.path_style else "TRUE",
+        "AWS_REGION": s3.region or "us-east-1",
+        "AWS_REQUEST_PAYER": "requester" if s3.requester_pays else "",
+    }
+    if key and private:
+        token = secret(provider.name, "SESSION_TOKEN") or ""
+        keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": private, "AWS_SESSION_TOKEN": token}
+        return service | keys | {"AWS_NO_SIGN_REQUEST": "NO"}
+    if not s3.keys:
+        return service | {"AWS_NO_SIGN_REQUEST": "YES"}
+    if s3.endpoint and not _has_aws_keys():
+        raise NoEntryError(f"the buckets of {provider.title or provider.name} need keys", mend=_keys_mend(provider))
+    return {name: value for name, value in service.items() if name not in os.environ}
+
+
+def _has_aws_keys() -> bool:
+    """Whether GDAL would find keys outside Amazon's own machines: in the environment, or in Amazon's file of keys."""
+    if any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_NO_SIGN_REQUEST")):
+        return True
+    file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE")
+    return (Path(file) if file else Path("~/.aws/credentials").expanduser()).is_file()
+
+
+def _keys_mend(provider: Provider) -> str:
+    if provider.s3 and not provider.s3.keys:
+        return ""
+    return (
+        f"Set {variable(provider.name, 'ACCESS_KEY_ID')} and {variable(provider.name, 'SECRET_ACCESS_KEY')}, or renew "
+        "them: docs/catalogues.md"
+    )
+
+
+def _headers_mend(provider: Provider) -> str:
+    if provider.token or provider.header_hosts:
+        return f"Check the variables {variable(provider.name, '…')}: docs/catalogues.md"
+    return ""
