@@ -36,6 +36,7 @@ from cropmap.legends.hcat3 import LEVELS, hcat3_legend
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture, Confidentiality
 from cropmap.seasons import Season, SeasonsAt
+from cropmap.sources.catalogs.providers import Provider
 from cropmap.sources.declarations.profiles import GENERIC, ROLES, Profile
 from cropmap.sources.nuts_codes import no_code, of_other_editions, words
 
@@ -107,6 +108,11 @@ class AcquisitionsSection(Section):
     window: tuple[str, str] = Field(
         ("{season}-01-01", "{season}-12-31"),
         description="first and last day of the acquisitions; {season}, {previous} and {next} are replaced by years",
+    )
+    provider: str | None = Field(
+        None,
+        description="catalogue whose layout, access and limits apply: name of a built-in one or a YAML file "
+        "(`docs/catalogues.md`); default: recognised by the addresses of the catalogue and its items",
     )
     offset: Literal["item", "baseline"] = Field(
         "item",
@@ -507,6 +513,12 @@ class Agency(Section):
             keys[key] = self._in_season(keys[key], key=f"declarations.{key}")
         return profile.overridden(keys)
 
+    def read_provider(self) -> Provider | None:
+        """The catalogue's provider by the agency's word; None where it is to be recognised. Raises
+        ConfigurationError."""
+        reference = self.acquisitions.provider
+        return None if reference is None else Provider.read(reference, base=self._base(reference))
+
     def _in_season(self, reference: str, *, key: str) -> str:
         """A name with {season} replaced. Raises ConfigurationError where it is needed and no season is known."""
         if "{season}" not in reference:
@@ -537,6 +549,8 @@ class Agency(Section):
         """Hash of all keys that can change a result, which are all but the schedule, the sampling of reviews and the
         limits that stop a load."""
         left_out: Any = {"schedule": True, "review": True, "declarations": set(GUARDS)}
+        if self.acquisitions.provider is None:  # runs of before this key was there keep their ids
+            left_out["acquisitions"] = {"provider"}
         return value_hash(self.model_dump(mode="json", exclude=left_out))
 
 

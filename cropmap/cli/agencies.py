@@ -28,7 +28,11 @@ SETTINGS_PAGE = """# Settings of an installation
 Settings are environment variables. Secrets are read only from them, and are neither shown nor logged.
 `cropmap settings` prints the current values.
 
-`make docs` writes this page from `cropmap/settings.py`, `cropmap/buckets.py` and `serving/settings.py`.
+In `CROPMAP_CATALOG_<NAME>_…`, `<NAME>` is the name of a catalogue in capital letters, such as `CDSE`
+([catalogues](catalogues.md)).
+
+`make docs` writes this page from `cropmap/settings.py`, `cropmap/buckets.py`, `serving/settings.py` and
+`cropmap/sources/catalogs/sign_in/secrets.py`.
 
 """
 
@@ -55,10 +59,12 @@ def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = 
 
     if markdown:
         from cropmap.buckets import StoreSettings
+        from cropmap.sources.catalogs.sign_in.secrets import VARIABLES, variable
         from serving.settings import ServingSettings
 
         meanings = dict(documented_settings()) | dict(documented_settings(StoreSettings))
         meanings |= {name: text for name, text in documented_settings(ServingSettings) if name not in meanings}
+        meanings |= {variable("<NAME>", what): text for what, text in VARIABLES.items()}
         rows = [{"variable": name, "meaning": text} for name, text in meanings.items()]
         print_reference(rows, ["variable", "meaning"], SETTINGS_PAGE, as_json=False, markdown=True)
     else:

@@ -15,6 +15,7 @@ from cropmap.errors import ConfigurationError, MigrationError
 from cropmap.schemas import Architecture
 from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
+from cropmap.sources.catalogs.providers.in_use import use
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from cropmap.store import Store
 
@@ -74,6 +75,8 @@ class SeasonContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
+        if (provider := self.agency.read_provider()) is not None:
+            use(provider)
 
     def read_again(self) -> SeasonContext:
         """The same season by the agency file as it stands now. Raises ConfigurationError."""

@@ -36,13 +36,14 @@ def open_checked(
 
 
 def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
-    """Legend, profile, regions and folds, and where acquisitions are looked for the catalogue.
+    """Legend, profile, provider, regions and folds, and where acquisitions are looked for the catalogue.
 
     Raises the InputError of the first that is not there, or does not fit.
     """
     agency.season(season)
     agency.read_legend()
     agency.read_profile()
+    agency.read_provider()
     path, section = boundaries_path(agency, season=season), agency.model.folds
     _needed(path, "regions.boundaries")
     if section.by == "file":

@@ -160,6 +160,7 @@ def _catalog_access(context: SeasonContext) -> CatalogAccess:
         headers=context.catalog_headers,
         trusted=agency.acquisitions.trusted,
         folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
+        provider=agency.read_provider(),
     )
 
 
