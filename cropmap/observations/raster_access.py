@@ -132,11 +132,11 @@ def _opening(href: str) -> Opening:
 
 @contextmanager
 def _entered(opening: Opening, href: str, *, fresh: bool) -> Iterator[str]:
-    check_redirects(href, opening.headers)
     options: dict[str, Any] = dict(GDAL_OPTIONS)
     if fresh:
         options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"
     with opening.pace.connection(), rasterio.Env(session=_Keys(opening.options), **options):
+        check_redirects(href, opening.headers)
         yield opening.address
 
 

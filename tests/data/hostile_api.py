@@ -34,6 +34,9 @@ class Awkward:
     """method, path and headers of every request"""
     searches: list[dict[str, Any]] = field(default_factory=list)
 
+    def page(self, search: dict[str, Any], start: int) -> dict[str, Any]:  # noqa: ARG002 - for those that filter
+        return {"type": "FeatureCollection", "features": list(self.items[start : start + self.page_size])}
+
 
 @contextmanager
 def awkward_api(api: Awkward) -> Iterator[str]:
@@ -88,7 +91,7 @@ def awkward_api(api: Awkward) -> Iterator[str]:
                 self.end_headers()
             else:
                 start = int(search.get("token") or 0)
-                page = {"type": "FeatureCollection", "features": list(api.items[start : start + api.page_size])}
+                page = api.page(search, start)
                 link = api.next_link(root, len(api.searches)) if api.next_link else None
                 if link is None and start + api.page_size < len(api.items):
                     link = {

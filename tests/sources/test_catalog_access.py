@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,30 @@ def test_a_search_that_gives_less_than_it_counts_is_told(caplog: pytest.LogCaptu
     with awkward_api(Awkward(first=[(200, page)])) as url:
         assert len(find(url).acquisitions) == len(ITEMS)
     assert f"the search counts 70 items and gives {len(ITEMS)}" in caplog.text
+
+
+def test_a_page_without_its_next_link_loses_no_item(caplog: pytest.LogCaptureFixture) -> None:
+    """The API counts 21 items, gives five a page, and forgets the link to the next one."""
+    items = [
+        make_item(f"S2A_30UVU_201806{day:02d}_0_L2A", moment=f"2018-06-{day:02d}T11:06:21Z", folder=FOLDER)
+        for day in range(1, 22)
+    ]
+    with awkward_api(Counting(items, page_size=5, next_link=lambda *_: {"rel": "prev", "href": "x"})) as url:
+        found = find(url)
+    assert days(found) == list(range(1, 22))
+    assert not found.unusable
+    assert "the search counts" not in caplog.text
+
+
+@dataclass
+class Counting(Awkward):
+    """An API that filters by time, and says how many items there are."""
+
+    def page(self, search: dict[str, Any], start: int) -> dict[str, Any]:
+        first, last = search["datetime"].split("/")
+        fitting = [item for item in self.items if first <= item["properties"]["datetime"] <= last]
+        features = fitting[start : start + self.page_size]
+        return {"type": "FeatureCollection", "features": features, "numberMatched": len(fitting)}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urljoin
 
@@ -28,6 +30,9 @@ MAX_COLLECTION_PAGES: Final = 100
 ITEMS_PER_CELL_AND_DAY: Final = 12
 """Tiles that touch one square degree, times passes a day, times processings: more is no catalogue of Sentinel-2."""
 LEAST_MAX_ITEMS: Final = 10_000
+
+Days = tuple[date, date]
+"""first and last day, both within"""
 
 
 def search_of(root: Mapping[str, Any], address: str) -> tuple[str, bool] | None:
@@ -101,26 +106,73 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
 
 
 def _items(io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season) -> Iterator[ItemOrNot]:
-    where, most, n, n_matched, seen = io.places.catalog, _max_items(box, season), 0, 0, set[str]()
-    for number, page in enumerate(_pages(io, search, collection, box, season), 1):
-        features = (
-            [] if page.get("features", 0) is None else page.get("features")
-        )  # null is how some write an empty list
-        n_matched = _matched(page) or n_matched
-        if not isinstance(features, list):
-            raise CatalogError(f"page {number} of the search has no list of features", where=where)
-        names = {str(listed.get("id") if isinstance(listed, Mapping) else listed) for listed in features}
-        if number > 1 and names and names <= seen and any(links_of(page, "next")):
-            raise CatalogError(f"page {number} of the search repeats earlier ones: its pages have no end", where=where)
-        seen |= names
-        n += len(features)
-        if n > most:
-            raise CatalogError(
-                f"the search gives more than {most} items, which no catalogue of Sentinel-2 has there", where=where
-            )
-        yield from (item_of(feature) for feature in features)
-    if n < n_matched:
-        log.warning("%s: the search counts %d items and gives %d", where, n_matched, n)
+    """Items of one box. Where a search gives fewer than it counts, as without the link to a next page, its window is
+    searched again in halves, if what these count is as much together."""
+    run = _Search(io, search, collection, box, most=_max_items(box, season))
+    whole = season.start, season.end
+    counted = yield from run.items(whole)
+    short = [(whole, counted)] if counted > run.n_read else []
+    complete = True
+    while short:
+        window, n_counted = short.pop()
+        halves = []
+        for half in _halves(window):
+            n_before = run.n_read
+            n_half = yield from run.items(half, only_new=True)
+            halves.append((half, n_half, run.n_read - n_before))
+        if sum(n_half for _, n_half, _ in halves) == n_counted:
+            short += [(half, n_half) for half, n_half, n_given in halves if n_half > n_given]
+        else:
+            complete = False
+    if not complete:
+        log.warning("%s: the search counts %d items and gives %d", io.places.catalog, counted, len(run.seen))
+
+
+def _halves(window: Days) -> list[Days]:
+    """A day has none."""
+    first, last = window
+    middle = first + (last - first) // 2
+    return [(first, middle), (middle + timedelta(days=1), last)] if first < last else []
+
+
+@dataclass
+class _Search:
+    """The searches of one box."""
+
+    io: BoundedIO
+    search: tuple[str, bool]
+    collection: str
+    box: Bbox
+    most: int
+    seen: set[str] = field(default_factory=set)
+    """ids of the items that were given"""
+    n_read: int = 0
+
+    def items(self, window: Days, *, only_new: bool = False) -> Generator[ItemOrNot, None, int]:
+        """Items of some days; returns how many the search counts, 0 where it does not say."""
+        where, n_matched, own = self.io.places.catalog, 0, set[str]()
+        for number, page in enumerate(_pages(self.io, self.search, self.collection, self.box, window), 1):
+            features = [] if page.get("features", 0) is None else page.get("features")  # null: an empty list
+            n_matched = _matched(page) or n_matched
+            if not isinstance(features, list):
+                raise CatalogError(f"page {number} of the search has no list of features", where=where)
+            names = [str(listed.get("id") if isinstance(listed, Mapping) else listed) for listed in features]
+            if number > 1 and names and {*names} <= own and any(links_of(page, "next")):
+                raise CatalogError(
+                    f"page {number} of the search repeats earlier ones: its pages have no end", where=where
+                )
+            own |= {*names}
+            self.n_read += len(features)
+            if self.n_read > self.most:
+                raise CatalogError(
+                    f"the search gives more than {self.most} items, which no catalogue of Sentinel-2 has there",
+                    where=where,
+                )
+            for name, feature in zip(names, features, strict=True):
+                if not (only_new and name in self.seen):
+                    yield item_of(feature)
+        self.seen |= own
+        return n_matched
 
 
 def _matched(page: Mapping[str, Any]) -> int:
@@ -131,7 +183,7 @@ def _matched(page: Mapping[str, Any]) -> int:
 
 
 def _pages(
-    io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season
+    io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, window: Days
 ) -> Iterator[Mapping[str, Any]]:
     """The answers to one search, by POST, or by GET where the API does not take that."""
     address, posts = search
@@ -144,7 +196,7 @@ def _pages(
             collections=[collection],
             bbox=box,
             limit=PAGE_SIZE,
-            datetime=f"{season.start}T00:00:00Z/{season.end}T23:59:59.999999Z",
+            datetime=f"{window[0]}T00:00:00Z/{window[1]}T23:59:59.999999Z",
         )
         pages = io.get_pages(asked.url, method, asked.get_parameters())
         try:

@@ -1,0 +1,340 @@
+"""Rasters of real servers on the loopback: keys, tokens and headers of several providers, pace, and broken answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.io import MemoryFile
+
+from cropmap.errors import ConfigurationError, SceneError
+from cropmap.masking import mask_logs
+from cropmap.observations import raster_access
+from cropmap.observations.grids import Window
+from cropmap.observations.raster import read_grid, read_window
+from cropmap.observations.raster_access import with_patience
+from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.providers import in_use
+from cropmap.sources.catalogs.providers.in_use import use
+from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
+from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
+
+SIZE = 512
+
+
+@pytest.fixture(autouse=True)
+def _own_providers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test has its own providers, and none of the operator's keys."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(in_use, "_own", {})
+    in_use.provider_of.cache_clear()
+    factory = logging.getLogRecordFactory()
+    mask_logs()
+    yield
+    logging.setLogRecordFactory(factory)
+    in_use.provider_of.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def second_s3_server() -> Iterator[S3Server]:
+    with running() as server:
+        yield server
+
+
+def cog(value: int) -> bytes:
+    """A tiled GeoTIFF whose pixels are `value` and more."""
+    profile: dict[str, Any] = {"width": SIZE, "height": SIZE, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
+    profile["transform"] = Affine(10, 0, 499_980, 0, -10, 5_300_040)
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", tiled=True, blockxsize=256, blockysize=256, **profile) as sink:
+            sink.write(value + np.arange(SIZE * SIZE, dtype="uint16").reshape(1, SIZE, SIZE) % 7)
+        return bytes(memory.read())
+
+
+def whole(href: str) -> int:
+    """The smallest pixel of a file, read as the pipeline reads: first its grid, then a window of all of it."""
+    return int(read_window(href, read_grid(href), Window(0, 0, SIZE, SIZE)).min())
+
+
+def put(server: S3Server, bucket: str, files: dict[str, bytes]) -> None:
+    client = server.client()
+    client.create_dir(bucket)
+    for name, content in files.items():
+        with client.open_output_stream(f"{bucket}/{name}") as sink:
+            sink.write(content)
+
+
+def s3_provider(server: S3Server, name: str, bucket: str, **keys: Any) -> None:
+    s3 = {"endpoint": server.endpoint, "region": "us-east-1", "path_style": True, **keys}
+    use(provider(name, buckets=[f"s3://{bucket}"], s3=s3))
+
+
+def set_keys(monkeypatch: pytest.MonkeyPatch, name: str, keys: KeyPair) -> None:
+    monkeypatch.setenv(f"CROPMAP_CATALOG_{name.upper()}_ACCESS_KEY_ID", keys.access_key_id)
+    monkeypatch.setenv(f"CROPMAP_CATALOG_{name.upper()}_SECRET_ACCESS_KEY", keys.secret_access_key)
+
+
+@pytest.mark.slow
+def test_two_s3_providers_are_read_at_once(
+    s3_server: S3Server, second_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each with its own endpoint and keys, in the threads of one process whose environment has a third pair."""
+    put(s3_server, "first-scenes", {f"{n}.tif": cog(100 + n) for n in range(8)})
+    put(second_s3_server, "second-scenes", {f"{n}.tif": cog(200 + n) for n in range(8)})
+    s3_provider(s3_server, "first", "first-scenes")
+    s3_provider(second_s3_server, "second", "second-scenes", requester_pays=True)
+    set_keys(monkeypatch, "first", READER)
+    set_keys(monkeypatch, "second", OWNER)
+    for name, value in s3_server.aws_environment(STRANGER).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-another-pair")
+    hrefs = [f"s3://{bucket}-scenes/{n}.tif" for n in range(8) for bucket in ("first", "second")]
+    with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(4) as pool:
+        values = list(pool.map(whole, hrefs))
+    assert values == [base + n for n in range(8) for base in (100, 200)]
+    assert READER.secret_access_key not in caplog.text
+    assert OWNER.secret_access_key not in caplog.text
+
+
+def test_a_bucket_without_permission_is_a_clear_line(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(s3_server, "closed-scenes", {"a.tif": cog(1), "b.tif": cog(2)})
+    s3_provider(s3_server, "closed", "closed-scenes")
+    set_keys(monkeypatch, "closed", STRANGER)
+    with pytest.raises(SceneError, match="CROPMAP_CATALOG_CLOSED_ACCESS_KEY_ID") as caught:
+        whole("s3://closed-scenes/a.tif")
+    assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
+    set_keys(monkeypatch, "closed", KeyPair(OWNER.access_key_id, "expired"))
+    with pytest.raises(SceneError, match="CROPMAP_CATALOG_CLOSED_ACCESS_KEY_ID"):
+        whole("s3://closed-scenes/b.tif")
+    set_keys(monkeypatch, "closed", OWNER)
+    with pytest.raises(SceneError, match="does not exist"):
+        whole("s3://closed-scenes/none.tif")
+
+
+def test_keys_that_are_missing_are_named(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3_provider(s3_server, "keyless", "keyless-scenes")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    with pytest.raises(SceneError, match=r"need keys.*CROPMAP_CATALOG_KEYLESS_ACCESS_KEY_ID"):
+        whole("s3://keyless-scenes/a.tif")
+    monkeypatch.setenv("CROPMAP_CATALOG_KEYLESS_ACCESS_KEY_ID", "half")
+    with pytest.raises(SceneError, match="CROPMAP_CATALOG_KEYLESS_SECRET_ACCESS_KEY is missing"):
+        whole("s3://keyless-scenes/a.tif")
+
+
+def test_the_environments_keys_count_where_a_provider_has_none(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(s3_server, "old-scenes", {"a.tif": cog(5)})
+    s3_provider(s3_server, "old_way", "old-scenes")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", READER.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", READER.secret_access_key)
+    assert whole("s3://old-scenes/a.tif") == 5
+
+
+def test_a_bucket_of_nobody_known_is_opened_as_the_environment_says(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(s3_server, "trusted-scenes", {"a.tif": cog(6)})
+    for name, value in s3_server.aws_environment(READER).items():
+        monkeypatch.setenv(name, value)
+    assert whole("s3://trusted-scenes/a.tif") == 6
+
+
+def test_two_providers_cannot_claim_one_bucket(s3_server: S3Server) -> None:
+    s3_provider(s3_server, "one", "claimed-scenes")
+    s3_provider(s3_server, "one", "claimed-scenes", region="elsewhere")  # the same file, changed
+    with pytest.raises(ConfigurationError, match="both describe s3://claimed-scenes"):
+        s3_provider(s3_server, "other", "claimed-scenes")
+
+
+def test_a_token_is_sent_with_each_file_and_renewed_during_a_long_job(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_BEARER_CLIENT_ID", "client-1")
+    monkeypatch.setenv("CROPMAP_CATALOG_BEARER_CLIENT_SECRET", "the-secret-of-the-client")
+    tokens = TokenService(lasts_s=1.0)
+    served = {f"/{n}.tif": cog(n) for n in range(6)}
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/token":
+            return tokens(request)
+        return Answer(200, served[request.path]) if tokens.admits(request) else Answer(401, {"error": "ended"})
+
+    with service(answer) as (url, _), caplog.at_level(logging.DEBUG):
+        use(provider("bearer", hosts=[of(url)], token={"address": f"{url}/token", "hosts": [of(url)]}))
+        for n in range(6):
+            assert whole(f"{url}/{n}.tif") == n
+            time.sleep(0.25)
+        assert len(tokens.given) >= 3
+        tokens.given.clear()  # revoked before its end: asked for once more
+        served["/again.tif"] = cog(9)
+        assert whole(f"{url}/again.tif") == 9
+        monkeypatch.setattr(tokens, "admits", lambda _: False)
+        served["/closed.tif"] = cog(9)
+        with pytest.raises(SceneError, match=r"401.*CROPMAP_CATALOG_BEARER_") as caught:
+            whole(f"{url}/closed.tif")
+    assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
+    assert "the-access-token" not in caplog.text + str(caught.value)
+
+
+def test_signed_files_are_read_and_the_ledgers_address_stays_unsigned(caplog: pytest.LogCaptureFixture) -> None:
+    content = cog(3)
+    ends: dict[str, float] = {}
+
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/sas/"):
+            signature = f"signature{len(ends)}"
+            ends[signature] = time.time() + 1.0
+            moment = datetime.now(UTC) + timedelta(seconds=1.0)
+            return Answer(200, {"token": f"sp=r&sig={signature}", "msft:expiry": moment.isoformat()})
+        if ends.get(request.query.get("sig", ""), 0.0) < time.time():
+            return Answer(403, b"<Error>AuthenticationFailed</Error>")
+        return Answer(200, content)
+
+    with service(answer) as (url, seen), caplog.at_level(logging.DEBUG):
+        use(provider("sas", hosts=[of(url)], signature={"address": f"{url}/sas", "hosts": [of(url)]}))
+        for n in range(4):
+            assert whole(f"{url}/container/{n}.tif") == 3
+            time.sleep(0.3)
+    assert len(ends) >= 2
+    assert {request.path for request in seen if request.path.startswith("/sas/")} == {"/sas/127/container"}
+    assert "signature0" not in caplog.text
+
+
+def test_a_header_goes_to_the_hosts_of_the_provider_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_HEADED_HEADERS", "X-Key: a, b; c\nX-Other: 2")
+    content = cog(4)
+
+    def answer(request: Request) -> Answer:
+        return Answer(200, content) if request.headers.get("X-Key") == "a, b; c" else Answer(403)
+
+    with service(answer) as (url, _), service(lambda _: Answer(200, content)) as (other, elsewhere):
+        use(provider("headed", hosts=[of(url), of(other)], header_hosts=[of(url)]))
+        assert whole(f"{url}/a.tif") == whole(f"{other}/b.tif") == 4
+    assert all("X-Key" not in request.headers for request in elsewhere)
+
+
+def test_a_redirect_takes_no_secret_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GDAL itself drops Authorization; any other header would reach the other host, so that it may not be left."""
+    monkeypatch.setenv("CROPMAP_CATALOG_SENT_ON_HEADERS", "X-Key: secret-of-the-header")
+    with service(lambda _: Answer(200, cog(1))) as (other, elsewhere):
+        target = f"http://localhost:{of(other).rpartition(':')[2]}"
+
+        def answer(request: Request) -> Answer:
+            return Answer(302, b"", {"Location": f"{target}{request.path}"})
+
+        with service(answer) as (url, _):
+            use(provider("sent_on", hosts=[of(url)], header_hosts=[of(url)]))
+            with pytest.raises(SceneError) as caught:
+                whole(f"{url}/a.tif")
+    assert caught.value.reason is QuarantineReason.FORBIDDEN_ADDRESS
+    assert not elsewhere
+
+
+Broken = Callable[[int], Answer | None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(lambda n: Answer(cut_at=0) if n < 2 else None, id="no answer, twice"),
+        pytest.param(lambda n: Answer(200, cog(1), cut_at=900) if n in (1, 3) else None, id="cut off"),
+        pytest.param(lambda n: Answer(503, b"", {"Retry-After": "1"}) if n in (0, 2) else None, id="503"),
+        pytest.param(lambda n: Answer(429, b"", {"Retry-After": "1"}) if n in (1, 2) else None, id="429"),
+        pytest.param(lambda n: Answer(500) if n == 0 else None, id="500"),
+    ],
+)
+def test_a_server_that_fails_for_a_while_is_read_all_the_same(broken: Broken) -> None:
+    content, counted = cog(8), iter(range(10_000))
+
+    def answer(_: Request) -> Answer:
+        return broken(next(counted)) or Answer(200, content)
+
+    with service(answer) as (url, _):
+        assert whole(f"{url}/a.tif") == 8
+
+
+@pytest.mark.slow
+def test_a_server_that_drops_one_connection_in_twenty_loses_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    content, lock, rng = cog(8), threading.Lock(), np.random.default_rng(1)
+    monkeypatch.setattr(raster_access, "WAITS_S", (0.05, 0.1, 0.2))
+    dropped = 0
+
+    def answer(_: Request) -> Answer:
+        nonlocal dropped
+        with lock:
+            if rng.random() >= 1 / 20:
+                return Answer(200, content)
+            dropped += 1
+            return Answer(200, content, cut_at=int(rng.integers(0, 5_000)))
+
+    with service(answer) as (url, _), ThreadPoolExecutor(4) as pool:
+        values = list(pool.map(whole, [f"{url}/{n}.tif" for n in range(100)]))
+    assert values == [8] * 100
+    assert dropped >= 10
+
+
+def test_what_is_no_raster_is_quarantined_after_some_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster_access, "WAITS_S", (0.01, 0.01, 0.01))
+    with service(lambda _: Answer(200, b"<html>login</html>" * 500)) as (url, _), pytest.raises(SceneError) as caught:
+        whole(f"{url}/a.tif")
+    assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
+    assert "\n" not in str(caught.value)
+
+
+def test_no_more_files_are_open_than_the_provider_allows() -> None:
+    content, open_now, most = cog(2), 0, 0
+    lock = threading.Lock()
+
+    def answer(_: Request) -> Answer:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        time.sleep(0.03)
+        with lock:
+            open_now -= 1
+        return Answer(200, content)
+
+    with service(answer) as (url, _), ThreadPoolExecutor(8) as pool:
+        use(provider("narrow", hosts=[of(url)], limits={"connections": 2}))
+        assert list(pool.map(whole, [f"{url}/{n}.tif" for n in range(12)])) == [2] * 12
+    assert most == 2
+
+
+def test_the_environment_changes_the_limits_of_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_ODD_CONNECTIONS", "many")
+    with service(lambda _: Answer(200, cog(2))) as (url, _):
+        use(provider("odd", hosts=[of(url)]))
+        with pytest.raises(ConfigurationError, match="CROPMAP_CATALOG_ODD_CONNECTIONS"):
+            whole(f"{url}/a.tif")
+
+
+@pytest.mark.slow
+def test_bytes_per_second_are_bounded_over_all_threads() -> None:
+    content, n = cog(2), 12  # half a megabyte each, nothing packed
+    with service(lambda _: Answer(200, content)) as (url, seen), ThreadPoolExecutor(4) as pool:
+        use(provider("slow", hosts=[of(url)], limits={"bytes_per_second": 2e6}))
+        began = time.monotonic()
+        list(pool.map(whole, [f"{url}/{k}.tif" for k in range(n)]))
+        took = time.monotonic() - began
+    assert took >= n * SIZE * SIZE * 2 / 2e6 - 1.1
+    assert took < 8
+    assert seen
+
+
+def test_an_item_without_a_provider_pays_nothing() -> None:
+    with service(lambda _: Answer(200, cog(2))) as (url, _):
+        assert with_patience(f"{url}/a.tif", lambda address: address) == f"{url}/a.tif"
