@@ -22,6 +22,8 @@ class Awkward:
     page_size: int = 100
     header: tuple[str, str] | None = None
     """name and value that every request has to carry"""
+    admits: Callable[[dict[str, str]], bool] = lambda _: True
+    """whether the headers of a request suffice"""
     methods: Sequence[str] = ("POST", "GET")
     first: list[Answer] = field(default_factory=list)
     """answers to the first searches, status and body"""
@@ -50,7 +52,8 @@ def awkward_api(api: Awkward) -> Iterator[str]:
         def _any(self, method: str, search: dict[str, Any]) -> None:
             path, root = urlsplit(self.path).path, f"http://{self.headers['Host']}"
             api.seen.append((method, path, dict(self.headers)))
-            if api.header and self.headers.get(api.header[0]) != api.header[1]:
+            lacks = api.header and self.headers.get(api.header[0]) != api.header[1]
+            if lacks or not api.admits(dict(self.headers)):
                 self._answer(401, {"description": "Missing Authorization header"})
             elif path == "/":
                 links = [{"rel": "search", "href": f"{root}/search", "method": m} for m in ("GET", "POST")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from cropmap.sources.catalogs.places import Places
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
+from tests.data.sign_in_services import Answer, TokenService, of, provider, service
 
 SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
 BRITTANY = (-5.2, 47.2, -1.0, 48.9)
@@ -105,6 +107,53 @@ def test_a_header_goes_to_the_catalogue_and_nowhere_else(caplog: pytest.LogCaptu
     assert all("zyxw" not in str(headers) for _, _, headers in other.seen)
     assert all(seen.get("X-Key") == "zyxw-9876" for _, _, seen in api.seen if "Authorization" in seen)
     assert "zyxw" not in caplog.text + str(caught.value) + repr(access)
+
+
+@pytest.mark.slow
+def test_a_token_is_renewed_between_two_pages(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_PAGED_CLIENT_ID", "client-1")
+    monkeypatch.setenv("CROPMAP_CATALOG_PAGED_CLIENT_SECRET", "the-secret-of-the-client")
+    tokens = TokenService(lasts_s=600)
+    with service(tokens) as (service_url, _):
+        api = Awkward(ITEMS, page_size=1)
+        api.admits = lambda headers: tokens.given.get(headers.get("Authorization", "")[7:], 0) > time.time()
+        with awkward_api(api) as url, caplog.at_level(logging.DEBUG):
+            token = {"address": f"{service_url}/token", "hosts": [of(url)]}
+            access = CatalogAccess(provider=provider("paged", catalogs=[of(url)], token=token))
+
+            def revoke(root: str, number: int) -> dict[str, Any] | None:
+                tokens.given.clear()  # before each page
+                start = {"token": number}
+                return (
+                    {"rel": "next", "href": f"{root}/search", "method": "POST", "body": start} if number < 3 else None
+                )
+
+            api.next_link = revoke
+            assert days(find(url, access=access)) == [1, 11, 21]
+            tokens.fail = [Answer(500)] * 20
+            tokens.given.clear()
+            with pytest.raises(CatalogError, match=r"service of paged gives none.*CROPMAP_CATALOG_PAGED_") as told:
+                find(url, access=access)
+    assert "the-access-token" not in caplog.text + str(told.value)
+    assert "the-secret" not in caplog.text + str(told.value)
+
+
+def test_a_providers_header_goes_to_its_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_HEADED_API_HEADERS", f"Authorization: {SECRET}")
+    with awkward_api(Awkward(ITEMS, header=("Authorization", SECRET))) as url:
+        named = CatalogAccess(provider=provider("headed_api", catalogs=[of(url)]))
+        assert days(find(url, access=named)) == [1, 11, 21]
+        with pytest.raises(CatalogError, match="401"):
+            find(url, access=CatalogAccess(provider=provider("another_api", catalogs=[of(url)])))
+
+
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><html>maintenance</html>", b"", b"[]", b"\xff\xfe", b"null"])
+def test_a_search_that_answers_no_items_is_one_line(body: bytes) -> None:
+    with awkward_api(Awkward(first=[(200, body)] * 2)) as url, pytest.raises(CatalogError) as caught:
+        find(url)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_redirect_takes_no_header_along() -> None:

@@ -66,6 +66,8 @@ class BoundedIO(StacApiIO):
         """Every page of a search. One without an item may be followed by others: an API may count before it filters."""
         page, empty = self.read_json(url, method=method, parameters=parameters), 0
         while True:
+            if not isinstance(page, dict):
+                raise APIError("a page of the search is no JSON object")
             yield page
             empty = 0 if page.get("features") else empty + 1
             links = page.get("links") or []

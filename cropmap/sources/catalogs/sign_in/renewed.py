@@ -27,7 +27,7 @@ MAX_ANSWER_BYTES: Final = 1 << 20
 class NoEntryError(ValueError):
     """A service gives no token, signature or key; the message says which and why, and shows no secret."""
 
-    def __init__(self, what: str, *, mend: str) -> None:
+    def __init__(self, what: str, *, mend: str = "") -> None:
         super().__init__(masked(what))
         self.mend = mend
 
