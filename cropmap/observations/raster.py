@@ -20,7 +20,7 @@ from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.observations.raster_access import account, with_patience
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.places import local_file
+from cropmap.sources.catalogs.places import local_file, raster_ending
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 from cropmap.sources.catalogs.zipped import archived, read_member
 
@@ -113,7 +113,7 @@ def _opened(href: str, address: str) -> Iterator[rasterio.DatasetReader]:
 
 def _driver(href: str) -> str:
     path = href if href.startswith("/") else urlsplit(href).path
-    return "JP2OpenJPEG" if path.lower().endswith(".jp2") else "GTiff"
+    return "JP2OpenJPEG" if raster_ending(path) == ".jp2" else "GTiff"
 
 
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:

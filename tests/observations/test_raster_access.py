@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from rasterio.io import MemoryFile
 
@@ -223,6 +225,17 @@ def test_a_header_goes_to_the_hosts_of_the_provider_and_nowhere_else(monkeypatch
         use(provider("headed", hosts=[of(url), of(other)], header_hosts=[of(url)]))
         assert whole(f"{url}/a.tif") == whole(f"{other}/b.tif") == 4
     assert all("X-Key" not in request.headers for request in elsewhere)
+
+
+def test_a_jpeg_2000_file_is_read_from_an_odata_address(tmp_path: Path) -> None:
+    path = tmp_path / "B02.jp2"
+    profile: dict[str, Any] = {"width": SIZE, "height": SIZE, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
+    profile["transform"] = Affine(10, 0, 499_980, 0, -10, 5_300_040)
+    with rasterio.open(path, "w", driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES", **profile) as sink:
+        sink.write(np.full((1, SIZE, SIZE), 7, "uint16"))
+    content = path.read_bytes()
+    with service(lambda _: Answer(200, content)) as (url, _):
+        assert whole(f"{url}/odata/v1/Products(e0fec106)/Nodes(T32VKR_B02_10m.jp2)/$value") == 7
 
 
 def test_a_redirect_takes_no_secret_along(monkeypatch: pytest.MonkeyPatch) -> None:

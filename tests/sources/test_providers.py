@@ -9,7 +9,9 @@ import yaml
 
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import BANDS
+from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.items import acquisition_from_item
+from cropmap.sources.catalogs.places import Places
 from cropmap.sources.catalogs.providers import (
     FOLDER,
     GENERIC,
@@ -177,6 +179,14 @@ def test_an_alternate_address_is_taken_where_the_provider_prefers_its_scheme() -
     for key, asset in item["assets"].items():
         asset["alternate"] = {"s3": {"href": f"s3://eodata/{key}.jp2"}, "none": 5, "empty": {}}
     assert acquisition_from_item(item).assets["B02"].href == "s3://eodata/B02_10m.jp2"
+
+
+def test_a_files_name_within_an_odata_address_counts() -> None:
+    odata = "https://download.dataspace.copernicus.eu/odata/v1/Products(1)/Nodes(B02_10m.jp2)/$value"
+    item = make_item(folder="s3://eodata", provider=1)
+    blue = item["assets"]["B02_10m"]
+    blue |= {"href": odata, "alternate": {"preview": {"href": "s3://eodata/B02.png"}}}
+    assert acquisition_from_item(item, places=Places("https://x.org", CatalogAccess())).assets["B02"].href == odata
 
 
 def test_an_alternate_address_is_taken_where_the_href_names_no_raster() -> None:

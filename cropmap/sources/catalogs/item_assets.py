@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.catalogs.acquisition import BandAsset
-from cropmap.sources.catalogs.places import RASTER_ENDINGS
+from cropmap.sources.catalogs.places import raster_ending
 from cropmap.sources.catalogs.providers import Provider, UnstatedOffset, place_of
 
 FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
@@ -127,7 +127,7 @@ def address_of(asset: Mapping[str, Any], provider: Provider) -> Any:
 
 def _names_a_raster(href: str) -> bool:
     try:
-        return urlsplit(href).path.lower().endswith(RASTER_ENDINGS)
+        return raster_ending(urlsplit(href).path) is not None
     except ValueError:
         return False
 

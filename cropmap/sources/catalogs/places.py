@@ -70,7 +70,7 @@ class Places:
             raise SceneError(
                 f"asset {key}: {error}", reason=QuarantineReason.FORBIDDEN_ADDRESS, where=item_id
             ) from error
-        if not path.lower().endswith(RASTER_ENDINGS):
+        if raster_ending(path) is None:
             raise SceneError(
                 f"asset {key} ends in {one_line(path[-20:])}, not in {', '.join(RASTER_ENDINGS)}",
                 reason=QuarantineReason.UNSUPPORTED_FORMAT,
@@ -177,6 +177,12 @@ class Places:
                 "acquisitions.trusted"
             )
         return str(true)
+
+
+def raster_ending(path: str) -> str | None:
+    """One of RASTER_ENDINGS: of the path, or of the file that OData names in it (`…/Nodes(B02.jp2)/$value`)."""
+    path = path.lower().removesuffix(")/$value")
+    return next((ending for ending in RASTER_ENDINGS if path.endswith(ending)), None)
 
 
 def local_file(address: str) -> Path | None:
