@@ -114,6 +114,11 @@ class AcquisitionsSection(Section):
         description="catalogue whose layout, access and limits apply: name of a built-in one or a YAML file "
         "(`docs/catalogues.md`); default: recognised by the addresses of the catalogue and its items",
     )
+    file_providers: list[str] = Field(
+        [],
+        description="further providers of files that the catalogue's items refer to, as YAML files, each with its own "
+        "access and limits; the built-in ones are always known",
+    )
     offset: Literal["item", "baseline"] = Field(
         "item",
         description="source of the radiometric offset. item: the STAC item alone; baseline: where the item has none, "
@@ -519,6 +524,10 @@ class Agency(Section):
         reference = self.acquisitions.provider
         return None if reference is None else Provider.read(reference, base=self._base(reference))
 
+    def read_file_providers(self) -> list[Provider]:
+        """Those of the files that the catalogue refers to. Raises ConfigurationError."""
+        return [Provider.read(name, base=self._base(name)) for name in self.acquisitions.file_providers]
+
     def _in_season(self, reference: str, *, key: str) -> str:
         """A name with {season} replaced. Raises ConfigurationError where it is needed and no season is known."""
         if "{season}" not in reference:
@@ -546,11 +555,12 @@ class Agency(Section):
         return self
 
     def decisions_hash(self) -> str:
-        """Hash of all keys that can change a result, which are all but the schedule, the sampling of reviews and the
-        limits that stop a load."""
+        """Hash of all keys that can change a result, which are all but the schedule, the sampling of reviews, the
+        limits that stop a load and the access to files."""
         left_out: Any = {"schedule": True, "review": True, "declarations": set(GUARDS)}
+        left_out["acquisitions"] = {"file_providers"}
         if self.acquisitions.provider is None:  # runs of before this key was there keep their ids
-            left_out["acquisitions"] = {"provider"}
+            left_out["acquisitions"] = {"file_providers", "provider"}
         return value_hash(self.model_dump(mode="json", exclude=left_out))
 
 

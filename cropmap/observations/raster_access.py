@@ -49,9 +49,8 @@ REFUSED: Final = re.compile(
     r"AWS_SECRET_ACCESS_KEY|expired|credentials"
 )
 NOT_THERE: Final = re.compile(
-    r"(?i)response code: (404|410|429)|specified (key|bucket) does not exist|does not exist in the file system"
+    r"(?i)response code: (404|410)|specified (key|bucket) does not exist|does not exist in the file system"
 )
-"""429: GDAL waited for minutes already"""
 KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
 IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
 """another name each time, which would make of one damage many"""
@@ -75,13 +74,12 @@ def raster_access(href: str, *, fresh: bool = False) -> Iterator[str]:
 def with_patience(href: str, read: Callable[[str], Result]) -> Result:
     """What `read` makes of the address of a file, within `raster_access`.
 
-    A file elsewhere is opened again after a failure that may pass, and once with another token or signature where its
-    host refuses. Raises SceneError: UNREADABLE_FILE, MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS,
+    A file elsewhere is opened again after a failure that may pass, and once where its host refuses, with another token
+    or signature. Raises SceneError: UNREADABLE_FILE, MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS,
     and whatever else `read` raises.
     """
-    is_remote, renewed = local_file(href) is None, False
-    waits = list(WAITS_S) if is_remote else []
-    fresh = False
+    is_remote, fresh = local_file(href) is None, False
+    waits, refused = list(WAITS_S) if is_remote else [], ""
     while True:
         opening = _opening(href)
         try:
@@ -89,12 +87,15 @@ def with_patience(href: str, read: Callable[[str], Result]) -> Result:
                 return read(address)
         except (RasterioError, OSError) as error:
             why = _one_line(error)
-            if is_remote and REFUSED.search(why):
-                if renewed or not opening.forget():
-                    raise _unreadable(why, href, opening.mend or KEYS_WANTED) from error
-                renewed = True
-            elif not waits or NOT_THERE.search(why):
-                raise _unreadable(why, href, KEYS_WANTED if "response code: 40" in why else "") from error
+            lasting = REFUSED.search(why) or NOT_THERE.search(why)
+            if (lasting and fresh) or not waits:
+                mend = opening.mend if REFUSED.search(why) else ""
+                raise _unreadable(
+                    refused or why, href, mend or (KEYS_WANTED if lasting and is_remote else "")
+                ) from error
+            if lasting:  # GDAL keeps such answers, and the key, the token or the file may be another one by now
+                opening.forget()
+                refused = why  # the server's own words: the second time GDAL gives the status alone
             else:
                 log.info("%s: %s; again in %.1f s", without_signatures(href), why, waits[0])
                 time.sleep(waits.pop(0))

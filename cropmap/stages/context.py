@@ -75,8 +75,9 @@ class SeasonContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
-        if (provider := self.agency.read_provider()) is not None:
-            use(provider)
+        provider = self.agency.read_provider()
+        for known in (*self.agency.read_file_providers(), *([provider] if provider else [])):
+            use(known)
 
     def read_again(self) -> SeasonContext:
         """The same season by the agency file as it stands now. Raises ConfigurationError."""

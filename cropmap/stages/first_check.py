@@ -36,7 +36,7 @@ def open_checked(
 
 
 def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
-    """Legend, profile, provider, regions and folds, and where acquisitions are looked for the catalogue.
+    """Legend, profile, providers, regions and folds, and where acquisitions are looked for the catalogue.
 
     Raises the InputError of the first that is not there, or does not fit.
     """
@@ -44,6 +44,7 @@ def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
     agency.read_legend()
     agency.read_profile()
     agency.read_provider()
+    agency.read_file_providers()
     path, section = boundaries_path(agency, season=season), agency.model.folds
     _needed(path, "regions.boundaries")
     if section.by == "file":

@@ -156,9 +156,10 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
 
 def _catalog_access(context: SeasonContext) -> CatalogAccess:
     agency = context.agency
+    places = [place for known in agency.read_file_providers() for place in (*known.hosts, *known.buckets)]
     return CatalogAccess(
         headers=context.catalog_headers,
-        trusted=agency.acquisitions.trusted,
+        trusted=[*agency.acquisitions.trusted, *places],
         folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
         provider=agency.read_provider(),
     )

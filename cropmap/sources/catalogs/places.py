@@ -133,12 +133,9 @@ class Places:
         if self.is_own(address):
             return
         own = urlsplit(self.catalog).hostname if _is_web(self.catalog) else None
-        hosts = (*known_hosts(), *self.access.trusted, *([own] if own and not is_private(own) else []))
-        provider = self.provider
-        of_provider = (*provider.catalogs, *provider.hosts) if provider else ()
-        if not any(fits(host, pattern) for pattern in hosts) and not any(
-            fits(parts.netloc, pattern) for pattern in of_provider
-        ):
+        of_provider = (*self.provider.catalogs, *self.provider.hosts) if self.provider else ()
+        hosts = (*known_hosts(), *of_provider, *self.access.trusted, *([own] if own and not is_private(own) else []))
+        if not any(fits(host, pattern) or fits(parts.netloc, pattern) for pattern in hosts):
             kind = "private address" if is_private(host) else "host"
             raise ForbiddenAddressError(
                 f"{kind} {_shown(host)} is neither the catalogue's own nor a known provider's; to read from it, add it "
