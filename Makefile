@@ -31,6 +31,7 @@ check: install
 
 docs: install
 	$(BIN)/cropmap agency-keys --markdown > docs/agency-file.md
+	$(BIN)/cropmap catalog-keys --markdown > docs/catalogue-files.md
 	$(BIN)/cropmap settings --markdown > docs/settings.md
 	$(BIN)/cropmap commands --markdown > docs/commands.md
 	$(BIN)/cropmap columns --markdown > docs/columns.md

@@ -1,4 +1,4 @@
-"""`cropmap agency-keys`, `cropmap settings`: the reference of everything that can be configured."""
+"""`cropmap agency-keys`, `catalog-keys` and `settings`: the reference of everything that can be configured."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ campaign year. A key `a.b` of this page is the key `b` in the section `a` of the
 `make docs` writes this page from `cropmap/agency.py`.
 
 """
+CATALOGUE_PAGE = """# The file of a catalogue
+
+How the items of a catalogue are laid out, how it is entered and what it allows stands in one YAML file. The built-in
+files lie in `cropmap/sources/catalogs/providers/`. An agency names a file of its own with `acquisitions.provider`, and
+files for further places of rasters with `acquisitions.file_providers` ([catalogues](catalogues.md)). An unknown key is
+an error, and no file holds a secret.
+
+Of `assets` and `fields`, the names of the file are looked for first, then those of `generic.yaml`. A key `a.b` of this
+page is the key `b` in the section `a` of the file.
+
+`make docs` writes this page from `cropmap/sources/catalogs/providers/__init__.py`.
+
+"""
 SETTINGS_PAGE = """# Settings of an installation
 
 Settings are environment variables. Secrets are read only from them, and are neither shown nor logged.
@@ -39,6 +52,7 @@ In `CROPMAP_CATALOG_<NAME>_…`, `<NAME>` is the name of a catalogue in capital 
 
 def register(app: typer.Typer) -> None:
     app.command("agency-keys")(agency_keys)
+    app.command("catalog-keys")(catalog_keys)
     app.command("settings")(settings)
 
 
@@ -48,6 +62,14 @@ def agency_keys(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
 
     rows = [{"key": key, "default": default, "meaning": text} for key, default, text in documented_keys()]
     print_reference(rows, ["key", "default", "meaning"], AGENCY_PAGE, as_json=as_json, markdown=markdown)
+
+
+def catalog_keys(as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
+    """List every key of a catalogue's file with its meaning."""
+    from cropmap.sources.catalogs.providers import documented_provider_keys
+
+    rows = [{"key": key, "meaning": text} for key, text in documented_provider_keys()]
+    print_reference(rows, ["key", "meaning"], CATALOGUE_PAGE, as_json=as_json, markdown=markdown)
 
 
 def settings(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = False) -> None:

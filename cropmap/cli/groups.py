@@ -10,6 +10,7 @@ GROUPS: Final = {
     "To begin": ("demo", "commands", "doctor", "settings", "columns", "reasons", "db"),
     "Operator: runs the seasons of an agency": (
         "agency-keys",
+        "catalog-keys",
         "declarations",
         "acquisitions",
         "observations",

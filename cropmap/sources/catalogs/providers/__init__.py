@@ -23,7 +23,7 @@ FOLDER: Final = Path(__file__).parent
 GENERIC: Final = "generic"
 SAFE: Final = "safe"
 SUFFIXES: Final = (".yaml", ".yml")
-WHERE: Final = "docs/catalogues.md"
+WHERE: Final = "docs/catalogue-files.md"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _BASELINE: Final = re.compile(r"\d\d\.\d\d")
@@ -93,7 +93,7 @@ class S3(_Section):
     requester_pays: bool = Field(False, description="true: requests say that the owner of the keys pays for them")
     keys: bool = Field(
         True,
-        description="true: requests are signed with CROPMAP_CATALOG_<NAME>_ACCESS_KEY_ID and …_SECRET_ACCESS_KEY; "
+        description="true: requests are signed with `CROPMAP_CATALOG_<NAME>_ACCESS_KEY_ID` and `…_SECRET_ACCESS_KEY`; "
         "false: the buckets are open, and requests are not signed",
     )
 
@@ -104,7 +104,7 @@ class Token(_Section):
     address: Address = Field(description="token endpoint")
     hosts: list[Host] = Field(min_length=1, description="hosts to which the token is sent, and to no other")
     client_id: str | None = Field(
-        None, description="client to which a refresh token belongs; CROPMAP_CATALOG_<NAME>_CLIENT_ID overrides it"
+        None, description="client to which a refresh token belongs; `CROPMAP_CATALOG_<NAME>_CLIENT_ID` overrides it"
     )
     scope: str | None = Field(None, description="scope that is asked for")
 
@@ -160,7 +160,7 @@ class Provider(_Section):
     token: Token | None = Field(None, description="token that its hosts require")
     signature: Signature | None = Field(None, description="signature that its files require")
     header_hosts: list[Host] = Field(
-        [], description="hosts, beside the catalogue's own, that get CROPMAP_CATALOG_<NAME>_HEADERS"
+        [], description="hosts, beside the catalogue's own, that get `CROPMAP_CATALOG_<NAME>_HEADERS`"
     )
     limits: Limits = Field(Limits(), description="what it allows to one user")
 
