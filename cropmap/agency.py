@@ -435,6 +435,7 @@ class Agency(Section):
     schedule: ScheduleSection = ScheduleSection()
 
     _file: Path = PrivateAttr(default=Path("agency.yaml"))
+    _sent: bool = PrivateAttr(default=False)
     _season: int | None = PrivateAttr(default=None)
     _data: Path | None = PrivateAttr(default=None)
 
@@ -451,6 +452,13 @@ class Agency(Section):
         agency._file, agency._data = path.absolute(), data
         return agency
 
+    @classmethod
+    def received(cls, document: str) -> Agency:
+        """The agency as another machine read and checked it: `model_dump_json` of its own. It has no file here."""
+        agency = cls.model_validate_json(document)
+        agency._sent = True
+        return agency
+
     @property
     def file(self) -> Path:
         return self._file
@@ -460,8 +468,8 @@ class Agency(Section):
         return self._data
 
     def read_again(self) -> Agency:
-        """The file as it stands now. Raises ConfigurationError."""
-        return Agency.read(self._file, data=self._data)
+        """The file as it stands now; of a received agency itself. Raises ConfigurationError."""
+        return self if self._sent else Agency.read(self._file, data=self._data)
 
     def resolve(self, reference: str, *, season: int) -> str:
         """The absolute path of a reference, as text; URLs are returned unchanged."""

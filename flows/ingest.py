@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,16 @@ from cropmap.stages import ingest as stage
 from cropmap.stages import offsets
 from cropmap.stages.first_check import check_parcels
 from cropmap.stages.open_season import OpenSeason
+from flows.engine import Cluster, cluster_of
 from flows.request import SeasonRequest
-from flows.units import claimed, gather, runner, unit
+from flows.units import claimed, gather, gather_from_cluster, runner, unit, watch
 
 load_declarations = unit("load declarations")(stage.load_declarations)
 search_catalog = unit("search catalogue")(stage.search_catalog)
 cover_tile = unit("cover tile", "cover {tile}")(stage.cover_tile)
 observe = unit("observe", "observe {item_id}")(stage.observe_acquisition)
+covers = unit("cover tile", "cover {name}", retried=False)(watch)
+observes = unit("observe tile", "observe {name}", retried=False)(watch)
 judge_offsets = unit("judge offsets")(offsets.judge_offsets)
 
 
@@ -42,17 +46,43 @@ def _ingest_to_the_end(request: SeasonRequest) -> dict[str, Any]:
 
 def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
     context = season.context
-    with claimed(context, "observe"):
+    with claimed(context, "observe"), cluster_of(request.settings()) as cluster:
         declarations = load_declarations(context, loaded_at=datetime.now(UTC), accept=request.accept)
         check_parcels(season)
         searched = search_catalog(season)
-        tiles = {tile: cover_tile.submit(season, tile=tile) for tile in stage.season_tiles(season)}
-        sets = gather(tiles, description="cover parcels", units="tiles")
-        pending = stage.pending_acquisitions(season, sets)
-        units = {item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
-        gather(units, description="observe", units="acquisitions")
+        sets = _cover(season, cluster)
+        _observe(season, cluster, stage.pending_acquisitions(season, sets), sets)
         judge_offsets(season)
         summary = {"declarations": declarations, "acquisitions": {**searched, **stage.acquisition_counts(context)}}
     rows = [{"of": part, "what": name, "count": n} for part, counts in summary.items() for name, n in counts.items()]
     create_table_artifact(key=request.artifact_key("ingest"), table=rows, description=f"Ingested: {request.label}")
     return summary
+
+
+def _cover(season: OpenSeason, cluster: Cluster | None) -> dict[str, str]:
+    """Tile -> its parcel set. Of tiles that were covered before, the coverage is read here."""
+    words, tiles = "cover parcels", stage.season_tiles(season)
+    if cluster is None:
+        units = {tile: cover_tile.submit(season, tile=tile) for tile in tiles}
+        return gather(units, description=words, units="tiles")
+    from flows.worker import CoverUnit
+
+    sent, groups = {tile: CoverUnit(tile) for tile in tiles}, {tile: [tile] for tile in tiles}
+    return gather_from_cluster(cluster, season, sent, watched=covers, groups=groups, description=words, of="tiles")
+
+
+def _observe(season: OpenSeason, cluster: Cluster | None, pending: Mapping[str, str], sets: Mapping[str, str]) -> None:
+    """Observes each pending acquisition (item_id -> tile) of the tiles' parcel sets."""
+    if cluster is None:
+        units = {item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
+        gather(units, description="observe", units="acquisitions")
+        return
+    from flows.worker import ObserveUnit
+
+    by_tile: dict[str, list[str]] = {}
+    for item, tile in pending.items():
+        by_tile.setdefault(tile, []).append(item)
+    sent = {item: ObserveUnit(item, tile, sets[tile]) for tile, items in by_tile.items() for item in items}
+    gather_from_cluster(
+        cluster, season, sent, watched=observes, groups=by_tile, description="observe", of="acquisitions"
+    )

@@ -136,6 +136,8 @@ FROM declaration d JOIN parcel p USING (agency, season, parcel_id)
 WHERE agency = %(agency)s AND season = %(season)s
   AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN d.valid_to IS NULL
            ELSE d.valid_from <= %(as_of)s AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s) END
+  AND (%(home_tile)s::text IS NULL
+       OR %(home_tile)s = CASE WHEN d.wkb IS NULL THEN p.home_tile ELSE coalesce(d.home_tile, p.home_tile) END)
 ORDER BY d.parcel_id COLLATE "C"
 """
 STATE: Final = """
@@ -265,14 +267,16 @@ def set_home_tiles(connection: Connection, *, agency: str, season: int, home_til
 
 @database_errors()
 def read_declarations(
-    connection: Connection, *, agency: str, season: int, as_of: datetime | None = None
+    connection: Connection, *, agency: str, season: int, as_of: datetime | None = None, home_tile: str | None = None
 ) -> gpd.GeoDataFrame:
-    """The register as it stands, or as it stood at `as_of`, sorted by parcel_id; geometry in EPSG:4326.
+    """The register as it stands, or as it stood at `as_of`, sorted by parcel_id; geometry in EPSG:4326. With
+    `home_tile` the parcels of that tile alone.
 
     Text columns hold None where there is nothing. nuts_id and home_tile are those of the version's outline.
     """
     with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(SELECT_VALID, {"agency": agency, "season": season, "as_of": as_of}).fetchall()
+        key = {"agency": agency, "season": season, "as_of": as_of, "home_tile": home_tile}
+        rows = cursor.execute(SELECT_VALID, key).fetchall()
     columns = list(zip(*rows, strict=True)) or [()] * (len(READ) + 1)
     data = {name: pd.Series(values, dtype=READ[name]) for name, values in zip(READ, columns, strict=False)}
     geometry = shapely.from_wkb(np.array(columns[-1], dtype=object))

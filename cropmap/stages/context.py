@@ -57,17 +57,42 @@ class SeasonContext:
         Raises ConfigurationError (what is asked for is not here) or DatabaseUnavailableError.
         """
         agency = Agency.read(agency_file, data=data or settings.data)
-        window = agency.season(season)
+        agency.season(season)
         url = ready_database(settings, create=create)
+        mlflow = settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url)
+        return cls._of(settings, agency, url, mlflow, season=season, as_of=as_of, architecture=architecture)
+
+    @classmethod
+    def of_worker(
+        cls, settings: Settings, agency: Agency, *, season: int, as_of: date | None, architecture: Architecture
+    ) -> SeasonContext:
+        """The same season on another machine, by its own settings, for units of work: they need store and database,
+        and no MLflow. Nothing is made. Raises ConfigurationError, MigrationError or DatabaseUnavailableError.
+        """
+        url = ready_database(settings)
+        return cls._of(settings, agency, url, "", season=season, as_of=as_of, architecture=architecture)
+
+    @classmethod
+    def _of(
+        cls,
+        settings: Settings,
+        agency: Agency,
+        url: str,
+        mlflow_uri: str,
+        *,
+        season: int,
+        as_of: date | None,
+        architecture: Architecture | None,
+    ) -> SeasonContext:
         store = settings.open_store()
         return cls(
             agency=agency,
-            season=window.until(as_of),
+            season=agency.season(season).until(as_of),
             as_of=as_of,
             architecture=architecture or agency.model.architecture,
             store=store,
             database_url=url,
-            mlflow_uri=settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url),
+            mlflow_uri=mlflow_uri,
             mlflow_artifacts=str(settings.home_path / "mlflow") if store.is_local else store.address("mlflow"),
             threads=settings.threads,
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +18,7 @@ import pyarrow as pa
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
-from cropmap.errors import CatalogError, DeclarationFileError, PartialFailureError, SceneError
+from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, PartialFailureError, SceneError
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
@@ -208,11 +209,11 @@ def season_tiles(season: OpenSeason) -> list[str]:
 
 def cover_tile(season: OpenSeason, tile: str) -> str:
     """Computes (or finds in the store) which pixels the tile's parcels cover. Returns the name of the parcel set."""
-    context, parcels = season.context, season.parcels
+    context, parcels = season.context, season.parcels_at_home(tile)
     section = context.agency.observations
     coverage = tile_coverage(
         context.store,
-        parcels.loc[parcels["home_tile"] == tile, ["parcel_id", "geometry"]],
+        parcels[["parcel_id", "geometry"]],
         tile=tile,
         grids=tile_grids(context, tile, ()),
         inner_buffer_10m_m=section.inner_buffer_10m_m,
@@ -239,7 +240,7 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
     ]
 
     def due(entry: ledger.LedgerEntry) -> bool:
-        coverage = _coverage(season, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
+        coverage = covered(season, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if entry.status == AcquisitionStatus.QUARANTINED:
             return _tried_again(entry, coverage)
         name = _name(context, entry, coverage, earlier=earlier)
@@ -247,7 +248,7 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
         return not whole or entry.status != AcquisitionStatus.OBSERVED
 
     for tile, parcel_set in parcel_sets.items():
-        _coverage(season, tile, parcel_set)
+        covered(season, tile, parcel_set)
     with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
         return {
             e.item_id: e.acquisition.tile for e, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due
@@ -260,23 +261,30 @@ def _tried_again(entry: ledger.LedgerEntry, coverage: TileCoverage) -> bool:
     return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, coverage.parcel_set)
 
 
-def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> str:
+def observe_acquisition(
+    season: OpenSeason,
+    item_id: str,
+    parcel_set: str,
+    *,
+    writing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> str:
     """Observes one acquisition, or quarantines it with its reason. Returns the status it ends in.
 
     Where it was observed before the declarations were amended, only parcels without rows of their outline are read.
+    All that is written is written within `writing`: a process that works under another's claim holds it there.
     """
     context = season.context
     with context.connect() as connection:
         entry = ledger.read_acquisition(connection, **context.key, item_id=item_id)
-    coverage = _coverage(season, entry.acquisition.tile, parcel_set)
+    coverage = covered(season, entry.acquisition.tile, parcel_set)
     earlier = season.declared_until is not None
     name = _name(context, entry, coverage, earlier=earlier)
     try:
-        if not files.is_observed(context.store, name, entry.acquisition, coverage):
-            files.write_observation(context.store, name, _observed(context, entry, coverage))
+        missing = not files.is_observed(context.store, name, entry.acquisition, coverage)
+        table = _observed(context, entry, coverage) if missing else None
     except SceneError as error:
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
-        with context.connect() as connection:
+        with writing(), context.connect() as connection:
             ledger.mark_quarantined(
                 connection,
                 **context.key,
@@ -286,17 +294,20 @@ def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> st
                 tried=depends_on(entry.acquisition, coverage.parcel_set),
             )
         return AcquisitionStatus.QUARANTINED
-    if entry.status == AcquisitionStatus.OBSERVED and earlier:
-        return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
-    with context.connect() as connection:
-        ledger.mark_observed(
-            connection,
-            **context.key,
-            item_id=item_id,
-            object_name=name,
-            n_parcels=len(coverage.parcel_ids),
-            parcel_set=coverage.parcel_set,
-        )
+    with writing():
+        if table is not None:
+            files.write_observation(context.store, name, table)
+        if entry.status == AcquisitionStatus.OBSERVED and earlier:
+            return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
+        with context.connect() as connection:
+            ledger.mark_observed(
+                connection,
+                **context.key,
+                item_id=item_id,
+                object_name=name,
+                n_parcels=len(coverage.parcel_ids),
+                parcel_set=coverage.parcel_set,
+            )
     return AcquisitionStatus.OBSERVED
 
 
@@ -347,11 +358,21 @@ def _known(context: SeasonContext, tile: str) -> list[Acquisition]:
     return [entry.acquisition for entry in known if entry.tile == tile and entry.document]
 
 
-def _coverage(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
-    """The tile's coverage, in memory between the acquisitions of one run; another process finds it in the store."""
-    if (tile, parcel_set) not in season.coverages:
-        cover_tile(season, tile)
-    return season.coverages[tile, parcel_set]
+def covered(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
+    """The tile's coverage, in memory between the acquisitions of one run; another process finds it in the store.
+
+    Raises CropmapError where the tile's parcels are no longer those of the set.
+    """
+    coverage = season.coverages.get((tile, parcel_set))
+    if coverage is None:
+        if cover_tile(season, tile) != parcel_set:
+            raise CropmapError(
+                "its parcels are no longer those that this work was planned for",
+                where=f"tile {tile}",
+                mend="Run the same command again",
+            )
+        coverage = season.coverages[tile, parcel_set]
+    return coverage
 
 
 def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage, *, earlier: bool) -> str:

@@ -87,6 +87,14 @@ class OpenSeason:
         """The register that counts, sorted by parcel_id: see `declared_until`."""
         return self._register.parcels
 
+    def parcels_at_home(self, tile: str) -> gpd.GeoDataFrame:
+        """The parcels whose home this tile is, sorted by parcel_id; where the register was not read yet they alone are
+        read."""
+        if "register" in self._held:
+            return self.parcels[self.parcels["home_tile"] == tile]
+        with self.context.connect() as connection:
+            return register.read_declarations(connection, **self.context.key, as_of=self.declared_until, home_tile=tile)
+
     @property
     def data(self) -> SeasonData:
         """The season's data as they stand in database and store, or stood on the day of `as_of`.
