@@ -24,6 +24,26 @@ def ensure_logging(home: Path) -> None:
         set_up_logging(home)
 
 
+def take_log(name: str, *, into: logging.Logger) -> None:
+    """Warnings of another library's logger, and of those below it, become lines of ours, and go nowhere else."""
+    known = [logging.getLogger(one) for one in logging.root.manager.loggerDict if one.startswith(f"{name}.")]
+    for logger in known:
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.NOTSET)
+    logger = logging.getLogger(name)
+    logger.handlers, logger.propagate = [_Taken(into)], False
+    logger.setLevel(logging.WARNING)
+
+
+class _Taken(logging.Handler):
+    def __init__(self, into: logging.Logger) -> None:
+        super().__init__()
+        self._into = into
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._into.log(record.levelno, "%s: %s", record.name, record.getMessage())
+
+
 def log_on_worker(home: Path, name: str) -> None:
     """The lines of a worker of a cluster: in `logs/worker-NAME.log` of its home, or where it has none on stderr, which
     a cluster collects."""

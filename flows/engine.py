@@ -7,6 +7,7 @@ the agency document; what a unit holds in memory is bounded on its worker (`flow
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import queue
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 from cropmap.errors import ClusterError, ConfigurationError, CropmapError
 from cropmap.interruption import settle
-from cropmap.logs import FILE_ONLY
+from cropmap.logs import FILE_ONLY, take_log
 from cropmap.provenance import code_version
 from cropmap.settings import Settings
 from cropmap.stages.open_season import OpenSeason
@@ -32,7 +33,8 @@ VARIABLE: Final = "CROPMAP_DASK"
 RETRY_DELAYS: Final = (1.0, 5.0)
 """Seconds before the second and the third try of a unit; a database that restarts is back by then."""
 AHEAD: Final = 8
-"""units in flight beyond the threads of the workers: they are on their way, there or back"""
+"""units in flight beyond the threads of the workers: they are on their way, there or back. With more than twice as many
+as threads, and keys of one group, Dask hands a unit out when a thread is free, and not before"""
 LOOK_SECONDS: Final = 1.0
 """between two looks at which workers there are"""
 WAIT_SECONDS: Final = 600.0
@@ -109,7 +111,7 @@ def cluster_of(settings: Settings) -> Iterator[Cluster | None]:
 
 
 def _quiet_distributed() -> None:
-    """Imports Dask. Its log is silenced: what matters of it is said in our lines."""
+    """Imports Dask. What it logs goes into the log file; what matters of it is said in our lines."""
     try:
         import dask
 
@@ -121,7 +123,7 @@ def _quiet_distributed() -> None:
         raise ConfigurationError(
             "Dask is not installed", where=VARIABLE, mend="Install it with `pip install 'cropmap[dask]'`"
         ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    take_log("distributed", into=record)
 
 
 def _local_cluster(settings: Settings, count: int) -> Any:
@@ -133,7 +135,7 @@ def _local_cluster(settings: Settings, count: int) -> Any:
 
     settle()
     threads = max(1, (os.cpu_count() or 1) // count)
-    return LocalCluster(
+    cluster = LocalCluster(
         n_workers=count,
         threads_per_worker=1,
         host="127.0.0.1",
@@ -144,14 +146,16 @@ def _local_cluster(settings: Settings, count: int) -> Any:
         memory_limit=MEMORY_LIMIT // (count + 1),
         env={"CROPMAP_HOME": str(settings.home_path), "CROPMAP_THREADS": str(threads)},
     )
+    take_log("distributed", into=record)
+    return cluster
 
 
 class Batch:
     """Units on their way, each with a future of its result by name; a thread feeds them until the block ends."""
 
     __slots__ = (
-        "_accepted", "_cluster", "_done", "_flying", "_known", "_later", "_order", "_refusals", "_said", "_seen_at",
-        "_stop", "_thread", "_tries", "_units", "_waiting", "results",
+        "_accepted", "_cluster", "_done", "_flying", "_group", "_known", "_later", "_numbers", "_order", "_refusals",
+        "_said", "_seen_at", "_stop", "_thread", "_tries", "_units", "_waiting", "results",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, season: OpenSeason, units: Mapping[str, Any]) -> None:
@@ -160,9 +164,10 @@ class Batch:
         self.results: dict[str, Future[Any]] = {name: Future() for name in units}
         self._waiting = deque(units)
         self._later: list[tuple[float, str]] = []
-        self._flying: dict[str, tuple[str, Any]] = {}
+        self._group, self._numbers = uuid.uuid4().hex, itertools.count()
+        self._flying: dict[Any, tuple[str, Any]] = {}
         """key -> name, Dask's future"""
-        self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._tries: Counter[str] = Counter()
         self._known: set[str] = set()
         self._accepted: dict[str, Any] = {}
@@ -225,11 +230,12 @@ class Batch:
         preferred = list(self._accepted) if self._refusals else None
         while self._waiting and len(self._flying) < room:
             name = self._waiting.popleft()
+            kind = type(self._units[name]).__name__.removesuffix("Unit").lower()
             future = self._cluster.client.submit(
                 work,
                 self._order,
                 packed(self._units[name]),
-                key=f"cropmap-{uuid.uuid4().hex}",
+                key=(f"{kind}-{self._group}", next(self._numbers)),
                 pure=False,
                 workers=preferred,
                 allow_other_workers=bool(preferred),
@@ -240,7 +246,7 @@ class Batch:
 
     def _room(self) -> int:
         threads = sum(int(worker["nthreads"]) for worker in self._accepted.values())
-        return threads + max(AHEAD, threads) if threads else 0
+        return threads + max(AHEAD, threads + 1) if threads else 0
 
     def _resources(self) -> dict[str, int] | None:
         """Folds go to GPUs where workers have some."""
@@ -253,14 +259,14 @@ class Batch:
 
     def _collect(self) -> None:
         """Takes what has ended; waits a moment for the first."""
-        keys: list[str] = []
+        keys: list[Any] = []
         with suppress(queue.Empty):
             keys.append(self._done.get(timeout=0.2))
             while True:
                 keys.append(self._done.get_nowait())
         ended = [(*self._flying.pop(key), key) for key in dict.fromkeys(keys) if key in self._flying]
         whole = [future for _, future, _ in ended if future.status == "finished"]
-        outcomes: dict[str, Any] = {}
+        outcomes: dict[Any, Any] = {}
         with suppress(Exception):  # of a worker that left between its unit's end and now: the unit is found done
             outcomes = dict(zip((f.key for f in whole), self._cluster.client.gather(whole), strict=True))
         for name, future, key in ended:

@@ -24,7 +24,7 @@ from distributed import get_worker
 from cropmap.agency import Agency
 from cropmap.database.work import Work, held_claim, is_claimed
 from cropmap.errors import BusyError, ConfigurationError, CropmapError, InputError
-from cropmap.logs import FILE_ONLY, log_on_worker
+from cropmap.logs import FILE_ONLY, log_on_worker, take_log
 from cropmap.masking import mask_logs
 from cropmap.observations.coverage import TileCoverage
 from cropmap.provenance import code_version
@@ -205,6 +205,7 @@ def _open(order: Order) -> OpenSeason:
     settings = Settings.load()
     mask_logs()
     log_on_worker(settings.home_path, str(get_worker().name))
+    take_log("distributed", into=record)
     if code_version() != order.code_version:
         raise RefusedError(
             f"runs cropmap {code_version()}, and the command {order.code_version}",

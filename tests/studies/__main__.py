@@ -265,6 +265,25 @@ def wire(
     _print(measure(parcels=parcels, dates=dates, seed=seed, rounds=rounds), as_json=as_json)
 
 
+@studies.command("cluster")
+def cluster(
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="overhead, speed or kills; again for several")
+    ] = None,
+    units: Annotated[int, typer.Option("--units", min=100, help="empty units of the overhead")] = 14_000,
+    dates: Annotated[int, typer.Option("--dates", min=2, help="simulated dates")] = 12,
+    quick: Quick = False,
+    as_json: AsJson = False,
+) -> None:
+    """Units of work on Dask workers of this machine: their overhead, their speed, and workers that are killed."""
+    prepare(None)
+    from tests.studies.cluster import PARTS, measure
+
+    if unknown := set(part or ()) - set(PARTS):
+        raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(PARTS)}", where="--part")
+    _print(measure(list(part or PARTS), units=units, dates=dates, quick=quick), as_json=as_json)
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))
 
