@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -204,7 +205,10 @@ def test_workers_elsewhere_need_store_and_database_alone_and_are_sent_no_secret(
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("CROPMAP_DATABASE_URL", season.database_url + "&password=dB7kx9wpassword")
+    found = re.search(r"passfile=([^&]+)", season.database_url)
+    assert found
+    password = Path(unquote(found[1])).read_text().strip().rpartition(":")[2]
+    monkeypatch.setenv("CROPMAP_DATABASE_URL", season.database_url.replace("cropmap@", f"cropmap:{password}@"))
     place = str(season.open().store.root)
     own = {"CROPMAP_STORE": place, "CROPMAP_HOME": str(tmp_path / "nowhere")}
     machines.scheduler()
@@ -219,7 +223,7 @@ def test_workers_elsewhere_need_store_and_database_alone_and_are_sent_no_secret(
     assert counts["observed"] == counts["found"]
 
     assert b'"agency":"simulated-bretagne"' in recorder.sent, "what was sent was seen"
-    secrets = [*(value.rpartition(" ")[2] for value in SECRETS.values()), "dB7kx9wpassword", season.database_url]
+    secrets = [*(value.rpartition(" ")[2] for value in SECRETS.values()), password, season.database_url]
     assert not [secret for secret in secrets if any(form in recorder.sent for form in forms(secret))]
     assert str(season.request.agency_file).encode() not in recorder.sent
     assert not (tmp_path / "another").exists(), "a refused worker writes nothing"
