@@ -82,6 +82,11 @@ class Cluster:
                 f"no Dask scheduler answers ({why})", where=address, mend="Start it, or unset CROPMAP_DASK"
             ) from error
 
+    def restore(self, present: int) -> None:
+        """Starts what is missing of a local cluster: a worker that was killed while it started is given up by Dask."""
+        if self._local is not None and present < len(self._local.worker_spec):
+            self._local.scale(len(self._local.worker_spec))
+
     def close(self) -> None:
         with suppress(Exception):  # whatever a cluster that is gone says of it
             if self._client is not None:
@@ -117,7 +122,7 @@ def _quiet_distributed() -> None:
 
         # workers hold no data of Dask's: there is nothing to spill, and to pause them would stop them for good
         memory = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")}
-        dask.config.set({"logging": {"distributed": "critical"}, "distributed.admin.tick.limit": "1h", **memory})
+        dask.config.set({"logging": {"distributed": "critical"}, **memory})
         import distributed  # noqa: F401 - after its configuration
     except ImportError as error:
         raise ConfigurationError(
@@ -135,17 +140,25 @@ def _local_cluster(settings: Settings, count: int) -> Any:
 
     settle()
     threads = max(1, (os.cpu_count() or 1) // count)
-    cluster = LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        protocol="tls",
-        security=Security.temporary(),
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-        memory_limit=MEMORY_LIMIT // (count + 1),
-        env={"CROPMAP_HOME": str(settings.home_path), "CROPMAP_THREADS": str(threads)},
-    )
+    try:
+        cluster = LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            protocol="tls",
+            security=Security.temporary(),
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            memory_limit=MEMORY_LIMIT // (count + 1),
+            env={"CROPMAP_HOME": str(settings.home_path), "CROPMAP_THREADS": str(threads)},
+        )
+    except (RuntimeError, OSError, TimeoutError) as error:
+        take_log("distributed", into=record)
+        raise ClusterError(
+            f"the workers of this machine do not start ({_one_line(error)})",
+            where=VARIABLE,
+            mend="Look at the memory that is free, or write a smaller number; then run the same command again",
+        ) from error
     take_log("distributed", into=record)
     return cluster
 
@@ -310,6 +323,7 @@ class Batch:
         for address in sorted(self._known - set(workers)):
             log.warning("worker %s has left; what it was at is done again", address)
         self._known = set(workers)
+        self._cluster.restore(len(workers))
         had_gpu = self._resources()
         self._accepted = {address: worker for address, worker in workers.items() if address not in self._refusals}
         if had_gpu and not self._resources():

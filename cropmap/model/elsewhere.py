@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
+from cropmap.errors import StoreError
 from cropmap.model.fold import kept_fold, train_fold
 from cropmap.model.training import choose_device
 from cropmap.model.training_config import TrainingConfig
@@ -103,14 +104,20 @@ def share_dataset(store: Store, dataset: Dataset) -> None:
 
 
 def shared_dataset(store: Store, name: str) -> Dataset:
-    """The dataset of this hash, mapped; of another machine's store a copy is kept while this process lives."""
+    """The dataset of this hash, mapped; of a store that is no folder a copy is kept while this process lives.
+
+    Raises StoreError where it is not in the store.
+    """
+    place = f"{DATASETS}/{name}"
+    if (store.is_local or name not in _copies) and not store.exists(f"{place}/{FACTS}"):
+        raise StoreError("is not in the store", where=place, mend="Run the same command again: it is made again")
     if store.is_local:
-        return open_dataset(store.local_path(f"{DATASETS}/{name}"))
+        return open_dataset(store.local_path(place))
     with _scratch:
         if name not in _copies:
             folder = Path(tempfile.mkdtemp(prefix="cropmap-dataset-"))
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            for file in store.names(f"{DATASETS}/{name}"):
+            for file in store.names(place):
                 (folder / Path(file).name).write_bytes(store.read_bytes(file))
             _copies[name] = folder
         return open_dataset(_copies[name])

@@ -22,20 +22,27 @@ from urllib.parse import unquote
 
 import pytest
 
+from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError
+from cropmap.model.elsewhere import FoldJob, fold_jobs
+from cropmap.model.fold import fold_name
+from cropmap.model.training_config import TrainingConfig
+from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed
+from cropmap.store import Store
 from flows.engine import Batch, cluster_of
 from flows.gone import what_is_gone
 from flows.ingest import ingest
 from flows.request import SeasonRequest
 from flows.season import season as season_flow
-from flows.worker import EmptyUnit, Room
+from flows.worker import EmptyUnit, FoldUnit, Room
 from tests.flows.conftest import YEAR, Season, season_of
 from tests.flows.terminal import on_terminal, rows
 from tests.flows.test_secrets import forms
-from tests.studies.cluster import begun_again, worker_processes
+from tests.model.problems import make_dataset, tiny
+from tests.studies.cluster import begun_again, run, worker_processes
 
 DASK = [sys.executable, "-m", "distributed.cli.dask_"]
 SECRETS = {
@@ -114,8 +121,8 @@ class Machines:
         self.address = found[0]
         return process
 
-    def worker(self, **environment: str) -> subprocess.Popen[bytes]:
-        options = ["--nthreads", "1", "--no-nanny", "--local-directory", str(self.folder)]
+    def worker(self, *more: str, **environment: str) -> subprocess.Popen[bytes]:
+        options = ["--nthreads", "1", "--no-nanny", "--local-directory", str(self.folder), *more]
         return self._start("worker", self.address, *options, **environment)
 
     def _start(self, what: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -172,14 +179,19 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
     killed: list[int] = []
     stop = threading.Event()
 
+    def at_work() -> str:
+        home = apart.request.home or Path()
+        return "".join(log.read_text() for log in home.glob("logs/worker-*.log"))
+
     def kill() -> None:
-        for pause in (0.5, 1.5, 3.0, 4.5, 6.0):
-            while not stop.is_set() and not (found := worker_processes()):
-                time.sleep(0.05)
-            if not stop.wait(pause) and found:
-                with suppress(Exception):
-                    found[0].kill()
-                    killed.append(found[0].pid)
+        """One in the middle of observing, two while folds train."""
+        for words, pause in (("observe S2", 0.3), ("lstm fold", 0.1), ("lstm fold", 2.0)):
+            while words not in at_work():
+                if stop.wait(0.02):
+                    return
+            if not stop.wait(pause) and (found := worker_processes()):
+                found[0].kill()
+                killed.append(found[0].pid)
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -194,9 +206,7 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
     assert rows(fresh_database) == wanted
     assert apart.request.home
     assert begun_again(apart.request.home) <= len(killed)
-    logs = "".join(log.read_text() for log in (apart.request.home / "logs").glob("worker-*.log"))
-    assert "lstm fold 2 begins" in logs
-    assert "observe S2" in logs
+    assert "lstm fold 2 begins" in at_work()
 
 
 @pytest.mark.slow
@@ -258,6 +268,37 @@ def test_a_scheduler_that_dies_costs_no_finished_unit(
     counts = ingest(season.request)["acquisitions"]
     assert counts["observed"] == counts["found"]
     assert kept.items() <= observed(season.request).items()
+
+
+@pytest.mark.slow
+def test_folds_go_to_workers_with_a_gpu_and_another_worker_takes_over(
+    season: Season, machines: Machines, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    context, dataset, config = season.open(), make_dataset(), tiny(Architecture.LSTM, min_steps=6)
+    machines.scheduler()
+    place = {"CROPMAP_STORE": str(context.store.root)}
+    machines.worker("--name", "plain", **place)
+    with_gpu = machines.worker("--name", "gpu", "--resources", "GPU=1", **place)
+    settings = Settings.load(home=season.request.home).model_copy(update={"dask": machines.address})
+    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+        assert cluster is not None
+        wait_for(lambda: len(cluster.client.scheduler_info()["workers"]) == 2)
+        names = {address: one["name"] for address, one in cluster.client.scheduler_info()["workers"].items()}
+        with caplog.at_level("INFO", logger="cropmap.flows.engine.record"):
+            run(cluster, context, {f"{seed}": FoldUnit(_fold(context.store, dataset, config, seed)) for seed in (1, 2)})
+            lines = [line for line in caplog.messages if line.startswith("lstm fold 1: ")]
+            assert len(lines) == 2
+            assert {names[line.rpartition(" ")[2].rstrip(")")] for line in lines} == {"gpu"}
+
+            with_gpu.terminate()
+            run(cluster, context, {"3": FoldUnit(_fold(context.store, dataset, config, 3))})
+            assert names[caplog.messages[-1].rpartition(" ")[2].rstrip(")")] == "plain"
+
+
+def _fold(store: Store, dataset: Dataset, config: TrainingConfig, seed: int) -> FoldJob:
+    name = fold_name(dataset, 0, config, seed=seed)
+    (job,) = fold_jobs(store, dataset, config, [(0, name)], seed=seed, suspects=None)
+    return job
 
 
 @pytest.mark.slow
