@@ -379,6 +379,7 @@ def _order_of(season: OpenSeason) -> bytes:
     return packed(
         Order(
             agency=context.agency.model_dump_json(),
+            providers=tuple(provider.model_dump_json() for provider in context.agency.providers()),
             season=context.season.year,
             as_of=context.as_of,
             architecture=context.architecture,

@@ -54,6 +54,8 @@ class Order:
 
     agency: str = field(repr=False)
     """the checked agency document, as JSON"""
+    providers: tuple[str, ...]
+    """of the catalogues that it names, as JSON: their files are not on the worker's machine"""
     season: int
     as_of: date | None
     architecture: Architecture
@@ -213,7 +215,11 @@ def _open(order: Order) -> OpenSeason:
             mend="Install the same version on both",
         )
     context = SeasonContext.of_worker(
-        settings, Agency.received(order.agency), season=order.season, as_of=order.as_of, architecture=order.architecture
+        settings,
+        Agency.received(order.agency, providers=order.providers),
+        season=order.season,
+        as_of=order.as_of,
+        architecture=order.architecture,
     )
     with context.connect() as connection:
         if not is_claimed(connection, order.claim):

@@ -100,9 +100,8 @@ class SeasonContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
-        provider = self.agency.read_provider()
-        for known in (*self.agency.read_file_providers(), *([provider] if provider else [])):
-            use(known)
+        for provider in self.agency.providers():
+            use(provider)
 
     def read_again(self) -> SeasonContext:
         """The same season by the agency file as it stands now. Raises ConfigurationError."""

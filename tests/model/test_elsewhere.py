@@ -17,6 +17,7 @@ from cropmap.model.elsewhere import FoldJob, share_dataset, shared_dataset
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset, tiny
+from tests.s3_server import S3Server
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +55,19 @@ def test_folds_that_others_train_are_those_of_this_process(store: Store, dataset
     np.testing.assert_array_equal(again.logits, there.logits)
 
 
-def test_a_dataset_comes_with_a_store_that_is_no_folder(dataset: Dataset) -> None:
-    store = Store("mock:///store")  # pyarrow's own, in memory
+def test_a_dataset_comes_with_a_store_that_is_no_folder(
+    dataset: Dataset, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.store_environment().items():
+        monkeypatch.setenv(name, value)
+    store = Store(f"s3://{s3_bucket}/store")
     assert not store.is_local
-    store._fs.create_dir(f"store/datasets/{dataset.hash}")  # unlike a bucket it has folders
     with pytest.raises(StoreError, match="is not in the store"):
         shared_dataset(store, dataset.hash)
     share_dataset(store, dataset)
     share_dataset(store, dataset)
     assert shared_dataset(store, dataset.hash).hash == dataset.hash
-    assert shared_dataset(Store("mock:///store"), dataset.hash).hash == dataset.hash, "a copy is kept here"
+    assert shared_dataset(Store(store.root), dataset.hash).hash == dataset.hash, "a copy is kept here"
 
 
 def test_a_dataset_that_is_gone_is_one_line(store: Store, dataset: Dataset) -> None:
