@@ -148,6 +148,8 @@ def _local_cluster(settings: Settings, count: int) -> Any:
             protocol="tls",
             security=Security.temporary(),
             dashboard_address=None,
+            # of its HTTP server, which it always has: any free port, because another cluster may have 8787
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
             memory_limit=MEMORY_LIMIT // (count + 1),
             env={"CROPMAP_HOME": str(settings.home_path), "CROPMAP_THREADS": str(threads)},

@@ -329,10 +329,20 @@ def test_ctrl_c_and_kill_end_the_workers_of_this_machine_too(season: Season, mon
             log.unlink()
 
 
+@contextmanager
+def _taken(port: int) -> Iterator[None]:
+    """The port that Dask prefers for its HTTP server belongs to somebody else."""
+    with socket.socket() as other:
+        with suppress(OSError):  # it does already
+            other.bind(("127.0.0.1", port))
+            other.listen()
+        yield
+
+
 def test_empty_units_come_back_and_errors_are_ours(season: Season, monkeypatch: pytest.MonkeyPatch) -> None:
     context = season.open()
     settings = Settings.load(home=season.request.home).model_copy(update={"dask": "local:1"})
-    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+    with _taken(8787), claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
         assert cluster is not None
         with cluster_of(settings) as inner:
             assert inner is cluster, "a flow within a flow shares it"
