@@ -20,10 +20,10 @@ from rasterio.io import MemoryFile
 
 from cropmap.errors import ConfigurationError, SceneError
 from cropmap.masking import mask_logs
-from cropmap.observations import raster_access
+from cropmap.observations import raster_access as accessing
 from cropmap.observations.grids import Window
 from cropmap.observations.raster import read_grid, read_window
-from cropmap.observations.raster_access import with_patience
+from cropmap.observations.raster_access import raster_access, with_patience
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.providers import in_use
 from cropmap.sources.catalogs.providers.in_use import use
@@ -227,6 +227,27 @@ def test_a_header_goes_to_the_hosts_of_the_provider_and_nowhere_else(monkeypatch
     assert all("X-Key" not in request.headers for request in elsewhere)
 
 
+def test_nothing_of_a_file_that_the_main_thread_holds_reaches_another_provider(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rasterio sets the options of the main thread for all threads."""
+    put(s3_server, "held-scenes", {"a.tif": cog(1)})
+    put(s3_server, "others-scenes", {"a.tif": cog(6)})
+    s3_provider(s3_server, "held", "held-scenes")
+    set_keys(monkeypatch, "held", STRANGER)
+    for name, value in s3_server.aws_environment(READER).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CROPMAP_CATALOG_HOLDS_HEADERS", "X-Key: secret-of-the-header")
+    content = cog(5)
+    with service(lambda _: Answer(200, content)) as (url, _), service(lambda _: Answer(200, content)) as (other, seen):
+        use(provider("holds", hosts=[of(url)], header_hosts=[of(url)]))
+        with raster_access(f"{url}/a.tif"), raster_access("s3://held-scenes/a.tif"), ThreadPoolExecutor(1) as pool:
+            assert pool.submit(whole, f"{other}/b.tif").result() == 5
+            assert pool.submit(whole, "s3://others-scenes/a.tif").result() == 6
+    assert seen
+    assert all("X-Key" not in request.headers for request in seen)
+
+
 def test_a_jpeg_2000_file_is_read_from_an_odata_address(tmp_path: Path) -> None:
     path = tmp_path / "B02.jp2"
     profile: dict[str, Any] = {"width": SIZE, "height": SIZE, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
@@ -282,7 +303,7 @@ def test_a_server_that_fails_for_a_while_is_read_all_the_same(broken: Broken) ->
 @pytest.mark.slow
 def test_a_server_that_drops_one_connection_in_twenty_loses_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     content, lock, rng = cog(8), threading.Lock(), np.random.default_rng(1)
-    monkeypatch.setattr(raster_access, "WAITS_S", (0.05, 0.1, 0.2))
+    monkeypatch.setattr(accessing, "WAITS_S", (0.05, 0.1, 0.2))
     dropped = 0
 
     def answer(_: Request) -> Answer:
@@ -300,7 +321,7 @@ def test_a_server_that_drops_one_connection_in_twenty_loses_no_file(monkeypatch:
 
 
 def test_what_is_no_raster_is_quarantined_after_some_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raster_access, "WAITS_S", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01, 0.01, 0.01))
     with service(lambda _: Answer(200, b"<html>login</html>" * 500)) as (url, _), pytest.raises(SceneError) as caught:
         whole(f"{url}/a.tif")
     assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
