@@ -369,6 +369,20 @@ def test_bytes_per_second_are_bounded_over_all_threads() -> None:
     assert seen
 
 
+@pytest.mark.slow
+def test_a_quota_that_is_used_up_leaves_one_slow_connection(caplog: pytest.LogCaptureFixture) -> None:
+    content, each = cog(2), SIZE * SIZE * 2
+    with service(lambda _: Answer(200, content)) as (url, _), ThreadPoolExecutor(4) as pool:
+        quota = {"bytes": 4 * each, "days": 30, "then_bytes_per_second": 1e6, "then_connections": 1}
+        use(provider("metered", hosts=[of(url)], limits={"connections": 4, "quota": quota}))
+        list(pool.map(whole, [f"{url}/{k}.tif" for k in range(4)]))
+        assert "quota" not in caplog.text
+        began = time.monotonic()
+        list(pool.map(whole, [f"{url}/{k}.tif" for k in range(4, 8)]))
+        assert time.monotonic() - began >= 4 * each / 1e6 - 1.1
+    assert caplog.text.count("metered: this process has used up its quota") == 1
+
+
 def test_an_item_without_a_provider_pays_nothing() -> None:
     with service(lambda _: Answer(200, cog(2))) as (url, _):
         assert with_patience(f"{url}/a.tif", lambda address: address) == f"{url}/a.tif"
