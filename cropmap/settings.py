@@ -39,7 +39,7 @@ QUIET: Final = {
 """Set before prefect, mlflow or matplotlib are imported: no telemetry is sent and no window is opened."""
 
 
-PRIVATE: Final = ("logs", "store", "mlflow", "prefect")
+PRIVATE: Final = ("logs", "store", "mlflow", "prefect", "datasets")
 """folders of the home that contain personal data or messages about them"""
 
 

@@ -23,6 +23,7 @@ from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
 from cropmap.observations.identity import pixel_metadata, same_pixels
+from cropmap.provenance import content_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.plain_text import object_part
 from cropmap.store import Store, parquet_schema
@@ -121,6 +122,12 @@ def read_observations(
     while some := list(islice(tables, JOINED)):
         parts.append(pa.concat_tables(some).unify_dictionaries())
     return pa.concat_tables(parts).unify_dictionaries()
+
+
+def content_digests(store: Store, names: Sequence[str]) -> list[str]:
+    """Of the bytes of each file; a damaged one raises DamagedObjectError."""
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        return list(pool.map(lambda name: store.read(name, content_hash), names))
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:

@@ -19,6 +19,12 @@ from cropmap.contracts.tables import PREDICTION_COLUMNS
 from cropmap.store import Store
 
 
+def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, K) rows sum to 1."""
+    shares: NDArray[np.float32] = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
+    return shares
+
+
 @dataclass(frozen=True)
 class Predictions:
     """N parcels in the order of their ids, K classes."""
@@ -44,8 +50,7 @@ class Predictions:
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """(N, K) rows sum to 1; NaN where a parcel has no observation."""
-        shares: NDArray[np.float32] = softmax(self.logits.astype(np.float64), axis=1).astype(np.float32)
-        return shares
+        return probabilities_of(self.logits)
 
     def table(self) -> pd.DataFrame:
         """PREDICTION_COLUMNS: the best and second class of each parcel; empty where it has no observation."""

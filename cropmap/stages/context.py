@@ -37,6 +37,8 @@ class SeasonContext:
     mlflow_artifacts: str
     """a folder of the home; of a store in a bucket, which several homes share, an address in it"""
     threads: int
+    datasets: Path
+    """folder of the series that are mapped; what lies in it can be made again"""
     catalog_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """for the catalogue's own host"""
 
@@ -95,6 +97,7 @@ class SeasonContext:
             mlflow_uri=mlflow_uri,
             mlflow_artifacts=str(settings.home_path / "mlflow") if store.is_local else store.address("mlflow"),
             threads=settings.threads,
+            datasets=settings.home_path / "datasets",
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),
         )
 

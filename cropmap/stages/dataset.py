@@ -18,12 +18,13 @@ from cropmap.database.acquisitions import LedgerEntry
 from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
-from cropmap.dataset.series import Series, build_series
+from cropmap.dataset.mapped import Observed, map_observed
+from cropmap.dataset.series import Series
 from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
-from cropmap.observations.files import read_observations
-from cropmap.provenance import content_hash, value_hash
-from cropmap.schemas import BANDS, EPSG_EQUAL_AREA
+from cropmap.observations.files import content_digests, iter_observations
+from cropmap.provenance import code_version, content_hash, value_hash
+from cropmap.schemas import EPSG_EQUAL_AREA
 from cropmap.sources.pairs import read_pairs
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.parcels import ObservationObject
@@ -93,23 +94,11 @@ def build_data(
         AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
         FOLDS: rule,
     }
-    table = read_observations(context.store, [item.name for item in objects])
-    pixels = (
-        table.select(["parcel_id", "total_pixels"])
-        .group_by("parcel_id")
-        .aggregate([("total_pixels", "max")])
-        .to_pandas()
-    )
-    series = build_series(
-        table,
-        parcel_ids=parcels["parcel_id"].tolist(),
-        season=context.season,
-        min_clear_fraction=context.agency.observations.min_clear_fraction,
-        bands=BANDS,
-    )
+    seen = _observed(context, parcels, [item.name for item in objects])
+    series = seen.series
     parcels = parcels.assign(
         crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),
-        pixels=parcels["parcel_id"].map(pixels.set_index("parcel_id")["total_pixels_max"]).fillna(0.0).to_numpy(),
+        pixels=seen.pixels,
     )
     dataset, too_rare = _dataset(context, parcels, series, written)
     return SeasonData(
@@ -122,6 +111,21 @@ def build_data(
         rule,
         last_acquisition=max(a.sensed_at for a in observed if a.sensed_at).date().isoformat(),
         n_acquisitions=len(observed),
+    )
+
+
+def _observed(context: SeasonContext, parcels: gpd.GeoDataFrame, names: Sequence[str]) -> Observed:
+    """The series of the parcels from these observation files, mapped from the folder of the season's datasets."""
+    ids, least = np.array(parcels["parcel_id"].tolist(), dtype=np.str_), context.agency.observations.min_clear_fraction
+    window = (context.season.start, context.season.end, context.season.day_zero)
+    parts = (*names, *content_digests(context.store, names), *map(str, (*window, least)), code_version())
+    return map_observed(
+        context.datasets,
+        content_hash(content_hash(*parts), "\n".join(ids.tolist())),
+        lambda: iter_observations(context.store, names),
+        parcel_ids=ids,
+        season=context.season,
+        min_clear_fraction=least,
     )
 
 
