@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.database.acquisitions import LedgerEntry
+from cropmap.database.outlines import Outlines
 from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
@@ -23,8 +24,7 @@ from cropmap.dataset.series import Series
 from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
 from cropmap.observations.files import content_digests, iter_observations
-from cropmap.provenance import code_version, content_hash, value_hash
-from cropmap.schemas import EPSG_EQUAL_AREA
+from cropmap.provenance import code_version, content_hash, stream_hash, value_hash
 from cropmap.sources.pairs import read_pairs
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.parcels import ObservationObject
@@ -41,8 +41,10 @@ AGENCY_FILE: Final = "the agency file"
 class SeasonData:
     """One season as it stands: parcels, their series, and the dataset where there is something to learn."""
 
-    parcels: gpd.GeoDataFrame
+    parcels: pd.DataFrame
     """accepted declarations, sorted by parcel_id: DECLARATION_COLUMNS, nuts_id, home_tile, pixels, crop"""
+    outlines: Outlines
+    """of the parcels, by their index"""
     series: Series
     legend: Legend
     dataset: Dataset | None
@@ -70,7 +72,8 @@ class SeasonData:
 
 def build_data(
     context: SeasonContext,
-    parcels: gpd.GeoDataFrame,
+    parcels: pd.DataFrame,
+    outlines: Outlines,
     observed: Sequence[LedgerEntry],
     objects: Sequence[ObservationObject],
 ) -> SeasonData:
@@ -88,7 +91,7 @@ def build_data(
     rule = folds_rule(context, written)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
     part_hashes = {
-        DECLARATIONS: _declared(parcels),
+        DECLARATIONS: _declared(parcels, outlines),
         OBSERVATIONS: content_hash(*items),
         LEGEND: legend.hash,
         AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
@@ -100,9 +103,10 @@ def build_data(
         crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),
         pixels=seen.pixels,
     )
-    dataset, too_rare = _dataset(context, parcels, series, written)
+    dataset, too_rare = _dataset(context, parcels, outlines, series, written)
     return SeasonData(
         parcels,
+        outlines,
         series,
         legend,
         dataset,
@@ -114,7 +118,7 @@ def build_data(
     )
 
 
-def _observed(context: SeasonContext, parcels: gpd.GeoDataFrame, names: Sequence[str]) -> Observed:
+def _observed(context: SeasonContext, parcels: pd.DataFrame, names: Sequence[str]) -> Observed:
     """The series of the parcels from these observation files, mapped from the folder of the season's datasets."""
     ids, least = np.array(parcels["parcel_id"].tolist(), dtype=np.str_), context.agency.observations.min_clear_fraction
     window = (context.season.start, context.season.end, context.season.day_zero)
@@ -129,10 +133,10 @@ def _observed(context: SeasonContext, parcels: gpd.GeoDataFrame, names: Sequence
     )
 
 
-def _declared(parcels: gpd.GeoDataFrame) -> str:
+def _declared(parcels: pd.DataFrame, outlines: Outlines) -> str:
     rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
     lines = map("|".join, zip(*(rows[column] for column in rows), strict=True))
-    return content_hash(*lines, *parcels.geometry.to_wkb())
+    return stream_hash(chain(lines, outlines.wkb()))
 
 
 def written_assignment(context: SeasonContext) -> dict[str, str]:
@@ -156,7 +160,7 @@ def folds_rule(context: SeasonContext, written: Mapping[str, str] | None = None)
 
 
 def _dataset(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, series: Series, written: Mapping[str, str]
+    context: SeasonContext, parcels: pd.DataFrame, outlines: Outlines, series: Series, written: Mapping[str, str]
 ) -> tuple[Dataset | None, dict[str, int]]:
     usable = (series.lengths > 0) & (parcels["pixels"].to_numpy() >= context.agency.assessment.min_pixels)
     crops = [crop if use else None for crop, use in zip(parcels["crop"], usable, strict=True)]
@@ -164,19 +168,23 @@ def _dataset(
     if (counts >= context.agency.assessment.min_class_parcels).sum() < MIN_CLASSES:
         return None, {str(crop): int(n) for crop, n in counts.items()}
     labels = label_parcels(crops, min_class_parcels=context.agency.assessment.min_class_parcels)
-    folds = make_folds(context, parcels, labels.label, written)
+    folds = make_folds(context, parcels, outlines, labels.label, written)
     return Dataset(series, labels.label, labels.crops, folds), labels.too_rare
 
 
 def make_folds(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray[np.int16], written: Mapping[str, str]
+    context: SeasonContext,
+    parcels: pd.DataFrame,
+    outlines: Outlines,
+    label: NDArray[np.int16],
+    written: Mapping[str, str],
 ) -> Folds:
     """The folds of the agency file, with `written_assignment`. Raises ConfigurationError where they cannot be made."""
     section = context.agency.model.folds
     labelled = label >= 0
     if section.by == "file":
-        return written_folds(context, parcels, labelled, written)
-    xy, holding = _centroids(parcels), _holdings(parcels)
+        return written_folds(context, parcels, outlines, labelled, written)
+    xy, holding = outlines.centroids_m, _holdings(parcels)
     if section.by == "region":
         return folding.by_region(
             parcels["nuts_id"].tolist(),
@@ -198,7 +206,11 @@ def make_folds(
 
 
 def written_folds(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, labelled: NDArray[np.bool_], assigned: Mapping[str, str]
+    context: SeasonContext,
+    parcels: pd.DataFrame,
+    outlines: Outlines,
+    labelled: NDArray[np.bool_],
+    assigned: Mapping[str, str],
 ) -> Folds:
     """Folds from a file (parcel_id -> fold), without holdings and neighbours on both sides."""
     return folding.from_file(
@@ -206,18 +218,12 @@ def written_folds(
         parcel_ids=parcels["parcel_id"].tolist(),
         labelled=labelled,
         holding_id=_holdings(parcels),
-        xy=_centroids(parcels),
+        xy=outlines.centroids_m,
         neighbour_distance_m=context.agency.model.folds.neighbour_distance_m,
     )
 
 
-def _centroids(parcels: gpd.GeoDataFrame) -> NDArray[np.float64]:
-    """(N, 2) metres in EPSG:3035."""
-    centroid = parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
-    return np.column_stack([centroid.x, centroid.y])
-
-
-def _holdings(parcels: gpd.GeoDataFrame) -> list[str | None]:
+def _holdings(parcels: pd.DataFrame) -> list[str | None]:
     return [holding if isinstance(holding, str) else None for holding in parcels["holding_id"]]
 
 

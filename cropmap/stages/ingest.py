@@ -130,7 +130,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     search = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
         collection=section.collection,
-        bbox=search_boxes(parcels.bounds.to_numpy()),
+        bbox=search_boxes(season.outlines.bounds),
         season=context.season,
         access=_catalog_access(context),
         offset_by_baseline=section.offset == "baseline",
@@ -141,9 +141,9 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
             ledger.record_found(connection, **context.key, acquisitions=(), unusable=search.unusable)
         raise nothing_usable(search, season=context.season, where=section.catalog)
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
-    candidates = tiles.candidate_tiles(homeless, search.acquisitions)
+    candidates = tiles.candidate_tiles(season.outlines.bounds[homeless.index], search.acquisitions)
     grids, unreadable = _grids(context, candidates, search.acquisitions)
-    home = tiles.home_tiles(homeless, grids)
+    home = pd.concat([tiles.home_tiles(part, grids) for part in season.outlines.parts(homeless)])
     with context.connect() as connection:
         ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=search.unusable)
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))

@@ -197,7 +197,7 @@ def assess(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     if not _is_kept(context, plan.name("assessments.json"), plan.name("assessments.parquet")):
         predictions = _kept_predictions(context, plan)
         assessed = assess_declarations(
-            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
+            data.parcels.assign(
                 has_geometry=True,
                 confirmed=data.parcels["parcel_id"].isin(run_inputs.reviewed.right),
                 not_learnt=_not_learnt(context, plan, data, predictions),
@@ -315,7 +315,7 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
             connection,
             run_id=plan.run_id,
             **context.key,
-            parcels=pd.DataFrame(data.parcels.drop(columns="geometry")),
+            parcels=data.parcels,
             predictions=(part.rows() for part in Predictions.read_parts(store, plan.name("predictions.parquet"))),
             assessments=read_row_groups(store, plan.name("assessments.parquet")),
             statistics=statistics,

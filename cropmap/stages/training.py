@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments import suspects
@@ -255,9 +254,7 @@ def left_out_of_training(
             )
         series = dataset.series
         suspect_ids = suspects(
-            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
-                has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)
-            ),
+            data.parcels.assign(has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)),
             OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
             data.legend,
             seed=context.agency.model.seed,
