@@ -284,6 +284,29 @@ def cluster(
     _print(measure(list(part or PARTS), units=units, dates=dates, quick=quick), as_json=as_json)
 
 
+@studies.command("scale")
+def scale(
+    folder: Annotated[Path, typer.Option("--folder", help="holds the season; what is there is taken as it is")],
+    parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 6_000,
+    dates: Annotated[int, typer.Option("--dates", min=4, help="days with an acquisition")] = 70,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="steps that each fold is trained for")] = 200,
+    stage: Annotated[list[str] | None, typer.Option("--stage", help="one step alone; again for several")] = None,
+    limit_gib: Annotated[
+        float, typer.Option("--limit-gib", min=0, help="of data that each process of a step may have; 0: no limit")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time and peak memory of every step of a season, by the number of its parcels."""
+    prepare(folder / "home", create=True)
+    from tests.studies.scale import STAGES, measure
+
+    if unknown := set(stage or ()) - set(STAGES):
+        raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(STAGES)}", where="--stage")
+    stages = stage or list(STAGES)
+    rows = measure(folder.absolute(), parcels=parcels, dates=dates, steps=steps, stages=stages, limit_gib=limit_gib)
+    _print(rows, as_json=as_json)
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))
 
