@@ -6,6 +6,7 @@ store of `--home`.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -305,6 +306,21 @@ def scale(
     stages = stage or list(STAGES)
     rows = measure(folder.absolute(), parcels=parcels, dates=dates, steps=steps, stages=stages, limit_gib=limit_gib)
     _print(rows, as_json=as_json)
+
+
+@studies.command("publishing")
+def publishing(
+    folder: Annotated[Path, typer.Option("--folder", help="for the database and the simulated products")],
+    parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 600_000,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of both ways, in turn")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Publishing a run from the store, beside a bare binary COPY of the same rows."""
+    prepare(folder / "home", create=True)
+    from tests.studies.publishing import measure
+
+    os.environ["CROPMAP_HOME"] = str(folder.absolute() / "home")
+    _print(measure(folder.absolute(), parcels=parcels, repeats=repeats), as_json=as_json)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

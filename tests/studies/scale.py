@@ -52,8 +52,8 @@ def measure(
 
 def _run(folder: Path, stage: str, arguments: dict[str, Any]) -> Row:
     command = [sys.executable, "-m", __name__, stage, str(folder), json.dumps(arguments)]
-    server, began = _server(), time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, _watched(process.pid, server) as peak:
+    server, began = server_process(), time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, watched(process.pid, server) as peak:
         assert process.stdout is not None
         answer = process.stdout.read()
         process.wait()
@@ -66,7 +66,7 @@ def _run(folder: Path, stage: str, arguments: dict[str, Any]) -> Row:
     }
 
 
-def _server() -> int:
+def server_process() -> int:
     """The database server's own process."""
     settings = Settings.load()
     from cropmap.database.connection import connect
@@ -77,7 +77,7 @@ def _server() -> int:
 
 
 @contextmanager
-def _watched(*roots: int) -> Iterator[dict[str, int]]:
+def watched(*roots: int) -> Iterator[dict[str, int]]:
     """The highest sums while the block runs: of everything below the roots, and of the last root's part of it."""
     peak, ended = {"all": 0, "server": 0, "mapped files beside": 0}, threading.Event()
 
