@@ -24,7 +24,7 @@ from tests.flows.terminal import rows
 from tests.flows.test_stopped import Undisturbed, _command, _killed_after, undisturbed
 from tests.s3_server import S3Server
 from tests.stac_server import put_scenes, read_over_the_wire, serving
-from tests.studies.wire import pixel_environment, without_places
+from tests.studies.wire import comparable, pixel_environment
 
 __all__ = ["undisturbed"]
 
@@ -152,5 +152,5 @@ def test_a_season_over_the_wire_is_the_season_on_disk(
         for name, value in pixel_environment(s3_server).items():
             monkeypatch.setenv(name, value)
         _killed_after(season, prefect_url)
-    assert without_places(rows(in_bucket.database_url)) == without_places(undisturbed.rows)
+    assert comparable(rows(in_bucket.database_url)) == comparable(undisturbed.rows)
     assert season.open().store.names("observations") == sorted(undisturbed.files)
