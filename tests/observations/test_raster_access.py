@@ -27,6 +27,7 @@ from cropmap.observations.raster_access import raster_access, with_patience
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.providers import in_use
 from cropmap.sources.catalogs.providers.in_use import use
+from cropmap.sources.catalogs.sign_in import renewed
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
 
@@ -188,6 +189,29 @@ def test_a_token_is_sent_with_each_file_and_renewed_during_a_long_job(
             whole(f"{url}/closed.tif")
     assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
     assert "the-access-token" not in caplog.text + str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_token_service_that_is_down_costs_the_files_of_that_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_ID", "client-1")
+    monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_SECRET", "the-secret-of-the-client")
+    monkeypatch.setattr(renewed, "REST_S", 0.5)
+    tokens, content = TokenService(fail=[Answer(404, b"<html>maintenance</html>")]), cog(4)
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/token":
+            return tokens(request)
+        return Answer(200, content) if tokens.admits(request) else Answer(401)
+
+    with service(answer) as (url, seen):
+        use(provider("out", hosts=[of(url)], token={"address": f"{url}/token", "hosts": [of(url)]}))
+        for n in range(3):
+            with pytest.raises(SceneError, match=r"token service of out gives none.*CROPMAP_CATALOG_OUT_") as caught:
+                whole(f"{url}/{n}.tif")
+            assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
+        assert len(seen) == 1, "neither the service nor the host of the files is asked meanwhile"
+        time.sleep(0.6)
+        assert [whole(f"{url}/{n}.tif") for n in range(3)] == [4] * 3
 
 
 def test_signed_files_are_read_and_the_ledgers_address_stays_unsigned(caplog: pytest.LogCaptureFixture) -> None:
