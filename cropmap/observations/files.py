@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
+from cropmap.observations.corrections import correction_of, with_correction
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
 from cropmap.observations.identity import pixel_metadata, same_pixels
@@ -93,6 +94,13 @@ def write_observation(store: Store, name: str, table: pa.Table) -> None:
     """Writes the table of one acquisition (OBSERVATION_SCHEMA with the metadata of `observe`), atomically."""
     assert table.schema.equals(OBSERVATION_SCHEMA), table.schema
     store.write_table(name, table, row_group_size=ROW_GROUP)
+
+
+def correct_observation(store: Store, name: str, correction: float) -> None:
+    """Gives a file this correction of its offset in place of the one that it has, atomically."""
+    schema = store.recall(name, parquet_schema)
+    if schema is not None and correction_of(schema) != correction:
+        write_observation(store, name, with_correction(store.read_table(name), correction))
 
 
 def iter_observations(

@@ -24,6 +24,8 @@ class AcquisitionRow(TypedDict):
     reason: str | None
     """a QuarantineReason or an AcquisitionWarning"""
     detail: str | None
+    offset_correction: float | None
+    """reflectance that was added to what the item's offset gives; None for most"""
 
 
 class Retried(TypedDict):
@@ -51,6 +53,7 @@ def list_acquisitions(
             "status": entry.status,
             "reason": entry.reason or entry.warning,
             "detail": entry.detail or entry.warning_detail,
+            "offset_correction": entry.offset_correction,
         }
         for entry in known
         if reason in (None, entry.reason, entry.warning) and tile in (None, entry.tile)

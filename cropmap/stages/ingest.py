@@ -22,6 +22,7 @@ from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, Par
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
+from cropmap.observations.corrections import with_correction
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
@@ -245,7 +246,8 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
             return _tried_again(entry, coverage)
         name = _name(context, entry, coverage, earlier=earlier)
         whole = files.is_observed(context.store, name, entry.acquisition, coverage)
-        return not whole or entry.status != AcquisitionStatus.OBSERVED
+        noted = entry.status == AcquisitionStatus.OBSERVED and (earlier or entry.parcel_set == coverage.parcel_set)
+        return not (whole and noted)
 
     for tile, parcel_set in parcel_sets.items():
         covered(season, tile, parcel_set)
@@ -281,7 +283,7 @@ def observe_acquisition(
     name = _name(context, entry, coverage, earlier=earlier)
     try:
         missing = not files.is_observed(context.store, name, entry.acquisition, coverage)
-        table = _observed(context, entry, coverage) if missing else None
+        table = _observed(context, entry, coverage) if missing or _was_condemned(entry) else None
     except SceneError as error:
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
         with writing(), context.connect() as connection:
@@ -296,7 +298,8 @@ def observe_acquisition(
         return AcquisitionStatus.QUARANTINED
     with writing():
         if table is not None:
-            files.write_observation(context.store, name, table)
+            files.write_observation(context.store, name, with_correction(table, entry.offset_correction or 0.0))
+        files.correct_observation(context.store, name, entry.offset_correction or 0.0)
         if entry.status == AcquisitionStatus.OBSERVED and earlier:
             return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
         with context.connect() as connection:
@@ -311,11 +314,16 @@ def observe_acquisition(
     return AcquisitionStatus.OBSERVED
 
 
+def _was_condemned(entry: ledger.LedgerEntry) -> bool:
+    """Whether a file in the store may be of what the item's local files were once: it was kept as evidence."""
+    return entry.status == AcquisitionStatus.QUARANTINED
+
+
 def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage) -> pa.Table:
     """All parcels, or where an earlier file has rows of the same outlines, those and the others."""
     store, acquisition = context.store, entry.acquisition
     kept = entry.object_name or own_name(context, entry)
-    before = files.amendable(store, kept, acquisition, coverage)
+    before = None if _was_condemned(entry) else files.amendable(store, kept, acquisition, coverage)
     outlines, now = (read_outlines(store, name) if name else None for name in (before, coverage.parcel_set))
     if outlines is None or now is None:
         return extract.observe(acquisition, coverage, threads=1)

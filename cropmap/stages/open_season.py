@@ -49,12 +49,13 @@ class _Observed:
 
     @property
     def state(self) -> str:
-        """Another one where an acquisition came, went, was observed for other outlines, or has other pixels: a
-        provider may replace a product in place."""
+        """Another one where an acquisition came, went, was observed for other outlines, has another offset, or other
+        pixels: a provider may replace a product in place."""
         each = zip(self.entries, self.objects, strict=True)
         return content_hash(
             *(
                 f"{entry.item_id} {item.parcel_set or ''} {pixel_key(entry.acquisition) if entry.document else ''}"
+                f" {entry.offset_correction or ''}"
                 for entry, item in each
             )
         )

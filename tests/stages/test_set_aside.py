@@ -141,15 +141,21 @@ def test_a_condemned_file_comes_back_when_its_item_is_mended(
     assert not [why for why in ingest.acquisition_counts(context) if "OFFSET" in why]
 
 
-@pytest.mark.parametrize("kind", ["bright-soil", "vegetation"])
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("bright-soil", ("quarantined", "OFFSET_CONTRADICTED", None)),
+        ("vegetation", ("observed", "OFFSET_CORRECTED", 0.1)),
+    ],
+)
 def test_the_flag_that_is_wrong_over_soil_and_over_vegetation(
-    environment: None, shared_data: Path, tmp_path: Path, kind: str
+    environment: None, shared_data: Path, tmp_path: Path, kind: str, ends: tuple[str, str, float | None]
 ) -> None:
     folder = shared_data / "cases" / "input" / "23-boa-offset-flag-wrong" / kind
     context = SeasonContext.open(Settings.load(), folder / "agency.yaml", season=2024)
     observe_and_judge(context)
-    (entry,) = entries(context).values()
-    assert (entry.status, entry.reason) == ("quarantined", "OFFSET_CONTRADICTED")
+    (row,) = list_acquisitions(context)
+    assert (row["status"], row["reason"], row["offset_correction"]) == ends
 
 
 def test_whatever_can_mend_is_tried_again(environment: None, inputs: Path, tmp_path: Path) -> None:
