@@ -27,9 +27,10 @@ from cropmap.observations.coverage import TileCoverage, read_outlines, tile_cove
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
-from cropmap.sources.catalogs.acquisition import Acquisition
-from cropmap.sources.catalogs.catalog import find_acquisitions, nothing_usable
+from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
+from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.search_boxes import search_boxes
+from cropmap.sources.catalogs.sensings import replaced
 from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
@@ -146,14 +147,25 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     grids, unreadable = _grids(context, candidates, search.acquisitions)
     home = pd.concat([tiles.home_tiles(part, grids) for part in season.outlines.parts(homeless)])
     with context.connect() as connection:
-        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=search.unusable)
+        gone = _replaced(search, ledger.read_acquisitions(connection, **context.key), context)
+        unusable = (*search.unusable, *gone)
+        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=unusable)
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
         "found": len(search.acquisitions),
-        "unusable": len(search.unusable),
+        "unusable": len(unusable),
         "parcels outside all tiles": int(home.isna().sum()),
         **_needed(unreadable, candidates, homeless[home.isna()]["parcel_id"], homeless["parcel_id"]),
     }
+
+
+def _replaced(search: CatalogSearch, known: Sequence[ledger.LedgerEntry], context: SeasonContext) -> list[UnusableItem]:
+    """Acquisitions of the ledger that the catalogue no longer lists, where it lists others that show the same."""
+    listed = {item.item_id for item in (*search.acquisitions, *search.unusable)}
+    used = [entry for entry in known if entry.document and entry.status != AcquisitionStatus.QUARANTINED]
+    within = [entry.acquisition for entry in used if entry.item_id not in listed]
+    window = context.season
+    return replaced([a for a in within if window.start <= a.day <= window.end], search.acquisitions)
 
 
 def _catalog_access(context: SeasonContext) -> CatalogAccess:

@@ -101,8 +101,8 @@ class _Tile:
         same = {item for item in self.files if known["versions"].get(item, "") == versions.get(item)}
         self.looks = {item: _looks_from(each) for item, each in known["looks"].items() if item in same}
         self.steps = {
-            (later, earlier): Step(shifts, parcels)
-            for later, earlier, shifts, parcels in known["steps"]
+            (later, earlier): Step(*step)
+            for later, earlier, *step in known["steps"]
             if later in same and earlier in same
         }
         self.is_kept, self.is_new = True, known["versions"].keys() != same
@@ -113,7 +113,7 @@ class _Tile:
             "about": self._about,
             "versions": {item: versions[item] for item in sorted(self.looks)},
             "looks": {item: {**asdict(each), "day": each.day.isoformat()} for item, each in sorted(self.looks.items())},
-            "steps": [[*pair, step.shifts, step.parcels] for pair, step in sorted(self.steps.items())],
+            "steps": [[*pair, step.shifts, step.parcels, step.of] for pair, step in sorted(self.steps.items())],
         }
         self.context.store.write_bytes(self.object_name, json.dumps(record).encode())
         self.is_kept, self.is_new = True, False
@@ -144,7 +144,7 @@ class _Tile:
         if pair not in self.steps:
             one, other = self._means(later), self._means(earlier)
             if one is None or other is None:
-                return Step(None, 0)
+                return Step(None, 0, 0)
             self.steps[pair], self.is_new = step_between(one, other), True
         return self.steps[pair]
 

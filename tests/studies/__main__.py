@@ -323,6 +323,23 @@ def publishing(
     _print(measure(folder.absolute(), parcels=parcels, repeats=repeats), as_json=as_json)
 
 
+@studies.command("offsets")
+def offsets(
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="seasons per setting")] = 20,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the seasons")] = 100,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wrong offsets planted in simulated seasons: what is corrected, quarantined, missed, and wrongly corrected.
+
+    Seeds below 100 were looked at while the method was made.
+    """
+    prepare(home)
+    from tests.studies.offsets import measure
+
+    _print(measure(seeds=range(first_seed, first_seed + seeds)), as_json=as_json)
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))
 
