@@ -180,7 +180,10 @@ def report_acquisitions(context: SeasonContext, *, today: date, tile: str | None
 
 
 def _sighting(entry: ledger.LedgerEntry) -> Sighting | None:
-    """None for what names no tile or time, and for observations that another system made."""
+    """None for what names no tile or time, for observations that another system made, and for an item that shows what
+    another one shows."""
+    if entry.reason in (QuarantineReason.SUPERSEDED, QuarantineReason.DUPLICATE):
+        return None
     if entry.tile is None or entry.sensed_at is None or (entry.document is None and entry.reason is None):
         return None
     state = {

@@ -161,7 +161,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
 
 def _replaced(search: CatalogSearch, known: Sequence[ledger.LedgerEntry], context: SeasonContext) -> list[UnusableItem]:
     """Acquisitions of the ledger that the catalogue no longer lists, where it lists others that show the same."""
-    listed = {item.item_id for item in (*search.acquisitions, *search.unusable)}
+    listed = {a.item_id for a in search.acquisitions} | {item.item_id for item in search.unusable}
     used = [entry for entry in known if entry.document and entry.status != AcquisitionStatus.QUARANTINED]
     within = [entry.acquisition for entry in used if entry.item_id not in listed]
     window = context.season

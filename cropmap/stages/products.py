@@ -46,6 +46,7 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
+from cropmap.stages.ingest import acquisition_counts
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.run_inputs import RunInputs, refuse
 from cropmap.stages.run_report import RunReport
@@ -305,6 +306,7 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
     for what in made:
         _require_written(context, plan, f"{what}.json")
     documents = {what: store.read(plan.name(f"{what}.json"), json.loads) for what in made}
+    documents["acquisitions"] = acquisition_counts(context)
     report = RunReport.read(documents, where=f"{store.root}/{plan.name('')}")
     assessed = report.assessments
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED

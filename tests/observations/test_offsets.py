@@ -9,13 +9,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from cropmap.observations import offset_choice
 from cropmap.observations.offset_choice import Judgement, OffsetEvidence, SeasonEvidence, judge_season, season_evidence
 from cropmap.observations.offsets import AcquisitionMeans, Look, Looks, Step, looks_of, step_between
 from cropmap.schemas import BANDS
+from tests.studies.offsets import real_means
 
 CROP = [0.03, 0.06, 0.04, 0.10, 0.28, 0.34, 0.36, 0.38, 0.18, 0.09]
 SOIL = [0.115, 0.155, 0.2, 0.225, 0.24, 0.25, 0.27, 0.28, 0.36, 0.3]
@@ -199,26 +199,15 @@ def test_the_choice_is_the_cheapest_of_all() -> None:
     assert seen == {False, True}
 
 
-def real_means(shared_data: Path) -> dict[str, AcquisitionMeans]:
-    """301 real parcels of 2018, without offsets, on the days on which a tenth of them was seen."""
-    table = pd.read_parquet(shared_data / "bavaria" / "oracle.parquet").query("cloud_fraction < 0.5")
-    wide = table.pivot_table(index=["date", "parcel_id"], columns="band", values="reflectance")[list(BANDS)]
-    ids = sorted(table["parcel_id"].unique())
-    acquisitions = {}
-    for day, rows in wide.groupby(level="date"):
-        values = rows.droplevel("date").reindex(ids).to_numpy()
-        acquisitions[str(day)] = AcquisitionMeans(
-            pd.Timestamp(str(day)).date(), 0.0, values, np.where(np.isfinite(values[:, 0]), PIXELS, 0.0)
-        )
-    return {day: each for day, each in acquisitions.items() if (each.pixels > 0).mean() > 0.1}
-
-
 @pytest.mark.parametrize(("offset", "shift"), [(-0.1, -0.1), (0.0, 0.1)])
 @pytest.mark.parametrize("share", [0.0, SHARE, 1.0])
 @pytest.mark.slow
 def test_real_parcels_with_planted_errors(shared_data: Path, offset: float, shift: float, share: float) -> None:
     draw = np.random.default_rng(18)
-    right = {day: replace(each, offset=offset) for day, each in real_means(shared_data).items()}
+    right = {
+        day: replace(each, offset=offset)
+        for day, each in real_means(shared_data / "bavaria" / "oracle.parquet").items()
+    }
     planted = {day for day in right if draw.random() < share}
     acquisitions = {d: replace(e, reflectance=e.reflectance + shift) if d in planted else e for d, e in right.items()}
     judged = judge(acquisitions)

@@ -327,6 +327,9 @@ def publishing(
 def offsets(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="seasons per setting")] = 20,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the seasons")] = 100,
+    file: Annotated[
+        Path | None, typer.Option("--on", help="Parquet of date, parcel_id, band, reflectance, cloud_fraction")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -335,9 +338,10 @@ def offsets(
     Seeds below 100 were looked at while the method was made.
     """
     prepare(home)
-    from tests.studies.offsets import measure
+    from tests.studies.offsets import measure, measure_real
 
-    _print(measure(seeds=range(first_seed, first_seed + seeds)), as_json=as_json)
+    rows = measure_real(file) if file else measure(seeds=range(first_seed, first_seed + seeds))
+    _print(rows, as_json=as_json)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import shapely
 
 from cropmap.observations.offset_choice import Judgement, OffsetEvidence, judge_season, season_evidence
 from cropmap.observations.offsets import SHIFT, AcquisitionMeans, looks_of, step_between
+from cropmap.schemas import BANDS
 from cropmap.simulation import phenology
 from cropmap.simulation.landscape import Landscape, lay_out
 from cropmap.simulation.passes import NEW_BASELINE, OLD_BASELINE, TILES, Pass, passes
@@ -32,6 +35,8 @@ SNOW: Final = np.array([0.78, 0.78, 0.77, 0.77, 0.76, 0.75, 0.75, 0.74, 0.14, 0.
 SNOW_DAYS: Final = 60
 """days of the year before which snow may lie"""
 SKY_M: Final = 60.0
+REAL_PIXELS: Final = 20.0
+REAL_SEEN: Final = 0.1
 OLD_SHARE: Final = 0.2
 """of the acquisitions, from before 04.00: no offset in their pixels, and none stated"""
 KEPT_SHARE: Final = 0.5
@@ -169,8 +174,9 @@ def _grown(stand: Stand, setting: Setting) -> Stand:
     )
 
 
-def _covered(values: Array, overpass: Pass, setting: Setting, draw: Draw) -> Array:
+def _covered(shown: Array, overpass: Pass, setting: Setting, draw: Draw) -> Array:
     """Under snow or a veil that the scene classification missed."""
+    values = shown.astype(np.float64)
     if setting.snow and overpass.day_of_year <= SNOW_DAYS and draw.random() < 0.4:
         snow = draw.beta(2, 1, (len(values), 1)) * draw.uniform(0.3, 1)
         values = values * (1 - snow) + SNOW * snow
@@ -212,6 +218,42 @@ def measure(*, seeds: Iterable[int], settings: Iterable[Setting] = SETTINGS) -> 
         total += counts
         rows.append(_row(setting.name, counts))
     return [*rows, _row("all", total)]
+
+
+def measure_real(file: Path, *, draws: int = 5) -> list[dict[str, Any]]:
+    """The same on real parcels without offsets: a table of date, parcel_id, band, reflectance, cloud_fraction."""
+    days = real_means(file)
+    rows = []
+    for offset in (-SHIFT, 0.0):
+        for share in (0.0, 0.3, 1.0):
+            counts: Counter[str] = Counter()
+            for seed in range(draws):
+                draw = stream(seed, "real offsets")
+                wrong = {day: bool(draw.random() < share) for day in days}
+                moved = {False: 0.0, True: SHIFT if offset == 0 else -SHIFT}
+                season = PlantedSeason(
+                    {
+                        d: replace(m, offset=offset, reflectance=m.reflectance + moved[wrong[d]])
+                        for d, m in days.items()
+                    },
+                    {day: -moved[is_wrong] for day, is_wrong in wrong.items()},
+                )
+                counts += count(season)
+            rows.append(_row(f"{'applied twice' if offset else 'not applied'}, {share:.0%}", counts))
+    return rows
+
+
+def real_means(file: Path) -> dict[str, AcquisitionMeans]:
+    """The days on which a tenth of the parcels was seen, with an offset of 0; every parcel counts 20 clear pixels."""
+    table = pd.read_parquet(file).query("cloud_fraction < 0.5")
+    wide = table.pivot_table(index=["date", "parcel_id"], columns="band", values="reflectance")[list(BANDS)]
+    ids = sorted(table["parcel_id"].unique())
+    days = {}
+    for day, rows in wide.groupby(level="date"):
+        values = rows.droplevel("date").reindex(ids).to_numpy()
+        pixels = np.where(np.isfinite(values[:, 0]), REAL_PIXELS, 0.0)
+        days[str(day)] = AcquisitionMeans(pd.Timestamp(str(day)).date(), 0.0, values, pixels)
+    return {day: means for day, means in days.items() if (means.pixels > 0).mean() > REAL_SEEN}
 
 
 def _row(name: str, counts: Counter[str]) -> dict[str, Any]:
