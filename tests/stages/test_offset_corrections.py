@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
+from cropmap.observations.corrections import correction_of
+from cropmap.observations.files import correct_observation
 from cropmap.results.acquisitions import list_acquisitions
 from cropmap.simulation.season import simulate_season
 from cropmap.stages import ingest
@@ -21,6 +25,7 @@ from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 from cropmap.store import Store
 from tests.stages.conftest import NO_MODEL, NOON, YEAR, observe_everything, open_context
+from tests.stages.test_amendments import LATER, amend, first_loses_a_strip, observe_again, without_the_last
 from tests.stages.test_set_aside import change, entries, items_of, never, offset_of, standing, twice
 
 DATES = 24
@@ -187,3 +192,28 @@ def test_an_amended_register_keeps_corrections(environment: None, wrong_inputs: 
     observe_everything(context)
     judge_offsets(OpenSeason(context))
     assert state(context) == whole
+
+
+def test_the_register_of_an_earlier_day_has_the_corrections_too(
+    environment: None, wrong_inputs: Path, tmp_path: Path
+) -> None:
+    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
+    observe_everything(context)
+    judge_offsets(OpenSeason(context))
+    then = OpenSeason(context).data
+    amend(wrong_inputs, lambda table: without_the_last(first_loses_a_strip(table)))
+    ingest.load_declarations(context, loaded_at=LATER)
+    observe_again(context)
+    judge_offsets(OpenSeason(context))
+    day = LATER.date() - timedelta(days=1)
+    past = replace(context, as_of=day, season=context.season.until(day))
+    observe_again(past)
+    assert judge_offsets(OpenSeason(past)) == {}
+    assert OpenSeason(past).data.series.hash == then.series.until(day).hash
+    earlier = [name for name in context.store.names("observations") if name.count("/") == 5]
+    moved = [name for name in earlier if correction_of(context.store.read_schema(name))]
+    assert moved
+    correct_observation(context.store, moved[0], 0.0)  # written before the ledger had the correction
+    assert OpenSeason(past).data.series.hash != then.series.until(day).hash
+    judge_offsets(OpenSeason(past))
+    assert OpenSeason(past).data.series.hash == then.series.until(day).hash
