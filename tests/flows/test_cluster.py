@@ -292,8 +292,8 @@ def test_folds_go_to_workers_with_a_gpu_and_another_worker_takes_over(
     settings = Settings.load(home=season.request.home).model_copy(update={"dask": machines.address})
     with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
         assert cluster is not None
-        wait_for(lambda: len(cluster.client.scheduler_info()["workers"]) == 2)
-        names = {address: one["name"] for address, one in cluster.client.scheduler_info()["workers"].items()}
+        wait_for(lambda: len(cluster.workers()) == 2)
+        names = {address: one["name"] for address, one in cluster.workers().items()}
         run(cluster, context, {str(seed): FoldUnit(_fold(context.store, dataset, config, seed)) for seed in (1, 2)})
         on = [line.rpartition(" ")[2].rstrip(")") for line in heard.messages if line.startswith("lstm fold 1: ")]
         assert [names[address] for address in on] == ["gpu", "gpu"]
