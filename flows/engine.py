@@ -129,7 +129,7 @@ def _quiet_distributed() -> None:
         # workers hold no data of Dask's: there is nothing to spill, and to pause them would stop them for good
         memory = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")}
         # no pages are served, and nothing is measured for them
-        pages = {f"distributed.{one}.http.routes": [] for one in ("scheduler", "worker")}
+        pages: dict[str, Any] = {f"distributed.{one}.http.routes": [] for one in ("scheduler", "worker")}
         pages |= {"distributed.worker.profile.enabled": False}
         dask.config.set({"logging": {"distributed": "critical"}, **memory, **pages})
         import distributed  # noqa: F401 - after its configuration
