@@ -97,9 +97,12 @@ class Cluster:
         with suppress(Exception):  # whatever a cluster that is gone says of it
             if self._client is not None:
                 self._client.close(timeout=2)
+        for nanny in list(self._local.workers.values()) if self._local is not None else ():
+            with suppress(Exception):  # one that is at something is not waited for: it keeps nothing
+                self._local.sync(nanny.kill, timeout=1)
         with suppress(Exception):
             if self._local is not None:
-                self._local.close(timeout=1)  # a worker that is at something is killed then: it keeps nothing
+                self._local.close(timeout=30)
         self._client = self._local = None
 
 

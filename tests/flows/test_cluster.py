@@ -295,12 +295,16 @@ def test_folds_go_to_workers_with_a_gpu_and_another_worker_takes_over(
         wait_for(lambda: len(cluster.workers()) == 2)
         names = {address: one["name"] for address, one in cluster.workers().items()}
         run(cluster, context, {str(seed): FoldUnit(_fold(context.store, dataset, config, seed)) for seed in (1, 2)})
-        on = [line.rpartition(" ")[2].rstrip(")") for line in heard.messages if line.startswith("lstm fold 1: ")]
-        assert [names[address] for address in on] == ["gpu", "gpu"]
+
+        def on() -> list[str]:
+            ended = [line for line in heard.messages if line.startswith("lstm fold 1: ")]
+            return [names[line.rpartition(" ")[2].rstrip(")")] for line in ended]
+
+        assert on() == ["gpu", "gpu"]
 
         with_gpu.terminate()
         run(cluster, context, {"3": FoldUnit(_fold(context.store, dataset, config, 3))})
-        assert names[heard.messages[-1].rpartition(" ")[2].rstrip(")")] == "plain"
+        assert on()[-1] == "plain"
 
 
 def _fold(store: Store, dataset: Dataset, config: TrainingConfig, seed: int) -> FoldJob:
