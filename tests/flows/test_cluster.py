@@ -24,7 +24,7 @@ from urllib.parse import unquote
 import pytest
 
 from cropmap.dataset.dataset import Dataset
-from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError
+from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError, StoreUnavailableError
 from cropmap.model.elsewhere import FoldJob, fold_jobs
 from cropmap.model.fold import fold_name
 from cropmap.model.training_config import TrainingConfig
@@ -409,4 +409,5 @@ def test_what_no_unit_can_do_without() -> None:
     assert "the disk is full" in str(gone)
     assert what_is_gone(pickle.loads(pickle.dumps(gone))) is not None  # noqa: S301 - it comes from a worker
     assert what_is_gone(DatabaseUnavailableError("is away")) is not None
+    assert what_is_gone(StoreUnavailableError("is away")) is not None
     assert what_is_gone(StoreError("is not in the store", where="x")) is None
