@@ -46,11 +46,13 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
         declarations = load_declarations(context, loaded_at=datetime.now(UTC), accept=request.accept)
         check_parcels(season)
         searched = search_catalog(season)
-        tiles = {tile: cover_tile.submit(season, tile=tile) for tile in stage.season_tiles(season)}
-        sets = gather(tiles, description="cover parcels", units="tiles")
+        sets = season.parcel_sets
         pending = stage.pending_acquisitions(season, sets)
+        tiles = {tile: cover_tile.submit(season, tile=tile) for tile in sorted(set(pending.values()))}
+        gather(tiles, description="cover parcels", units="tiles")
         units = {item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
         gather(units, description="observe", units="acquisitions")
+        stage.note_observed(season, sets, pending)
         judge_offsets(season)
         summary = {"declarations": declarations, "acquisitions": {**searched, **stage.acquisition_counts(context)}}
     rows = [{"of": part, "what": name, "count": n} for part, counts in summary.items() for name, n in counts.items()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,16 @@ GUARDED_BANDS: Final = ("B02", "B04")
 """Dark over farmland, so that an offset applied twice shows."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class TileParcels(Protocol):
+    """Which parcels an observation file is of: a TileCoverage, or its names alone."""
+
+    @property
+    def tile(self) -> str: ...
+
+    @property
+    def parcel_set(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +136,13 @@ def _contradicted(acquisition: Acquisition, what: str) -> SceneError:
     )
 
 
-def observation_metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:
+def observation_metadata(acquisition: Acquisition, parcels: TileParcels) -> dict[str, str]:
     """What an observation file says of itself: the item, what determines its numbers, and of which parcels they are."""
     return {
         "item_id": acquisition.item_id,
         "datetime": acquisition.sensed_at.isoformat(),
-        "tile": coverage.tile,
-        "parcel_set": coverage.parcel_set,
+        "tile": parcels.tile,
+        "parcel_set": parcels.parcel_set,
         "observation_version": OBSERVATION_VERSION,
         **pixel_metadata(acquisition),
     }

@@ -30,8 +30,7 @@ def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dic
         return None
     check_parcels(season)
     acquisitions = ingest.search_catalog(season)
-    parcel_sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
-    if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, parcel_sets):
+    if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, season.parcel_sets):
         return None
     judge_offsets(season)
     networks = training.networks_to_train(season)

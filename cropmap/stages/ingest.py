@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,9 @@ from cropmap.errors import CatalogError, DeclarationFileError, PartialFailureErr
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
+from cropmap.observations.checked import CheckedFiles
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
+from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
@@ -142,7 +144,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
     candidates = tiles.candidate_tiles(homeless, search.acquisitions)
     grids, unreadable = _grids(context, candidates, search.acquisitions)
-    home = tiles.home_tiles(homeless, grids)
+    home = tiles.home_tiles(homeless, grids, near=candidates)
     with context.connect() as connection:
         ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=search.unusable)
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
@@ -229,35 +231,71 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
     was not what it should be, else when the item, a local file, the parcels or the rules changed.
     """
     context = season.context
+    checked = _checked(context)
+    earlier = season.declared_until is not None
+
+    def due(entry: ledger.LedgerEntry) -> bool:
+        parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
+        if entry.status == AcquisitionStatus.QUARANTINED:
+            return _tried_again(entry, parcels.parcel_set)
+        if entry.status != AcquisitionStatus.OBSERVED:
+            return True
+        name = _name(context, entry, parcels.parcel_set, earlier=earlier)
+        says = observation_metadata(entry.acquisition, parcels)
+        if checked.is_whole(name, says):
+            return False
+        if whole := files.is_observed(context.store, name, entry.acquisition, parcels):
+            checked.note(name, says)
+        return not whole
+
+    entries = _usable(season, parcel_sets)
+    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
+        found = [entry for entry, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due]
+    checked.keep()
+    return {entry.item_id: entry.acquisition.tile for entry in found}
+
+
+def note_observed(season: OpenSeason, parcel_sets: Mapping[str, str], items: Collection[str]) -> None:
+    """Records that the files of these acquisitions, which were just observed, are whole: the next run need not read
+    them to know."""
+    if not items:
+        return
+    context, earlier = season.context, season.declared_until is not None
+    checked = _checked(context)
+    for entry in _usable(season, parcel_sets):
+        if entry.item_id in items and entry.status == AcquisitionStatus.OBSERVED:
+            parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
+            name = _name(context, entry, parcels.parcel_set, earlier=earlier)
+            checked.note(name, observation_metadata(entry.acquisition, parcels))
+    checked.keep()
+
+
+@dataclass(frozen=True)
+class _TileParcels:
+    tile: str
+    parcel_set: str
+
+
+def _checked(context: SeasonContext) -> CheckedFiles:
+    return CheckedFiles(context.store, context.agency.agency, context.season.year)
+
+
+def _usable(season: OpenSeason, parcel_sets: Mapping[str, str]) -> list[ledger.LedgerEntry]:
+    """What of the ledger can be observed over parcels within the season, by time of sensing."""
+    context = season.context
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
-    earlier = season.declared_until is not None
-    entries = [
+    return [
         e
         for e in known
         if e.tile in parcel_sets and e.document and e.sensed_at and e.sensed_at.date() <= context.season.end
     ]
 
-    def due(entry: ledger.LedgerEntry) -> bool:
-        coverage = _coverage(season, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
-        if entry.status == AcquisitionStatus.QUARANTINED:
-            return _tried_again(entry, coverage)
-        name = _name(context, entry, coverage, earlier=earlier)
-        whole = files.is_observed(context.store, name, entry.acquisition, coverage)
-        return not whole or entry.status != AcquisitionStatus.OBSERVED
 
-    for tile, parcel_set in parcel_sets.items():
-        _coverage(season, tile, parcel_set)
-    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
-        return {
-            e.item_id: e.acquisition.tile for e, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due
-        }
-
-
-def _tried_again(entry: ledger.LedgerEntry, coverage: TileCoverage) -> bool:
+def _tried_again(entry: ledger.LedgerEntry, parcel_set: str) -> bool:
     if entry.tried is None:  # the catalogue set it aside, and every search of it decides anew
         return False
-    return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, coverage.parcel_set)
+    return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, parcel_set)
 
 
 def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> str:
@@ -270,7 +308,7 @@ def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> st
         entry = ledger.read_acquisition(connection, **context.key, item_id=item_id)
     coverage = _coverage(season, entry.acquisition.tile, parcel_set)
     earlier = season.declared_until is not None
-    name = _name(context, entry, coverage, earlier=earlier)
+    name = _name(context, entry, coverage.parcel_set, earlier=earlier)
     try:
         if not files.is_observed(context.store, name, entry.acquisition, coverage):
             files.write_observation(context.store, name, _observed(context, entry, coverage))
@@ -314,9 +352,10 @@ def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileC
 def acquisition_counts(context: SeasonContext) -> dict[str, int]:
     """Acquisitions by status, the quarantined ones by reason and the observed ones by warning."""
     with context.connect() as connection:
-        known = ledger.read_acquisitions(connection, **context.key)
-    counts = Counter(str(entry.status) for entry in known)
-    counts.update(f"{entry.status}: {why}" for entry in known if (why := entry.reason or entry.warning))
+        known = ledger.count_acquisitions(connection, **context.key)
+    counts: Counter[str] = Counter()
+    for (status, why), n in known.items():
+        counts.update({status: n, **({f"{status}: {why}": n} if why else {})})
     return dict(sorted(counts.items()))
 
 
@@ -354,14 +393,14 @@ def _coverage(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
     return season.coverages[tile, parcel_set]
 
 
-def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage, *, earlier: bool) -> str:
+def _name(context: SeasonContext, entry: ledger.LedgerEntry, parcel_set: str, *, earlier: bool) -> str:
     """Of the observation file. An `earlier` register has files of its own, for outlines that are others by now."""
     name = own_name(context, entry)
     if not earlier:
         return name
-    if entry.object_name and entry.parcel_set == coverage.parcel_set:
+    if entry.object_name and entry.parcel_set == parcel_set:
         return entry.object_name
-    return files.earlier_name(name, coverage.parcel_set)
+    return files.earlier_name(name, parcel_set)
 
 
 def own_name(context: SeasonContext, entry: ledger.LedgerEntry) -> str:

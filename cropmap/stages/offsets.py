@@ -7,6 +7,8 @@ A file that fails stays in the store as evidence, and takes its place again when
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -15,14 +17,16 @@ import pyarrow.compute as pc
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
-from cropmap.errors import StoreError
+from cropmap.errors import DamagedObjectError, StoreError
 from cropmap.observations.attempts import depends_on
+from cropmap.observations.checked import forget
 from cropmap.observations.files import kept_parcel_set
 from cropmap.observations.offsets import AcquisitionMeans, Judgement, OffsetEvidence, judge_season, means_of, offset_of
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
 from cropmap.schemas import QuarantineReason as Reason
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.ingest import own_name
+from cropmap.stages.judged_tiles import JudgedTiles
 from cropmap.stages.open_season import OpenSeason
 
 log = logging.getLogger(__name__)
@@ -41,17 +45,42 @@ def judge_offsets(season: OpenSeason) -> dict[str, int]:
     if season.declared_until is not None:
         return counts
     context, parcels = season.context, season.parcels
-    with context.connect() as connection:
-        known = ledger.read_acquisitions(connection, **context.key)
+    judged, known = JudgedTiles(season), _Known(context)
     for tile, at_home in parcels.dropna(subset=["home_tile"]).groupby("home_tile"):
-        ids = sorted(at_home["parcel_id"])[:SAMPLE_FROM]
-        sample = pa.array(ids[:: max(len(ids) // SAMPLE, 1)], pa.string())
-        entries = {e.item_id: e for e in known if e.tile == tile and e.document and _is_evidence(e)}
-        acquisitions = {item: means for item, e in entries.items() if (means := _means(context, e, sample)) is not None}
-        for item, judgement in judge_season(acquisitions).items():
-            counts[judgement.evidence] = counts.get(judgement.evidence, 0) + 1
-            _enter(context, entries[item], judgement)
+        if (of_tile := judged.counts(tile)) is None:
+            of_tile = _judge_tile(context, sorted(at_home["parcel_id"])[:SAMPLE_FROM], known.of(tile))
+            judged.note(tile, of_tile)
+        for evidence, n in of_tile.items():
+            counts[evidence] = counts.get(evidence, 0) + n
+    judged.keep()
     return counts
+
+
+def _judge_tile(context: SeasonContext, ids: Sequence[str], entries: Sequence[ledger.LedgerEntry]) -> dict[str, int]:
+    """Judges what is evidence of a tile by some of its parcels; acquisitions by what is said of them."""
+    counts: dict[str, int] = {}
+    sample = pa.array(ids[:: max(len(ids) // SAMPLE, 1)], pa.string())
+    evidence = {e.item_id: e for e in entries if e.document and _is_evidence(e)}
+    acquisitions = {item: means for item, e in evidence.items() if (means := _means(context, e, sample)) is not None}
+    for item, judgement in judge_season(acquisitions).items():
+        counts[judgement.evidence] = counts.get(judgement.evidence, 0) + 1
+        _enter(context, evidence[item], judgement)
+    return counts
+
+
+class _Known:
+    """The ledger, read where a tile is to be judged."""
+
+    def __init__(self, context: SeasonContext) -> None:
+        self._context = context
+
+    @cached_property
+    def _entries(self) -> list[ledger.LedgerEntry]:
+        with self._context.connect() as connection:
+            return ledger.read_acquisitions(connection, **self._context.key)
+
+    def of(self, tile: str) -> list[ledger.LedgerEntry]:
+        return [entry for entry in self._entries if entry.tile == tile]
 
 
 def _is_evidence(entry: ledger.LedgerEntry) -> bool:
@@ -67,6 +96,8 @@ def _means(context: SeasonContext, entry: ledger.LedgerEntry, sample: pa.Array) 
         table = context.store.read_table(name, rows=between)
     except StoreError as error:
         log.warning("%s", error)
+        if isinstance(error, DamagedObjectError):
+            forget(context.store, name)
         return None
     return means_of(_rows_of(table, sample), day=entry.acquisition.day, offset=offset_of(entry.acquisition))
 
