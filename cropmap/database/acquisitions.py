@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
@@ -232,6 +232,19 @@ def read_acquisition(connection: Connection, *, agency: str, season: int, item_i
     if entry is None:
         raise DatabaseError(f"acquisition {item_id} is not in the ledger", where=f"{agency} {season}")
     return entry
+
+
+@database_errors()
+def observed_files(connection: Connection, *, agency: str, season: int, tiles: Sequence[str]) -> list[tuple[str, str]]:
+    """(object name, version) of every observation file of these tiles, and of none, by sensing time.
+
+    The version is that of the ledger's row: another one whenever the acquisition was observed anew.
+    """
+    return connection.execute(
+        "SELECT object_name, xmin::text FROM acquisition WHERE agency = %s AND season = %s AND status = 'observed'"
+        ' AND (tile = ANY(%s) OR tile IS NULL) ORDER BY sensed_at NULLS LAST, item_id COLLATE "C"',
+        (agency, season, list(tiles)),
+    ).fetchall()
 
 
 @database_errors()

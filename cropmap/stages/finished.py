@@ -1,4 +1,4 @@
-"""A season run that finds nothing to do, without the cost of a scheduler.
+"""A season run, or an observing, that finds nothing to do, without the cost of a scheduler.
 
 Every step of a season finds what it has finished before. Where all of them do, the run is the sum of their answers. It
 takes the same steps as `flows.season`, and stops before the first that would do work.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from cropmap.stages import ingest, products, training
 from cropmap.stages.first_check import check_parcels
@@ -17,12 +18,10 @@ from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 
 
-def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dict[str, object] | None:
-    """What `flows.season` would answer where all of its work is done; None where some is to be done.
+def finished_ingest(season: OpenSeason) -> dict[str, Any] | None:
+    """What `flows.ingest` would answer where all of its work is done; None where some is to be done.
 
-    Needs the claim on the agency. Where the declarations are to be loaded, nothing of the season is read; else what was
-    read is the season as it stands, for the flow to go on with. The run log counts the attempt. Raises what the steps
-    raise.
+    As in `finished_season`, what was read is the season as it stands, and needs the claim on the agency.
     """
     context = season.context
     declarations = unchanged_load(context, key=load_key(context))
@@ -33,6 +32,20 @@ def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dic
     if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, season.parcel_sets):
         return None
     judge_offsets(season)
+    return {"declarations": declarations, "acquisitions": {**acquisitions, **ingest.acquisition_counts(context)}}
+
+
+def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dict[str, object] | None:
+    """What `flows.season` would answer where all of its work is done; None where some is to be done.
+
+    Needs the claim on the agency. Where the declarations are to be loaded, nothing of the season is read; else what was
+    read is the season as it stands, for the flow to go on with. The run log counts the attempt. Raises what the steps
+    raise.
+    """
+    context = season.context
+    ingested = finished_ingest(season)
+    if ingested is None:
+        return None
     networks = training.networks_to_train(season)
     if not all(training.is_trained(season, network) for network in networks):
         return None
@@ -43,10 +56,7 @@ def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dic
         answer = products.publish(season, plan, published_at=clock())
     why = why_no_model(season)
     return {
-        "ingest": {
-            "declarations": declarations,
-            "acquisitions": {**acquisitions, **ingest.acquisition_counts(context)},
-        },
+        "ingest": ingested,
         "networks": {str(network): training.train_network(season, network) for network in networks},
         **answer,
         **({"no model": why} if why else {}),
