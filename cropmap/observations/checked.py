@@ -1,24 +1,20 @@
-"""Which observation files were found whole, and in what state each lay in the store then: those are not read every day.
+"""Which observation files were found whole, and in what version: those are not read every day.
 
-A file counts as whole while it lies there as it did when it was written or last held against its digest (decision
-0105). The states come from one listing. Whoever finds a damaged file removes the record, and the next run reads every
-file against its digest.
+A file counts as whole while it has the version that it had when it was written or last held against its digest
+(decision 0105). One listing gives the versions. Whoever finds a damaged file removes the record, and the next run
+reads every file against its digest.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from cropmap.errors import StoreError
 from cropmap.provenance import value_hash
 from cropmap.store import Store
-
-log = logging.getLogger(__name__)
 
 FOLDER: Final = "observations"
 
@@ -29,19 +25,19 @@ class CheckedFiles:
     def __init__(self, store: Store, agency: str, season_year: int) -> None:
         season = f"{agency}/{season_year}"
         self._store, self._name = store, _record_name(season)
-        self._state = _states(store, f"{FOLDER}/{season}")
+        self._versions = store.versions(f"{FOLDER}/{season}")
         kept = store.recall(self._name, _from_bytes) or {}
-        self._kept = {name: known for name, known in kept.items() if self._state.get(name) == known[1]}
+        self._kept = {name: known for name, known in kept.items() if self._versions.get(name) == known[1]}
         self._changed = len(self._kept) < len(kept)
 
     def is_whole(self, name: str, says: Mapping[str, str]) -> bool:
-        """Whether the file lies there as it did when it was found whole, and said this of itself then."""
+        """Whether the file is there in the version that was found whole, and said this of itself."""
         return self._kept.get(name, ("", ""))[0] == value_hash(says)
 
     def note(self, name: str, says: Mapping[str, str]) -> None:
         """The file was written, or read whole, since the listing at the latest, and says this of itself."""
-        if name in self._state:
-            self._kept[name] = value_hash(says), self._state[name]
+        if name in self._versions:
+            self._kept[name] = value_hash(says), self._versions[name]
             self._changed = True
 
     def keep(self) -> None:
@@ -63,20 +59,6 @@ def _record_name(season: str) -> str:
     return f"checked/{season}.json"
 
 
-def _states(store: Store, prefix: str) -> dict[str, str]:
-    """Name -> state of every file: on a disk its size and time of change; an object store replaces files whole."""
-    names = store.names(prefix)
-    return {name: _state(store.location(name)) for name in names} if store.is_local else dict.fromkeys(names, "there")
-
-
-def _state(path: str) -> str:
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return "none"
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
 def _from_bytes(data: bytes) -> dict[str, tuple[str, str]]:
     kept: Mapping[str, Iterable[Any]] = json.loads(data)
-    return {name: (str(says), str(state)) for name, (says, state) in kept.items()}
+    return {name: (str(says), str(version)) for name, (says, version) in kept.items()}
