@@ -20,6 +20,7 @@ from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
 from cropmap.observations.identity import pixel_metadata
 from cropmap.observations.offsets import OffsetEvidence, judge_acquisition, means_of, offset_of
 from cropmap.observations.raster import read_window
+from cropmap.observations.scratch import scratch
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
 
@@ -75,7 +76,9 @@ def observe(
             f"has no {', '.join(missing)}", reason=QuarantineReason.MISSING_BAND, where=acquisition.item_id
         )
     masked = _clear_pixels(acquisition, coverage, clear_classes)
-    with ThreadPoolExecutor(threads) as pool:
+    read = [band for band in BANDS if masked[RESOLUTION_M[band]].pixels.any()]
+    ahead = {acquisition.assets[band].href: acquisition.assets[band].size for band in read}
+    with scratch().ahead(ahead), ThreadPoolExecutor(threads) as pool:
         judged = GUARDED_BANDS if judge_offset else ()
         columns = list(
             pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]], band in judged), BANDS)

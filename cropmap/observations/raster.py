@@ -19,6 +19,7 @@ from rasterio.windows import Window as RasterWindow
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.observations.raster_access import account, with_patience
+from cropmap.observations.scratch import is_copied, scratch
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file, raster_ending
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
@@ -55,6 +56,9 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
         with _opened(href, address) as source:
             return _window(source, href, grid, window)
 
+    if is_copied(href):
+        with scratch().copied(href) as copy:
+            return with_patience(str(copy), values, named=href)
     return with_patience(href, values)
 
 
@@ -71,7 +75,7 @@ def _window(source: rasterio.DatasetReader, href: str, grid: Grid, window: Windo
     _check_block(source, href)
     part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
     values: Array = source.read(1, window=part)
-    if local_file(href) is None:
+    if local_file(href) is None and not is_copied(href):
         account(href, n_bytes=_stored_bytes(source, window), n_requests=2 + len(_blocks(source, window)[0]))
     return values
 
