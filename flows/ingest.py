@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from cropmap.costs import rates
 from cropmap.stages import ingest as stage
 from cropmap.stages import offsets
 from cropmap.stages.first_check import check_parcels
@@ -48,10 +49,14 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
         searched = search_catalog(season)
         sets = season.parcel_sets
         pending = stage.pending_acquisitions(season, sets)
-        tiles = {tile: cover_tile.submit(season, tile=tile) for tile in sorted(set(pending.values()))}
-        gather(tiles, description="cover parcels", units="tiles")
-        units = {item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
-        gather(units, description="observe", units="acquisitions")
+        with rates.measured(context.store, "observe") as done:
+            tiles = {tile: cover_tile.submit(season, tile=tile) for tile in sorted(set(pending.values()))}
+            gather(tiles, description="cover parcels", units="tiles")
+            units = {
+                item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()
+            }
+            gather(units, description="observe", units="acquisitions")
+            done.update(rates.observed_units(season, pending))
         stage.note_observed(season, sets, pending)
         judge_offsets(season)
         summary = {"declarations": declarations, "acquisitions": {**searched, **stage.acquisition_counts(context)}}

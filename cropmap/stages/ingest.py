@@ -14,6 +14,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
+from cropmap.agency import Agency
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
@@ -36,6 +37,7 @@ from cropmap.stages.declared import declarations_path, exclude_hint, read_declar
 from cropmap.stages.last_load import load_key, remember_load, unchanged_load
 from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.open_season import OpenSeason
+from cropmap.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +159,13 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
 
 
 def _catalog_access(context: SeasonContext) -> CatalogAccess:
-    agency = context.agency
+    return catalog_access(context.agency, context.catalog_headers)
+
+
+def catalog_access(agency: Agency, headers: Mapping[str, str]) -> CatalogAccess:
     places = [place for known in agency.read_file_providers() for place in (*known.hosts, *known.buckets)]
     return CatalogAccess(
-        headers=context.catalog_headers,
+        headers=headers,
         trusted=[*agency.acquisitions.trusted, *places],
         folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
         provider=agency.read_provider(),
@@ -361,8 +366,8 @@ def acquisition_counts(context: SeasonContext) -> dict[str, int]:
 
 def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
     """The 10 m and 20 m grid of a tile: what most of its first readable files say, kept so that it never changes."""
-    name = f"grids/{context.agency.agency}/{context.season.year}/{tile}.json"
-    if (kept := context.store.recall(name, _grids_from)) is not None:
+    name = _grids_name(context.agency.agency, context.season.year, tile)
+    if (kept := kept_grids(context.store, context.agency.agency, context.season.year, tile)) is not None:
         return kept
     try:
         grids = tiles.tile_grids([a for a in acquisitions if a.tile == tile] or _known(context, tile))
@@ -373,6 +378,15 @@ def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisi
             return first  # another worker's: every acquisition of the tile is read on one grid
         context.store.write_bytes(name, json.dumps({r: asdict(g) for r, g in grids.items()}).encode())
     return grids
+
+
+def kept_grids(store: Store, agency: str, season_year: int, tile: str) -> dict[int, Grid] | None:
+    """The grids of a tile that was looked at before."""
+    return store.recall(_grids_name(agency, season_year, tile), _grids_from)
+
+
+def _grids_name(agency: str, season_year: int, tile: str) -> str:
+    return f"grids/{agency}/{season_year}/{tile}.json"
 
 
 def _grids_from(data: bytes) -> dict[int, Grid]:

@@ -21,12 +21,13 @@ from cropmap.errors import DamagedObjectError, StoreError
 from cropmap.observations.attempts import depends_on
 from cropmap.observations.checked import forget
 from cropmap.observations.files import kept_parcel_set
+from cropmap.observations.judged import JudgedTiles
 from cropmap.observations.offsets import AcquisitionMeans, Judgement, OffsetEvidence, judge_season, means_of, offset_of
+from cropmap.provenance import code_version, content_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
 from cropmap.schemas import QuarantineReason as Reason
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.ingest import own_name
-from cropmap.stages.judged_tiles import JudgedTiles
 from cropmap.stages.open_season import OpenSeason
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def judge_offsets(season: OpenSeason) -> dict[str, int]:
     if season.declared_until is not None:
         return counts
     context, parcels = season.context, season.parcels
-    judged, known = JudgedTiles(season), _Known(context)
+    agency, year = context.agency.agency, context.season.year
+    judged, known = JudgedTiles(context.store, agency, year, lambda: _states(season)), _Known(context)
     for tile, at_home in parcels.dropna(subset=["home_tile"]).groupby("home_tile"):
         if (of_tile := judged.counts(tile)) is None:
             of_tile = _judge_tile(context, sorted(at_home["parcel_id"])[:SAMPLE_FROM], known.of(tile))
@@ -66,6 +68,14 @@ def _judge_tile(context: SeasonContext, ids: Sequence[str], entries: Sequence[le
         counts[judgement.evidence] = counts.get(judgement.evidence, 0) + 1
         _enter(context, evidence[item], judgement)
     return counts
+
+
+def _states(season: OpenSeason) -> dict[str, str]:
+    """Tile -> another text where its ledger, its parcels or the rules are others."""
+    context, sets = season.context, season.parcel_sets
+    with context.connect() as connection:
+        states = ledger.tile_states(connection, **context.key)
+    return {tile: content_hash(code_version(), sets[tile], states[tile]) for tile in states.keys() & sets.keys()}
 
 
 class _Known:
