@@ -23,6 +23,7 @@ from cropmap.terminal import (
     prepare,
     say,
     season_context,
+    table,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +83,39 @@ def status(
     from cropmap.results.status import season_status
 
     say(season_status(context, at=_now()), as_json=as_json)
+
+
+@season.command("plan")
+def plan(
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a season will take before it runs.
+
+    The answer has acquisitions, bytes to read, requests, processor hours, disk and memory. Nothing is changed.
+    """
+    settings = prepare(home)
+    from cropmap.costs.plan import plan_season
+    from cropmap.costs.words import lines, stage_rows
+
+    answer = plan_season(
+        settings,
+        agency.absolute(),
+        season=season,
+        as_of=as_of.date() if as_of else None,
+        data=data.absolute() if data else None,
+    )
+    if as_json:
+        say(answer, as_json=True)
+        return
+    say(lines(answer), as_json=False)
+    print()
+    rows = stage_rows(answer)
+    table(rows, list(rows[0]))
 
 
 def observe(

@@ -26,7 +26,7 @@ from cropmap.errors import CropmapError, SceneError
 from cropmap.leftovers import partial_name, remove_leftovers
 from cropmap.observations.raster_access import account, with_patience
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.places import local_file
+from cropmap.sources.catalogs.places import local_file, raster_ending
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 from cropmap.sources.catalogs.zipped import archived
 
@@ -43,7 +43,12 @@ CHUNK_BYTES: Final = "4194304"
 
 def is_copied(href: str) -> bool:
     """Whether a file is fetched whole before it is read."""
-    return local_file(href) is None and archived(href) is None and urlsplit(href).path.lower().endswith(".jp2")
+    return local_file(href) is None and archived(href) is None and is_jpeg2000(href)
+
+
+def is_jpeg2000(href: str) -> bool:
+    path = href if href.startswith("/") else urlsplit(href).path
+    return raster_ending(path) == ".jp2"
 
 
 class _Copy:

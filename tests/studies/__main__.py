@@ -265,6 +265,37 @@ def wire(
     _print(measure(parcels=parcels, dates=dates, seed=seed, rounds=rounds), as_json=as_json)
 
 
+@studies.command("every-day")
+def every_day(
+    tiles: Annotated[int, typer.Option("--tiles", min=1, help="tiles of the country")] = 100,
+    dates: Annotated[int, typer.Option("--dates", min=1, help="acquisitions of a tile")] = 100,
+    folder: Annotated[Path | None, typer.Option("--in", help="folder that keeps the season for another time")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """A day without anything new, on a season that is observed: seconds of the whole command, and its searches."""
+    prepare(home)
+    from tests.studies.every_day import measure
+
+    _print(measure(tiles=tiles, dates=dates, folder=folder), as_json=as_json)
+
+
+@studies.command("plan")
+def plan(
+    parcels: Annotated[
+        list[int] | None, typer.Option("--parcels", min=100, help="of a season; again for another")
+    ] = None,
+    dates: Annotated[int, typer.Option("--dates", min=4, help="acquisitions of a tile")] = 16,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """The plan of a season beside what it took, for two simulated seasons of different size."""
+    prepare(home)
+    from tests.studies.plan import measure
+
+    _print(measure(sizes=parcels or (600, 1800), dates=dates), as_json=as_json)
+
+
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     say({"rows": rows}, as_json=True) if as_json else table(rows, list(rows[0]))
 
