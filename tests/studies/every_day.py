@@ -7,6 +7,8 @@ seconds stand the searches and pages that the catalogue answered.
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -44,11 +46,15 @@ def measure(*, tiles: int = 100, dates: int = 100, folder: Path | None = None) -
             rows = [_row("observed for the first time", first, "", f"{tiles} tiles x {dates} dates, by the same steps")]
             for _ in range(DAYS):
                 api.searches = api.pages = 0
-                started = time.perf_counter()
+                started, busy = time.perf_counter(), _children_s()
                 answer = _command("observe", str(agency), "--season", str(YEAR), "--home", str(work / "home"))
                 seconds = time.perf_counter() - started
                 observed = answer["acquisitions"]["observed"]
-                how = f"{observed} observed, {api.searches} search of {api.pages} pages, whole command"
+                load = os.getloadavg()[0] / (os.cpu_count() or 1)
+                how = (
+                    f"{observed} observed, {api.searches} search of {api.pages} pages, whole command; "
+                    f"{_children_s() - busy:.1f} s of a processor, load {load:.1f} per processor"
+                )
                 rows.append(_row("nothing new", seconds, f"<= {TARGET_S:.0f}", how))
         stop_embedded(settings)
     return rows
@@ -94,6 +100,11 @@ def _observe_all(settings: Settings, agency: Path) -> float:
     ingest.note_observed(season, sets, pending)
     judge_offsets(season)
     return time.perf_counter() - started
+
+
+def _children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _command(*arguments: str) -> dict[str, Any]:
