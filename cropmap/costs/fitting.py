@@ -28,19 +28,20 @@ STATED: Final[Mapping[str, Mapping[str, float]]] = {
     "observe": {"acquisitions": 0.15, "megapixels": 0.008, "kiloparcels x dates": 0.002},
     f"train {Architecture.LSTM}": {"trainings": 6.0, "megaobservations": 45.0},
     f"train {Architecture.TRANSFORMER}": {"trainings": 6.0, "megaobservations": 35.0},
-    "predict": {"runs": 3.0, "kiloparcels": 0.1, "megaobservations": 5.0},
-    "assess": {"runs": 2.0, "kiloparcels": 0.5},
-    "aggregate": {"runs": 2.0, "kiloparcels": 0.2},
-    "publish": {"runs": 0.5, "kiloparcels": 0.3},
+    "predict": {"runs": 0.1, "kiloparcels": 0.02, "megaobservations": 5.0},
+    "assess": {"runs": 0.1, "kiloparcels": 0.03},
+    "aggregate": {"runs": 5.0, "kiloparcels": 0.1},  # the search of what to hide
+    "publish": {"runs": 0.1, "kiloparcels": 0.05},
 }
 """processor seconds of one unit on two cores of 2024"""
 SERIAL: Final = frozenset({"assess", "aggregate", "publish"})
 """stages that use one processor"""
 STATED_BYTES: Final[Mapping[str, Mapping[str, float]]] = {
-    "observe": {"runs": 0.5e9, "kiloparcels": 0.2e6, "pixels": 8.0},
-    "train": {"runs": 0.9e9, "kiloparcels": 3.0e6, "megaobservations": 60e6},
-    "predict": {"runs": 0.6e9, "kiloparcels": 3.0e6, "megaobservations": 120e6},
+    "observe": {"runs": 0.45e9, "kiloparcels": 0.2e6, "pixels": 8.0},
+    "train": {"runs": 1.0e9, "kiloparcels": 3.0e6},
+    "predict": {"runs": 1.0e9, "kiloparcels": 3.0e6, "megaobservations": 120e6},
 }
+"""of one process, the largest; after a training in the same command torch stays"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ def estimate(stage: str, units: Mapping[str, float], known: Sequence[Measured], 
     walls = {unit: rate / at_once for unit, rate in stated.items()}
     rates, by_wall = fitted(stated, cpu), fitted(walls, wall)
     return Estimate(seconds(rates, units), seconds(by_wall, units), bool(cpu))
+
+
+def peak_bytes(stage: str, amounts: Mapping[str, float], known: Sequence[Measured]) -> float:
+    """Memory of the largest process of a stage."""
+    stated = STATED_BYTES.get(stage.partition(" ")[0], STATED_BYTES["predict"])
+    seen = [({**each.units, "runs": 1.0}, each.peak_bytes) for each in known if each.peak_bytes > 0]
+    return seconds(fitted(stated, seen), {**amounts, "runs": 1.0})
 
 
 def seconds(rates: Mapping[str, float], units: Mapping[str, float]) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from cropmap.agency import Agency
 from cropmap.costs import rates
-from cropmap.costs.fitting import STATED_BYTES, Estimate, estimate, seconds
+from cropmap.costs.fitting import Estimate, estimate, peak_bytes, seconds
 from cropmap.costs.reading import Reading, TileWindows, reading
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
@@ -50,7 +50,7 @@ SEEN_SHARE: Final = 0.9
 REMOTE_BYTES_PER_S: Final = 20e6
 """of one connection, where neither a provider nor an earlier season says otherwise"""
 DISK: Final[Mapping[str, float]] = {
-    "installation": 200e6,
+    "installation": 90e6,
     "acquisitions": 9_000.0,
     "kiloparcels x dates": 24_000.0,
     "covered pixels": 9.0,
@@ -227,9 +227,8 @@ def _stages(
 def _stage(store: Store, stage: str, units: Mapping[str, float], processors: int, *, pixels: float = 0.0) -> Stage:
     known = rates.remembered(store, stage)
     taken: Estimate = estimate(stage, units, known, processors=processors)
-    stated = STATED_BYTES.get(stage.partition(" ")[0], STATED_BYTES["predict"])
-    amounts = {**units, "runs": 1.0, "pixels": pixels * processors}
-    return Stage(stage, dict(units), taken.cpu_s, taken.wall_s, seconds(stated, amounts), taken.measured)
+    peak = peak_bytes(stage, {**units, "pixels": pixels * processors}, known)
+    return Stage(stage, dict(units), taken.cpu_s, taken.wall_s, peak, taken.measured)
 
 
 def _observations(homes: _Homes, over: Sequence[Acquisition]) -> float:
