@@ -37,8 +37,9 @@ def measure(*, quick: bool = False, jp2: bool = False) -> list[Row]:
     """A whole tile, or with `quick` a small one that only shows that it works; of GeoTIFFs, or with `jp2` of lossless
     JPEG 2000, beside decoding alone."""
     if jp2:
-        sizes = {"size_px": 1098, "parcels": 200, "repeats": 1} if quick else {"size_px": 5_490, "parcels": 5_000}
-        return against_decoding(**sizes)
+        if quick:
+            return against_decoding(size_px=1098, parcels=200, repeats=1)
+        return against_decoding(size_px=5_490, parcels=5_000)
     if quick:
         return run(size_px=1098, parcels=200, rasterstats_parcels=20, repeats=1)
     return run()

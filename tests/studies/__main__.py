@@ -280,6 +280,20 @@ def every_day(
     _print(measure(tiles=tiles, dates=dates, folder=folder), as_json=as_json)
 
 
+@studies.command("remote")
+def remote(
+    size_px: Annotated[int, typer.Option("--pixels", min=512, help="of the tile, each way at 10 m")] = 2_196,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of each, in turn")] = 5,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Observing from a real S3 server beside bare reading of the same windows, GeoTIFF and JPEG 2000."""
+    prepare(home)
+    from tests.studies.remote import measure
+
+    _print(measure(size_px=size_px, repeats=repeats), as_json=as_json)
+
+
 @studies.command("plan")
 def plan(
     parcels: Annotated[
