@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -435,6 +435,7 @@ class Agency(Section):
     schedule: ScheduleSection = ScheduleSection()
 
     _file: Path = PrivateAttr(default=Path("agency.yaml"))
+    _sent: list[Provider] | None = PrivateAttr(default=None)
     _season: int | None = PrivateAttr(default=None)
     _data: Path | None = PrivateAttr(default=None)
 
@@ -451,6 +452,14 @@ class Agency(Section):
         agency._file, agency._data = path.absolute(), data
         return agency
 
+    @classmethod
+    def received(cls, document: str, *, providers: Sequence[str] = ()) -> Agency:
+        """The agency as another machine read and checked it: `model_dump_json` of its own and of its `providers`. It
+        has no file here."""
+        agency = cls.model_validate_json(document)
+        agency._sent = [Provider.model_validate_json(provider) for provider in providers]
+        return agency
+
     @property
     def file(self) -> Path:
         return self._file
@@ -460,8 +469,8 @@ class Agency(Section):
         return self._data
 
     def read_again(self) -> Agency:
-        """The file as it stands now. Raises ConfigurationError."""
-        return Agency.read(self._file, data=self._data)
+        """The file as it stands now; of a received agency itself. Raises ConfigurationError."""
+        return self if self._sent is not None else Agency.read(self._file, data=self._data)
 
     def resolve(self, reference: str, *, season: int) -> str:
         """The absolute path of a reference, as text; URLs are returned unchanged."""
@@ -527,6 +536,13 @@ class Agency(Section):
     def read_file_providers(self) -> list[Provider]:
         """Those of the files that the catalogue refers to. Raises ConfigurationError."""
         return [Provider.read(name, base=self._base(name)) for name in self.acquisitions.file_providers]
+
+    def providers(self) -> list[Provider]:
+        """Every provider that the agency file names. Raises ConfigurationError."""
+        if self._sent is not None:
+            return self._sent
+        provider = self.read_provider()
+        return [*self.read_file_providers(), *([provider] if provider else [])]
 
     def _in_season(self, reference: str, *, key: str) -> str:
         """A name with {season} replaced. Raises ConfigurationError where it is needed and no season is known."""

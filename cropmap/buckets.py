@@ -11,6 +11,7 @@ import io
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEME: Final = "s3://"
 PREFIX: Final = "CROPMAP_STORE_"
 CONNECT_SECONDS: Final = 5
 SILENT_SECONDS: Final = 20
@@ -43,7 +43,8 @@ PART: Final = 8 << 20
 """bytes that are sent, or read, in one request: few enough for SILENT_SECONDS on a slow line"""
 WHOLE: Final = 64 << 20
 """bytes of an object that are read in one request; a larger one is read in such pieces"""
-CUT: Final = ("body error", "response body", "connection closed", "IncompleteMessage", "incomplete message")
+CUT: Final = re.compile(r"body error|response body")
+SILENT: Final = re.compile(r"(?i)timed ?out|kind: Timeout")
 ROLE: Final = "/latest/api/token"
 """where the client asks for the role of its machine when it has no key"""
 KEYS: Final = f"{PREFIX}ACCESS_KEY_ID and {PREFIX}SECRET_ACCESS_KEY"
@@ -188,7 +189,8 @@ class Bucket:
             return None
 
     def versions(self, prefix: str) -> dict[str, str]:
-        """Version by name of every object below `prefix`: one request for a thousand."""
+        """Version by name of every object below `prefix`: one request for a thousand. A version is what the server says
+        of the bytes (ETag): another one for other bytes."""
 
         def listed() -> dict[str, str]:
             pages = obstore.list(self._client, prefix or None, chunk_size=1_000)
@@ -218,8 +220,11 @@ class Bucket:
         try:
             self._do(name, lambda: obstore.put(self._client, name, data, mode=mode))
         except FileExistsError:
-            # a put whose answer was cut, and which was sent again, meets itself
-            return self.read(name)[0] == data
+            with suppress(FileNotFoundError):
+                return self.read(name)[0] == data  # a put whose answer was cut, and which was sent again, meets itself
+            return False
+        except FileNotFoundError:  # what was to be replaced is gone
+            return False
         return True
 
     def remove(self, name: str) -> None:
@@ -236,7 +241,8 @@ class Bucket:
             except (AlreadyExistsError, PreconditionError) as error:
                 raise FileExistsError(name) from error
             except (BaseError, OSError) as error:
-                if rest and any(words in str(error) for words in CUT):
+                text = str(error)
+                if rest and CUT.search(text) and not SILENT.search(text):
                     time.sleep(0.1 * (CUT_TRIES - rest))
                     continue
                 raise self._translated(error) from error

@@ -18,6 +18,7 @@ CropmapError                    the run failed; exit code 1
 ├── DatabaseError
 │   ├── DatabaseUnavailableError
 │   └── MigrationError
+├── ClusterError                the Dask cluster does not answer, or has no worker that may work
 ├── BusyError                   somebody else works on the agency at this moment; exit code 3
 ├── DisclosureError             a table from which confidential figures can be recovered, or that cannot be protected
 └── PartialFailureError         some units failed; what succeeded is kept, the others are named
@@ -50,6 +51,16 @@ class CropmapError(Exception):
         line = f"{self.where}: {self.what}" if self.where else self.what
         return printable(" ".join((f"{line}. {self.mend}" if self.mend else line).split()))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """As whole errors they come back from another process: by what they hold, whatever their constructors take."""
+        return _remade, (type(self), self.args, dict(self.__dict__))
+
+
+def _remade(kind: type[CropmapError], args: tuple[object, ...], held: dict[str, object]) -> CropmapError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(held)
+    return error
+
 
 class InputError(CropmapError):
     exit_code = 2
@@ -81,13 +92,6 @@ class SceneError(CropmapError):
     def __init__(self, what: str, *, reason: QuarantineReason, where: str = "", mend: str = "") -> None:
         super().__init__(what, where=where, mend=mend)
         self.reason = reason
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_scene_error, (self.what, self.reason, self.where, self.mend))
-
-
-def _scene_error(what: str, reason: QuarantineReason, where: str, mend: str) -> SceneError:
-    return SceneError(what, reason=reason, where=where, mend=mend)
 
 
 class ModelError(CropmapError):
@@ -127,6 +131,10 @@ class DatabaseUnavailableError(DatabaseError):
 
 
 class MigrationError(DatabaseError):
+    pass
+
+
+class ClusterError(CropmapError):
     pass
 
 

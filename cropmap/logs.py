@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import re
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from rich.logging import RichHandler
 
 from cropmap.masking import mask_logs
 
+FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 FILE_ONLY: Final = "record"
 """Loggers of this name write tracebacks, which belong into the file and not before a person."""
 
@@ -20,6 +22,43 @@ def ensure_logging(home: Path) -> None:
     """The same where it is not set up yet: in a scheduler's worker, which runs a flow and not a command."""
     if not logging.getLogger("cropmap").handlers:
         set_up_logging(home)
+
+
+def take_log(name: str, *, into: logging.Logger) -> None:
+    """Warnings of another library's logger, and of those below it, become lines of ours, and go nowhere else."""
+    known = [logging.getLogger(one) for one in logging.root.manager.loggerDict if one.startswith(f"{name}.")]
+    for logger in known:
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.NOTSET)
+    logger = logging.getLogger(name)
+    logger.handlers, logger.propagate = [_Taken(into)], False
+    logger.setLevel(logging.WARNING)
+
+
+class _Taken(logging.Handler):
+    def __init__(self, into: logging.Logger) -> None:
+        super().__init__()
+        self._into = into
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._into.log(record.levelno, "%s: %s", record.name, record.getMessage())
+
+
+def log_on_worker(home: Path, name: str) -> None:
+    """The lines of a worker of a cluster: in `logs/worker-NAME.log` of its home, or where it has none on stderr, which
+    a cluster collects."""
+    logger = logging.getLogger("cropmap")
+    if logger.handlers:
+        return
+    mask_logs()
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    handler: logging.Handler = logging.StreamHandler()
+    if (folder := home / "logs").is_dir():
+        path = folder / f"worker-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}.log"
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=5)
+    handler.setFormatter(_OneRecord(FORMAT))
+    logger.addHandler(handler)
 
 
 def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
@@ -40,7 +79,7 @@ def set_up_logging(home: Path | None, *, verbose: bool = False) -> None:
         folder = home / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
         file = logging.handlers.RotatingFileHandler(folder / "cropmap.log", maxBytes=5_000_000, backupCount=5)
-        file.setFormatter(_OneRecord("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        file.setFormatter(_OneRecord(FORMAT))
         logger.addHandler(file)
 
 

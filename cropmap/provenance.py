@@ -20,6 +20,11 @@ def content_hash(*parts: str | bytes | NDArray[Any], length: int = 16) -> str:
 
     A contiguous array is a part as it is, without a copy of its bytes.
     """
+    return stream_hash(parts, length=length)
+
+
+def stream_hash(parts: Iterable[str | bytes | NDArray[Any]], *, length: int = 16) -> str:
+    """The same of parts that come one after the other."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

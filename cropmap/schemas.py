@@ -264,7 +264,7 @@ class QuarantineReason(ReasonCode):
     )
     OFFSET_CONTRADICTED = (
         "OFFSET_CONTRADICTED",
-        "the pixels contradict the offset that the item states",
+        "the pixels contradict the offset that the item states, and it is not clear that the other one holds",
         "Tell the catalogue's provider; the acquisition is tried again when its item, a local file, the parcels or the "
         "rules change",
     )
@@ -301,12 +301,17 @@ class QuarantineReason(ReasonCode):
 
 
 class AcquisitionWarning(ReasonCode):
-    """Why an acquisition that is observed all the same is doubtful."""
+    """What is to be known of an acquisition that is observed all the same."""
 
     OFFSET_DOUBTFUL = (
         "OFFSET_DOUBTFUL",
         "its parcels look as if an offset were applied twice or not at all, and nothing decides it",
         "Compare the acquisition with its product; where its offset is wrong, tell the catalogue's provider",
+    )
+    OFFSET_CORRECTED = (
+        "OFFSET_CORRECTED",
+        "its parcels show that the item states a wrong offset, and its numbers were moved by 0.1",
+        "Nothing is to be done; tell the catalogue's provider that the item is wrong",
     )
 
 

@@ -7,12 +7,13 @@ and everything that is printed or logged is masked by `masking`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cropmap.buckets import StoreSettings
@@ -21,6 +22,7 @@ from cropmap.masking import mask_logs, masked
 from cropmap.store import Store
 
 PREFIX: Final = "CROPMAP_"
+DASK: Final = re.compile(r"(local:[1-9]\d{0,3}|(tcp|tls|ws|wss)://[^\s/@]+:\d+)?")
 
 QUIET: Final = {
     "DO_NOT_TRACK": "1",
@@ -37,7 +39,7 @@ QUIET: Final = {
 """Set before prefect, mlflow or matplotlib are imported: no telemetry is sent and no window is opened."""
 
 
-PRIVATE: Final = ("logs", "store", "mlflow", "prefect")
+PRIVATE: Final = ("logs", "store", "mlflow", "prefect", "datasets")
 """folders of the home that contain personal data or messages about them"""
 
 
@@ -85,6 +87,18 @@ class Settings(BaseSettings):
         ge=1,
         description="threads for decoding, training and inference; default: the number of processors",
     )
+    dask: str = Field(
+        "",
+        description="where units of work run: `local:N`, N processes of this machine; `tcp://HOST:PORT` or "
+        "`tls://HOST:PORT`, the scheduler of a Dask cluster; default: in this process. See `docs/cluster.md`",
+    )
+
+    @field_validator("dask")
+    @classmethod
+    def _a_cluster(cls, value: str) -> str:
+        if not DASK.fullmatch(value):
+            raise ValueError("write local:N (N processes), or the address of a scheduler such as tcp://10.0.0.5:8786")
+        return value
 
     @classmethod
     def load(cls, *, home: Path | None = None) -> Settings:
@@ -94,7 +108,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problem = error.errors()[0]
             name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else PREFIX
-            raise ConfigurationError(problem["msg"], where=name) from error
+            raise ConfigurationError(problem["msg"].removeprefix("Value error, "), where=name) from error
 
     @property
     def home_path(self) -> Path:

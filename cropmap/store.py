@@ -88,7 +88,7 @@ class Store:
         return sorted(self.versions(prefix))
 
     def versions(self, prefix: str) -> dict[str, str]:
-        """Name -> version of all objects below a prefix; an object that is written anew has another version."""
+        """Name -> version of all objects below a prefix; other bytes have another version."""
         with _naming(prefix, "listed"):
             return self._place.versions(prefix)
 

@@ -52,7 +52,7 @@ class SeasonRequest(BaseModel):
         that nobody looks into."""
         by_worker = deployment.id is not None
         year = self.season or self.seasons().current
-        settings = self._of_worker() if by_worker else Settings.load(home=self.home)
+        settings = self._of_worker() if by_worker else self.settings()
         keep_quiet(settings.home_path)
         context = open_checked(
             settings,
@@ -66,6 +66,9 @@ class SeasonRequest(BaseModel):
         )
         ensure_logging(settings.home_path)
         return context
+
+    def settings(self) -> Settings:
+        return Settings.load(home=self.home)
 
     def _of_worker(self) -> Settings:
         mend = "Give the worker the settings that `cropmap schedule` had, or run `cropmap schedule` on its machine"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
@@ -13,19 +14,24 @@ from cropmap.errors import PartialFailureError
 from cropmap.stages import training as stage
 from cropmap.stages.nothing_to_learn import why_no_model
 from cropmap.stages.open_season import OpenSeason
+from flows.engine import Cluster, cluster_of
 from flows.request import SeasonRequest
-from flows.units import claimed, one_line, unit
+from flows.units import claimed, gather_from_cluster, one_line, unit, watch
+
+if TYPE_CHECKING:
+    from cropmap.model.elsewhere import FoldJob, FoldTrainer
 
 log = logging.getLogger("cropmap.flows.retrain")
 
 train_network = unit("train", "train {architecture}")(stage.train_network)
+trains = unit("train fold", "train {name}", retried=False)(watch)
 
 
 @flow(name="retrain", flow_run_name="retrain {request.label}")
 def retrain(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[str, object]:
     """A fold that was trained on the same data with the same settings is not trained again.
 
-    One network after the other: each trains its folds side by side, one process per fold.
+    One network after the other: each trains its folds side by side, one process per fold, or on a cluster one unit.
     A longer flow hands its `season` over.
     """
     return request.each_season(
@@ -36,15 +42,16 @@ def retrain(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict
 def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     networks: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    with claimed(season.context, "train"):
+    with claimed(season.context, "train"), cluster_of(request.settings()) as cluster:
+        elsewhere = on_workers(cluster, season) if cluster else None
         if why := why_no_model(season):
             log.warning("%s: %s", request.label, why)
         for architecture in stage.networks_to_train(season):
             with rates.measured(season.context.store, f"train {architecture}") as done:
                 trained = stage.is_trained(season, architecture)
-                state = train_network(season, architecture=architecture, return_state=True)
+                state = train_network(season, architecture=architecture, elsewhere=elsewhere, return_state=True)
                 result = state.result(raise_on_failure=False)
-                if not trained and not isinstance(result, BaseException):
+                if not (trained or elsewhere or isinstance(result, BaseException)):
                     done.update(rates.training_units(season, architecture))
             if isinstance(result, BaseException):
                 failed[architecture] = one_line(result)
@@ -57,3 +64,21 @@ def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     if failed:
         raise PartialFailureError(failed, of=len(failed) + len(networks), unit="networks")
     return networks
+
+
+def on_workers(cluster: Cluster, season: OpenSeason) -> FoldTrainer:
+    """Folds as units of the cluster: each is trained into the store, where the usual path finds it."""
+
+    def train(jobs: Sequence[FoldJob], trained: Callable[[FoldJob, float], None]) -> None:
+        from flows.worker import FoldUnit
+
+        units = {str(unit): unit for unit in map(FoldUnit, jobs)}
+        groups = {name: [name] for name in units}
+
+        def told(name: str, seconds: float | BaseException) -> None:
+            if not isinstance(seconds, BaseException):
+                trained(units[name].job, seconds)
+
+        gather_from_cluster(cluster, season, units, watched=trains, groups=groups, of="folds", done=told)
+
+    return train

@@ -10,6 +10,7 @@ from cropmap.stages.ingest import raise_unreadable
 from cropmap.stages.nothing_to_learn import why_no_model
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.products import logged_run, plan_run, replace_plan
+from flows.engine import cluster_of
 from flows.ingest import ingest
 from flows.predict import predict
 from flows.request import SeasonRequest
@@ -30,7 +31,7 @@ def season(request: SeasonRequest, *, season: OpenSeason | None = None) -> dict[
 
 def _season(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     context = season.context
-    with claimed(context, "season run"):
+    with claimed(context, "season run"), cluster_of(request.settings()):  # one for its flows
         ingested = ingest(request, season=season)
         plan = plan_run(season, retrain=True)
         with logged_run(context, plan, clock=lambda: datetime.now(UTC)):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar, cast
@@ -20,14 +20,16 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import deployment
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from cropmap.errors import CropmapError, DatabaseUnavailableError, InputError, PartialFailureError
+from cropmap.errors import CropmapError, InputError, PartialFailureError
 from cropmap.interruption import hold_if_begun
 from cropmap.logs import FILE_ONLY
 from cropmap.masking import masked
-from cropmap.progress import Counter
+from cropmap.progress import Counter as Progress
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed as claim
+from flows.engine import Batch, Cluster
+from flows.gone import what_is_gone
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,14 +54,14 @@ def claimed(context: SeasonContext, task: str) -> Iterator[None]:
         yield
 
 
-def runner() -> TaskRunner[PrefectFuture[Any]]:
+def runner(threads: int = WORKERS) -> TaskRunner[PrefectFuture[Any]]:
     """Threads: decoding and sparse products release the interpreter lock."""
-    return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=WORKERS))
+    return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=threads))
 
 
-def unit(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task with the retries of this house. Our own store and ledger know what is done, so Prefect caches nothing;
-    bad input does not get better by trying again."""
+def unit(name: str, run_name: str | None = None, *, retried: bool = True) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task with the retries of this house, unless what it waits for is `retried` elsewhere. Our own store and ledger
+    know what is done, so Prefect caches nothing; bad input does not get better by trying again."""
 
     def worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:
         return not (_hopeless.is_set() or isinstance(state.result(raise_on_failure=False), InputError))
@@ -68,8 +70,8 @@ def unit(name: str, run_name: str | None = None) -> Callable[[Callable[P, R]], T
         return task(
             name=name,
             task_run_name=run_name or name,
-            retries=len(RETRY_DELAYS),
-            retry_delay_seconds=RETRY_DELAYS,
+            retries=len(RETRY_DELAYS) if retried else 0,
+            retry_delay_seconds=RETRY_DELAYS if retried else None,
             retry_condition_fn=worth_a_retry,
             cache_policy=NO_CACHE,
         )(_without_secrets(_logged(function, name, run_name or name)))
@@ -140,37 +142,88 @@ def _shown(result: Any) -> str:
 def gather(futures: Mapping[str, PrefectFuture[R]], *, description: str, units: str) -> dict[str, R]:
     """Results by name. Waits for every unit; raises PartialFailureError that names those that failed."""
     names = {future.task_run_id: name for name, future in futures.items()}
-    results, failed = {}, {}
+    ended = (
+        (names[future.task_run_id], future.result(raise_on_failure=False))
+        for future in as_completed(list(futures.values()))
+    )
+    with Progress(description, total=len(futures), unit=units) as counter:
+        return _collected(ended, total=len(futures), units=units, done=lambda *_: counter.add())
+
+
+def _collected(
+    ended: Iterable[tuple[str, R | BaseException]], *, total: int, units: str, done: Callable[[str, Any], None]
+) -> dict[str, R]:
+    """Results by name of units that end one after the other; `done` is told of each. Raises for those that failed, at
+    the end of all."""
+    results: dict[str, R] = {}
+    failed: dict[str, str] = {}
     gone: CropmapError | None = None
-    with Counter(description, total=len(futures), unit=units) as counter:
-        for future in as_completed(list(futures.values())):
-            name, result = names[future.task_run_id], future.result(raise_on_failure=False)
-            if isinstance(result, BaseException):
-                failed[name] = one_line(result)
-                gone = gone or _what_is_gone(result)
-                if gone:
-                    _hopeless.set()
-            else:
-                results[name] = result
-            counter.add()
+    for name, result in ended:
+        if isinstance(result, BaseException):
+            failed[name] = one_line(result)
+            gone = gone or what_is_gone(result)
+            if gone:
+                _hopeless.set()
+        else:
+            results[name] = result
+        done(name, result)
     if gone:
         raise type(gone)(
-            gone.what, where=gone.where, mend=f"{len(results)} of {len(futures)} {units} are done and kept. {gone.mend}"
+            gone.what, where=gone.where, mend=f"{len(results)} of {total} {units} are done and kept. {gone.mend}"
         ) from gone
     if failed:
-        raise PartialFailureError(failed, of=len(futures), unit=units, mend="Run the same command again")
+        raise PartialFailureError(failed, of=total, unit=units, mend="Run the same command again")
     return results
 
 
-def _what_is_gone(error: BaseException) -> CropmapError | None:
-    """What no other unit can do without either: the database, or room on the disk."""
-    if isinstance(error, DatabaseUnavailableError):
-        return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return CropmapError(
-            "the disk is full", where=str(error.filename or "store"), mend="Free space, then run the same command again"
-        )
-    return None
+def gather_from_cluster(
+    cluster: Cluster,
+    season: OpenSeason,
+    units: Mapping[str, Any],
+    *,
+    watched: Task[..., str],
+    groups: Mapping[str, Collection[str]],
+    of: str,
+    description: str = "",
+    done: Callable[[str, Any], None] | None = None,
+) -> dict[str, Any]:
+    """Results by name of units that the cluster's workers do, as `gather` gives them. Prefect keeps one task for each
+    group of units, `watched`: it waits for them. `done` is told of each unit; without it they are counted here."""
+    if not units:
+        return {}
+    if done is None:
+        with Progress(description, total=len(units), unit=of) as counter:
+            return gather_from_cluster(
+                cluster, season, units, watched=watched, groups=groups, of=of, done=lambda *_: counter.add()
+            )
+    with runner(len(groups)) as tasks, Batch(cluster, season, units) as batch:
+        runs = [  # noqa: F841 - Prefect complains of a run that nobody holds
+            tasks.submit(watched, {"season": season, "name": name, "awaited": Awaited(batch, members)})
+            for name, members in groups.items()
+        ]
+        return _collected(batch.ended(), total=len(units), units=of, done=done)
+
+
+class Awaited:
+    """Futures of units, which Prefect is not to look into."""
+
+    __slots__ = ("_futures",)
+
+    def __init__(self, batch: Batch, members: Collection[str]) -> None:
+        self._futures = {name: batch.results[name] for name in members}
+
+    def counts(self) -> str:
+        """What the units ended in; waits for them. Raises PartialFailureError."""
+        failed = {name: one_line(error) for name, future in self._futures.items() if (error := future.exception())}
+        if failed:
+            raise PartialFailureError(failed, of=len(self._futures), unit="units")
+        counts = Counter(str(future.result()) for future in self._futures.values())
+        return ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
+
+
+def watch(season: OpenSeason, name: str, awaited: Awaited) -> str:  # noqa: ARG001 - for the name of the task's run
+    """Waits for units that are done elsewhere; says how many ended in what."""
+    return awaited.counts()
 
 
 def one_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,10 @@ def test_of_two_writers_of_a_pointer_one_is_told(either: Store) -> None:
         writer.join()
     assert len(outcomes) == 1
     assert either.read_bytes("models/1") == outcomes[0]
+    seen_by_both = either.version("models/1")
+    either.remove("models/1")
+    with pytest.raises(ObjectChangedError):
+        either.replace("models/1", b"C", before=seen_by_both)
 
 
 def test_a_damaged_object_is_found(either: Store, s3_server: S3Server) -> None:
@@ -290,10 +295,50 @@ def test_half_a_key_pair_and_odd_addresses_are_refused(bucket: str, monkeypatch:
         Store(bucket)
 
 
+def quick_to_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the patience, so that the tests of it take seconds; the whole of it is less than half a minute."""
+    assert buckets.SILENT_SECONDS + buckets.CONNECT_SECONDS < HALF_A_MINUTE
+    monkeypatch.setattr(buckets, "SILENT_SECONDS", buckets.SILENT_SECONDS // 5)
+
+
 def silent_server() -> Iterator[str]:
     """Takes connections and never says anything."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def stalling_server() -> Iterator[str]:
+    """Begins to answer every request, and falls silent in the middle."""
+    head = (
+        b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nETag: "a"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n'
+    )
+    taken: list[socket.socket] = []
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                taken.append(connection)
+                connection.recv(65_536)
+                connection.sendall(head + b"some")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in taken:
+        connection.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_falls_silent_in_an_answer_is_given_up(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick_to_give_up(monkeypatch)
+    for endpoint in stalling_server():
+        monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="no answer from"):
+            Store(bucket).read_bytes("a")
+        assert time.monotonic() - began < HALF_A_MINUTE / 2
 
 
 @pytest.fixture(params=["nobody", "silent", "no such host", "no TLS"])
@@ -314,12 +359,13 @@ def away(request: pytest.FixtureRequest, s3_server: S3Server) -> Iterator[str]:
 def test_a_server_that_is_away_is_named_within_half_a_minute(
     bucket: str, away: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick_to_give_up(monkeypatch)
     monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", away)
     for step in ("read", "write"):
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="no answer from") as caught:
             Store(bucket).recall("a", bytes) if step == "read" else Store(bucket).write_bytes("a", b"1")
-        assert time.monotonic() - began < HALF_A_MINUTE
+        assert time.monotonic() - began < HALF_A_MINUTE / 2
         assert "\n" not in str(caught.value)
         assert away in str(caught.value)
         assert "Check CROPMAP_STORE_ENDPOINT" in str(caught.value)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cropmap.errors import ConfigurationError, PartialFailureError, SceneError
+from cropmap.errors import ConfigurationError, CropmapError, PartialFailureError, SceneError
 from cropmap.provenance import code_version, content_hash, value_hash
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
+
+
+def _below(kind: type[CropmapError]) -> Iterator[type[CropmapError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _below(below)
 
 
 def test_days_count_from_the_seasons_own_year() -> None:
@@ -49,6 +57,19 @@ def test_errors_survive_a_process_boundary() -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert str(again) == "B02.tif: is truncated. Fetch it again"
     assert again.reason is QuarantineReason.UNREADABLE_FILE
+
+
+@pytest.mark.parametrize("kind", sorted(_below(CropmapError), key=str))
+def test_every_error_survives_a_process_boundary(kind: type[CropmapError]) -> None:
+    """A process that trains a fold, and a worker of a cluster, hand theirs back."""
+    more: dict[str, Any] = {"reason": QuarantineReason.MISSING_BAND} if kind is SceneError else {}
+    error = (
+        kind({"S2A": "is late"}, of=2, unit="acquisitions", mend="Wait")
+        if kind is PartialFailureError
+        else kind("is gone", where="here", mend="Bring it back", **more)
+    )
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(again), str(again), again.__dict__) == (kind, str(error), error.__dict__)
 
 
 def test_a_partial_failure_names_its_units() -> None:

@@ -1,8 +1,9 @@
-"""`cropmap acquisitions list | retry`: the state of each acquisition; reading quarantined ones again."""
+"""`cropmap acquisitions list | report | retry`: the state of each; what is missing; reading quarantined ones again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -10,7 +11,10 @@ import typer
 from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineReason
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, say, season_context, table
 
-acquisitions: Final = typer.Typer(no_args_is_help=True, help="List a season's acquisitions, or read some again.")
+acquisitions: Final = typer.Typer(
+    no_args_is_help=True, help="List a season's acquisitions, see what is missing, read some again."
+)
+LEGEND: Final = "# used  c used, offset corrected  q quarantined  o not observed yet  - missing; a column is 5 days"
 REASONS: Final = sorted([*QuarantineReason, *AcquisitionWarning])
 
 
@@ -55,6 +59,39 @@ def show(
 
 def _filled(row: Mapping[str, object]) -> dict[str, object]:
     return {key: row[key] or "" for key in ("tile", "baseline", "reason", "detail")}
+
+
+@acquisitions.command("report")
+def report(
+    agency: AgencyFile,
+    season: SeasonYear,
+    tile: Annotated[str | None, typer.Option("--tile", help="only this tile, such as 32UPU")] = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show by tile and orbit which passes there should be, which there are, and which were used.
+
+    The calendar has a column for five days: # used, c used with a corrected offset, q quarantined, o not observed yet,
+    - missing from the catalogue. Empty: no satellite is expected.
+    """
+    context = season_context(agency, season=season, home=home, data=data)
+    from cropmap.results.acquisitions import report_acquisitions
+
+    answer = report_acquisitions(context, today=datetime.now(UTC).date(), tile=tile)
+    if as_json:
+        say({**context.key, **answer}, as_json=True)
+        return
+    shown = [{**row, "satellites": " ".join(row["satellites"])} for row in answer["orbits"]]
+    table(shown, [column for column in shown[0] if column not in ("missing_dates", "reasons")])
+    print()
+    for row in answer["orbits"]:
+        name = f"{row['tile']} orbit {row['orbit'] or '?'}"
+        if row["missing_dates"]:
+            print(f"{name} missing: {', '.join(map(str, row['missing_dates']))}")
+        if row["reasons"]:
+            print(f"{name} quarantined: {', '.join(f'{reason} {n}' for reason, n in row['reasons'].items())}")
+    print("\n".join(["", *answer["calendar"], "", LEGEND]))
 
 
 @acquisitions.command("retry")

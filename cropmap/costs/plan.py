@@ -160,7 +160,7 @@ class _Homes:
 
 
 def _homes(store: Store, key: SeasonKey, parcels: gpd.GeoDataFrame, found: Sequence[Acquisition]) -> _Homes:
-    near = tiles.candidate_tiles(parcels, found)
+    near = tiles.candidate_tiles(parcels.bounds.to_numpy(), found)
     grids: dict[str, dict[int, Grid]] = {}
     with Counter("look at tiles", total=len(near), unit="tiles") as counter:
         for tile in near:

@@ -42,6 +42,8 @@ class LedgerEntry:
     warning: str | None
     """an AcquisitionWarning, while observed"""
     warning_detail: str | None
+    offset_correction: float | None
+    """reflectance that the observations were moved by, while the warning is OFFSET_CORRECTED"""
 
     @cached_property
     def acquisition(self) -> Acquisition:
@@ -67,7 +69,7 @@ VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, %(processi
 ON CONFLICT (agency, season, item_id) DO UPDATE
 SET tile = excluded.tile, sensed_at = excluded.sensed_at, processing_baseline = excluded.processing_baseline,
     document = excluded.document, status = 'found', object_name = NULL, n_parcels = NULL, parcel_set = NULL,
-    reason = NULL, detail = NULL, tried = NULL, warning = NULL, warning_detail = NULL
+    reason = NULL, detail = NULL, tried = NULL, warning = NULL, warning_detail = NULL, offset_correction = NULL
 WHERE acquisition.document IS DISTINCT FROM excluded.document
    OR (acquisition.status = 'quarantined' AND acquisition.tried IS NULL)
 """
@@ -91,14 +93,15 @@ INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, reaso
 VALUES (%(agency)s, %(season)s, %(item_id)s, %(tile)s, %(sensed_at)s, 'quarantined', %(reason)s, %(detail)s, %(tried)s)
 ON CONFLICT (agency, season, item_id) DO UPDATE
 SET status = 'quarantined', reason = excluded.reason, detail = excluded.detail, tried = excluded.tried,
-    object_name = NULL, n_parcels = NULL, parcel_set = NULL, warning = NULL, warning_detail = NULL
+    object_name = NULL, n_parcels = NULL, parcel_set = NULL, warning = NULL, warning_detail = NULL,
+    offset_correction = NULL
 WHERE (acquisition.reason, acquisition.detail, acquisition.tried)
       IS DISTINCT FROM (excluded.reason, excluded.detail, excluded.tried)
 """
 WARNED: Final = """
-UPDATE acquisition SET warning = %(warning)s, warning_detail = %(detail)s
+UPDATE acquisition SET warning = %(warning)s, warning_detail = %(detail)s, offset_correction = %(correction)s
 WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s) AND status = 'observed'
-  AND (warning, warning_detail) IS DISTINCT FROM (%(warning)s, %(detail)s)
+  AND (warning, warning_detail, offset_correction) IS DISTINCT FROM (%(warning)s, %(detail)s, %(correction)s)
 """
 AGAIN: Final = """
 UPDATE acquisition SET status = 'found', reason = NULL, detail = NULL, tried = NULL
@@ -194,11 +197,23 @@ def mark_quarantined(
 
 @database_errors()
 def mark_warned(
-    connection: Connection, *, agency: str, season: int, item_id: str, warning: AcquisitionWarning | None, detail: str
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    item_id: str,
+    warning: AcquisitionWarning | None,
+    detail: str,
+    offset_correction: float | None = None,
 ) -> None:
-    """Puts a warning beside an observed acquisition, or takes it away; others are left as they are."""
+    """Puts a warning beside an observed acquisition, or takes it away; others are left as they are.
+
+    `offset_correction`, in reflectance, belongs to OFFSET_CORRECTED alone.
+    """
     values = {"agency": agency, "season": season, "item_id": item_id}
-    warned = {"warning": str(warning) if warning else None, "detail": detail if warning else None}
+    warned: dict[str, Any] = {"warning": None, "detail": None, "correction": None}
+    if warning:
+        warned = {"warning": str(warning), "detail": detail, "correction": offset_correction}
     connection.execute(WARNED, values | warned)
 
 
@@ -235,6 +250,17 @@ def read_acquisition(connection: Connection, *, agency: str, season: int, item_i
 
 
 @database_errors()
+def read_versions(connection: Connection, *, agency: str, season: int, tile: str) -> dict[str, str]:
+    """By item: another text whenever its row changed, as it does where an acquisition was observed anew."""
+    return dict(
+        connection.execute(
+            "SELECT item_id, xmin::text FROM acquisition WHERE agency = %s AND season = %s AND tile = %s",
+            (agency, season, tile),
+        ).fetchall()
+    )
+
+
+@database_errors()
 def observed_files(connection: Connection, *, agency: str, season: int, tiles: Sequence[str]) -> list[tuple[str, str]]:
     """(object name, version) of every observation file of these tiles, and of none, by sensing time.
 
@@ -248,15 +274,15 @@ def observed_files(connection: Connection, *, agency: str, season: int, tiles: S
 
 
 @database_errors()
-def tile_states(connection: Connection, *, agency: str, season: int) -> dict[str, str]:
-    """Tile -> another text whenever the ledger says anything else of one of its acquisitions; the server makes it."""
-    return dict(
-        connection.execute(
-            "SELECT tile, md5(string_agg(item_id || ' ' || xmin::text, ' ' ORDER BY item_id)) FROM acquisition"
-            " WHERE agency = %s AND season = %s AND tile IS NOT NULL GROUP BY tile",
-            (agency, season),
-        ).fetchall()
-    )
+def ledger_state(connection: Connection, *, agency: str, season: int) -> str:
+    """Another text whenever the ledger says anything else of an acquisition; the server makes it."""
+    row = connection.execute(
+        "SELECT count(*) || ' ' || coalesce(md5(string_agg(item_id || ' ' || xmin::text, ' ' ORDER BY item_id)), '')"
+        " FROM acquisition WHERE agency = %s AND season = %s",
+        (agency, season),
+    ).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return str(row[0])
 
 
 @database_errors()

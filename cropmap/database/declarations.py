@@ -6,13 +6,14 @@ same rows again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import shapely
 from psycopg.rows import dict_row
@@ -22,11 +23,12 @@ from cropmap.contracts.columns import PostgresType, Table, copy_types, pandas_ty
 from cropmap.contracts.tables import DECLARATION, NOTICE_COLUMNS, STORED_NOTICE, STORED_REJECTION
 from cropmap.database.connection import Connection, database_errors
 from cropmap.database.copying import copy_frame
+from cropmap.database.outlines import OutlineFile, Outlines
 from cropmap.database.runs import ensure_season
 from cropmap.errors import InputError
 from cropmap.progress import Counter
 from cropmap.provenance import content_hash
-from cropmap.schemas import CARRIED_FORWARD, EPSG_WGS84
+from cropmap.schemas import CARRIED_FORWARD
 
 INCOMING: Final[dict[str, PostgresType]] = {
     **copy_types(DECLARATION),
@@ -49,6 +51,9 @@ READ: Final[dict[str, Any]] = {
     "nuts_id": "object",
     "home_tile": "object",
 }
+
+REPEATED: Final = ("crop_code", "holding_id", "nuts_id", "home_tile")
+"""columns with few different words"""
 
 CREATE_INCOMING: Final = SQL("CREATE TEMPORARY TABLE incoming ({}, PRIMARY KEY (parcel_id)) ON COMMIT DROP").format(
     SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kind)) for name, kind in INCOMING.items())
@@ -136,6 +141,8 @@ FROM declaration d JOIN parcel p USING (agency, season, parcel_id)
 WHERE agency = %(agency)s AND season = %(season)s
   AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN d.valid_to IS NULL
            ELSE d.valid_from <= %(as_of)s AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s) END
+  AND (%(home_tile)s::text IS NULL
+       OR %(home_tile)s = CASE WHEN d.wkb IS NULL THEN p.home_tile ELSE coalesce(d.home_tile, p.home_tile) END)
 ORDER BY d.parcel_id COLLATE "C"
 """
 STATE: Final = """
@@ -265,18 +272,46 @@ def set_home_tiles(connection: Connection, *, agency: str, season: int, home_til
 
 @database_errors()
 def read_declarations(
-    connection: Connection, *, agency: str, season: int, as_of: datetime | None = None
+    connection: Connection, *, agency: str, season: int, as_of: datetime | None = None, home_tile: str | None = None
 ) -> gpd.GeoDataFrame:
-    """The register as it stands, or as it stood at `as_of`, sorted by parcel_id; geometry in EPSG:4326.
+    """The register as it stands, or as it stood at `as_of`, sorted by parcel_id; geometry in EPSG:4326. With
+    `home_tile` the parcels of that tile alone.
 
     Text columns hold None where there is nothing. nuts_id and home_tile are those of the version's outline.
     """
-    with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(SELECT_VALID, {"agency": agency, "season": season, "as_of": as_of}).fetchall()
+    parcels, outlines = read_register(connection, agency=agency, season=season, as_of=as_of, home_tile=home_tile)
+    return outlines.beside(parcels)
+
+
+@database_errors()
+def read_register(
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    as_of: datetime | None = None,
+    home_tile: str | None = None,
+    folder: Path | None = None,
+) -> tuple[pd.DataFrame, Outlines]:
+    """The same with the outlines apart, in a file below `folder`: the rows are streamed, and no outline is decoded."""
+    file, parts = OutlineFile(folder), [_claims([])]
+    key = {"agency": agency, "season": season, "as_of": as_of, "home_tile": home_tile}
+    with connection.transaction(), connection.cursor("register") as cursor:
+        cursor.execute(SELECT_VALID, key, binary=True)
+        while rows := cursor.fetchmany(CHUNK):
+            parts.append(_claims(rows))
+            file.add([row[-1] for row in rows])
+    return pd.concat(parts[1:] or parts, ignore_index=True), file.finish()
+
+
+def _claims(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """The columns of READ; equal words are one object."""
     columns = list(zip(*rows, strict=True)) or [()] * (len(READ) + 1)
-    data = {name: pd.Series(values, dtype=READ[name]) for name, values in zip(READ, columns, strict=False)}
-    geometry = shapely.from_wkb(np.array(columns[-1], dtype=object))
-    return gpd.GeoDataFrame(data, geometry=geometry, crs=EPSG_WGS84)
+    data = {}
+    for name, values in zip(READ, columns, strict=False):
+        words = (sys.intern(value) if isinstance(value, str) else value for value in values)
+        data[name] = pd.Series(list(words) if name in REPEATED else values, dtype=READ[name])
+    return pd.DataFrame(data)
 
 
 @database_errors()

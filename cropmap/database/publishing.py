@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
 from psycopg.types.json import Jsonb
 
-from cropmap.contracts.columns import Table, copy_types
-from cropmap.contracts.tables import STORED_ASSESSMENT, STORED_PREDICTION, STORED_STATISTIC
+from cropmap.contracts.columns import Table, copy_types, file_schema
+from cropmap.contracts.tables import ASSESSMENT, PREDICTION, STORED_ASSESSMENT, STORED_PREDICTION, STORED_STATISTIC
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.copying import copy_frame
+from cropmap.database.copying import copy_frame, copy_tables
 from cropmap.errors import DatabaseError
+
+Rows = pd.DataFrame | Iterable[pa.Table]
+"""a frame, or tables one after the other"""
 
 FINISH: Final = """
 UPDATE run
@@ -38,8 +42,8 @@ def publish(
     agency: str,
     season: int,
     parcels: pd.DataFrame,
-    predictions: pd.DataFrame,
-    assessments: pd.DataFrame,
+    predictions: Rows,
+    assessments: Rows,
     statistics: pd.DataFrame,
     model_version: str,
     published_at: datetime,
@@ -50,19 +54,22 @@ def publish(
     """Publishes a begun run; returns False where its rows are published already (they are never written again).
 
     `parcels` (parcel_id, holding_id, nuts_id, area_ha) gives every product row what it needs to stand for itself;
-    predictions, assessments and statistics have the columns of `contracts`. Whatever fails, nothing is published and
-    readers keep the season that they had. Raises DatabaseError for a run that was not begun, a row that breaks a
-    constraint or a parcel that is not in `parcels`.
+    predictions, assessments and statistics have the columns of `contracts`; the first two may come in parts, of which
+    one is in memory at a time. Whatever fails, nothing is published and readers keep the season that they had. Raises
+    DatabaseError for a run that was not begun or has no predictions, a row that breaks a constraint or a parcel that is
+    not in `parcels`.
     """
-    if not len(predictions):
-        raise DatabaseError("a run without predictions is not published", where=run_id)
-    about = parcels[["parcel_id", "holding_id", "nuts_id", "area_ha"]]
+    about = _About(parcels)
     with connection.transaction():
         is_new = not _lock_run(connection, run_id, agency, season)
         if is_new:
-            _copy(connection, STORED_PREDICTION, run_id, _joined(predictions, about))
-            _copy(connection, STORED_ASSESSMENT, run_id, _joined(assessments, about))
-            _copy(connection, STORED_STATISTIC, run_id, statistics)
+            predicted = _copy(connection, STORED_PREDICTION, run_id, map(about.joined, _parts(predictions, PREDICTION)))
+            if not predicted:
+                raise DatabaseError("a run without predictions is not published", where=run_id)
+            _copy(connection, STORED_ASSESSMENT, run_id, map(about.joined, _parts(assessments, ASSESSMENT)))
+            copy_frame(
+                connection, "statistic", copy_types(STORED_STATISTIC.without("run_id")), statistics, run_id=run_id
+            )
             connection.execute("ANALYZE prediction, assessment, statistic")  # readers come at once
             connection.execute(
                 FINISH,
@@ -72,7 +79,7 @@ def publish(
                     "model_version": model_version,
                     "nuts_version": nuts_version,
                     "n_acquisitions": n_acquisitions,
-                    "n_parcels": len(predictions),
+                    "n_parcels": predicted,
                     "report": None if report is None else Jsonb(dict(report)),
                     "partial_regions": list((report or {}).get("statistics", {}).get("partial_regions", [])),
                 },
@@ -91,13 +98,34 @@ def _lock_run(connection: Connection, run_id: str, agency: str, season: int) -> 
     return bool(row[0] == "published")
 
 
-def _joined(rows: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    joined = rows.merge(about, on="parcel_id", how="left", validate="one_to_one")
-    lost = joined.loc[joined["area_ha"].isna(), "parcel_id"]
-    if len(lost):
-        raise DatabaseError(f"{len(lost)} parcels are not in the register, {lost.iloc[0]!r} among them")
-    return joined
+def _parts(rows: Rows, contract: Table) -> Iterable[pa.Table]:
+    if isinstance(rows, pd.DataFrame):
+        return [pa.Table.from_pandas(rows, schema=file_schema(contract), preserve_index=False)]
+    return rows
 
 
-def _copy(connection: Connection, table: Table, run_id: str, frame: pd.DataFrame) -> None:
-    copy_frame(connection, table.name, copy_types(table.without("run_id")), frame, run_id=run_id)
+class _About:
+    """What a product row has of its parcel."""
+
+    def __init__(self, parcels: pd.DataFrame) -> None:
+        self._parcels = pd.Index(parcels["parcel_id"])
+        self._columns = {
+            "holding_id": pa.array(parcels["holding_id"], pa.string(), from_pandas=True),
+            "nuts_id": pa.array(parcels["nuts_id"], pa.string(), from_pandas=True),
+            "area_ha": pa.array(parcels["area_ha"], pa.float64(), from_pandas=True),
+        }
+
+    def joined(self, rows: pa.Table) -> pa.Table:
+        """The rows with their parcel's columns. Raises DatabaseError for a parcel that is not there."""
+        at = self._parcels.get_indexer(pd.Index(rows["parcel_id"].to_pandas()))
+        of_parcel = {name: column.take(pa.array(at, mask=at < 0)) for name, column in self._columns.items()}
+        if lost := of_parcel["area_ha"].null_count:
+            first = rows["parcel_id"].filter(of_parcel["area_ha"].is_null())[0].as_py()
+            raise DatabaseError(f"{lost} parcels are not in the register, {first!r} among them")
+        for name, column in of_parcel.items():
+            rows = rows.append_column(name, column)
+        return rows
+
+
+def _copy(connection: Connection, table: Table, run_id: str, parts: Iterable[pa.Table]) -> int:
+    return copy_tables(connection, table.name, copy_types(table.without("run_id")), parts, run_id=run_id)

@@ -82,6 +82,30 @@ def close_abandoned(connection: Connection, agency: str, *, at: datetime, code_v
 
 
 @database_errors()
+def is_claimed(connection: Connection, work: Work) -> bool:
+    """Whether this database is the one in which that worker works on the agency, at this moment."""
+    query = "SELECT FROM work WHERE (agency, worker, since) = (%s, %s, %s) AND ended_at IS NULL"
+    return connection.execute(query, (work.agency, work.worker, work.since)).rowcount > 0
+
+
+@contextmanager
+def held_claim(connection: Connection, work: Work) -> Iterator[None]:
+    """In the block nobody else can begin to work on the agency: for what another process writes under the claim.
+
+    Raises BusyError where the claim is another's by now: the process that held it is gone.
+    """
+    query = "SELECT FROM work WHERE (agency, worker, since) = (%s, %s, %s) AND ended_at IS NULL FOR SHARE"
+    with database_errors(), connection.transaction():
+        if not connection.execute(query, (work.agency, work.worker, work.since)).rowcount:
+            raise BusyError(
+                "the command that this unit was for has ended",
+                where=f"agency {work.agency}",
+                mend="Run the command again: what is missing is done then",
+            )
+        yield
+
+
+@database_errors()
 def close_left_behind(connection: Connection, agency: str, *, at: datetime, code_version: str) -> list[str]:
     """To be called by the worker that holds the agency: whatever runs there was left behind by another."""
     with connection.transaction():

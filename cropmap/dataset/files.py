@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypedDict
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import Folds
+from cropmap.dataset.mapped import open_array
 from cropmap.dataset.series import Series
 from cropmap.leftovers import partial_name
 
@@ -39,7 +42,7 @@ def write_dataset(folder: Path, dataset: Dataset) -> Path:
         partial.mkdir(parents=True)
         try:
             for name, array in _arrays(dataset).items():
-                np.save(partial / f"{name}.npy", array)
+                _save(partial / f"{name}.npy", array, mapped=dataset.series.folder if name in SERIES_ARRAYS else None)
             (partial / "facts.json").write_text(json.dumps(_facts(dataset)), encoding="utf-8")
             try:
                 partial.replace(target)
@@ -63,17 +66,17 @@ def _is_whole(folder: Path, dataset: Dataset) -> bool:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """The dataset of `write_dataset`; what a caller changes in its arrays is not written back."""
+    """The dataset of `write_dataset`, its arrays mapped to be read only."""
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    series = Series(
-        **{name: _open(folder, name) for name in SERIES_ARRAYS},
-        bands=tuple(facts["bands"]),
-        day_zero=date.fromisoformat(facts["day_zero"]),
-    )
+    ids, offsets, day_of_year, reflectance, clear_fraction = (open_array(folder / f"{n}.npy") for n in SERIES_ARRAYS)
+    bands, day_zero = tuple(facts["bands"]), date.fromisoformat(facts["day_zero"])
+    series = Series(ids, offsets, day_of_year, reflectance, clear_fraction, bands, day_zero)
     folds = Folds(
-        made_by=facts["made_by"], names=tuple(facts["fold_names"]), **{n: _open(folder, n) for n in FOLD_ARRAYS}
+        made_by=facts["made_by"],
+        names=tuple(facts["fold_names"]),
+        **{n: open_array(folder / f"{n}.npy") for n in FOLD_ARRAYS},
     )
-    return Dataset(series, _open(folder, "label"), tuple(facts["crops"]), folds)
+    return Dataset(series, open_array(folder / "label.npy"), tuple(facts["crops"]), folds)
 
 
 class Facts(TypedDict):
@@ -103,11 +106,10 @@ def _facts(dataset: Dataset) -> Facts:
     }
 
 
-def _open(folder: Path, name: str) -> NDArray[Any]:
-    path = folder / f"{name}.npy"
-    try:
-        # copy on write: torch needs a writable array, and the file stays as it is
-        array: NDArray[Any] = np.load(path, mmap_mode="c")
-    except ValueError:  # an empty array cannot be mapped
-        array = np.load(path)
-    return array
+def _save(path: Path, array: NDArray[Any], *, mapped: Path | None) -> None:
+    """An array that is mapped from a file on the same disk is that file under one more name."""
+    if mapped is not None:
+        with suppress(OSError):  # another disk, or one without links
+            os.link(mapped / path.name, path)
+            return
+    np.save(path, array)

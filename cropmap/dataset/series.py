@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -55,6 +56,8 @@ class Series:
     """names along C"""
     day_zero: date
     """the day that counts as 0, so that days can be turned back into dates"""
+    folder: Path | None = field(default=None, compare=False)
+    """where the arrays are mapped from; None: they are in memory"""
 
     def __len__(self) -> int:
         return len(self.parcel_ids)
@@ -68,9 +71,8 @@ class Series:
         """Date of each parcel's last observation, None where it has none."""
         last = np.where(self.lengths > 0, self.offsets[1:] - 1, 0)
         days = self.day_of_year[last] if len(self.day_of_year) else np.zeros(len(self), np.int16)
-        return [
-            self.day_zero + timedelta(days=int(day)) if n else None for day, n in zip(days, self.lengths, strict=True)
-        ]
+        dates = {day: self.day_zero + timedelta(days=day) for day in np.unique(days).tolist()}  # one object a day
+        return [dates[day] if n else None for day, n in zip(days.tolist(), self.lengths.tolist(), strict=True)]
 
     def take(self, index: NDArray[np.intp]) -> Series:
         """The series of some parcels, given by ascending positions."""
@@ -154,6 +156,23 @@ def clear_fractions(observations: pa.Table) -> NDArray[np.float32]:
     return np.clip(clear, 0, 1)
 
 
+def stored_rows(
+    observations: pa.Table, bands: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int16]]:
+    """Day since 1970 (UTC) and clear fraction (R,), and the stored reflectance (R, C) of observations."""
+    stored = np.empty((len(observations), len(bands)), np.int16)
+    for column, band in enumerate(bands):
+        stored[:, column] = observations[band].to_numpy()
+    return _days(observations["sensed_at"]), clear_fractions(observations), stored
+
+
+def reflectance_of(stored: NDArray[np.int16]) -> NDArray[np.float32]:
+    """0-1, NaN where a band is missing."""
+    reflectance = stored.astype(np.float32) / np.float32(REFLECTANCE_SCALE)
+    reflectance[stored == REFLECTANCE_NODATA] = np.nan
+    return reflectance
+
+
 def _from_stored(
     observations: pa.Table,
     parcel_ids: Sequence[str] | NDArray[np.str_],
@@ -162,19 +181,16 @@ def _from_stored(
     bands: tuple[str, ...],
 ) -> tuple[Series, NDArray[np.int8]]:
     reject = np.full(len(observations), -1, np.int8)
-    stored = np.empty((len(observations), len(bands)), np.int16)
-    for column, band in enumerate(bands):
-        stored[:, column] = observations[band].to_numpy()
-    reflectance = stored.astype(np.float32) / np.float32(REFLECTANCE_SCALE)
-    reflectance[stored == REFLECTANCE_NODATA] = np.nan
-    series = _assemble(
-        _texts(observations["parcel_id"]),
-        day=_days(observations["sensed_at"]),
-        clear_fraction=clear_fractions(observations),
-        reflectance=reflectance,
+    day, clear_fraction, stored = stored_rows(observations, bands)
+    ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
+    series = assemble(
+        positions_of(texts(observations["parcel_id"]), pa.array(ids.tolist(), pa.string())),
+        day=day,
+        clear_fraction=clear_fraction,
+        reflectance=reflectance_of(stored),
         reject=reject,
         bands=bands,
-        parcel_ids=parcel_ids,
+        parcel_ids=ids,
         season=season,
         min_clear_fraction=min_clear_fraction,
     )
@@ -221,14 +237,15 @@ def read_tidy_series(
     season = season or calendar_season(rows.day[usable])
     if parcel_ids is None:
         parcel_ids = pc.unique(rows.parcel_id).drop_null().to_pylist()
-    series = _assemble(
-        rows.parcel_id,
+    ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
+    series = assemble(
+        positions_of(rows.parcel_id, pa.array(ids.tolist(), pa.string())),
         day=rows.day,
         clear_fraction=rows.clear_fraction,
         reflectance=rows.reflectance,
         reject=rows.reject,
         bands=tuple(layout.bands),
-        parcel_ids=parcel_ids,
+        parcel_ids=ids,
         season=season,
         min_clear_fraction=min_clear_fraction,
     )
@@ -246,28 +263,48 @@ def calendar_season(day: NDArray[np.int64]) -> Season:
     return Season(year, max(first, date(year - 1, 1, 1)), min(last, date(year + 1, 12, 31)))
 
 
-def _assemble(
-    parcel_id: Any,
+def set_unusable(
+    reject: NDArray[np.int8],
+    *,
+    parcel: NDArray[np.int64],
+    day: NDArray[np.int64],
+    clear_fraction: NDArray[np.float32],
+    has_band: NDArray[np.bool_],
+    season: Season,
+    min_clear_fraction: float,
+) -> None:
+    """Marks the rows that no series uses whatever other rows there are."""
+    set_aside(reject, RowReject.OUTSIDE_SEASON, outside_season(day, season))
+    set_aside(
+        reject, RowReject.TOO_CLOUDY, ~(clear_fraction >= min_clear_fraction)
+    )  # where it is not known, it is cloudy
+    set_aside(reject, RowReject.NO_BAND_VALUE, ~has_band)
+    set_aside(reject, RowReject.UNKNOWN_PARCEL, parcel < 0)
+
+
+def assemble(
+    parcel: NDArray[np.int64],
     *,
     day: NDArray[np.int64],
     clear_fraction: NDArray[np.float32],
     reflectance: NDArray[np.float32],
     reject: NDArray[np.int8],
     bands: tuple[str, ...],
-    parcel_ids: Sequence[str] | NDArray[np.str_],
+    parcel_ids: NDArray[np.str_],
     season: Season,
     min_clear_fraction: float,
 ) -> Series:
-    """The series of the rows that are used. Decides of every row whether it is: `reject`, which says what was decided
-    before, says it all afterwards."""
-    ids = np.unique(np.asarray(parcel_ids, dtype=np.str_))
-    parcel = _positions(parcel_id, ids)
-    set_aside(reject, RowReject.OUTSIDE_SEASON, outside_season(day, season))
-    set_aside(
-        reject, RowReject.TOO_CLOUDY, ~(clear_fraction >= min_clear_fraction)
-    )  # where it is not known, it is cloudy
-    set_aside(reject, RowReject.NO_BAND_VALUE, np.logical_not(np.isfinite(reflectance).any(axis=1)))
-    set_aside(reject, RowReject.UNKNOWN_PARCEL, parcel < 0)
+    """The series of the rows that are used, each of the parcel at a position of `parcel_ids` (sorted), -1 for none of
+    them. Decides of every row whether it is: `reject`, which says what was decided before, says it all afterwards."""
+    set_unusable(
+        reject,
+        parcel=parcel,
+        day=day,
+        clear_fraction=clear_fraction,
+        has_band=np.asarray(np.isfinite(reflectance).any(axis=1)),
+        season=season,
+        min_clear_fraction=min_clear_fraction,
+    )
     rows = np.flatnonzero(reject < 0)
     start, window = days(season.start), days(season.end) - days(season.start) + 1
     slot = parcel[rows] * window + (day[rows] - start)  # one number per parcel and day: one sort instead of two
@@ -278,8 +315,8 @@ def _assemble(
     reject[rows[order[repeated]]] = REASONS.index(RowReject.DUPLICATE_PARCEL_DATE)
     rows = rows[order[~repeated]]
     return Series(
-        parcel_ids=ids,
-        offsets=np.concatenate([[0], np.cumsum(np.bincount(parcel[rows], minlength=len(ids)))]).astype(np.int64),
+        parcel_ids=parcel_ids,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(parcel[rows], minlength=len(parcel_ids)))]).astype(np.int64),
         day_of_year=(day[rows] - days(season.day_zero)).astype(np.int16),
         reflectance=np.ascontiguousarray(reflectance[rows], np.float32),
         clear_fraction=clear_fraction[rows].astype(np.float32),
@@ -288,7 +325,7 @@ def _assemble(
     )
 
 
-def _texts(column: Any) -> Any:
+def texts(column: Any) -> Any:
     """Identifiers as text; dictionaries are opened."""
     return pc.cast(column, pa.string())
 
@@ -299,8 +336,8 @@ def _days(column: Any) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def _positions(parcel_id: Any, ids: NDArray[np.str_]) -> NDArray[np.int64]:
+def positions_of(parcel_id: Any, ids: pa.Array) -> NDArray[np.int64]:
     """Position of each row's parcel in `ids`, -1 where it is none of them."""
-    index = pc.index_in(parcel_id, value_set=pa.array(ids.tolist(), pa.string()))
+    index = pc.index_in(parcel_id, value_set=ids)
     positions: NDArray[np.int64] = pc.fill_null(index, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return positions

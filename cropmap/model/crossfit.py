@@ -1,7 +1,7 @@
 """Cross-fitting: one model per fold, every labelled parcel scored by the model that never saw it.
 
 On a CPU folds train side by side, one process and one thread each; on several GPUs one fold after the other trains on
-all of them. A killed run resumes with the folds that are missing.
+all of them; or other machines train them (`elsewhere`). A killed run resumes with the folds that are missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
+from cropmap.model.elsewhere import FoldJob, FoldTrainer, fold_jobs
 from cropmap.model.fold import FoldResult, fold_name, kept_fold, train_fold
 from cropmap.model.networks import Network
 from cropmap.model.processes import record_fold, train_apart, train_together
@@ -48,8 +49,10 @@ def cross_fit(
     suspects: NDArray[np.bool_] | None = None,
     device: str = "auto",
     workers: int | None = None,
+    elsewhere: FoldTrainer | None = None,
 ) -> CrossFit:
-    """Trains the folds that the store does not have yet, on a CPU `workers` at a time (None: one per core).
+    """Trains the folds that the store does not have yet, on a CPU `workers` at a time (None: one per core), or
+    `elsewhere`.
 
     `suspects` (N,) are kept out of every training set and are still scored.
     """
@@ -61,7 +64,15 @@ def cross_fit(
     missing = [k for k, name in enumerate(names) if kept_fold(store, name) is None]
     with Counter(f"train {config.architecture}", total=count, unit="folds") as counter:
         counter.add(count - len(missing))
-        if device == "cpu" and min(workers, len(missing)) > 1:
+        if elsewhere is not None and missing:
+
+            def trained(job: FoldJob, seconds: float) -> None:
+                record_fold(counter, job.fold, seconds)
+                counter.add(1)
+
+            wanted = [(k, names[k]) for k in missing]
+            elsewhere(fold_jobs(store, dataset, config, wanted, seed=seed, suspects=suspects), trained)
+        elif device == "cpu" and min(workers, len(missing)) > 1:
             train_apart(store, dataset, config, missing, seed, suspects, workers, counter)
         elif device != "cpu" and torch.cuda.device_count() > 1:
             for k in missing:

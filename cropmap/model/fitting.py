@@ -15,6 +15,7 @@ from cropmap.errors import ModelError
 from cropmap.model.artifact import Manifest, file_digest, write_artifact
 from cropmap.model.calibration import MIN_BIAS_FOLDS, Calibration, calibrate_across, fit_calibration
 from cropmap.model.crossfit import CrossFit, cross_fit
+from cropmap.model.elsewhere import FoldTrainer
 from cropmap.model.evaluation import Evaluation, evaluate
 from cropmap.model.export import check_parity, export_network
 from cropmap.model.networks import peak_learning_rate
@@ -55,9 +56,12 @@ def evaluate_out_of_fold(
     suspects: NDArray[np.bool_] | None = None,
     device: str = "auto",
     workers: int | None = None,
+    elsewhere: FoldTrainer | None = None,
 ) -> OutOfFold:
     """Trains what is missing and scores every judged parcel by the model of its fold."""
-    fitted = cross_fit(store, dataset, config, seed=seed, suspects=suspects, device=device, workers=workers)
+    fitted = cross_fit(
+        store, dataset, config, seed=seed, suspects=suspects, device=device, workers=workers, elsewhere=elsewhere
+    )
     judged = dataset.judged
     if not judged.any():
         raise ModelError("no labelled parcel has an observation", mend="Look at the season's window and the clouds")
@@ -82,12 +86,15 @@ def fit_model(
     suspects: NDArray[np.bool_] | None = None,
     device: str = "auto",
     workers: int | None = None,
+    elsewhere: FoldTrainer | None = None,
 ) -> Fitted:
     """A model per fold, exported and compared with torch on the dataset's own series, kept as one artifact.
 
     Raises ParityError where an exported file does not predict what torch predicts; nothing is kept then.
     """
-    out = evaluate_out_of_fold(store, dataset, config, seed=seed, suspects=suspects, device=device, workers=workers)
+    out = evaluate_out_of_fold(
+        store, dataset, config, seed=seed, suspects=suspects, device=device, workers=workers, elsewhere=elsewhere
+    )
     files, parity = _export(dataset, out.cross_fit)
     manifest = Manifest(
         architecture=str(config.architecture),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
+from cropmap.leftovers import partial_name
 from cropmap.model.fold import train_fold
 from cropmap.model.training_config import TrainingConfig
 from cropmap.processes import worker_pool
@@ -31,7 +33,15 @@ record = logging.getLogger(f"{__name__}.record")
 
 @contextmanager
 def _on_disk(store: Store, dataset: Dataset) -> Iterator[Path]:
-    """The dataset as files that processes can map; beside the folds in a local store, else for the time being."""
+    """The dataset as files that processes can map: beside the series where these are mapped, else beside the folds in
+    a local store, else for the time being."""
+    if dataset.series.folder is not None:
+        for_now = dataset.series.folder.parent / partial_name()
+        try:
+            yield write_dataset(for_now, dataset)
+        finally:
+            shutil.rmtree(for_now, ignore_errors=True)
+        return
     if store.is_local:
         yield write_dataset(store.local_path("datasets"), dataset)
         return

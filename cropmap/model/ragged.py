@@ -6,6 +6,7 @@ CPU the tensors share the memory of the arrays, mapped files included, so nothin
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +45,11 @@ class Ragged:
 
 
 def on_device(series: Series, device: str) -> Ragged:
-    """The series' values as tensors: the same memory on a CPU, one copy on a GPU."""
+    """The series' values as tensors: the same memory on a CPU, one copy on a GPU. They are only read."""
     parts = (series.reflectance, series.clear_fraction, series.day_of_year)
-    reflectance, clear_fraction, day_of_year = (torch.from_numpy(_writable(part)).to(device) for part in parts)
+    with warnings.catch_warnings():  # torch warns of arrays that it could write to but must not
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        reflectance, clear_fraction, day_of_year = (
+            torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in parts
+        )
     return Ragged(reflectance, clear_fraction, day_of_year, device)
-
-
-def _writable(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """torch warns of arrays that it could write to but must not; a read-only one is copied."""
-    return np.ascontiguousarray(array if array.flags.writeable else array.copy())

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
+from cropmap.observations.corrections import with_correction
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import observation_metadata, observe
 from cropmap.sources.catalogs.acquisition import Acquisition
@@ -36,16 +37,14 @@ def amended(
     """OBSERVATION_SCHEMA with its metadata, as `observe` of the whole coverage gives it.
 
     `kept` are rows of this acquisition under the same rules, of parcels whose outlines were `kept_outlines`;
-    `outlines` are those of the coverage (both parcel_id -> hash). The offset was judged when the kept rows were made,
-    by more pixels than a few parcels have, and is not judged again. Raises SceneError where a file cannot be read.
+    `outlines` are those of the coverage (both parcel_id -> hash). A corrected offset of the kept rows is taken back.
+    Raises SceneError where a file cannot be read.
     """
     ids = [str(parcel) for parcel in coverage.parcel_ids]
     known = np.isin(coverage.parcel_ids, np.array(kept["parcel_id"].to_pylist(), dtype=np.str_))
     same = known & np.array([kept_outlines.get(parcel) == outlines[parcel] for parcel in ids], dtype=bool)
-    fresh = [
-        observe(acquisition, coverage.part(group), threads=threads, judge_offset=False)
-        for group in _groups(coverage, ~same)
-    ]
+    fresh = [observe(acquisition, coverage.part(group), threads=threads) for group in _groups(coverage, ~same)]
+    kept = with_correction(kept, 0.0)
     left = kept.filter(pc.is_in(kept["parcel_id"], pa.array(np.array(ids, dtype=object)[same], pa.string())))
     table = pa.concat_tables([part.cast(OBSERVATION_SCHEMA) for part in (left, *fresh)])
     ordered = table.take(pc.index_in(pa.array(ids, pa.string()), table["parcel_id"].combine_chunks()))

@@ -1,6 +1,6 @@
 """One acquisition to one table: every band decoded once, averaged over the clear pixels of each parcel.
 
-The offset that is applied is that of the item's own metadata; a guard refuses one that the pixels contradict.
+The offset that is applied is that of the item's own metadata; `offset_choice` says later whether the pixels fit it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from cropmap.errors import SceneError
 from cropmap.observations import zonal
 from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
 from cropmap.observations.identity import pixel_metadata
-from cropmap.observations.offsets import OffsetEvidence, judge_acquisition, means_of, offset_of
 from cropmap.observations.raster import read_window
 from cropmap.observations.scratch import scratch
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
@@ -26,9 +25,6 @@ from cropmap.sources.catalogs.acquisition import Acquisition
 
 OBSERVATION_VERSION: Final = "1"
 """Raised whenever the same pixels would give other numbers; files of an older version are made again."""
-
-GUARDED_BANDS: Final = ("B02", "B04")
-"""Dark over farmland, so that an offset applied twice shows."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,21 +51,15 @@ class _ClearCells:
 
 
 def observe(
-    acquisition: Acquisition,
-    coverage: TileCoverage,
-    *,
-    clear_classes: Collection[int] = SCL_CLEAR,
-    threads: int = 2,
-    judge_offset: bool = True,
+    acquisition: Acquisition, coverage: TileCoverage, *, clear_classes: Collection[int] = SCL_CLEAR, threads: int = 2
 ) -> pa.Table:
     """Statistics of every parcel of the tile in one acquisition: OBSERVATION_SCHEMA with its metadata.
 
     Rows are in the order of parcel_id, one for each parcel of the coverage, those without a clear pixel too. An
     acquisition without any clear pixel on a parcel gives rows of nodata, and its bands are not read. `threads` bands
-    are read at a time; each holds one band of the window in memory (240 MB for a whole tile at 10 m). `judge_offset`
-    is False for a few parcels of an acquisition whose offset was judged by all of them: alone they may be water.
+    are read at a time; each holds one band of the window in memory (240 MB for a whole tile at 10 m).
 
-    Raises SceneError: MISSING_BAND, UNREADABLE_FILE, WRONG_CRS, WRONG_GRID, OFFSET_CONTRADICTED.
+    Raises SceneError: MISSING_BAND, UNREADABLE_FILE, WRONG_CRS, WRONG_GRID.
     """
     if missing := [band for band in (*BANDS, "SCL") if band not in acquisition.assets]:
         raise SceneError(
@@ -79,11 +69,8 @@ def observe(
     read = [band for band in BANDS if masked[RESOLUTION_M[band]].pixels.any()]
     ahead = {acquisition.assets[band].href: acquisition.assets[band].size for band in read}
     with scratch().ahead(ahead), ThreadPoolExecutor(threads) as pool:
-        judged = GUARDED_BANDS if judge_offset else ()
-        columns = list(
-            pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]], band in judged), BANDS)
-        )
-    table = pa.table(
+        columns = list(pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]]), BANDS))
+    return pa.table(
         [
             pa.array(coverage.parcel_ids.tolist(), pa.string()),
             pa.array(masked[10].pixels.astype(np.float32)),
@@ -92,11 +79,6 @@ def observe(
         ],
         schema=OBSERVATION_SCHEMA.with_metadata(observation_metadata(acquisition, coverage)),
     )
-    if judge_offset:
-        judgement = judge_acquisition(means_of(table, day=acquisition.day, offset=offset_of(acquisition)))
-        if judgement.evidence == OffsetEvidence.CONTRADICTED:
-            raise _contradicted(acquisition, judgement.detail)
-    return table
 
 
 def _clear_pixels(
@@ -114,29 +96,14 @@ def _clear_pixels(
     return masked
 
 
-def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells, judge_offset: bool) -> Array:
+def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells) -> Array:
     """int16 (n,), stored reflectance of one band."""
     asset, coverage = acquisition.assets[band], masked.coverage
     if not masked.pixels.any():
         return np.full(len(coverage.parcel_ids), REFLECTANCE_NODATA, np.int16)
     values = read_window(asset.href, coverage.grid, coverage.window).ravel().take(coverage.cells)
-    if judge_offset and zonal.offset_contradicted(
-        values, masked.weights, scale=asset.scale, offset=asset.offset, nodata=asset.nodata
-    ):
-        raise _contradicted(
-            acquisition, f"offset {asset.offset} would make {band} negative over clear land: it is applied already"
-        )
     mean = zonal.zonal_mean(values, masked.weights, coverage.starts, clear=masked.pixels, nodata=asset.nodata)
     return zonal.stored_reflectance(mean, scale=asset.scale, offset=asset.offset)
-
-
-def _contradicted(acquisition: Acquisition, what: str) -> SceneError:
-    return SceneError(
-        what,
-        reason=QuarantineReason.OFFSET_CONTRADICTED,
-        where=acquisition.item_id,
-        mend="The item's metadata contradicts its pixels; take it from another provider",
-    )
 
 
 def observation_metadata(acquisition: Acquisition, parcels: TileParcels) -> dict[str, str]:

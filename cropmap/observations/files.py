@@ -22,9 +22,11 @@ import pyarrow.compute as pc
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.errors import DamagedObjectError
 from cropmap.observations.checked import forget
+from cropmap.observations.corrections import correction_of, with_correction
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import OBSERVATION_VERSION, TileParcels, observation_metadata
 from cropmap.observations.identity import pixel_metadata, same_pixels
+from cropmap.provenance import content_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.plain_text import object_part
 from cropmap.store import Store, parquet_schema
@@ -96,6 +98,13 @@ def write_observation(store: Store, name: str, table: pa.Table) -> None:
     store.write_table(name, table, row_group_size=ROW_GROUP)
 
 
+def correct_observation(store: Store, name: str, correction: float) -> None:
+    """Gives a file this correction of its offset in place of the one that it has, atomically."""
+    schema = store.recall(name, parquet_schema)
+    if schema is not None and correction_of(schema) != correction:
+        write_observation(store, name, with_correction(store.read_table(name), correction))
+
+
 def iter_observations(
     store: Store, names: Sequence[str], *, parcel_ids: Sequence[str] | None = None, clear_only: bool = False
 ) -> Iterator[pa.Table]:
@@ -123,6 +132,12 @@ def read_observations(
     while some := list(islice(tables, JOINED)):
         parts.append(pa.concat_tables(some).unify_dictionaries())
     return pa.concat_tables(parts).unify_dictionaries()
+
+
+def content_digests(store: Store, names: Sequence[str]) -> list[str]:
+    """Of the bytes of each file; a damaged one raises DamagedObjectError."""
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        return list(pool.map(lambda name: store.read(name, content_hash), names))
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:

@@ -14,7 +14,7 @@ import pandas as pd
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid
 from cropmap.observations.raster import read_grid
-from cropmap.schemas import EPSG_WGS84, QuarantineReason
+from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
 
 PROBED: Final = 3
@@ -68,12 +68,12 @@ def _is_tile(fine: Grid) -> bool:
     return fine.transform[0] == -fine.transform[4] == FINE_M and max(fine.width, fine.height) <= MOST_PIXELS
 
 
-def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisition]) -> dict[str, np.ndarray]:
-    """Tile -> which parcels (bool, in their order) may have their home there; tiles of no parcel are left out.
+def candidate_tiles(boxes: np.ndarray, acquisitions: Sequence[Acquisition]) -> dict[str, np.ndarray]:
+    """Tile -> which parcels (bool, in their order) may have their home there; tiles of no parcel are left out. `boxes`
+    (n, 4) are the parcels' west, south, east and north in EPSG:4326.
 
     By the extents that the catalogue gives, so that no file of a tile is opened which no parcel needs.
     """
-    boxes = parcels.geometry.to_crs(epsg=EPSG_WGS84).bounds.to_numpy()
     by_tile: dict[str, np.ndarray] = {}
     for tile, extent in sorted({(a.tile, a.bbox) for a in acquisitions}):
         west, south, east, north = np.add(extent, (-NEAR_DEGREES, -NEAR_DEGREES, NEAR_DEGREES, NEAR_DEGREES))
@@ -84,7 +84,7 @@ def candidate_tiles(parcels: gpd.GeoDataFrame, acquisitions: Sequence[Acquisitio
             else ((boxes[:, 0] <= east) & (boxes[:, 2] >= west))
         )
         near = across & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
-        by_tile[tile] = by_tile.get(tile, np.zeros(len(parcels), dtype=bool)) | near
+        by_tile[tile] = by_tile.get(tile, np.zeros(len(boxes), dtype=bool)) | near
     return {tile: near for tile, near in by_tile.items() if near.any()}
 
 

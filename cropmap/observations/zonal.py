@@ -18,14 +18,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 STORED_LIMIT: Final = 32_767
 """int16; a reflectance beyond +-3.2767 is clipped to it. The brightest cloud tops measured reach 1.7."""
 
-DARK_REFLECTANCE: Final = -0.02
-DARK_SHARE: Final = 0.10
-DARK_MIN_PIXELS: Final = 50.0
-"""When an offset is contradicted. Over clear farmland blue and red lie between 0.003 and 0.2 (Bavaria 2018, 15,859
-parcel dates: 0.1 % quantile 0.009, none negative; over-corrected haze reaches about -0.01), so with the right offset
-nothing lies below -0.02. Applied twice, an offset of -0.1 brings most of it there. The rest of the scenes are under
-snow or haze that the scene classification missed, where no pixel is evidence. At least 50 pixels must be seen."""
-
 
 def clear_cells(scene_classes: Array, cells: Array, clear: Collection[int]) -> Array:
     """Whether the scene class (0 to 255, any shape) at each cell is a clear one: bool (c,)."""
@@ -58,15 +50,3 @@ def stored_reflectance(mean: Array, *, scale: float, offset: float) -> Array:
     stored = np.clip(np.rint(reflectance), -STORED_LIMIT, STORED_LIMIT)
     kept: Array = np.where(np.isnan(stored), REFLECTANCE_NODATA, stored).astype(np.int16)
     return kept
-
-
-def offset_contradicted(values: Array, weights: Array, *, scale: float, offset: float, nodata: int) -> bool:
-    """Whether a negative offset makes clear land darker than it can be, so that it must have been applied already.
-
-    Meant for visible bands. Without DARK_MIN_PIXELS clear pixels nothing is said.
-    """
-    if offset >= 0:
-        return False
-    seen = np.where(values == nodata, 0.0, weights)
-    dark = seen[values < (DARK_REFLECTANCE - offset) / scale].sum()
-    return bool(seen.sum() >= DARK_MIN_PIXELS and dark >= DARK_SHARE * seen.sum())

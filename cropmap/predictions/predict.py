@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,10 @@ from cropmap.store import Store
 BATCH_SIZE: Final = 32
 """Parcels in a batch. Series/s of the LSTM and the Transformer on one core: 6,400 and 3,600 at 32, 6,100 and 3,400 at
 64, 5,500 and 2,700 at 256: larger batches leave the processor's cache."""
+QUEUED: Final = 4_096
+"""batches that wait for a thread"""
+MEAN_ROWS: Final = 65_536
+"""parcels whose probabilities are averaged at a time, in double precision"""
 INPUTS: Final = ("reflectance", "day_of_year", "valid")
 
 
@@ -66,9 +71,30 @@ def predict(
 
     Raises ArtifactError where the series or the folds are not those that the artifact was made for.
     """
-    manifest = artifact.manifest
+    count = len(artifact.files)
     fold = np.full(len(series), -1, np.int16) if fold is None else fold
-    assert len(fold) == len(series), "one fold per parcel"
+    by = {k: f"fold {k}" if k >= 0 else f"mean of {count} folds" for k in range(-1, count)}
+    return Predictions(
+        parcel_ids=series.parcel_ids,
+        crops=artifact.manifest.crops,
+        logits=logits_of(artifact, series, np.arange(len(series)), fold=fold, threads=threads),
+        scored_by=[by[k] for k in fold.tolist()],
+        n_observations=series.lengths.astype(np.int32),
+        last_observation=series.last_days(),
+        out_of_distribution=out_of_distribution(series, artifact.manifest.familiar),
+    )
+
+
+def logits_of(
+    artifact: Artifact, series: Series, index: NDArray[np.intp], *, fold: NDArray[np.int16], threads: int | None = None
+) -> NDArray[np.float32]:
+    """(n, K) calibrated logits of the parcels at ascending positions, NaN without an observation; fold (n,) as
+    `predict` takes it. Nothing of the series is copied but the batches.
+
+    Raises ArtifactError where the series or the folds are not those that the artifact was made for.
+    """
+    manifest = artifact.manifest
+    assert len(fold) == len(index), "one fold per parcel"
     if series.bands != manifest.bands:
         raise ArtifactError(
             f"made for bands {list(manifest.bands)}, the series have {list(series.bands)}",
@@ -78,27 +104,19 @@ def predict(
     count = len(artifact.files)
     if fold.max(initial=-1) >= count:
         raise ArtifactError(f"fold {fold.max()} of a model with {count} folds", where=artifact.artifact_id)
-    logits = np.full((len(series), len(manifest.crops)), np.nan, np.float32)
-    observed = series.lengths > 0
+    logits = np.full((len(index), len(manifest.crops)), np.nan, np.float32)
+    observed = series.lengths[index] > 0
     total = int(observed[fold >= 0].sum() + count * observed[fold < 0].sum())
     with Counter("predict", total=total, unit="series") as counter:
         for k in range(count):
             own = np.flatnonzero((fold == k) & observed)
             logits[own] = manifest.calibration.apply(
-                run_session(artifact.sessions[k], series, own, threads=threads, on_done=counter.add)
+                run_session(artifact.sessions[k], series, index[own], threads=threads, on_done=counter.add)
             )
         rest = np.flatnonzero((fold < 0) & observed)
         if len(rest):
-            logits[rest] = _mean(artifact, series, rest, threads, counter.add)
-    return Predictions(
-        parcel_ids=series.parcel_ids,
-        crops=manifest.crops,
-        logits=logits,
-        scored_by=[f"fold {k}" if k >= 0 else f"mean of {count} folds" for k in fold],
-        n_observations=series.lengths.astype(np.int32),
-        last_observation=series.last_days(),
-        out_of_distribution=out_of_distribution(series, manifest.familiar),
-    )
+            logits[rest] = _mean(artifact, series, index[rest], threads, counter.add)
+    return logits
 
 
 def run_session(
@@ -119,9 +137,11 @@ def run_session(
         out[part] = session.run(None, dict(zip(INPUTS, batch.inputs, strict=True)))[0]
         on_done(len(part))
 
+    parts = by_length(series.lengths[index], batch_size=batch_size)
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        for _ in pool.map(run, by_length(series.lengths[index], batch_size=batch_size)):
-            pass
+        while some := list(islice(parts, QUEUED)):  # the pool would queue them all
+            for _ in pool.map(run, some):
+                pass
     return out
 
 
@@ -129,14 +149,13 @@ def _mean(
     artifact: Artifact, series: Series, index: NDArray[np.intp], threads: int | None, on_done: Callable[[float], None]
 ) -> NDArray[np.float32]:
     """(n, K) logarithm of the mean of the models' calibrated probabilities."""
-    logs = [
-        log_softmax(
-            artifact.manifest.calibration.apply(
-                run_session(session, series, index, threads=threads, on_done=on_done)
-            ).astype(np.float64),
-            axis=1,
-        )
+    each = [
+        artifact.manifest.calibration.apply(run_session(session, series, index, threads=threads, on_done=on_done))
         for session in artifact.sessions
     ]
-    mean: NDArray[np.float32] = (logsumexp(np.stack(logs), axis=0) - np.log(len(logs))).astype(np.float32)
+    mean = np.empty((len(index), len(artifact.manifest.crops)), np.float32)
+    for start in range(0, len(index), MEAN_ROWS):
+        rows = slice(start, start + MEAN_ROWS)
+        logs = [log_softmax(logits[rows].astype(np.float64), axis=1) for logits in each]
+        mean[rows] = (logsumexp(np.stack(logs), axis=0) - np.log(len(logs))).astype(np.float32)
     return mean

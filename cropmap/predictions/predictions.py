@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from cropmap.contracts.tables import PREDICTION_COLUMNS
+from cropmap.errors import DamagedObjectError
 from cropmap.store import Store
+
+ROW_GROUP: Final = 65_536
+"""parcels that are decoded at a time"""
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("parcel_id", pa.string()),
+        pa.field("n_observations", pa.int32()),
+        pa.field("last_observation", pa.date32()),
+        pa.field("scored_by", pa.string()),
+        pa.field("out_of_distribution", pa.float32()),
+    ]
+)
+"""beside the logits of each class"""
+
+
+def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, K) rows sum to 1."""
+    shares: NDArray[np.float32] = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
+    return shares
 
 
 @dataclass(frozen=True)
@@ -44,14 +65,11 @@ class Predictions:
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """(N, K) rows sum to 1; NaN where a parcel has no observation."""
-        shares: NDArray[np.float32] = softmax(self.logits.astype(np.float64), axis=1).astype(np.float32)
-        return shares
+        return probabilities_of(self.logits)
 
     def table(self) -> pd.DataFrame:
         """PREDICTION_COLUMNS: the best and second class of each parcel; empty where it has no observation."""
-        seen = np.isfinite(self.logits).all(axis=1)
-        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :2]
-        best = np.take_along_axis(self.probabilities, order, axis=1)
+        seen, order, best = self._ranked()
         names = np.array(self.crops, dtype=object)[order]
         names[~seen] = None
         columns: tuple[Any, ...] = (
@@ -73,32 +91,102 @@ class Predictions:
             }
         )
 
-    def write(self, store: Store, name: str) -> None:
-        """Keeps the predictions as one Parquet object."""
-        table = pa.table(
-            {
-                "parcel_id": pa.array(self.parcel_ids.tolist(), pa.string()),
-                "n_observations": pa.array(self.n_observations, pa.int32()),
-                "last_observation": pa.array(self.last_observation, pa.date32()),
-                "scored_by": pa.array(list(self.scored_by), pa.string()),
-                "out_of_distribution": pa.array(self.out_of_distribution, pa.float32()),
-                "logits": pa.FixedSizeListArray.from_arrays(pa.array(self.logits.ravel()), len(self.crops)),
-            },
-            metadata={"crops": json.dumps(self.crops)},
+    def rows(self) -> pa.Table:
+        """The same columns as an Arrow table."""
+        seen, order, best = self._ranked()
+        crops = pa.array(self.crops, pa.string())
+        first, second = (
+            pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int32), mask=~seen), crops) for place in order.T
         )
-        store.write_table(name, table)
+        columns = (
+            pa.array(self.parcel_ids.tolist(), pa.string()),
+            first.cast(pa.string()),
+            pa.array(best[:, 0]),
+            second.cast(pa.string()),
+            pa.array(best[:, 1]),
+            pa.array(self.n_observations),
+            pa.array(self.last_observation, pa.date32()),
+            pa.array(self.scored_by, pa.string()),
+            pa.array(self.out_of_distribution),
+        )
+        return pa.table(list(columns), names=list(PREDICTION_COLUMNS))
+
+    def _ranked(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32]]:
+        """(N,) which parcels have a prediction; (N, 2) the best and the second class, and their probabilities."""
+        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :2]
+        best = np.take_along_axis(self.probabilities, order, axis=1)
+        return np.asarray(np.isfinite(self.logits).all(axis=1)), order.astype(np.int64), best
+
+    def write(self, store: Store, name: str) -> None:
+        """Keeps the predictions as one Parquet object of many row groups."""
+        sink = pa.BufferOutputStream()
+        schema = SCHEMA.append(pa.field("logits", pa.list_(pa.float32(), len(self.crops))))
+        schema = schema.with_metadata({"crops": json.dumps(self.crops)})
+        with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
+            for start in range(0, len(self), ROW_GROUP):
+                writer.write_table(self._stored(slice(start, start + ROW_GROUP), schema))
+        store.write_bytes(name, sink.getvalue().to_pybytes())
+
+    def _stored(self, rows: slice, schema: pa.Schema) -> pa.Table:
+        logits = pa.array(self.logits[rows].ravel(), pa.float32())
+        columns = (
+            pa.array(self.parcel_ids[rows].tolist(), pa.string()),
+            pa.array(self.n_observations[rows], pa.int32()),
+            pa.array(self.last_observation[rows], pa.date32()),
+            pa.array(list(self.scored_by[rows]), pa.string()),
+            pa.array(self.out_of_distribution[rows], pa.float32()),
+            pa.FixedSizeListArray.from_arrays(logits, len(self.crops)),
+        )
+        return pa.table(list(columns), schema=schema)
 
     @classmethod
     def read(cls, store: Store, name: str) -> Predictions:
-        table = store.read_table(name)
-        crops = tuple(json.loads(table.schema.metadata[b"crops"]))
-        values = table["logits"].combine_chunks()
+        parts = list(cls.read_parts(store, name))
+        if len(parts) == 1:
+            return parts[0]
         return cls(
-            parcel_ids=np.array(table["parcel_id"].to_pylist(), dtype=np.str_),
-            crops=crops,
-            logits=values.flatten().to_numpy(zero_copy_only=False).reshape(-1, len(crops)),
-            scored_by=table["scored_by"].to_pylist(),
-            n_observations=table["n_observations"].to_numpy(),
-            last_observation=table["last_observation"].to_pylist(),
-            out_of_distribution=table["out_of_distribution"].to_numpy(),
+            parcel_ids=np.concatenate([part.parcel_ids for part in parts]),
+            crops=parts[0].crops,
+            logits=np.concatenate([part.logits for part in parts]),
+            scored_by=[by for part in parts for by in part.scored_by],
+            n_observations=np.concatenate([part.n_observations for part in parts]),
+            last_observation=[day for part in parts for day in part.last_observation],
+            out_of_distribution=np.concatenate([part.out_of_distribution for part in parts]),
         )
+
+    @classmethod
+    def read_parts(cls, store: Store, name: str) -> Iterator[Predictions]:
+        """The predictions of some parcels after the other, in the order of their ids; at least one part."""
+        words: dict[str, str] = {}
+        for table in read_row_groups(store, name):
+            crops = tuple(json.loads(table.schema.metadata[b"crops"]))
+            values = table["logits"].combine_chunks()
+            yield cls(
+                parcel_ids=np.array(table["parcel_id"].to_pylist(), dtype=np.str_),
+                crops=crops,
+                logits=values.flatten().to_numpy(zero_copy_only=False).reshape(-1, len(crops)),
+                scored_by=[words.setdefault(by, by) for by in _shared(table["scored_by"])],
+                n_observations=table["n_observations"].to_numpy(),
+                last_observation=_shared(table["last_observation"]),
+                out_of_distribution=table["out_of_distribution"].to_numpy(),
+            )
+
+
+def read_row_groups(store: Store, name: str) -> Iterator[pa.Table]:
+    """A stored table, one row group after the other; at least one table. Raises DamagedObjectError."""
+    file = store.read(name, lambda data: pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True))
+    if not file.num_row_groups:
+        yield file.schema_arrow.empty_table()
+    for group in range(file.num_row_groups):
+        try:
+            table = file.read_row_group(group)
+        except (OSError, pa.ArrowException) as error:  # of an object that no digest vouches for
+            raise DamagedObjectError(f"is damaged ({error})", where=name, mend="Run the same command again") from error
+        yield table
+
+
+def _shared(column: pa.ChunkedArray) -> list[Any]:
+    """The values as a list in which equal ones are one object: of few different ones."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    return list(values[encoded.indices.fill_null(-1).to_numpy()])

@@ -46,6 +46,10 @@ class RunFacts:
     """the same in words"""
     release: str | None = None
     """number and stage, such as "release 2 (provisional)"; None where the season has no numbered releases"""
+    offset_corrected: int = 0
+    """acquisitions that were used with a corrected offset"""
+    offset_contradicted: int = 0
+    """acquisitions that were quarantined because of their offset"""
 
     @property
     def internal(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 from cropmap.reports.accuracy import Accuracy
 from cropmap.reports.numbers import day
 from cropmap.reports.quality import CV_LIMITS, Share
-from cropmap.reports.report import Report
+from cropmap.reports.report import Report, RunFacts
 from cropmap.reports.revisions import revision_summary
 
 STRUCTURE: Final = "ESS Single Integrated Metadata Structure (SIMS) 2.0"
@@ -201,6 +201,12 @@ def _errors(report: Report) -> Statements:
     }
 
 
+def _offsets(facts: RunFacts) -> dict[str, int]:
+    """Acquisitions whose stated offset did not hold; none are not mentioned."""
+    counts = {"offset_corrected": facts.offset_corrected, "offset_contradicted": facts.offset_contradicted}
+    return {name: count for name, count in counts.items() if count}
+
+
 def _process(report: Report) -> Statements:
     facts = report.facts
     until = facts.as_of or facts.published_at
@@ -225,7 +231,7 @@ def _process(report: Report) -> Statements:
             else None,
         ),
         "S.18": ("See the headings below.", None),
-        "S.18.1": (source, {"acquisitions": facts.n_acquisitions}),
+        "S.18.1": (source, {"acquisitions": facts.n_acquisitions, **_offsets(facts)}),
         "S.18.4": (
             "The protected table is attacked before it is published."
             if not facts.internal

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cropmap.database import declarations as register
 from cropmap.database import reviews
+from cropmap.database.outlines import Outlines
 from cropmap.database.reviews import Campaign
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
@@ -97,7 +98,8 @@ def season_estimators(context: SeasonContext, *, nuts: str = "") -> Estimators:
         run_id = published_run(connection, **context.key).run_id
         parcels = assessed_parcels(context, connection, run_id).rename(columns={"declared_code": "crop_code"})
         outlines = register.read_declarations(connection, **context.key)[["parcel_id", "geometry"]]
-    parcels = counted_parcels(context, outlines.merge(parcels, on="parcel_id", how="right"))
+    placed = outlines.merge(parcels, on="parcel_id", how="right")
+    parcels = counted_parcels(context, pd.DataFrame(placed.drop(columns="geometry")), Outlines.of(placed.geometry))
     predictions = _predictions(context, run_id)
     estimates = compare_estimators(parcels, predictions, legend, reviews=reviewed.table)
     wide = estimates.set_index(["nuts_id", "crop", "estimator"])["area_ha"].unstack()[

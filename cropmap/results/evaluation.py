@@ -117,7 +117,9 @@ def evaluate_season(
     dataset = needed_dataset(data)
     if folds is not None:
         assigned = read_pairs(folds, value="fold", where="--folds")
-        dataset = replace(dataset, folds=written_folds(context, data.parcels, dataset.label >= 0, assigned))
+        dataset = replace(
+            dataset, folds=written_folds(context, data.parcels, data.outlines, dataset.label >= 0, assigned)
+        )
         data = replace(data, dataset=dataset)
     reviewed = season.run_inputs.reviewed
     notes = [*_check_folds(dataset), *_predicting(context, data, reviewed, on_own_folds=folds is None)]

@@ -196,7 +196,7 @@ def _parts(published: PublishedRun, facts: RunFacts, chosen: list[str]) -> Itera
         if entry.sensed_at.date() <= context.season.end
     ]
     names = [item.name for item in published.season.objects(observed)]
-    population, around = _population(published), Surroundings.of(data.parcels)
+    population, around = _population(published), Surroundings.of(data.parcels, data.outlines)
     for start in range(0, len(chosen), PART):
         part = chosen[start : start + PART]
         seen = observation_table(

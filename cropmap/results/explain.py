@@ -28,7 +28,7 @@ from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, pre
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version
 from cropmap.results.published import PublishedRun, open_published, separation
-from cropmap.schemas import EPSG_EQUAL_AREA, AcquisitionStatus, Reason
+from cropmap.schemas import AcquisitionStatus, Reason
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
@@ -205,8 +205,7 @@ def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], plac
     if k < 0 or dataset is None or dataset.hash != manifest.dataset_hash:
         return about
     learnt, holding = dataset.folds.training_mask(k), dataset.folds.holding
-    xy = run.data.parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
-    distance = np.hypot(xy.x - xy.x.iloc[place], xy.y - xy.y.iloc[place]).to_numpy()
+    distance = np.hypot(*(run.data.outlines.centroids_m - run.data.outlines.centroids_m[place]).T)
     return about | {
         "why nobody near": separation(run.context.agency.model.folds),
         "parcels to learn from": int(learnt.sum()),
@@ -270,7 +269,7 @@ def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
         for reason in (Reason.CONFIRMED_BY_REVIEW, Reason.CROP_NOT_LEARNT)
     )
     assessed, path = explain_declaration(
-        pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
+        data.parcels.assign(
             has_geometry=True,
             confirmed=data.parcels["parcel_id"].isin(confirmed),
             not_learnt=data.parcels["parcel_id"].isin(not_learnt),

@@ -26,7 +26,7 @@ from cropmap.reports.sims import quality_file
 from cropmap.results.dissemination import published_statistics
 from cropmap.results.published import separation
 from cropmap.results.releases import Released, open_release, release_of_published
-from cropmap.schemas import HIDDEN_STATUSES, Confidentiality
+from cropmap.schemas import HIDDEN_STATUSES, AcquisitionWarning, Confidentiality, QuarantineReason
 from cropmap.settings import Settings
 from cropmap.sources.regions import Regions
 from cropmap.stages.context import SeasonContext
@@ -83,7 +83,7 @@ def gather(settings: Settings, context: SeasonContext, *, nuts: str | None, rele
         any_hidden=bool(season["conf_status"].isin(HIDDEN_STATUSES).any()),
     )
     return Report(
-        _facts(context, published, report.statistics, release=released.release.name if released else None),
+        _facts(context, published, report, release=released.release.name if released else None),
         areas,
         _outlines(areas, regions),
         quality,
@@ -128,10 +128,8 @@ def _revised(released: Released | None) -> Revisions | None:
     return Revisions(released.revisions.table, f"{released.release.name} against {released.before.name}")
 
 
-def _facts(
-    context: SeasonContext, published: _Published, statistics: StatisticsReport, *, release: str | None
-) -> RunFacts:
-    run = published.run
+def _facts(context: SeasonContext, published: _Published, report: RunReport, *, release: str | None) -> RunFacts:
+    run, statistics = published.run, report.statistics
     return RunFacts(
         agency=context.agency.agency,
         season=context.season.year,
@@ -147,6 +145,8 @@ def _facts(
         confidentiality=_protected(statistics),
         protection=statistics.confidentiality or "the run does not say how its table was protected",
         release=release,
+        offset_corrected=report.acquisitions.get(f"observed: {AcquisitionWarning.OFFSET_CORRECTED}", 0),
+        offset_contradicted=report.acquisitions.get(f"quarantined: {QuarantineReason.OFFSET_CONTRADICTED}", 0),
     )
 
 

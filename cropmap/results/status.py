@@ -45,7 +45,7 @@ def season_status(context: SeasonContext, *, at: datetime | None = None) -> Seas
             with suppress(DatabaseError):  # a reader may look and not write: the next worker closes them
                 work.close_abandoned(connection, agency, at=at, code_version=code_version())
         working = work.at_work(connection, agency)
-        parcels = register.read_declarations(connection, **context.key)
+        parcels, _ = register.read_register(connection, **context.key)
         runs = queries.run_log(connection, **context.key)
         published = queries.published_seasons(connection, agency=context.agency.agency)
     models = {str(a): current_model(context, a) for a in context.networks}

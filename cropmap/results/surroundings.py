@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from cropmap.database.outlines import Outlines
 from cropmap.evidence.sheet import Outline, Sketch
 from cropmap.schemas import EPSG_WGS84
 
@@ -26,35 +27,37 @@ TOLERANCE_M: Final = 0.5
 
 @dataclass(frozen=True)
 class Surroundings:
-    """All parcels of a season, ready to be looked up by place."""
+    """All parcels of a season, to be looked up by place; only outlines near a parcel are decoded."""
 
-    geometry: NDArray[Any]
-    """(N,) EPSG:4326"""
+    outlines: Outlines
+    """N"""
     crop: NDArray[np.object_]
     """(N,)"""
-    tree: shapely.STRtree
 
     @classmethod
-    def of(cls, parcels: gpd.GeoDataFrame) -> Surroundings:
-        geometry = parcels.geometry.to_numpy()
-        return cls(geometry, parcels["crop"].to_numpy(object), shapely.STRtree(geometry))
+    def of(cls, parcels: pd.DataFrame, outlines: Outlines) -> Surroundings:
+        return cls(outlines, parcels["crop"].to_numpy(object))
 
     def sketch(self, row: int) -> Sketch:
         """The parcel in the middle, and every parcel that reaches into the square around it."""
-        west, south, east, north = shapely.bounds(self.geometry[row])
+        west, south, east, north = self.outlines.bounds[row]
         longitude, latitude = (west + east) / 2, (south + north) / 2
         epsg = utm_zone(longitude, latitude)
-        subject = _in_metres(self.geometry[row : row + 1], epsg)[0]
+        subject = _in_metres(self.outlines.shapes(np.array([row])), epsg)[0]
         left, bottom, right, top = shapely.bounds(subject)
         half = max(ROOM * max(right - left, top - bottom) / 2, NEAREST_M)
         middle = np.array([(left + right) / 2, (bottom + top) / 2])
         reach = half / METRES_PER_DEGREE * 1.5
         wide = reach / max(np.cos(np.radians(latitude)), 0.1)
-        near = np.sort(
-            self.tree.query(shapely.box(longitude - wide, latitude - reach, longitude + wide, latitude + reach))
+        boxes = self.outlines.bounds
+        near = np.flatnonzero(
+            (boxes[:, 0] <= longitude + wide)
+            & (boxes[:, 2] >= longitude - wide)
+            & (boxes[:, 1] <= latitude + reach)
+            & (boxes[:, 3] >= latitude - reach)
         )
         square = (*(middle - half), *(middle + half))
-        clipped = shapely.clip_by_rect(_in_metres(self.geometry[near], epsg), *square)
+        clipped = shapely.clip_by_rect(_in_metres(self.outlines.shapes(near), epsg), *square)
         clipped = shapely.simplify(clipped, TOLERANCE_M)
         outlines = (
             Outline(_rings(shape, middle), self.crop[at], at == row)

@@ -23,7 +23,8 @@ from cropmap.legends import Legend
 from cropmap.model.artifact import Manifest
 from cropmap.model.evaluation import evaluate
 from cropmap.model.gate import INCOMPARABLE, ChampionScore, GateReason, ModelRequirements, Score, obstacle, unseen_folds
-from cropmap.predictions.predict import Artifact, load_artifact, predict
+from cropmap.predictions.predict import Artifact, load_artifact, logits_of
+from cropmap.predictions.predictions import probabilities_of
 from cropmap.provenance import value_hash
 from cropmap.schemas import Architecture
 from cropmap.stages.context import SeasonContext
@@ -197,10 +198,10 @@ def score_artifact(artifact: Artifact, required: ModelRequirements, *, threads: 
     fold = unseen_folds(artifact.manifest, required)
     assert fold is not None, "an obstacle was overlooked"
     here = np.flatnonzero(judged)
-    predictions = predict(artifact, dataset.series.take(here), fold=fold[here], threads=threads)
-    crops = tuple(dict.fromkeys([*dataset.crops, *predictions.crops]))
+    predicted = probabilities_of(logits_of(artifact, dataset.series, here, fold=fold[here], threads=threads))
+    crops = tuple(dict.fromkeys([*dataset.crops, *artifact.manifest.crops]))
     probabilities = np.zeros((len(here), len(crops)), np.float32)  # a class it was not trained on has none
-    probabilities[:, [crops.index(crop) for crop in predictions.crops]] = predictions.probabilities
+    probabilities[:, [crops.index(crop) for crop in artifact.manifest.crops]] = predicted
     return Score.of(
         evaluate(
             dataset.label[here], probabilities, crops, fold=dataset.folds.fold[here], fold_names=dataset.folds.names

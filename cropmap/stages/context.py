@@ -38,6 +38,8 @@ class SeasonContext:
     mlflow_artifacts: str
     """a folder of the home; of a store in a bucket, which several homes share, an address in it"""
     threads: int
+    datasets: Path
+    """folder of the series that are mapped; what lies in it can be made again"""
     catalog_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """for the catalogue's own host"""
 
@@ -58,28 +60,53 @@ class SeasonContext:
         Raises ConfigurationError (what is asked for is not here) or DatabaseUnavailableError.
         """
         agency = Agency.read(agency_file, data=data or settings.data)
-        window = agency.season(season)
+        agency.season(season)
         url = ready_database(settings, create=create)
+        mlflow = settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url)
+        return cls._of(settings, agency, url, mlflow, season=season, as_of=as_of, architecture=architecture)
+
+    @classmethod
+    def of_worker(
+        cls, settings: Settings, agency: Agency, *, season: int, as_of: date | None, architecture: Architecture
+    ) -> SeasonContext:
+        """The same season on another machine, by its own settings, for units of work: they need store and database,
+        and no MLflow. Nothing is made. Raises ConfigurationError, MigrationError or DatabaseUnavailableError.
+        """
+        url = ready_database(settings)
+        return cls._of(settings, agency, url, "", season=season, as_of=as_of, architecture=architecture)
+
+    @classmethod
+    def _of(
+        cls,
+        settings: Settings,
+        agency: Agency,
+        url: str,
+        mlflow_uri: str,
+        *,
+        season: int,
+        as_of: date | None,
+        architecture: Architecture | None,
+    ) -> SeasonContext:
         store = settings.open_store()
         scratch.use(settings.scratch_path, int(settings.scratch_gb * 1e9))
         return cls(
             agency=agency,
-            season=window.until(as_of),
+            season=agency.season(season).until(as_of),
             as_of=as_of,
             architecture=architecture or agency.model.architecture,
             store=store,
             database_url=url,
-            mlflow_uri=settings.mlflow_tracking_uri.get_secret_value() or _embedded_mlflow(url),
+            mlflow_uri=mlflow_uri,
             mlflow_artifacts=str(settings.home_path / "mlflow") if store.is_local else store.address("mlflow"),
             threads=settings.threads,
+            datasets=settings.home_path / "datasets",
             catalog_headers=read_headers(settings.catalog_headers.get_secret_value()),
         )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "agency", self.agency.of_season(self.season.year))
-        provider = self.agency.read_provider()
-        for known in (*self.agency.read_file_providers(), *([provider] if provider else [])):
-            use(known)
+        for provider in self.agency.providers():
+            use(provider)
 
     def read_again(self) -> SeasonContext:
         """The same season by the agency file as it stands now. Raises ConfigurationError."""

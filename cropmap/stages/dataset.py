@@ -6,24 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.database.acquisitions import LedgerEntry
+from cropmap.database.outlines import Outlines
 from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels
 from cropmap.dataset.folds import Folds
-from cropmap.dataset.series import Series, build_series
+from cropmap.dataset.mapped import Observed, map_observed
+from cropmap.dataset.series import Series
 from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
-from cropmap.observations.files import read_observations
-from cropmap.provenance import content_hash, value_hash
-from cropmap.schemas import BANDS, EPSG_EQUAL_AREA
+from cropmap.observations.files import content_digests, iter_observations
+from cropmap.provenance import code_version, content_hash, stream_hash, value_hash
 from cropmap.sources.pairs import read_pairs
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.parcels import ObservationObject
@@ -40,8 +41,10 @@ AGENCY_FILE: Final = "the agency file"
 class SeasonData:
     """One season as it stands: parcels, their series, and the dataset where there is something to learn."""
 
-    parcels: gpd.GeoDataFrame
+    parcels: pd.DataFrame
     """accepted declarations, sorted by parcel_id: DECLARATION_COLUMNS, nuts_id, home_tile, pixels, crop"""
+    outlines: Outlines
+    """of the parcels, by their index"""
     series: Series
     legend: Legend
     dataset: Dataset | None
@@ -69,7 +72,8 @@ class SeasonData:
 
 def build_data(
     context: SeasonContext,
-    parcels: gpd.GeoDataFrame,
+    parcels: pd.DataFrame,
+    outlines: Outlines,
     observed: Sequence[LedgerEntry],
     objects: Sequence[ObservationObject],
 ) -> SeasonData:
@@ -87,33 +91,22 @@ def build_data(
     rule = folds_rule(context, written)
     items = [f"{a.item_id} {o.parcel_set or ''}" for a, o in zip(observed, objects, strict=True)]
     part_hashes = {
-        DECLARATIONS: _declared(parcels),
+        DECLARATIONS: _declared(parcels, outlines),
         OBSERVATIONS: content_hash(*items),
         LEGEND: legend.hash,
         AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
         FOLDS: rule,
     }
-    table = read_observations(context.store, [item.name for item in objects])
-    pixels = (
-        table.select(["parcel_id", "total_pixels"])
-        .group_by("parcel_id")
-        .aggregate([("total_pixels", "max")])
-        .to_pandas()
-    )
-    series = build_series(
-        table,
-        parcel_ids=parcels["parcel_id"].tolist(),
-        season=context.season,
-        min_clear_fraction=context.agency.observations.min_clear_fraction,
-        bands=BANDS,
-    )
+    seen = _observed(context, parcels, [item.name for item in objects])
+    series = seen.series
     parcels = parcels.assign(
         crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),
-        pixels=parcels["parcel_id"].map(pixels.set_index("parcel_id")["total_pixels_max"]).fillna(0.0).to_numpy(),
+        pixels=seen.pixels,
     )
-    dataset, too_rare = _dataset(context, parcels, series, written)
+    dataset, too_rare = _dataset(context, parcels, outlines, series, written)
     return SeasonData(
         parcels,
+        outlines,
         series,
         legend,
         dataset,
@@ -125,10 +118,25 @@ def build_data(
     )
 
 
-def _declared(parcels: gpd.GeoDataFrame) -> str:
+def _observed(context: SeasonContext, parcels: pd.DataFrame, names: Sequence[str]) -> Observed:
+    """The series of the parcels from these observation files, mapped from the folder of the season's datasets."""
+    ids, least = np.array(parcels["parcel_id"].tolist(), dtype=np.str_), context.agency.observations.min_clear_fraction
+    window = (context.season.start, context.season.end, context.season.day_zero)
+    parts = (*names, *content_digests(context.store, names), *map(str, (*window, least)), code_version())
+    return map_observed(
+        context.datasets,
+        content_hash(content_hash(*parts), "\n".join(ids.tolist())),
+        lambda: iter_observations(context.store, names),
+        parcel_ids=ids,
+        season=context.season,
+        min_clear_fraction=least,
+    )
+
+
+def _declared(parcels: pd.DataFrame, outlines: Outlines) -> str:
     rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
     lines = map("|".join, zip(*(rows[column] for column in rows), strict=True))
-    return content_hash(*lines, *parcels.geometry.to_wkb())
+    return stream_hash(chain(lines, outlines.wkb()))
 
 
 def written_assignment(context: SeasonContext) -> dict[str, str]:
@@ -152,7 +160,7 @@ def folds_rule(context: SeasonContext, written: Mapping[str, str] | None = None)
 
 
 def _dataset(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, series: Series, written: Mapping[str, str]
+    context: SeasonContext, parcels: pd.DataFrame, outlines: Outlines, series: Series, written: Mapping[str, str]
 ) -> tuple[Dataset | None, dict[str, int]]:
     usable = (series.lengths > 0) & (parcels["pixels"].to_numpy() >= context.agency.assessment.min_pixels)
     crops = [crop if use else None for crop, use in zip(parcels["crop"], usable, strict=True)]
@@ -160,19 +168,23 @@ def _dataset(
     if (counts >= context.agency.assessment.min_class_parcels).sum() < MIN_CLASSES:
         return None, {str(crop): int(n) for crop, n in counts.items()}
     labels = label_parcels(crops, min_class_parcels=context.agency.assessment.min_class_parcels)
-    folds = make_folds(context, parcels, labels.label, written)
+    folds = make_folds(context, parcels, outlines, labels.label, written)
     return Dataset(series, labels.label, labels.crops, folds), labels.too_rare
 
 
 def make_folds(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, label: NDArray[np.int16], written: Mapping[str, str]
+    context: SeasonContext,
+    parcels: pd.DataFrame,
+    outlines: Outlines,
+    label: NDArray[np.int16],
+    written: Mapping[str, str],
 ) -> Folds:
     """The folds of the agency file, with `written_assignment`. Raises ConfigurationError where they cannot be made."""
     section = context.agency.model.folds
     labelled = label >= 0
     if section.by == "file":
-        return written_folds(context, parcels, labelled, written)
-    xy, holding = _centroids(parcels), _holdings(parcels)
+        return written_folds(context, parcels, outlines, labelled, written)
+    xy, holding = outlines.centroids_m, _holdings(parcels)
     if section.by == "region":
         return folding.by_region(
             parcels["nuts_id"].tolist(),
@@ -194,7 +206,11 @@ def make_folds(
 
 
 def written_folds(
-    context: SeasonContext, parcels: gpd.GeoDataFrame, labelled: NDArray[np.bool_], assigned: Mapping[str, str]
+    context: SeasonContext,
+    parcels: pd.DataFrame,
+    outlines: Outlines,
+    labelled: NDArray[np.bool_],
+    assigned: Mapping[str, str],
 ) -> Folds:
     """Folds from a file (parcel_id -> fold), without holdings and neighbours on both sides."""
     return folding.from_file(
@@ -202,18 +218,12 @@ def written_folds(
         parcel_ids=parcels["parcel_id"].tolist(),
         labelled=labelled,
         holding_id=_holdings(parcels),
-        xy=_centroids(parcels),
+        xy=outlines.centroids_m,
         neighbour_distance_m=context.agency.model.folds.neighbour_distance_m,
     )
 
 
-def _centroids(parcels: gpd.GeoDataFrame) -> NDArray[np.float64]:
-    """(N, 2) metres in EPSG:3035."""
-    centroid = parcels.geometry.to_crs(epsg=EPSG_EQUAL_AREA).centroid
-    return np.column_stack([centroid.x, centroid.y])
-
-
-def _holdings(parcels: gpd.GeoDataFrame) -> list[str | None]:
+def _holdings(parcels: pd.DataFrame) -> list[str | None]:
     return [holding if isinstance(holding, str) else None for holding in parcels["holding_id"]]
 
 

@@ -43,8 +43,7 @@ def check_inputs(agency: Agency, *, season: int, observing: bool) -> None:
     agency.season(season)
     agency.read_legend()
     agency.read_profile()
-    agency.read_provider()
-    agency.read_file_providers()
+    agency.providers()
     path, section = boundaries_path(agency, season=season), agency.model.folds
     _needed(path, "regions.boundaries")
     if section.by == "file":

@@ -36,7 +36,7 @@ def import_observations(context: SeasonContext, source: Path) -> ImportedObserva
     Rows that cannot be used are counted by reason; the others are kept.
     """
     with context.connect() as connection:
-        parcels = register.read_declarations(connection, **context.key)
+        parcels, _ = register.read_register(connection, **context.key, folder=context.datasets)
     if parcels.empty:
         raise InputError(
             f"season {context.season.year} of {context.agency.agency} has no parcels",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,19 +19,21 @@ from cropmap.agency import Agency
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
-from cropmap.errors import CatalogError, DeclarationFileError, PartialFailureError, SceneError
+from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, PartialFailureError, SceneError
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
 from cropmap.observations.checked import CheckedFiles
+from cropmap.observations.corrections import with_correction
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
-from cropmap.sources.catalogs.acquisition import Acquisition
-from cropmap.sources.catalogs.catalog import find_acquisitions, nothing_usable
+from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
+from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.search_boxes import search_boxes
+from cropmap.sources.catalogs.sensings import replaced
 from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
@@ -133,7 +136,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     search = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
         collection=section.collection,
-        bbox=search_boxes(parcels.bounds.to_numpy()),
+        bbox=search_boxes(season.outlines.bounds),
         season=context.season,
         access=_catalog_access(context),
         offset_by_baseline=section.offset == "baseline",
@@ -144,18 +147,40 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
             ledger.record_found(connection, **context.key, acquisitions=(), unusable=search.unusable)
         raise nothing_usable(search, season=context.season, where=section.catalog)
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
-    candidates = tiles.candidate_tiles(homeless, search.acquisitions)
+    candidates = tiles.candidate_tiles(season.outlines.bounds[homeless.index], search.acquisitions)
     grids, unreadable = _grids(context, candidates, search.acquisitions)
-    home = tiles.home_tiles(homeless, grids, near=candidates)
+    home = _home_tiles(season, homeless, grids, candidates)
     with context.connect() as connection:
-        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=search.unusable)
+        gone = _replaced(search, ledger.read_acquisitions(connection, **context.key), context)
+        unusable = (*search.unusable, *gone)
+        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=unusable)
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
         "found": len(search.acquisitions),
-        "unusable": len(search.unusable),
+        "unusable": len(unusable),
         "parcels outside all tiles": int(home.isna().sum()),
         **_needed(unreadable, candidates, homeless[home.isna()]["parcel_id"], homeless["parcel_id"]),
     }
+
+
+def _replaced(search: CatalogSearch, known: Sequence[ledger.LedgerEntry], context: SeasonContext) -> list[UnusableItem]:
+    """Acquisitions of the ledger that the catalogue no longer lists, where it lists others that show the same."""
+    listed = {a.item_id for a in search.acquisitions} | {item.item_id for item in search.unusable}
+    used = [entry for entry in known if entry.document and entry.status != AcquisitionStatus.QUARANTINED]
+    within = [entry.acquisition for entry in used if entry.item_id not in listed]
+    window = context.season
+    return replaced([a for a in within if window.start <= a.day <= window.end], search.acquisitions)
+
+
+def _home_tiles(
+    season: OpenSeason, parcels: pd.DataFrame, grids: Mapping[str, Grid], near: Mapping[str, Any]
+) -> pd.Series[Any]:
+    """Home tile of each parcel; `near` says which of them (bool, in their order) may have theirs in a tile."""
+    homes = []
+    for part in season.outlines.parts(parcels):
+        at = parcels.index.get_indexer(part.index)
+        homes.append(tiles.home_tiles(part, grids, near={tile: mask[at] for tile, mask in near.items()}))
+    return pd.concat(homes)
 
 
 def _catalog_access(context: SeasonContext) -> CatalogAccess:
@@ -215,11 +240,11 @@ def season_tiles(season: OpenSeason) -> list[str]:
 
 def cover_tile(season: OpenSeason, tile: str) -> str:
     """Computes (or finds in the store) which pixels the tile's parcels cover. Returns the name of the parcel set."""
-    context, parcels = season.context, season.parcels
+    context, parcels = season.context, season.parcels_at_home(tile)
     section = context.agency.observations
     coverage = tile_coverage(
         context.store,
-        parcels.loc[parcels["home_tile"] == tile, ["parcel_id", "geometry"]],
+        parcels[["parcel_id", "geometry"]],
         tile=tile,
         grids=tile_grids(context, tile, ()),
         inner_buffer_10m_m=section.inner_buffer_10m_m,
@@ -243,7 +268,7 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
         parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if entry.status == AcquisitionStatus.QUARANTINED:
             return _tried_again(entry, parcels.parcel_set)
-        if entry.status != AcquisitionStatus.OBSERVED:
+        if entry.status != AcquisitionStatus.OBSERVED or not (earlier or entry.parcel_set == parcels.parcel_set):
             return True
         name = _name(context, entry, parcels.parcel_set, earlier=earlier)
         says = observation_metadata(entry.acquisition, parcels)
@@ -303,23 +328,30 @@ def _tried_again(entry: ledger.LedgerEntry, parcel_set: str) -> bool:
     return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, parcel_set)
 
 
-def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> str:
+def observe_acquisition(
+    season: OpenSeason,
+    item_id: str,
+    parcel_set: str,
+    *,
+    writing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> str:
     """Observes one acquisition, or quarantines it with its reason. Returns the status it ends in.
 
     Where it was observed before the declarations were amended, only parcels without rows of their outline are read.
+    All that is written is written within `writing`: a process that works under another's claim holds it there.
     """
     context = season.context
     with context.connect() as connection:
         entry = ledger.read_acquisition(connection, **context.key, item_id=item_id)
-    coverage = _coverage(season, entry.acquisition.tile, parcel_set)
+    coverage = covered(season, entry.acquisition.tile, parcel_set)
     earlier = season.declared_until is not None
     name = _name(context, entry, coverage.parcel_set, earlier=earlier)
     try:
-        if not files.is_observed(context.store, name, entry.acquisition, coverage):
-            files.write_observation(context.store, name, _observed(context, entry, coverage))
+        missing = not files.is_observed(context.store, name, entry.acquisition, coverage)
+        table = _observed(context, entry, coverage) if missing or _was_condemned(entry) else None
     except SceneError as error:
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
-        with context.connect() as connection:
+        with writing(), context.connect() as connection:
             ledger.mark_quarantined(
                 connection,
                 **context.key,
@@ -329,25 +361,34 @@ def observe_acquisition(season: OpenSeason, item_id: str, parcel_set: str) -> st
                 tried=depends_on(entry.acquisition, coverage.parcel_set),
             )
         return AcquisitionStatus.QUARANTINED
-    if entry.status == AcquisitionStatus.OBSERVED and earlier:
-        return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
-    with context.connect() as connection:
-        ledger.mark_observed(
-            connection,
-            **context.key,
-            item_id=item_id,
-            object_name=name,
-            n_parcels=len(coverage.parcel_ids),
-            parcel_set=coverage.parcel_set,
-        )
+    with writing():
+        if table is not None:
+            files.write_observation(context.store, name, with_correction(table, entry.offset_correction or 0.0))
+        files.correct_observation(context.store, name, entry.offset_correction or 0.0)
+        if entry.status == AcquisitionStatus.OBSERVED and earlier:
+            return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
+        with context.connect() as connection:
+            ledger.mark_observed(
+                connection,
+                **context.key,
+                item_id=item_id,
+                object_name=name,
+                n_parcels=len(coverage.parcel_ids),
+                parcel_set=coverage.parcel_set,
+            )
     return AcquisitionStatus.OBSERVED
+
+
+def _was_condemned(entry: ledger.LedgerEntry) -> bool:
+    """Whether a file in the store may be of what the item's local files were once: it was kept as evidence."""
+    return entry.status == AcquisitionStatus.QUARANTINED
 
 
 def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage) -> pa.Table:
     """All parcels, or where an earlier file has rows of the same outlines, those and the others."""
     store, acquisition = context.store, entry.acquisition
     kept = entry.object_name or own_name(context, entry)
-    before = files.amendable(store, kept, acquisition, coverage)
+    before = None if _was_condemned(entry) else files.amendable(store, kept, acquisition, coverage)
     outlines, now = (read_outlines(store, name) if name else None for name in (before, coverage.parcel_set))
     if outlines is None or now is None:
         return extract.observe(acquisition, coverage, threads=1)
@@ -400,11 +441,21 @@ def _known(context: SeasonContext, tile: str) -> list[Acquisition]:
     return [entry.acquisition for entry in known if entry.tile == tile and entry.document]
 
 
-def _coverage(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
-    """The tile's coverage, in memory between the acquisitions of one run; another process finds it in the store."""
-    if (tile, parcel_set) not in season.coverages:
-        cover_tile(season, tile)
-    return season.coverages[tile, parcel_set]
+def covered(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
+    """The tile's coverage, in memory between the acquisitions of one run; another process finds it in the store.
+
+    Raises CropmapError where the tile's parcels are no longer those of the set.
+    """
+    coverage = season.coverages.get((tile, parcel_set))
+    if coverage is None:
+        if cover_tile(season, tile) != parcel_set:
+            raise CropmapError(
+                "its parcels are no longer those that this work was planned for",
+                where=f"tile {tile}",
+                mend="Run the same command again",
+            )
+        coverage = season.coverages[tile, parcel_set]
+    return coverage
 
 
 def _name(context: SeasonContext, entry: ledger.LedgerEntry, parcel_set: str, *, earlier: bool) -> str:

@@ -21,6 +21,7 @@ import pandas as pd
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.connection import Connection
+from cropmap.database.outlines import Outlines
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.identity import pixel_key
 from cropmap.provenance import content_hash
@@ -35,7 +36,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class _Register:
-    parcels: gpd.GeoDataFrame
+    parcels: pd.DataFrame
+    outlines: Outlines
     state: str
     """of the register just before it was read: a load in between is taken for a later one, and refused"""
 
@@ -47,12 +49,13 @@ class _Observed:
 
     @property
     def state(self) -> str:
-        """Another one where an acquisition came, went, was observed for other outlines, or has other pixels: a
-        provider may replace a product in place."""
+        """Another one where an acquisition came, went, was observed for other outlines, has another offset, or other
+        pixels: a provider may replace a product in place."""
         each = zip(self.entries, self.objects, strict=True)
         return content_hash(
             *(
                 f"{entry.item_id} {item.parcel_set or ''} {pixel_key(entry.acquisition) if entry.document else ''}"
+                f" {entry.offset_correction or ''}"
                 for entry, item in each
             )
         )
@@ -83,9 +86,22 @@ class OpenSeason:
         return self.once("declared until", lambda: declared_until(self.context))
 
     @property
-    def parcels(self) -> gpd.GeoDataFrame:
+    def parcels(self) -> pd.DataFrame:
         """The register that counts, sorted by parcel_id: see `declared_until`."""
         return self._register.parcels
+
+    def parcels_at_home(self, tile: str) -> gpd.GeoDataFrame:
+        """The parcels whose home this tile is, sorted by parcel_id; where the register was not read yet they alone are
+        read."""
+        if "register" in self._held:
+            return self.outlines.beside(self.parcels[self.parcels["home_tile"] == tile])
+        with self.context.connect() as connection:
+            return register.read_declarations(connection, **self.context.key, as_of=self.declared_until, home_tile=tile)
+
+    @property
+    def outlines(self) -> Outlines:
+        """Of the parcels, by their index."""
+        return self._register.outlines
 
     @property
     def data(self) -> SeasonData:
@@ -109,7 +125,7 @@ class OpenSeason:
         """The parcels as statistics count them. Raises InputError where the boundaries changed since they were
         planned on."""
         parts = self.run_inputs.parts
-        parcels = counted_parcels(self.context, self.data.parcels)
+        parcels = counted_parcels(self.context, self.data.parcels, self.outlines)
         refuse_changed({**parts, REGIONS: regions_key(self.context)}, parts, run_id=run_id)
         return parcels
 
@@ -152,13 +168,13 @@ class OpenSeason:
             ]
             tiles = [None if pd.isna(tile) else tile for tile in tiles]
             parcels = known.parcels.assign(home_tile=pd.Series(tiles, index=known.parcels.index, dtype=object))
-            self._held["register"] = _Register(parcels, known.state)
+            self._held["register"] = _Register(parcels, known.outlines, known.state)
             self._held.pop("parcel sets", None)
 
     @property
     def parcel_sets(self) -> dict[str, str]:
         """Home tile -> what `tile_coverage` calls its parcels; what they cover is not looked at."""
-        return self.once("parcel sets", lambda: parcel_sets(self.context, self.parcels))
+        return self.once("parcel sets", lambda: parcel_sets(self.context, self.parcels, self.outlines))
 
     @property
     def _earlier_sets(self) -> dict[str, str]:
@@ -172,7 +188,9 @@ class OpenSeason:
         moment = self.declared_until
         with self.context.connect() as connection:
             state = register.register_state(connection, **self.context.key, as_of=moment)
-            return _Register(register.read_declarations(connection, **self.context.key, as_of=moment), state)
+            folder = self.context.datasets
+            rows = register.read_register(connection, **self.context.key, as_of=moment, folder=folder)
+            return _Register(*rows, state)
 
     @property
     def _observed(self) -> _Observed:
@@ -189,7 +207,7 @@ class OpenSeason:
 
     def _build(self) -> SeasonData:
         observed = self._observed
-        return build_data(self.context, self.parcels, observed.entries, observed.objects)
+        return build_data(self.context, self.parcels, self.outlines, observed.entries, observed.objects)
 
     def once(self, name: str, read: Callable[[], T]) -> T:
         """What `read` gives, read at the first call."""

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-import geopandas as gpd
 import pandas as pd
 
 from cropmap.database import declarations as register
 from cropmap.database.acquisitions import LedgerEntry
+from cropmap.database.outlines import Outlines
 from cropmap.errors import RegionFileError
 from cropmap.observations.coverage import parcel_set_name
 from cropmap.observations.files import earlier_name, observation_name
@@ -63,23 +63,31 @@ def _object(context: SeasonContext, entry: LedgerEntry, wanted: str | None) -> O
     return ObservationObject(entry.object_name, entry.parcel_set)
 
 
-def parcel_sets(context: SeasonContext, parcels: gpd.GeoDataFrame) -> dict[str, str]:
+def parcel_sets(context: SeasonContext, parcels: pd.DataFrame, outlines: Outlines) -> dict[str, str]:
     """Home tile -> what `tile_coverage` calls its parcels."""
     section = context.agency.observations
     return {
         str(tile): parcel_set_name(
-            of_tile, inner_buffer_10m_m=section.inner_buffer_10m_m, inner_buffer_20m_m=section.inner_buffer_20m_m
+            outlines.beside(of_tile),
+            inner_buffer_10m_m=section.inner_buffer_10m_m,
+            inner_buffer_20m_m=section.inner_buffer_20m_m,
         )
         for tile, of_tile in parcels.dropna(subset=["home_tile"]).groupby("home_tile")
     }
 
 
-def counted_parcels(context: SeasonContext, parcels: gpd.GeoDataFrame) -> pd.DataFrame:
+def counted_parcels(context: SeasonContext, parcels: pd.DataFrame, outlines: Outlines) -> pd.DataFrame:
     """parcel_id, nuts_id, area_ha, crop_code, holding_id, as `estimate_areas` takes them. Raises RegionFileError where
     boundaries are needed and cannot be read."""
-    if context.agency.statistics.border_parcels == "split":
-        parcels = split_at_borders(parcels, read_boundaries(context.agency, season=context.season.year))
-    return pd.DataFrame(parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]])
+    counted = parcels[["parcel_id", "nuts_id", "area_ha", "crop_code", "holding_id"]]
+    if context.agency.statistics.border_parcels != "split":
+        return counted
+    regions = read_boundaries(context.agency, season=context.season.year)
+    parts = [split_at_borders(part, regions).drop(columns="geometry") for part in outlines.parts(counted)]
+    divided = pd.DataFrame(pd.concat(parts, ignore_index=True))
+    if len(divided) == len(counted):
+        return counted
+    return divided.sort_values(["parcel_id", "nuts_id"], kind="stable", ignore_index=True)
 
 
 def boundaries_key(context: SeasonContext) -> tuple[str, ...]:

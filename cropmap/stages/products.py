@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cropmap.assessments import assess as assess_declarations
@@ -27,7 +28,7 @@ from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
-from cropmap.predictions.predictions import Predictions
+from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups
 from cropmap.provenance import code_version, content_hash
 from cropmap.records import Record
 from cropmap.schemas import Architecture, Reason
@@ -45,6 +46,7 @@ from cropmap.stages.forecast import (
     no_assessments,
     no_statistics,
 )
+from cropmap.stages.ingest import acquisition_counts
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.run_inputs import RunInputs, refuse
 from cropmap.stages.run_report import RunReport
@@ -53,7 +55,6 @@ from cropmap.stages.work import claim_of
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.coverage import partial_regions
 from cropmap.statistics.report import StatisticsReport
-from cropmap.store import parquet_content
 
 log = logging.getLogger(__name__)
 
@@ -161,8 +162,11 @@ def predict(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
     context, data, name = season.context, _planned(season, plan).data, plan.name("predictions.parquet")
     if not _is_kept(context, name):
         _predictions(context, plan, data).write(context.store, name)
-    predictions = Predictions.read(context.store, name)
-    return {"parcels": len(predictions), "scored": int(np.isfinite(predictions.logits).all(axis=1).sum())}
+    counts = {"parcels": 0, "scored": 0}
+    for part in Predictions.read_parts(context.store, name):
+        counts["parcels"] += len(part)
+        counts["scored"] += int(np.isfinite(part.logits).all(axis=1).sum())
+    return counts
 
 
 def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Predictions:
@@ -194,7 +198,7 @@ def assess(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     if not _is_kept(context, plan.name("assessments.json"), plan.name("assessments.parquet")):
         predictions = _kept_predictions(context, plan)
         assessed = assess_declarations(
-            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
+            data.parcels.assign(
                 has_geometry=True,
                 confirmed=data.parcels["parcel_id"].isin(run_inputs.reviewed.right),
                 not_learnt=_not_learnt(context, plan, data, predictions),
@@ -297,25 +301,26 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
     Raises InputError, and publishes nothing, where the season is no longer what it was when it was read.
     """
     data, context, store = _planned(season, plan).data, season.context, season.context.store
-    predictions = _kept_predictions(context, plan)
+    _require_written(context, plan, "predictions.parquet")
     made = ("assessments", "statistics")
     for what in made:
         _require_written(context, plan, f"{what}.json")
     documents = {what: store.read(plan.name(f"{what}.json"), json.loads) for what in made}
+    documents["acquisitions"] = acquisition_counts(context)
     report = RunReport.read(documents, where=f"{store.root}/{plan.name('')}")
     assessed = report.assessments
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
-    tables = {what: store.read_table(plan.name(f"{what}.parquet")).to_pandas() for what in made}
+    statistics = store.read_table(plan.name("statistics.parquet")).to_pandas()
     with context.connect() as connection, database_errors(), connection.transaction():
         refuse(season.changed(connection, hold=True), run_id=plan.run_id)
         publishing.publish(
             connection,
             run_id=plan.run_id,
             **context.key,
-            parcels=pd.DataFrame(data.parcels.drop(columns="geometry")),
-            predictions=predictions.table(),
-            assessments=tables["assessments"],
-            statistics=tables["statistics"],
+            parcels=data.parcels,
+            predictions=(part.rows() for part in Predictions.read_parts(store, plan.name("predictions.parquet"))),
+            assessments=read_row_groups(store, plan.name("assessments.parquet")),
+            statistics=statistics,
             model_version=model_version,
             published_at=published_at,
             nuts_version=context.agency.regions.nuts_version,
@@ -331,7 +336,7 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
         "estimated_false_alarms": assessed.estimated_rate,
         **({"crops_not_learnt": missing} if (missing := assessed.crops_not_learnt) else {}),
         "certification": run_statement(context, plan.run_id),
-        "statistics": len(tables["statistics"]),
+        "statistics": len(statistics),
     }
 
 
@@ -342,7 +347,15 @@ def _is_kept(context: SeasonContext, *names: str) -> bool:
 
 
 def _content(name: str) -> Callable[[bytes], Any]:
-    return json.loads if name.endswith(".json") else parquet_content
+    return json.loads if name.endswith(".json") else _decoded
+
+
+def _decoded(data: bytes) -> int:
+    """Rows of a table that can be decoded, one row group in memory at a time."""
+    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    for group in range(file.num_row_groups):
+        file.read_row_group(group).validate(full=True)
+    return int(file.metadata.num_rows)
 
 
 def _kept_predictions(context: SeasonContext, plan: RunPlan) -> Predictions:
@@ -361,6 +374,7 @@ def _require_written(context: SeasonContext, plan: RunPlan, what: str) -> None:
 
 def _write(context: SeasonContext, plan: RunPlan, what: str, table: pd.DataFrame, report: Record) -> None:
     """The table, then the report: whoever finds the report finds the table."""
-    context.store.write_table(plan.name(f"{what}.parquet"), pa.Table.from_pandas(table, preserve_index=False))
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    context.store.write_table(plan.name(f"{what}.parquet"), rows, row_group_size=ROW_GROUP)
     text = json.dumps(report.as_json(), ensure_ascii=False, allow_nan=False)
     context.store.write_bytes(plan.name(f"{what}.json"), text.encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database.runs import Run
 from cropmap.records import Record
@@ -9,6 +11,8 @@ from cropmap.statistics.report import StatisticsReport
 
 
 class RunReport(Record):
+    acquisitions: dict[str, int] = Field(default_factory=dict)
+    """acquisitions of the season when the run was published: by status, quarantined by reason, observed by warning"""
     assessments: AssessmentReport = AssessmentReport()
     statistics: StatisticsReport = StatisticsReport()
 

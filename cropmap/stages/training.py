@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.assessments import suspects
@@ -43,6 +42,7 @@ from cropmap.stages.findings import ReviewedLabels
 from cropmap.stages.open_season import OpenSeason
 
 if TYPE_CHECKING:
+    from cropmap.model.elsewhere import FoldTrainer
     from cropmap.model.fitting import Fitted
 
 
@@ -87,19 +87,22 @@ def is_trained(season: OpenSeason, architecture: Architecture) -> bool:
     return known is not None and is_whole(context, known)
 
 
-def train_network(season: OpenSeason, architecture: Architecture) -> dict[str, object]:
+def train_network(
+    season: OpenSeason, architecture: Architecture, *, elsewhere: FoldTrainer | None = None
+) -> dict[str, object]:
     """Trains one network on every fold, exports and checks it, and makes it champion where the gate lets it.
 
     A fold that is in the store is not trained again; a training that went through the gate is left as it is, except
-    that what was damaged since is made again. All of it works on the season as it stood at the beginning. Returns its
-    out-of-fold metrics and the decision. Raises ConfigurationError where MLflow cannot be used, before anything is
-    trained; ParityError where ONNX and torch disagree: that is noted in MLflow, and nothing else changes.
+    that what was damaged since is made again. All of it works on the season as it stood at the beginning. `elsewhere`
+    trains the folds; None: processes that this one starts. Returns its out-of-fold metrics and the decision. Raises
+    ConfigurationError where MLflow cannot be used, before anything is trained; ParityError where ONNX and torch
+    disagree: that is noted in MLflow, and nothing else changes.
     """
     context, data, reviewed = season.context, season.data, season.run_inputs.reviewed
     key = training_key(context, data, architecture, reviewed=reviewed)
     known = trained_model(context, architecture, key)
     if known is None or not is_whole(context, known):
-        known = _trained(context, data, architecture, key, reviewed, known)
+        known = _trained(context, data, architecture, key, reviewed, known, elsewhere)
     if known.promoted and not has_line(context, architecture):
         make_champion(context, architecture, known)
     return {
@@ -117,6 +120,7 @@ def _trained(
     key: str,
     reviewed: ReviewedLabels,
     known: TrainedModel | None,
+    elsewhere: FoldTrainer | None,
 ) -> TrainedModel:
     """Trained, decided on and noted down; `known` is the record of an artifact that is to be made again."""
     from cropmap.model import tracking
@@ -130,7 +134,7 @@ def _trained(
             tags=_tags(context, architecture),
             artifact_root=context.mlflow_artifacts,
         )
-    fitted = _fit(context, data, architecture, key, reviewed)
+    fitted = _fit(context, data, architecture, key, reviewed, elsewhere)
     if known is not None and fitted.artifact_id == known.artifact_id:
         return known
     decision = _decide(context, data, architecture, fitted)
@@ -151,13 +155,18 @@ def _trained(
 
 
 def _fit(
-    context: SeasonContext, data: SeasonData, architecture: Architecture, key: str, reviewed: ReviewedLabels
+    context: SeasonContext,
+    data: SeasonData,
+    architecture: Architecture,
+    key: str,
+    reviewed: ReviewedLabels,
+    elsewhere: FoldTrainer | None,
 ) -> Fitted:
     from cropmap.model.fitting import fit_model  # torch, which a season that trains nothing does without
 
     rounds = _clean_up_rounds(context, architecture)
     try:
-        left_out = left_out_of_training(context, data, architecture, reviewed)
+        left_out = left_out_of_training(context, data, architecture, reviewed, elsewhere=elsewhere)
         with part_of_work(_round(rounds, rounds)):
             return fit_model(
                 context.store,
@@ -168,6 +177,7 @@ def _fit(
                 suspects=left_out,
                 about=_about(context, data, left_out, reviewed),
                 workers=context.threads,
+                elsewhere=elsewhere,
             )
     except Exception as error:
         _note_failure(context, architecture, key, error)
@@ -209,7 +219,12 @@ class OutOfFoldScores:
 
 
 def left_out_of_training(
-    context: SeasonContext, data: SeasonData, architecture: Architecture, reviewed: ReviewedLabels
+    context: SeasonContext,
+    data: SeasonData,
+    architecture: Architecture,
+    reviewed: ReviewedLabels,
+    *,
+    elsewhere: FoldTrainer | None = None,
 ) -> NDArray[np.bool_]:
     """(N,) declarations that look wrong to models that never saw them, and those that a review contradicts: kept out
     of training, still scored. What a review confirmed stays in, however strange it looks.
@@ -235,12 +250,11 @@ def left_out_of_training(
                 seed=context.agency.model.seed,
                 suspects=left_out,
                 workers=context.threads,
+                elsewhere=elsewhere,
             )
         series = dataset.series
         suspect_ids = suspects(
-            pd.DataFrame(data.parcels.drop(columns="geometry")).assign(
-                has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)
-            ),
+            data.parcels.assign(has_geometry=True, not_learnt=_judged_unlearnt(dataset, left_out)[at] & (at >= 0)),
             OutOfFoldScores(series.parcel_ids, dataset.crops, out.cross_fit.logits, series.lengths),
             data.legend,
             seed=context.agency.model.seed,

@@ -128,3 +128,23 @@ def test_a_warning_stands_beside_what_is_observed_alone(connection: Connection) 
     assert read_acquisition(connection, **KEY, item_id="S2A_02").warning is None
     find_again(connection, **KEY, item_id="S2A_02")
     assert read_acquisition(connection, **KEY, item_id="S2A_02").status == "found"
+
+
+def test_a_correction_ends_with_what_it_belongs_to(connection: Connection) -> None:
+    about: Any = {"item_id": "S2A_02", "warning": AcquisitionWarning.OFFSET_CORRECTED, "detail": "applied already"}
+
+    def correct() -> float | None:
+        mark_observed(connection, **KEY, item_id="S2A_02", object_name="observations/x.parquet", n_parcels=3)
+        mark_warned(connection, **KEY, **about, offset_correction=0.1)
+        return read_acquisition(connection, **KEY, item_id="S2A_02").offset_correction
+
+    record_found(connection, **KEY, acquisitions=[ONE])
+    assert correct() == 0.1
+    record_found(connection, **KEY, acquisitions=[replace(ONE, processing_baseline="05.00")])
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").offset_correction is None
+    assert correct() == 0.1
+    mark_quarantined(connection, **KEY, item_id="S2A_02", reason=QuarantineReason.WRONG_GRID, detail="", tried="x")
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").offset_correction is None
+    assert correct() == 0.1
+    mark_warned(connection, **KEY, item_id="S2A_02", warning=None, detail="")
+    assert read_acquisition(connection, **KEY, item_id="S2A_02").offset_correction is None

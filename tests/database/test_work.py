@@ -170,3 +170,34 @@ def test_work_that_is_interrupted_before_it_is_planned_stands_in_the_run_log(
     with work.claim(database_url, OURS, code_version="1"):
         work.interrupt_work(connection, OURS, detail="interrupted (SIGINT)", at=NOW, code_version="1")
     assert _status(connection, "bretagne-2018-unplanned") == ("interrupted", "season run: interrupted (SIGINT)")
+
+
+def test_what_a_unit_writes_under_a_claim_is_written_before_the_next_claim(database_url: str) -> None:
+    """A worker of a cluster outlives the command that it works for: what it writes is never mixed with a later one."""
+    order: list[str] = []
+    with connect(database_url) as worker:
+        holder = work.claim(database_url, OURS, code_version="1")
+        holder.__enter__()
+        assert work.is_claimed(worker, OURS)
+        assert not work.is_claimed(worker, THEIRS), "nor in a copy of this database, nor in another"
+
+        def next_claim() -> None:
+            with work.claim(database_url, THEIRS, code_version="1"):
+                order.append("the next command")
+
+        waits = threading.Thread(target=next_claim)
+        with work.held_claim(worker, OURS):
+            release = threading.Thread(target=holder.__exit__, args=[None, None, None])
+            release.start()
+            waits.start()
+            time.sleep(0.5)
+            order.append("the unit")
+        release.join()
+        waits.join()
+        assert order == ["the unit", "the next command"]
+        with (
+            pytest.raises(BusyError, match="the command that this unit was for has ended"),
+            work.held_claim(worker, OURS),
+        ):
+            order.append("never")
+    assert order[2:] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("cropmap", "flows", "serving")
-OPTIONAL = {"breizhcrops", "prefect_dask"}
+OPTIONAL = {"breizhcrops"}
 """looked for where it is used, with a word where it is missing"""
 
 
@@ -36,7 +36,7 @@ def imported(path: Path) -> set[str]:
 
 
 def undeclared(*, benches: bool) -> dict[str, set[str]]:
-    of, known = packages_distributions(), declared(*(["peers"] if benches else []))
+    of, known = packages_distributions(), declared("dask", *(["peers"] if benches else []))
     found: dict[str, set[str]] = {}
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
@@ -59,4 +59,4 @@ def test_every_declared_package_has_a_pinned_version() -> None:
     pinned = {
         _normal(line.partition("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
     }
-    assert declared("dev", "peers") - pinned == set()
+    assert declared("dev", "peers", "dask") - pinned == set()

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cropmap.errors import SceneError
 from cropmap.observations import amend
 from cropmap.observations.amend import amended
+from cropmap.observations.corrections import correction_of, with_correction
 from cropmap.observations.coverage import TileCoverage, outline_hashes, read_outlines, tile_coverage
 from cropmap.observations.extract import observe
 from cropmap.observations.files import amendable, write_observation
@@ -107,20 +107,14 @@ def test_a_parcel_without_a_kept_row_is_read_even_if_its_outline_is_known(
     assert table.to_pylist() == whole.to_pylist()
 
 
-def test_the_offset_is_not_judged_by_one_dark_parcel(store: Store, tmp_path: Path) -> None:
-    bands = flat_bands(rows=ROWS, cols=COLS, dn=1500)
-    for band in ("B02", "B04"):
-        bands[band][0:10, 0:10] = 700  # reflectance -0.03 on 81 pixels: a pond under haze
-    acquisition = make_acquisition(tmp_path, bands, offset=-0.1)
-    field, both = {"C": (200, 100, 340, 220)}, {"C": (200, 100, 340, 220), "pond": (0, 0, 100, 100)}
-    before, after = parcels_at(field), parcels_at(both)
-    kept, coverage = observe(acquisition, cover(store, acquisition, before)), cover(store, acquisition, after)
-    with pytest.raises(SceneError):
-        observe(acquisition, coverage.part(coverage.parcel_ids == "pond"))
-    table = amended(
-        acquisition, coverage, kept=kept, kept_outlines=outline_hashes(before), outlines=outline_hashes(after)
-    )
-    assert dict(zip(table["parcel_id"].to_pylist(), table["B02"].to_pylist(), strict=True)) == {"C": 500, "pond": -300}
+def test_a_corrected_offset_is_taken_back(store: Store, acquisition: Acquisition) -> None:
+    parcels = parcels_at(BEFORE)
+    coverage, outlines = cover(store, acquisition, parcels), outline_hashes(parcels)
+    whole = observe(acquisition, coverage)
+    kept = with_correction(whole.slice(1).replace_schema_metadata(whole.schema.metadata), -0.1)
+    table = amended(acquisition, coverage, kept=kept, kept_outlines=outlines, outlines=outlines)
+    assert table.to_pylist() == whole.to_pylist()
+    assert correction_of(table.schema) == 0.0
 
 
 def test_a_part_of_a_coverage_needs_a_part_of_the_scene(store: Store, acquisition: Acquisition) -> None:

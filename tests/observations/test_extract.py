@@ -175,16 +175,6 @@ def test_values_that_are_no_digital_numbers(store: Store, acquisition: Acquisiti
     assert "float32" in str(broken(acquisition, coverage))
 
 
-@pytest.mark.parametrize("band", ["B02", "B04"])
-def test_an_offset_applied_already_is_refused(store: Store, tmp_path: Path, band: str) -> None:
-    bands = flat_bands(rows=ROWS, cols=COLS, dn=1400)
-    bands[band][:] = 400
-    acquisition = make_acquisition(tmp_path, bands, offset=-0.1)
-    error = broken(acquisition, cover(store, acquisition))
-    assert error.reason == QuarantineReason.OFFSET_CONTRADICTED
-    assert acquisition.item_id in str(error)
-
-
 def test_grids_are_what_most_of_the_first_acquisitions_have(tmp_path: Path) -> None:
     odd = make_acquisition(tmp_path, flat_bands(rows=4, cols=4), item_id="odd")
     good = [make_acquisition(tmp_path, flat_bands(rows=ROWS, cols=COLS), item_id=f"good{i}") for i in range(2)]

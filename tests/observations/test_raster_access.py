@@ -20,13 +20,14 @@ from rasterio.io import MemoryFile
 
 from cropmap.errors import ConfigurationError, SceneError
 from cropmap.masking import mask_logs
-from cropmap.observations import raster_access
+from cropmap.observations import raster_access as accessing
 from cropmap.observations.grids import Window
 from cropmap.observations.raster import read_grid, read_window
-from cropmap.observations.raster_access import with_patience
+from cropmap.observations.raster_access import raster_access, with_patience
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.providers import in_use
 from cropmap.sources.catalogs.providers.in_use import use
+from cropmap.sources.catalogs.sign_in import renewed
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
 
@@ -190,6 +191,29 @@ def test_a_token_is_sent_with_each_file_and_renewed_during_a_long_job(
     assert "the-access-token" not in caplog.text + str(caught.value)
 
 
+@pytest.mark.slow
+def test_a_token_service_that_is_down_costs_the_files_of_that_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_ID", "client-1")
+    monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_SECRET", "the-secret-of-the-client")
+    monkeypatch.setattr(renewed, "REST_S", 0.5)
+    tokens, content = TokenService(fail=[Answer(404, b"<html>maintenance</html>")]), cog(4)
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/token":
+            return tokens(request)
+        return Answer(200, content) if tokens.admits(request) else Answer(401)
+
+    with service(answer) as (url, seen):
+        use(provider("out", hosts=[of(url)], token={"address": f"{url}/token", "hosts": [of(url)]}))
+        for n in range(3):
+            with pytest.raises(SceneError, match=r"token service of out gives none.*CROPMAP_CATALOG_OUT_") as caught:
+                whole(f"{url}/{n}.tif")
+            assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
+        assert len(seen) == 1, "neither the service nor the host of the files is asked meanwhile"
+        time.sleep(0.6)
+        assert [whole(f"{url}/{n}.tif") for n in range(3)] == [4] * 3
+
+
 def test_signed_files_are_read_and_the_ledgers_address_stays_unsigned(caplog: pytest.LogCaptureFixture) -> None:
     content = cog(3)
     ends: dict[str, float] = {}
@@ -225,6 +249,27 @@ def test_a_header_goes_to_the_hosts_of_the_provider_and_nowhere_else(monkeypatch
         use(provider("headed", hosts=[of(url), of(other)], header_hosts=[of(url)]))
         assert whole(f"{url}/a.tif") == whole(f"{other}/b.tif") == 4
     assert all("X-Key" not in request.headers for request in elsewhere)
+
+
+def test_nothing_of_a_file_that_the_main_thread_holds_reaches_another_provider(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rasterio sets the options of the main thread for all threads."""
+    put(s3_server, "held-scenes", {"a.tif": cog(1)})
+    put(s3_server, "others-scenes", {"a.tif": cog(6)})
+    s3_provider(s3_server, "held", "held-scenes")
+    set_keys(monkeypatch, "held", STRANGER)
+    for name, value in s3_server.aws_environment(READER).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CROPMAP_CATALOG_HOLDS_HEADERS", "X-Key: secret-of-the-header")
+    content = cog(5)
+    with service(lambda _: Answer(200, content)) as (url, _), service(lambda _: Answer(200, content)) as (other, seen):
+        use(provider("holds", hosts=[of(url)], header_hosts=[of(url)]))
+        with raster_access(f"{url}/a.tif"), raster_access("s3://held-scenes/a.tif"), ThreadPoolExecutor(1) as pool:
+            assert pool.submit(whole, f"{other}/b.tif").result() == 5
+            assert pool.submit(whole, "s3://others-scenes/a.tif").result() == 6
+    assert seen
+    assert all("X-Key" not in request.headers for request in seen)
 
 
 def test_a_jpeg_2000_file_is_read_from_an_odata_address(tmp_path: Path) -> None:
@@ -282,7 +327,7 @@ def test_a_server_that_fails_for_a_while_is_read_all_the_same(broken: Broken) ->
 @pytest.mark.slow
 def test_a_server_that_drops_one_connection_in_twenty_loses_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     content, lock, rng = cog(8), threading.Lock(), np.random.default_rng(1)
-    monkeypatch.setattr(raster_access, "WAITS_S", (0.05, 0.1, 0.2))
+    monkeypatch.setattr(accessing, "WAITS_S", (0.05, 0.1, 0.2))
     dropped = 0
 
     def answer(_: Request) -> Answer:
@@ -300,7 +345,7 @@ def test_a_server_that_drops_one_connection_in_twenty_loses_no_file(monkeypatch:
 
 
 def test_what_is_no_raster_is_quarantined_after_some_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raster_access, "WAITS_S", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01, 0.01, 0.01))
     with service(lambda _: Answer(200, b"<html>login</html>" * 500)) as (url, _), pytest.raises(SceneError) as caught:
         whole(f"{url}/a.tif")
     assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
@@ -346,6 +391,20 @@ def test_bytes_per_second_are_bounded_over_all_threads() -> None:
     assert took >= n * SIZE * SIZE * 2 / 2e6 - 1.1
     assert took < 8
     assert seen
+
+
+@pytest.mark.slow
+def test_a_quota_that_is_used_up_leaves_one_slow_connection(caplog: pytest.LogCaptureFixture) -> None:
+    content, each = cog(2), SIZE * SIZE * 2
+    with service(lambda _: Answer(200, content)) as (url, _), ThreadPoolExecutor(4) as pool:
+        quota = {"bytes": 4 * each, "days": 30, "then_bytes_per_second": 1e6, "then_connections": 1}
+        use(provider("metered", hosts=[of(url)], limits={"connections": 4, "quota": quota}))
+        list(pool.map(whole, [f"{url}/{k}.tif" for k in range(4)]))
+        assert "quota" not in caplog.text
+        began = time.monotonic()
+        list(pool.map(whole, [f"{url}/{k}.tif" for k in range(4, 8)]))
+        assert time.monotonic() - began >= 4 * each / 1e6 - 1.1
+    assert caplog.text.count("metered: this process has used up its quota") == 1
 
 
 def test_an_item_without_a_provider_pays_nothing() -> None:

@@ -64,24 +64,3 @@ def test_scene_classes_at_cells() -> None:
     classes = np.array([[4, 5, 6], [7, 9, 3]], np.uint8)
     cells = np.array([0, 4, 4, 3, 5])
     assert zonal.clear_cells(classes, cells, (4, 5, 6, 7)).tolist() == [True, False, False, True, False]
-
-
-@pytest.mark.parametrize(
-    ("blue", "offset", "expected"),
-    [
-        (400, -0.1, True),  # reflectance -0.06: the offset is in the pixels already
-        (1400, -0.1, False),
-        (950, -0.1, False),  # -0.005: over-corrected haze
-        (400, 0.0, False),
-    ],
-)
-def test_an_offset_that_the_pixels_contradict(blue: int, offset: float, expected: bool) -> None:
-    values = np.r_[np.full(40, blue), np.full(60, 2500)].astype(np.uint16)  # two fifths vegetation, bare soil else
-    assert zonal.offset_contradicted(values, np.ones(100), scale=1e-4, offset=offset, nodata=0) is expected
-
-
-def test_a_guard_needs_clear_pixels_to_speak() -> None:
-    values = np.full(100, 400, np.uint16)
-    few = np.r_[np.ones(49), np.zeros(51)]
-    assert not zonal.offset_contradicted(values, few, scale=1e-4, offset=-0.1, nodata=0)
-    assert not zonal.offset_contradicted(np.zeros(100, np.uint16), np.ones(100), scale=1e-4, offset=-0.1, nodata=0)

@@ -4,12 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from cropmap.contracts.tables import PREDICTION_COLUMNS
 from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ArtifactError
 from cropmap.model.fitting import Fitted, fit_model
+from cropmap.predictions import predictions as predictions_module
 from cropmap.predictions.predict import Artifact, load_artifact, predict
 from cropmap.predictions.predictions import Predictions
 from cropmap.schemas import Architecture
@@ -90,8 +93,12 @@ def test_the_bits_depend_on_neither_threads_nor_the_company_of_a_parcel(fitted: 
     np.testing.assert_allclose(alone, one[few], atol=1e-5)
 
 
-def test_predictions_come_back_from_parquet_bit_for_bit(fitted: tuple[Store, Fitted, Artifact]) -> None:
+@pytest.mark.parametrize("rows", [7, 65_536])
+def test_predictions_come_back_from_parquet_bit_for_bit(
+    fitted: tuple[Store, Fitted, Artifact], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, _, artifact = fitted
+    monkeypatch.setattr(predictions_module, "ROW_GROUP", rows)
     written = predict(artifact, DATASET.series, fold=FOLD)
     written.write(store, "predictions/p.parquet")
     read = Predictions.read(store, "predictions/p.parquet")
@@ -99,6 +106,10 @@ def test_predictions_come_back_from_parquet_bit_for_bit(fitted: tuple[Store, Fit
     np.testing.assert_array_equal(read.probabilities, written.probabilities)
     assert read.table().equals(written.table())
     assert read.crops == CROPS
+    parts = list(Predictions.read_parts(store, "predictions/p.parquet"))
+    assert len(parts) == -(-len(written) // rows)
+    shown = pa.concat_tables(part.rows() for part in parts).to_pandas()
+    pd.testing.assert_frame_equal(shown.convert_dtypes(), written.table().convert_dtypes(), check_dtype=False)
 
 
 def test_series_that_the_artifact_was_not_made_for_are_refused(fitted: tuple[Store, Fitted, Artifact]) -> None:

@@ -42,3 +42,9 @@ def test_figures_are_those_of_the_page() -> None:
 def test_nothing_of_a_hidden_cell_is_in_it() -> None:
     text = quality_file(report(revisions=revised())).decode()
     assert [secret for secret in SECRETS if secret in text] == []
+
+
+def test_acquisitions_with_another_offset_are_counted() -> None:
+    assert concepts(quality_file(report()))["S.18.1"]["figures"] == {"acquisitions": 70}
+    found = concepts(quality_file(report(offset_corrected=3, offset_contradicted=2)))
+    assert found["S.18.1"]["figures"] == {"acquisitions": 70, "offset_corrected": 3, "offset_contradicted": 2}

@@ -8,6 +8,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
+from cropmap.database.outlines import Outlines
 from cropmap.evidence.sheet import Sketch
 from cropmap.results.surroundings import NEAREST_M, Surroundings, utm_zone
 
@@ -42,7 +43,7 @@ def sketch(*boxes: tuple[float, float, float, float], crops: str = "abcdefgh") -
         for west, south, east, north in boxes
     ]
     parcels = gpd.GeoDataFrame({"crop": list(crops[: len(boxes)])}, geometry=placed, crs=4326)
-    return Surroundings.of(parcels).sketch(0)
+    return Surroundings.of(parcels, Outlines.of(parcels.geometry)).sketch(0)
 
 
 def extent(rings: tuple[np.ndarray, ...]) -> list[float]:
@@ -81,7 +82,7 @@ def test_a_hole_is_a_ring_that_runs_the_other_way() -> None:
         shapely.transform(ring, lambda xy: np.add(xy, (EAST, NORTH))), TO_DEGREES.transform, interleaved=False
     )
     parcels = gpd.GeoDataFrame({"crop": ["a"]}, geometry=[placed], crs=4326)
-    (subject,) = Surroundings.of(parcels).sketch(0).outlines
+    (subject,) = Surroundings.of(parcels, Outlines.of(parcels.geometry)).sketch(0).outlines
     outer, inner = subject.rings
     area = [shapely.LinearRing(ring).is_ccw for ring in (outer, inner)]
     assert area in ([True, False], [False, True])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import BANDS
@@ -90,6 +94,11 @@ def test_an_agencys_own_file_is_completed_with_the_generic_names(tmp_path: Path)
         ("offset_unstated: {from_baseline: 4.0, offset: -0.1}", "from_baseline"),
         ("offset_unstated: {from_baseline: '04.00', offset: -1000}", "offset_unstated.offset"),
         ("name: Our Mirror", "no name"),
+        ("assets: {B02: [[a]]}", "assets.B02.0"),
+        ("fields: {baseline: [{a: b}]}", "fields.baseline.0"),
+        ("fields: {5: [a]}", "fields.5"),
+        ("5: a", "5"),
+        ("other_media: zarr", "other_media"),
     ],
 )
 def test_what_is_no_providers_file_is_one_line(tmp_path: Path, text: str, why: str | None) -> None:
@@ -101,6 +110,21 @@ def test_what_is_no_providers_file_is_one_line(tmp_path: Path, text: str, why: s
         Provider.read(path.name, base=tmp_path)
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(document=st.dictionaries(st.sampled_from([*Provider.model_fields, "more", "s3"]), ODD, max_size=6))
+def test_any_document_is_a_provider_or_a_configuration_error(tmp_path: Path, document: dict[str, Any]) -> None:
+    path = write(tmp_path, yaml.safe_dump(document, allow_unicode=True))
+    with suppress(ConfigurationError):
+        Provider.read(path.name, base=tmp_path)
 
 
 def test_unknown_names_say_which_there_are(tmp_path: Path) -> None:

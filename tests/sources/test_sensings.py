@@ -17,7 +17,7 @@ from cropmap.seasons import Season
 from cropmap.sources.catalogs.catalog import find_acquisitions
 from cropmap.sources.catalogs.item_identity import PRODUCT_NAME, datastrip_start_of
 from cropmap.sources.catalogs.items import acquisition_from_item
-from cropmap.sources.catalogs.sensings import Candidate, best_of
+from cropmap.sources.catalogs.sensings import Candidate, best_of, replaced
 from tests.data.make_sources_catalog import COPERNICUS, make_item
 from tests.data.make_tile_parts import candidate, part
 
@@ -420,3 +420,42 @@ def _products(document: Any) -> Iterator[tuple[str, Any]]:
                 return
         for one in document.values():
             yield from _products(one)
+
+
+GONE: dict[str, tuple[Candidate, list[Candidate], dict[str, QuarantineReason]]] = {
+    "processed again under another id": (
+        candidate("old", baseline="05.00", strip_s=0),
+        [candidate("new", baseline="05.10", strip_s=0)],
+        {"old": S},
+    ),
+    "listed under another id": (candidate("old", strip_s=0), [candidate("new", strip_s=0)], {"old": D}),
+    "only a part of it was processed again": (
+        candidate("whole", baseline="05.00"),
+        [candidate("north", NORTH, baseline="05.10")],
+        {},
+    ),
+    "both parts of it were": (
+        candidate("whole", baseline="05.00"),
+        [candidate("north", NORTH, baseline="05.10"), candidate("south", SOUTH, baseline="05.10")],
+        {"whole": S},
+    ),
+    "a part, where the other part is listed": (
+        candidate("south", SOUTH, baseline="05.00", strip_s=0),
+        [candidate("north", NORTH, baseline="05.10", strip_s=370)],
+        {},
+    ),
+    "another pass": (candidate("old"), [candidate("new", sensed_s=6_040)], {}),
+    "another satellite": (
+        candidate("old"),
+        [candidate("new", properties={"s2:datatake_id": "GS2B_20240601T101559_012345_N05.10"})],
+        {},
+    ),
+    "nothing else is listed": (candidate("old"), [], {}),
+}
+
+
+@pytest.mark.parametrize("case", GONE)
+def test_what_a_catalogue_lists_no_longer(case: str) -> None:
+    gone, listed, reasons = GONE[case]
+    found = replaced([gone.acquisition], [other.acquisition for other in listed])
+    assert {item.item_id: item.reason for item in found} == reasons

@@ -28,7 +28,8 @@ def split(environment: None, tiny_inputs: Path, tmp_path: Path) -> SeasonContext
 def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
     split: SeasonContext, tiny_inputs: Path, tmp_path: Path
 ) -> None:
-    parcels = OpenSeason(split).data.parcels
+    data = OpenSeason(split).data
+    parcels = data.outlines.beside(data.parcels)
     boundaries = gpd.read_file(tiny_inputs / "nuts.geojson")
     cut = parcels.to_crs(3035).geometry.iloc[0]
     level3 = boundaries["LEVL_CODE"] == 3
@@ -52,7 +53,7 @@ def test_parcels_are_counted_by_overlap_and_the_run_knows_the_boundaries(
     )
     after = products.plan_run(OpenSeason(context))
     assert after.run_id != before.run_id
-    counted = counted_parcels(context, parcels).set_index("parcel_id")["area_ha"]
+    counted = counted_parcels(context, data.parcels, data.outlines).set_index("parcel_id")["area_ha"]
     first = parcels["parcel_id"].iloc[0]
     share = cut.intersection(taken).area / cut.area
     parts = sorted(counted[[first]].tolist())

@@ -75,13 +75,13 @@ def due(context: SeasonContext) -> dict[str, str]:
 
 def test_nothing_new_reads_no_observation_and_changes_no_row(season: SeasonContext, read: list[str]) -> None:
     with season.connect() as connection:
-        before = ledger.tile_states(connection, **season.key)
+        before = ledger.ledger_state(connection, **season.key)
     answer = finished_ingest(OpenSeason(season))
     assert answer is not None
     assert answer["acquisitions"]["observed"] == 8
     assert read == []
     with season.connect() as connection:
-        assert ledger.tile_states(connection, **season.key) == before
+        assert ledger.ledger_state(connection, **season.key) == before
 
 
 def test_a_file_that_was_touched_alone_is_read_once(season: SeasonContext, read: list[str]) -> None:
@@ -163,7 +163,7 @@ def test_other_parcels_or_other_items_are_seen(season: SeasonContext, inputs: Pa
     assert list(due(season)) == [item.stem]
 
 
-def test_a_tile_is_judged_again_where_its_ledger_changed(season: SeasonContext, read: list[str]) -> None:
+def test_a_season_is_judged_again_where_its_ledger_changed(season: SeasonContext, read: list[str]) -> None:
     before = judge_offsets(OpenSeason(season))
     assert read == []
     with season.connect() as connection:
@@ -173,7 +173,7 @@ def test_a_tile_is_judged_again_where_its_ledger_changed(season: SeasonContext, 
     observe_everything(season)
     read.clear()
     assert judge_offsets(OpenSeason(season)) == before
-    assert {Path(name).parent.name for name in read} == {entry.tile}
+    assert entry.tile in {Path(name).parent.name for name in read}
 
 
 REFUSED: dict[str, Any] = {"reason": "UNREADABLE_FILE", "detail": "by hand", "tried": "x"}

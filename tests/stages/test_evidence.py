@@ -125,8 +125,9 @@ def test_the_observations_of_stored_files_are_the_series(judged: JudgedSeason) -
 
 
 def test_a_sketch_is_in_metres_with_the_parcel_in_the_middle(judged: JudgedSeason) -> None:
-    parcels = OpenSeason(judged.context).data.parcels
-    sketch = Surroundings.of(parcels).sketch(7)
+    data = OpenSeason(judged.context).data
+    parcels = data.outlines.beside(data.parcels)
+    sketch = Surroundings.of(data.parcels, data.outlines).sketch(7)
     subject = next(one for one in sketch.outlines if one.is_subject)
     outline = Polygon(subject.rings[0])
     west, south, east, north = outline.bounds

@@ -17,7 +17,8 @@ NEAR_M = 20_000
 def test_written_folds_keep_neighbours_apart_as_those_by_region_do(
     observed: SeasonContext, tiny_inputs: Path, tmp_path: Path
 ) -> None:
-    parcels = OpenSeason(observed).data.parcels
+    data = OpenSeason(observed).data
+    parcels = data.parcels
     rows = [f"{p},{region}" for p, region in zip(parcels["parcel_id"], parcels["nuts_id"], strict=True)]
     (tmp_path / "folds.csv").write_text("\n".join(["parcel_id,fold", *rows]))
     label = np.zeros(len(parcels), np.int16)
@@ -25,7 +26,7 @@ def test_written_folds_keep_neighbours_apart_as_those_by_region_do(
     def made(**folds: object) -> tuple[list[int], list[list[bool]]]:
         section = {"folds": {"neighbour_distance_m": NEAR_M, **folds}}
         context = open_context(tiny_inputs, tmp_path, model=section, **NO_MODEL)
-        found = make_folds(context, parcels, label, written_assignment(context))
+        found = make_folds(context, parcels, data.outlines, label, written_assignment(context))
         return found.fold.tolist(), found.excluded.tolist()
 
     by_region = made(by="region")

@@ -168,3 +168,66 @@ def test_a_damaged_observation_is_named_and_made_again(
 def entries(context: SeasonContext) -> list[ledger.LedgerEntry]:
     with context.connect() as connection:
         return ledger.read_acquisitions(connection, **context.key)
+
+
+def take_out(inputs: Path, name: str) -> tuple[Path, str]:
+    """Takes an item out of the catalogue; returns its collection's file and what was in it."""
+    (collection,) = (inputs / "scenes").glob("*/collection.json")
+    whole = collection.read_text()
+    document = json.loads(whole)
+    links = [link for link in document["links"] if f"{name}.json" not in link["href"]]
+    assert len(links) < len(document["links"])
+    collection.write_text(json.dumps({**document, "links": links}))
+    return collection, whole
+
+
+def contents(context: SeasonContext) -> dict[str, tuple[str, str | None]]:
+    return {entry.item_id: (entry.status, entry.reason) for entry in entries(context)}
+
+
+def test_a_missed_acquisition_that_appears_weeks_later_is_taken_in(
+    environment: None, inputs: Path, tmp_path: Path, read: list[str]
+) -> None:
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    observe_everything(context)
+    whole, rows = contents(context), read_observations(context.store, context.store.names("observations"))
+    late = next(item for item, (status, _) in whole.items() if status == "observed")
+    with context.connect() as connection:
+        connection.execute("DELETE FROM acquisition")
+    for name in context.store.names("observations"):
+        context.store.remove(name)
+    collection, text = take_out(inputs, late)
+    observe_everything(context)
+    assert contents(context) == {item: state for item, state in whole.items() if item != late}
+    collection.write_text(text)
+    read.clear()
+    observe_everything(context)
+    assert set(read) == {late}
+    assert contents(context) == whole
+    assert read_observations(context.store, context.store.names("observations")).equals(rows)
+
+
+def test_a_product_that_is_gone_and_listed_under_another_id_counts_once(
+    environment: None, inputs: Path, tmp_path: Path
+) -> None:
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    observe_everything(context)
+    before = contents(context)
+    old = next(item for item, (status, _) in before.items() if status == "observed")
+    (file,) = (inputs / "scenes").glob(f"*/{old}/{old}.json")
+    document, new = json.loads(file.read_text()), f"{old}_again"
+    document["id"] = new
+    document["properties"]["s2:processing_baseline"] = "05.11"
+    collection, text = take_out(inputs, old)
+    observe_everything(context)
+    assert contents(context) == before  # a catalogue may forget an item for a day
+    collection.write_text(text.replace(f"{old}.json", f"{new}.json"))
+    file.with_name(f"{new}.json").write_text(json.dumps(document))
+    observe_everything(context)
+    assert contents(context) == {**before, old: ("quarantined", "SUPERSEDED"), new: ("observed", None)}
+    observe_everything(context)
+    assert contents(context)[old] == ("quarantined", "SUPERSEDED")
+    collection.write_text(text)
+    observe_everything(context)
+    assert contents(context)[old] == ("observed", None)
+    assert contents(context)[new] == ("quarantined", "DUPLICATE")

@@ -19,6 +19,7 @@ import cropmap.legends
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database import queries
+from cropmap.database.outlines import Outlines
 from cropmap.errors import InputError
 from cropmap.results.reviews import draw_reviews, import_reviews
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
@@ -215,13 +216,13 @@ def test_a_whole_season_reads_the_register_once(
 ) -> None:
     """Every step of a flow, in its order; the flows themselves hand one open season on in the same way."""
     reads = []
-    read = register.read_declarations
+    read = register.read_register
 
-    def counted(*args: Any, **named: Any) -> gpd.GeoDataFrame:
+    def counted(*args: Any, **named: Any) -> tuple[pd.DataFrame, Outlines]:
         reads.append(named)
         return read(*args, **named)
 
-    monkeypatch.setattr(register, "read_declarations", counted)
+    monkeypatch.setattr(register, "read_register", counted)
     model = {"networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 10}
     context = open_context(
         tiny_inputs,

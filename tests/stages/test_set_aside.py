@@ -141,15 +141,21 @@ def test_a_condemned_file_comes_back_when_its_item_is_mended(
     assert not [why for why in ingest.acquisition_counts(context) if "OFFSET" in why]
 
 
-@pytest.mark.parametrize("kind", ["bright-soil", "vegetation"])
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("bright-soil", ("quarantined", "OFFSET_CONTRADICTED", None)),
+        ("vegetation", ("observed", "OFFSET_CORRECTED", 0.1)),
+    ],
+)
 def test_the_flag_that_is_wrong_over_soil_and_over_vegetation(
-    environment: None, shared_data: Path, tmp_path: Path, kind: str
+    environment: None, shared_data: Path, tmp_path: Path, kind: str, ends: tuple[str, str, float | None]
 ) -> None:
     folder = shared_data / "cases" / "input" / "23-boa-offset-flag-wrong" / kind
     context = SeasonContext.open(Settings.load(), folder / "agency.yaml", season=2024)
     observe_and_judge(context)
-    (entry,) = entries(context).values()
-    assert (entry.status, entry.reason) == ("quarantined", "OFFSET_CONTRADICTED")
+    (row,) = list_acquisitions(context)
+    assert (row["status"], row["reason"], row["offset_correction"]) == ends
 
 
 def test_whatever_can_mend_is_tried_again(environment: None, inputs: Path, tmp_path: Path) -> None:
@@ -276,6 +282,36 @@ def test_the_commands_list_and_retry(
     superseded = [item for item, e in entries(context).items() if e.reason == "SUPERSEDED"]
     code, out, _ = answer("retry", *arguments, "--all", "--json")
     assert json.loads(out) == {"due_again": [], "left_to_the_catalogue": superseded}
+
+
+def test_the_command_reports_passes(
+    environment: None, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = items_of(inputs)[0].parent
+    (broken / "B05.tif").write_bytes(b"nothing")
+    context = open_context(inputs, tmp_path, assessment={"min_class_parcels": 1_000})
+    arguments = ["acquisitions", "report", str(next(tmp_path.glob("*.yaml"))), "--season", str(YEAR)]
+    arguments += ["--data", str(inputs)]
+    assert run(arguments) == 2
+    assert "has no item of a catalogue" in capsys.readouterr().err
+    observe_and_judge(context)
+    assert run([*arguments, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    known = [e for e in entries(context).values() if e.reason not in ("SUPERSEDED", "DUPLICATE")]
+    for row in answer["orbits"]:
+        own = [e for e in known if e.tile == row["tile"] and e.acquisition.relative_orbit == row["orbit"]]
+        assert row["catalogue"] == len(own) == row["used"] + row["quarantined"] + row["waiting"]
+        assert row["used"] == sum(e.status == "observed" for e in own)
+        assert len(row["missing_dates"]) == row["missing"]
+    assert sum(row["catalogue"] for row in answer["orbits"]) == len(known)
+    assert sum(row["reasons"].get("UNREADABLE_FILE", 0) for row in answer["orbits"]) == 1
+    assert (answer["start"], answer["end"]) == (f"{YEAR}-01-01", f"{YEAR}-12-31")
+    assert run([*arguments, "--tile", "30UVU"]) == 0
+    shown = capsys.readouterr().out
+    assert "30UVU R094" in shown.replace("  ", " ")
+    assert "30UWU" not in shown
+    assert run([*arguments, "--tile", "32UPU"]) == 2
+    assert "no item of a catalogue over tile 32UPU" in capsys.readouterr().err
 
 
 def far_tile(inputs: Path) -> None:

@@ -6,6 +6,7 @@ store of `--home`.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -308,6 +309,84 @@ def plan(
     from tests.studies.plan import measure
 
     _print(measure(sizes=parcels or (600, 1800), dates=dates), as_json=as_json)
+
+
+@studies.command("cluster")
+def cluster(
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="overhead, speed or kills; again for several")
+    ] = None,
+    units: Annotated[int, typer.Option("--units", min=100, help="empty units of the overhead")] = 14_000,
+    dates: Annotated[int, typer.Option("--dates", min=2, help="simulated dates")] = 12,
+    quick: Quick = False,
+    as_json: AsJson = False,
+) -> None:
+    """Units of work on Dask workers of this machine: their overhead, their speed, and workers that are killed."""
+    prepare(None)
+    from tests.studies.cluster import PARTS, measure
+
+    if unknown := set(part or ()) - set(PARTS):
+        raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(PARTS)}", where="--part")
+    _print(measure(list(part or PARTS), units=units, dates=dates, quick=quick), as_json=as_json)
+
+
+@studies.command("scale")
+def scale(
+    folder: Annotated[Path, typer.Option("--folder", help="holds the season; what is there is taken as it is")],
+    parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 6_000,
+    dates: Annotated[int, typer.Option("--dates", min=4, help="days with an acquisition")] = 70,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="steps that each fold is trained for")] = 200,
+    stage: Annotated[list[str] | None, typer.Option("--stage", help="one step alone; again for several")] = None,
+    limit_gib: Annotated[
+        float, typer.Option("--limit-gib", min=0, help="of data that each process of a step may have; 0: no limit")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time and peak memory of every step of a season, by the number of its parcels."""
+    prepare(folder / "home", create=True)
+    from tests.studies.scale import STAGES, measure
+
+    if unknown := set(stage or ()) - set(STAGES):
+        raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(STAGES)}", where="--stage")
+    stages = stage or list(STAGES)
+    rows = measure(folder.absolute(), parcels=parcels, dates=dates, steps=steps, stages=stages, limit_gib=limit_gib)
+    _print(rows, as_json=as_json)
+
+
+@studies.command("publishing")
+def publishing(
+    folder: Annotated[Path, typer.Option("--folder", help="for the database and the simulated products")],
+    parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 600_000,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of both ways, in turn")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Publishing a run from the store, beside a bare binary COPY of the same rows."""
+    prepare(folder / "home", create=True)
+    from tests.studies.publishing import measure
+
+    os.environ["CROPMAP_HOME"] = str(folder.absolute() / "home")
+    _print(measure(folder.absolute(), parcels=parcels, repeats=repeats), as_json=as_json)
+
+
+@studies.command("offsets")
+def offsets(
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="seasons per setting")] = 20,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the seasons")] = 100,
+    file: Annotated[
+        Path | None, typer.Option("--on", help="Parquet of date, parcel_id, band, reflectance, cloud_fraction")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wrong offsets planted in simulated seasons: what is corrected, quarantined, missed, and wrongly corrected.
+
+    Seeds below 100 were looked at while the method was made.
+    """
+    prepare(home)
+    from tests.studies.offsets import measure, measure_real
+
+    rows = measure_real(file) if file else measure(seeds=range(first_seed, first_seed + seeds))
+    _print(rows, as_json=as_json)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

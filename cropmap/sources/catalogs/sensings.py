@@ -86,6 +86,32 @@ def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[Un
     return kept, redundant
 
 
+def replaced(gone: Iterable[Acquisition], listed: Sequence[Acquisition]) -> list[UnusableItem]:
+    """Which acquisitions that a catalogue no longer lists are shown whole by what it lists: SUPERSEDED or DUPLICATE.
+
+    Some providers remove a product where they add the one that was processed again, and under another id. What nothing
+    that is listed shows stays: it was there once, and a catalogue may forget it for a day.
+    """
+    by_tile: dict[str, list[Candidate]] = defaultdict(list)
+    for acquisition in listed:
+        by_tile[acquisition.tile].append(Candidate(acquisition, None))
+    found = []
+    for lost in (Candidate(acquisition, None) for acquisition in gone):
+        over_tile = by_tile[lost.acquisition.tile]
+        named = [other for other in over_tile if other.satellite != UNNAMED]
+        satellite = _satellite(lost, named)
+        near = [
+            other
+            for other in over_tile
+            if _satellite(other, named) == satellite
+            and abs(other.acquisition.sensed_at - lost.acquisition.sensed_at) <= ONE_PASS
+        ]
+        if near and _shown_share(lost, near) >= WHOLE:
+            best = max(near, key=lambda other: _shown_share(lost, [other]))
+            found.append(_redundant(lost, best))
+    return found
+
+
 def _passes(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
     """Candidates of one tile, one satellite and one pass."""
     by_tile: dict[str, list[Candidate]] = defaultdict(list)
@@ -155,7 +181,7 @@ def _shown_share(candidate: Candidate, better: Sequence[Candidate]) -> float:
 
 
 def _redundant(candidate: Candidate, better: Candidate) -> UnusableItem:
-    lower = candidate.baseline != better.baseline
+    lower = candidate.baseline < better.baseline
     reason = QuarantineReason.SUPERSEDED if lower else QuarantineReason.DUPLICATE
     best, worse = better.acquisition, candidate.acquisition
     detail = f"{best.item_id} shows the same sensing under baseline {best.processing_baseline or 'not given'}"

@@ -294,6 +294,10 @@ def _completed(document: dict[str, Any], path: Path) -> dict[str, Any]:
     for key in ("assets", "fields"):
         own = document.get(key)
         if isinstance(own, dict) and all(isinstance(names, list) for names in own.values()):
-            added = {name: list(dict.fromkeys([*own.get(name, ()), *more])) for name, more in generic[key].items()}
-            document[key] = own | added
+            added = {name: [*own.get(name, ()), *more] for name, more in generic[key].items()}
+            document[key] = own | {name: _once(names) for name, names in added.items()}
     return generic | document
+
+
+def _once(names: list[Any]) -> list[Any]:
+    return [name for count, name in enumerate(names) if name not in names[:count]]

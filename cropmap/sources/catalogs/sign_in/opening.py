@@ -1,7 +1,8 @@
 """How the file of a band is opened: its address as GDAL takes it, GDAL's options for it, and the pace of its provider.
 
-Every option is stated for every file: GDAL would else take what the process's environment says, which may be meant for
-another provider or for the object store.
+Every option that holds a secret or says where to is stated for every file, if only as empty. GDAL would else take what
+the process's environment says, which may be meant for another provider or for the object store; and rasterio sets the
+options of the main thread for all threads.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cropmap.sources.catalogs.sign_in.tokens import token_of
 AMAZON: Final = "https://s3.amazonaws.com"
 NO_PACE: Final = Pace()
 AUTHORIZATION: Final = "Authorization"
+KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,10 +54,13 @@ def opening_of(href: str) -> Opening:
     if scheme in ("s3", "gs"):
         address = f"/vsi{scheme}/{host}{urlsplit(href).path}"
         if provider is None or provider.s3 is None:
-            return Opening(address, pace=pace_of(provider) if provider else NO_PACE)
+            return Opening(address, _environments_keys(S3()), pace=pace_of(provider) if provider else NO_PACE)
         return Opening(address, _s3_options(provider, provider.s3), pace=pace_of(provider), mend=_keys_mend(provider))
-    if provider is None:
+    if not scheme:
         return Opening(href)
+    environments = {"GDAL_HTTP_HEADERS": os.environ.get("GDAL_HTTP_HEADERS", "")}
+    if provider is None:
+        return Opening(href, environments)
     sent, lent = headers_for(provider, host)
     signature = signature_of(provider, href)
     address = href
@@ -69,7 +74,7 @@ def opening_of(href: str) -> Opening:
         return bool(lent)
 
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    options = {"GDAL_HTTP_HEADERS": lines} if sent else {}
+    options = {"GDAL_HTTP_HEADERS": lines} if sent else environments
     return Opening(address, options, sent, pace_of(provider), _headers_mend(provider), forget)
 
 
@@ -100,22 +105,34 @@ def _s3_options(provider: Provider, s3: S3) -> dict[str, str]:
     if bool(key) != bool(private):
         missing = "SECRET_ACCESS_KEY" if key else "ACCESS_KEY_ID"
         raise NoEntryError(f"{variable(provider.name, missing)} is missing", mend="Set both keys, or none")
-    service = {
-        "AWS_S3_ENDPOINT": (s3.endpoint or AMAZON).partition("://")[2].rstrip("/"),
-        "AWS_HTTPS": "NO" if s3.endpoint and s3.endpoint.startswith("http://") else "YES",
-        "AWS_VIRTUAL_HOSTING": "FALSE" if s3.path_style else "TRUE",
-        "AWS_REGION": s3.region or "us-east-1",
-        "AWS_REQUEST_PAYER": "requester" if s3.requester_pays else "",
-    }
+    region = {"AWS_REGION": s3.region or "us-east-1"}
     if key and private:
         token = secret(provider.name, "SESSION_TOKEN") or ""
         keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": private, "AWS_SESSION_TOKEN": token}
-        return service | keys | {"AWS_NO_SIGN_REQUEST": "NO"}
+        return {**_service(s3), **region, **keys, "AWS_NO_SIGN_REQUEST": "NO"}
     if not s3.keys:
-        return service | {"AWS_NO_SIGN_REQUEST": "YES"}
+        return {**_service(s3), **region, "AWS_NO_SIGN_REQUEST": "YES"}
     if s3.endpoint and not _has_aws_keys():
         raise NoEntryError(f"the buckets of {provider.title or provider.name} need keys", mend=_keys_mend(provider))
-    return {name: value for name, value in service.items() if name not in os.environ}
+    return _environments_keys(s3)
+
+
+def _service(s3: S3) -> dict[str, str]:
+    """Where the service is, and how it is spoken to."""
+    return {
+        "AWS_S3_ENDPOINT": (s3.endpoint or AMAZON).partition("://")[2].rstrip("/"),
+        "AWS_HTTPS": "NO" if s3.endpoint and s3.endpoint.startswith("http://") else "YES",
+        "AWS_VIRTUAL_HOSTING": "FALSE" if s3.path_style else "TRUE",
+        "AWS_REQUEST_PAYER": "requester" if s3.requester_pays else "",
+    }
+
+
+def _environments_keys(s3: S3) -> dict[str, str]:
+    """What the environment says, else the provider; empty keys send GDAL to Amazon's file of keys or its roles."""
+    stated = {**_service(s3), **dict.fromkeys(KEYS, ""), "AWS_NO_SIGN_REQUEST": "NO"}
+    if s3.region:
+        stated["AWS_REGION"] = s3.region
+    return {name: os.environ.get(name, value) for name, value in stated.items()}
 
 
 def _has_aws_keys() -> bool:

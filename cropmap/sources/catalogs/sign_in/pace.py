@@ -6,16 +6,20 @@ whoever read more than the pace allows waits before it reads on.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Final
 
-from cropmap.sources.catalogs.providers import Provider
+from cropmap.sources.catalogs.providers import Provider, Quota
 from cropmap.sources.catalogs.sign_in.secrets import number
 
+log = logging.getLogger(__name__)
+
+DAY_S: Final = 86_400.0
 AHEAD_S: Final = 1.0
 """what may be spent ahead of time, so that short reads do not wait"""
 
@@ -29,7 +33,12 @@ class Pace:
         connections: int | None = None,
         bytes_per_second: float | None = None,
         requests_per_minute: float | None = None,
+        quota: Quota | None = None,
+        name: str = "",
     ) -> None:
+        self._quota, self._name = _Used(quota), name
+        self._last = threading.Lock()
+        self._after = _Rate(quota.then_bytes_per_second if quota else None)
         self._free = threading.BoundedSemaphore(connections) if connections else None
         self._bytes = _Rate(bytes_per_second)
         self._requests = _Rate(requests_per_minute / 60 if requests_per_minute else None)
@@ -37,16 +46,39 @@ class Pace:
     @contextmanager
     def connection(self) -> Iterator[None]:
         """One of the connections, once one is free."""
-        if self._free is None:
-            yield
-            return
-        with self._free:
-            yield
+        with self._free or nullcontext():
+            used_up = self._quota.is_used_up and self._quota.then_connections == 1
+            with self._last if used_up else nullcontext():
+                yield
 
     def spend(self, *, n_bytes: float = 0, n_requests: float = 0) -> None:
         """Returns once what was read so far is within the pace."""
-        self._bytes.spend(n_bytes)
+        if self._quota.spend(n_bytes):
+            log.warning("%s: this process has used up its quota, and reads on as slowly as it allows", self._name)
+        (self._after if self._quota.is_used_up else self._bytes).spend(n_bytes)
         self._requests.spend(n_requests)
+
+
+class _Used:
+    """What this process has read of a quota since it began, or since the quota's period began anew."""
+
+    def __init__(self, quota: Quota | None) -> None:
+        self._quota = quota
+        self._bytes, self._began = 0.0, time.monotonic()
+        self._lock = threading.Lock()
+        self.is_used_up = False
+        self.then_connections = quota.then_connections if quota else None
+
+    def spend(self, n_bytes: float) -> bool:
+        """Whether the quota is used up by this very read."""
+        if self._quota is None:
+            return False
+        with self._lock:
+            if time.monotonic() - self._began > self._quota.days * DAY_S:
+                self._bytes, self._began, self.is_used_up = 0.0, time.monotonic(), False
+            self._bytes += n_bytes
+            was, self.is_used_up = self.is_used_up, self._bytes > self._quota.bytes
+            return self.is_used_up and not was
 
 
 class _Rate:
@@ -74,4 +106,6 @@ def pace_of(provider: Provider) -> Pace:
         connections=max(1, int(connections)) if connections else limits.connections,
         bytes_per_second=number(provider.name, "BYTES_PER_SECOND") or limits.bytes_per_second,
         requests_per_minute=limits.requests_per_minute,
+        quota=limits.quota,
+        name=provider.name,
     )

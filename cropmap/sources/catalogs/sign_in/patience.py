@@ -17,7 +17,7 @@ CONNECT_RETRIES: Final = 2
 """no answer at all is a wrong address more often than a restart"""
 BACKOFF_S: Final = 0.5
 """waits 0, 1, 2, 4, 8 s: a busy service is back within seconds"""
-LONGEST_WAIT_S: Final = 60
+LONGEST_WAIT_S: Final = 300
 """whatever a service says in Retry-After"""
 
 

@@ -1,0 +1,313 @@
+"""The series of a season as files that are mapped: never more than a part of the parcels is in memory.
+
+In: the observation tables of a season, one at a time. Out: a folder of plain arrays. The rows that can be used are
+spilled to one temporary file, sorted by parts of the parcels; each part is then assembled by `series.assemble`, the one
+path to model input, and appended to the arrays.
+
+A folder is named by everything that its arrays depend on, so that the next command maps it without reading the
+observations anew. It is a cache: its arrays are held against their digest when it is opened, and a folder that is
+damaged, or that was removed, is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cropmap.dataset.series import Series, assemble, positions_of, reflectance_of, set_unusable, stored_rows, texts
+from cropmap.leftovers import is_partial, partial_name, remove_leftovers
+from cropmap.provenance import content_hash
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA
+from cropmap.seasons import Season
+
+log = logging.getLogger(__name__)
+
+RECORD: Final = np.dtype(
+    [("parcel", "<i4"), ("day", "<i4"), ("clear_fraction", "<f4"), ("bands", "<i2", (len(BANDS),))]
+)
+"""Position of the parcel, days since 1970, 0-1, stored reflectance."""
+PART_PARCELS: Final = 8_192
+"""parcels that are assembled at a time: 50 MB of 70 observations each"""
+HELD_BYTES: Final = 32 * 2**20
+"""rows that are held before they are spilled"""
+KEPT_FOLDERS: Final = 4
+"""of the seasons that were opened last; older ones are made again where they are wanted"""
+ARRAYS: Final = ("day_of_year", "reflectance", "clear_fraction")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the observations of a season say of its N parcels."""
+
+    series: Series
+    pixels: NDArray[np.float32]
+    """(N,) 10 m pixels of each parcel, 0 where it was never seen"""
+
+
+def map_observed(
+    root: Path,
+    key: str,
+    tables: Callable[[], Iterable[pa.Table]],
+    *,
+    parcel_ids: NDArray[np.str_],
+    season: Season,
+    min_clear_fraction: float,
+) -> Observed:
+    """The series of `parcel_ids` (sorted, unique) from tables of OBSERVATION_TABLE_SCHEMA, mapped from a folder below
+    `root` that `key` names; `tables` is called where that folder is still to be made.
+
+    `key` says all that the arrays depend on. Rows are used as `build_series` uses them.
+    """
+    remove_leftovers(root)
+    folder = root / key
+    if folder.is_dir():
+        if (known := _opened(folder)) is not None:
+            return known
+        log.warning("%s is damaged; it is made again", folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = root / partial_name()
+    partial.mkdir(mode=0o700)
+    try:
+        _write(partial, tables(), parcel_ids, season, min_clear_fraction)
+        try:
+            partial.replace(folder)
+        except OSError:  # another process was first
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _forget_old(root, keep=folder)
+    made = _opened(folder)
+    assert made is not None, f"{folder} is not what was written"
+    return made
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """An array mapped from its file, to be read only."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except ValueError:  # an empty array cannot be mapped
+        array = np.load(path)
+    return array
+
+
+def _opened(folder: Path) -> Observed | None:
+    """None where the folder does not hold what was written."""
+    try:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        ids, offsets = (np.load(folder / f"{name}.npy") for name in ("parcel_ids", "offsets"))
+        series = _series(
+            folder, ids, offsets, bands=tuple(facts["bands"]), day_zero=date.fromisoformat(facts["day_zero"])
+        )
+        pixels = np.load(folder / "pixels.npy")
+        whole = facts["hash"] == [series.hash, content_hash(pixels)]
+    except Exception:  # damaged bytes may break a reader in any way
+        return None
+    if not whole:
+        return None
+    with suppress(OSError):  # another process removed it: what is mapped stays
+        os.utime(folder)
+    return Observed(series, pixels)
+
+
+def _series(
+    folder: Path, ids: NDArray[np.str_], offsets: NDArray[np.int64], *, bands: tuple[str, ...], day_zero: date
+) -> Series:
+    day_of_year, reflectance, clear_fraction = (open_array(folder / f"{name}.npy") for name in ARRAYS)
+    return Series(ids, offsets, day_of_year, reflectance, clear_fraction, bands, day_zero, folder)
+
+
+def _write(
+    folder: Path, tables: Iterable[pa.Table], parcel_ids: NDArray[np.str_], season: Season, min_clear_fraction: float
+) -> None:
+    count = len(parcel_ids)
+    pixels = np.zeros(count, np.float32)
+    lengths = np.zeros(count, np.int64)
+    with _Spill(folder, parts=-(-count // PART_PARCELS)) as spill:
+        _spill(tables, spill, pixels, parcel_ids, season, min_clear_fraction)
+        with _Arrays(folder) as arrays:
+            for part, rows in enumerate(spill):
+                here = slice(part * PART_PARCELS, min((part + 1) * PART_PARCELS, count))
+                series = assemble(
+                    rows["parcel"].astype(np.int64) - here.start,
+                    day=rows["day"].astype(np.int64),
+                    clear_fraction=np.ascontiguousarray(rows["clear_fraction"]),
+                    reflectance=reflectance_of(np.ascontiguousarray(rows["bands"])),
+                    reject=np.full(len(rows), -1, np.int8),
+                    bands=BANDS,
+                    parcel_ids=parcel_ids[here],
+                    season=season,
+                    min_clear_fraction=min_clear_fraction,
+                )
+                lengths[here] = series.lengths
+                arrays.append(series)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    for name, array in (("parcel_ids", parcel_ids), ("offsets", offsets), ("pixels", pixels)):
+        np.save(folder / f"{name}.npy", array)
+    series = _series(folder, parcel_ids, offsets, bands=BANDS, day_zero=season.day_zero)
+    facts = {"bands": BANDS, "day_zero": season.day_zero.isoformat(), "hash": [series.hash, content_hash(pixels)]}
+    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _spill(
+    tables: Iterable[pa.Table],
+    spill: _Spill,
+    pixels: NDArray[np.float32],
+    parcel_ids: NDArray[np.str_],
+    season: Season,
+    min_clear_fraction: float,
+) -> None:
+    """The rows that can be used to the spill, and the largest number of pixels of each parcel to `pixels`."""
+    places = _Places(parcel_ids)
+    for table in tables:
+        if not len(table):
+            continue
+        parcel = places.of(table)
+        known = parcel >= 0
+        total = table["total_pixels"].to_numpy()
+        np.fmax.at(pixels, parcel[known], total[known])
+        day, clear_fraction, stored = stored_rows(table, BANDS)
+        reject = np.full(len(table), -1, np.int8)
+        set_unusable(
+            reject,
+            parcel=parcel,
+            day=day,
+            clear_fraction=clear_fraction,
+            has_band=np.asarray((stored != REFLECTANCE_NODATA).any(axis=1)),
+            season=season,
+            min_clear_fraction=min_clear_fraction,
+        )
+        used = np.flatnonzero(reject < 0)
+        records = np.empty(len(used), RECORD)
+        for name, column in (("parcel", parcel), ("day", day), ("clear_fraction", clear_fraction), ("bands", stored)):
+            records[name] = column[used]
+        spill.add(records)
+
+
+class _Places:
+    """Positions of parcels: the files of a tile list the same ones, which are looked up once."""
+
+    def __init__(self, parcel_ids: NDArray[np.str_]) -> None:
+        self._ids = pa.array(parcel_ids.tolist(), pa.string())
+        self._known: dict[str, tuple[Any, NDArray[np.int64]]] = {}
+
+    def of(self, table: pa.Table) -> NDArray[np.int64]:
+        """(R,) position of each row's parcel, -1 where it is none of them."""
+        parcels, tile = table["parcel_id"].unify_dictionaries(), str(table["tile"][0])
+        dictionary = parcels.chunk(0).dictionary
+        before = self._known.get(tile)
+        if before is None or not before[0].equals(dictionary):
+            self._known[tile] = before = dictionary, positions_of(texts(dictionary), self._ids)
+        rows = np.concatenate([chunk.indices.to_numpy(zero_copy_only=False) for chunk in parcels.chunks])
+        found: NDArray[np.int64] = before[1][rows]
+        return found
+
+
+class _Spill:
+    """Rows in any order, returned part by part of the parcels; within a part in the order of their arrival."""
+
+    def __init__(self, folder: Path, *, parts: int) -> None:
+        self._folder, self._parts = folder, parts
+        self._held: list[NDArray[Any]] = []
+        self._held_bytes = 0
+        self._flushed: list[NDArray[np.int64]] = []
+        """per flush the (parts + 1,) first rows in the file"""
+
+    def __enter__(self) -> _Spill:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, records: NDArray[Any]) -> None:
+        """(n,) of RECORD."""
+        self._held.append(records)
+        self._held_bytes += records.nbytes
+        if self._held_bytes >= HELD_BYTES:
+            self._flush()
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """The rows of each part."""
+        if self._held:
+            self._flush()
+        for part in range(self._parts):
+            rows = [np.empty(0, RECORD)]
+            for first in self._flushed:
+                if first[part + 1] > first[part]:
+                    self._file.seek(int(first[part]) * RECORD.itemsize)
+                    count = int(first[part + 1] - first[part])
+                    rows.append(np.frombuffer(self._file.read(count * RECORD.itemsize), RECORD))
+            yield np.concatenate(rows)
+
+    def _flush(self) -> None:
+        records = np.concatenate(self._held)
+        self._held.clear()
+        self._held_bytes = 0
+        part = records["parcel"] // PART_PARCELS
+        begin = int(self._flushed[-1][-1]) if self._flushed else 0
+        records = records[np.argsort(part, kind="stable")]
+        self._file.seek(begin * RECORD.itemsize)
+        self._file.write(records.data)
+        sizes = np.bincount(part, minlength=self._parts)
+        self._flushed.append(begin + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+
+
+class _Arrays:
+    """The arrays of observations, written as they come; their length is known at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._rows = folder, 0
+        self._shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+            "day_of_year": (np.dtype(np.int16), ()),
+            "reflectance": (np.dtype(np.float32), (len(BANDS),)),
+            "clear_fraction": (np.dtype(np.float32), ()),
+        }
+
+    def __enter__(self) -> _Arrays:
+        self._files = {name: (self._folder / f"{name}.npy").open("wb") for name in ARRAYS}
+        self._write_headers()
+        return self
+
+    def append(self, series: Series) -> None:
+        for name, file in self._files.items():
+            file.write(np.ascontiguousarray(getattr(series, name)).data)
+        self._rows += len(series.day_of_year)
+
+    def __exit__(self, *_: object) -> None:
+        self._write_headers()
+        for file in self._files.values():
+            file.close()
+
+    def _write_headers(self) -> None:
+        """numpy leaves room in a header for a first axis that grows."""
+        for name, file in self._files.items():
+            dtype, shape = self._shapes[name]
+            header = {"descr": dtype.str, "fortran_order": False, "shape": (self._rows, *shape)}
+            file.seek(0)
+            np.lib.format.write_array_header_1_0(file, header)
+
+
+def _forget_old(root: Path, *, keep: Path) -> None:
+    """Removes the folders that were opened longest ago; who has mapped one keeps what is mapped."""
+    used: list[tuple[float, Path]] = []
+    for path in root.iterdir():
+        if path.is_dir() and path != keep and not is_partial(path.name):
+            with suppress(FileNotFoundError):  # another process was first
+                used.append((path.stat().st_mtime, path))
+    for _, path in sorted(used, reverse=True)[KEPT_FOLDERS - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,43 @@
+"""The studies of scale work at a small size, and say what they claim to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.studies.scale import GIB, watched
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_process_that_is_watched_is_what_it_holds() -> None:
+    held = "import sys; data = bytearray(300 << 20); print(len(data), flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        with watched(child.pid) as peak:
+            while not peak["all"]:
+                np.zeros(1)
+        child.communicate(b"")
+    assert 0.29 * GIB < peak["all"] < 0.4 * GIB
+
+
+@pytest.mark.slow
+def test_publishing_is_measured_beside_a_bare_copy(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.studies", "publishing", "--folder", str(tmp_path), "--json"]
+    command += ["--parcels", "400", "--repeats", "1"]
+    try:
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=dict(os.environ))
+        (row,) = json.loads(done.stdout)["rows"]
+        assert row["parcels"] == 400
+        assert row["publish, rows/s"] > 0
+        assert row["bare COPY, rows/s"] > 0
+    finally:
+        from cropmap.database import embedded
+
+        embedded.stop(tmp_path / "home")
