@@ -180,7 +180,8 @@ def _home_tiles(
     for part in season.outlines.parts(parcels):
         at = parcels.index.get_indexer(part.index)
         homes.append(tiles.home_tiles(part, grids, near={tile: mask[at] for tile, mask in near.items()}))
-    return pd.concat(homes)
+    home: pd.Series[Any] = pd.concat(homes)
+    return home
 
 
 def _catalog_access(context: SeasonContext) -> CatalogAccess:
