@@ -65,6 +65,14 @@ class Settings(BaseSettings):
         None,
         description="folder to which relative paths of agency files refer; default: the folder of each agency file",
     )
+    scratch: Path | None = Field(
+        None,
+        description="folder for whole copies of remote JPEG 2000 files while they are read; default: `scratch` in the "
+        "home",
+    )
+    scratch_gb: float = Field(
+        4.0, gt=0, description="gigabytes of such copies; the files that are being read may exceed it"
+    )
     pg_bin: Path | None = Field(
         None,
         description="folder with PostgreSQL binaries for the embedded database; default: those installed with cropmap",
@@ -106,6 +114,10 @@ class Settings(BaseSettings):
     def home_path(self) -> Path:
         """The absolute path of the home, whether or not it exists."""
         return self.home.absolute()
+
+    @property
+    def scratch_path(self) -> Path:
+        return self.scratch.absolute() if self.scratch else self.home_path / "scratch"
 
     def make_home(self) -> Path:
         """The home, created where there is none. Other users get no access, because it contains declarations.

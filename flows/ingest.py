@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from cropmap.costs import rates
 from cropmap.stages import ingest as stage
 from cropmap.stages import offsets
 from cropmap.stages.first_check import check_parcels
@@ -50,8 +51,14 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
         declarations = load_declarations(context, loaded_at=datetime.now(UTC), accept=request.accept)
         check_parcels(season)
         searched = search_catalog(season)
-        sets = _cover(season, cluster)
-        _observe(season, cluster, stage.pending_acquisitions(season, sets), sets)
+        sets = season.parcel_sets
+        pending = stage.pending_acquisitions(season, sets)
+        with rates.measured(context.store, "observe") as done:
+            _cover(season, cluster, sorted(set(pending.values())))
+            _observe(season, cluster, pending, sets)
+            if cluster is None:  # what other machines take says nothing of this one
+                done.update(rates.observed_units(season, pending))
+        stage.note_observed(season, sets, pending)
         judge_offsets(season)
         summary = {"declarations": declarations, "acquisitions": {**searched, **stage.acquisition_counts(context)}}
     rows = [{"of": part, "what": name, "count": n} for part, counts in summary.items() for name, n in counts.items()]
@@ -59,16 +66,16 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
     return summary
 
 
-def _cover(season: OpenSeason, cluster: Cluster | None) -> dict[str, str]:
-    """Tile -> its parcel set. Of tiles that were covered before, the coverage is read here."""
-    words, tiles = "cover parcels", stage.season_tiles(season)
+def _cover(season: OpenSeason, cluster: Cluster | None, tiles: Sequence[str]) -> None:
+    """Of tiles that were covered before, the coverage is read here."""
+    words = "cover parcels"
     if cluster is None:
-        units = {tile: cover_tile.submit(season, tile=tile) for tile in tiles}
-        return gather(units, description=words, units="tiles")
+        gather({tile: cover_tile.submit(season, tile=tile) for tile in tiles}, description=words, units="tiles")
+        return
     from flows.worker import CoverUnit
 
     sent, groups = {tile: CoverUnit(tile) for tile in tiles}, {tile: [tile] for tile in tiles}
-    return gather_from_cluster(cluster, season, sent, watched=covers, groups=groups, description=words, of="tiles")
+    gather_from_cluster(cluster, season, sent, watched=covers, groups=groups, description=words, of="tiles")
 
 
 def _observe(season: OpenSeason, cluster: Cluster | None, pending: Mapping[str, str], sets: Mapping[str, str]) -> None:

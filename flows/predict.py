@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from cropmap.costs import rates
 from cropmap.stages import products as stage
 from cropmap.stages.open_season import OpenSeason
 from flows.request import SeasonRequest
@@ -32,10 +33,19 @@ def _predict(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     with claimed(context, "predict"):
         run = stage.plan_run(season)
         with stage.logged_run(context, run, clock=lambda: datetime.now(UTC)):
-            score(season, run)
-            assessed = assess(season, run)
-            areas = aggregate(season, run)
-            published = publish(season, run, published_at=datetime.now(UTC))
+            work = rates.season_units(season.data)
+            with rates.measured(context.store, "predict") as done:
+                score(season, run)
+                done.update(work)
+            with rates.measured(context.store, "assess") as done:
+                assessed = assess(season, run)
+                done.update(work)
+            with rates.measured(context.store, "aggregate") as done:
+                areas = aggregate(season, run)
+                done.update(work)
+            with rates.measured(context.store, "publish") as done:
+                published = publish(season, run, published_at=datetime.now(UTC))
+                done.update(work)
     create_table_artifact(
         key=request.artifact_key("assessments"), table=assessed, description=f"Verdicts: {request.label}"
     )

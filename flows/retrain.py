@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from cropmap.costs import rates
 from cropmap.errors import PartialFailureError
 from cropmap.stages import training as stage
 from cropmap.stages.nothing_to_learn import why_no_model
@@ -46,8 +47,12 @@ def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
         if why := why_no_model(season):
             log.warning("%s: %s", request.label, why)
         for architecture in stage.networks_to_train(season):
-            state = train_network(season, architecture=architecture, elsewhere=elsewhere, return_state=True)
-            result = state.result(raise_on_failure=False)
+            with rates.measured(season.context.store, f"train {architecture}") as done:
+                trained = stage.is_trained(season, architecture)
+                state = train_network(season, architecture=architecture, elsewhere=elsewhere, return_state=True)
+                result = state.result(raise_on_failure=False)
+                if not (trained or elsewhere or isinstance(result, BaseException)):
+                    done.update(rates.training_units(season, architecture))
             if isinstance(result, BaseException):
                 failed[architecture] = one_line(result)
             else:

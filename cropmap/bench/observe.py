@@ -21,7 +21,7 @@ from exactextract import exact_extract
 from rasterio.windows import Window as RasterWindow
 
 from cropmap.bench import Row
-from cropmap.bench.tile import EPSG, make_acquisitions, make_parcels
+from cropmap.bench.tile import EPSG, JPEG2000, make_acquisitions, make_parcels
 from cropmap.observations.coverage import TileCoverage, tile_coverage
 from cropmap.observations.extract import observe
 from cropmap.observations.grids import Window
@@ -33,11 +33,40 @@ from cropmap.store import Store
 INNER_BUFFER_M = {10: 10.0, 20: 20.0}
 
 
-def measure(*, quick: bool = False) -> list[Row]:
-    """A whole tile, or with `quick` a small one that only shows that it works."""
+def measure(*, quick: bool = False, jp2: bool = False) -> list[Row]:
+    """A whole tile, or with `quick` a small one that only shows that it works; of GeoTIFFs, or with `jp2` of lossless
+    JPEG 2000, beside decoding alone."""
+    if jp2:
+        if quick:
+            return against_decoding(size_px=1098, parcels=200, repeats=1)
+        return against_decoding(size_px=5_490, parcels=5_000)
     if quick:
         return run(size_px=1098, parcels=200, rasterstats_parcels=20, repeats=1)
     return run()
+
+
+def against_decoding(
+    *, size_px: int, parcels: int, threads: int = 2, repeats: int = 5, workdir: Path | None = None
+) -> list[Row]:
+    """Observing JPEG 2000 beside bare rasterio on the same windows of the same files, in turn."""
+    with tempfile.TemporaryDirectory(dir=workdir, prefix="cropmap-bench-") as folder:
+        (acquisition,) = made = make_acquisitions(Path(folder), size_px=size_px, dates=1, compress=JPEG2000)
+        coverage = cover(Store(Path(folder) / "store"), make_parcels(size_px=size_px, count=parcels), made)
+        observe(acquisition, coverage, threads=threads)
+        pairs = [
+            (
+                timed(decode, acquisition, coverage, threads)[1],
+                timed(observe, acquisition, coverage, threads=threads)[1],
+            )
+            for _ in range(repeats)
+        ]
+    floor, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+    rest = statistics.median(mine / bare for bare, mine in pairs)
+    size = f"{size_px} x {size_px} px, {parcels} parcels, {len(BANDS)} bands, lossless JPEG 2000, {threads} threads"
+    return [
+        _row("decode the same pixels", floor, "", "", f"bare rasterio, median of {repeats}; {size}"),
+        _row("observe", ours, f"{rest:.2f} x decoding", "<= 1.15", f"median of {repeats}, in turn"),
+    ]
 
 
 def run(

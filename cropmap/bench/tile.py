@@ -27,10 +27,15 @@ BLOCK_PX: Final = 1024
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+JPEG2000: Final = "jp2"
+"""as `compress`: lossless JPEG 2000 in tiles of BLOCK_PX, as Copernicus Data Space has it"""
+
+
 def make_acquisitions(
     folder: Path, *, size_px: int, dates: int, compress: str = "deflate", seed: int = 0
 ) -> list[Acquisition]:
-    """Writes `dates` acquisitions of `size_px` x `size_px` pixels at 10 m: ten bands and SCL each."""
+    """Writes `dates` acquisitions of `size_px` x `size_px` pixels at 10 m: ten bands and SCL each. `compress` is that
+    of the GeoTIFFs, or JPEG2000."""
     assert size_px % 2 == 0, "a 20 m pixel is two by two 10 m pixels"
     return [
         _acquisition(folder, number, size_px=size_px, compress=compress, rng=np.random.default_rng([seed, number]))
@@ -45,7 +50,7 @@ def _acquisition(folder: Path, number: int, *, size_px: int, compress: str, rng:
     for band in (*BANDS, "SCL"):
         pixel_m = RESOLUTION_M[band]
         texture = _scene_classes(relief) if band == "SCL" else _land(relief, rng)
-        path = folder / f"date{number}" / f"{band}.tif"
+        path = folder / f"date{number}" / f"{band}.{'jp2' if compress == JPEG2000 else 'tif'}"
         _write(path, _repeated(texture, size_px * 10 // pixel_m), pixel_m=pixel_m, compress=compress)
         scale = 1.0 if band == "SCL" else 1e-4
         assets[band] = BandAsset(band, str(path), scale=scale, offset=0.0, nodata=0, resolution_m=pixel_m)
@@ -88,20 +93,21 @@ def _repeated(texture: Array, size: int) -> Array:
 
 def _write(path: Path, values: Array, *, pixel_m: int, compress: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if compress == JPEG2000:
+        layout: dict[str, Any] = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"}
+    else:
+        layout = {"driver": "GTiff", "compress": compress, "predictor": 2, "tiled": True}
     with rasterio.open(
         path,
         "w",
-        driver="GTiff",
+        **layout,
         dtype=values.dtype,
         count=1,
         height=values.shape[0],
         width=values.shape[1],
         crs=f"EPSG:{EPSG}",
         transform=Affine(pixel_m, 0, WEST, 0, -pixel_m, NORTH),
-        nodata=0,
-        compress=compress,
-        predictor=2,
-        tiled=True,
+        nodata=None if compress == JPEG2000 else 0,  # its items state it
         blockxsize=BLOCK_PX,
         blockysize=BLOCK_PX,
         num_threads="all_cpus",

@@ -22,7 +22,12 @@ def register(app: typer.Typer) -> None:
 
 
 @bench.command("observe")
-def observe(quick: Quick = False, home: Home = None, as_json: AsJson = False) -> None:
+def observe(
+    quick: Quick = False,
+    jp2: Annotated[bool, typer.Option("--jp2", help="JPEG 2000 beside decoding alone, instead of GeoTIFFs")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Measure parcel means of one whole tile.
 
     They are compared with decoding alone, exactextract and rasterstats.
@@ -30,7 +35,7 @@ def observe(quick: Quick = False, home: Home = None, as_json: AsJson = False) ->
     prepare(home)
     from cropmap.bench.observe import measure
 
-    _print(measure(quick=quick), as_json=as_json)
+    _print(measure(quick=quick, jp2=jp2), as_json=as_json)
 
 
 @bench.command("predict")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -21,10 +23,14 @@ from cropmap.terminal import (
     prepare,
     say,
     season_context,
+    table,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cropmap.settings import Settings
+    from cropmap.stages.open_season import OpenSeason
 
 season: Final = typer.Typer(no_args_is_help=True, help="Run a whole season, or show its state.")
 
@@ -53,30 +59,10 @@ def run(
     interruption; finished work is kept.
     """
     settings = prepare(home, verbose=verbose, create=True)
-    from datetime import UTC, datetime
-
     from cropmap.stages.finished import finished_season
-    from cropmap.stages.first_check import open_checked
-    from cropmap.stages.open_season import OpenSeason
-    from cropmap.stages.work import claimed
 
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    day = as_of.date() if as_of else None
-    context = open_checked(
-        settings,
-        agency.absolute(),
-        season=season,
-        as_of=day,
-        model=model,
-        data=data.absolute() if data else None,
-        observing=True,
-        create=True,
-    )
-    with claimed(context, "season run", clock=clock):
-        opened = OpenSeason(context)
-        summary = finished_season(opened, clock=clock)
+    with _opened(settings, "season run", agency, season, as_of, model, data) as opened:
+        summary = finished_season(opened, clock=_now)
         if summary is None:  # Prefect and its server take most of the time of a season without work
             _start_prefect(settings)
             from flows.season import season as flow
@@ -93,12 +79,43 @@ def status(
 
     The answer has declarations, acquisitions by state, models, runs, the command at work, and the published run.
     """
-    from datetime import UTC, datetime
-
     context = season_context(agency, season=season, home=home, data=data)
     from cropmap.results.status import season_status
 
-    say(season_status(context, at=datetime.now(UTC)), as_json=as_json)
+    say(season_status(context, at=_now()), as_json=as_json)
+
+
+@season.command("plan")
+def plan(
+    agency: AgencyFile,
+    season: SeasonYear,
+    as_of: AsOf = None,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a season will take before it runs.
+
+    The answer has acquisitions, bytes to read, requests, processor hours, disk and memory. Nothing is changed.
+    """
+    settings = prepare(home)
+    from cropmap.costs.plan import plan_season
+    from cropmap.costs.words import lines, stage_rows
+
+    answer = plan_season(
+        settings,
+        agency.absolute(),
+        season=season,
+        as_of=as_of.date() if as_of else None,
+        data=data.absolute() if data else None,
+    )
+    if as_json:
+        say(answer, as_json=True)
+        return
+    say(lines(answer), as_json=False)
+    print()
+    rows = stage_rows(answer)
+    table(rows, list(rows[0]))
 
 
 def observe(
@@ -115,10 +132,19 @@ def observe(
 
     One observation file is written per acquisition.
     """
-    _prepare_flows(home, verbose=verbose)
-    from flows.ingest import ingest
+    settings = prepare(home, verbose=verbose, create=True)
+    from cropmap.stages.finished import finished_ingest
+    from cropmap.stages.ingest import raise_unreadable
 
-    say(ingest(_request(agency, season, as_of, None, data, home, accept)), as_json=as_json)
+    with _opened(settings, "observe", agency, season, as_of, None, data) as opened:
+        summary = finished_ingest(opened)
+        if summary is None:
+            _start_prefect(settings)
+            from flows.ingest import ingest
+
+            summary = ingest(_request(agency, season, as_of, None, data, home, accept), season=opened)
+            raise_unreadable(summary["acquisitions"])
+    say(summary, as_json=as_json)
 
 
 def train(
@@ -142,22 +168,17 @@ def train(
 
 
 def _stage(name: str, agency: Any, season: int, as_of: Any, model: Any, data: Any, home: Any, as_json: bool) -> None:
-    from datetime import UTC, datetime
-
     context = season_context(agency, season=season, home=home, data=data, as_of=as_of, model=model)
     from cropmap.stages import products
     from cropmap.stages.open_season import OpenSeason
     from cropmap.stages.work import claimed
 
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    with claimed(context, name, clock=clock):
+    with claimed(context, name, clock=_now):
         opened = OpenSeason(context)
         plan = products.plan_run(opened)
-        with products.logged_run(context, plan, clock=clock):
+        with products.logged_run(context, plan, clock=_now):
             if name == "publish":
-                answer = products.publish(opened, plan, published_at=clock())
+                answer = products.publish(opened, plan, published_at=_now())
             else:
                 answer = {"run_id": plan.run_id, name: getattr(products, name)(opened, plan)}
     say(answer, as_json=as_json)
@@ -213,6 +234,33 @@ def publish(
 ) -> None:
     """Publish the rows of a run in one transaction."""
     _stage("publish", agency, season, as_of, model, data, home, as_json)
+
+
+@contextmanager
+def _opened(
+    settings: Settings, task: str, agency: Path, season: int, as_of: datetime | None, model: Any, data: Path | None
+) -> Iterator[OpenSeason]:
+    """The season, after what its agency file names was checked; the agency is ours while the block works."""
+    from cropmap.stages.first_check import open_checked
+    from cropmap.stages.open_season import OpenSeason
+    from cropmap.stages.work import claimed
+
+    context = open_checked(
+        settings,
+        agency.absolute(),
+        season=season,
+        as_of=as_of.date() if as_of else None,
+        model=model,
+        data=data.absolute() if data else None,
+        observing=True,
+        create=True,
+    )
+    with claimed(context, task, clock=_now):
+        yield OpenSeason(context)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _prepare_flows(home: Any, *, verbose: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from psycopg.rows import class_row
@@ -44,7 +45,7 @@ class LedgerEntry:
     offset_correction: float | None
     """reflectance that the observations were moved by, while the warning is OFFSET_CORRECTED"""
 
-    @property
+    @cached_property
     def acquisition(self) -> Acquisition:
         assert self.document is not None, f"{self.item_id} was never usable"
         return Acquisition.from_json(self.document)
@@ -77,6 +78,10 @@ UPDATE acquisition
 SET status = 'observed', object_name = %(object_name)s, n_parcels = %(n_parcels)s, parcel_set = %(parcel_set)s,
     reason = NULL, detail = NULL, tried = NULL
 WHERE (agency, season, item_id) = (%(agency)s, %(season)s, %(item_id)s)
+"""
+KNOWN: Final = """
+SELECT item_id, document FROM acquisition
+WHERE agency = %(agency)s AND season = %(season)s AND NOT (status = 'quarantined' AND tried IS NULL)
 """
 IMPORTED: Final = """
 INSERT INTO acquisition (agency, season, item_id, tile, sensed_at, status, object_name)
@@ -120,27 +125,28 @@ def record_found(
     catalogue had set it aside and does no longer: then it is found anew. An item that is listed twice stays usable.
     """
     key = {"agency": agency, "season": season}
-    rows = [
-        {
-            **key,
-            "item_id": a.item_id,
-            "tile": a.tile,
-            "sensed_at": a.sensed_at,
-            "processing_baseline": a.processing_baseline,
-            "document": Jsonb(a.to_json()),
-        }
-        for a in acquisitions
-    ]
-    usable = {row["item_id"] for row in rows}
+    found = {a.item_id: a for a in acquisitions}
     aside = [
         {**key, **asdict(item), "reason": str(item.reason), "tried": None}
         for item in unusable
-        if item.item_id not in usable
+        if item.item_id not in found
     ]
     with connection.transaction(), connection.cursor() as cursor:
         ensure_season(connection, agency=agency, season=season)
-        cursor.executemany(RECORD, rows)
+        known = dict(cursor.execute(KNOWN, key).fetchall())
+        # a search finds the whole season anew: only what is new or changed is sent
+        changed = [(a, document) for a in found.values() if known.get(a.item_id) != (document := a.to_json())]
+        cursor.executemany(RECORD, [{**key, **_row(a), "document": Jsonb(document)} for a, document in changed])
         cursor.executemany(QUARANTINED, aside)
+
+
+def _row(acquisition: Acquisition) -> dict[str, Any]:
+    return {
+        "item_id": acquisition.item_id,
+        "tile": acquisition.tile,
+        "sensed_at": acquisition.sensed_at,
+        "processing_baseline": acquisition.processing_baseline,
+    }
 
 
 @database_errors()
@@ -265,3 +271,26 @@ def observed_files(connection: Connection, *, agency: str, season: int, tiles: S
         ' AND (tile = ANY(%s) OR tile IS NULL) ORDER BY sensed_at NULLS LAST, item_id COLLATE "C"',
         (agency, season, list(tiles)),
     ).fetchall()
+
+
+@database_errors()
+def ledger_state(connection: Connection, *, agency: str, season: int) -> str:
+    """Another text whenever the ledger says anything else of an acquisition; the server makes it."""
+    row = connection.execute(
+        "SELECT count(*) || ' ' || coalesce(md5(string_agg(item_id || ' ' || xmin::text, ' ' ORDER BY item_id)), '')"
+        " FROM acquisition WHERE agency = %s AND season = %s",
+        (agency, season),
+    ).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return str(row[0])
+
+
+@database_errors()
+def count_acquisitions(connection: Connection, *, agency: str, season: int) -> dict[tuple[str, str | None], int]:
+    """(status, reason or warning) -> acquisitions."""
+    rows = connection.execute(
+        "SELECT status, coalesce(reason, warning), count(*) FROM acquisition WHERE agency = %s AND season = %s"
+        " GROUP BY 1, 2",
+        (agency, season),
+    ).fetchall()
+    return {(status, why): n for status, why, n in rows}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from cropmap.observations import zonal
 from cropmap.observations.coverage import Coverage, TileCoverage, parcel_sums
 from cropmap.observations.identity import pixel_metadata
 from cropmap.observations.raster import read_window
+from cropmap.observations.scratch import scratch
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, RESOLUTION_M, SCL_CLEAR, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
 
@@ -26,6 +27,16 @@ OBSERVATION_VERSION: Final = "1"
 """Raised whenever the same pixels would give other numbers; files of an older version are made again."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class TileParcels(Protocol):
+    """Which parcels an observation file is of: a TileCoverage, or its names alone."""
+
+    @property
+    def tile(self) -> str: ...
+
+    @property
+    def parcel_set(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +66,9 @@ def observe(
             f"has no {', '.join(missing)}", reason=QuarantineReason.MISSING_BAND, where=acquisition.item_id
         )
     masked = _clear_pixels(acquisition, coverage, clear_classes)
-    with ThreadPoolExecutor(threads) as pool:
+    read = [band for band in BANDS if masked[RESOLUTION_M[band]].pixels.any()]
+    ahead = {acquisition.assets[band].href: acquisition.assets[band].size for band in read}
+    with scratch().ahead(ahead), ThreadPoolExecutor(threads) as pool:
         columns = list(pool.map(lambda band: _band_means(acquisition, band, masked[RESOLUTION_M[band]]), BANDS))
     return pa.table(
         [
@@ -93,13 +106,13 @@ def _band_means(acquisition: Acquisition, band: str, masked: _ClearCells) -> Arr
     return zonal.stored_reflectance(mean, scale=asset.scale, offset=asset.offset)
 
 
-def observation_metadata(acquisition: Acquisition, coverage: TileCoverage) -> dict[str, str]:
+def observation_metadata(acquisition: Acquisition, parcels: TileParcels) -> dict[str, str]:
     """What an observation file says of itself: the item, what determines its numbers, and of which parcels they are."""
     return {
         "item_id": acquisition.item_id,
         "datetime": acquisition.sensed_at.isoformat(),
-        "tile": coverage.tile,
-        "parcel_set": coverage.parcel_set,
+        "tile": parcels.tile,
+        "parcel_set": parcels.parcel_set,
         "observation_version": OBSERVATION_VERSION,
         **pixel_metadata(acquisition),
     }

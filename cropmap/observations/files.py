@@ -20,9 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
+from cropmap.errors import DamagedObjectError
+from cropmap.observations.checked import forget
 from cropmap.observations.corrections import correction_of, with_correction
 from cropmap.observations.coverage import TileCoverage
-from cropmap.observations.extract import OBSERVATION_VERSION, observation_metadata
+from cropmap.observations.extract import OBSERVATION_VERSION, TileParcels, observation_metadata
 from cropmap.observations.identity import pixel_metadata, same_pixels
 from cropmap.provenance import content_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
@@ -62,13 +64,13 @@ def earlier_name(name: str, parcel_set: str) -> str:
     return f"{folder}/{parcel_set}/{file}"
 
 
-def is_observed(store: Store, name: str, acquisition: Acquisition, coverage: TileCoverage) -> bool:
+def is_observed(store: Store, name: str, acquisition: Acquisition, parcels: TileParcels) -> bool:
     """Whether the file is there, whole, and says of itself what observing this item's parcels would say today.
 
     One that differs is not lost: see `amendable`.
     """
     kept = _recalled(store, name)
-    return kept is not None and observation_metadata(acquisition, coverage).items() <= kept.items()
+    return kept is not None and observation_metadata(acquisition, parcels).items() <= kept.items()
 
 
 def kept_parcel_set(store: Store, name: str, acquisition: Acquisition) -> str | None:
@@ -151,6 +153,14 @@ def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None)
 
 
 def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
+    try:
+        return _rows(store, name, parcel_ids)
+    except DamagedObjectError:
+        forget(store, name)
+        raise
+
+
+def _rows(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
     if parcel_ids is None:
         return store.read_table(name)
     if not len(parcel_ids):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -19,8 +18,9 @@ from rasterio.windows import Window as RasterWindow
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
 from cropmap.observations.raster_access import account, with_patience
+from cropmap.observations.scratch import is_copied, is_jpeg2000, scratch
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.places import local_file, raster_ending
+from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 from cropmap.sources.catalogs.zipped import archived, read_member
 
@@ -55,7 +55,21 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
         with _opened(href, address) as source:
             return _window(source, href, grid, window)
 
+    if is_copied(href):
+        with scratch().copied(href) as copy:
+            return with_patience(str(copy), values, named=href)
     return with_patience(href, values)
+
+
+def stored_in_window(href: str, window: Window) -> tuple[float, int]:
+    """(bytes of the blocks that a window touches, rows of such blocks), from the header of a GeoTIFF alone. Raises
+    SceneError as `read_window` does."""
+
+    def stored(address: str) -> tuple[float, int]:
+        with _opened(href, address) as source:
+            return _stored_bytes(source, window), len(_blocks(source, window)[0])
+
+    return with_patience(href, stored)
 
 
 def _window(source: rasterio.DatasetReader, href: str, grid: Grid, window: Window) -> Array:
@@ -71,7 +85,7 @@ def _window(source: rasterio.DatasetReader, href: str, grid: Grid, window: Windo
     _check_block(source, href)
     part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
     values: Array = source.read(1, window=part)
-    if local_file(href) is None:
+    if local_file(href) is None and not is_copied(href):
         account(href, n_bytes=_stored_bytes(source, window), n_requests=2 + len(_blocks(source, window)[0]))
     return values
 
@@ -112,8 +126,7 @@ def _opened(href: str, address: str) -> Iterator[rasterio.DatasetReader]:
 
 
 def _driver(href: str) -> str:
-    path = href if href.startswith("/") else urlsplit(href).path
-    return "JP2OpenJPEG" if raster_ending(path) == ".jp2" else "GTiff"
+    return "JP2OpenJPEG" if is_jpeg2000(href) else "GTiff"
 
 
 def _grid(source: rasterio.DatasetReader, href: str) -> Grid:

@@ -71,12 +71,12 @@ def raster_access(href: str, *, fresh: bool = False) -> Iterator[str]:
         yield address
 
 
-def with_patience(href: str, read: Callable[[str], Result]) -> Result:
+def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") -> Result:
     """What `read` makes of the address of a file, within `raster_access`.
 
     A file elsewhere is opened again after a failure that may pass, and once where its host refuses, with another token
-    or signature. Raises SceneError: UNREADABLE_FILE, MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS,
-    and whatever else `read` raises.
+    or signature. Errors name the file, or `named`, of which it is a copy. Raises SceneError: UNREADABLE_FILE,
+    MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS, and whatever else `read` raises.
     """
     is_remote, fresh = local_file(href) is None, False
     waits, refused = list(WAITS_S) if is_remote else [], ""
@@ -86,12 +86,12 @@ def with_patience(href: str, read: Callable[[str], Result]) -> Result:
             with _entered(opening, href, fresh=fresh) as address:
                 return read(address)
         except (RasterioError, OSError) as error:
-            why = _one_line(error)
+            why = _one_line(error).replace(href, "the copy") if named else _one_line(error)
             lasting = REFUSED.search(why) or NOT_THERE.search(why)
             if (lasting and fresh) or not waits:
                 mend = opening.mend if REFUSED.search(why) else ""
                 raise _unreadable(
-                    refused or why, href, mend or (KEYS_WANTED if lasting and is_remote else "")
+                    refused or why, named or href, mend or (KEYS_WANTED if lasting and is_remote else "")
                 ) from error
             if lasting:  # GDAL keeps such answers, and the key, the token or the file may be another one by now
                 opening.forget()

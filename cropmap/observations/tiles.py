@@ -88,20 +88,23 @@ def candidate_tiles(boxes: np.ndarray, acquisitions: Sequence[Acquisition]) -> d
     return {tile: near for tile, near in by_tile.items() if near.any()}
 
 
-def home_tiles(parcels: gpd.GeoDataFrame, grids: Mapping[str, Grid]) -> pd.Series:
+def home_tiles(
+    parcels: gpd.GeoDataFrame, grids: Mapping[str, Grid], *, near: Mapping[str, np.ndarray] | None = None
+) -> pd.Series:
     """Tile whose edge is farthest from the parcel, among the tiles that hold all of the parcel; None without one.
 
-    Parameters: `parcels` with a geometry in any coordinate reference system, `grids` by tile. The distance is that
-    of the parcel's bounding box to the edge, in the tile's own metres. Ties go to the first tile by name.
+    Parameters: `parcels` with a geometry in any coordinate reference system, `grids` by tile, `near` which parcels
+    (bool, in their order) may lie in a tile; default: any in each. The distance is that of the parcel's bounding box to
+    the edge, in the tile's own metres. Ties go to the first tile by name.
     Returns a Series of tile names aligned to the index of `parcels`.
     """
-    margins = {tile: _margin(parcels.geometry, grids[tile]) for tile in sorted(grids)}
-    if not margins or parcels.empty:
-        return pd.Series([None] * len(parcels), index=parcels.index, dtype=object, name="tile")
-    table = np.column_stack(list(margins.values()))
-    names = np.array([*margins], dtype=object)
-    best = np.argmax(table, axis=1)
-    home = np.where(table.max(axis=1) >= -EDGE_TOLERANCE_M, names[best], None)
+    home = np.full(len(parcels), None, dtype=object)
+    farthest = np.full(len(parcels), -np.inf)
+    for tile in sorted(grids):
+        looked_at = np.arange(len(parcels)) if near is None else np.flatnonzero(near[tile])
+        margin = _margin(parcels.geometry.iloc[looked_at], grids[tile])
+        better = (margin > farthest[looked_at]) & (margin >= -EDGE_TOLERANCE_M)
+        home[looked_at[better]], farthest[looked_at[better]] = tile, margin[better]
     return pd.Series(home, index=parcels.index, dtype=object, name="tile")
 
 

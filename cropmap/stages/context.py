@@ -12,6 +12,7 @@ from cropmap.agency import Agency
 from cropmap.database import embedded, migrations
 from cropmap.database.connection import Connection, connect, sqlalchemy_url
 from cropmap.errors import ConfigurationError, MigrationError
+from cropmap.observations import scratch
 from cropmap.schemas import Architecture
 from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
@@ -87,6 +88,7 @@ class SeasonContext:
         architecture: Architecture | None,
     ) -> SeasonContext:
         store = settings.open_store()
+        scratch.use(settings.scratch_path, int(settings.scratch_gb * 1e9))
         return cls(
             agency=agency,
             season=agency.season(season).until(as_of),

@@ -1,4 +1,4 @@
-"""A season run that finds nothing to do, without the cost of a scheduler.
+"""A season run, or an observing, that finds nothing to do, without the cost of a scheduler.
 
 Every step of a season finds what it has finished before. Where all of them do, the run is the sum of their answers. It
 takes the same steps as `flows.season`, and stops before the first that would do work.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from cropmap.stages import ingest, products, training
 from cropmap.stages.first_check import check_parcels
@@ -15,6 +16,23 @@ from cropmap.stages.last_load import load_key, unchanged_load
 from cropmap.stages.nothing_to_learn import why_no_model
 from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
+
+
+def finished_ingest(season: OpenSeason) -> dict[str, Any] | None:
+    """What `flows.ingest` would answer where all of its work is done; None where some is to be done.
+
+    As in `finished_season`, what was read is the season as it stands, and needs the claim on the agency.
+    """
+    context = season.context
+    declarations = unchanged_load(context, key=load_key(context))
+    if declarations is None:
+        return None
+    check_parcels(season)
+    acquisitions = ingest.search_catalog(season)
+    if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, season.parcel_sets):
+        return None
+    judge_offsets(season)
+    return {"declarations": declarations, "acquisitions": {**acquisitions, **ingest.acquisition_counts(context)}}
 
 
 def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dict[str, object] | None:
@@ -25,15 +43,9 @@ def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dic
     raise.
     """
     context = season.context
-    declarations = unchanged_load(context, key=load_key(context))
-    if declarations is None:
+    ingested = finished_ingest(season)
+    if ingested is None:
         return None
-    check_parcels(season)
-    acquisitions = ingest.search_catalog(season)
-    parcel_sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
-    if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, parcel_sets):
-        return None
-    judge_offsets(season)
     networks = training.networks_to_train(season)
     if not all(training.is_trained(season, network) for network in networks):
         return None
@@ -44,10 +56,7 @@ def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dic
         answer = products.publish(season, plan, published_at=clock())
     why = why_no_model(season)
     return {
-        "ingest": {
-            "declarations": declarations,
-            "acquisitions": {**acquisitions, **ingest.acquisition_counts(context)},
-        },
+        "ingest": ingested,
         "networks": {str(network): training.train_network(season, network) for network in networks},
         **answer,
         **({"no model": why} if why else {}),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 
+from cropmap.agency import Agency
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
@@ -22,8 +23,10 @@ from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, Par
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
+from cropmap.observations.checked import CheckedFiles
 from cropmap.observations.corrections import with_correction
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
+from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.catalogs.access import CatalogAccess
@@ -37,6 +40,7 @@ from cropmap.stages.declared import declarations_path, exclude_hint, read_declar
 from cropmap.stages.last_load import load_key, remember_load, unchanged_load
 from cropmap.stages.load_guard import against_doubles, against_losses, refuse
 from cropmap.stages.open_season import OpenSeason
+from cropmap.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +149,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     homeless = parcels[parcels["home_tile"].isna()] if earlier else parcels
     candidates = tiles.candidate_tiles(season.outlines.bounds[homeless.index], search.acquisitions)
     grids, unreadable = _grids(context, candidates, search.acquisitions)
-    home = pd.concat([tiles.home_tiles(part, grids) for part in season.outlines.parts(homeless)])
+    home = _home_tiles(season, homeless, grids, candidates)
     with context.connect() as connection:
         gone = _replaced(search, ledger.read_acquisitions(connection, **context.key), context)
         unusable = (*search.unusable, *gone)
@@ -168,11 +172,26 @@ def _replaced(search: CatalogSearch, known: Sequence[ledger.LedgerEntry], contex
     return replaced([a for a in within if window.start <= a.day <= window.end], search.acquisitions)
 
 
+def _home_tiles(
+    season: OpenSeason, parcels: pd.DataFrame, grids: Mapping[str, Grid], near: Mapping[str, Any]
+) -> pd.Series[Any]:
+    """Home tile of each parcel; `near` says which of them (bool, in their order) may have theirs in a tile."""
+    homes = []
+    for part in season.outlines.parts(parcels):
+        at = parcels.index.get_indexer(part.index)
+        homes.append(tiles.home_tiles(part, grids, near={tile: mask[at] for tile, mask in near.items()}))
+    home: pd.Series[Any] = pd.concat(homes)
+    return home
+
+
 def _catalog_access(context: SeasonContext) -> CatalogAccess:
-    agency = context.agency
+    return catalog_access(context.agency, context.catalog_headers)
+
+
+def catalog_access(agency: Agency, headers: Mapping[str, str]) -> CatalogAccess:
     places = [place for known in agency.read_file_providers() for place in (*known.hosts, *known.buckets)]
     return CatalogAccess(
-        headers=context.catalog_headers,
+        headers=headers,
         trusted=[*agency.acquisitions.trusted, *places],
         folders=[folder.absolute() for folder in (agency.data, agency.file.parent) if folder is not None],
         provider=agency.read_provider(),
@@ -243,36 +262,71 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
     was not what it should be, else when the item, a local file, the parcels or the rules changed.
     """
     context = season.context
+    checked = _checked(context)
+    earlier = season.declared_until is not None
+
+    def due(entry: ledger.LedgerEntry) -> bool:
+        parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
+        if entry.status == AcquisitionStatus.QUARANTINED:
+            return _tried_again(entry, parcels.parcel_set)
+        if entry.status != AcquisitionStatus.OBSERVED or not (earlier or entry.parcel_set == parcels.parcel_set):
+            return True
+        name = _name(context, entry, parcels.parcel_set, earlier=earlier)
+        says = observation_metadata(entry.acquisition, parcels)
+        if checked.is_whole(name, says):
+            return False
+        if whole := files.is_observed(context.store, name, entry.acquisition, parcels):
+            checked.note(name, says)
+        return not whole
+
+    entries = _usable(season, parcel_sets)
+    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
+        found = [entry for entry, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due]
+    checked.keep()
+    return {entry.item_id: entry.acquisition.tile for entry in found}
+
+
+def note_observed(season: OpenSeason, parcel_sets: Mapping[str, str], items: Collection[str]) -> None:
+    """Records that the files of these acquisitions, which were just observed, are whole: the next run need not read
+    them to know."""
+    if not items:
+        return
+    context, earlier = season.context, season.declared_until is not None
+    checked = _checked(context)
+    for entry in _usable(season, parcel_sets):
+        if entry.item_id in items and entry.status == AcquisitionStatus.OBSERVED:
+            parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
+            name = _name(context, entry, parcels.parcel_set, earlier=earlier)
+            checked.note(name, observation_metadata(entry.acquisition, parcels))
+    checked.keep()
+
+
+@dataclass(frozen=True)
+class _TileParcels:
+    tile: str
+    parcel_set: str
+
+
+def _checked(context: SeasonContext) -> CheckedFiles:
+    return CheckedFiles(context.store, context.agency.agency, context.season.year)
+
+
+def _usable(season: OpenSeason, parcel_sets: Mapping[str, str]) -> list[ledger.LedgerEntry]:
+    """What of the ledger can be observed over parcels within the season, by time of sensing."""
+    context = season.context
     with context.connect() as connection:
         known = ledger.read_acquisitions(connection, **context.key)
-    earlier = season.declared_until is not None
-    entries = [
+    return [
         e
         for e in known
         if e.tile in parcel_sets and e.document and e.sensed_at and e.sensed_at.date() <= context.season.end
     ]
 
-    def due(entry: ledger.LedgerEntry) -> bool:
-        coverage = covered(season, entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
-        if entry.status == AcquisitionStatus.QUARANTINED:
-            return _tried_again(entry, coverage)
-        name = _name(context, entry, coverage, earlier=earlier)
-        whole = files.is_observed(context.store, name, entry.acquisition, coverage)
-        noted = entry.status == AcquisitionStatus.OBSERVED and (earlier or entry.parcel_set == coverage.parcel_set)
-        return not (whole and noted)
 
-    for tile, parcel_set in parcel_sets.items():
-        covered(season, tile, parcel_set)
-    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
-        return {
-            e.item_id: e.acquisition.tile for e, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due
-        }
-
-
-def _tried_again(entry: ledger.LedgerEntry, coverage: TileCoverage) -> bool:
+def _tried_again(entry: ledger.LedgerEntry, parcel_set: str) -> bool:
     if entry.tried is None:  # the catalogue set it aside, and every search of it decides anew
         return False
-    return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, coverage.parcel_set)
+    return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, parcel_set)
 
 
 def observe_acquisition(
@@ -292,7 +346,7 @@ def observe_acquisition(
         entry = ledger.read_acquisition(connection, **context.key, item_id=item_id)
     coverage = covered(season, entry.acquisition.tile, parcel_set)
     earlier = season.declared_until is not None
-    name = _name(context, entry, coverage, earlier=earlier)
+    name = _name(context, entry, coverage.parcel_set, earlier=earlier)
     try:
         missing = not files.is_observed(context.store, name, entry.acquisition, coverage)
         table = _observed(context, entry, coverage) if missing or _was_condemned(entry) else None
@@ -345,16 +399,17 @@ def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileC
 def acquisition_counts(context: SeasonContext) -> dict[str, int]:
     """Acquisitions by status, the quarantined ones by reason and the observed ones by warning."""
     with context.connect() as connection:
-        known = ledger.read_acquisitions(connection, **context.key)
-    counts = Counter(str(entry.status) for entry in known)
-    counts.update(f"{entry.status}: {why}" for entry in known if (why := entry.reason or entry.warning))
+        known = ledger.count_acquisitions(connection, **context.key)
+    counts: Counter[str] = Counter()
+    for (status, why), n in known.items():
+        counts.update({status: n, **({f"{status}: {why}": n} if why else {})})
     return dict(sorted(counts.items()))
 
 
 def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisition]) -> dict[int, Grid]:
     """The 10 m and 20 m grid of a tile: what most of its first readable files say, kept so that it never changes."""
-    name = f"grids/{context.agency.agency}/{context.season.year}/{tile}.json"
-    if (kept := context.store.recall(name, _grids_from)) is not None:
+    name = _grids_name(context.agency.agency, context.season.year, tile)
+    if (kept := kept_grids(context.store, context.agency.agency, context.season.year, tile)) is not None:
         return kept
     try:
         grids = tiles.tile_grids([a for a in acquisitions if a.tile == tile] or _known(context, tile))
@@ -365,6 +420,15 @@ def tile_grids(context: SeasonContext, tile: str, acquisitions: Sequence[Acquisi
             return first  # another worker's: every acquisition of the tile is read on one grid
         context.store.write_bytes(name, json.dumps({r: asdict(g) for r, g in grids.items()}).encode())
     return grids
+
+
+def kept_grids(store: Store, agency: str, season_year: int, tile: str) -> dict[int, Grid] | None:
+    """The grids of a tile that was looked at before."""
+    return store.recall(_grids_name(agency, season_year, tile), _grids_from)
+
+
+def _grids_name(agency: str, season_year: int, tile: str) -> str:
+    return f"grids/{agency}/{season_year}/{tile}.json"
 
 
 def _grids_from(data: bytes) -> dict[int, Grid]:
@@ -395,14 +459,14 @@ def covered(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
     return coverage
 
 
-def _name(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileCoverage, *, earlier: bool) -> str:
+def _name(context: SeasonContext, entry: ledger.LedgerEntry, parcel_set: str, *, earlier: bool) -> str:
     """Of the observation file. An `earlier` register has files of its own, for outlines that are others by now."""
     name = own_name(context, entry)
     if not earlier:
         return name
-    if entry.object_name and entry.parcel_set == coverage.parcel_set:
+    if entry.object_name and entry.parcel_set == parcel_set:
         return entry.object_name
-    return files.earlier_name(name, coverage.parcel_set)
+    return files.earlier_name(name, parcel_set)
 
 
 def own_name(context: SeasonContext, entry: ledger.LedgerEntry) -> str:

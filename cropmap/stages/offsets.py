@@ -22,10 +22,12 @@ import pyarrow.compute as pc
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
-from cropmap.errors import StoreError
+from cropmap.errors import DamagedObjectError, StoreError
 from cropmap.observations.attempts import RULES, depends_on
+from cropmap.observations.checked import forget
 from cropmap.observations.corrections import correction_of
 from cropmap.observations.files import correct_observation, kept_parcel_set
+from cropmap.observations.judged import JudgedSeason
 from cropmap.observations.offset_choice import Judgement, OffsetEvidence, judge_season, season_evidence, settled
 from cropmap.observations.offsets import (
     AcquisitionMeans,
@@ -37,7 +39,7 @@ from cropmap.observations.offsets import (
     offset_of,
     step_between,
 )
-from cropmap.provenance import content_hash, rules_hash
+from cropmap.provenance import code_version, content_hash, rules_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AcquisitionStatus, AcquisitionWarning
 from cropmap.schemas import QuarantineReason as Reason
 from cropmap.stages.context import SeasonContext
@@ -156,6 +158,8 @@ class _Tile:
                 table = self.context.store.read_table(file.name, rows=between)
             except StoreError as error:
                 log.warning("%s", error)
+                if isinstance(error, DamagedObjectError):
+                    forget(self.context.store, file.name)
                 return None
             acquisition = file.entry.acquisition
             self.applied[item] = correction_of(table.schema)
@@ -169,18 +173,37 @@ class _Tile:
 
 
 def judge_offsets(season: OpenSeason) -> dict[str, int]:
-    """Judges every tile anew, and enters what changed in files and ledger. Returns the acquisitions by what is said.
+    """Judges every tile, and enters what changed in files and ledger. Returns the acquisitions by what is said.
 
     Each tile is judged by itself, and where that settles an acquisition, it speaks for the same datatake over the other
     tiles. Of a register of an earlier day nothing is judged: its files are no evidence for the season as it stands, and
-    take over its corrections.
+    take over its corrections. A season on which nothing changed since its last judgement is not judged again.
     """
-    with season.context.connect() as connection:
-        known = ledger.read_acquisitions(connection, **season.context.key)
+    context = season.context
     if season.declared_until is not None:
-        _carry_corrections(season, known)
+        _carry_corrections(season, _ledger(context))
         return {}
-    tiles = _tiles(season, known)
+    last = JudgedSeason(context.store, context.agency.agency, context.season.year, lambda: _state(season))
+    if (counts := last.counts()) is None:
+        last.keep(counts := _judge(season))
+    return counts
+
+
+def _ledger(context: SeasonContext) -> list[ledger.LedgerEntry]:
+    with context.connect() as connection:
+        return ledger.read_acquisitions(connection, **context.key)
+
+
+def _state(season: OpenSeason) -> str:
+    """Of all that a judgement follows from: ledger and files, parcels, rules."""
+    context, sets = season.context, season.parcel_sets
+    with context.connect() as connection:
+        state = ledger.ledger_state(connection, **context.key)
+    return content_hash(code_version(), state, *(part for item in sorted(sets.items()) for part in item))
+
+
+def _judge(season: OpenSeason) -> dict[str, int]:
+    tiles = _tiles(season, _ledger(season.context))
     alone = {tile.name: tile.judge() for tile in tiles}
     by_datatake = _by_datatake(tiles, alone)
     counts: dict[str, int] = {}

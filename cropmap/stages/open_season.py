@@ -169,14 +169,16 @@ class OpenSeason:
             tiles = [None if pd.isna(tile) else tile for tile in tiles]
             parcels = known.parcels.assign(home_tile=pd.Series(tiles, index=known.parcels.index, dtype=object))
             self._held["register"] = _Register(parcels, known.outlines, known.state)
-            self._held.pop("earlier sets", None)
+            self._held.pop("parcel sets", None)
+
+    @property
+    def parcel_sets(self) -> dict[str, str]:
+        """Home tile -> what `tile_coverage` calls its parcels; what they cover is not looked at."""
+        return self.once("parcel sets", lambda: parcel_sets(self.context, self.parcels, self.outlines))
 
     @property
     def _earlier_sets(self) -> dict[str, str]:
-        def named() -> dict[str, str]:
-            return {} if self.declared_until is None else parcel_sets(self.context, self.parcels, self.outlines)
-
-        return self.once("earlier sets", named)
+        return {} if self.declared_until is None else self.parcel_sets
 
     @property
     def _register(self) -> _Register:

@@ -61,8 +61,10 @@ def observe_everything(context: SeasonContext) -> None:
     season = OpenSeason(context)
     ingest.search_catalog(season)
     sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
-    for item, tile in ingest.pending_acquisitions(season, sets).items():
+    pending = ingest.pending_acquisitions(season, sets)
+    for item, tile in pending.items():
         ingest.observe_acquisition(season, item, sets[tile])
+    ingest.note_observed(season, sets, pending)
 
 
 def publish_without_model(context: SeasonContext) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cropmap.database import runs
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.finished import finished_season
+from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed
 from tests.database.seasons import everything
@@ -30,6 +31,7 @@ def inputs(tiny_inputs: Path, tmp_path: Path) -> Path:
 def season(environment: None, inputs: Path, tmp_path: Path) -> SeasonContext:
     context = open_context(inputs, tmp_path, **NO_MODEL, **INTERNAL)
     observe_everything(context)
+    judge_offsets(OpenSeason(context))
     publish_without_model(context)
     return context
 

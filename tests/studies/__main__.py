@@ -266,6 +266,51 @@ def wire(
     _print(measure(parcels=parcels, dates=dates, seed=seed, rounds=rounds), as_json=as_json)
 
 
+@studies.command("every-day")
+def every_day(
+    tiles: Annotated[int, typer.Option("--tiles", min=1, help="tiles of the country")] = 100,
+    dates: Annotated[int, typer.Option("--dates", min=1, help="acquisitions of a tile")] = 100,
+    folder: Annotated[Path | None, typer.Option("--in", help="folder that keeps the season for another time")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """A day without anything new, on a season that is observed: seconds of the whole command, and its searches."""
+    prepare(home)
+    from tests.studies.every_day import measure
+
+    _print(measure(tiles=tiles, dates=dates, folder=folder), as_json=as_json)
+
+
+@studies.command("remote")
+def remote(
+    size_px: Annotated[int, typer.Option("--pixels", min=512, help="of the tile, each way at 10 m")] = 2_196,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of each, in turn")] = 5,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Observing from a real S3 server beside bare reading of the same windows, GeoTIFF and JPEG 2000."""
+    prepare(home)
+    from tests.studies.remote import measure
+
+    _print(measure(size_px=size_px, repeats=repeats), as_json=as_json)
+
+
+@studies.command("plan")
+def plan(
+    parcels: Annotated[
+        list[int] | None, typer.Option("--parcels", min=100, help="of a season; again for another")
+    ] = None,
+    dates: Annotated[int, typer.Option("--dates", min=4, help="acquisitions of a tile")] = 16,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """The plan of a season beside what it took, for two simulated seasons of different size."""
+    prepare(home)
+    from tests.studies.plan import measure
+
+    _print(measure(sizes=parcels or (600, 1800), dates=dates), as_json=as_json)
+
+
 @studies.command("cluster")
 def cluster(
     part: Annotated[

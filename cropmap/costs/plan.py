@@ -1,0 +1,275 @@
+"""What a season will take, before it runs: acquisitions, bytes, requests, seconds, disk and memory.
+
+It reads and changes nothing. Acquisitions are those that a run would find over the parcels; the rest follows from the
+windows of the parcels and from what earlier seasons took on this machine (`rates`, `fitting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+
+from cropmap.agency import Agency
+from cropmap.costs import rates
+from cropmap.costs.fitting import Estimate, estimate, peak_bytes, seconds
+from cropmap.costs.reading import Reading, TileWindows, reading
+from cropmap.database import acquisitions as ledger
+from cropmap.database import declarations as register
+from cropmap.database.connection import connect
+from cropmap.errors import CatalogError, ConfigurationError, DatabaseError, SceneError
+from cropmap.observations import tiles
+from cropmap.observations.grids import Grid
+from cropmap.observations.scratch import FETCHED_TOGETHER
+from cropmap.progress import Counter
+from cropmap.schemas import AcquisitionStatus
+from cropmap.seasons import Season, SeasonKey
+from cropmap.settings import Settings
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
+from cropmap.sources.catalogs.providers.in_use import provider_of, use
+from cropmap.sources.catalogs.search_boxes import search_boxes
+from cropmap.sources.catalogs.sign_in.secrets import read_headers
+from cropmap.stages.context import database_url, has_database
+from cropmap.stages.declared import read_declared
+from cropmap.stages.first_check import check_inputs
+from cropmap.stages.ingest import catalog_access, kept_grids
+from cropmap.store import Store
+
+PAGE: Final = 100
+"""items of one answer of a STAC API"""
+HEADER_BYTES: Final = 32_768
+"""of each GeoTIFF, with the first request"""
+SEEN_SHARE: Final = 0.9
+"""observations of a parcel under a clear sky, over passes: a pass may show a part of a tile"""
+REMOTE_BYTES_PER_S: Final = 20e6
+"""of one connection, where neither a provider nor an earlier season says otherwise"""
+DISK: Final[Mapping[str, float]] = {
+    "installation": 90e6,
+    "acquisitions": 9_000.0,
+    "kiloparcels x dates": 24_000.0,
+    "covered pixels": 9.0,
+    "kiloparcels": 6_000_000.0,
+    "trainings": 1_500_000.0,
+}
+"""bytes of one unit: an empty database and its journal; an observation file, a row of it; the pixels of a parcel;
+rows of a parcel in the database, and its series; a fold's network with checkpoints"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    stage: str
+    units: Mapping[str, float]
+    cpu_s: float
+    wall_s: float
+    peak_bytes: float
+    measured: bool
+    """whether the rates are those of seasons of this machine"""
+
+
+def plan_season(
+    settings: Settings, agency_file: Path, *, season: int, as_of: date | None, data: Path | None
+) -> dict[str, Any]:
+    """The plan as plain values. Raises InputError for inputs that are not there, or a catalogue without anything."""
+    agency = Agency.read(agency_file, data=data or settings.data)
+    check_inputs(agency, season=season, observing=True)
+    agency = agency.of_season(season)
+    for known in agency.read_file_providers():
+        use(known)
+    if (own := agency.read_provider()) is not None:
+        use(own)
+    window = agency.season(season).until(as_of)
+    store, key = settings.open_store(), SeasonKey(agency=agency.agency, season=season)
+    parcels, observed = _parcels(settings, agency, key)
+    search = _search(settings, agency, window, parcels)
+    homes = _homes(store, key, parcels, search.acquisitions)
+    over = [a for a in search.acquisitions if a.tile in homes.windows]
+    to_read = [a for a in over if a.item_id not in observed]
+    read = reading(to_read, homes.windows)
+    stages = _stages(settings, store, agency, parcels, homes, over, to_read, read)
+    return {
+        **key,
+        "parcels": len(parcels),
+        "tiles": len(homes.windows),
+        "acquisitions": {
+            "found": len(search.acquisitions),
+            "over parcels": len(over),
+            "observed already": len(over) - len(to_read),
+            "to observe": len(to_read),
+            "set aside": len(search.unusable),
+        },
+        "bytes_to_read": round(read.bytes + HEADER_BYTES * read.requests),
+        "requests": round(read.requests) + -(-len(search.acquisitions) // PAGE),
+        "quota": _quota(to_read, read),
+        "cpu_hours": sum(stage.cpu_s for stage in stages) / 3600,
+        "wall_hours": sum(stage.wall_s for stage in stages) / 3600,
+        "disk_bytes": round(_disk_bytes(stages, homes)),
+        "scratch_bytes": round(min(settings.scratch_gb * 1e9, read.largest_copy * 2 * FETCHED_TOGETHER)),
+        "peak_bytes": round(max(stage.peak_bytes for stage in stages)),
+        "headers_looked_at": read.looked_at,
+        "stages": [asdict(stage) for stage in stages],
+    }
+
+
+def _parcels(settings: Settings, agency: Agency, key: SeasonKey) -> tuple[gpd.GeoDataFrame, set[str]]:
+    """The register where it is loaded, else what the declarations file would give; and items observed already."""
+    if has_database(settings):
+        try:
+            with connect(database_url(settings)) as connection:
+                parcels = register.read_declarations(connection, **key)
+                known = ledger.read_acquisitions(connection, **key, status=AcquisitionStatus.OBSERVED)
+        except DatabaseError:  # one that holds no season yet
+            parcels, known = None, []
+        if parcels is not None and not parcels.empty:
+            return parcels, {entry.item_id for entry in known}
+    return read_declared(agency, season=key["season"]).accepted, set()
+
+
+def _search(settings: Settings, agency: Agency, season: Season, parcels: gpd.GeoDataFrame) -> CatalogSearch:
+    section = agency.acquisitions
+    if section.catalog is None:
+        raise ConfigurationError(
+            "this agency has no catalogue, so there is nothing to plan", where="acquisitions.catalog"
+        )
+    where = agency.resolve(section.catalog, season=season.year)
+    search = find_acquisitions(
+        where,
+        collection=section.collection,
+        bbox=search_boxes(parcels.bounds.to_numpy()),
+        season=season,
+        access=catalog_access(agency, read_headers(settings.catalog_headers.get_secret_value())),
+        offset_by_baseline=section.offset == "baseline",
+    )
+    if not search.acquisitions:
+        raise nothing_usable(search, season=season, where=where)
+    return search
+
+
+@dataclass(frozen=True)
+class _Homes:
+    windows: Mapping[str, TileWindows]
+    """of tiles that are home to a parcel"""
+    parcels: Mapping[str, int]
+    pixels: Mapping[str, float]
+    """10 m pixels that parcels of the tile cover"""
+
+
+def _homes(store: Store, key: SeasonKey, parcels: gpd.GeoDataFrame, found: Sequence[Acquisition]) -> _Homes:
+    near = tiles.candidate_tiles(parcels.bounds.to_numpy(), found)
+    grids: dict[str, dict[int, Grid]] = {}
+    with Counter("look at tiles", total=len(near), unit="tiles") as counter:
+        for tile in near:
+            try:
+                kept = kept_grids(store, key["agency"], key["season"], tile)
+                grids[tile] = kept or tiles.tile_grids([a for a in found if a.tile == tile])
+            except SceneError:
+                near = {name: mask for name, mask in near.items() if name != tile}
+            counter.add()
+    if not grids:
+        raise CatalogError("no acquisition over the parcels can be read", where="acquisitions")
+    home = tiles.home_tiles(parcels, {tile: both[10] for tile, both in grids.items()}, near=near)
+    windows, counts, pixels = {}, {}, {}
+    for tile, of_tile in parcels.groupby(home.to_numpy()):
+        fine, coarse = grids[str(tile)][10], grids[str(tile)][20]
+        shapes = of_tile.geometry.to_crs(epsg=fine.epsg)
+        bounds = tuple(shapes.total_bounds)
+        window = fine.window(bounds)
+        windows[str(tile)] = TileWindows(window, coarse.window(bounds), window.coarsened(2))
+        counts[str(tile)] = len(of_tile)
+        pixels[str(tile)] = float(shapes.area.sum()) / 100
+    return _Homes(windows, counts, pixels)
+
+
+def _stages(
+    settings: Settings,
+    store: Store,
+    agency: Agency,
+    parcels: gpd.GeoDataFrame,
+    homes: _Homes,
+    over: Sequence[Acquisition],
+    to_read: Sequence[Acquisition],
+    read: Reading,
+) -> list[Stage]:
+    units: dict[str, float] = {}
+    for tile, window in homes.windows.items():
+        n = sum(a.tile == tile for a in to_read)
+        each = rates.scene_units_of(
+            n, fine_px=window.fine.size, coarse_px=window.coarse.size, parcels=homes.parcels[tile]
+        )
+        rates.add(units, each)
+    observations = _observations(homes, over)
+    whole = rates.parcel_units(sum(homes.parcels.values()), observations=observations)
+    processors = settings.threads
+    planned = [_stage(store, "observe", units, processors, pixels=max(homes.pixels.values()))]
+    remote = read.bytes / _bytes_per_s(to_read) if read.requests else 0.0
+    planned[0] = Stage(**{**asdict(planned[0]), "wall_s": max(planned[0].wall_s, remote)})
+    labelled, length = len(parcels), observations / max(len(parcels), 1)
+    networks = dict.fromkeys([*agency.model.networks, agency.model.architecture])
+    for network in networks:
+        work = rates.training_units_of(
+            agency,
+            network,
+            labelled=labelled,
+            length=length,
+            folds=_folds(agency, parcels),
+            published=network == agency.model.architecture,
+        )
+        planned.append(_stage(store, f"train {network}", {**whole, **work}, processors))
+    planned += [_stage(store, each, whole, processors) for each in ("predict", "assess", "aggregate", "publish")]
+    return planned
+
+
+def _stage(store: Store, stage: str, units: Mapping[str, float], processors: int, *, pixels: float = 0.0) -> Stage:
+    known = rates.remembered(store, stage)
+    taken: Estimate = estimate(stage, units, known, processors=processors)
+    peak = peak_bytes(stage, {**units, "pixels": pixels * processors}, known)
+    return Stage(stage, dict(units), taken.cpu_s, taken.wall_s, peak, taken.measured)
+
+
+def _observations(homes: _Homes, over: Sequence[Acquisition]) -> float:
+    """Clear observations of all parcels, by the cloud cover that items state."""
+    return sum(
+        homes.parcels[a.tile] * SEEN_SHARE * (1 - (a.cloud_cover if a.cloud_cover is not None else 50.0) / 100)
+        for a in over
+    )
+
+
+def _folds(agency: Agency, parcels: gpd.GeoDataFrame) -> int:
+    section = agency.model.folds
+    if section.by == "region":
+        return max(int(parcels["nuts_id"].nunique()), 2)
+    return section.n
+
+
+def _bytes_per_s(acquisitions: Sequence[Acquisition]) -> float:
+    """At which their provider lets files be read."""
+    provider = provider_of(_first_href(acquisitions))
+    allowed = provider.limits.bytes_per_second if provider else None
+    return allowed or REMOTE_BYTES_PER_S * FETCHED_TOGETHER
+
+
+def _quota(acquisitions: Sequence[Acquisition], read: Reading) -> dict[str, Any] | None:
+    """What the provider allows in a period, and the share of it that the season needs."""
+    provider = provider_of(_first_href(acquisitions))
+    quota = provider.limits.quota if provider else None
+    if quota is None or provider is None:
+        return None
+    share = read.bytes / quota.bytes
+    return {"provider": provider.name, "bytes": quota.bytes, "days": quota.days, "share": round(share, 3)}
+
+
+def _first_href(acquisitions: Sequence[Acquisition]) -> str:
+    return next((asset.href for a in acquisitions for asset in a.assets.values()), "")
+
+
+def _disk_bytes(stages: Sequence[Stage], homes: _Homes) -> float:
+    units: dict[str, float] = {"installation": 1.0, "covered pixels": float(np.sum(list(homes.pixels.values())))}
+    rates.add(units, stages[0].units)
+    rates.add(units, {"trainings": sum(stage.units.get("trainings", 0.0) for stage in stages)})
+    rates.add(units, {"kiloparcels": sum(homes.parcels.values()) / 1e3})
+    return seconds(DISK, units)

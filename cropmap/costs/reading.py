@@ -1,0 +1,113 @@
+"""Bytes and requests of the windows that a season reads: blocks of GeoTIFFs over the parcels, JPEG 2000 files whole.
+
+In: acquisitions, and the window of each tile's parcels. What an item says of its files counts; else some files are
+looked at: the directory of a GeoTIFF states the bytes of every block, and only its header is read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from cropmap.errors import SceneError
+from cropmap.observations.grids import Window
+from cropmap.observations.raster import stored_in_window
+from cropmap.observations.scratch import CHUNK_BYTES, EXPECTED_BYTES, is_jpeg2000
+from cropmap.progress import Counter
+from cropmap.schemas import BANDS, RESOLUTION_M
+from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
+from cropmap.sources.catalogs.places import local_file
+
+LOOKED_AT: Final = 24
+"""acquisitions whose headers are read, spread over tiles and dates"""
+
+
+@dataclass(frozen=True)
+class TileWindows:
+    fine: Window
+    """10 m"""
+    coarse: Window
+    """20 m, of the bands"""
+    scene: Window
+    """20 m, of the scene classification"""
+
+    def of(self, band: str) -> Window:
+        if band == "SCL":
+            return self.scene
+        return self.fine if RESOLUTION_M[band] == 10 else self.coarse
+
+
+@dataclass(frozen=True)
+class Reading:
+    bytes: float
+    requests: float
+    """to the host of the files; none for files of this machine"""
+    looked_at: int
+    """acquisitions whose headers were read for it"""
+    largest_copy: float
+    """bytes of the largest file that is kept whole while it is read"""
+
+
+def reading(acquisitions: Sequence[Acquisition], windows: Mapping[str, TileWindows]) -> Reading:
+    """What reading the windows of these acquisitions takes; `windows` by tile."""
+    samples = list(_spread(acquisitions))
+    per_pixel = _bytes_per_pixel(samples, windows)
+    n_bytes = requests = largest = 0.0
+    for acquisition in acquisitions:
+        of_tile = windows[acquisition.tile]
+        for band, asset in acquisition.assets.items():
+            remote = local_file(asset.href) is None
+            if is_jpeg2000(asset.href):
+                size = float(asset.size or EXPECTED_BYTES)
+                n_bytes += size
+                requests += remote * (1 + size // int(CHUNK_BYTES))
+                largest = max(largest, size)
+                continue
+            mean, rows = per_pixel.get((acquisition.tile, band)) or per_pixel.get(("", band), (1.0, 1.0))
+            n_bytes += mean * of_tile.of(band).size
+            requests += remote * (2 + rows)
+    return Reading(n_bytes, requests, len(samples), largest)
+
+
+def _spread(acquisitions: Sequence[Acquisition]) -> Iterator[Acquisition]:
+    """Some whose bands are GeoTIFFs, evenly over the order of tile and time."""
+    ordered = sorted(
+        (a for a in acquisitions if not any(is_jpeg2000(asset.href) for asset in a.assets.values())),
+        key=lambda a: (a.tile, a.sensed_at),
+    )
+    if ordered:
+        for at in np.unique(np.linspace(0, len(ordered) - 1, min(LOOKED_AT, len(ordered))).round().astype(int)):
+            yield ordered[at]
+
+
+def _bytes_per_pixel(
+    samples: Sequence[Acquisition], windows: Mapping[str, TileWindows]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """(tile, band), and ("", band) for tiles without a sample -> bytes read for one pixel of the window, and rows of
+    blocks."""
+    seen: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    with Counter("look at headers", total=len(samples), unit="acquisitions") as counter:
+        for acquisition in samples:
+            of_tile = windows[acquisition.tile]
+            for band in (*BANDS, "SCL"):
+                if (looked := _look(acquisition.assets.get(band), of_tile.of(band))) is not None:
+                    seen[acquisition.tile, band].append(looked)
+                    seen["", band].append(looked)
+            counter.add()
+    return {
+        key: (float(np.mean([b for b, _ in each])), float(np.mean([r for _, r in each]))) for key, each in seen.items()
+    }
+
+
+def _look(asset: BandAsset | None, window: Window) -> tuple[float, float] | None:
+    if asset is None or not window.size:
+        return None
+    try:
+        n_bytes, rows = stored_in_window(asset.href, window)
+    except SceneError:
+        return None  # it will be quarantined; others tell what a file costs
+    return n_bytes / window.size, float(rows)

@@ -1,0 +1,142 @@
+"""The plan of a season: what it counts is what a run does, and planning changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cropmap.cli import run
+from cropmap.costs import rates
+from cropmap.costs.plan import plan_season
+from cropmap.observations.raster import stored_in_window
+from cropmap.settings import Settings
+from cropmap.simulation.season import simulate_season
+from cropmap.stages import ingest
+from cropmap.stages.open_season import OpenSeason
+from tests.stages.conftest import NO_MODEL, NOON, YEAR, enter, observe_everything, open_context
+
+DATES, PARCELS = 4, 60
+
+
+@pytest.fixture(scope="session")
+def planned_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("planned") / "inputs"
+    simulate_season(folder, parcels=PARCELS, seed=4, season=YEAR, dates=DATES)
+    return folder
+
+
+@pytest.fixture
+def inputs(planned_inputs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(planned_inputs, tmp_path / "inputs"))
+
+
+def plan_of(inputs: Path) -> dict[str, Any]:
+    return plan_season(Settings.load(), inputs / "agency.yaml", season=YEAR, as_of=None, data=None)
+
+
+def test_before_anything_is_loaded_and_nothing_is_made(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "nowhere"
+    monkeypatch.setenv("CROPMAP_HOME", str(home))
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    before = sorted(inputs.rglob("*"))
+    assert run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR), "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["parcels"] == PARCELS
+    assert plan["acquisitions"]["to observe"] == plan["acquisitions"]["over parcels"] == 2 * DATES
+    assert not home.exists()
+    assert sorted(inputs.rglob("*")) == before
+
+
+def test_a_person_reads_a_table(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    assert run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{PARCELS} on 2 tiles" in shown
+    assert "train transformer" in shown
+    assert "measured" in shown
+
+
+def test_acquisitions_and_units_are_those_of_the_run(
+    inputs: Path, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, tmp_path, database_url)
+    before = plan_of(inputs)
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    ingest.load_declarations(context, loaded_at=NOON)
+    loaded = plan_of(inputs)
+    assert loaded == before, "the register says what the file says"
+    season = OpenSeason(context)
+    ingest.search_catalog(season)
+    pending = ingest.pending_acquisitions(season, season.parcel_sets)
+    assert before["acquisitions"]["to observe"] == len(pending)
+    actual = rates.observed_units(season, pending)
+    planned = next(stage["units"] for stage in before["stages"] if stage["stage"] == "observe")
+    assert planned["acquisitions"] == actual["acquisitions"]
+    assert planned["kiloparcels x dates"] == pytest.approx(actual["kiloparcels x dates"])
+    assert planned["megapixels"] == pytest.approx(actual["megapixels"], rel=0.15)
+    observe_everything(context)
+    assert plan_of(inputs)["acquisitions"] == {**before["acquisitions"], "observed already": 2 * DATES, "to observe": 0}
+
+
+def test_bytes_are_those_of_the_blocks_under_the_parcels(
+    inputs: Path, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, tmp_path, database_url)
+    planned = plan_of(inputs)["bytes_to_read"]
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    observe_everything(context)
+    season = OpenSeason(context)
+    read = 0.0
+    for entry in ingest._usable(season, season.parcel_sets):
+        tile = str(entry.tile)
+        ingest.cover_tile(season, tile)
+        coverage = season.coverages[tile, season.parcel_sets[tile]]
+        for band, asset in entry.acquisition.assets.items():
+            fine, coarse = coverage.fine.window, coverage.coarse.window
+            window = coverage.scene_window if band == "SCL" else fine if asset.resolution_m == 10 else coarse
+            read += stored_in_window(asset.href, window)[0]
+    assert planned == pytest.approx(read, rel=0.15)
+
+
+def test_rates_of_an_earlier_season_are_used(
+    inputs: Path, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, tmp_path, database_url)
+    store = Settings.load().open_store()
+    stated = plan_of(inputs)["stages"][0]
+    assert not stated["measured"]
+    with rates.measured(store, "observe"):
+        pass
+    assert rates.remembered(store, "observe") == [], "nothing was done"
+    with rates.measured(store, "observe") as done:
+        done.update(stated["units"])
+        busy = sum(number * number for number in range(3_000_000))
+        assert busy
+    planned = plan_of(inputs)["stages"][0]
+    (known,) = rates.remembered(store, "observe")
+    assert planned["measured"]
+    assert planned["cpu_s"] == pytest.approx(known.cpu_s, rel=0.05)
+
+
+def test_an_agency_without_a_catalogue(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    document = yaml.safe_load((inputs / "agency.yaml").read_text())
+    del document["acquisitions"]["catalog"]
+    (inputs / "agency.yaml").write_text(yaml.safe_dump(document))
+    assert run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR)]) == 2
+    shown = capsys.readouterr().err
+    assert "acquisitions.catalog" in shown
+    assert "\n" not in shown.strip()

@@ -1,0 +1,116 @@
+"""The plan of a season beside what it took: two simulated seasons of different size in one installation.
+
+The first is planned with the stated rates, the second with those that the first one left. Then each is planned with
+the rates of the other alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from cropmap.costs import rates
+from cropmap.costs.fitting import estimate
+from cropmap.costs.plan import plan_season
+from cropmap.settings import Settings
+from cropmap.simulation.season import simulate_season
+from cropmap.stages.context import stop_embedded
+
+FIRST_YEAR: Final = 2018
+LIGHT: Final = {"model": {"epochs": 4, "min_steps": 150}, "assessment": {"clean_up_rounds": 1}}
+"""of the training: enough to be measured"""
+WITHIN: Final = 0.30
+
+
+def measure(*, sizes: Sequence[int] = (600, 1800), dates: int = 16) -> list[dict[str, Any]]:
+    """Rows of a table: stage, what was planned, what it took, and the error."""
+    with tempfile.TemporaryDirectory(prefix="cropmap-plan-") as folder:
+        Path(folder).chmod(0o711)
+        settings = Settings.load(home=Path(folder) / "home")
+        rows = []
+        for number, parcels in enumerate(sizes):
+            year, inputs = FIRST_YEAR + number, Path(folder) / str(parcels)
+            simulate_season(inputs, parcels=parcels, seed=5, season=year, dates=dates)
+            _lighten(inputs / "agency.yaml")
+            plan = plan_season(settings, inputs / "agency.yaml", season=year, as_of=None, data=None)
+            before = _size(settings.home_path)
+            answer = _run(inputs / "agency.yaml", year, settings.home_path)
+            how = f"{parcels} parcels, {dates} dates, rates {'stated' if not number else 'of the season before'}"
+            found = _found(answer)
+            rows.append(_row("acquisitions", plan["acquisitions"]["to observe"], found, how, exact=True))
+            for stage in plan["stages"]:
+                done = rates.remembered(settings.open_store(), stage["stage"])[-1]
+                rows.append(_row(f"{stage['stage']}, processor s", stage["cpu_s"], done.cpu_s, how))
+                rows.append(_row(f"{stage['stage']}, wall s", stage["wall_s"], done.wall_s, how))
+                rows.append(_row(f"{stage['stage']}, peak MB", stage["peak_bytes"] / 1e6, done.peak_bytes / 1e6, how))
+            if not before:
+                rows.append(_row("disk, MB", plan["disk_bytes"] / 1e6, _size(settings.home_path) / 1e6, how))
+        rows += _crossed(settings, sizes)
+        stop_embedded(settings)
+    return rows
+
+
+def _crossed(settings: Settings, sizes: Sequence[int]) -> list[dict[str, Any]]:
+    rows = []
+    for stage in rates.STAGES:
+        known = rates.remembered(settings.open_store(), stage)
+        for number, (parcels, done) in enumerate(zip(sizes, known, strict=True)):
+            others = [each for at, each in enumerate(known) if at != number]
+            planned = estimate(stage, done.units, others, processors=settings.threads)
+            how = f"{parcels} parcels, units as they were, rates of the other size alone"
+            rows.append(_row(f"{stage}, processor s", planned.cpu_s, done.cpu_s, how))
+    return rows
+
+
+def _row(what: str, planned: float, took: float, how: str, *, exact: bool = False) -> dict[str, Any]:
+    error = planned / took - 1 if took else 0.0
+    target = "exact" if exact else f"within {WITHIN:.0%}"
+    return {
+        "what": what,
+        "planned": round(planned, 1),
+        "took": round(took, 1),
+        "error": f"{error:+.0%}",
+        "target": target,
+        "how": how,
+    }
+
+
+def _lighten(agency: Path) -> None:
+    document = yaml.safe_load(agency.read_text())
+    for section, keys in LIGHT.items():
+        document[section] = {**document.get(section, {}), **keys}
+    agency.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def _run(agency: Path, year: int, home: Path) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "cropmap",
+        "season",
+        "run",
+        str(agency),
+        "--season",
+        str(year),
+        "--home",
+        str(home),
+    ]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout
+
+
+def _found(answer: str) -> int:
+    document = yaml.safe_load(answer)
+    return int(document["ingest"]["acquisitions"]["observed"])
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
