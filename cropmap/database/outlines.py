@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from cropmap.errors import StoreError
 from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
 
 CHUNK: Final = 25_000
@@ -86,17 +88,31 @@ class OutlineFile:
 
     def __init__(self, folder: Path | None) -> None:
         """`folder` on a disk; None: where temporary files lie."""
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `finish`
+        with _naming(folder):
+            if folder is not None:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `finish`
+        self._folder = folder
         self._lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
 
     def add(self, wkb: Sequence[bytes]) -> None:
-        self._file.writelines(wkb)
+        with _naming(self._folder):
+            self._file.writelines(wkb)
         self._lengths.append(np.array([len(part) for part in wkb], np.int64))
 
     def finish(self) -> Outlines:
         offsets = np.cumsum(np.concatenate(self._lengths))
-        with self._file as file:  # the map stays
+        with _naming(self._folder), self._file as file:  # the map stays
             file.flush()
             return Outlines(np.memmap(file, np.uint8, mode="r") if offsets[-1] else np.empty(0, np.uint8), offsets)
+
+
+@contextmanager
+def _naming(folder: Path | None) -> Iterator[None]:
+    """A disk that is full or closed as one error of ours."""
+    try:
+        yield
+    except OSError as error:
+        where = str(folder or tempfile.gettempdir())
+        why = f"the outlines cannot be written ({error.strerror or error})"
+        raise StoreError(why, where=where, mend="Free space on its disk, or name another --home") from error

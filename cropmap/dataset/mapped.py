@@ -28,6 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cropmap.dataset.series import Series, assemble, positions_of, reflectance_of, set_unusable, stored_rows, texts
+from cropmap.errors import StoreError
 from cropmap.leftovers import is_partial, partial_name, remove_leftovers
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
@@ -69,7 +70,8 @@ def map_observed(
     """The series of `parcel_ids` (sorted, unique) from tables of OBSERVATION_TABLE_SCHEMA, mapped from a folder below
     `root` that `key` names; `tables` is called where that folder is still to be made.
 
-    `key` says all that the arrays depend on. Rows are used as `build_series` uses them.
+    `key` says all that the arrays depend on. Rows are used as `build_series` uses them. Raises StoreError where the
+    folder cannot be written.
     """
     remove_leftovers(root)
     folder = root / key
@@ -78,16 +80,19 @@ def map_observed(
             return known
         log.warning("%s is damaged; it is made again", folder)
         shutil.rmtree(folder, ignore_errors=True)
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = root / partial_name()
-    partial.mkdir(mode=0o700)
     try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.mkdir(mode=0o700)
         _write(partial, tables(), parcel_ids, season, min_clear_fraction)
         try:
             partial.replace(folder)
         except OSError:  # another process was first
             if not folder.is_dir():
                 raise
+    except OSError as error:
+        why = f"cannot be written ({error.strerror or error})"
+        raise StoreError(why, where=str(root), mend="Free space on its disk, or name another --home") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _forget_old(root, keep=folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -30,6 +30,8 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.parcels import ObservationObject
 
 MIN_CLASSES: Final = 2
+LINES: Final = 25_000
+"""declarations that are turned into text at a time"""
 DECLARATIONS: Final = "the declarations"
 OBSERVATIONS: Final = "the observations"
 LEGEND: Final = "the legend"
@@ -134,9 +136,14 @@ def _observed(context: SeasonContext, parcels: pd.DataFrame, names: Sequence[str
 
 
 def _declared(parcels: pd.DataFrame, outlines: Outlines) -> str:
-    rows = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]].fillna("").astype(str)
-    lines = map("|".join, zip(*(rows[column] for column in rows), strict=True))
-    return stream_hash(chain(lines, outlines.wkb()))
+    return stream_hash(chain(_declared_lines(parcels), outlines.wkb()))
+
+
+def _declared_lines(parcels: pd.DataFrame) -> Iterator[str]:
+    claims = parcels[["parcel_id", "crop_code", "holding_id", "nuts_id", "home_tile"]]
+    for start in range(0, len(claims), LINES):
+        rows = claims.iloc[start : start + LINES].fillna("").astype(str)
+        yield from map("|".join, zip(*(rows[column] for column in rows), strict=True))
 
 
 def written_assignment(context: SeasonContext) -> dict[str, str]:

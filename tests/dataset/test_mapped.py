@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cropmap.database.outlines import OutlineFile
 from cropmap.dataset import mapped
 from cropmap.dataset.mapped import KEPT_FOLDERS, Observed, map_observed
 from cropmap.dataset.series import build_series
+from cropmap.errors import StoreError
 from cropmap.leftovers import PREFIX
 from cropmap.observations.files import OBSERVATION_TABLE_SCHEMA
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
@@ -108,3 +110,11 @@ def test_what_was_opened_longest_ago_is_removed_and_what_was_killed_half_way_too
     left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(PREFIX)}
     assert left == set(names[-KEPT_FOLDERS:])
     assert np.array_equal(seen[0].series.reflectance, seen[-1].series.reflectance, equal_nan=True), "it stays mapped"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StoreError, match=r"cannot be written \(Not a directory\)"):
+        mapped_from(tmp_path / "file" / "datasets", season_of_files(1))
+    with pytest.raises(StoreError, match=r"the outlines cannot be written \(Not a directory\)"):
+        OutlineFile(tmp_path / "file" / "datasets")
