@@ -32,7 +32,7 @@ from flows.gone import what_is_gone
 VARIABLE: Final = "CROPMAP_DASK"
 RETRY_DELAYS: Final = (1.0, 5.0)
 """Seconds before the second and the third try of a unit; a database that restarts is back by then."""
-AHEAD: Final = 8
+AHEAD: Final = 32
 """units in flight beyond the threads of the workers: they are on their way, there or back. With more than twice as many
 as threads, and keys of one group, Dask hands a unit out when a thread is free, and not before"""
 LOOK_SECONDS: Final = 1.0
@@ -82,6 +82,12 @@ class Cluster:
                 f"no Dask scheduler answers ({why})", where=address, mend="Start it, or unset CROPMAP_DASK"
             ) from error
 
+    def workers(self) -> dict[str, Any]:
+        """Address -> what the scheduler says of the worker. Not by the client's `scheduler_info`: another thread of it
+        replaces its answer every two seconds by one without workers."""
+        client = self.client
+        return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
+
     def restore(self, present: int) -> None:
         """Starts what is missing of a local cluster: a worker that was killed while it started is given up by Dask."""
         if self._local is not None and present < len(self._local.worker_spec):
@@ -91,9 +97,12 @@ class Cluster:
         with suppress(Exception):  # whatever a cluster that is gone says of it
             if self._client is not None:
                 self._client.close(timeout=2)
+        for nanny in list(self._local.workers.values()) if self._local is not None else ():
+            with suppress(Exception):  # one that is at something is not waited for: it keeps nothing
+                self._local.sync(nanny.kill, timeout=1)
         with suppress(Exception):
             if self._local is not None:
-                self._local.close(timeout=5)
+                self._local.close(timeout=30)
         self._client = self._local = None
 
 
@@ -122,7 +131,10 @@ def _quiet_distributed() -> None:
 
         # workers hold no data of Dask's: there is nothing to spill, and to pause them would stop them for good
         memory = {f"distributed.worker.memory.{name}": False for name in ("target", "spill", "pause")}
-        dask.config.set({"logging": {"distributed": "critical"}, **memory})
+        # no pages are served, and nothing is measured for them
+        pages: dict[str, Any] = {f"distributed.{one}.http.routes": [] for one in ("scheduler", "worker")}
+        pages |= {"distributed.worker.profile.enabled": False}
+        dask.config.set({"logging": {"distributed": "critical"}, **memory, **pages})
         import distributed  # noqa: F401 - after its configuration
     except ImportError as error:
         raise ConfigurationError(
@@ -345,16 +357,16 @@ class Batch:
 
     def _workers(self) -> dict[str, Any]:
         """Address -> what the scheduler says of the worker."""
-        client = self._cluster.client
-        until = time.monotonic() + CONNECT_SECONDS
-        while client.status == "connecting" and time.monotonic() < until and not self._stop.is_set():
-            time.sleep(0.1)
-        try:
-            return dict(client.scheduler_info(n_workers=-1)["workers"]) if client.status == "running" else self._gone()
-        except (OSError, ValueError, TimeoutError) as error:
-            return self._gone(error)
-
-    def _gone(self, error: Exception | None = None) -> dict[str, Any]:
+        until, error = time.monotonic() + CONNECT_SECONDS, None
+        while time.monotonic() < until and not self._stop.is_set():
+            if (status := self._cluster.client.status) == "running":
+                try:
+                    return self._cluster.workers()
+                except (OSError, ValueError, TimeoutError) as failed:  # noticed before the client does
+                    error = failed
+            elif status != "connecting":
+                break
+            time.sleep(0.2)
         raise ClusterError(
             "the Dask scheduler does not answer any more",
             where=VARIABLE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from cropmap.errors import ClusterError, CropmapError, DatabaseUnavailableError
+from cropmap.errors import ClusterError, CropmapError, DatabaseUnavailableError, StoreUnavailableError
 
 
 class DiskFullError(CropmapError):
@@ -12,8 +12,8 @@ class DiskFullError(CropmapError):
 
 
 def what_is_gone(error: BaseException) -> CropmapError | None:
-    """The database, room on the disk, or the cluster; None where another unit may well succeed."""
-    if isinstance(error, DatabaseUnavailableError | DiskFullError | ClusterError):
+    """The database, the store, room on the disk, or the cluster; None where another unit may well succeed."""
+    if isinstance(error, DatabaseUnavailableError | StoreUnavailableError | DiskFullError | ClusterError):
         return error
     cause: BaseException | None = error
     while cause is not None:  # the store's own error names the object, and was caused by the disk's

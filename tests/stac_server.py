@@ -18,9 +18,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.s3_server import S3Server, end_with_parent, free_ports
+from tests.s3_server import OWNER, REGION, KeyPair, S3Server, end_with_parent, free_ports
 
 SECONDS_TO_START: Final = 30.0
+PROVIDER: Final = "wire"
 
 
 @contextmanager
@@ -80,12 +81,27 @@ def put_scenes(season: Path, server: S3Server, bucket: str) -> tuple[dict[str, A
     return {**collection, "links": []}, items
 
 
-def read_over_the_wire(season: Path, target: Path, *, api: str, bucket: str) -> Path:
-    """A copy of a simulated season in `target` whose scenes come from the API; returns its agency file."""
+def read_over_the_wire(season: Path, target: Path, *, api: str, server: S3Server, bucket: str) -> Path:
+    """A copy of a simulated season in `target` whose scenes come from the API; returns its agency file. The keys of the
+    pixels are those of the provider `wire` (`pixel_environment`)."""
     shutil.copytree(
         season, target, copy_function=os.link, ignore=shutil.ignore_patterns("scenes", "truth", "agency.yaml")
     )
     document = yaml.safe_load((season / "agency.yaml").read_text(encoding="utf-8"))
-    document["acquisitions"] |= {"catalog": api, "trusted": [f"s3://{bucket}"]}
+    document["acquisitions"] |= {"catalog": api, "provider": f"{PROVIDER}.yaml"}
     (target / "agency.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    provider = {
+        "title": "simulated scenes on this machine",
+        "buckets": [f"s3://{bucket}"],
+        "s3": {"endpoint": server.endpoint, "region": REGION, "path_style": True},
+    }
+    (target / f"{PROVIDER}.yaml").write_text(yaml.safe_dump(provider), encoding="utf-8")
     return target / "agency.yaml"
+
+
+def pixel_environment(keys: KeyPair = OWNER) -> dict[str, str]:
+    """What the reader of pixels signs its requests with."""
+    return {
+        f"CROPMAP_CATALOG_{PROVIDER.upper()}_ACCESS_KEY_ID": keys.access_key_id,
+        f"CROPMAP_CATALOG_{PROVIDER.upper()}_SECRET_ACCESS_KEY": keys.secret_access_key,
+    }

@@ -12,7 +12,7 @@ from cropmap.schemas import AcquisitionStatus, AcquisitionWarning, QuarantineRea
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, SeasonYear, say, season_context, table
 
 acquisitions: Final = typer.Typer(
-    no_args_is_help=True, help="List a season's acquisitions, see what is missing, read some again."
+    no_args_is_help=True, help="List a season's acquisitions and its gaps; read some again."
 )
 LEGEND: Final = "# used  c used, offset corrected  q quarantined  o not observed yet  - missing; a column is 5 days"
 REASONS: Final = sorted([*QuarantineReason, *AcquisitionWarning])
@@ -70,7 +70,7 @@ def report(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show by tile and orbit which passes there should be, which there are, and which were used.
+    """Show by tile and orbit which passes were expected and used.
 
     The calendar has a column for five days: # used, c used with a corrected offset, q quarantined, o not observed yet,
     - missing from the catalogue. Empty: no satellite is expected.

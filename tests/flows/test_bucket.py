@@ -22,9 +22,9 @@ from tests.cutting_proxy import Cuts, cutting
 from tests.flows.conftest import Season, season_of
 from tests.flows.terminal import rows
 from tests.flows.test_stopped import Undisturbed, _command, _killed_after, undisturbed
-from tests.s3_server import S3Server
-from tests.stac_server import put_scenes, read_over_the_wire, serving
-from tests.studies.wire import comparable, pixel_environment
+from tests.s3_server import READER, S3Server
+from tests.stac_server import pixel_environment, put_scenes, read_over_the_wire, serving
+from tests.studies.wire import comparable
 
 __all__ = ["undisturbed"]
 
@@ -147,9 +147,9 @@ def test_a_season_over_the_wire_is_the_season_on_disk(
     """From a STAC API, with pixels and store in buckets that want keys, to the database."""
     pixels, inputs = s3_server.make_bucket(), in_bucket.request.agency_file.parent
     with serving(*put_scenes(inputs, s3_server, pixels)) as api:
-        agency_file = read_over_the_wire(inputs, tmp_path / "wire", api=api, bucket=pixels)
+        agency_file = read_over_the_wire(inputs, tmp_path / "wire", api=api, server=s3_server, bucket=pixels)
         season = replace(in_bucket, request=in_bucket.request.model_copy(update={"agency_file": agency_file}))
-        for name, value in pixel_environment(s3_server).items():
+        for name, value in pixel_environment(READER).items():
             monkeypatch.setenv(name, value)
         _killed_after(season, prefect_url)
     assert comparable(rows(in_bucket.database_url)) == comparable(undisturbed.rows)

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 import pytest
 
 from cropmap.dataset.dataset import Dataset
-from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError
+from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError, StoreUnavailableError
 from cropmap.model.elsewhere import FoldJob, fold_jobs
 from cropmap.model.fold import fold_name
 from cropmap.model.training_config import TrainingConfig
@@ -292,15 +292,19 @@ def test_folds_go_to_workers_with_a_gpu_and_another_worker_takes_over(
     settings = Settings.load(home=season.request.home).model_copy(update={"dask": machines.address})
     with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
         assert cluster is not None
-        wait_for(lambda: len(cluster.client.scheduler_info()["workers"]) == 2)
-        names = {address: one["name"] for address, one in cluster.client.scheduler_info()["workers"].items()}
+        wait_for(lambda: len(cluster.workers()) == 2)
+        names = {address: one["name"] for address, one in cluster.workers().items()}
         run(cluster, context, {str(seed): FoldUnit(_fold(context.store, dataset, config, seed)) for seed in (1, 2)})
-        on = [line.rpartition(" ")[2].rstrip(")") for line in heard.messages if line.startswith("lstm fold 1: ")]
-        assert [names[address] for address in on] == ["gpu", "gpu"]
+
+        def on() -> list[str]:
+            ended = [line for line in heard.messages if line.startswith("lstm fold 1: ")]
+            return [names[line.rpartition(" ")[2].rstrip(")")] for line in ended]
+
+        assert on() == ["gpu", "gpu"]
 
         with_gpu.terminate()
         run(cluster, context, {"3": FoldUnit(_fold(context.store, dataset, config, 3))})
-        assert names[heard.messages[-1].rpartition(" ")[2].rstrip(")")] == "plain"
+        assert on()[-1] == "plain"
 
 
 def _fold(store: Store, dataset: Dataset, config: TrainingConfig, seed: int) -> FoldJob:
@@ -405,4 +409,5 @@ def test_what_no_unit_can_do_without() -> None:
     assert "the disk is full" in str(gone)
     assert what_is_gone(pickle.loads(pickle.dumps(gone))) is not None  # noqa: S301 - it comes from a worker
     assert what_is_gone(DatabaseUnavailableError("is away")) is not None
+    assert what_is_gone(StoreUnavailableError("is away")) is not None
     assert what_is_gone(StoreError("is not in the store", where="x")) is None

@@ -317,6 +317,7 @@ def cluster(
         list[str] | None, typer.Option("--part", help="overhead, speed or kills; again for several")
     ] = None,
     units: Annotated[int, typer.Option("--units", min=100, help="empty units of the overhead")] = 14_000,
+    parcels: Parcels = 2_000,
     dates: Annotated[int, typer.Option("--dates", min=2, help="simulated dates")] = 12,
     quick: Quick = False,
     as_json: AsJson = False,
@@ -327,7 +328,7 @@ def cluster(
 
     if unknown := set(part or ()) - set(PARTS):
         raise ConfigurationError(f"{min(unknown)!r} is none of {', '.join(PARTS)}", where="--part")
-    _print(measure(list(part or PARTS), units=units, dates=dates, quick=quick), as_json=as_json)
+    _print(measure(list(part or PARTS), units=units, parcels=parcels, dates=dates, quick=quick), as_json=as_json)
 
 
 @studies.command("scale")

@@ -23,8 +23,8 @@ from cropmap.errors import CropmapError
 from cropmap.simulation.season import simulate_season
 from tests.flows.conftest import LIGHT, change_agency
 from tests.flows.terminal import rows
-from tests.s3_server import S3Server, running
-from tests.stac_server import put_scenes, read_over_the_wire, serving
+from tests.s3_server import READER, S3Server, running
+from tests.stac_server import pixel_environment, put_scenes, read_over_the_wire, serving
 
 YEAR: Final = 2018
 OBSERVED: Final = re.compile(r"observe S2\w+ of \S+ \d+: observed \((\d+\.\d) s\)")
@@ -47,7 +47,7 @@ def measure(*, parcels: int, dates: int, seed: int, rounds: int) -> list[dict[st
         with running() as server:
             pixels = server.make_bucket()
             with serving(*put_scenes(inputs, server, pixels)) as api:
-                read_over_the_wire(inputs, folder / "wire", api=api, bucket=pixels)
+                read_over_the_wire(inputs, folder / "wire", api=api, server=server, bucket=pixels)
                 return _compare(folder, server, rounds)
     finally:
         for home in folder.glob("home-*"):
@@ -63,7 +63,7 @@ def _compare(folder: Path, server: S3Server, rounds: int) -> list[dict[str, obje
     for number in range(rounds):
         for kind in seconds:
             home = folder / f"home-{number}-{kind}"
-            over = {**server.store_environment(), **pixel_environment(server)}
+            over = {**server.store_environment(), **pixel_environment(READER)}
             over["CROPMAP_STORE"] = f"s3://{server.make_bucket()}/season"
             environment = plain | (over if kind == "wire" else {})
             _run(["db", "upgrade"], home, environment)
@@ -98,11 +98,6 @@ def comparable(found: dict[str, list[str]]) -> dict[str, list[str]]:
         return json.dumps({k: v for k, v in document.items() if k not in ("document", "run_id")}, sort_keys=True)
 
     return {name: sorted(map(row, texts)) for name, texts in found.items()}
-
-
-def pixel_environment(server: S3Server) -> dict[str, str]:
-    """What the reader of pixels signs its requests with."""
-    return server.aws_environment()
 
 
 def _run(words: list[str], home: Path, environment: dict[str, str]) -> None:
