@@ -33,7 +33,7 @@ def _predict(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     with claimed(context, "predict"):
         run = stage.plan_run(season)
         with stage.logged_run(context, run, clock=lambda: datetime.now(UTC)):
-            work = rates.season_units(season.data)
+            work = {} if stage.is_published(season, run) else rates.season_units(season.data)
             with rates.measured(context.store, "predict") as done:
                 score(season, run)
                 done.update(work)
