@@ -7,10 +7,10 @@ windows of the parcels and from what earlier seasons took on this machine (`rate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import geopandas as gpd
 import numpy as np
@@ -61,10 +61,9 @@ DISK: Final[Mapping[str, float]] = {
 rows of a parcel in the database, and its series; a fold's network with checkpoints"""
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(TypedDict):
     stage: str
-    units: Mapping[str, float]
+    units: dict[str, float]
     cpu_s: float
     wall_s: float
     peak_bytes: float
@@ -72,9 +71,36 @@ class Stage:
     """whether the rates are those of seasons of this machine"""
 
 
+class Quota(TypedDict):
+    """What the provider allows in a period, and the share of it that the season needs."""
+
+    provider: str
+    bytes: float
+    days: int
+    share: float
+
+
+class SeasonPlan(SeasonKey):
+    parcels: int
+    tiles: int
+    acquisitions: dict[str, int]
+    """by what becomes of them"""
+    bytes_to_read: int
+    requests: int
+    quota: Quota | None
+    """None where the provider states none"""
+    cpu_hours: float
+    wall_hours: float
+    disk_bytes: int
+    scratch_bytes: int
+    peak_bytes: int
+    headers_looked_at: int
+    stages: list[Stage]
+
+
 def plan_season(
     settings: Settings, agency_file: Path, *, season: int, as_of: date | None, data: Path | None
-) -> dict[str, Any]:
+) -> SeasonPlan:
     """The plan as plain values. Raises InputError for inputs that are not there, or a catalogue without anything."""
     agency = Agency.read(agency_file, data=data or settings.data)
     check_inputs(agency, season=season, observing=True)
@@ -106,13 +132,13 @@ def plan_season(
         "bytes_to_read": round(read.bytes + HEADER_BYTES * read.requests),
         "requests": round(read.requests) + -(-len(search.acquisitions) // PAGE),
         "quota": _quota(to_read, read),
-        "cpu_hours": sum(stage.cpu_s for stage in stages) / 3600,
-        "wall_hours": sum(stage.wall_s for stage in stages) / 3600,
+        "cpu_hours": sum(stage["cpu_s"] for stage in stages) / 3600,
+        "wall_hours": sum(stage["wall_s"] for stage in stages) / 3600,
         "disk_bytes": round(_disk_bytes(stages, homes)),
         "scratch_bytes": round(min(settings.scratch_gb * 1e9, read.largest_copy * 2 * FETCHED_TOGETHER)),
-        "peak_bytes": round(max(stage.peak_bytes for stage in stages)),
+        "peak_bytes": round(max(stage["peak_bytes"] for stage in stages)),
         "headers_looked_at": read.looked_at,
-        "stages": [asdict(stage) for stage in stages],
+        "stages": stages,
     }
 
 
@@ -207,7 +233,7 @@ def _stages(
     processors = settings.threads
     planned = [_stage(store, "observe", units, processors, pixels=max(homes.pixels.values()))]
     remote = read.bytes / _bytes_per_s(to_read) if read.requests else 0.0
-    planned[0] = Stage(**{**asdict(planned[0]), "wall_s": max(planned[0].wall_s, remote)})
+    planned[0]["wall_s"] = max(planned[0]["wall_s"], remote)
     labelled, length = len(parcels), observations / max(len(parcels), 1)
     networks = dict.fromkeys([*agency.model.networks, agency.model.architecture])
     for network in networks:
@@ -228,7 +254,9 @@ def _stage(store: Store, stage: str, units: Mapping[str, float], processors: int
     known = rates.remembered(store, stage)
     taken: Estimate = estimate(stage, units, known, processors=processors)
     peak = peak_bytes(stage, {**units, "pixels": pixels * processors}, known)
-    return Stage(stage, dict(units), taken.cpu_s, taken.wall_s, peak, taken.measured)
+    return Stage(
+        stage=stage, units=dict(units), cpu_s=taken.cpu_s, wall_s=taken.wall_s, peak_bytes=peak, measured=taken.measured
+    )
 
 
 def _observations(homes: _Homes, over: Sequence[Acquisition]) -> float:
@@ -253,8 +281,7 @@ def _bytes_per_s(acquisitions: Sequence[Acquisition]) -> float:
     return allowed or REMOTE_BYTES_PER_S * FETCHED_TOGETHER
 
 
-def _quota(acquisitions: Sequence[Acquisition], read: Reading) -> dict[str, Any] | None:
-    """What the provider allows in a period, and the share of it that the season needs."""
+def _quota(acquisitions: Sequence[Acquisition], read: Reading) -> Quota | None:
     provider = provider_of(_first_href(acquisitions))
     quota = provider.limits.quota if provider else None
     if quota is None or provider is None:
@@ -269,7 +296,7 @@ def _first_href(acquisitions: Sequence[Acquisition]) -> str:
 
 def _disk_bytes(stages: Sequence[Stage], homes: _Homes) -> float:
     units: dict[str, float] = {"installation": 1.0, "covered pixels": float(np.sum(list(homes.pixels.values())))}
-    rates.add(units, stages[0].units)
-    rates.add(units, {"trainings": sum(stage.units.get("trainings", 0.0) for stage in stages)})
+    rates.add(units, stages[0]["units"])
+    rates.add(units, {"trainings": sum(stage["units"].get("trainings", 0.0) for stage in stages)})
     rates.add(units, {"kiloparcels": sum(homes.parcels.values()) / 1e3})
     return seconds(DISK, units)

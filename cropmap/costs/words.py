@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cropmap.costs.plan import Quota, SeasonPlan
 
 
-def lines(plan: Mapping[str, Any]) -> dict[str, Any]:
+def lines(plan: SeasonPlan) -> dict[str, str | dict[str, int]]:
     """What stands above the table of stages."""
     quota = plan["quota"]
     return {
@@ -22,7 +24,7 @@ def lines(plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def stage_rows(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+def stage_rows(plan: SeasonPlan) -> list[dict[str, str]]:
     return [
         {
             "stage": stage["stage"],
@@ -49,5 +51,5 @@ def duration(seconds: float) -> str:
     return f"{seconds:,.1f} s"
 
 
-def _quota(quota: Mapping[str, Any]) -> str:
+def _quota(quota: Quota) -> str:
     return f"{quota['share']:.0%} of the {size(quota['bytes'])} that {quota['provider']} allows in {quota['days']} days"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from cropmap.cli import run
 from cropmap.costs import rates
-from cropmap.costs.plan import plan_season
+from cropmap.costs.plan import SeasonPlan, plan_season
 from cropmap.observations.raster import stored_in_window
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
@@ -35,7 +34,7 @@ def inputs(planned_inputs: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(planned_inputs, tmp_path / "inputs"))
 
 
-def plan_of(inputs: Path) -> dict[str, Any]:
+def plan_of(inputs: Path) -> SeasonPlan:
     return plan_season(Settings.load(), inputs / "agency.yaml", season=YEAR, as_of=None, data=None)
 
 
