@@ -27,6 +27,7 @@ from cropmap.errors import ConfigurationError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
+    from obstore.store import S3Credential
 
 T = TypeVar("T")
 
@@ -105,7 +106,7 @@ class StoreSettings(BaseSettings):
         own_key = bool(values["AWS_ACCESS_KEY_ID"])  # then no token of another one belongs to it
         return {name: value for name, value in values.items() if value or (own_key and name == "AWS_SESSION_TOKEN")}
 
-    def credential(self) -> dict[str, Any] | None:
+    def credential(self) -> S3Credential | None:
         """What signs requests; None: the client searches where Amazon's tools do."""
         if not self.access_key_id.get_secret_value():
             return None
@@ -157,7 +158,7 @@ class Bucket:
                 "timeout": f"{REQUEST_SECONDS}s",
             },
             retry_config={"max_retries": 8, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
-            credential_provider=(lambda: credential) if credential else None,  # type: ignore[arg-type]
+            credential_provider=(lambda: credential) if credential else None,
             **config,
         )
 

@@ -140,7 +140,7 @@ def record_found(
         cursor.executemany(QUARANTINED, aside)
 
 
-def _row(acquisition: Acquisition) -> dict[str, Any]:
+def _row(acquisition: Acquisition) -> dict[str, str | datetime | None]:
     return {
         "item_id": acquisition.item_id,
         "tile": acquisition.tile,

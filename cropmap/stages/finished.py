@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from cropmap.stages import ingest, products, training
 from cropmap.stages.first_check import check_parcels
@@ -18,7 +17,7 @@ from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 
 
-def finished_ingest(season: OpenSeason) -> dict[str, Any] | None:
+def finished_ingest(season: OpenSeason) -> dict[str, dict[str, object]] | None:
     """What `flows.ingest` would answer where all of its work is done; None where some is to be done.
 
     As in `finished_season`, what was read is the season as it stands, and needs the claim on the agency.

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -64,6 +64,19 @@ class _File:
     entry: ledger.LedgerEntry
     name: str
     parcel_set: str
+
+
+class _KeptLooks(TypedDict):
+    """`Looks` as JSON."""
+
+    day: str
+    """ISO 8601"""
+    offset: float
+    other: float
+    seen: bool
+    stated: str
+    corrected: str
+    detail: str
 
 
 @dataclass
@@ -278,14 +291,15 @@ def _rows_of(table: pa.Table, sample: pa.Array) -> pa.Table:
     return pa.table(columns).replace_schema_metadata(table.schema.metadata)
 
 
-def _looks_from(record: dict[str, Any]) -> Looks:
+def _looks_from(record: _KeptLooks) -> Looks:
     return Looks(
-        **{
-            **record,
-            "day": date.fromisoformat(record["day"]),
-            "stated": Look(record["stated"]),
-            "corrected": Look(record["corrected"]),
-        }
+        day=date.fromisoformat(record["day"]),
+        offset=record["offset"],
+        other=record["other"],
+        seen=record["seen"],
+        stated=Look(record["stated"]),
+        corrected=Look(record["corrected"]),
+        detail=record["detail"],
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
@@ -98,7 +98,7 @@ class BoundedIO(StacApiIO):
             raise APIError(f"an answer is not UTF-8 ({error})") from error
 
     def _patient_answer(
-        self, href: str, method: str, headers: dict[str, str], parameters: dict[str, Any] | None
+        self, href: str, method: str, headers: dict[str, str], parameters: Mapping[str, Any] | None
     ) -> tuple[Response, bytes]:
         request = Request(method, href, headers={**headers, **self.session.headers_for(href)})
         if method == "POST":

@@ -7,7 +7,7 @@ No file holds a secret: those come from the environment, by the provider's name 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -286,17 +286,18 @@ def _parse(path: Path) -> Provider:
         raise ConfigurationError(f"{key}: {what}", where=str(path), mend=f"The keys are in {WHERE}") from error
 
 
-def _completed(document: dict[str, Any], path: Path) -> dict[str, Any]:
+def _completed(document: Mapping[str, object], path: Path) -> Mapping[str, object]:
     """With what `generic` states: after the file's own names of a band or a field, else where it states nothing."""
     if path == FOLDER / f"{GENERIC}.yaml":
         return document
     generic = built_in(GENERIC).model_dump(include={"assets", "other_media", "fields", "offset_applied"})
+    completed = {**generic, **document}
     for key in ("assets", "fields"):
         own = document.get(key)
         if isinstance(own, dict) and all(isinstance(names, list) for names in own.values()):
             added = {name: [*own.get(name, ()), *more] for name, more in generic[key].items()}
-            document[key] = own | {name: _once(names) for name, names in added.items()}
-    return generic | document
+            completed[key] = own | {name: _once(names) for name, names in added.items()}
+    return completed
 
 
 def _once(names: list[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ class Renewed:
                 self._kept = None
 
 
-def answered(method: str, address: str, *, what: str, mend: str, **sent: Any) -> dict[str, Any]:
+def answered(method: str, address: str, *, what: str, mend: str, **sent: Any) -> Mapping[str, object]:
     """The JSON object that a service answers. Raises NoEntryError.
 
     No redirect is followed: what is sent is a secret.

@@ -7,9 +7,10 @@ data access": the answer of `api/sas/v1/token/<account>/<container>` is good for
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from cropmap.sources.catalogs.providers import Provider, fits
@@ -66,7 +67,7 @@ def _ask(provider: Provider, account: str, container: str) -> Lent:
     return Lent(signature.lstrip("?"), _lasts_s(document, signature))
 
 
-def _lasts_s(document: dict[str, Any], signature: str) -> float:
+def _lasts_s(document: Mapping[str, object], signature: str) -> float:
     """Until the end that the answer or the signature itself (`se`) states."""
     ends = (document.get("msft:expiry"), *parse_qs(signature).get("se", ()))
     for text in ends:

@@ -6,8 +6,9 @@ refresh token with each access token; the newest one is used, and the environmen
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from cropmap.masking import hide
@@ -59,18 +60,18 @@ class _Service:
             self._newest = refresh, following
         return self._lent(document)
 
-    def _answer(self, form: dict[str, str]) -> dict[str, Any]:
+    def _answer(self, form: dict[str, str]) -> Mapping[str, object]:
         return answered(
             "POST", self._token.address, what=f"the token service of {self._name}", mend=self._mend(), data=form
         )
 
-    def _lent(self, document: dict[str, Any]) -> Lent:
+    def _lent(self, document: Mapping[str, object]) -> Lent:
         token, lasts = document.get("access_token"), document.get("expires_in", LASTS_S)
         if not (isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_TOKEN):
             raise NoEntryError(f"the token service of {self._name} answers without a token", mend=self._mend())
         try:
-            seconds = float(lasts)
-        except (TypeError, ValueError):
+            seconds = float(lasts) if isinstance(lasts, str | float | int) else LASTS_S
+        except ValueError:
             seconds = LASTS_S
         return Lent(token, seconds if 0 < seconds < float("inf") else LASTS_S)
 
