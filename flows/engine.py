@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 from cropmap.errors import ClusterError, ConfigurationError, CropmapError
 from cropmap.interruption import settle
@@ -47,6 +47,14 @@ GPU: Final = "GPU"
 
 log = logging.getLogger("cropmap.flows")
 record = logging.getLogger(f"cropmap.flows.engine.{FILE_ONLY}")
+
+
+class Worker(TypedDict):
+    """A worker as the scheduler describes it, by the keys that are read here."""
+
+    name: str | int
+    nthreads: int
+    resources: NotRequired[Mapping[str, float]]
 
 
 class Cluster:
@@ -82,9 +90,9 @@ class Cluster:
                 f"no Dask scheduler answers ({why})", where=address, mend="Start it, or unset CROPMAP_DASK"
             ) from error
 
-    def workers(self) -> dict[str, Any]:
-        """Address -> what the scheduler says of the worker. Not by the client's `scheduler_info`: another thread of it
-        replaces its answer every two seconds by one without workers."""
+    def workers(self) -> dict[str, Worker]:
+        """By address. Not by the client's `scheduler_info`: another thread of it replaces its answer every two seconds
+        by one without workers."""
         client = self.client
         return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
 
@@ -197,7 +205,7 @@ class Batch:
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._tries: Counter[str] = Counter()
         self._known: set[str] = set()
-        self._accepted: dict[str, Any] = {}
+        self._accepted: dict[str, Worker] = {}
         self._refusals: dict[str, CropmapError] = {}
         self._seen_at = time.monotonic()
         self._said = 0.0
@@ -355,8 +363,8 @@ class Batch:
             self._said = now
             log.info("waiting for a worker of %s", where)
 
-    def _workers(self) -> dict[str, Any]:
-        """Address -> what the scheduler says of the worker."""
+    def _workers(self) -> dict[str, Worker]:
+        """By address. Raises ClusterError where there is no scheduler for long."""
         until, error = time.monotonic() + CONNECT_SECONDS, None
         while time.monotonic() < until and not self._stop.is_set():
             if (status := self._cluster.client.status) == "running":

@@ -186,22 +186,24 @@ def gather_from_cluster(
     of: str,
     description: str = "",
     done: Callable[[str, Any], None] | None = None,
-) -> dict[str, Any]:
-    """Results by name of units that the cluster's workers do, as `gather` gives them. Prefect keeps one task for each
-    group of units, `watched`: it waits for them. `done` is told of each unit; without it they are counted here."""
+) -> None:
+    """Has the cluster's workers do units; waits for every one and raises as `gather` does. Prefect keeps one task for
+    each group of units, `watched`: it waits for them. `done` is called with the name and the result or error of each
+    unit; without it they are counted here."""
     if not units:
-        return {}
+        return
     if done is None:
         with Progress(description, total=len(units), unit=of) as counter:
-            return gather_from_cluster(
+            gather_from_cluster(
                 cluster, season, units, watched=watched, groups=groups, of=of, done=lambda *_: counter.add()
             )
+        return
     with runner(len(groups)) as tasks, Batch(cluster, season, units) as batch:
         runs = [  # noqa: F841 - Prefect complains of a run that nobody holds
             tasks.submit(watched, {"season": season, "name": name, "awaited": Awaited(batch, members)})
             for name, members in groups.items()
         ]
-        return _collected(batch.ended(), total=len(units), units=of, done=done)
+        _collected(batch.ended(), total=len(units), units=of, done=done)
 
 
 class Awaited:

@@ -293,7 +293,7 @@ def test_folds_go_to_workers_with_a_gpu_and_another_worker_takes_over(
     with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
         assert cluster is not None
         wait_for(lambda: len(cluster.workers()) == 2)
-        names = {address: one["name"] for address, one in cluster.workers().items()}
+        names = {address: str(one["name"]) for address, one in cluster.workers().items()}
         run(cluster, context, {str(seed): FoldUnit(_fold(context.store, dataset, config, seed)) for seed in (1, 2)})
 
         def on() -> list[str]:
