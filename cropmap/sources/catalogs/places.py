@@ -28,6 +28,7 @@ RASTER_ENDINGS: Final = (".tif", ".tiff", ".jp2")
 MAX_ADDRESS: Final = 4_000
 """characters; a signed address has about 500"""
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NO_HOST: Final = re.compile(r"[\\\s%<>\"^`{|}]")
 """signs at which readers of addresses part ways: for requests a backslash ends the host, for urlsplit it does not"""
 _NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
@@ -105,7 +106,7 @@ class Places:
         """Raises ForbiddenAddressError; the path within the address otherwise."""
         if not isinstance(address, str) or not address.strip():
             raise ForbiddenAddressError("it has no address")
-        if len(address) > MAX_ADDRESS or any(ord(c) < 32 or ord(c) == 127 for c in address):
+        if len(address) > MAX_ADDRESS or _CONTROL.search(address):
             raise ForbiddenAddressError(f"{_shown(address)} is no address")
         if address.startswith("/"):
             return self._check_file(address)

@@ -59,11 +59,12 @@ def links_of(document: Mapping[str, Any], relation: str) -> Iterator[Mapping[str
 
 
 def item_of(document: Any, address: str | None = None) -> ItemOrNot:
-    """A document as an item with absolute hrefs, in the newest version of STAC; `address` is where it was read."""
+    """A document as an item with absolute hrefs, in the newest version of STAC; `address` is where it was read. The
+    document itself is used up: a copy of it costs a fifth of the time of a search."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on deprecated fields are no news to an operator
-            item = pystac.Item.from_dict(document, href=address)
+            item = pystac.Item.from_dict(document, href=address, preserve_dict=False)
             item.make_asset_hrefs_absolute()
             return dict(item.to_dict(include_self_link=False, transform_hrefs=False))
     except UNREADABLE as error:
