@@ -178,6 +178,10 @@ def test_a_run_with_nothing_new_reads_no_observation(
     for name in context.store.names("offsets"):
         context.store.local_path(name).write_bytes(b"{")
     assert judge_offsets(OpenSeason(context)) == counts
+    assert read == [], "a season that was judged on this state is not judged again"
+    for name in context.store.names("judged"):
+        context.store.remove(name)
+    assert judge_offsets(OpenSeason(context)) == counts
     assert read
     assert state(context) == whole
 
