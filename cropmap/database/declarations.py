@@ -294,14 +294,15 @@ def read_register(
     folder: Path | None = None,
 ) -> tuple[pd.DataFrame, Outlines]:
     """The same with the outlines apart, in a file below `folder`: the rows are streamed, and no outline is decoded."""
-    file, parts = OutlineFile(folder), [_claims([])]
+    parts = [_claims([])]
     key = {"agency": agency, "season": season, "as_of": as_of, "home_tile": home_tile}
-    with connection.transaction(), connection.cursor("register") as cursor:
-        cursor.execute(SELECT_VALID, key, binary=True)
-        while rows := cursor.fetchmany(CHUNK):
-            parts.append(_claims(rows))
-            file.add([row[-1] for row in rows])
-    return pd.concat(parts[1:] or parts, ignore_index=True), file.finish()
+    with OutlineFile(folder) as file:
+        with connection.transaction(), connection.cursor("register") as cursor:
+            cursor.execute(SELECT_VALID, key, binary=True)
+            while rows := cursor.fetchmany(CHUNK):
+                parts.append(_claims(rows))
+                file.add([row[-1] for row in rows])
+        return pd.concat(parts[1:] or parts, ignore_index=True), file.finish()
 
 
 def _claims(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -84,16 +84,23 @@ class Outlines:
 
 
 class OutlineFile:
-    """Outlines that are written as they come."""
+    """Outlines that are written as they come, in a `with` block."""
 
     def __init__(self, folder: Path | None) -> None:
         """`folder` on a disk; None: where temporary files lie."""
         with _naming(folder):
             if folder is not None:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `finish`
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the block
         self._folder = folder
         self._lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
+
+    def __enter__(self) -> OutlineFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # what a full disk left in the buffer: the error was raised where it was written
+            self._file.close()
 
     def add(self, wkb: Sequence[bytes]) -> None:
         with _naming(self._folder):
@@ -102,9 +109,10 @@ class OutlineFile:
 
     def finish(self) -> Outlines:
         offsets = np.cumsum(np.concatenate(self._lengths))
-        with _naming(self._folder), self._file as file:  # the map stays
-            file.flush()
-            return Outlines(np.memmap(file, np.uint8, mode="r") if offsets[-1] else np.empty(0, np.uint8), offsets)
+        with _naming(self._folder):
+            self._file.flush()
+            mapped = np.memmap(self._file, np.uint8, mode="r") if offsets[-1] else np.empty(0, np.uint8)
+        return Outlines(mapped, offsets)  # the map stays when the file is closed
 
 
 @contextmanager

@@ -272,9 +272,10 @@ def test_a_scheduler_that_dies_costs_no_finished_unit(
 
 
 @pytest.fixture
-def heard(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """The lines of the engine, whose loggers hand nothing to the root's."""
+def heard(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
+    """The lines of the engine, once each: whether they reach the root's handlers depends on what ran before."""
     engine = logging.getLogger("cropmap.flows.engine")
+    monkeypatch.setattr(engine, "propagate", False)
     engine.addHandler(caplog.handler)
     yield caplog
     engine.removeHandler(caplog.handler)

@@ -170,7 +170,7 @@ INPUT: dict[str, Case] = {
     "24-planetary-computer/unsigned": Observed({}, served={"need_query": "sig="}, says="wants keys or a signature"),
     "25-cdse-s3-jp2/env-set": Observed({"observed": 1}, served={"s3": True}, s3=True),
     "25-cdse-s3-jp2/no-credentials": Observed(
-        {}, served={"s3": True}, says="AWS_SECRET_ACCESS_KEY .*wants keys or a signature"
+        {}, served={"s3": True}, says="need keys. Set CROPMAP_CATALOG_CDSE_ACCESS_KEY_ID"
     ),
     "25-cdse-s3-jp2/requester-pays": Observed({"observed": 1}, served={"s3": True, "requester_pays": True}, s3=True),
     "26-api-with-one-invalid-collection": Elsewhere("stages/test_catalog_cases.py::test_invalid_collections"),

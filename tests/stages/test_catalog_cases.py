@@ -208,10 +208,11 @@ def test_an_item_that_is_a_path_stays_in_the_ledger(environment: None, tiny_inpu
         acquisitions={"catalog": str(holder / "catalog.json"), "window": ["2018-01-01", "2018-12-31"]},
     )
     (tmp_path / "home").mkdir(exist_ok=True)
-    before = {path for path in tmp_path.parent.rglob("*") if "store" not in path.parts}
+    kept = {"store", "datasets"}
+    before = {path for path in tmp_path.parent.rglob("*") if not kept & {*path.parts}}
     assert ledger_of(context) == {"observed": 1} | {reason: len(several) for reason, several in hostile.items()}
     written = [
         name for name in context.store.names("") if name.endswith(".parquet") and name.startswith("observations")
     ]
     assert len(written) == 1
-    assert {path for path in tmp_path.parent.rglob("*") if "store" not in path.parts} - before == set()
+    assert {path for path in tmp_path.parent.rglob("*") if not kept & {*path.parts}} - before == set()
