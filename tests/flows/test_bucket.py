@@ -68,13 +68,11 @@ def _fold(data: bytes) -> dict[str, Any]:
 
 def refused(season: Season) -> tuple[int, str]:
     """Exit code and message of a second run, of another home, while this process works on the agency."""
-    context = season.open()
+    context, home = season.open(), season.request.home
+    assert home is not None
     with claimed(context, "season run", clock=lambda: datetime.now(UTC)):
         second = subprocess.run(
-            _command(season.request.agency_file.parent, season.request.home),
-            capture_output=True,
-            text=True,
-            check=False,
+            _command(season.request.agency_file.parent, home), capture_output=True, text=True, check=False
         )
     return second.returncode, second.stderr
 
