@@ -5,8 +5,6 @@ What is sent is a description; the dataset lies in the store. A fold that is the
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import tempfile
 import time
 import zlib
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.files import open_dataset, write_dataset
-from cropmap.errors import StoreError
+from cropmap.errors import DamagedObjectError, StoreError
 from cropmap.model.fold import kept_fold, train_fold
 from cropmap.model.training import choose_device
 from cropmap.model.training_config import TrainingConfig
@@ -33,8 +31,9 @@ DATASETS: Final = "datasets"
 
 _one_fold = Lock()
 """torch's threads and random numbers are those of the process"""
-_scratch = Lock()
-_copies: dict[str, Path] = {}
+_fetching = Lock()
+_fetched: dict[str, Dataset] = {}
+"""by hash, the one that was asked for last"""
 
 
 @dataclass(frozen=True)
@@ -104,23 +103,32 @@ def share_dataset(store: Store, dataset: Dataset) -> None:
 
 
 def shared_dataset(store: Store, name: str) -> Dataset:
-    """The dataset of this hash, mapped; of a store that is no folder a copy is kept while this process lives.
+    """The dataset of this hash, mapped; of a store that is no folder a copy is mapped, from files without a name that
+    end with this process.
 
-    Raises StoreError where it is not in the store.
+    Raises StoreError where it is not in the store; where it is damaged there, `share_dataset` makes it again.
     """
     place = f"{DATASETS}/{name}"
-    if (store.is_local or name not in _copies) and not store.exists(f"{place}/{FACTS}"):
+    if (store.is_local or name not in _fetched) and not store.exists(f"{place}/{FACTS}"):
         raise StoreError("is not in the store", where=place, mend="Run the same command again: it is made again")
     if store.is_local:
         return open_dataset(store.local_path(place))
-    with _scratch:
-        if name not in _copies:
-            folder = Path(tempfile.mkdtemp(prefix="cropmap-dataset-"))
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with _fetching:
+        if name not in _fetched:
+            _fetched.clear()
+            _fetched[name] = _fetch(store, place)
+        return _fetched[name]
+
+
+def _fetch(store: Store, place: str) -> Dataset:
+    with tempfile.TemporaryDirectory(prefix="cropmap-dataset-") as folder:
+        try:
             for file in store.names(place):
-                (folder / Path(file).name).write_bytes(store.read_bytes(file))
-            _copies[name] = folder
-        return open_dataset(_copies[name])
+                (Path(folder) / Path(file).name).write_bytes(store.read_bytes(file))
+        except DamagedObjectError:
+            store.remove(f"{place}/{FACTS}")
+            raise
+        return open_dataset(Path(folder))  # what is mapped stays when its names are gone
 
 
 def _packed(mask: NDArray[np.bool_] | None) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cropmap.dataset.dataset import Dataset
-from cropmap.errors import StoreError
+from cropmap.errors import DamagedObjectError, StoreError
 from cropmap.model.crossfit import cross_fit
 from cropmap.model.elsewhere import FoldJob, share_dataset, shared_dataset
 from cropmap.schemas import Architecture
@@ -23,6 +23,13 @@ from tests.s3_server import S3Server
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
     return make_dataset()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in s3_server.store_environment().items():
+        monkeypatch.setenv(name, value)
+    return Store(f"s3://{s3_bucket}/store")
 
 
 def _as_sent(
@@ -56,18 +63,35 @@ def test_folds_that_others_train_are_those_of_this_process(store: Store, dataset
 
 
 def test_a_dataset_comes_with_a_store_that_is_no_folder(
-    dataset: Dataset, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+    bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in s3_server.store_environment().items():
-        monkeypatch.setenv(name, value)
-    store = Store(f"s3://{s3_bucket}/store")
-    assert not store.is_local
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dataset, other = make_dataset(seed=1), make_dataset(seed=2)
+    assert not bucket.is_local
     with pytest.raises(StoreError, match="is not in the store"):
-        shared_dataset(store, dataset.hash)
-    share_dataset(store, dataset)
-    share_dataset(store, dataset)
-    assert shared_dataset(store, dataset.hash).hash == dataset.hash
-    assert shared_dataset(Store(store.root), dataset.hash).hash == dataset.hash, "a copy is kept here"
+        shared_dataset(bucket, dataset.hash)
+    share_dataset(bucket, dataset)
+    share_dataset(bucket, dataset)
+    share_dataset(bucket, other)
+    copy = shared_dataset(bucket, dataset.hash)
+    assert copy.hash == dataset.hash
+    assert shared_dataset(Store(bucket.root), dataset.hash) is copy, "it is fetched once"
+    assert shared_dataset(bucket, other.hash).hash == other.hash
+    np.testing.assert_array_equal(copy.series.reflectance, dataset.series.reflectance)
+    assert list(tmp_path.iterdir()) == [], "a worker that is killed now leaves nothing behind"
+
+
+def test_a_dataset_that_is_damaged_in_the_store_is_made_again(bucket: Store, s3_server: S3Server) -> None:
+    dataset = make_dataset(seed=3)
+    share_dataset(bucket, dataset)
+    key, client = bucket.address(f"datasets/{dataset.hash}/label.npy").removeprefix("s3://"), s3_server.client()
+    whole = client.open_input_stream(key).read()
+    with client.open_output_stream(key) as sink:
+        sink.write(whole[:-40] + bytes([whole[-40] ^ 4]) + whole[-39:])
+    with pytest.raises(DamagedObjectError, match="Run the same command again: it is made again"):
+        shared_dataset(bucket, dataset.hash)
+    share_dataset(bucket, dataset)
+    assert shared_dataset(bucket, dataset.hash).hash == dataset.hash
 
 
 def test_a_dataset_that_is_gone_is_one_line(store: Store, dataset: Dataset) -> None:
