@@ -165,7 +165,7 @@ class Store:
         The object is read as a whole once per process, to be held against its digest; then only what is asked for.
         """
         if rows is None:  # half the time of the general way, which is felt where a season has hundreds of small files
-            return self.read(name, lambda data: _parquet_file(data).read(columns=columns))
+            return self.read(name, lambda data: parquet_file(data).read(columns=columns))
         if name not in self._whole:
             return self.read(name, lambda data: _rows(data, columns, rows))
         with _naming(name, "read"), self._place.open(name) as source:
@@ -189,11 +189,8 @@ def parquet_schema(data: bytes) -> pa.Schema:
     return pq.read_schema(pa.BufferReader(data))
 
 
-def parquet_content(data: bytes) -> pa.Table:
-    return _parquet_file(data).read()
-
-
-def _parquet_file(data: bytes) -> pq.ParquetFile:
+def parquet_file(data: bytes) -> pq.ParquetFile:
+    """For reading row groups, each held against its checksums."""
     return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
 
 

@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from cropmap.contracts.tables import PREDICTION_COLUMNS
 from cropmap.errors import DamagedObjectError
-from cropmap.store import Store
+from cropmap.store import Store, parquet_file
 
 ROW_GROUP: Final = 65_536
 """parcels that are decoded at a time"""
@@ -174,7 +174,7 @@ class Predictions:
 
 def read_row_groups(store: Store, name: str) -> Iterator[pa.Table]:
     """A stored table, one row group after the other; at least one table. Raises DamagedObjectError."""
-    file = store.read(name, lambda data: pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True))
+    file = store.read(name, parquet_file)
     if not file.num_row_groups:
         yield file.schema_arrow.empty_table()
     for group in range(file.num_row_groups):

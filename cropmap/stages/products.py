@@ -17,7 +17,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cropmap.assessments import assess as assess_declarations
@@ -55,6 +54,7 @@ from cropmap.stages.work import claim_of
 from cropmap.statistics import estimate_areas
 from cropmap.statistics.coverage import partial_regions
 from cropmap.statistics.report import StatisticsReport
+from cropmap.store import parquet_file
 
 log = logging.getLogger(__name__)
 
@@ -352,7 +352,7 @@ def _content(name: str) -> Callable[[bytes], Any]:
 
 def _decoded(data: bytes) -> int:
     """Rows of a table that can be decoded, one row group in memory at a time."""
-    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    file = parquet_file(data)
     for group in range(file.num_row_groups):
         file.read_row_group(group).validate(full=True)
     return int(file.metadata.num_rows)
