@@ -1,15 +1,13 @@
 """A dataset as a folder of plain arrays that are mapped, not read: training streams from them.
 
 Several processes that train on one dataset share its pages, and a dataset larger than memory can be trained on. The
-folder is named by the dataset's hash, and its facts are written last, so it is either whole or absent.
+folder is named by the dataset's hash.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
@@ -19,13 +17,10 @@ from typing import Any, Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from cropmap.dataset.arrays import keep_folder, layout, open_array
 from cropmap.dataset.dataset import Dataset
 from cropmap.dataset.folds import Folds
-from cropmap.dataset.mapped import open_array
 from cropmap.dataset.series import Series
-from cropmap.leftovers import partial_name
-
-log = logging.getLogger(__name__)
 
 SERIES_ARRAYS: Final = ("parcel_ids", "offsets", "day_of_year", "reflectance", "clear_fraction")
 FOLD_ARRAYS: Final = ("fold", "excluded", "holding")
@@ -34,35 +29,21 @@ FOLD_ARRAYS: Final = ("fold", "excluded", "holding")
 def write_dataset(folder: Path, dataset: Dataset) -> Path:
     """Writes the dataset below `folder` unless it is there, whole; returns its own folder."""
     target = folder / dataset.hash
-    if target.is_dir() and not _is_whole(target, dataset):
-        log.warning("%s is damaged; it is made again", target)
-        shutil.rmtree(target)
-    if not target.is_dir():
-        partial = folder / partial_name()
-        partial.mkdir(parents=True)
-        try:
-            for name, array in _arrays(dataset).items():
-                _save(partial / f"{name}.npy", array, mapped=dataset.series.folder if name in SERIES_ARRAYS else None)
-            (partial / "facts.json").write_text(json.dumps(_facts(dataset)), encoding="utf-8")
-            try:
-                partial.replace(target)
-            except OSError:  # another process was first
-                if not target.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+
+    def write(partial: Path) -> None:
+        for name, array in _arrays(dataset).items():
+            _save(partial / f"{name}.npy", array, mapped=dataset.series.folder if name in SERIES_ARRAYS else None)
+        (partial / "facts.json").write_text(json.dumps(_facts(dataset)), encoding="utf-8")
+
+    keep_folder(target, write=write, read=lambda there: _whole(there, dataset))
     return target
 
 
-def _is_whole(folder: Path, dataset: Dataset) -> bool:
-    """Whether the folder still holds this dataset, bit for bit; its arrays are read once for that."""
-    try:
-        stored = open_dataset(folder)
-        as_named = stored.hash == dataset.hash
-    except Exception:  # damaged bytes may break a reader in any way
-        return False
-    types = [[array.dtype for array in _arrays(held).values()] for held in (stored, dataset)]  # no part of the hash
-    return as_named and types[0] == types[1]
+def _whole(folder: Path, dataset: Dataset) -> Dataset | None:
+    """What the folder holds, where it is this dataset bit for bit; its arrays are read once for that."""
+    stored = open_dataset(folder)
+    same = stored.hash == dataset.hash and layout(*_arrays(stored).values()) == layout(*_arrays(dataset).values())
+    return stored if same else None
 
 
 def open_dataset(folder: Path) -> Dataset:

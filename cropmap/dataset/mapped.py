@@ -12,7 +12,6 @@ damaged, or that was removed, is made again.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -27,14 +26,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cropmap.dataset.arrays import keep_folder, layout, open_array
 from cropmap.dataset.series import Series, assemble, positions_of, reflectance_of, set_unusable, stored_rows, texts
 from cropmap.errors import StoreError
-from cropmap.leftovers import is_partial, partial_name, remove_leftovers
+from cropmap.leftovers import is_partial, remove_leftovers
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.seasons import Season
-
-log = logging.getLogger(__name__)
 
 RECORD: Final = np.dtype(
     [("parcel", "<i4"), ("day", "<i4"), ("clear_fraction", "<f4"), ("bands", "<i2", (len(BANDS),))]
@@ -75,58 +73,39 @@ def map_observed(
     """
     remove_leftovers(root)
     folder = root / key
-    if folder.is_dir():
-        if (known := _opened(folder)) is not None:
-            return known
-        log.warning("%s is damaged; it is made again", folder)
-        shutil.rmtree(folder, ignore_errors=True)
-    partial = root / partial_name()
+
+    def write(partial: Path) -> None:
+        _write(partial, tables(), parcel_ids, season, min_clear_fraction)
+
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial.mkdir(mode=0o700)
-        _write(partial, tables(), parcel_ids, season, min_clear_fraction)
-        try:
-            partial.replace(folder)
-        except OSError:  # another process was first
-            if not folder.is_dir():
-                raise
+        if (known := keep_folder(folder, write=write, read=_opened)) is not None:
+            return known
     except OSError as error:
         why = f"cannot be written ({error.strerror or error})"
         raise StoreError(why, where=str(root), mend="Free space on its disk, or name another --home") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     _forget_old(root, keep=folder)
     made = _opened(folder)
     assert made is not None, f"{folder} is not what was written"
     return made
 
 
-def open_array(path: Path) -> NDArray[Any]:
-    """An array mapped from its file, to be read only."""
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r")
-    except ValueError:  # an empty array cannot be mapped
-        array = np.load(path)
-    return array
-
-
 def _opened(folder: Path) -> Observed | None:
     """None where the folder does not hold what was written."""
-    try:
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        ids, offsets = (np.load(folder / f"{name}.npy") for name in ("parcel_ids", "offsets"))
-        series = _series(
-            folder, ids, offsets, bands=tuple(facts["bands"]), day_zero=date.fromisoformat(facts["day_zero"])
-        )
-        pixels = np.load(folder / "pixels.npy")
-        whole = facts["hash"] == [series.hash, content_hash(pixels)]
-    except Exception:  # damaged bytes may break a reader in any way
-        return None
-    if not whole:
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    ids, offsets = (np.load(folder / f"{name}.npy") for name in ("parcel_ids", "offsets"))
+    series = _series(folder, ids, offsets, bands=tuple(facts["bands"]), day_zero=date.fromisoformat(facts["day_zero"]))
+    pixels = np.load(folder / "pixels.npy")
+    if facts["content"] != _content(series, pixels):
         return None
     with suppress(OSError):  # another process removed it: what is mapped stays
         os.utime(folder)
     return Observed(series, pixels)
+
+
+def _content(series: Series, pixels: NDArray[np.float32]) -> list[str]:
+    arrays = (series.parcel_ids, series.offsets, *(getattr(series, name) for name in ARRAYS), pixels)
+    return [series.hash, content_hash(pixels), *layout(*arrays)]
 
 
 def _series(
@@ -164,7 +143,7 @@ def _write(
     for name, array in (("parcel_ids", parcel_ids), ("offsets", offsets), ("pixels", pixels)):
         np.save(folder / f"{name}.npy", array)
     series = _series(folder, parcel_ids, offsets, bands=BANDS, day_zero=season.day_zero)
-    facts = {"bands": BANDS, "day_zero": season.day_zero.isoformat(), "hash": [series.hash, content_hash(pixels)]}
+    facts = {"bands": BANDS, "day_zero": season.day_zero.isoformat(), "content": _content(series, pixels)}
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
 

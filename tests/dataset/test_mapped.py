@@ -94,6 +94,20 @@ def test_it_is_made_once_and_again_where_it_is_damaged_or_gone(
     assert mapped_from(tmp_path, tables).series.hash == first.series.hash
 
 
+def test_other_bytes_of_the_same_hash_are_not_opened(tmp_path: Path) -> None:
+    tables = season_of_files(1)
+    first = mapped_from(tmp_path, tables)
+    for name, other in (("reflectance", b"'>f4'"), ("pixels", b"'>f4'"), ("clear_fraction", b"'<i4'")):
+        path = tmp_path / "key" / f"{name}.npy"
+        data = path.read_bytes()
+        path.unlink()  # not written through what the first one has mapped
+        path.write_bytes(data.replace(b"'<f4'", other))  # the hash sees bytes, not what they mean
+        again = mapped_from(tmp_path, tables)
+        np.testing.assert_array_equal(again.series.reflectance, first.series.reflectance)
+        np.testing.assert_array_equal(again.series.clear_fraction, first.series.clear_fraction)
+        np.testing.assert_array_equal(again.pixels, first.pixels)
+
+
 def test_a_season_that_nobody_saw_has_files_too(tmp_path: Path) -> None:
     found = mapped_from(tmp_path, [OBSERVATION_TABLE_SCHEMA.empty_table()])
     assert (found.series.lengths == 0).all()
