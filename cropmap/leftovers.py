@@ -33,7 +33,8 @@ def remove_leftovers(root: Path) -> list[Path]:
         for name in (name for name in (*files, *folders) if name.startswith(PREFIX)):
             path = Path(folder, name)
             if _abandoned(path):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                # another process may be removing the same
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
                 removed.append(path)
         folders[:] = [name for name in folders if not name.startswith(PREFIX)]
     return removed

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,22 @@ def test_a_name_is_new_each_time_and_says_whose_it_is() -> None:
 )
 def test_a_file_is_half_written_where_its_name_or_a_folder_above_says_so(path: str, half: bool) -> None:
     assert is_partial(path) is half
+
+
+def test_several_processes_may_clean_at_once(tmp_path: Path, gone: int) -> None:
+    for _ in range(20):
+        folder = tmp_path / of_process(gone)
+        for number in range(100):
+            made(folder / str(number))
+        start = threading.Barrier(4)
+
+        def clean(_: int, start: threading.Barrier = start) -> list[Path]:
+            start.wait()
+            return remove_leftovers(tmp_path)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert folder in {path for removed in pool.map(clean, range(4)) for path in removed}
+        assert not folder.exists()
 
 
 def test_what_a_living_process_writes_stays_however_old_it_is(tmp_path: Path) -> None:
