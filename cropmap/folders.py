@@ -16,6 +16,8 @@ from cropmap.errors import StoreUnavailableError
 from cropmap.leftovers import is_partial, partial_name, remove_leftovers
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""what disks answer that know one name of a file alone: exFAT, buckets that are mounted"""
 
 
 class Folder:
@@ -63,12 +65,20 @@ class Folder:
                 os.link(partial, self.path / name)
             except FileExistsError:
                 return False
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                return self._moved(partial, name, before=None)
             return True
 
     def write_over(self, name: str, data: bytes, version: str) -> bool:
         """Writes the file where what stands there is still this version; returns whether it did."""
-        with self._written(name, data) as partial, _alone(partial.parent):
-            if self.version(name) != version:
+        with self._written(name, data) as partial:
+            return self._moved(partial, name, before=version)
+
+    def _moved(self, partial: Path, name: str, *, before: str | None) -> bool:
+        with _alone(partial.parent):
+            if self.version(name) != before:
                 return False
             partial.replace(self.path / name)
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cropmap.errors import ConfigurationError, DamagedObjectError, StoreError
+from cropmap.errors import ConfigurationError, DamagedObjectError, ObjectChangedError, StoreError
 from cropmap.leftovers import partial_name
 from cropmap.store import Store
 from cropmap.terminal import write_out
@@ -185,3 +187,21 @@ def test_an_object_that_is_not_there_is_named(store: Store) -> None:
 def test_what_a_command_writes_for_people_is_what_it_says(tmp_path: Path) -> None:
     write_out(b"a;b\r\n1;2\r\n", tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_bytes() == b"a;b\r\n1;2\r\n"
+
+
+@pytest.mark.parametrize("answer", [errno.EPERM, errno.EOPNOTSUPP])
+def test_the_first_writer_wins_on_a_disk_without_links_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(os, "link", link)
+    store = Store(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(lambda number: store.write_once("grids/1", b"%d" % number), range(8)))
+    assert written.count(True) == 1
+    assert store.read_bytes("grids/1") == b"%d" % written.index(True)
+    with pytest.raises(ObjectChangedError):
+        store.replace("grids/1", b"other", before=None)
+    assert store.names("") == ["grids/1"]
