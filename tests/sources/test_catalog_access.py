@@ -167,6 +167,19 @@ def test_a_redirect_takes_no_header_along() -> None:
     assert all("X-Key" not in headers for _, _, headers in other.seen)
 
 
+def test_a_redirect_takes_no_header_to_a_host_with_another_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROPMAP_CATALOG_MOVED_HEADERS", "X-Key: of-the-provider")
+    other = Awkward(ITEMS)
+    with awkward_api(other) as elsewhere:
+        api = Awkward(ITEMS, endless=f"redirect:{elsewhere}search", header=("X-Key", "zyxw-9876"))
+        moved = provider("moved", header_hosts=[of(elsewhere)])
+        access = CatalogAccess(headers={"X-Key": "zyxw-9876"}, trusted=["127.0.0.1"], provider=moved)
+        with awkward_api(api) as url:
+            assert days(find(url, access=access)) == [1, 11, 21]
+    assert other.searches
+    assert all(headers.get("X-Key") != "zyxw-9876" for _, _, headers in other.seen)
+
+
 @pytest.mark.parametrize(
     "target", ["http://169.254.169.254/latest/meta-data", "http://localhost:9/", "file:///etc/passwd"]
 )
