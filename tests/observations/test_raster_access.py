@@ -25,9 +25,10 @@ from cropmap.observations.grids import Window
 from cropmap.observations.raster import read_grid, read_window
 from cropmap.observations.raster_access import raster_access, with_patience
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.providers import in_use
+from cropmap.sources.catalogs.providers import Quota, in_use
 from cropmap.sources.catalogs.providers.in_use import use
 from cropmap.sources.catalogs.sign_in import renewed
+from cropmap.sources.catalogs.sign_in.pace import Pace
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
 
@@ -350,6 +351,31 @@ def test_what_is_no_raster_is_quarantined_after_some_tries(monkeypatch: pytest.M
         whole(f"{url}/a.tif")
     assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("then", "limits"), [(1, (4, 1)), (2, (4, 2))])
+def test_a_quota_that_is_used_up_bounds_the_connections(then: int, limits: tuple[int, int]) -> None:
+    pace = Pace(connections=4, quota=Quota(bytes=1, days=30, then_connections=then))
+    lock, held, most = threading.Lock(), 0, 0
+
+    def hold(_: int) -> None:
+        nonlocal held, most
+        with pace.connection():
+            with lock:
+                held += 1
+                most = max(most, held)
+            time.sleep(0.05)
+            with lock:
+                held -= 1
+
+    found = []
+    with ThreadPoolExecutor(8) as pool:
+        for _ in limits:
+            most = 0
+            list(pool.map(hold, range(8)))
+            found.append(most)
+            pace.spend(n_bytes=2)
+    assert tuple(found) == limits
 
 
 def test_no_more_files_are_open_than_the_provider_allows() -> None:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Final
 
@@ -37,26 +37,28 @@ class Pace:
         name: str = "",
     ) -> None:
         self._quota, self._name = _Used(quota), name
-        self._last = threading.Lock()
-        self._after = _Rate(quota.then_bytes_per_second if quota else None)
-        self._free = threading.BoundedSemaphore(connections) if connections else None
+        self._free = _bounded(connections)
+        self._free_then = _bounded(quota.then_connections if quota else None)
+        self._bytes_then = _Rate(quota.then_bytes_per_second if quota else None)
         self._bytes = _Rate(bytes_per_second)
         self._requests = _Rate(requests_per_minute / 60 if requests_per_minute else None)
 
     @contextmanager
     def connection(self) -> Iterator[None]:
         """One of the connections, once one is free."""
-        with self._free or nullcontext():
-            used_up = self._quota.is_used_up and self._quota.then_connections == 1
-            with self._last if used_up else nullcontext():
-                yield
+        with self._free, self._free_then if self._quota.is_used_up else nullcontext():
+            yield
 
     def spend(self, *, n_bytes: float = 0, n_requests: float = 0) -> None:
         """Returns once what was read so far is within the pace."""
         if self._quota.spend(n_bytes):
             log.warning("%s: this process has used up its quota, and reads on as slowly as it allows", self._name)
-        (self._after if self._quota.is_used_up else self._bytes).spend(n_bytes)
+        (self._bytes_then if self._quota.is_used_up else self._bytes).spend(n_bytes)
         self._requests.spend(n_requests)
+
+
+def _bounded(connections: int | None) -> AbstractContextManager[object]:
+    return threading.BoundedSemaphore(connections) if connections else nullcontext()
 
 
 class _Used:
@@ -67,7 +69,6 @@ class _Used:
         self._bytes, self._began = 0.0, time.monotonic()
         self._lock = threading.Lock()
         self.is_used_up = False
-        self.then_connections = quota.then_connections if quota else None
 
     def spend(self, n_bytes: float) -> bool:
         """Whether the quota is used up by this very read."""
