@@ -45,7 +45,7 @@ GDAL_OPTIONS: Final = {
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
 REFUSED: Final = re.compile(
-    r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature|"
+    r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature(?!=)|"
     r"AWS_SECRET_ACCESS_KEY|expired|credentials"
 )
 NOT_THERE: Final = re.compile(

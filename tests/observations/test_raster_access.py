@@ -353,6 +353,21 @@ def test_what_is_no_raster_is_quarantined_after_some_tries(monkeypatch: pytest.M
     assert "\n" not in str(caught.value)
 
 
+def test_a_broken_answer_at_an_address_with_a_signature_in_it_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GDAL says of what it reads: '/vsicurl/http://…?X-Amz-Signature=…' not recognized."""
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01, 0.01, 0.01))
+    opened: list[str] = []
+
+    def smallest(address: str) -> int:
+        opened.append(address)
+        with rasterio.open(address, driver="GTiff") as source:
+            return int(source.read(1).min())
+
+    with service(lambda _: Answer(200, cog(6) if len(opened) > 2 else b"<html>busy</html>" * 500)) as (url, _):
+        assert with_patience(f"{url}/a.tif?X-Amz-Signature=abcdef0123456789", smallest) == 6
+    assert len(opened) == 3
+
+
 @pytest.mark.parametrize(("then", "limits"), [(1, (4, 1)), (2, (4, 2))])
 def test_a_quota_that_is_used_up_bounds_the_connections(then: int, limits: tuple[int, int]) -> None:
     pace = Pace(connections=4, quota=Quota(bytes=1, days=30, then_connections=then))
