@@ -20,7 +20,7 @@ Relative paths refer to the data folder (`--data` or `CROPMAP_DATA`) where one i
 agency file. A legend may also lie in the folder of the agency file. `{season}` in a path or a window is replaced by the
 campaign year. A key `a.b` of this page is the key `b` in the section `a` of the file.
 
-`make docs` writes this page from `cropmap/agency.py`.
+`make docs` writes this page from `cropmap/agency/`.
 
 """
 CATALOGUE_PAGE = """# The file of a catalogue

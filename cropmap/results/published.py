@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from cropmap.agency import FoldsSection
+from cropmap.agency.sections import FoldsSection
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import queries, runs
 from cropmap.database.connection import Connection

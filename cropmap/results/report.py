@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from cropmap.agency import FoldsSection
+from cropmap.agency.sections import FoldsSection
 from cropmap.database import queries, runs
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.long_form import masked

@@ -10,7 +10,8 @@ from typing import Final, get_args
 import geopandas as gpd
 import pandas as pd
 
-from cropmap.agency import Agency, RegionsSection
+from cropmap.agency import Agency
+from cropmap.agency.sections import RegionsSection
 from cropmap.contracts.tables import NOTICE_COLUMNS, REJECTION_COLUMNS
 from cropmap.errors import InputError
 from cropmap.progress import Counter

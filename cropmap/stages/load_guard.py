@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cropmap.agency import DeclarationsSection
+from cropmap.agency.sections import DeclarationsSection
 from cropmap.database.declarations import Losses
 from cropmap.errors import DeclarationFileError
 from cropmap.provenance import content_hash
