@@ -105,10 +105,8 @@ def plan_season(
     agency = Agency.read(agency_file, data=data or settings.data)
     check_inputs(agency, season=season, observing=True)
     agency = agency.of_season(season)
-    for known in agency.read_file_providers():
-        use(known)
-    if (own := agency.read_provider()) is not None:
-        use(own)
+    for provider in agency.providers():
+        use(provider)
     window = agency.season(season).until(as_of)
     store, key = settings.open_store(), SeasonKey(agency=agency.agency, season=season)
     parcels, observed = _parcels(settings, agency, key)
