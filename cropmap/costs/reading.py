@@ -16,7 +16,8 @@ import numpy as np
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Window
 from cropmap.observations.raster import stored_in_window
-from cropmap.observations.scratch import CHUNK_BYTES, EXPECTED_BYTES, is_jpeg2000
+from cropmap.observations.raster_access import CHUNK_BYTES
+from cropmap.observations.scratch import EXPECTED_BYTES, is_jpeg2000
 from cropmap.progress import Counter
 from cropmap.schemas import BANDS, RESOLUTION_M
 from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset

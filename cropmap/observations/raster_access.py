@@ -1,7 +1,7 @@
 """How a raster file is reached: rasterio's environment and the address for one href, at the pace of its provider.
 
-Whatever opens a raster does it within `raster_access`, or better in `with_patience`, which tries again where that
-helps. Two providers may be read at once, each with its own keys: the environment is that of the thread.
+Whatever opens a raster does it in `with_patience`, which tries again where that helps. Two providers may be read at
+once, each with its own keys: the environment is that of the thread.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import rasterio
-from rasterio.errors import RasterioError
+import rasterio.shutil
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.session import Session
 
 from cropmap.errors import SceneError
@@ -44,6 +46,8 @@ GDAL_OPTIONS: Final = {
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
+CHUNK_BYTES: Final = "4194304"
+"""of one request of a copy; GDAL's own 16 kB would be thousands of requests a file"""
 REFUSED: Final = re.compile(
     r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature(?!=)|"
     r"AWS_SECRET_ACCESS_KEY|expired|credentials"
@@ -60,23 +64,13 @@ WAITS_S: Final = (0.5, 2.0, 8.0)
 Result = TypeVar("Result")
 
 
-@contextmanager
-def raster_access(href: str, *, fresh: bool = False) -> Iterator[str]:
-    """Within the block rasterio has the options and keys of the file's provider; yields the address to open.
-
-    One of the provider's connections is held meanwhile. `fresh` forgets what GDAL keeps of the file, failures too.
-    Raises SceneError: UNREADABLE_FILE where a token, a signature or a key cannot be had, FORBIDDEN_ADDRESS.
-    """
-    with _entered(_opening(href), href, fresh=fresh) as address:
-        yield address
-
-
 def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") -> Result:
-    """What `read` makes of the address of a file, within `raster_access`.
+    """What `read` makes of the address to open, while rasterio has the options and keys of the file's provider.
 
-    A file elsewhere is opened again after a failure that may pass, and once where its host refuses, with another token
-    or signature. Errors name the file, or `named`, of which it is a copy. Raises SceneError: UNREADABLE_FILE,
-    MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS, and whatever else `read` raises.
+    One of the provider's connections is held meanwhile. A file elsewhere is opened again after a failure that may pass,
+    and once where its host refuses, with another token or signature. Errors name the file, or `named`, of which it is a
+    copy. Raises SceneError: UNREADABLE_FILE, also where a token, a signature or a key cannot be had, MISSING_BAND where
+    a local file does not exist, FORBIDDEN_ADDRESS; and whatever else `read` raises.
     """
     is_remote, fresh = local_file(href) is None, False
     waits, refused = list(WAITS_S) if is_remote else [], ""
@@ -100,6 +94,21 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
                 log.info("%s: %s; again in %.1f s", without_signatures(href), why, waits[0])
                 time.sleep(waits.pop(0))
             fresh = True
+
+
+def fetch(href: str, path: Path) -> None:
+    """Copies a whole file to this machine. Raises SceneError as `with_patience` does."""
+
+    def copy(address: str) -> None:
+        with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=CHUNK_BYTES, VSI_CACHE="FALSE"):
+            try:
+                rasterio.shutil.copyfiles(address, str(path))
+            except Exception as error:  # GDAL's own, which rasterio gives no public name here
+                raise RasterioIOError(str(error)) from error
+
+    with_patience(href, copy)
+    got = path.stat().st_size
+    account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))
 
 
 def account(href: str, *, n_bytes: float, n_requests: float = 1) -> None:
@@ -133,6 +142,7 @@ def _opening(href: str) -> Opening:
 
 @contextmanager
 def _entered(opening: Opening, href: str, *, fresh: bool) -> Iterator[str]:
+    """Yields the address to open. `fresh` forgets what GDAL keeps of the file, failures too."""
     options: dict[str, Any] = dict(GDAL_OPTIONS)
     if fresh:
         options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"

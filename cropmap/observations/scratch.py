@@ -18,13 +18,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import rasterio
-import rasterio.shutil
-from rasterio.errors import RasterioIOError
-
 from cropmap.errors import CropmapError, SceneError
 from cropmap.leftovers import partial_name, remove_leftovers
-from cropmap.observations.raster_access import account, with_patience
+from cropmap.observations.raster_access import fetch
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file, raster_ending
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
@@ -37,8 +33,6 @@ DEFAULT_BYTES: Final = 4_000_000_000
 EXPECTED_BYTES: Final = 130_000_000
 """of a file whose size the item does not state: a 10 m band without clouds"""
 LEAST_ROOM_BYTES: Final = 1 << 24
-CHUNK_BYTES: Final = "4194304"
-"""of one request of a copy; GDAL's own 16 kB would be thousands of requests a file"""
 
 
 def is_copied(href: str) -> bool:
@@ -171,18 +165,8 @@ class Scratch:
 
 def _copy_whole(href: str, path: Path, size: int | None) -> None:
     """Raises SceneError where the file cannot be had, or is not as long as its item says."""
-
-    def copy(address: str) -> None:
-        with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=CHUNK_BYTES, VSI_CACHE="FALSE"):
-            try:
-                rasterio.shutil.copyfiles(address, str(path))
-            except Exception as error:  # GDAL's own, which rasterio gives no public name here
-                raise RasterioIOError(str(error)) from error
-
-    with_patience(href, copy)
-    got = path.stat().st_size
-    account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))
-    if size is not None and got != size:
+    fetch(href, path)
+    if size is not None and (got := path.stat().st_size) != size:
         raise SceneError(
             f"has {got:,} bytes, and its item says {size:,}",
             reason=QuarantineReason.UNREADABLE_FILE,

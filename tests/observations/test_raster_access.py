@@ -23,7 +23,7 @@ from cropmap.masking import mask_logs
 from cropmap.observations import raster_access as accessing
 from cropmap.observations.grids import Window
 from cropmap.observations.raster import read_grid, read_window
-from cropmap.observations.raster_access import raster_access, with_patience
+from cropmap.observations.raster_access import with_patience
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.providers import Quota, in_use
 from cropmap.sources.catalogs.providers.in_use import use
@@ -266,9 +266,13 @@ def test_nothing_of_a_file_that_the_main_thread_holds_reaches_another_provider(
     content = cog(5)
     with service(lambda _: Answer(200, content)) as (url, _), service(lambda _: Answer(200, content)) as (other, seen):
         use(provider("holds", hosts=[of(url)], header_hosts=[of(url)]))
-        with raster_access(f"{url}/a.tif"), raster_access("s3://held-scenes/a.tif"), ThreadPoolExecutor(1) as pool:
-            assert pool.submit(whole, f"{other}/b.tif").result() == 5
-            assert pool.submit(whole, "s3://others-scenes/a.tif").result() == 6
+        with ThreadPoolExecutor(1) as pool:
+
+            def read_others(_: str) -> list[int]:
+                return list(pool.map(whole, [f"{other}/b.tif", "s3://others-scenes/a.tif"]))
+
+            held = with_patience(f"{url}/a.tif", lambda _: with_patience("s3://held-scenes/a.tif", read_others))
+        assert held == [5, 6]
     assert seen
     assert all("X-Key" not in request.headers for request in seen)
 
