@@ -53,15 +53,7 @@ def against_decoding(
         (acquisition,) = made = make_acquisitions(Path(folder), size_px=size_px, dates=1, compress=JPEG2000)
         coverage = cover(Store(Path(folder) / "store"), make_parcels(size_px=size_px, count=parcels), made)
         observe(acquisition, coverage, threads=threads)
-        pairs = [
-            (
-                timed(decode, acquisition, coverage, threads)[1],
-                timed(observe, acquisition, coverage, threads=threads)[1],
-            )
-            for _ in range(repeats)
-        ]
-    floor, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-    rest = statistics.median(mine / bare for bare, mine in pairs)
+        floor, ours, rest = _beside_decoding(acquisition, coverage, threads=threads, repeats=repeats)
     size = f"{size_px} x {size_px} px, {parcels} parcels, {len(BANDS)} bands, lossless JPEG 2000, {threads} threads"
     return [
         _row("decode the same pixels", floor, "", "", f"bare rasterio, median of {repeats}; {size}"),
@@ -92,12 +84,7 @@ def run(
         coverage, building = timed(cover, store, fields, acquisitions)
         _, first = timed(observe, acquisitions[0], coverage, threads=threads)
         last = acquisitions[-1]
-        pairs = [
-            (timed(decode, last, coverage, threads)[1], timed(observe, last, coverage, threads=threads)[1])
-            for _ in range(repeats)
-        ]
-        floor, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-        rest = statistics.median(mine / bare for bare, mine in pairs)
+        floor, ours, rest = _beside_decoding(last, coverage, threads=threads, repeats=repeats)
         exact = exactextract_seconds(last, fields)
         stats = rasterstats_seconds(last, fields, parcels_read=rasterstats_parcels)
     size = f"{size_px} x {size_px} px, {parcels} parcels, {len(BANDS)} bands, {compress}, {threads} threads"
@@ -120,6 +107,18 @@ def run(
             f"B02 and B05 of {rasterstats_parcels} neighbouring parcels, extrapolated; no mask",
         ),
     ]
+
+
+def _beside_decoding(
+    acquisition: Acquisition, coverage: TileCoverage, *, threads: int, repeats: int
+) -> tuple[float, float, float]:
+    """Medians of both in turn: seconds of decoding, seconds of observing, and their ratio of each turn."""
+    pairs = [
+        (timed(decode, acquisition, coverage, threads)[1], timed(observe, acquisition, coverage, threads=threads)[1])
+        for _ in range(repeats)
+    ]
+    floor, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return floor, ours, statistics.median(mine / bare for bare, mine in pairs)
 
 
 def _row(what: str, seconds: float, ratio: str, target: str, how: str) -> Row:

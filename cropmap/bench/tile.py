@@ -24,11 +24,10 @@ WEST, NORTH = 499_980.0, 5_300_040.0
 BLOCK_PX: Final = 1024
 """pixels, the internal tiling of the public COGs; texture repeats after two blocks"""
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
 JPEG2000: Final = "jp2"
 """as `compress`: lossless JPEG 2000 in tiles of BLOCK_PX, as Copernicus Data Space has it"""
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def make_acquisitions(
