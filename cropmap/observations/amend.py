@@ -2,7 +2,7 @@
 
 In: the rows that are kept, whose outlines they are of, and the coverage of the parcels as they are now. Out: the very
 table that observing all of them anew would give. Parcels without kept rows of their outline are read; withdrawn ones
-leave; nothing else is touched.
+leave; nothing else is touched. A file that is fetched whole is fetched once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.observations.corrections import with_correction
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.extract import observation_metadata, observe
+from cropmap.observations.scratch import is_copied
 from cropmap.sources.catalogs.acquisition import Acquisition
 
 GROUP_PIXELS: Final = 1_024
@@ -43,7 +44,11 @@ def amended(
     ids = [str(parcel) for parcel in coverage.parcel_ids]
     known = np.isin(coverage.parcel_ids, np.array(kept["parcel_id"].to_pylist(), dtype=np.str_))
     same = known & np.array([kept_outlines.get(parcel) == outlines[parcel] for parcel in ids], dtype=bool)
-    fresh = [observe(acquisition, coverage.part(group), threads=threads) for group in _groups(coverage, ~same)]
+    if any(is_copied(asset.href) for asset in acquisition.assets.values()):  # each group would fetch all of it
+        groups = [~same] if not same.all() else []
+    else:
+        groups = list(_groups(coverage, ~same))
+    fresh = [observe(acquisition, coverage.part(group), threads=threads) for group in groups]
     kept = with_correction(kept, 0.0)
     left = kept.filter(pc.is_in(kept["parcel_id"], pa.array(np.array(ids, dtype=object)[same], pa.string())))
     table = pa.concat_tables([part.cast(OBSERVATION_SCHEMA) for part in (left, *fresh)])

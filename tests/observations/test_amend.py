@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -9,17 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cropmap.observations import amend
+from cropmap.bench.tile import JPEG2000, make_acquisitions, make_parcels
+from cropmap.observations import amend, scratch
 from cropmap.observations.amend import amended
 from cropmap.observations.corrections import correction_of, with_correction
 from cropmap.observations.coverage import TileCoverage, outline_hashes, read_outlines, tile_coverage
 from cropmap.observations.extract import observe
 from cropmap.observations.files import amendable, write_observation
+from cropmap.observations.raster_access import fetch
 from cropmap.observations.tiles import tile_grids
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, make_acquisition, parcels_at
+from tests.data.sign_in_services import Answer, service
 
 ROWS, COLS = 12, 18
 Box = tuple[float, float, float, float]
@@ -145,3 +149,29 @@ def test_which_files_can_be_amended(store: Store, acquisition: Acquisition, tmp_
     (tmp_path / "other").mkdir()
     corrected = make_acquisition(tmp_path / "other", flat_bands(rows=ROWS, cols=COLS), offset=0.0)
     assert amendable(store, "a.parquet", corrected, coverage) is None
+
+
+def test_a_file_that_is_fetched_whole_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far apart the changed parcels lie."""
+    fetched: list[str] = []
+
+    def noted(href: str, path: Path) -> None:
+        fetched.append(href)
+        fetch(href, path)
+
+    monkeypatch.setattr(scratch, "fetch", noted)
+    monkeypatch.setattr(scratch, "_in_use", scratch.Scratch(tmp_path / "scratch"))
+    monkeypatch.setattr(amend, "GROUP_PIXELS", 64)
+    size = 1098
+    (made,) = make_acquisitions(tmp_path / "tile", size_px=size, dates=1, compress=JPEG2000)
+    files = {f"/{band}.jp2": Path(asset.href).read_bytes() for band, asset in made.assets.items()}
+    with service(lambda request: Answer(200, files[request.path])) as (url, _):
+        assets = {band: replace(asset, href=f"{url}/{band}.jp2") for band, asset in made.assets.items()}
+        remote = replace(made, assets=assets)
+        coverage = cover(Store(tmp_path / "store"), remote, make_parcels(size_px=size, count=40))
+        whole = observe(remote, coverage)
+        fetched.clear()
+        outlines = dict.fromkeys(map(str, coverage.parcel_ids), "changed")
+        again = amended(remote, coverage, kept=whole, kept_outlines={}, outlines=outlines)
+    assert sorted(fetched) == sorted(asset.href for asset in assets.values())
+    assert again.equals(whole)
