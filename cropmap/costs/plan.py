@@ -22,7 +22,7 @@ from cropmap.costs.reading import Reading, TileWindows, reading
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.connection import connect
-from cropmap.errors import CatalogError, ConfigurationError, DatabaseError, SceneError
+from cropmap.errors import CatalogError, ConfigurationError, DatabaseError, DatabaseUnavailableError, SceneError
 from cropmap.observations import tiles
 from cropmap.observations.grids import Grid
 from cropmap.observations.scratch import FETCHED_TOGETHER
@@ -147,6 +147,8 @@ def _parcels(settings: Settings, agency: Agency, key: SeasonKey) -> tuple[gpd.Ge
             with connect(database_url(settings)) as connection:
                 parcels = register.read_declarations(connection, **key)
                 known = ledger.read_acquisitions(connection, **key, status=AcquisitionStatus.OBSERVED)
+        except DatabaseUnavailableError:
+            raise
         except DatabaseError:  # one that holds no season yet
             parcels, known = None, []
         if parcels is not None and not parcels.empty:
@@ -197,6 +199,8 @@ def _homes(store: Store, key: SeasonKey, parcels: gpd.GeoDataFrame, found: Seque
     if not grids:
         raise CatalogError("no acquisition over the parcels can be read", where="acquisitions")
     home = tiles.home_tiles(parcels, {tile: both[10] for tile, both in grids.items()}, near=near)
+    if home.isna().all():
+        raise CatalogError("no parcel lies within a tile of the catalogue", where="acquisitions")
     windows, counts, pixels = {}, {}, {}
     for tile, of_tile in parcels.groupby(home.to_numpy()):
         fine, coarse = grids[str(tile)][10], grids[str(tile)][20]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
+import geopandas as gpd
 import pytest
 import yaml
 
@@ -139,3 +141,29 @@ def test_an_agency_without_a_catalogue(
     shown = capsys.readouterr().err
     assert "acquisitions.catalog" in shown
     assert "\n" not in shown.strip()
+
+
+def test_a_database_that_does_not_answer_is_not_taken_for_an_empty_one(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    enter(monkeypatch, tmp_path, f"postgresql://cropmap@127.0.0.1:{port}/cropmap")
+    assert run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "the database does not answer" in said.err
+
+
+def test_parcels_that_no_tile_holds(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    east = max(json.loads(item.read_text())["bbox"][2] for item in inputs.glob("scenes/*/S2*/*.json"))
+    declared = gpd.read_file(inputs / "declarations.gpkg")
+    one = declared.iloc[:1].to_crs("EPSG:4326")
+    one.geometry = one.geometry.translate(east - one.geometry.iloc[0].centroid.x)  # half of it sticks out
+    one.to_crs(declared.crs).to_file(inputs / "declarations.gpkg")
+    assert run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR)]) == 2
+    assert "no parcel lies within a tile" in capsys.readouterr().err
