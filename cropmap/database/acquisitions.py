@@ -225,14 +225,20 @@ def find_again(connection: Connection, *, agency: str, season: int, item_id: str
 
 @database_errors()
 def read_acquisitions(
-    connection: Connection, *, agency: str, season: int, status: AcquisitionStatus | None = None
+    connection: Connection,
+    *,
+    agency: str,
+    season: int,
+    status: AcquisitionStatus | None = None,
+    beside: Sequence[str] = (),
 ) -> list[LedgerEntry]:
-    """The season's ledger by sensing time and item; items without a time come last."""
+    """The season's ledger by sensing time and item; items without a time come last. Those of `beside` are left out."""
     with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM acquisition WHERE agency = %s AND season = %s"  # noqa: S608  our own field names
-            ' AND (%s::text IS NULL OR status = %s) ORDER BY sensed_at NULLS LAST, item_id COLLATE "C"',
-            (agency, season, status, status),
+            " AND (%s::text IS NULL OR status = %s) AND item_id <> ALL(%s)"
+            ' ORDER BY sensed_at NULLS LAST, item_id COLLATE "C"',
+            (agency, season, status, status, list(beside)),
         ).fetchall()
 
 

@@ -151,8 +151,9 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     grids, unreadable = _grids(context, candidates, search.acquisitions)
     home = _home_tiles(season, homeless, grids, candidates)
     with context.connect() as connection:
-        gone = _replaced(search, ledger.read_acquisitions(connection, **context.key), context)
-        unusable = (*search.unusable, *gone)
+        listed = [a.item_id for a in search.acquisitions] + [item.item_id for item in search.unusable]
+        unlisted = ledger.read_acquisitions(connection, **context.key, beside=listed)
+        unusable = (*search.unusable, *_replaced(search, unlisted, context))
         ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=unusable)
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
@@ -163,13 +164,13 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     }
 
 
-def _replaced(search: CatalogSearch, known: Sequence[ledger.LedgerEntry], context: SeasonContext) -> list[UnusableItem]:
+def _replaced(
+    search: CatalogSearch, unlisted: Sequence[ledger.LedgerEntry], context: SeasonContext
+) -> list[UnusableItem]:
     """Acquisitions of the ledger that the catalogue no longer lists, where it lists others that show the same."""
-    listed = {a.item_id for a in search.acquisitions} | {item.item_id for item in search.unusable}
-    used = [entry for entry in known if entry.document and entry.status != AcquisitionStatus.QUARANTINED]
-    within = [entry.acquisition for entry in used if entry.item_id not in listed]
+    used = [e.acquisition for e in unlisted if e.document and e.status != AcquisitionStatus.QUARANTINED]
     window = context.season
-    return replaced([a for a in within if window.start <= a.day <= window.end], search.acquisitions)
+    return replaced([a for a in used if window.start <= a.day <= window.end], search.acquisitions)
 
 
 def _home_tiles(
@@ -241,6 +242,10 @@ def season_tiles(season: OpenSeason) -> list[str]:
 
 def cover_tile(season: OpenSeason, tile: str) -> str:
     """Computes (or finds in the store) which pixels the tile's parcels cover. Returns the name of the parcel set."""
+    return _cover(season, tile).parcel_set
+
+
+def _cover(season: OpenSeason, tile: str) -> TileCoverage:
     context, parcels = season.context, season.parcels_at_home(tile)
     section = context.agency.observations
     coverage = tile_coverage(
