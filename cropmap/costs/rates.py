@@ -23,7 +23,7 @@ from cropmap.model.training_config import TrainingConfig
 from cropmap.observations.coverage import TileCoverage
 from cropmap.schemas import BANDS_10M, BANDS_20M, Architecture
 from cropmap.stages.dataset import SeasonData
-from cropmap.stages.ingest import cover_tile
+from cropmap.stages.ingest import covered
 from cropmap.stages.open_season import OpenSeason
 from cropmap.store import Store
 
@@ -93,10 +93,7 @@ def observed_units(season: OpenSeason, items: Mapping[str, str]) -> dict[str, fl
     """Of these acquisitions (item -> tile), over the parcels of their tiles."""
     units: dict[str, float] = {}
     for tile, n in Counter(items.values()).items():
-        parcel_set = season.parcel_sets[tile]
-        if (tile, parcel_set) not in season.coverages:  # other processes did the work
-            cover_tile(season, tile)
-        add(units, scene_units(season.coverages[tile, parcel_set], n))
+        add(units, scene_units(covered(season, tile, season.parcel_sets[tile]), n))
     return units
 
 

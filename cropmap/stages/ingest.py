@@ -257,7 +257,7 @@ def _cover(season: OpenSeason, tile: str) -> TileCoverage:
         inner_buffer_20m_m=section.inner_buffer_20m_m,
     )
     season.coverages[tile, coverage.parcel_set] = coverage
-    return coverage.parcel_set
+    return coverage
 
 
 def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> dict[str, str]:
@@ -454,13 +454,13 @@ def covered(season: OpenSeason, tile: str, parcel_set: str) -> TileCoverage:
     """
     coverage = season.coverages.get((tile, parcel_set))
     if coverage is None:
-        if cover_tile(season, tile) != parcel_set:
-            raise CropmapError(
-                "its parcels are no longer those that this work was planned for",
-                where=f"tile {tile}",
-                mend="Run the same command again",
-            )
-        coverage = season.coverages[tile, parcel_set]
+        coverage = _cover(season, tile)  # another thread may drop it from the season's at once
+    if coverage.parcel_set != parcel_set:
+        raise CropmapError(
+            "its parcels are no longer those that this work was planned for",
+            where=f"tile {tile}",
+            mend="Run the same command again",
+        )
     return coverage
 
 
