@@ -367,10 +367,12 @@ def observe_acquisition(
                 tried=depends_on(entry.acquisition, coverage.parcel_set),
             )
         return AcquisitionStatus.QUARANTINED
+    correction = entry.offset_correction or 0.0
     with writing():
         if table is not None:
-            files.write_observation(context.store, name, with_correction(table, entry.offset_correction or 0.0))
-        files.correct_observation(context.store, name, entry.offset_correction or 0.0)
+            files.write_observation(context.store, name, with_correction(table, correction))
+        else:
+            files.correct_observation(context.store, name, correction)
         if entry.status == AcquisitionStatus.OBSERVED and earlier:
             return AcquisitionStatus.OBSERVED  # the ledger names the observations of the register as it stands
         with context.connect() as connection:
