@@ -190,7 +190,7 @@ class Batch:
 
     __slots__ = (
         "_accepted", "_cluster", "_done", "_flying", "_group", "_known", "_later", "_numbers", "_order", "_refusals",
-        "_said", "_seen_at", "_stop", "_thread", "_tries", "_units", "_waiting", "results",
+        "_said", "_seen_at", "_stop", "_stopped_by", "_thread", "_tries", "_units", "_waiting", "results",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, season: OpenSeason, units: Mapping[str, Any]) -> None:
@@ -209,7 +209,7 @@ class Batch:
         self._refusals: dict[str, CropmapError] = {}
         self._seen_at = time.monotonic()
         self._said = 0.0
-        self._stop = threading.Event()
+        self._stop, self._stopped_by = threading.Event(), "the command stopped before"
         self._thread = threading.Thread(target=self._feed, name="cluster", daemon=True)
 
     def __enter__(self) -> Batch:
@@ -236,7 +236,7 @@ class Batch:
             record.exception("the cluster failed")
             self._fail_the_rest(ClusterError(f"Dask failed ({type(error).__name__}: {_one_line(error)})"))
         finally:
-            self._fail_the_rest(CropmapError("not tried: the command stopped before"))
+            self._fail_the_rest(CropmapError(f"not tried: {self._stopped_by}"))
             with suppress(Exception):
                 self._cluster.client.cancel([future for _, future in self._flying.values()], force=True)
 
@@ -335,7 +335,7 @@ class Batch:
             return
         self.results[name].set_exception(error)
         if what_is_gone(error):
-            self._fail_the_rest(CropmapError("not tried: what it needs is gone"))
+            self._stopped_by = "what it needs is gone"
             self._stop.set()
 
     def _look(self, now: float) -> None:

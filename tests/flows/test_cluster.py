@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from cropmap.database.work import Work
 from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError, StoreUnavailableError
 from cropmap.model.elsewhere import FoldJob, fold_jobs
@@ -344,7 +345,23 @@ def _taken(port: int) -> Iterator[None]:
         yield
 
 
-def test_empty_units_come_back_and_errors_are_ours(season: Season, monkeypatch: pytest.MonkeyPatch) -> None:
+@dataclass(frozen=True)
+class WithoutAStore:
+    """A unit of a worker whose store went away."""
+
+    def run(self, _season: OpenSeason, _claim: Work, /) -> int:
+        raise StoreUnavailableError("is away")
+
+
+def _amid(units: dict[str, Any], name: str, unit: object) -> dict[str, Any]:
+    """The units with another one after the first ones."""
+    named = list(units.items())
+    return dict([*named[:8], (name, unit), *named[8:]])
+
+
+def test_empty_units_come_back_and_errors_are_ours(
+    season: Season, heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context = season.open()
     settings = Settings.load(home=season.request.home).model_copy(update={"dask": "local:1"})
     with _taken(8787), claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
@@ -360,6 +377,13 @@ def test_empty_units_come_back_and_errors_are_ours(season: Season, monkeypatch: 
         with Batch(cluster, OpenSeason(context), {"x": CoverUnit("99XXX")}) as batch:
             error = batch.results["x"].exception()
         assert "no acquisition of tile 99XXX can be read" in str(error)
+        # what others ended in at the moment in which the store went away is known
+        monkeypatch.setattr("flows.engine.RETRY_DELAYS", ())
+        with Batch(cluster, OpenSeason(context), _amid(units, "away", WithoutAStore())) as batch:
+            ended = dict(batch.ended())
+        assert isinstance(ended.pop("away"), StoreUnavailableError)
+        assert {str(why) for name, why in ended.items() if why != int(name)} <= {"not tried: what it needs is gone"}
+    assert "the cluster failed" not in heard.messages
     assert worker_processes() == []
 
 
