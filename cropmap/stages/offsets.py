@@ -4,7 +4,9 @@ The judgement follows from the observation files, in whatever order and in howev
 fails stays in the store as evidence, and takes its place again when later days speak for it. What the parcels of each
 acquisition and pair of days show is kept beside the files (`offsets/<agency>/<season>/<tile>.json`), so a run reads
 what is new. That object is there only while the files have the corrections that the ledger says: it is removed before
-the first of them changes, and without it every file of the tile is looked at.
+the first of them changes, and without it every file of the tile is looked at. What was said of a season is kept too
+(`judged/<agency>/<season>.json`), with the state of the ledger that it was said of: a day on which nothing changed
+reads neither files nor tiles (decision 0105).
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from cropmap.observations.attempts import RULES, depends_on
 from cropmap.observations.checked import forget
 from cropmap.observations.corrections import correction_of
 from cropmap.observations.files import correct_observation, kept_parcel_set
-from cropmap.observations.judged import JudgedSeason
 from cropmap.observations.offset_choice import Judgement, OffsetEvidence, judge_season, season_evidence, settled
 from cropmap.observations.offsets import (
     AcquisitionMeans,
@@ -196,9 +197,13 @@ def judge_offsets(season: OpenSeason) -> dict[str, int]:
     if season.declared_until is not None:
         _carry_corrections(season, _ledger(context))
         return {}
-    last = JudgedSeason(context.store, context.agency.agency, context.season.year, lambda: _state(season))
-    if (counts := last.counts()) is None:
-        last.keep(counts := _judge(season))
+    name, state = f"judged/{context.agency.agency}/{context.season.year}.json", _state(season)
+    kept = context.store.recall(name, json.loads)
+    if kept is not None and kept["state"] == state:
+        return dict(kept["counts"])
+    counts = _judge(season)
+    if _state(season) == state:  # one that changed the ledger is evidence for the next
+        context.store.write_bytes(name, json.dumps({"state": state, "counts": counts}, sort_keys=True).encode())
     return counts
 
 
