@@ -29,6 +29,7 @@ from cropmap.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from cropmap.observations.files import iter_observations, observation_name
 from cropmap.results.doctor import examine
 from cropmap.settings import Settings
 from cropmap.store import Store
@@ -271,6 +272,17 @@ def test_a_key_that_may_only_read_says_so_when_it_is_to_write(
     assert store.read_bytes("a") == b"1"
     with pytest.raises(ConfigurationError, match=r"the key may not do this \(AccessDenied\)\. Let it list the bucket"):
         store.write_bytes("a", b"2")
+
+
+def test_a_key_that_may_only_read_is_told_of_a_damaged_observation_file(
+    bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = observation_name("agency", 2024, "30UXV", "item")
+    Store(bucket).write_bytes(name, b"no table")
+    for variable, value in s3_server.store_environment(READER).items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(DamagedObjectError, match=name):
+        list(iter_observations(Store(bucket), [name]))
 
 
 def test_a_missing_bucket_is_no_missing_object(bucket: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from cropmap.errors import StoreError
+from cropmap.errors import CropmapError
 from cropmap.provenance import value_hash
 from cropmap.store import Store
 
@@ -48,10 +48,13 @@ class CheckedFiles:
 
 
 def forget(store: Store, name: str) -> None:
-    """After a file of this name was found damaged: removes the record of its season, where this process may."""
+    """After a file of this name was found damaged: removes the record of its season, where this process may.
+
+    A service that may only read the store is told of the damaged file all the same.
+    """
     folder, agency, season, *_ = [*name.split("/"), "", "", ""]
     if folder == FOLDER:
-        with suppress(StoreError):
+        with suppress(CropmapError):
             store.remove(_record_name(f"{agency}/{season}"))
 
 
