@@ -28,14 +28,11 @@ from cropmap.progress import Counter as Progress
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed as claim
-from flows.engine import Batch, Cluster
+from flows.engine import RETRY_DELAYS, Batch, Cluster
 from flows.gone import what_is_gone
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-RETRY_DELAYS: Final = [1.0, 5.0]
-"""Seconds before the second and the third try; a database that restarts is back by then."""
 
 WORKERS: Final = os.cpu_count() or 1
 
@@ -71,7 +68,7 @@ def unit(name: str, run_name: str | None = None, *, retried: bool = True) -> Cal
             name=name,
             task_run_name=run_name or name,
             retries=len(RETRY_DELAYS) if retried else 0,
-            retry_delay_seconds=RETRY_DELAYS if retried else None,
+            retry_delay_seconds=list(RETRY_DELAYS) if retried else None,
             retry_condition_fn=worth_a_retry,
             cache_policy=NO_CACHE,
         )(_without_secrets(_logged(function, name, run_name or name)))
