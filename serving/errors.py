@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from cropmap.errors import CropmapError, DatabaseUnavailableError, InputError
+from cropmap.errors import ConfigurationError, CropmapError, DatabaseUnavailableError, InputError
 
 log = logging.getLogger("cropmap.serving")
 
@@ -46,6 +46,7 @@ STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     InputError: HTTPStatus.BAD_REQUEST,
+    ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # of the server's settings, not of the request
     DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     ObservationsUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     CropmapError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cropmap.errors import StoreError, StoreUnavailableError
+from cropmap.errors import CropmapError
 from cropmap.observations.files import iter_observations
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
 from cropmap.store import Store
@@ -112,7 +112,7 @@ class SeriesReader:
             tables = iter_observations(self._store, [file.name for file in files])
             for file, table in zip(files, tables, strict=True):
                 loaded[file] = _acquisition(table, shared)
-        except (OSError, pa.ArrowInvalid, StoreError, StoreUnavailableError) as error:
+        except (OSError, pa.ArrowInvalid, CropmapError) as error:  # a key that has expired among them
             raise ObservationsUnavailableError(
                 f"observations cannot be read ({error})", where=self._store.root
             ) from error

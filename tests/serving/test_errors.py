@@ -10,7 +10,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from cropmap.errors import CropmapError, DatabaseError, DatabaseUnavailableError, DeclarationFileError
+from cropmap.errors import (
+    ConfigurationError,
+    CropmapError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    DeclarationFileError,
+)
 from serving import errors
 from serving.logs import Sparse
 from tests.serving.conftest import every_message, running
@@ -41,6 +47,7 @@ def client_that_raises(error: Exception) -> Iterator[httpx.Client]:
         (DatabaseUnavailableError(SECRET), 503, "the database does not answer; try again later"),
         (errors.ObservationsUnavailableError(SECRET), 503, "the store does not answer; try again later"),
         (DatabaseError(SECRET), 500, ""),
+        (ConfigurationError(SECRET, mend="Set a key"), 500, ""),
         (CropmapError(SECRET), 500, ""),
         (RuntimeError(SECRET), 500, ""),
     ],

@@ -15,6 +15,7 @@ from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.store import Store
 from serving.errors import ObservationsUnavailableError
 from serving.series import ObservationFile, SeriesReader
+from tests.s3_server import STRANGER, S3Server
 
 
 def write(store: Store, name: str, *, day: int, b04: Sequence[int], parcels: Sequence[str] = ("A", "B")) -> None:
@@ -60,3 +61,12 @@ def test_what_is_kept_is_not_read_again_and_is_bounded(store: Store) -> None:
 
 def test_no_file_is_an_empty_series(store: Store) -> None:
     assert SeriesReader(store).read([], "A") == []
+
+
+def test_a_bucket_that_refuses_the_key_is_the_servers_failure(
+    s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.store_environment(STRANGER).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ObservationsUnavailableError):
+        SeriesReader(Store(f"s3://{s3_bucket}/prefix")).read([ObservationFile("one", "1")], "A")
