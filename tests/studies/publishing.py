@@ -13,7 +13,7 @@ import os
 import statistics
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -55,26 +55,27 @@ class Spent:
 
 
 def measure(folder: Path, *, parcels: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows per second and processor time of the ways, in turn; before them the highest memory of a publication, of
+    """Rows per second and processor time of the ways, in turn and back; before them the memory of a publication, of
     this process and the server together."""
     url = ready_database(Settings.load(), create=True)
     store = Store(folder / "store")
     about = _parcels(parcels)
     _store_products(store, about)
-    spent: dict[str, list[Spent]] = {"publish": [], "bare COPY": [], "COPY without references and triggers": []}
     with connect(url) as connection:
         ensure_season(connection, **KEY)
+        first = _begun(connection)
         with watched(os.getpid(), server_process()) as peak:
-            _publish(connection, store, about, _begun(connection))
-        for _ in range(repeats):
-            run_id = _begun(connection)
-            ways = (
-                [_publish(connection, store, about, run_id)],
-                [_bare(connection, folder, table, run_id, _begun(connection)) for table in TABLES],
-                [_unchecked(connection, folder, table) for table in TABLES],
-            )
-            for way, parts in zip(spent, ways, strict=True):
-                spent[way].append(Spent(*(sum(each) for each in zip(*map(astuple, parts), strict=True))))
+            _publish(connection, store, about, first)
+        ways: dict[str, Callable[[], list[Spent]]] = {
+            "publish": lambda: [_publish(connection, store, about, _begun(connection))],
+            "bare COPY": lambda: [_bare(connection, folder, first, table, into=table) for table in TABLES],
+            "COPY without references and triggers": lambda: [_unchecked(connection, folder, first, t) for t in TABLES],
+        }
+        spent: dict[str, list[Spent]] = {way: [] for way in ways}
+        for number in range(repeats):
+            for way in list(ways)[:: -1 if number % 2 else 1]:  # back again: the tables grow
+                parts = zip(*map(astuple, ways[way]()), strict=True)
+                spent[way].append(Spent(*map(sum, parts)))
     rates = {way: 2 * parcels / statistics.median(each.wall for each in of) for way, of in spent.items()}
     memory = {name: f"{value / 2**30:.2f} GiB" for name, value in peak.items()}
     return [
@@ -189,34 +190,35 @@ def _publish(connection: Connection, store: Store, about: pd.DataFrame, run_id: 
     return taken[0]
 
 
-def _bare(connection: Connection, folder: Path, table: str, run_id: str, other: str) -> Spent:
-    """The COPY into the same table, of another run; the file of its bytes is written before, and kept."""
+def _bare(connection: Connection, folder: Path, run_id: str, table: str, *, into: str) -> Spent:
+    """The COPY of this run's rows, as rows of another run; the file of their bytes is written before."""
+    other = _begun(connection)
     query = sql.SQL("COPY (SELECT {}, {} FROM {} WHERE run_id = {}) TO STDOUT (FORMAT BINARY)").format(
-        sql.Literal(other), sql.SQL(", ").join(map(sql.Identifier, _columns(table))), sql.Identifier(table), run_id
+        other, sql.SQL(", ").join(map(sql.Identifier, _columns(table))), sql.Identifier(table), run_id
     )
-    with _file(folder, table).open("wb") as file, connection.cursor() as cursor, cursor.copy(query) as copy:
+    path = folder / f"{table}.copy"
+    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(query) as copy:
         for data in copy:
             file.write(data)
-    return _sent(connection, folder, table, into=table)
+    taken = _sent(connection, path, table, into=into)
+    path.unlink()
+    return taken
 
 
-def _unchecked(connection: Connection, folder: Path, table: str) -> Spent:
-    """The COPY of the file that is kept."""
-    names = sql.Identifier(table)
-    connection.execute(sql.SQL("CREATE TABLE bare (LIKE {} INCLUDING ALL)").format(names))
+def _unchecked(connection: Connection, folder: Path, run_id: str, table: str) -> Spent:
+    connection.execute(sql.SQL("CREATE TABLE bare (LIKE {} INCLUDING ALL)").format(sql.Identifier(table)))
     try:
-        return _sent(connection, folder, table, into="bare")
+        return _bare(connection, folder, run_id, table, into="bare")
     finally:
         connection.execute("DROP TABLE bare")
-        _file(folder, table).unlink()
 
 
-def _sent(connection: Connection, folder: Path, table: str, *, into: str) -> Spent:
+def _sent(connection: Connection, path: Path, table: str, *, into: str) -> Spent:
     columns = sql.SQL(", ").join(map(sql.Identifier, ("run_id", *_columns(table))))
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(into), columns)
     with (
         _timed(connection) as taken,
-        _file(folder, table).open("rb") as file,
+        path.open("rb") as file,
         connection.transaction(),
         connection.cursor() as cursor,
         cursor.copy(statement) as copy,
@@ -228,7 +230,3 @@ def _sent(connection: Connection, folder: Path, table: str, *, into: str) -> Spe
 
 def _columns(table: str) -> tuple[str, ...]:
     return tuple(column.name for column in TABLES[table].without("run_id"))
-
-
-def _file(folder: Path, table: str) -> Path:
-    return folder / f"{table}.copy"
