@@ -31,7 +31,7 @@ PART_ROWS: Final = 8_192
 EPOCH_DAYS: Final = (date(2000, 1, 1) - date(1970, 1, 1)).days
 """PostgreSQL counts days from 2000"""
 
-Bytes = NDArray[np.uint8]
+NOTHING: Final = pa.scalar(b"", pa.large_binary())
 T = TypeVar("T")
 
 
@@ -71,103 +71,108 @@ def _ahead(parts: Iterator[T]) -> Iterator[T]:
             yield part
 
 
-def encode_rows(table: pa.Table, columns: Mapping[str, PostgresType], *, constants: Sequence[str] = ()) -> bytes:
+def encode_rows(table: pa.Table, columns: Mapping[str, PostgresType], *, constants: Sequence[str] = ()) -> memoryview:
     """Rows in the binary format of COPY, without its signature: the constants as text, then the named columns."""
     rows = len(table)
     if not rows:
-        return b""
-    fields = [_constant(text, rows) for text in constants]
+        return memoryview(b"")
+    fields = [_constant(text) for text in constants]
     fields += [_field(_one_array(table[name]), kind) for name, kind in columns.items()]
-    size = 2 + sum(4 + field.lengths.clip(min=0) for field in fields)  # a row: its number of fields, then each field
-    end = np.cumsum(size)
-    out: Bytes = np.empty(int(end[-1]), np.uint8)
-    at = end - size
-    block = [_big_endian(np.full(rows, len(fields)), ">i2")]  # what is as long in every row is written at once
+    blocks: list[pa.Array] = []  # what is as long in every row is laid side by side, up to a value that is not
+    block: list[bytes | NDArray[Any]] = [len(fields).to_bytes(2, "big")]
     for field in fields:
-        block.append(_big_endian(field.lengths, ">i4"))
-        if field.even is not None:
-            block.append(field.even)
-            continue
-        at = _put_block(out, at, block)
-        block = []
-        field.put(out, at)
-        at += field.lengths.clip(min=0)
-    _put_block(out, at, block)
-    return out.tobytes()
+        block.append(field.lengths if isinstance(field.lengths, bytes) else field.lengths.astype(">i4"))
+        if isinstance(field.values, pa.Array):
+            blocks += [_laid(block, rows), field.values]
+            block = []
+        else:
+            block.append(field.values)
+    if block:
+        blocks.append(_laid(block, rows))
+    if len(blocks) > 1:
+        blocks = [pc.binary_join_element_wise(*blocks, NOTHING, null_handling="replace", null_replacement=b"")]
+    return _content(blocks[0])
 
 
 @dataclass(frozen=True, eq=False)
 class _Field:
     """One value of each of n rows."""
 
-    lengths: NDArray[np.int64]
-    """(n,) bytes of each value, NULL where there is none"""
-    data: Bytes
-    """the bytes of all values"""
-    starts: NDArray[np.int64]
-    """(n,) of each value in the bytes"""
-    even: Bytes | None = None
-    """(n, w) where all values are w bytes long and none is missing"""
-
-    def put(self, out: Bytes, at: NDArray[np.int64]) -> None:
-        there = self.lengths > 0
-        lengths = self.lengths[there]
-        within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        out[np.repeat(at[there], lengths) + within] = self.data[np.repeat(self.starts[there], lengths) + within]
+    lengths: bytes | NDArray[np.int64]
+    """of a value, NULL where there is none: one for all as it is written, or (n,)"""
+    values: bytes | NDArray[Any] | pa.Array
+    """as they are written: one for all; (n,) of one length; or n of a large binary array, null where there is none"""
 
 
-def _constant(text: str, rows: int) -> _Field:
-    value = np.frombuffer(text.encode(), np.uint8)
-    even = np.broadcast_to(value, (rows, len(value)))
-    return _Field(np.full(rows, len(value), np.int64), value, np.zeros(rows, np.int64), even)
+def _constant(text: str) -> _Field:
+    value = text.encode()
+    return _Field(_length(len(value)), value)
+
+
+def _length(count: int) -> bytes:
+    return count.to_bytes(4, "big", signed=True)
 
 
 def _field(array: pa.Array, kind: PostgresType) -> _Field:
-    there = pc.is_valid(array).to_numpy(zero_copy_only=False)
     if kind in ("text", "bytea"):
-        return _variable(pc.cast(array, ARROW[kind]), there)
+        return _variable(pc.cast(array, ARROW[kind]).view(pa.large_binary()))
     if kind == "date":
         array = pc.cast(pc.cast(array, pa.date32()), pa.int32())
+    there = pc.is_valid(array).to_numpy(zero_copy_only=False)
     numbers = pc.fill_null(pc.cast(array, ARROW_FIXED[kind]), False if kind == "bool" else 0)
     numbers = numbers.to_numpy(zero_copy_only=False)
     if kind == "float8":
         there &= ~np.isnan(numbers)
-    data = _big_endian(numbers - EPOCH_DAYS if kind == "date" else numbers, FIXED[kind])
-    width = data.shape[1]
-    starts = np.arange(len(data), dtype=np.int64) * width
-    return _Field(np.where(there, width, NULL), data.ravel(), starts, data if there.all() else None)
+    written = (numbers - EPOCH_DAYS if kind == "date" else numbers).astype(FIXED[kind])
+    if there.all():
+        return _Field(_length(written.itemsize), written)
+    return _Field(np.where(there, written.itemsize, NULL), _binary(written, there))
 
 
-def _variable(array: pa.Array, there: NDArray[np.bool_]) -> _Field:
-    """Of a large string or large binary array."""
+def _variable(array: pa.Array) -> _Field:
+    """Of a large binary array."""
+    lengths = pc.fill_null(pc.binary_length(array), NULL).to_numpy()
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    if shortest < longest:
+        return _Field(lengths, array)
+    if longest <= 0:
+        return _Field(_length(longest), b"")
+    return _Field(_length(longest), np.frombuffer(_content(array), f"V{longest}"))
+
+
+def _laid(block: Sequence[bytes | NDArray[Any]], rows: int) -> pa.Array:
+    """A large binary array: values of even length beside each other, those that are in every row once."""
+    parts: list[bytes | NDArray[Any]] = []
+    for values in block:
+        if parts and isinstance(before := parts[-1], bytes) and isinstance(values, bytes):
+            parts[-1] = before + values
+        else:
+            parts.append(values)
+    columns = [np.frombuffer(part, f"V{len(part)}") if isinstance(part, bytes) else part for part in parts]
+    laid = np.empty(rows, [(f"{number}", column.dtype) for number, column in enumerate(columns)])  # without padding
+    for number, column in enumerate(columns):
+        laid[f"{number}"] = column
+    return _binary(laid)
+
+
+def _binary(values: NDArray[Any], there: NDArray[np.bool_] | None = None) -> pa.Array:
+    """The (n,) items, each as its bytes, as a large binary array over the same memory; null where not there."""
+    ends = np.arange(len(values) + 1, dtype=np.int64) * values.itemsize
+    valid = None if there is None else pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [valid, pa.py_buffer(ends), pa.py_buffer(values.view(np.uint8))]
+    return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
+
+
+def _content(array: pa.Array) -> memoryview:
+    """All values of a large binary array, one after the other."""
     _, offsets, content = array.buffers()
     bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(content, np.uint8) if content is not None else np.empty(0, np.uint8)
-    lengths = np.where(there, np.diff(bounds), NULL)
-    width = int(lengths[0])
-    even = width >= 0 and bool((lengths == width).all())
-    whole = data[bounds[0] : bounds[-1]].reshape(len(lengths), width) if even else None
-    return _Field(lengths, data, bounds[:-1], whole)
+    return memoryview(content)[bounds[0] : bounds[-1]]
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
     whole = column.combine_chunks()
     return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-
-
-def _big_endian(numbers: NDArray[Any], dtype: str) -> Bytes:
-    """(n, bytes of a number)"""
-    return np.ascontiguousarray(numbers, dtype).view(np.uint8).reshape(len(numbers), -1)
-
-
-def _put_block(out: Bytes, at: NDArray[np.int64], block: Sequence[Bytes]) -> NDArray[np.int64]:
-    """Writes values of even length beside each other; returns where what follows them begins."""
-    if not block:
-        return at
-    values = np.concatenate(block, axis=1)
-    out[at[:, None] + np.arange(values.shape[1])] = values
-    after: NDArray[np.int64] = at + values.shape[1]
-    return after
 
 
 def _values(column: pd.Series[Any], kind: PostgresType) -> list[Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg.types.json import Jsonb
 
 from cropmap.contracts.columns import Table, copy_types, file_schema
@@ -108,17 +110,28 @@ class _About:
     """What a product row has of its parcel."""
 
     def __init__(self, parcels: pd.DataFrame) -> None:
-        self._parcels = pd.Index(parcels["parcel_id"])
+        self._ids = pa.array(parcels["parcel_id"], pa.string())
         self._columns = {
             "holding_id": pa.array(parcels["holding_id"], pa.string(), from_pandas=True),
             "nuts_id": pa.array(parcels["nuts_id"], pa.string(), from_pandas=True),
             "area_ha": pa.array(parcels["area_ha"], pa.float64(), from_pandas=True),
         }
 
+    @cached_property
+    def _register(self) -> pd.Index[Any]:
+        ids: pd.Index[Any] = pd.Index(self._ids.to_pandas())
+        return ids
+
     def joined(self, rows: pa.Table) -> pa.Table:
         """The rows with their parcel's columns. Raises DatabaseError for a parcel that is not there."""
-        at = self._parcels.get_indexer(pd.Index(rows["parcel_id"].to_pandas()))
-        of_parcel = {name: column.take(pa.array(at, mask=at < 0)) for name, column in self._columns.items()}
+        ids = rows["parcel_id"].cast(pa.string())
+        start = pc.index(self._ids, ids[0]).as_py() if len(ids) else 0
+        if start >= 0 and ids.equals(pa.chunked_array([self._ids.slice(start, len(ids))])):
+            # a season's rows come in the register's order: nothing is looked up
+            of_parcel = {name: column.slice(start, len(rows)) for name, column in self._columns.items()}
+        else:
+            at = self._register.get_indexer(pd.Index(ids.to_pandas()))
+            of_parcel = {name: column.take(pa.array(at, mask=at < 0)) for name, column in self._columns.items()}
         if lost := of_parcel["area_ha"].null_count:
             first = rows["parcel_id"].filter(of_parcel["area_ha"].is_null())[0].as_py()
             raise DatabaseError(f"{lost} parcels are not in the register, {first!r} among them")

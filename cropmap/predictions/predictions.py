@@ -69,7 +69,7 @@ class Predictions:
 
     def table(self) -> pd.DataFrame:
         """PREDICTION_COLUMNS: the best and second class of each parcel; empty where it has no observation."""
-        seen, order, best = self._ranked()
+        seen, order, best = _ranked(self.logits, self.probabilities)
         names = np.array(self.crops, dtype=object)[order]
         names[~seen] = None
         columns: tuple[Any, ...] = (
@@ -90,32 +90,6 @@ class Predictions:
                 for name, column in zip(PREDICTION_COLUMNS, columns, strict=True)
             }
         )
-
-    def rows(self) -> pa.Table:
-        """The same columns as an Arrow table."""
-        seen, order, best = self._ranked()
-        crops = pa.array(self.crops, pa.string())
-        first, second = (
-            pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int32), mask=~seen), crops) for place in order.T
-        )
-        columns = (
-            pa.array(self.parcel_ids.tolist(), pa.string()),
-            first.cast(pa.string()),
-            pa.array(best[:, 0]),
-            second.cast(pa.string()),
-            pa.array(best[:, 1]),
-            pa.array(self.n_observations),
-            pa.array(self.last_observation, pa.date32()),
-            pa.array(self.scored_by, pa.string()),
-            pa.array(self.out_of_distribution),
-        )
-        return pa.table(list(columns), names=list(PREDICTION_COLUMNS))
-
-    def _ranked(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32]]:
-        """(N,) which parcels have a prediction; (N, 2) the best and the second class, and their probabilities."""
-        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :2]
-        best = np.take_along_axis(self.probabilities, order, axis=1)
-        return np.asarray(np.isfinite(self.logits).all(axis=1)), order.astype(np.int64), best
 
     def write(self, store: Store, name: str) -> None:
         """Keeps the predictions as one Parquet object of many row groups."""
@@ -159,17 +133,48 @@ class Predictions:
         """The predictions of some parcels after the other, in the order of their ids; at least one part."""
         words: dict[str, str] = {}
         for table in read_row_groups(store, name):
-            crops = tuple(json.loads(table.schema.metadata[b"crops"]))
-            values = table["logits"].combine_chunks()
+            crops, logits = _stored_logits(table)
             yield cls(
                 parcel_ids=np.array(table["parcel_id"].to_pylist(), dtype=np.str_),
                 crops=crops,
-                logits=values.flatten().to_numpy(zero_copy_only=False).reshape(-1, len(crops)),
+                logits=logits,
                 scored_by=[words.setdefault(by, by) for by in _shared(table["scored_by"])],
                 n_observations=table["n_observations"].to_numpy(),
                 last_observation=_shared(table["last_observation"]),
                 out_of_distribution=table["out_of_distribution"].to_numpy(),
             )
+
+
+def read_rows(store: Store, name: str) -> Iterator[pa.Table]:
+    """PREDICTION_COLUMNS of stored predictions, as `Predictions.table` has them: one row group after the other."""
+    for table in read_row_groups(store, name):
+        crops, logits = _stored_logits(table)
+        seen, order, best = _ranked(logits, probabilities_of(logits))
+        words = pa.array(crops, pa.string())
+        first, second = (words.take(pa.array(place, mask=~seen)) for place in order.T)
+        columns = {"crop": first, "probability": best[:, 0], "second_crop": second, "second_probability": best[:, 1]}
+        yield pa.table(
+            {column: columns[column] if column in columns else table[column] for column in PREDICTION_COLUMNS}
+        )
+
+
+def _stored_logits(table: pa.Table) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """The K classes, and the (N, K) logits."""
+    crops = tuple(json.loads(table.schema.metadata[b"crops"]))
+    values = table["logits"].combine_chunks()
+    return crops, values.flatten().to_numpy(zero_copy_only=False).reshape(-1, len(crops))
+
+
+def _ranked(
+    logits: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32]]:
+    """(N,) which parcels have a prediction; (N, 2) the best and the second class, and their probabilities."""
+    first = probabilities.argmax(axis=1)
+    others = probabilities.copy()
+    np.put_along_axis(others, first[:, None], -1, axis=1)
+    order = np.stack([first, others.argmax(axis=1)], axis=1)
+    best = np.take_along_axis(probabilities, order, axis=1)
+    return np.asarray(np.isfinite(logits).all(axis=1)), order, best
 
 
 def read_row_groups(store: Store, name: str) -> Iterator[pa.Table]:

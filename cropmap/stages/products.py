@@ -27,7 +27,7 @@ from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.predict import load_artifact
 from cropmap.predictions.predict import predict as score
-from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups
+from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups, read_rows
 from cropmap.provenance import code_version, content_hash
 from cropmap.records import Record
 from cropmap.schemas import Architecture, Reason
@@ -318,7 +318,7 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
             run_id=plan.run_id,
             **context.key,
             parcels=data.parcels,
-            predictions=(part.rows() for part in Predictions.read_parts(store, plan.name("predictions.parquet"))),
+            predictions=read_rows(store, plan.name("predictions.parquet")),
             assessments=read_row_groups(store, plan.name("assessments.parquet")),
             statistics=statistics,
             model_version=model_version,

@@ -13,7 +13,7 @@ import pytest
 from cropmap.contracts.columns import PostgresType
 from cropmap.database import copying
 from cropmap.database.connection import Connection
-from cropmap.database.copying import copy_frame, copy_tables
+from cropmap.database.copying import copy_frame, copy_tables, encode_rows
 from cropmap.schemas import Verdict
 
 COLUMNS: dict[str, PostgresType] = {
@@ -72,6 +72,24 @@ def test_every_kind_comes_back_from_frames_and_from_tables(connection: Connectio
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     assert copy_frame(connection, table, COLUMNS, frame, key="run-1") == 200
     assert stored(connection) == wanted
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("even", [False, True])
+def test_rows_are_encoded_to_the_bytes_that_the_server_writes(
+    connection: Connection, table: str, missing: float, even: bool
+) -> None:
+    rows = arrow_of(rows_of(np.random.default_rng(5), 300, missing=missing))
+    if even and not missing:
+        words = pa.array([f"wheat {number % 7}" for number in range(300)], pa.large_string())
+        rows = rows.set_column(0, "word", words).set_column(5, "shape", pa.array([b""] * 300, pa.large_binary()))
+    for part in (rows, rows.slice(7, 100), rows.slice(299)):
+        connection.execute("TRUNCATE copied")
+        copy_tables(connection, table, COLUMNS, [part], key="run-1")
+        with connection.cursor().copy("COPY copied TO STDOUT (FORMAT BINARY)") as copy:
+            written = b"".join(map(bytes, copy))
+        encoded = encode_rows(part, COLUMNS, constants=["run-1"])
+        assert written == copying.SIGNATURE + bytes(encoded) + copying.END
 
 
 def test_texts_of_one_length_single_precision_and_words_of_a_dictionary(connection: Connection, table: str) -> None:

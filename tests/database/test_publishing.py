@@ -173,6 +173,21 @@ def test_published_rows_are_what_the_views_show(season: Connection) -> None:
     assert run.report == {"estimated_rate": 0.1}
 
 
+def test_rows_in_any_order_and_of_some_parcels_get_what_their_own_parcel_has(season: Connection) -> None:
+    query = "SELECT parcel_id, holding_id, nuts_id, area_ha FROM assessment WHERE run_id = %s ORDER BY parcel_id"
+    about = "SELECT parcel_id, nuts_id, area_ha FROM prediction WHERE run_id = %s ORDER BY parcel_id"
+    assert publish_run(season)
+    wanted = season.execute(query, ["run-1"]).fetchall()
+    begin(season, "run-2", hour=11)
+    assert publish_run(season, "run-2", predictions=predictions().iloc[[2, 0]], assessments=assessments().iloc[::-1])
+    assert season.execute(query, ["run-2"]).fetchall() == wanted
+    first_run, second_run = (season.execute(about, [run]).fetchall() for run in ("run-1", "run-2"))
+    assert second_run == [row for row in first_run if row[0] in set(predictions()["parcel_id"].iloc[[2, 0]])]
+    begin(season, "run-3", hour=12)
+    with pytest.raises(DatabaseError, match="1 parcels are not in the register, '7' among them"):
+        publish_run(season, "run-3", parcels=accepted().query("parcel_id != '7'"))
+
+
 def test_publishing_twice_changes_nothing(season: Connection) -> None:
     publish_run(season)
     before = everything(season, *PRODUCTS, "run")

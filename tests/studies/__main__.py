@@ -358,7 +358,7 @@ def scale(
 def publishing(
     folder: Annotated[Path, typer.Option("--folder", help="for the database and the simulated products")],
     parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 600_000,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of both ways, in turn")] = 3,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of every way, in turn")] = 4,
     as_json: AsJson = False,
 ) -> None:
     """Publishing a run from the store, beside a bare binary COPY of the same rows."""

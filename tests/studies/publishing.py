@@ -1,16 +1,21 @@
 """Publishing a run from the store beside a bare binary COPY of the same rows, and what memory it takes.
 
 Predictions and assessments are drawn at random and stored as a season stores them, part by part. The bare COPY sends
-the bytes that the server itself wrote of the published rows, into tables with the same columns, checks and indexes.
+the bytes that the server itself wrote of the published rows, under the id of another run, into the same tables: both
+ways pass the same checks, references, triggers and indexes. Only publishing analyses the tables and moves the pointer.
+Beside them stands a COPY into tables with the same checks and indexes, but without the reference to a run and the
+triggers.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +24,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from psycopg import sql
 
-from cropmap.contracts.tables import STATISTIC_COLUMNS
+from cropmap.contracts.tables import STATISTIC_COLUMNS, STORED_ASSESSMENT, STORED_PREDICTION
 from cropmap.database import publishing
 from cropmap.database.connection import Connection, connect
 from cropmap.database.runs import begin_run, ensure_season
-from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups
+from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups, read_rows
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
 from cropmap.store import Store
@@ -34,33 +40,81 @@ CROPS: Final = tuple(f"crop {number:02d}" for number in range(13))
 KEY: Final[dict[str, Any]] = {"agency": "study", "season": 2018}
 STARTED: Final = datetime(2019, 1, 15, 12, tzinfo=UTC)
 READ_BYTES: Final = 1 << 20
-TABLES: Final = ("prediction", "assessment")
+TABLES: Final = {table.name: table for table in (STORED_PREDICTION, STORED_ASSESSMENT)}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of one way."""
+
+    wall: float
+    own: float
+    """processor time of this process"""
+    server: float
+    """processor time of the server's process"""
 
 
 def measure(folder: Path, *, parcels: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows per second of both ways, in turn, and the highest memory of this process and the server together."""
+    """Rows per second and processor time of the ways, in turn and back; before them the memory of a publication, of
+    this process and the server together."""
     url = ready_database(Settings.load(), create=True)
     store = Store(folder / "store")
     about = _parcels(parcels)
     _store_products(store, about)
-    seconds: dict[str, list[float]] = {"publish": [], "bare": []}
-    with connect(url) as connection, watched(os.getpid(), server_process()) as peak:
+    with connect(url) as connection:
         ensure_season(connection, **KEY)
+        first = _begun(connection)
+        with watched(os.getpid(), server_process()) as peak:
+            _publish(connection, store, about, first)
+        ways: dict[str, Callable[[], list[Spent]]] = {
+            "publish": lambda: [_publish(connection, store, about, _begun(connection))],
+            "bare COPY": lambda: [_bare(connection, folder, first, table, into=table) for table in TABLES],
+            "COPY without references and triggers": lambda: [_unchecked(connection, folder, first, t) for t in TABLES],
+        }
+        spent: dict[str, list[Spent]] = {way: [] for way in ways}
         for number in range(repeats):
-            seconds["publish"].append(_publish(connection, store, about, f"run {parcels} {number}"))
-            seconds["bare"].append(_bare(connection, folder, f"run {parcels} {number}"))
-    ours, bare = (2 * parcels / statistics.median(seconds[way]) for way in ("publish", "bare"))
+            for way in list(ways)[:: -1 if number % 2 else 1]:  # back again: the tables grow
+                parts = zip(*map(astuple, ways[way]()), strict=True)
+                spent[way].append(Spent(*map(sum, parts)))
+    rates = {way: 2 * parcels / statistics.median(each.wall for each in of) for way, of in spent.items()}
+    memory = {name: f"{value / 2**30:.2f} GiB" for name, value in peak.items()}
     return [
         {
             "parcels": parcels,
-            "publish, rows/s": round(ours),
-            "bare COPY, rows/s": round(bare),
-            "ratio": f"{ours / bare:.2f}",
-            "target": ">= 0.8",
-            **{name: f"{value / 2**30:.2f} GiB" for name, value in peak.items()},
-            "seconds": json.dumps({way: [round(each, 1) for each in spent] for way, spent in seconds.items()}),
+            "way": way,
+            "rows/s": round(rates[way]),
+            "publishing's share of it": f"{rates['publish'] / rates[way]:.2f}",
+            **{
+                f"{name}, s": " ".join(f"{getattr(each, name):.2f}" for each in of)
+                for name in ("wall", "own", "server")
+            },
+            **(memory if way == "publish" else dict.fromkeys(memory, "")),
+            "target": ">= 0.8" if way == "bare COPY" else "",
         }
+        for way, of in spent.items()
     ]
+
+
+@contextmanager
+def _timed(connection: Connection) -> Iterator[list[Spent]]:
+    """What the block took, once it has ended."""
+    server = connection.info.backend_pid
+
+    def now() -> tuple[float, float, float]:
+        ticks = Path(f"/proc/{server}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
+        return time.perf_counter(), time.process_time(), sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    began, taken = now(), list[Spent]()
+    yield taken
+    taken.append(Spent(*(after - before for before, after in zip(began, now(), strict=True))))
+
+
+def _begun(connection: Connection) -> str:
+    """The id of a new run."""
+    run_id = f"study {uuid.uuid4().hex}"
+    with connection.transaction():
+        begin_run(connection, run_id=run_id, **KEY, as_of=date(2018, 12, 31), code_version="study", started_at=STARTED)
+    return run_id
 
 
 def _parcels(count: int) -> pd.DataFrame:
@@ -120,49 +174,59 @@ def _assessments(about: pd.DataFrame, random: np.random.Generator) -> Iterator[p
         )
 
 
-def _publish(connection: Connection, store: Store, about: pd.DataFrame, run_id: str) -> float:
-    with connection.transaction():
-        begin_run(connection, run_id=run_id, **KEY, as_of=date(2018, 12, 31), code_version="study", started_at=STARTED)
-    began = time.perf_counter()
-    publishing.publish(
-        connection,
-        run_id=run_id,
-        **KEY,
-        parcels=about,
-        predictions=(part.rows() for part in Predictions.read_parts(store, "predictions.parquet")),
-        assessments=read_row_groups(store, "assessments.parquet"),
-        statistics=pd.DataFrame(columns=list(STATISTIC_COLUMNS)),
-        model_version="study",
-        published_at=STARTED,
+def _publish(connection: Connection, store: Store, about: pd.DataFrame, run_id: str) -> Spent:
+    with _timed(connection) as taken:
+        publishing.publish(
+            connection,
+            run_id=run_id,
+            **KEY,
+            parcels=about,
+            predictions=read_rows(store, "predictions.parquet"),
+            assessments=read_row_groups(store, "assessments.parquet"),
+            statistics=pd.DataFrame(columns=list(STATISTIC_COLUMNS)),
+            model_version="study",
+            published_at=STARTED,
+        )
+    return taken[0]
+
+
+def _bare(connection: Connection, folder: Path, run_id: str, table: str, *, into: str) -> Spent:
+    """The COPY of this run's rows, as rows of another run; the file of their bytes is written before."""
+    other = _begun(connection)
+    query = sql.SQL("COPY (SELECT {}, {} FROM {} WHERE run_id = {}) TO STDOUT (FORMAT BINARY)").format(
+        other, sql.SQL(", ").join(map(sql.Identifier, _columns(table))), sql.Identifier(table), run_id
     )
-    return time.perf_counter() - began
+    path = folder / f"{table}.copy"
+    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(query) as copy:
+        for data in copy:
+            file.write(data)
+    taken = _sent(connection, path, table, into=into)
+    path.unlink()
+    return taken
 
 
-def _bare(connection: Connection, folder: Path, run_id: str) -> float:
-    """Seconds of the COPY of both tables; the file of their bytes is written before."""
-    spent = 0.0
-    for table in TABLES:
-        path = folder / f"{table}.copy"
-        with (
-            path.open("wb") as file,
-            connection.cursor() as cursor,
-            cursor.copy(
-                f"COPY (SELECT * FROM {table} WHERE run_id = '{run_id}') TO STDOUT (FORMAT BINARY)"  # noqa: S608
-            ) as copy,
-        ):
-            for data in copy:
-                file.write(data)
-        connection.execute(f"CREATE TABLE bare (LIKE {table} INCLUDING ALL)")
-        began = time.perf_counter()
-        with (
-            path.open("rb") as file,
-            connection.transaction(),
-            connection.cursor() as cursor,
-            cursor.copy("COPY bare FROM STDIN (FORMAT BINARY)") as copy,
-        ):
-            while data := file.read(READ_BYTES):
-                copy.write(data)
-        spent += time.perf_counter() - began
+def _unchecked(connection: Connection, folder: Path, run_id: str, table: str) -> Spent:
+    connection.execute(sql.SQL("CREATE TABLE bare (LIKE {} INCLUDING ALL)").format(sql.Identifier(table)))
+    try:
+        return _bare(connection, folder, run_id, table, into="bare")
+    finally:
         connection.execute("DROP TABLE bare")
-        path.unlink()
-    return spent
+
+
+def _sent(connection: Connection, path: Path, table: str, *, into: str) -> Spent:
+    columns = sql.SQL(", ").join(map(sql.Identifier, ("run_id", *_columns(table))))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(sql.Identifier(into), columns)
+    with (
+        _timed(connection) as taken,
+        path.open("rb") as file,
+        connection.transaction(),
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+    ):
+        while data := file.read(READ_BYTES):
+            copy.write(data)
+    return taken[0]
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    return tuple(column.name for column in TABLES[table].without("run_id"))
