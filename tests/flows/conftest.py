@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +25,8 @@ from cropmap.database.connection import connect
 from cropmap.simulation.season import simulate_season
 from cropmap.stages.context import SeasonContext
 from flows.request import SeasonRequest
+from tests.database_fixtures import _fresh
+from tests.flows.terminal import rows
 
 YEAR = 2018
 LIGHT = {"networks": ["lstm"], "architecture": "lstm", "epochs": 1, "min_steps": 40}
@@ -119,3 +126,58 @@ def season_of(inputs: Path, folder: Path, database_url: str, tracking: bytes) ->
     (folder / "mlflow.db").write_bytes(tracking)
     request = SeasonRequest(agency_file=inputs / "agency.yaml", season=YEAR, home=folder / "home")
     return Season(request, database_url, f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def season_command(inputs: Path, home: Path) -> list[str]:
+    """The command that runs the season of these inputs in a home."""
+    options = ["--season", str(YEAR), "--home", str(home)]
+    return [sys.executable, "-m", "cropmap", "season", "run", str(inputs / "agency.yaml"), *options]
+
+
+def killed_after(season: Season, prefect_url: str, seconds: float | None = None) -> float:
+    """Runs the season in a process group of its own, which is killed after so many seconds or runs to its end; returns
+    how long it took."""
+    started = time.monotonic()
+    with subprocess.Popen(
+        season_command(season.request.agency_file.parent, season.request.home or Path()),
+        env={**os.environ, "PREFECT_API_URL": prefect_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=seconds)
+            assert process.returncode == 0, said
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+    return time.monotonic() - started
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a season leaves that a command of its own ran, which nobody stopped."""
+
+    seconds: float
+    rows: dict[str, list[str]]
+    files: dict[str, bytes]
+    """the observations"""
+    store: str
+    """the folder of all objects"""
+
+
+@pytest.fixture(scope="package")
+def undisturbed(
+    simulated_inputs: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    cluster_url: str,
+    prefect_url: str,
+    empty_tracking: bytes,
+) -> Undisturbed:
+    """One for all that compare with it: a season takes half a minute of processor time."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with contextmanager(_fresh)(cluster_url, template="cropmap") as url, pytest.MonkeyPatch.context() as patch:
+        season = season_of(simulated_inputs, folder, url, empty_tracking)
+        season.enter(patch)
+        seconds = killed_after(season, prefect_url)
+        return Undisturbed(seconds, rows(url), season.observation_files(), season.open().store.root)

@@ -17,15 +17,13 @@ from pyarrow import fs
 
 from cropmap.stages.work import claimed
 from cropmap.store import Store
+from flows.season import season as season_flow
 from tests.cutting_proxy import Cuts, cutting
-from tests.flows.conftest import Season, season_of
+from tests.flows.conftest import Season, Undisturbed, killed_after, season_command, season_of
 from tests.flows.terminal import rows
-from tests.flows.test_stopped import Undisturbed, _command, _killed_after, undisturbed
 from tests.s3_server import READER, S3Server
 from tests.stac_server import pixel_environment, put_scenes, read_over_the_wire, serving
 from tests.studies.wire import comparable
-
-__all__ = ["undisturbed"]
 
 KILLS = 1
 OF_ONE_PLACE = ("mlflow/", "rates/", "checked/", "judged/")
@@ -78,7 +76,7 @@ def refused(season: Season) -> tuple[int, str]:
     assert home is not None
     with claimed(context, "season run", clock=lambda: datetime.now(UTC)):
         second = subprocess.run(
-            _command(season.request.agency_file.parent, home), capture_output=True, text=True, check=False
+            season_command(season.request.agency_file.parent, home), capture_output=True, text=True, check=False
         )
     return second.returncode, second.stderr
 
@@ -102,11 +100,12 @@ def test_a_season_in_a_bucket_that_two_machines_share_is_the_season_on_disk(
     with cutting(s3_server.endpoint, cuts) as endpoint:
         monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
         for number in range(KILLS):
-            _killed_after(
+            killed_after(
                 homes[number % 2], prefect_url, chance.uniform(0.25 * undisturbed.seconds, undisturbed.seconds)
             )
             kept |= finished(s3_server, s3_bucket)
-        _killed_after(homes[KILLS % 2], prefect_url)
+        homes[KILLS % 2].enter(monkeypatch)
+        season_flow(homes[KILLS % 2].request)
     monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", s3_server.endpoint)
     code, said = refused(homes[0])
 
@@ -149,6 +148,6 @@ def test_a_season_over_the_wire_is_the_season_on_disk(
         season = replace(in_bucket, request=in_bucket.request.model_copy(update={"agency_file": agency_file}))
         for name, value in pixel_environment(READER).items():
             monkeypatch.setenv(name, value)
-        _killed_after(season, prefect_url)
+        season_flow(season.request)
     assert comparable(rows(in_bucket.database_url)) == comparable(undisturbed.rows)
     assert season.open().store.names("observations") == sorted(undisturbed.files)

@@ -40,7 +40,7 @@ from flows.ingest import ingest
 from flows.request import SeasonRequest
 from flows.season import season as season_flow
 from flows.worker import EmptyUnit, FoldUnit, Room
-from tests.flows.conftest import YEAR, Season, season_of
+from tests.flows.conftest import YEAR, Season, Undisturbed, season_of
 from tests.flows.terminal import on_terminal, rows
 from tests.flows.test_secrets import forms
 from tests.model.problems import make_dataset, tiny
@@ -160,22 +160,14 @@ def observed(request: SeasonRequest) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_without_them(
+    undisturbed: Undisturbed,
     simulated_inputs: Path,
     tmp_path: Path,
     database_url: str,
-    fresh_database: str,
-    prefect_url: str,
     empty_tracking: bytes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "alone").mkdir()
-    alone = season_of(simulated_inputs, tmp_path / "alone", database_url, empty_tracking)
-    alone.enter(monkeypatch)
-    season_flow(alone.request)
-    wanted, files = rows(database_url), alone.observation_files()
-
-    (tmp_path / "apart").mkdir()
-    apart = season_of(simulated_inputs, tmp_path / "apart", fresh_database, empty_tracking)
+    apart = season_of(simulated_inputs, tmp_path, database_url, empty_tracking)
     apart.enter(monkeypatch)
     monkeypatch.setenv("CROPMAP_DASK", "local:2")
     killed: list[int] = []
@@ -204,8 +196,8 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
         thread.join()
 
     assert killed
-    assert apart.observation_files() == files
-    assert rows(fresh_database) == wanted
+    assert apart.observation_files() == undisturbed.files
+    assert rows(database_url) == undisturbed.rows
     assert apart.request.home
     assert begun_again(apart.request.home) <= len(killed)
     assert "lstm fold 2 begins" in at_work()
@@ -319,9 +311,10 @@ def _fold(store: Store, dataset: Dataset, config: TrainingConfig, seed: int) -> 
 def test_ctrl_c_and_kill_end_the_workers_of_this_machine_too(season: Season, monkeypatch: pytest.MonkeyPatch) -> None:
     home = season.request.home
     assert home
-    monkeypatch.setenv("CROPMAP_DASK", "local:2")
     command = [sys.executable, "-m", "cropmap", "observe", str(season.request.agency_file), "--season", str(YEAR)]
-    for how, code in (("Ctrl-C", 130), ("SIGKILL", -9)):
+    # a command ends all of its workers; where it was killed, each of them ends by itself
+    for how, code, workers in (("Ctrl-C", 130, 2), ("SIGKILL", -9, 1)):
+        monkeypatch.setenv("CROPMAP_DASK", f"local:{workers}")
         ended = on_terminal(
             [*command, "--home", str(home)],
             how=how,

@@ -6,18 +6,12 @@ Stopped by Ctrl-C, SIGTERM and a closed terminal, at a person's terminal and on 
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,57 +21,11 @@ from sqlalchemy import make_url
 from cropmap.cli import run
 from cropmap.database import embedded
 from cropmap.database.connection import connect
-from tests.database_fixtures import _fresh
-from tests.flows.conftest import YEAR, Season, season_of
+from flows.season import season as season_flow
+from tests.flows.conftest import Undisturbed, killed_after, season_command, season_of
 from tests.flows.terminal import faults, on_terminal, rows, runs
 
 KILLS = 5
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    seconds: float
-    rows: dict[str, list[str]]
-    files: dict[str, bytes]
-    """the observations"""
-    store: str
-    """the folder of all objects"""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    simulated_inputs: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    cluster_url: str,
-    prefect_url: str,
-    empty_tracking: bytes,
-) -> Undisturbed:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    with contextmanager(_fresh)(cluster_url, template="cropmap") as url, pytest.MonkeyPatch.context() as patch:
-        season = season_of(simulated_inputs, folder, url, empty_tracking)
-        season.enter(patch)
-        seconds = _killed_after(season, prefect_url)
-        return Undisturbed(seconds, rows(url), season.observation_files(), season.open().store.root)
-
-
-def _killed_after(season: Season, prefect_url: str, seconds: float | None = None) -> float:
-    """Runs the season in a process group of its own, which is killed after so many seconds or runs to its end; returns
-    how long it took."""
-    started = time.monotonic()
-    with subprocess.Popen(
-        _command(season.request.agency_file.parent, season.request.home or Path()),
-        env={**os.environ, "PREFECT_API_URL": prefect_url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            said, _ = process.communicate(timeout=seconds)
-            assert process.returncode == 0, said
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-    return time.monotonic() - started
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +53,6 @@ def homes(monkeypatch: pytest.MonkeyPatch, prefect_home: Path) -> Iterator[Path]
     for home in folder.iterdir():
         embedded.remove(home)
     shutil.rmtree(folder)
-
-
-def _command(inputs: Path, home: Path) -> list[str]:
-    options = ["--season", str(YEAR), "--home", str(home)]
-    return [sys.executable, "-m", "cropmap", "season", "run", str(inputs / "agency.yaml"), *options]
 
 
 def _when(home: Path, words: str) -> Callable[[float], bool]:
@@ -140,7 +83,7 @@ def _refuse_a_second_run_then_kill(command: list[str], home: Path, prefect_url: 
 
 def _status(inputs: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert run(["season", "status", *_command(inputs, home)[5:]]) == 0
+    assert run(["season", "status", *season_command(inputs, home)[5:]]) == 0
     return capsys.readouterr().out
 
 
@@ -155,24 +98,27 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
 ) -> None:
     home, inputs = homes / "disturbed", simulated_inputs
     # imports, Prefect's server
-    ended = on_terminal(_command(inputs, home), how="Ctrl-C", when=lambda seconds: seconds > 2, patience=300)
+    ended = on_terminal(season_command(inputs, home), how="Ctrl-C", when=lambda seconds: seconds > 2, patience=300)
     assert ended.disturbed, ended.said
     assert (ended.code, ended.left) == (130, []), ended.said
     assert ended.seconds < 10
 
-    ended = on_terminal(_command(inputs, home), how="SIGTERM", when=_when(home, "observe S2"), patience=300)
+    ended = on_terminal(season_command(inputs, home), how="SIGTERM", when=_when(home, "observe S2"), patience=300)
     assert ended.disturbed, ended.said
     assert faults(ended, embedded.ensure_running(home)) == [], ended.said
     assert {status for _, status, _ in runs(embedded.ensure_running(home))} == {"interrupted"}
 
-    _refuse_a_second_run_then_kill(_command(inputs, home), home, prefect_url)
+    _refuse_a_second_run_then_kill(season_command(inputs, home), home, prefect_url)
     answer = _status(inputs, home, capsys)
     assert "interrupted" in answer, answer
     assert "running" not in answer
 
     monkeypatch.setenv("CROPMAP_THREADS", "1")  # the killed one had processes that train
     ended = on_terminal(
-        _command(inputs, home), how="SIGHUP", when=_when(home, "assess of simulated-bretagne 2018 begins"), patience=300
+        season_command(inputs, home),
+        how="SIGHUP",
+        when=_when(home, "assess of simulated-bretagne 2018 begins"),
+        patience=300,
     )
     assert ended.disturbed, ended.said
     assert faults(ended, embedded.ensure_running(home)) == [], ended.said
@@ -185,7 +131,7 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
         reader.execute("LOCK TABLE statistic IN SHARE MODE")
         waits = "SELECT FROM pg_locks WHERE relation = 'statistic'::regclass AND NOT granted"
         ended = on_terminal(
-            _command(inputs, home),
+            season_command(inputs, home),
             how="Ctrl-C Ctrl-C",
             when=lambda _: bool(looker.execute(waits).rowcount),
             patience=300,
@@ -194,7 +140,7 @@ def test_an_interrupted_season_ends_at_once_and_like_an_undisturbed_one(
         assert faults(ended, url) == [], ended.said
         assert {status for _, status, _ in runs(url)} == {"interrupted"}
 
-    whole = on_terminal(_command(inputs, home))
+    whole = on_terminal(season_command(inputs, home))
     assert whole.code == 0, whole.said
     assert whole.left == []
     assert rows(url) == undisturbed.rows
@@ -214,8 +160,8 @@ def test_a_season_killed_at_any_moment_ends_like_an_undisturbed_one(
     # uniform over the time that an undisturbed run takes, imports left out: nothing is written before them
     chance = random.Random(20181122)  # noqa: S311
     for _ in range(KILLS):
-        _killed_after(season, prefect_url, chance.uniform(0.25 * undisturbed.seconds, undisturbed.seconds))
-    _killed_after(season, prefect_url)
+        killed_after(season, prefect_url, chance.uniform(0.25 * undisturbed.seconds, undisturbed.seconds))
+    season_flow(season.request)
 
     assert rows(database_url) == undisturbed.rows
     assert season.observation_files() == undisturbed.files

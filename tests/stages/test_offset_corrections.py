@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
@@ -24,7 +26,8 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 from cropmap.store import Store
-from tests.stages.conftest import NO_MODEL, NOON, YEAR, observe_everything, open_context
+from tests.database_fixtures import _fresh
+from tests.stages.conftest import NO_MODEL, NOON, YEAR, enter, observe_everything, open_context
 from tests.stages.test_amendments import LATER, amend, first_loses_a_strip, observe_again, without_the_last
 from tests.stages.test_set_aside import change, entries, items_of, never, offset_of, standing, twice
 
@@ -42,13 +45,43 @@ def right_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def wrong_inputs(right_inputs: Path, tmp_path: Path) -> Path:
-    inputs = Path(shutil.copytree(right_inputs, tmp_path / "wrong"))
+@pytest.fixture(scope="module")
+def wrong_inputs(right_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same scenes, but that every fourth item says what is wrong of its offset."""
+    inputs = Path(shutil.copytree(right_inputs, tmp_path_factory.mktemp("wrong") / "inputs"))
     for number, file in enumerate(items_of(inputs)):
         if number % 4 == 1:
             change(file, twice if offset_of(json.loads(file.read_text())) == 0 else never)
     return inputs
+
+
+@pytest.fixture(scope="module")
+def observed_once(
+    cluster_url: str, wrong_inputs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """A database, by its name, and a home of what `observed` is copied from."""
+    folder = tmp_path_factory.mktemp("observed")
+    with contextmanager(_fresh)(cluster_url, template="cropmap") as url:
+        with pytest.MonkeyPatch.context() as patch:
+            enter(patch, folder, url)
+            observe_everything(open_context(wrong_inputs, folder, **NO_MODEL))
+        yield str(conninfo_to_dict(url)["dbname"]), folder / "home"
+
+
+@pytest.fixture
+def observed(
+    observed_once: tuple[str, Path],
+    cluster_url: str,
+    wrong_inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SeasonContext]:
+    """The season of the wrong items, observed and not yet judged."""
+    database, home = observed_once
+    shutil.copytree(home, tmp_path / "home")
+    with contextmanager(_fresh)(cluster_url, template=database) as url:
+        enter(monkeypatch, tmp_path, url)
+        yield open_context(wrong_inputs, tmp_path, **NO_MODEL)
 
 
 def tables(context: SeasonContext) -> dict[str, Any]:
@@ -77,16 +110,17 @@ def state(context: SeasonContext) -> tuple[object, object, object]:
 
 
 def test_what_is_corrected_is_what_the_right_item_gives(
-    environment: None, right_inputs: Path, wrong_inputs: Path, tmp_path: Path
+    observed: SeasonContext, fresh_database: str, right_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = open_context(right_inputs, tmp_path, **NO_MODEL)
-    observe_everything(context)
-    judge_offsets(OpenSeason(context))
-    assert not [row for row in list_acquisitions(context) if row["offset_correction"] is not None]
-    right = tables(context)
-    forget(context)
-    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
-    observe_everything(context)
+    (tmp_path / "right").mkdir()
+    with monkeypatch.context() as patch:
+        enter(patch, tmp_path / "right", fresh_database)
+        context = open_context(right_inputs, tmp_path / "right", **NO_MODEL)
+        observe_everything(context)
+        judge_offsets(OpenSeason(context))
+        assert not [row for row in list_acquisitions(context) if row["offset_correction"] is not None]
+        right = tables(context)
+    context = observed
     hashes = OpenSeason(context).data.part_hashes
     judge_offsets(OpenSeason(context))
     assert OpenSeason(context).data.part_hashes != hashes
@@ -98,9 +132,8 @@ def test_what_is_corrected_is_what_the_right_item_gives(
     assert ingest.acquisition_counts(context)["observed: OFFSET_CORRECTED"] == len(rows)
 
 
-def test_day_by_day_ends_where_one_run_ends(environment: None, wrong_inputs: Path, tmp_path: Path) -> None:
-    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
-    observe_everything(context)
+def test_day_by_day_ends_where_one_run_ends(observed: SeasonContext) -> None:
+    context = observed
     judge_offsets(OpenSeason(context))
     at_once = state(context)
     for backward in (False, True):
@@ -119,11 +152,8 @@ def test_day_by_day_ends_where_one_run_ends(environment: None, wrong_inputs: Pat
         assert state(context) == at_once
 
 
-def test_killed_anywhere_and_run_again(
-    environment: None, wrong_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
-    observe_everything(context)
+def test_killed_anywhere_and_run_again(observed: SeasonContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = observed
     judge_offsets(OpenSeason(context))
     whole = state(context)
     forget(context)
@@ -157,11 +187,8 @@ def test_killed_anywhere_and_run_again(
     assert state(context) == whole
 
 
-def test_a_run_with_nothing_new_reads_no_observation(
-    environment: None, wrong_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
-    observe_everything(context)
+def test_a_run_with_nothing_new_reads_no_observation(observed: SeasonContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = observed
     counts = judge_offsets(OpenSeason(context))
     whole = state(context)
     read: list[str] = []
@@ -186,9 +213,8 @@ def test_a_run_with_nothing_new_reads_no_observation(
     assert state(context) == whole
 
 
-def test_an_amended_register_keeps_corrections(environment: None, wrong_inputs: Path, tmp_path: Path) -> None:
-    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
-    observe_everything(context)
+def test_an_amended_register_keeps_corrections(observed: SeasonContext) -> None:
+    context = observed
     judge_offsets(OpenSeason(context))
     whole = state(context)
     with context.connect() as connection:  # as if the parcels had been others then
@@ -201,11 +227,12 @@ def test_an_amended_register_keeps_corrections(environment: None, wrong_inputs: 
 def test_the_register_of_an_earlier_day_has_the_corrections_too(
     environment: None, wrong_inputs: Path, tmp_path: Path
 ) -> None:
-    context = open_context(wrong_inputs, tmp_path, **NO_MODEL)
+    inputs = Path(shutil.copytree(wrong_inputs, tmp_path / "inputs"))
+    context = open_context(inputs, tmp_path, **NO_MODEL)
     observe_everything(context)
     judge_offsets(OpenSeason(context))
     then = OpenSeason(context).data
-    amend(wrong_inputs, lambda table: without_the_last(first_loses_a_strip(table)))
+    amend(inputs, lambda table: without_the_last(first_loses_a_strip(table)))
     ingest.load_declarations(context, loaded_at=LATER)
     observe_again(context)
     judge_offsets(OpenSeason(context))
