@@ -264,7 +264,8 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
     """item_id -> tile of every acquisition without an observation of the tile's parcels as they are now.
 
     One that was quarantined is tried again where its cause may have changed: always where a file could not be read or
-    was not what it should be, else when the item, a local file, the parcels or the rules changed.
+    was not what it should be, else when the item, a local file, the parcels or the rules changed. For an earlier
+    register only the former: that its parcels are others does not change what was said of the season as it stands.
     """
     context = season.context
     checked = _checked(context)
@@ -273,7 +274,7 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
     def due(entry: ledger.LedgerEntry) -> bool:
         parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if entry.status == AcquisitionStatus.QUARANTINED:
-            return _tried_again(entry, parcels.parcel_set)
+            return _tried_again(entry, None if earlier else parcels.parcel_set)
         if entry.status != AcquisitionStatus.OBSERVED or not (earlier or entry.parcel_set == parcels.parcel_set):
             return True
         name = _name(context, entry, parcels.parcel_set, earlier=earlier)
@@ -328,10 +329,12 @@ def _usable(season: OpenSeason, parcel_sets: Mapping[str, str]) -> list[ledger.L
     ]
 
 
-def _tried_again(entry: ledger.LedgerEntry, parcel_set: str) -> bool:
+def _tried_again(entry: ledger.LedgerEntry, parcel_set: str | None) -> bool:
     if entry.tried is None:  # the catalogue set it aside, and every search of it decides anew
         return False
-    return entry.reason in CHEAP_TO_TRY or entry.tried != depends_on(entry.acquisition, parcel_set)
+    if entry.reason in CHEAP_TO_TRY:
+        return True
+    return parcel_set is not None and entry.tried != depends_on(entry.acquisition, parcel_set)
 
 
 def observe_acquisition(
@@ -356,6 +359,9 @@ def observe_acquisition(
         missing = not files.is_observed(context.store, name, entry.acquisition, coverage)
         table = _observed(context, entry, coverage) if missing or _was_condemned(entry) else None
     except SceneError as error:
+        if entry.status == AcquisitionStatus.OBSERVED and earlier:
+            log.warning("%s is not observed over the register of %s: %s", item_id, season.context.as_of, error)
+            return AcquisitionStatus.QUARANTINED  # the ledger keeps what was observed of the register as it stands
         log.warning("quarantined %s: %s (%s)", item_id, error, error.reason)
         with writing(), context.connect() as connection:
             ledger.mark_quarantined(

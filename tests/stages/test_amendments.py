@@ -13,15 +13,18 @@ import pyarrow as pa
 import pytest
 import shapely
 
+from cropmap.database import acquisitions as ledger
 from cropmap.observations import extract
+from cropmap.observations.attempts import depends_on
 from cropmap.observations.files import read_observations
 from cropmap.observations.grids import Grid, Window
 from cropmap.observations.raster import read_window
-from cropmap.schemas import BANDS, AcquisitionStatus
+from cropmap.schemas import BANDS, AcquisitionStatus, QuarantineReason
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import INTERNAL, NO_MODEL, NOON, observe_everything, open_context, publish_without_model
+from tests.stages.test_set_aside import standing
 
 LATER = NOON + timedelta(days=30)
 Change = Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame]
@@ -193,3 +196,32 @@ def test_products_follow_the_register_and_a_past_day_the_register_of_then(
 def test_a_day_before_the_first_load_is_seen_in_hindsight(season: SeasonContext) -> None:
     day = NOON.date() - timedelta(days=1)
     assert len(OpenSeason(replace(season, as_of=day)).parcels) == 60
+
+
+def test_an_earlier_register_leaves_what_was_said_of_the_season_as_it_stands(
+    season: SeasonContext, inputs: Path, tmp_path: Path
+) -> None:
+    amend(inputs, lambda table: without_the_last(first_loses_a_strip(table)))
+    ingest.load_declarations(season, loaded_at=LATER)
+    observe_again(season)
+    with season.connect() as connection:
+        contradicted, lost, *_ = ledger.read_acquisitions(connection, **season.key, status=AcquisitionStatus.OBSERVED)
+        ledger.mark_quarantined(
+            connection,
+            **season.key,
+            item_id=contradicted.item_id,
+            reason=QuarantineReason.OFFSET_CONTRADICTED,
+            detail="by the season",
+            tried=depends_on(contradicted.acquisition, contradicted.parcel_set or ""),
+        )
+    scene = Path(lost.acquisition.assets["SCL"].href)
+    aside = scene.rename(tmp_path / "aside.tif")
+    before = standing(season)
+    day = LATER.date() - timedelta(days=1)
+    try:
+        became = observe_again(replace(season, as_of=day, season=season.season.until(day)))
+    finally:
+        aside.rename(scene)
+    assert became[lost.item_id] == AcquisitionStatus.QUARANTINED
+    assert contradicted.item_id not in became
+    assert standing(season) == before
