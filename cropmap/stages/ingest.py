@@ -271,7 +271,10 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
     checked = _checked(context)
     earlier = season.declared_until is not None
 
-    def due(entry: ledger.LedgerEntry) -> bool:
+    unread: dict[str, tuple[str, dict[str, str]]] = {}
+    """name of the file and what it should say, by item, where only the file itself tells whether it is whole"""
+
+    def is_due(entry: ledger.LedgerEntry) -> bool:
         parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if entry.status == AcquisitionStatus.QUARANTINED:
             return _tried_again(entry, None if earlier else parcels.parcel_set)
@@ -279,15 +282,22 @@ def pending_acquisitions(season: OpenSeason, parcel_sets: Mapping[str, str]) -> 
             return True
         name = _name(context, entry, parcels.parcel_set, earlier=earlier)
         says = observation_metadata(entry.acquisition, parcels)
-        if checked.is_whole(name, says):
-            return False
+        if not checked.is_whole(name, says):
+            unread[entry.item_id] = name, says
+        return entry.item_id in unread
+
+    def is_damaged(entry: ledger.LedgerEntry) -> bool:
+        if entry.item_id not in unread:
+            return True
+        name, says = unread[entry.item_id]
+        parcels = _TileParcels(entry.acquisition.tile, parcel_sets[entry.acquisition.tile])
         if whole := files.is_observed(context.store, name, entry.acquisition, parcels):
             checked.note(name, says)
         return not whole
 
-    entries = _usable(season, parcel_sets)
-    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
-        found = [entry for entry, is_due in zip(entries, pool.map(due, entries), strict=True) if is_due]
+    due = [entry for entry in _usable(season, parcel_sets) if is_due(entry)]
+    with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:  # only for what is read: a thread costs more than a look
+        found = [entry for entry, damaged in zip(due, pool.map(is_damaged, due), strict=True) if damaged]
     checked.keep()
     return {entry.item_id: entry.acquisition.tile for entry in found}
 

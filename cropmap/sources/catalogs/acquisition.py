@@ -6,7 +6,7 @@ Every reader of a catalogue returns it; the readers of pixels need no other meta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -73,7 +73,9 @@ class Acquisition:
         """Plain JSON types, for a jsonb column or `json.dumps`."""
         generated_at = self.generated_at.isoformat() if self.generated_at else None
         times = {"sensed_at": self.sensed_at.isoformat(), "generated_at": generated_at}
-        return {**asdict(self), **times, "bbox": list(self.bbox)}
+        # not asdict, which copies every text: a search writes each acquisition of the season twice
+        assets = {band: dict(vars(asset)) for band, asset in self.assets.items()}
+        return {**vars(self), **times, "bbox": list(self.bbox), "assets": assets}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Acquisition:

@@ -22,6 +22,13 @@ LARGEST_SCALE: Final = 0.01
 """digital numbers are whole: at a scale of 1, which some tools write in place of none, all would be 0 or 1"""
 DEFAULT_NODATA: Final = 0
 
+_READ: Final = ("scale", "offset", "nodata", "spatial_resolution")
+_PREFIXED: Final = {f"raster:{name}": name for name in _READ}
+_NAMES: Final = {key: name for name in _READ for key in (name, f"raster:{name}")}
+"""what is read, by what it is called; the later name decides"""
+_Versions = Sequence[Sequence[Mapping[str, Any]]]
+"""what each version of STAC says of an asset (`_versions`), `_fields` of each of its sources"""
+
 
 def effective_offset(
     metadata: Mapping[str, Any],
@@ -53,12 +60,13 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, prov
     key = asset_key(item, band, provider)
     asset = item["assets"][key]
     href = address_of(asset, provider)
-    metadata = _raster_metadata(item, asset)
+    versions = [[_fields(source) for source in version] for version in _versions(asset)]
+    metadata = _raster_metadata(item, versions)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
     if band == "SCL":
         return BandAsset(band, href, 1.0, 0.0, nodata, resolution_m, *_fingerprint(asset))
     applied = _applied(item, provider.offset_applied)
-    if len(stated := _stated_values(asset, "offset")) > 1 and not applied:
+    if len(stated := _stated_values(versions, "offset")) > 1 and not applied:
         raise SceneError(
             f"asset {key} says that its offset is {' and '.join(map(str, stated))}",
             reason=QuarantineReason.OFFSET_UNKNOWN,
@@ -72,7 +80,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, prov
             where=item["id"],
         )
     scale = float(metadata.get("scale", DEFAULT_SCALE))
-    if len(stated := _stated_values(asset, "scale")) > 1:
+    if len(stated := _stated_values(versions, "scale")) > 1:
         raise ValueError(f"asset {key} says that its scale is {' and '.join(map(str, stated))}")
     if not (0 < scale <= LARGEST_SCALE and -1 <= offset <= 1):
         raise ValueError(f"scale {scale} and offset {offset} of asset {key} are none of reflectance")
@@ -81,25 +89,31 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, prov
 
 def asset_key(item: Mapping[str, Any], band: str, provider: Provider) -> str:
     """The key of a band's asset. Raises SceneError (MISSING_BAND)."""
-    keys = [key for key in provider.assets[band] if key in item["assets"]]
-    others = {key: other for key in keys if (other := _band_of(item["assets"][key])) not in (None, band)}
-    key = next((key for key in keys if key not in others), None)
-    if key is None:
-        wanted = ", ".join(provider.assets[band])
-        besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
-        raise SceneError(
-            f"no asset for band {band} (looked for {wanted}{besides})",
-            reason=QuarantineReason.MISSING_BAND,
-            where=item["id"],
-        )
-    return key
+    others = {}
+    for key in provider.assets[band]:
+        if key in item["assets"]:
+            other = _band_of(item["assets"][key])
+            if other in (None, band):
+                return key
+            others[key] = other
+    wanted = ", ".join(provider.assets[band])
+    besides = "".join(f"; {key} is {other} by its own word" for key, other in others.items())
+    raise SceneError(
+        f"no asset for band {band} (looked for {wanted}{besides})",
+        reason=QuarantineReason.MISSING_BAND,
+        where=item["id"],
+    )
 
 
 def _band_of(asset: Mapping[str, Any]) -> str | None:
     """The band that an asset of one band names, by Sentinel-2's names; None where it uses others or none."""
-    listed = [asset[key] for key in ("bands", "eo:bands") if isinstance(asset.get(key), list) and len(asset[key]) == 1]
-    names = (str(bands[0].get("name")).upper() for bands in listed if isinstance(bands[0], Mapping))
-    return next((name for name in names if name in BANDS), None)
+    for key in ("bands", "eo:bands"):
+        bands = asset.get(key)
+        if isinstance(bands, list) and len(bands) == 1 and isinstance(bands[0], dict):
+            name = str(bands[0].get("name")).upper()
+            if name in BANDS:
+                return name
+    return None
 
 
 def _fingerprint(asset: Mapping[str, Any]) -> tuple[str | None, int | None]:
@@ -115,8 +129,9 @@ def address_of(asset: Mapping[str, Any], provider: Provider) -> Any:
     """The address of an asset's file: its href, or an alternate one where the provider prefers the scheme of that, or
     where the href names no raster file (as of a service that hands files out by number)."""
     alternates = asset.get("alternate")
-    others = alternates.values() if isinstance(alternates, Mapping) else ()
-    hrefs = [asset["href"], *(other.get("href") for other in others if isinstance(other, Mapping))]
+    if not isinstance(alternates, Mapping):
+        return asset["href"]
+    hrefs = [asset["href"], *(other.get("href") for other in alternates.values() if isinstance(other, Mapping))]
     schemes = {"s3": ("s3",), "https": ("https", "http")}.get(provider.prefer or "", ())
     rasters = [(place_of(href)[0], href) for href in hrefs if isinstance(href, str) and _names_a_raster(href)]
     preferred = (href for scheme, href in rasters if scheme in schemes)
@@ -140,13 +155,12 @@ def _applied(item: Mapping[str, Any], flags: Sequence[str]) -> bool | None:
     return flag
 
 
-def _raster_metadata(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
+def _raster_metadata(item: Mapping[str, Any], versions: _Versions) -> dict[str, Any]:
     """scale, offset, nodata, spatial_resolution of an asset: STAC 1.0 `raster:bands` (some write them in `eo:bands`),
     or STAC 1.1 `bands`, the asset and the item, whose raster fields carry a prefix. The nearer to the band decides."""
-    named = {key: value for key, value in item["properties"].items() if key.startswith("raster:")}
-    metadata: dict[str, Any] = {}
-    for source in (named, *(source for version in _versions(asset) for source in version)):
-        metadata |= _fields(source)
+    metadata = _fields(item["properties"], _PREFIXED)
+    for fields in chain.from_iterable(versions):
+        metadata |= fields
     return metadata
 
 
@@ -155,30 +169,25 @@ def _versions(asset: Mapping[str, Any]) -> Sequence[Sequence[Mapping[str, Any]]]
     return (_first_band(asset, "eo:bands"), (asset, *_first_band(asset, "bands")), _first_band(asset, "raster:bands"))
 
 
-def _stated_values(asset: Mapping[str, Any], name: str) -> list[float]:
+def _stated_values(versions: _Versions, name: str) -> list[float]:
     """What the versions say of a field, each value once: they have to agree."""
     distinct: list[float] = []
-    for version in _versions(asset):
-        values = [fields[name] for source in version if name in (fields := _fields(source))]
+    for version in versions:
+        values = [fields[name] for fields in version if name in fields]
         if values and float(values[-1]) not in distinct:
             distinct.append(float(values[-1]))
     return distinct
 
 
-def _fields(source: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: source[key]
-        for name in ("scale", "offset", "nodata", "spatial_resolution")
-        for key in (name, f"raster:{name}")
-        if source.get(key) is not None
-    }
+def _fields(source: Mapping[str, Any], names: Mapping[str, str] = _NAMES) -> dict[str, Any]:
+    return {name: value for key, name in names.items() if (value := source.get(key)) is not None}
 
 
 def _first_band(asset: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     bands = asset.get(key)
     if bands is None or bands == []:
         return ()
-    if not isinstance(bands, list) or not isinstance(bands[0], Mapping):
+    if not isinstance(bands, list) or not isinstance(bands[0], dict):
         raise TypeError(f"{key} is no list of bands")
     return bands[:1]
 

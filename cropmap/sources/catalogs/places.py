@@ -8,8 +8,10 @@ held against a list: the catalogue's own host, the known providers, and what the
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -31,7 +33,7 @@ MAX_ADDRESS: Final = 4_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NO_HOST: Final = re.compile(r"[\\\s%<>\"^`{|}]")
 """signs at which readers of addresses part ways: for requests a backslash ends the host, for urlsplit it does not"""
-_NEVER: Final = tuple(Path(folder) for folder in ("/dev", "/proc", "/sys", "/etc"))
+_NEVER: Final = ("/dev", "/proc", "/sys", "/etc")
 
 
 class ForbiddenAddressError(ValueError):
@@ -59,7 +61,7 @@ class Places:
         UNSUPPORTED_FORMAT."""
         medium = str(media_type or "").lower()
         others = built_in(GENERIC).other_media if other_media is None else other_media
-        if other := next((name for name in others if name.lower() in medium), None):
+        if other := _other(medium, tuple(others)):
             raise SceneError(
                 f"asset {key} is {one_line(medium, 60)}: {other} is not read",
                 reason=QuarantineReason.UNSUPPORTED_FORMAT,
@@ -96,7 +98,42 @@ class Places:
         """Whether the catalogue is a folder of products: no document of it names a file."""
         return not _is_web(self.catalog) and Path(self.catalog).is_dir()
 
-    @property
+    @cached_property
+    def _allowed(self) -> set[tuple[str, str]]:
+        """Scheme and host of the addresses that were allowed: a season's files lie on a few hosts."""
+        return set()
+
+    @cached_property
+    def _listed(self) -> dict[str, frozenset[str]]:
+        """What `_files_of` found, by folder."""
+        return {}
+
+    def _files_of(self, folder: str) -> frozenset[str]:
+        """Names of the regular files in a folder that files may be named in; none of any other folder.
+
+        One listing answers for all bands of an item, where each would be asked for by itself.
+        """
+        if (names := self._listed.get(folder)) is not None:
+            return names
+        names, true = frozenset[str](), _resolved(folder)
+        allowed = self._roots is None or any(_lies_in(true, root) for root in self._roots)
+        if allowed and not any(_lies_in(true, other) for other in _NEVER):
+            with suppress(OSError), os.scandir(true) as entries:
+                names = frozenset(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+        self._listed[folder] = names
+        return names
+
+    @cached_property
+    def _roots(self) -> tuple[str, ...] | None:
+        """Folders that files may be named in, resolved; None: any."""
+        if self.access.folders is None:
+            return None
+        root = Path(self.catalog)
+        own = () if _is_web(self.catalog) else (root if self.is_folder else root.parent,)
+        trusted = (Path(address) for address in self.access.trusted if address.startswith("/"))
+        return tuple(_resolved(str(folder)) for folder in (*own, *self.access.folders, *trusted))
+
+    @cached_property
     def is_here(self) -> bool:
         """Whether the catalogue lies on this machine: a file, or a server on the loopback."""
         host = urlsplit(self.catalog).hostname if _is_web(self.catalog) else "localhost"
@@ -131,7 +168,11 @@ class Places:
     def _check_host(self, address: str, parts: SplitResult, host: str) -> None:
         if parts.username is not None or parts.password is not None:
             raise ForbiddenAddressError(f"the address at {host} carries a user name")
+        place = parts.scheme, parts.netloc
+        if place in self._allowed:
+            return
         if self.is_own(address):
+            self._allowed.add(place)
             return
         own = urlsplit(self.catalog).hostname if _is_web(self.catalog) else None
         of_provider = (*self.provider.catalogs, *self.provider.hosts) if self.provider else ()
@@ -142,6 +183,7 @@ class Places:
                 f"{kind} {_shown(host)} is neither the catalogue's own nor a known provider's; to read from it, add it "
                 "to acquisitions.trusted"
             )
+        self._allowed.add(place)
 
     def _check_bucket(self, bucket: str) -> None:
         known = (*known_buckets(), *(self.provider.buckets if self.provider else ()))
@@ -151,30 +193,25 @@ class Places:
             )
 
     def _check_file(self, path: str) -> str:
-        if self.is_folder and (member := archived(path)):
+        if (member := archived(path)) and self.is_folder:
             self._check_file(str(member[0]))
             return member[1]
         if path.startswith(("/vsi", "//")):
             raise ForbiddenAddressError(f"{_shown(path)} is no file of this machine")
         if not self.is_here:
             raise ForbiddenAddressError(f"a catalogue elsewhere may not name a file of this machine ({_shown(path)})")
-        true = _resolved_parent(Path(path).parent) / Path(path).name
-        true = true.resolve() if true.is_symlink() else true
-        if true.exists() and not true.is_file():
-            raise ForbiddenAddressError(f"{_shown(path)} is no regular file")
-        if any(true.is_relative_to(folder) for folder in _NEVER):
+        folder, name = os.path.split(path)
+        if name in self._files_of(folder):
+            return f"{_resolved(folder).rstrip('/')}/{name}"
+        true = _true_path(path)
+        if any(_lies_in(true, folder) for folder in _NEVER):
             raise ForbiddenAddressError(f"{_shown(path)} belongs to the system")
-        if self.access.folders is None:
-            return str(true)
-        root = Path(self.catalog)
-        own = () if _is_web(self.catalog) else (root if self.is_folder else root.parent,)
-        trusted = (Path(address) for address in self.access.trusted if address.startswith("/"))
-        if not any(true.is_relative_to(_resolved_parent(root)) for root in (*own, *self.access.folders, *trusted)):
+        if self._roots is not None and not any(_lies_in(true, root) for root in self._roots):
             raise ForbiddenAddressError(
                 f"{_shown(path)} lies outside the catalogue's folder; to read it, add its folder to "
                 "acquisitions.trusted"
             )
-        return str(true)
+        return true
 
 
 def raster_ending(path: str) -> str | None:
@@ -191,9 +228,27 @@ def local_file(address: str) -> Path | None:
     return None if "://" in path or path.startswith("/vsi") else Path(path)
 
 
+@lru_cache(1024)
+def _other(medium: str, others: tuple[str, ...]) -> str | None:
+    return next((name for name in others if name.lower() in medium), None)
+
+
 @lru_cache(4096)
-def _resolved_parent(folder: Path) -> Path:
-    return folder.resolve()
+def _resolved(folder: str) -> str:
+    return str(Path(folder).resolve())
+
+
+def _true_path(path: str) -> str:
+    """Where a file lies once links are followed. Raises ForbiddenAddressError for what is no regular file."""
+    file = Path(_resolved(str(Path(path).parent))) / Path(path).name
+    file = file.resolve() if file.is_symlink() else file
+    if file.exists() and not file.is_file():
+        raise ForbiddenAddressError(f"{_shown(path)} is no regular file")
+    return str(file)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def _is_web(address: str) -> bool:

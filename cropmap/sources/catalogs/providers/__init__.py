@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -224,11 +224,18 @@ def recognised(addresses: Iterable[object], collection: object) -> Provider | No
     Of several that claim one address, the one that describes the collection; None where none does.
     """
     for address in addresses:
-        claiming = [p for p in built_ins() if isinstance(address, str) and (p.lists(address) or p.holds(address))]
+        claiming = _claiming(*place_of(address))
         if claiming:
             fitting = [p for p in claiming if not p.collections or collection in p.collections]
             return next(iter(fitting or (claiming if len(claiming) == 1 else ())), None)
     return None
+
+
+@lru_cache(1024)
+def _claiming(scheme: str, host: str) -> tuple[Provider, ...]:
+    """The built-in providers that an address with this scheme and host may belong to."""
+    address = f"{scheme}://{host}"
+    return tuple(p for p in built_ins() if p.lists(address) or p.holds(address))
 
 
 @cache
