@@ -97,7 +97,8 @@ def assess_at(
     """`assess` at several targets, fitted once."""
     table, case, gate = prepare(parcels, predictions, legend, limits)
     fit = fit_case(case, seed=seed)
-    return [assessed_at(table.copy(), case, fit, gate, target=target) for target in false_alarm_rates]
+    # a shallow copy shares what is not written
+    return [assessed_at(table.copy(deep=False), case, fit, gate, target=target) for target in false_alarm_rates]
 
 
 def assessed_at(table: pd.DataFrame, case: Case, fit: Fit, gate: NDArray[np.object_], *, target: float) -> Assessed:

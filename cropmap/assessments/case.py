@@ -114,8 +114,8 @@ def prepare(
         table[name] = table.get(name, missing)
     row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(table["parcel_id"]))
     crops = list(predictions.crops)
-    unseen = np.full((1, len(crops)), np.nan)  # row -1: parcels that were never scored
-    logits = np.concatenate([np.asarray(predictions.logits, dtype=float).reshape(-1, len(crops)), unseen])[row]
+    logits = np.full((len(table), len(crops)), np.nan)  # of parcels that were never scored
+    logits[row >= 0] = np.reshape(predictions.logits, (-1, len(crops)))[row[row >= 0]]
     scored = np.isfinite(logits).all(axis=1)
     trained = bool(scored.any())  # a season with too few parcels of every crop has no model, and says so by its gate
     table["n_observations"] = np.where(scored | (not trained), np.append(predictions.n_observations, 0)[row], 0)
@@ -125,7 +125,8 @@ def prepare(
     rows = np.flatnonzero(gate == OPEN)
     groups, member = np.unique([legend.group_of(crop) for crop in crops], return_inverse=True)
     index = pd.Index(crops).get_indexer(pd.Index(table["crop"].to_numpy()[rows]))
-    between = _between_groups(logits[rows], member, len(groups))
+    logits = logits[rows]  # the only copy that is kept: N x K numbers weigh more than the rest of the table
+    between = _between_groups(logits, member, len(groups))
     region = np.unique(table["nuts_id"].fillna("").to_numpy(str)[rows], return_inverse=True)[1]
     confirmed = table["confirmed"].to_numpy(bool)[rows]
     return table, Case(rows, tuple(str(group) for group in groups), between, member[index], region, confirmed), gate
@@ -133,7 +134,10 @@ def prepare(
 
 def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Floats:
     """[N, G]: log of the summed probabilities of each group's crops."""
-    return np.column_stack([logsumexp(logits[:, member == group], axis=1) for group in range(groups)])
+    between = np.empty((len(logits), groups))
+    for group in range(groups):
+        between[:, group] = logsumexp(logits[:, member == group], axis=1)
+    return between
 
 
 def fit_case(case: Case, *, seed: int) -> Fit:

@@ -56,6 +56,8 @@ LOOK_ALIKE_SHARE: Final = 0.05
 HANDFUL: Final = 3.0
 """parcels of a pair that chance alone may bring"""
 BIAS_PENALTY: Final = 1e-4
+ROWS: Final = 65_536
+"""parcels that are made clean at a time: a row depends on no other"""
 MIN_BACKGROUND: Final = 1e-6
 
 
@@ -163,7 +165,10 @@ def _centred(logits: NDArray[Any]) -> Floats:
 
 
 def _clean(scores: Floats, log_scale: float, bias: Floats, shares: Floats, tail: float) -> Floats:
-    clean: Floats = (1 - tail) * softmax(np.exp(log_scale) * scores + bias, axis=1) + tail * shares
+    clean: Floats = np.empty(scores.shape)
+    for start in range(0, len(scores), ROWS):
+        rows = slice(start, start + ROWS)
+        clean[rows] = (1 - tail) * softmax(np.exp(log_scale) * scores[rows] + bias, axis=1) + tail * shares
     return clean
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.dataset.folds import Folds
@@ -77,15 +78,16 @@ def label_parcels(crop: Sequence[str | None], *, min_class_parcels: int) -> Labe
 
     Raises ModelError where fewer than two classes remain.
     """
-    text = np.array([name or "" for name in crop], dtype=np.str_)
-    names, counts = np.unique(text[text != ""], return_counts=True)
-    kept = names[counts >= min_class_parcels]
+    # numbered first: an array of text holds four bytes a parcel for every letter of the longest name
+    code, found = pd.factorize(np.array([name or None for name in crop], dtype=object))
+    counts = dict(zip(found.tolist(), np.bincount(code[code >= 0], minlength=len(found)).tolist(), strict=True))
+    kept = [name for name in sorted(counts) if counts[name] >= min_class_parcels]
     if len(kept) < 2:
         raise ModelError(
             f"{len(kept)} class(es) have {min_class_parcels} or more labelled parcels",
             mend="A model needs two: lower assessment.min_class_parcels, or give more declarations",
         )
-    position = np.searchsorted(kept, text).clip(max=len(kept) - 1)
-    label = np.where(kept[position] == text, position, UNLABELLED).astype(np.int16)
-    rare = {str(name): int(n) for name, n in zip(names, counts, strict=True) if n < min_class_parcels}
-    return Labels(label, tuple(kept.tolist()), rare)
+    position = {name: index for index, name in enumerate(kept)}
+    label = np.array([*(position.get(name, UNLABELLED) for name in found), UNLABELLED], np.int16)[code]
+    rare = {name: counts[name] for name in sorted(counts) if counts[name] < min_class_parcels}
+    return Labels(label, tuple(kept), rare)

@@ -30,8 +30,20 @@ tangle that no repair makes a parcel of, and that takes seconds to minutes."""
 SEGMENTS_TRIED: Final = 100
 PAIRS_TRIED: Final = 400_000
 
+CHUNK: Final = 25_000
+"""outlines that are moved to another CRS or put in order at a time, where the result is not kept: a country's take a
+third of a kilobyte each once more"""
+
 _POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
 _ITSELF_AND_NEIGHBOURS = 3
+
+
+def flat_shapes(shapes: Shapes) -> Shapes:
+    """In two dimensions, as a new array; a shape that is flat already is shared, not copied."""
+    flat = np.array(shapes, dtype=object)
+    deep = shapely.has_z(flat) | shapely.has_m(flat)
+    flat[deep] = shapely.force_2d(flat[deep])
+    return flat
 
 
 def repair(shapes: Shapes) -> tuple[Shapes, Flags, Flags]:
@@ -41,7 +53,7 @@ def repair(shapes: Shapes) -> tuple[Shapes, Flags, Flags]:
     no polygon, no area, coordinates that are no numbers, an outline that crosses itself more than MAX_CROSSINGS times,
     or an area changed by more than MAX_REPAIR_CHANGE. Missing and empty shapes pass through, not hopeless.
     """
-    flat = shapely.force_2d(shapes)
+    flat = flat_shapes(shapes)
     present = ~(shapely.is_missing(flat) | shapely.is_empty(flat))
     unreal = present & ~_finite(flat)
     flat[unreal] = None
@@ -130,8 +142,11 @@ def transform(shapes: Shapes, source: pyproj.CRS, epsg: int) -> Shapes:
 
 def area_ha(shapes: Shapes, source: pyproj.CRS) -> Areas:
     """Hectares on the equal-area grid (EPSG:3035); NaN without a shape or where coordinates do not fit their CRS."""
+    areas: Areas = np.empty(len(shapes))
     with np.errstate(invalid="ignore"):
-        areas: Areas = shapely.area(transform(shapes, source, EPSG_EQUAL_AREA)) / 10_000
+        for start in range(0, len(shapes), CHUNK):
+            part = slice(start, start + CHUNK)
+            areas[part] = shapely.area(transform(shapes[part], source, EPSG_EQUAL_AREA)) / 10_000
     areas[~np.isfinite(areas)] = np.nan
     return areas
 
@@ -145,5 +160,8 @@ def area_contradicts(declared_ha: Areas, drawn_ha: Areas) -> Flags:
 
 def outline_keys(shapes: Shapes) -> Shapes:
     """Equal for equal outlines, wherever their rings start and whichever way they run."""
-    keys: Shapes = shapely.to_wkb(shapely.normalize(shapes), include_srid=False)
+    keys: Shapes = np.empty(len(shapes), dtype=object)
+    for start in range(0, len(shapes), CHUNK):
+        part = slice(start, start + CHUNK)
+        keys[part] = shapely.to_wkb(shapely.normalize(shapes[part]), include_srid=False)
     return keys

@@ -94,7 +94,7 @@ def estimate_areas(
     protection = Protection(
         confidentiality, min_holdings, max(min_holdings, min_holdings_nuts3), Rules(dominance, p_percent), earlier
     )
-    table, protected = released([level_rows(figures, level=level) for level in range(4)], cols, protection)
+    table, protected = released((level_rows(figures, level=level) for level in range(4)), cols, protection)
     reviewed = len(np.unique(population.parcel[position]))
     estimated = StatisticsReport(
         reviews=reviewed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,13 +50,17 @@ class Contributors:
 
     @classmethod
     def _empty(cls, cells: int) -> Contributors:
-        none = Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
+        none = _nothing()
         return cls(cells, True, none, none, none, none)
 
     @property
     def parcels(self) -> Integers:
         """[cells] parcels with area in the cell"""
         return self.located.holdings(self.cells)
+
+    def of_holdings(self) -> Contributors:
+        """Without `located`, which is a row per parcel: for where the parcels of each cell have been counted."""
+        return replace(self, located=_nothing())
 
     def above(self, parent: Integers, *, parents: int) -> Contributors:
         """The same one or more levels up; a holding or a parcel in two regions counts once."""
@@ -67,6 +71,10 @@ class Contributors:
             for part in (self.located, self.assigned, self.declared, self.mapped)
         )
         return Contributors(parents * width, self.holdings_known, *moved)
+
+
+def _nothing() -> Contributions:
+    return Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
 
 
 def _mapped(population: Population, holding: Integers, sums: Totals, cols: Columns) -> Contributions:

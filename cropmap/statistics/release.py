@@ -50,27 +50,32 @@ class Protection:
         )
 
 
-def released(levels: Sequence[Level], cols: Columns, protection: Protection) -> tuple[pd.DataFrame, StatisticsReport]:
-    """(STATISTIC_COLUMNS by level, region and crop; what the report says of its protection).
+def released(levels: Iterable[Level], cols: Columns, protection: Protection) -> tuple[pd.DataFrame, StatisticsReport]:
+    """(STATISTIC_COLUMNS by level, region and crop; what the report says of its protection). Levels that come one after
+    the other are forgotten when their contributions are stacked.
 
     A table that cannot be protected is hidden further until it passes its audit; where nothing helps, or where no
     parcel names its holding, every row is marked as not for publication and the report says why (`internal`).
     """
-    rows = pd.concat([level.rows for level in levels], ignore_index=True)
-    structure = Structure(_crops(cols), region_axis([code for level in levels for code in level.regions]))
+    held = list(levels)
+    rows = pd.concat([level.rows for level in held], ignore_index=True)
+    structure = Structure(_crops(cols), region_axis([code for level in held for code in level.regions]))
     needed = np.concatenate(
         [
             np.full(len(level.rows), protection.min_holdings_nuts3 if level.level == 3 else protection.min_holdings)
-            for level in levels
+            for level in held
         ]
     )
-    figures = [Figure(name, rows[name].to_numpy(float), _stacked(levels, of)) for name, of in FIGURES.items()]
+    holdings_known, cells = held[0].contributors.holdings_known, [level.contributors.cells for level in held]
+    parts = {name: [getattr(level.contributors, of) for level in held] for name, of in FIGURES.items()}
+    del held
+    figures = [Figure(name, rows[name].to_numpy(float), _stacked(parts.pop(name), cells)) for name in FIGURES]
     sums = {name: tuple(cols.crops[place] for place in members) for name, members in _named_sums(cols)}
     mode, rules = protection.confidentiality, protection.rules
     disclosure = Disclosure()
     internal: list[Internal] = []
     if mode == Confidentiality.FULL:
-        unknown = [] if levels[0].contributors.holdings_known else [Internal.HOLDINGS_UNKNOWN]
+        unknown = [] if holdings_known else [Internal.HOLDINGS_UNKNOWN]
         hiding = hide(
             structure,
             figures,
@@ -150,10 +155,9 @@ def _named_sums(cols: Columns) -> list[tuple[str, tuple[int, ...]]]:
     return list(zip(cols.sum_names, cols.sums, strict=True))
 
 
-def _stacked(levels: Sequence[Level], of: str) -> Contributions:
-    """The contributions of all levels, one below the other as the rows are."""
-    offset = np.cumsum([0] + [level.contributors.cells for level in levels])
-    parts: list[Contributions] = [getattr(level.contributors, of) for level in levels]
+def _stacked(parts: Sequence[Contributions], cells: Sequence[int]) -> Contributions:
+    """The contributions of all levels, each of so many cells, one below the other as the rows are."""
+    offset = np.cumsum([0, *cells])
     cell = np.concatenate([part.cell + shift for part, shift in zip(parts, offset, strict=False)])
     return Contributions(
         cell, np.concatenate([part.holding for part in parts]), np.concatenate([part.area for part in parts])

@@ -55,6 +55,7 @@ class Level:
     rows: pd.DataFrame
     """STATISTIC_COLUMNS without conf_status"""
     contributors: Contributors
+    """of holdings: `rows` have the parcels"""
 
 
 def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
@@ -90,7 +91,7 @@ def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
             "obs_flag": pd.Series(_flags(unreliable, basis, unraked, forecast=figures.forecast).ravel(), dtype=object),
         }
     )
-    return Level(level, names, table[list(STATISTIC_COLUMNS[:-1])], contributors)
+    return Level(level, names, table[list(STATISTIC_COLUMNS[:-1])], contributors.of_holdings())
 
 
 def _holdings(contributors: Contributors) -> pd.Series[Any]:

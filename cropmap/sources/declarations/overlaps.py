@@ -40,17 +40,18 @@ class Overlaps:
 def find_overlaps(shapes: Shapes) -> Overlaps:
     """Pairs whose common ground is at least MIN_OVERLAP_HA and MIN_OVERLAP_SHARE of the smaller; valid polygons in."""
     first, second = _near(shapes)
-    common = np.empty(len(first), dtype=object)
-    with Counter("overlaps", total=len(first), unit="pairs") as counter:
-        for start in range(0, len(first), CHUNK):
-            part = slice(start, start + CHUNK)
-            common[part] = shapely.intersection(shapes[first[part]], shapes[second[part]])
-            counter.add(len(first[part]))
-    area = shapely.area(common) / 10_000
     own = shapely.area(shapes) / 10_000
-    share = area / np.minimum(own[first], own[second])
-    overlapping = (area >= MIN_OVERLAP_HA) & (share >= MIN_OVERLAP_SHARE)
-    return Overlaps(first[overlapping], second[overlapping], area[overlapping], share[overlapping], common[overlapping])
+    found = []
+    with Counter("overlaps", total=len(first), unit="pairs") as counter:
+        for start in range(0, max(len(first), 1), CHUNK):
+            one, other = first[start : start + CHUNK], second[start : start + CHUNK]
+            common = shapely.intersection(shapes[one], shapes[other])
+            area = shapely.area(common) / 10_000
+            share = area / np.minimum(own[one], own[other])
+            kept = (area >= MIN_OVERLAP_HA) & (share >= MIN_OVERLAP_SHARE)
+            found.append((one[kept], other[kept], area[kept], share[kept], common[kept]))
+            counter.add(len(one))
+    return Overlaps(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
 def _near(shapes: Shapes) -> tuple[Positions, Positions]:

@@ -27,6 +27,7 @@ from cropmap.sources.files.parquet_files import is_parquet, parquet_facts, read_
 from cropmap.sources.files.references import refuse_references
 from cropmap.sources.files.row_text import storable
 from cropmap.sources.files.sidecars import projection_beside
+from cropmap.sources.outlines import flat_shapes
 
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
@@ -132,7 +133,7 @@ def read_layer(
         )
     if axis_order == "northing_first" and not is_gml(source):
         geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
-    flat: Shapes = np.asarray(shapely.force_2d(geometry), dtype=object)
+    flat = flat_shapes(geometry)
     more = bool((shapely.has_z(geometry) | shapely.has_m(geometry)).any())
     if lenient:
         own_columns = {name: own for name, own in own_columns.items() if _is_plain(table.schema.field(own).type)}
