@@ -58,8 +58,7 @@ password_encryption = 'scram-sha-256'
 timezone = 'UTC'
 log_timezone = 'UTC'
 max_connections = 100
-# a country fills them and holds them; what does not fit stays in the system's cache, which takes it back when it must
-shared_buffers = 128MB
+shared_buffers = 256MB
 work_mem = 32MB
 maintenance_work_mem = 256MB
 max_wal_size = 4GB
