@@ -52,6 +52,9 @@ def _program_set_aside() -> Iterator[None]:
     Items are so many that Python's collector went through all that the program had loaded again and again, which was a
     third of the time of a search.
     """
+    if gc.get_freeze_count():  # the program itself has set it aside, and for longer
+        yield
+        return
     gc.freeze()
     try:
         yield
