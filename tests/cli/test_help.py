@@ -14,7 +14,7 @@ import typer
 from cropmap.cli import app, run
 
 ROOT = Path(__file__).parents[2]
-NAMED = re.compile(r"`(?:\.venv/bin/)?cropmap ([a-z-]+(?:[ \n]+[^`]*)?)`|^cropmap ([a-z-]+.*)$", re.MULTILINE)
+NAMED = re.compile(r"`(?:\.venv/bin/)?cropmap ([a-z0-9-]+(?:[ \n]+[^`]*)?)`|^cropmap ([a-z0-9-]+.*)$", re.MULTILINE)
 """a command between back quotes, and a line of a block"""
 BRACKETED = re.compile(r"\[[^\]]+\]")
 
@@ -67,13 +67,13 @@ def wrong_parts(command: str) -> Iterator[str]:
     path: tuple[str, ...] = ()
     while words and getattr(EVERY[path], "commands", None):
         if (*path, words[0]) not in EVERY:
-            if re.fullmatch(r"[a-z][a-z-]*", words[0]):
+            if re.fullmatch(r"[a-z][a-z0-9-]*", words[0]):
                 yield words[0]
             return
         path = (*path, words.pop(0))
     known = {option for parameter in EVERY[path].params for option in parameter.opts + parameter.secondary_opts}
     for word in words:
-        option = re.match(r"--[a-z][a-z-]*", word)
+        option = re.match(r"--[a-z][a-z0-9-]*", word)
         if option and option.group() not in known | {"--help"}:
             yield option.group()
 
@@ -94,4 +94,5 @@ def test_every_command_that_is_named_exists() -> None:
 def test_a_command_that_is_not_there_would_be_seen() -> None:
     assert list(wrong_parts("retrain AGENCY.yaml")) == ["retrain"]
     assert list(wrong_parts("db psql --all")) == ["--all"]
+    assert list(wrong_parts("bench observe --jp2 --jp3")) == ["--jp3"]
     assert list(wrong_parts("season run AGENCY.yaml --season 2018  # `--more`")) == []
