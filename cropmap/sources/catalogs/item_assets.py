@@ -155,7 +155,7 @@ def _applied(item: Mapping[str, Any], flags: Sequence[str]) -> bool | None:
     return flag
 
 
-def _raster_metadata(item: Mapping[str, Any], versions: _Versions) -> dict[str, Any]:
+def _raster_metadata(item: Mapping[str, Any], versions: _Versions) -> Mapping[str, Any]:
     """scale, offset, nodata, spatial_resolution of an asset: STAC 1.0 `raster:bands` (some write them in `eo:bands`),
     or STAC 1.1 `bands`, the asset and the item, whose raster fields carry a prefix. The nearer to the band decides."""
     metadata = _fields(item["properties"], _PREFIXED)

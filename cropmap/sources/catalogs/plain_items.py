@@ -9,6 +9,7 @@ item too many, and must never take one that pystac refuses or changes in a field
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
@@ -42,7 +43,7 @@ def plain_item(document: Any) -> dict[str, Any] | None:
     return document
 
 
-def _is_item(document: dict[str, Any]) -> bool:
+def _is_item(document: Mapping[str, Any]) -> bool:
     """Whether everything is there, and what it should be, that pystac reads of an item or an item's reader needs."""
     properties, assets, links = (document.get(name) for name in ("properties", "assets", "links"))
     return (
@@ -95,7 +96,7 @@ def _is_link(link: Any) -> bool:
     )
 
 
-def _are_assets(assets: dict[str, Any], *, may_be_files: bool) -> bool:
+def _are_assets(assets: Mapping[str, Any], *, may_be_files: bool) -> bool:
     """Whether their addresses are absolute; a path is, where no address of the item says otherwise."""
     for asset in assets.values():
         href = asset.get("href") if isinstance(asset, dict) else None
@@ -106,7 +107,7 @@ def _are_assets(assets: dict[str, Any], *, may_be_files: bool) -> bool:
     return True
 
 
-def _is_stored(holder: dict[str, Any]) -> bool:
+def _is_stored(holder: Mapping[str, Any]) -> bool:
     """Whether the migration of the storage extension, which Earth Search names, gets over what is said of it."""
     platform, region = holder.get("storage:platform"), holder.get("storage:region")
     return (
@@ -116,7 +117,7 @@ def _is_stored(holder: dict[str, Any]) -> bool:
     )
 
 
-def _is_shallow(document: dict[str, Any]) -> bool:
+def _is_shallow(document: Mapping[str, Any]) -> bool:
     level: list[Any] = [document]
     for _ in range(DEEPEST):
         nodes = chain.from_iterable(node.values() if isinstance(node, dict) else node for node in level)
