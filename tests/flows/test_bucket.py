@@ -148,6 +148,6 @@ def test_a_season_over_the_wire_is_the_season_on_disk(
         season = replace(in_bucket, request=in_bucket.request.model_copy(update={"agency_file": agency_file}))
         for name, value in pixel_environment(READER).items():
             monkeypatch.setenv(name, value)
-        season_flow(season.request)
+        killed_after(season, prefect_url)
     assert comparable(rows(in_bucket.database_url)) == comparable(undisturbed.rows)
     assert season.open().store.names("observations") == sorted(undisturbed.files)

@@ -83,33 +83,46 @@ INTERNAL = {"statistics": {"confidentiality": "primary"}}
 """no search of what to hide"""
 
 
+@contextmanager
+def observed_season(cluster_url: str, inputs: Path, folder: Path, **sections: object) -> Iterator[tuple[str, Path]]:
+    """A database, by its name, and a home of what `copied_season` copies."""
+    with contextmanager(_fresh)(cluster_url, template="cropmap") as url:
+        with pytest.MonkeyPatch.context() as patch:
+            enter(patch, folder, url)
+            observe_everything(open_context(inputs, folder, **sections))
+        yield str(conninfo_to_dict(url)["dbname"]), folder / "home"
+
+
+@contextmanager
+def copied_season(
+    observed_once: tuple[str, Path], cluster_url: str, inputs: Path, folder: Path, **sections: object
+) -> Iterator[SeasonContext]:
+    """The observed season of the same inputs and sections, in a database and a home of its own."""
+    database, home = observed_once
+    shutil.copytree(home, folder / "home")
+    with contextmanager(_fresh)(cluster_url, template=database) as url, pytest.MonkeyPatch.context() as patch:
+        enter(patch, folder, url)
+        yield open_context(inputs, folder, **sections)
+
+
 @pytest.fixture(scope="session")
 def observed_once(
     cluster_url: str, tiny_inputs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path]]:
-    """A database, by its name, and a home of what `observed` is copied from."""
-    folder = tmp_path_factory.mktemp("observed")
-    with contextmanager(_fresh)(cluster_url, template="cropmap") as url:
-        with pytest.MonkeyPatch.context() as patch:
-            enter(patch, folder, url)
-            observe_everything(open_context(tiny_inputs, folder, **NO_MODEL, **INTERNAL))
-        yield str(conninfo_to_dict(url)["dbname"]), folder / "home"
+    """What `observed` is copied from."""
+    with observed_season(
+        cluster_url, tiny_inputs, tmp_path_factory.mktemp("observed"), **NO_MODEL, **INTERNAL
+    ) as season:
+        yield season
 
 
 @pytest.fixture
 def observed(
-    observed_once: tuple[str, Path],
-    cluster_url: str,
-    tiny_inputs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    observed_once: tuple[str, Path], cluster_url: str, tiny_inputs: Path, tmp_path: Path
 ) -> Iterator[SeasonContext]:
     """Ingested, without a model, and with statistics for internal use."""
-    database, home = observed_once
-    shutil.copytree(home, tmp_path / "home")
-    with contextmanager(_fresh)(cluster_url, template=database) as url:
-        enter(monkeypatch, tmp_path, url)
-        yield open_context(tiny_inputs, tmp_path, **NO_MODEL, **INTERNAL)
+    with copied_season(observed_once, cluster_url, tiny_inputs, tmp_path, **NO_MODEL, **INTERNAL) as context:
+        yield context
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
 from cropmap.database import acquisitions as ledger
@@ -26,8 +24,16 @@ from cropmap.stages.context import SeasonContext
 from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 from cropmap.store import Store
-from tests.database_fixtures import _fresh
-from tests.stages.conftest import NO_MODEL, NOON, YEAR, enter, observe_everything, open_context
+from tests.stages.conftest import (
+    NO_MODEL,
+    NOON,
+    YEAR,
+    copied_season,
+    enter,
+    observe_everything,
+    observed_season,
+    open_context,
+)
 from tests.stages.test_amendments import LATER, amend, first_loses_a_strip, observe_again, without_the_last
 from tests.stages.test_set_aside import change, entries, items_of, never, offset_of, standing, twice
 
@@ -59,29 +65,18 @@ def wrong_inputs(right_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -
 def observed_once(
     cluster_url: str, wrong_inputs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path]]:
-    """A database, by its name, and a home of what `observed` is copied from."""
-    folder = tmp_path_factory.mktemp("observed")
-    with contextmanager(_fresh)(cluster_url, template="cropmap") as url:
-        with pytest.MonkeyPatch.context() as patch:
-            enter(patch, folder, url)
-            observe_everything(open_context(wrong_inputs, folder, **NO_MODEL))
-        yield str(conninfo_to_dict(url)["dbname"]), folder / "home"
+    """What `observed` is copied from."""
+    with observed_season(cluster_url, wrong_inputs, tmp_path_factory.mktemp("observed"), **NO_MODEL) as season:
+        yield season
 
 
 @pytest.fixture
 def observed(
-    observed_once: tuple[str, Path],
-    cluster_url: str,
-    wrong_inputs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    observed_once: tuple[str, Path], cluster_url: str, wrong_inputs: Path, tmp_path: Path
 ) -> Iterator[SeasonContext]:
     """The season of the wrong items, observed and not yet judged."""
-    database, home = observed_once
-    shutil.copytree(home, tmp_path / "home")
-    with contextmanager(_fresh)(cluster_url, template=database) as url:
-        enter(monkeypatch, tmp_path, url)
-        yield open_context(wrong_inputs, tmp_path, **NO_MODEL)
+    with copied_season(observed_once, cluster_url, wrong_inputs, tmp_path, **NO_MODEL) as context:
+        yield context
 
 
 def tables(context: SeasonContext) -> dict[str, Any]:
