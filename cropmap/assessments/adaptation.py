@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import softmax
 
-from cropmap.assessments.channel import Channel, Floats
+from cropmap.assessments.channel import Channel, Floats, row_parts
 
 OFFSET_SPREAD: Final = 0.5
 MIXING_SPREAD: Final = 0.1
@@ -38,12 +38,11 @@ def adapted(
 
     `region` counts from 0 without gaps. The same inputs and seed give the same bits.
     """
-    scores = channel.calibrated(logits)
-    classes, regions = scores.shape[1], int(region.max()) + 1
-    rows = np.arange(len(scores))
+    classes, regions = logits.shape[1], int(region.max()) + 1
+    rows = np.arange(len(logits))
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), size=SAMPLE, replace=False))
-    z, r, emission = scores[rows], region[rows], channel.matrix[:, declared[rows]].T
+    z, r, emission = channel.calibrated(logits[rows]), region[rows], channel.matrix[:, declared[rows]].T
     of_region = csr_array((np.ones(len(rows)), (r, np.arange(len(rows)))), shape=(regions, len(rows)))
     tail, shares = channel.tail, channel.shares
 
@@ -60,7 +59,11 @@ def adapted(
     start = np.zeros((regions + classes) * classes)
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
     offset, mixing = _unpacked(np.asarray(fitted.x, dtype=float), regions, classes)
-    return np.asarray(scores + scores @ mixing + offset[region])
+    found = np.empty(logits.shape)
+    for part in row_parts(len(logits)):
+        scores = channel.calibrated(logits[part])
+        found[part] = scores + scores @ mixing + offset[region[part]]
+    return found
 
 
 def _unpacked(numbers: Floats, regions: int, classes: int) -> tuple[Floats, Floats]:

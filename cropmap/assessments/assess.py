@@ -144,7 +144,7 @@ def _tail(
     channel: Channel, evidence: Evidence, flagged: NDArray[np.bool_], *, without: NDArray[np.bool_] | None = None
 ) -> guards.TailCounts:
     threshold = float(evidence.order[flagged].max(initial=0.0))
-    return guards.tail_counts(channel, evidence.clean, evidence.declared, threshold=threshold, without=without)
+    return guards.tail_counts(channel, evidence, threshold=threshold, without=without)
 
 
 def _write_evidence(table: pd.DataFrame, case: Case, judgement: _Judgement) -> None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from cropmap.assessments import adaptation, guards
-from cropmap.assessments.channel import NEAR_STEPS, TAIL, Channel, Floats, fit_channel
+from cropmap.assessments.channel import NEAR_STEPS, TAIL, Channel, Floats, fit_channel, row_parts
 from cropmap.assessments.gates import OPEN, Limits, first_gate
-from cropmap.assessments.verdict import Evidence
+from cropmap.assessments.verdict import Evidence, evidence_of
 from cropmap.legends import Legend
 
 SENSITIVITY_TAILS: Final = (0.0, 0.001, 0.005)
@@ -98,10 +98,7 @@ class Fit:
             if tail != TAIL
         }
         channels = {**others, TAIL: self.channel}
-        return {
-            tail: channels[tail].right_probability(channels[tail].clean(self.logits), self.case.declared)
-            for tail in SENSITIVITY_TAILS
-        }
+        return {tail: evidence_of(channels[tail], self.logits, self.case.declared).right for tail in SENSITIVITY_TAILS}
 
 
 def prepare(
@@ -114,36 +111,46 @@ def prepare(
         table[name] = table.get(name, missing)
     row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(table["parcel_id"]))
     crops = list(predictions.crops)
-    logits = np.full((len(table), len(crops)), np.nan)  # of parcels that were never scored
-    logits[row >= 0] = np.reshape(predictions.logits, (-1, len(crops)))[row[row >= 0]]
-    scored = np.isfinite(logits).all(axis=1)
+    logits = np.reshape(predictions.logits, (-1, len(crops)))
+    scored, best = _scored(logits, row)
     trained = bool(scored.any())  # a season with too few parcels of every crop has no model, and says so by its gate
     table["n_observations"] = np.where(scored | (not trained), np.append(predictions.n_observations, 0)[row], 0)
     gate = first_gate(table, modelled=crops if trained else [], limits=limits)
-    best = np.where(scored, logits.argmax(axis=1), -1)
     table["predicted_crop"] = pd.Series(np.array([*crops, None], dtype=object)[best], dtype=object)
     rows = np.flatnonzero(gate == OPEN)
     groups, member = np.unique([legend.group_of(crop) for crop in crops], return_inverse=True)
     index = pd.Index(crops).get_indexer(pd.Index(table["crop"].to_numpy()[rows]))
-    logits = logits[rows]  # the only copy that is kept: N x K numbers weigh more than the rest of the table
-    between = _between_groups(logits, member, len(groups))
+    between = _between_groups(logits, row[rows], member, len(groups))
     region = np.unique(table["nuts_id"].fillna("").to_numpy(str)[rows], return_inverse=True)[1]
     confirmed = table["confirmed"].to_numpy(bool)[rows]
     return table, Case(rows, tuple(str(group) for group in groups), between, member[index], region, confirmed), gate
 
 
-def _between_groups(logits: Floats, member: NDArray[np.intp], groups: int) -> Floats:
-    """[N, G]: log of the summed probabilities of each group's crops."""
-    between = np.empty((len(logits), groups))
-    for group in range(groups):
-        between[:, group] = logsumexp(logits[:, member == group], axis=1)
+def _scored(logits: NDArray[Any], row: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Whether the parcels at these rows, -1 for none, have scores [N], and their best class, -1 for none [N]."""
+    scored, best = np.zeros(len(row), bool), np.full(len(row), -1)
+    for part in row_parts(len(row)):
+        known = np.flatnonzero(row[part] >= 0) + part.start
+        scored[known] = np.isfinite(logits[row[known]]).all(axis=1)
+        known = known[scored[known]]
+        best[known] = logits[row[known]].argmax(axis=1)
+    return scored, best
+
+
+def _between_groups(logits: NDArray[Any], row: NDArray[np.intp], member: NDArray[np.intp], groups: int) -> Floats:
+    """[N, G]: log of the summed probabilities of each group's crops, of the parcels at these rows."""
+    between = np.empty((len(row), groups))
+    for part in row_parts(len(row)):
+        scores = logits[row[part]].astype(float)
+        for group in range(groups):
+            between[part, group] = logsumexp(scores[:, member == group], axis=1)
     return between
 
 
 def fit_case(case: Case, *, seed: int) -> Fit:
     parcels, classes = case.logits.shape
     if classes < 2 or parcels == 0:
-        evidence = Evidence(np.ones((parcels, classes)), case.declared, np.ones(parcels), np.ones(parcels))
+        evidence = Evidence(None, case.logits, case.declared, np.ones(parcels), np.ones(parcels))
         reason = "no assessable parcel" if parcels == 0 else "a model with one class compares nothing"
         return Fit(case, seed, None, evidence, case.logits, None, 0.0, (reason,))
     first = fit_channel(case.logits, case.declared, seed=seed)
@@ -151,14 +158,8 @@ def fit_case(case: Case, *, seed: int) -> Fit:
     channel = fit_channel(
         logits, case.declared, seed=seed, steps=NEAR_STEPS, sample=adaptation.SAMPLE, start=first.of_calibrated()
     )
-    as_scored = _evidence(first, case.logits, case.declared)
-    skilled = guards.skill(first, as_scored.clean, case.declared)
+    as_scored = evidence_of(first, case.logits, case.declared)
+    skilled = guards.skill(first, as_scored.likelihood)
     refusals = guards.population_refusals(parcels=parcels, skilled=skilled)
-    evidence = _evidence(channel, logits, case.declared)
+    evidence = evidence_of(channel, logits, case.declared)
     return Fit(case, seed, channel, evidence, logits, (first, as_scored), skilled, tuple(refusals))
-
-
-def _evidence(channel: Channel, logits: Floats, declared: NDArray[np.intp]) -> Evidence:
-    clean = channel.clean(logits)
-    right, order = (channel.right_probability(q, declared) for q in (clean, channel.typical(clean)))
-    return Evidence(clean, declared, right, order)

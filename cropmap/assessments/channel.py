@@ -57,7 +57,7 @@ HANDFUL: Final = 3.0
 """parcels of a pair that chance alone may bring"""
 BIAS_PENALTY: Final = 1e-4
 ROWS: Final = 65_536
-"""parcels that are made clean at a time: a row depends on no other"""
+"""parcels whose N x K numbers are held at a time: a row depends on no other"""
 MIN_BACKGROUND: Final = 1e-6
 
 
@@ -67,6 +67,12 @@ def one_thread() -> Iterator[None]:
     threads share it. So narrow ones are slower in several, too (25,000 declarations: 2.9 s in one, 5.4 s in two)."""
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+def row_parts(count: int) -> Iterator[slice]:
+    """Rows that are worked on together."""
+    for start in range(0, count, ROWS):
+        yield slice(start, min(start + ROWS, count))
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,16 @@ class Channel:
         """[N, K]: probability that a declaration of class k would be right."""
         return clean * np.diag(self.matrix) / self.declared(clean)
 
+    def likelihood(self, clean: Floats, declared: NDArray[np.intp]) -> Floats:
+        """[N]: probability of the declaration that was made."""
+        total: Floats = np.einsum("ic,ci->i", clean, self.matrix[:, declared])
+        return total
+
     def right_probability(self, clean: Floats, declared: NDArray[np.intp]) -> Floats:
         """[N]: P(right) of the declaration that was made."""
         rows = np.arange(len(declared))
         chosen = clean[rows, declared] * np.diag(self.matrix)[declared]
-        total: Floats = np.einsum("ic,ci->i", clean, self.matrix[:, declared])
-        return chosen / total
+        return chosen / self.likelihood(clean, declared)
 
 
 def fit_channel(
@@ -166,8 +176,7 @@ def _centred(logits: NDArray[Any]) -> Floats:
 
 def _clean(scores: Floats, log_scale: float, bias: Floats, shares: Floats, tail: float) -> Floats:
     clean: Floats = np.empty(scores.shape)
-    for start in range(0, len(scores), ROWS):
-        rows = slice(start, start + ROWS)
+    for rows in row_parts(len(scores)):
         clean[rows] = (1 - tail) * softmax(np.exp(log_scale) * scores[rows] + bias, axis=1) + tail * shares
     return clean
 

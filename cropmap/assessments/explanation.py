@@ -113,7 +113,7 @@ def _gates(
 def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:
     assert fit.channel is not None
     declared = int(case.declared[at])
-    q, column = fit.evidence.clean[at], fit.channel.matrix[:, declared]
+    q, column = fit.evidence.clean(slice(at, at + 1))[0], fit.channel.matrix[:, declared]
     shares = tuple(
         Share(case.groups[c], float(q[c]), float(column[c]), bool(fit.channel.identifiable[c, declared]))
         for c in np.argsort(-q, kind="stable")

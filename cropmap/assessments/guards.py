@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropmap.assessments.channel import Channel, Floats
+from cropmap.assessments.verdict import Evidence
 
 MAX_OBSERVED_EXPECTED: Final = 1.5
 WARN_OBSERVED_EXPECTED: Final = 1.3
@@ -50,19 +51,14 @@ class TailCounts:
 
 
 def tail_counts(
-    channel: Channel,
-    clean: Floats,
-    declared: NDArray[np.intp],
-    *,
-    threshold: float,
-    without: NDArray[np.bool_] | None = None,
+    channel: Channel, evidence: Evidence, *, threshold: float, without: NDArray[np.bool_] | None = None
 ) -> TailCounts:
     """O_k and E_k [K] of the tail {what a list is ordered by <= threshold}; classes in `without` [K] count as empty."""
-    classes = clean.shape[1]
-    inside = channel.right(channel.typical(clean)) <= threshold
-    expected = (channel.declared(clean) * inside).sum(axis=0)
-    caught = declared[inside[np.arange(len(declared)), declared]]
-    observed = np.bincount(caught, minlength=classes).astype(float)
+    observed, expected = np.zeros(evidence.logits.shape[1]), np.zeros(evidence.logits.shape[1])
+    for clean, declared in evidence.parts():
+        inside = channel.right(channel.typical(clean)) <= threshold
+        expected += (channel.declared(clean) * inside).sum(axis=0)
+        observed += np.bincount(declared[inside[np.arange(len(declared)), declared]], minlength=len(observed))
     if without is not None:
         observed, expected = np.where(without, 0, observed), np.where(without, 0, expected)
     return TailCounts(observed, expected)
@@ -90,13 +86,13 @@ def tail_refused(counts: TailCounts) -> bool:
     return observed > MAX_OBSERVED_EXPECTED * expected and observed - expected > 2 * np.sqrt(expected)
 
 
-def skill(channel: Channel, clean: Floats, declared: NDArray[np.intp]) -> float:
-    """1 - log-loss / log-loss of the class shares: 0 without information, 1 for a perfect one."""
+def skill(channel: Channel, likelihood: Floats) -> float:
+    """1 - log-loss / log-loss of the class shares, from the channel's likelihood [N] of the declarations: 0 without
+    information, 1 for a perfect one."""
     shares = channel.shares[channel.shares > 0]
     baseline = float(-(shares * np.log(shares)).sum())
     if baseline == 0:
         return 0.0
-    likelihood = np.einsum("ic,ci->i", clean, channel.matrix[:, declared])
     return 1 - float(-np.log(likelihood).mean()) / baseline
 
 

@@ -11,6 +11,7 @@ from cropmap.assessments import guards
 from cropmap.assessments.case import Scores, prepare
 from cropmap.assessments.channel import CLEANING_STEPS, fit_channel, one_thread
 from cropmap.assessments.gates import LIMITS, Limits
+from cropmap.assessments.verdict import evidence_of
 from cropmap.legends import Legend
 
 SUSPECT_RIGHT: Final = 0.5
@@ -32,10 +33,10 @@ def suspects(
     if len(case.groups) < 2 or len(case.rows) < guards.MIN_PARCELS:
         return frozenset()
     channel = fit_channel(case.logits, case.declared, seed=seed, steps=CLEANING_STEPS)
-    clean = channel.clean(case.logits)
-    if guards.skill(channel, clean, case.declared) < guards.MIN_SKILL:
+    evidence = evidence_of(channel, case.logits, case.declared)
+    if guards.skill(channel, evidence.likelihood) < guards.MIN_SKILL:
         return frozenset()
-    doubtful = channel.right_probability(clean, case.declared) < SUSPECT_RIGHT
+    doubtful = evidence.right < SUSPECT_RIGHT
     size = np.bincount(case.declared, minlength=len(case.groups))
     dropped = np.bincount(case.declared[doubtful], minlength=len(case.groups))
     doubtful &= (dropped <= MAX_SUSPECT_SHARE * size)[case.declared]

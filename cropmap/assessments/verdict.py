@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cropmap.assessments.channel import Channel, Floats
+from cropmap.assessments.channel import Channel, Floats, row_parts
 from cropmap.schemas import Reason, Verdict
 
 CONFORM_RIGHT: Final = 0.95
@@ -21,8 +23,10 @@ CONFORM_PROBABILITY: Final = 0.3
 class Evidence:
     """One row per assessable declaration; K classes are groups of crops that are never held against each other."""
 
-    clean: Floats
-    """q [N, K]"""
+    channel: Channel | None
+    """None where there is nothing to compare"""
+    logits: Floats
+    """[N, K]: what the channel makes q of, some rows at a time, so that they are held once"""
     declared: NDArray[np.intp]
     """[N]"""
     right: Floats
@@ -32,17 +36,49 @@ class Evidence:
     are allowed for in its rate; which they are is unknown, and to spread them over the crops by their shares would
     push wrong declarations of common crops back."""
 
-    @property
-    def declared_probability(self) -> Floats:
-        return self.clean[np.arange(len(self.declared)), self.declared]
+    def parts(self) -> Iterator[tuple[Floats, NDArray[np.intp]]]:
+        """q (n, K) and the declared classes (n,) of some rows after the other."""
+        for rows in row_parts(len(self.declared)):
+            yield self.clean(rows), self.declared[rows]
+
+    def clean(self, rows: slice) -> Floats:
+        """q (n, K) of some rows."""
+        return self.channel.clean(self.logits[rows]) if self.channel else np.ones_like(self.logits[rows])
 
     @property
+    def likelihood(self) -> Floats:
+        """[N]: probability that the channel gives the declaration that was made."""
+        assert self.channel is not None
+        return np.concatenate([np.zeros(0), *(self.channel.likelihood(q, said) for q, said in self.parts())])
+
+    @cached_property
+    def declared_probability(self) -> Floats:
+        """[N]: q of the declared class."""
+        return np.concatenate([np.zeros(0), *(q[np.arange(len(said)), said] for q, said in self.parts())])
+
+    @cached_property
+    def agrees(self) -> NDArray[np.bool_]:
+        """[N]: whether the declared class is the likeliest."""
+        return np.concatenate([np.zeros(0, bool), *(q.argmax(axis=1) == said for q, said in self.parts())])
+
+    @cached_property
     def competitor(self) -> NDArray[np.intp]:
         """[N]: the likeliest class besides the declared one."""
-        others = self.clean.copy()
-        others[np.arange(len(self.declared)), self.declared] = -1
-        likeliest: NDArray[np.intp] = others.argmax(axis=1)
-        return likeliest
+        likeliest = [np.zeros(0, np.intp)]
+        for q, said in self.parts():
+            q[np.arange(len(said)), said] = -1
+            likeliest.append(q.argmax(axis=1))
+        return np.concatenate(likeliest)
+
+
+def evidence_of(channel: Channel, logits: Floats, declared: NDArray[np.intp]) -> Evidence:
+    """What the channel says of every declaration."""
+    right, order = np.empty(len(declared)), np.empty(len(declared))
+    for rows in row_parts(len(declared)):
+        q = channel.clean(logits[rows])
+        right[rows] = channel.right_probability(q, declared[rows])
+        order[rows] = channel.right_probability(channel.typical(q), declared[rows])
+    return Evidence(channel, logits, declared, right, order)
 
 
 def largest_list(
@@ -67,7 +103,7 @@ def verdicts(
     Flags in `unreliable` rows are withdrawn (a guard refused them). With `useless` evidence nothing is conform either.
     """
     supported = (evidence.right >= CONFORM_RIGHT) & (
-        (evidence.clean.argmax(axis=1) == evidence.declared) | (evidence.declared_probability >= CONFORM_PROBABILITY)
+        evidence.agrees | (evidence.declared_probability >= CONFORM_PROBABILITY)
     )
     alike = ~channel.identifiable[evidence.competitor, evidence.declared]
     withdrawn = (flagged & unreliable) | useless

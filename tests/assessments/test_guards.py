@@ -13,7 +13,7 @@ from cropmap.assessments.guards import (
     tail_refused,
     too_many_refused,
 )
-from cropmap.assessments.verdict import largest_list
+from cropmap.assessments.verdict import evidence_of, largest_list
 
 
 def _counts(observed: list[float], expected: list[float]) -> TailCounts:
@@ -51,11 +51,12 @@ def test_tail_counts_by_hand() -> None:
     )
     clean = np.array([[0.95, 0.05], [0.5, 0.5], [0.1, 0.9]])
     # class 0: right = .855/.865, .45/.55, .09/.27 -> inside: row 2 (0.27); class 1: .04/.135, .4/.45, .72/.73 -> row 0
-    counts = tail_counts(channel, clean, np.array([1, 0, 1]), threshold=0.5)
+    seen = evidence_of(channel, np.log(clean), np.array([1, 0, 1]))
+    counts = tail_counts(channel, seen, threshold=0.5)
     assert counts.expected == pytest.approx([0.27, 0.135])
     assert counts.observed == pytest.approx([0, 1])
     assert counts.ratio == pytest.approx(1 / 0.405)
-    without = tail_counts(channel, clean, np.array([1, 0, 1]), threshold=0.5, without=np.array([False, True]))
+    without = tail_counts(channel, seen, threshold=0.5, without=np.array([False, True]))
     assert without.expected == pytest.approx([0.27, 0])
 
 
@@ -63,8 +64,9 @@ def test_skill_is_zero_for_the_class_shares_and_one_for_certainty() -> None:
     shares = np.array([0.25, 0.75])
     channel = Channel(0.0, np.zeros(2), np.eye(2), 0.1, np.ones((2, 2), dtype=bool), shares, 0.0)
     declared = np.array([0, 1, 1, 1])
-    assert skill(channel, np.tile(shares, (4, 1)), declared) == pytest.approx(0)
-    assert skill(channel, np.eye(2)[declared], declared) == pytest.approx(1)
+    blind, sure = (channel.likelihood(q, declared) for q in (np.tile(shares, (4, 1)), np.eye(2)[declared]))
+    assert skill(channel, blind) == pytest.approx(0)
+    assert skill(channel, sure) == pytest.approx(1)
 
 
 def test_largest_list_by_hand() -> None:

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from cropmap.assessments import assess, assess_at, guards, suspects
+from cropmap.assessments import assess, assess_at, channel, guards, suspects
 from cropmap.assessments.explanation import explain_declaration
 from cropmap.assessments.gates import Limits
 from cropmap.provenance import content_hash
+from cropmap.schemas import Verdict
 from tests.assessments.population import legend, simulate
 
 
@@ -66,3 +67,12 @@ def test_several_targets_at_once_are_each_as_if_asked_alone() -> None:
         alone = assess(parcels, scores, legend(), false_alarm_rate=target, seed=0)
         pd.testing.assert_frame_equal(one.table, alone.table)
         assert one.report == alone.report
+
+
+def test_rows_are_the_same_however_many_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    parcels, scores, _ = simulate(parcels=1_500, wrong=0.04, seed=1)
+    whole = assess(parcels, scores, legend(), false_alarm_rate=0.1, seed=0)
+    monkeypatch.setattr(channel, "ROWS", 400)
+    parts = assess(parcels, scores, legend(), false_alarm_rate=0.1, seed=0)
+    pd.testing.assert_frame_equal(parts.table, whole.table, rtol=1e-9)
+    assert (whole.table["verdict"] == Verdict.MISMATCH).any()

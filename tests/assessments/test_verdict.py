@@ -63,14 +63,16 @@ def test_the_order_may_be_another_than_the_chance() -> None:
 
 
 def evidence(clean: list[list[float]], declared: list[int], right: list[float]) -> Evidence:
-    chance = np.array(right)
-    return Evidence(np.array(clean), np.array(declared, dtype=np.intp), chance, chance)
+    """Of a channel that takes scores for logarithms of probabilities."""
+    chance, shares = np.array(right), np.full(CROPS, 1 / CROPS)
+    same = Channel(0.0, np.zeros(CROPS), np.eye(CROPS), 0.0, np.ones((CROPS, CROPS), dtype=bool), shares, 0.0)
+    return Evidence(same, np.log(clean), np.array(declared, dtype=np.intp), chance, chance)
 
 
 def test_the_competitor_is_the_likeliest_crop_besides_the_declared_one() -> None:
     found = evidence([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]], [0, 0, 2], [1, 0, 0])
     assert found.competitor.tolist() == [1, 2, 0]
-    assert found.declared_probability.tolist() == [0.7, 0.1, 0.3]
+    assert found.declared_probability == pytest.approx([0.7, 0.1, 0.3])
 
 
 def channel(*, alike: bool) -> Channel:
@@ -101,7 +103,7 @@ def decided(
     return Verdict(verdict[0]), Reason(reason[0])
 
 
-LIKELY, OTHER_LIKELIER, UNLIKELY = [0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.29, 0.61, 0.1]
+LIKELY, OTHER_LIKELIER, UNLIKELY = [0.6, 0.3, 0.1], [0.3001, 0.5999, 0.1], [0.29, 0.61, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ LIKELY, OTHER_LIKELIER, UNLIKELY = [0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.29, 0.61
             OTHER_LIKELIER,
             0.95,
             Reason.DECLARED_CROP_SUPPORTED,
-        ),  # another crop is likelier, and .3 supports it all the same
+        ),  # another crop is likelier, and .3 or more supports it all the same
         (UNLIKELY, 0.95, Reason.WEAK_EVIDENCE),  # .29 does not
         (UNLIKELY, 0.1, Reason.WEAK_EVIDENCE),
     ],
