@@ -354,6 +354,19 @@ def scale(
     _print(rows, as_json=as_json)
 
 
+@studies.command("country")
+def country(
+    folder: Annotated[Path, typer.Option("--folder", help="holds the season; what is there is taken as it is")],
+    parcels: Annotated[int, typer.Option("--parcels", min=4_000, help="9,500,000 are France's")] = 9_500_000,
+    as_json: AsJson = False,
+) -> None:
+    """Time and peak memory from stored predictions to a publication, of a country in one process."""
+    prepare(folder / "home", create=True)
+    from tests.studies.copies import measure
+
+    _print(measure(folder.absolute(), parcels=parcels), as_json=as_json)
+
+
 @studies.command("publishing")
 def publishing(
     folder: Annotated[Path, typer.Option("--folder", help="for the database and the simulated products")],
