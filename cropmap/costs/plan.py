@@ -25,6 +25,7 @@ from cropmap.database.connection import connect
 from cropmap.errors import CatalogError, ConfigurationError, DatabaseError, DatabaseUnavailableError, SceneError
 from cropmap.observations import tiles
 from cropmap.observations.grids import Grid
+from cropmap.observations.raster_access import HEADER_BYTES
 from cropmap.observations.scratch import FETCHED_TOGETHER
 from cropmap.progress import Counter
 from cropmap.schemas import AcquisitionStatus
@@ -43,8 +44,6 @@ from cropmap.store import Store
 
 PAGE: Final = 100
 """items of one answer of a STAC API"""
-HEADER_BYTES: Final = 32_768
-"""of each GeoTIFF, with the first request"""
 SEEN_SHARE: Final = 0.9
 """observations of a parcel under a clear sky, over passes: a pass may show a part of a tile"""
 REMOTE_BYTES_PER_S: Final = 20e6
