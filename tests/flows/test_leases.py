@@ -19,7 +19,7 @@ from tests.data.sign_in_services import of, provider
 from tests.flows.conftest import Season
 from tests.flows.reading import read_shared
 from tests.metered_server import Busy, Meter, metered
-from tests.observations.test_raster_access import SIZE, cog
+from tests.observations.test_raster_access import SIZE, Shut, cog
 from tests.studies.cluster import forget, worker_processes
 
 CONNECTIONS = 2
@@ -61,9 +61,13 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_workers_share_the_connections_and_the_rate_of_a_provider(
     season: Season, short_leases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three workers, one of which is killed while it reads: never more than the provider allows, and the same bits."""
+    """Three workers, one of which is killed while it reads: never more than the provider allows, and the same bits as
+    in one process, which the provider put off for a while."""
     with metered_scenes(season, connections=CONNECTIONS, bytes_per_second=BYTES_PER_SECOND) as meter:
+        meter.refuse = busy = Shut(after=40, lasts_s=3.0)
         ingest(season.request)
+        assert busy.began
+        assert not busy.disturbed(meter)
         alone, files = meter.most_at_once, season.observation_files()
         forget(season.open())
         meter.forget()

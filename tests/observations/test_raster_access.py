@@ -157,6 +157,21 @@ def test_a_bucket_of_nobody_known_is_opened_as_the_environment_says(
     assert whole("s3://trusted-scenes/a.tif") == 6
 
 
+@pytest.mark.parametrize("own_keys", [True, False])
+def test_a_provider_that_states_no_region_needs_none_in_the_environment(
+    own_keys: bool, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"no-region-{own_keys}".lower()
+    put(s3_server, name, {"a.tif": cog(7)})
+    s3_provider(s3_server, "no_region", name, region=None)
+    if own_keys:
+        set_keys(monkeypatch, "no_region", READER)
+    else:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", READER.access_key_id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", READER.secret_access_key)
+    assert whole(f"s3://{name}/a.tif") == 7
+
+
 def test_two_providers_cannot_claim_one_bucket(s3_server: S3Server) -> None:
     s3_provider(s3_server, "one", "claimed-scenes")
     s3_provider(s3_server, "one", "claimed-scenes", region="elsewhere")  # the same file, changed
@@ -459,7 +474,7 @@ def test_an_item_without_a_provider_pays_nothing() -> None:
         assert with_patience(f"{url}/a.tif", lambda address: address) == f"{url}/a.tif"
 
 
-class _Shut:
+class Shut:
     """Refuses every request for `lasts_s` from the first one after `after` requests on, as often as `times`."""
 
     def __init__(self, *, after: int, lasts_s: float, status: int = 503, times: int = 1) -> None:
@@ -508,7 +523,7 @@ def test_a_busy_host_is_left_in_peace_for_as_long_as_it_says(
 ) -> None:
     """By every thread that reads from its provider, wherever in a file it is; and nothing is lost."""
     wanted = [large(tmp_path / f"{n}.tif") for n in range(6)]
-    shut = _Shut(after=9, lasts_s=3.0, status=status, times=2)
+    shut = Shut(after=9, lasts_s=3.0, status=status, times=2)
     with metered(tmp_path, refuse=shut, lasts_s=0.01) as meter, ThreadPoolExecutor(3) as pool:
         use(provider(f"busy_{status}_{len(limits)}", hosts=[of(meter.url)], limits=limits))
         assert list(pool.map(some, [f"{meter.url}/{n}.tif" for n in range(6)])) == wanted
@@ -521,7 +536,7 @@ def test_a_busy_host_is_left_in_peace_for_as_long_as_it_says(
 @pytest.mark.slow
 def test_a_busy_host_does_not_keep_others_waiting(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(cog(3))
-    shut, ended = _Shut(after=0, lasts_s=3.0), list[str]()
+    shut, ended = Shut(after=0, lasts_s=3.0), list[str]()
 
     def read(href: str) -> None:
         whole(href)
@@ -543,7 +558,7 @@ def test_a_busy_host_does_not_keep_others_waiting(tmp_path: Path) -> None:
 def test_a_copy_of_a_whole_file_heeds_a_busy_host_too(tmp_path: Path) -> None:
     large(tmp_path / "a.tif")
     content = (tmp_path / "a.tif").read_bytes()
-    shut = _Shut(after=2, lasts_s=3.0)
+    shut = Shut(after=2, lasts_s=3.0)
     with metered(tmp_path, refuse=shut) as meter:
         use(provider("copied", hosts=[of(meter.url)]))
         accessing.fetch(f"{meter.url}/a.tif", tmp_path / "copy")
@@ -570,7 +585,7 @@ def test_a_busy_bucket_is_asked_with_the_keys_of_its_provider(
 ) -> None:
     (tmp_path / "busy-bucket").mkdir()
     (tmp_path / "busy-bucket" / "a.tif").write_bytes(cog(4))
-    shut = _Shut(after=1, lasts_s=3.0)
+    shut = Shut(after=1, lasts_s=3.0)
     with metered(tmp_path, refuse=shut) as meter:
         s3 = {"endpoint": meter.url, "region": "us-east-1", "path_style": True, "keys": keys}
         use(provider(f"bucket_{keys}".lower(), buckets=["s3://busy-bucket"], s3=s3))

@@ -16,7 +16,11 @@ from tests.studies import gpu
 def test_the_operations_of_a_transformer_are_those_that_torch_counts() -> None:
     network = new_network(BANDS, 5, TrainingConfig(architecture=Architecture.TRANSFORMER), seed=1).eval()
     batch, dates = 3, 7
-    inputs = torch.rand(batch, dates, len(BANDS) + 1), torch.rand(batch, dates), torch.ones(batch, dates, dtype=bool)
+    inputs = (
+        torch.rand(batch, dates, len(BANDS) + 1),
+        torch.rand(batch, dates),
+        torch.ones(batch, dates, dtype=torch.bool),
+    )
     plain = sdpa_kernel(SDPBackend.MATH)
     with gpu.counted(network) as counts, plain, torch.inference_mode(), FlopCounterMode(display=False) as torchs:
         network.each(*inputs)
