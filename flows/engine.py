@@ -195,7 +195,6 @@ class Batch:
 
     def __init__(self, cluster: Cluster, season: OpenSeason, units: Mapping[str, Any]) -> None:
         self._cluster, self._units = cluster, units
-        self._order = _order_of(season)
         self.results: dict[str, Future[Any]] = {name: Future() for name in units}
         self._waiting = deque(units)
         self._later: list[tuple[float, str]] = []
@@ -210,6 +209,7 @@ class Batch:
         self._seen_at = time.monotonic()
         self._said = 0.0
         self._stop, self._stopped_by = threading.Event(), "the command stopped before"
+        self._order = _order_of(season, readers=sum(int(worker["nthreads"]) for worker in self._workers().values()))
         self._thread = threading.Thread(target=self._feed, name="cluster", daemon=True)
 
     def __enter__(self) -> Batch:
@@ -389,7 +389,7 @@ class Batch:
         self._flying.clear()
 
 
-def _order_of(season: OpenSeason) -> bytes:
+def _order_of(season: OpenSeason, *, readers: int) -> bytes:
     """What the units of a batch have in common, packed; the store is marked with it."""
     from flows.worker import Order, packed, write_marker
 
@@ -408,6 +408,7 @@ def _order_of(season: OpenSeason) -> bytes:
             claim=claim.work,
             marker=marker,
             code_version=code_version(),
+            readers=readers,
         )
     )
 

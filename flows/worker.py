@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any, Final, Protocol
 
 import psutil
@@ -30,11 +31,13 @@ from cropmap.observations.coverage import TileCoverage
 from cropmap.provenance import code_version
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
+from cropmap.sources.catalogs.sign_in import pace
 from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
 from cropmap.store import Store
 from flows.gone import what_is_gone
+from flows.leases import Leases
 
 record = logging.getLogger(f"cropmap.flows.worker.{FILE_ONLY}")
 
@@ -64,6 +67,8 @@ class Order:
     marker: str
     """what the driver's store holds at this moment, and no other"""
     code_version: str
+    readers: int
+    """threads of all workers, which share what a catalogue allows"""
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,13 @@ def _open(order: Order) -> OpenSeason:
             raise _elsewhere("database", "CROPMAP_DATABASE_URL")
     if context.store.recall(marker_name(order.claim), bytes) != order.marker.encode():
         raise _elsewhere("store", "CROPMAP_STORE")
+    pace.share(_leases().lease, readers=order.readers)
     return OpenSeason(context)
+
+
+@cache
+def _leases() -> Leases:
+    return Leases()
 
 
 def _elsewhere(what: str, variable: str) -> RefusedError:

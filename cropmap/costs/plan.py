@@ -32,7 +32,8 @@ from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
-from cropmap.sources.catalogs.providers.in_use import provider_of, use
+from cropmap.sources.catalogs.providers import Provider
+from cropmap.sources.catalogs.providers.in_use import use
 from cropmap.sources.catalogs.search_boxes import search_boxes
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from cropmap.stages.context import database_url, has_database
@@ -43,8 +44,6 @@ from cropmap.store import Store
 
 PAGE: Final = 100
 """items of one answer of a STAC API"""
-HEADER_BYTES: Final = 32_768
-"""of each GeoTIFF, with the first request"""
 SEEN_SHARE: Final = 0.9
 """observations of a parcel under a clear sky, over passes: a pass may show a part of a tile"""
 REMOTE_BYTES_PER_S: Final = 20e6
@@ -127,9 +126,9 @@ def plan_season(
             "to observe": len(to_read),
             "set aside": len(search.unusable),
         },
-        "bytes_to_read": round(read.bytes + HEADER_BYTES * read.requests),
+        "bytes_to_read": round(read.bytes),
         "requests": round(read.requests) + -(-len(search.acquisitions) // PAGE),
-        "quota": _quota(to_read, read),
+        "quota": _quota(read),
         "cpu_hours": sum(stage["cpu_s"] for stage in stages) / 3600,
         "wall_hours": sum(stage["wall_s"] for stage in stages) / 3600,
         "disk_bytes": round(_disk_bytes(stages, homes)),
@@ -234,8 +233,8 @@ def _stages(
     whole = rates.parcel_units(sum(homes.parcels.values()), observations=observations)
     processors = settings.threads
     planned = [_stage(store, "observe", units, processors, pixels=max(homes.pixels.values()))]
-    remote = read.bytes / _bytes_per_s(to_read) if read.requests else 0.0
-    planned[0]["wall_s"] = max(planned[0]["wall_s"], remote)
+    fetched = sum(_fetch_s(provider, n_bytes) for provider, n_bytes in read.remote.items())
+    planned[0]["wall_s"] = max(planned[0]["wall_s"], fetched)
     labelled, length = len(parcels), observations / max(len(parcels), 1)
     networks = dict.fromkeys([*agency.model.networks, agency.model.architecture])
     for network in networks:
@@ -276,24 +275,29 @@ def _folds(agency: Agency, parcels: gpd.GeoDataFrame) -> int:
     return section.n
 
 
-def _bytes_per_s(acquisitions: Sequence[Acquisition]) -> float:
-    """At which their provider lets files be read."""
-    provider = provider_of(_first_href(acquisitions))
-    allowed = provider.limits.bytes_per_second if provider else None
-    return allowed or REMOTE_BYTES_PER_S * FETCHED_TOGETHER
+def _fetch_s(provider: Provider | None, n_bytes: float) -> float:
+    """Seconds in which a provider lets so many bytes be read, beyond its quota as slowly as it allows then."""
+    limits = provider.limits if provider else None
+    usual = (limits and limits.bytes_per_second) or REMOTE_BYTES_PER_S * FETCHED_TOGETHER
+    quota = limits.quota if limits else None
+    beyond = max(n_bytes - quota.bytes, 0.0) if quota and quota.then_bytes_per_second else 0.0
+    then = (quota and quota.then_bytes_per_second) or usual
+    return (n_bytes - beyond) / usual + beyond / then
 
 
-def _quota(acquisitions: Sequence[Acquisition], read: Reading) -> Quota | None:
-    provider = provider_of(_first_href(acquisitions))
-    quota = provider.limits.quota if provider else None
-    if quota is None or provider is None:
-        return None
-    share = read.bytes / quota.bytes
-    return {"provider": provider.name, "bytes": quota.bytes, "days": quota.days, "share": round(share, 3)}
-
-
-def _first_href(acquisitions: Sequence[Acquisition]) -> str:
-    return next((asset.href for a in acquisitions for asset in a.assets.values()), "")
+def _quota(read: Reading) -> Quota | None:
+    """Of the provider of whose quota the season needs the largest share."""
+    quotas: list[Quota] = [
+        {
+            "provider": provider.name,
+            "bytes": provider.limits.quota.bytes,
+            "days": provider.limits.quota.days,
+            "share": round(n_bytes / provider.limits.quota.bytes, 3),
+        }
+        for provider, n_bytes in read.remote.items()
+        if provider is not None and provider.limits.quota is not None
+    ]
+    return max(quotas, key=lambda quota: quota["share"], default=None)
 
 
 def _disk_bytes(stages: Sequence[Stage], homes: _Homes) -> float:

@@ -16,12 +16,14 @@ import numpy as np
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Window
 from cropmap.observations.raster import stored_in_window
-from cropmap.observations.raster_access import CHUNK_BYTES
+from cropmap.observations.raster_access import CHUNK_BYTES, HEADER_BYTES
 from cropmap.observations.scratch import EXPECTED_BYTES, is_jpeg2000
 from cropmap.progress import Counter
 from cropmap.schemas import BANDS, RESOLUTION_M
 from cropmap.sources.catalogs.acquisition import Acquisition, BandAsset
 from cropmap.sources.catalogs.places import local_file
+from cropmap.sources.catalogs.providers import Provider
+from cropmap.sources.catalogs.providers.in_use import provider_of
 
 LOOKED_AT: Final = 24
 """acquisitions whose headers are read, spread over tiles and dates"""
@@ -51,6 +53,8 @@ class Reading:
     """acquisitions whose headers were read for it"""
     largest_copy: float
     """bytes of the largest file that is kept whole while it is read"""
+    remote: Mapping[Provider | None, float]
+    """bytes of files elsewhere, by whose they are"""
 
 
 def reading(acquisitions: Sequence[Acquisition], windows: Mapping[str, TileWindows]) -> Reading:
@@ -58,20 +62,23 @@ def reading(acquisitions: Sequence[Acquisition], windows: Mapping[str, TileWindo
     samples = list(_spread(acquisitions))
     per_pixel = _bytes_per_pixel(samples, windows)
     n_bytes = requests = largest = 0.0
+    elsewhere: dict[Provider | None, float] = defaultdict(float)
     for acquisition in acquisitions:
         of_tile = windows[acquisition.tile]
         for band, asset in acquisition.assets.items():
             remote = local_file(asset.href) is None
             if is_jpeg2000(asset.href):
                 size = float(asset.size or EXPECTED_BYTES)
-                n_bytes += size
                 requests += remote * (1 + size // int(CHUNK_BYTES))
                 largest = max(largest, size)
-                continue
-            mean, rows = per_pixel.get((acquisition.tile, band)) or per_pixel.get(("", band), (1.0, 1.0))
-            n_bytes += mean * of_tile.of(band).size
-            requests += remote * (2 + rows)
-    return Reading(n_bytes, requests, len(samples), largest)
+            else:
+                mean, rows = per_pixel.get((acquisition.tile, band)) or per_pixel.get(("", band), (1.0, 1.0))
+                size = mean * of_tile.of(band).size + remote * HEADER_BYTES
+                requests += remote * (2 + rows)
+            n_bytes += size
+            if remote:
+                elsewhere[provider_of(asset.href)] += size
+    return Reading(n_bytes, requests, len(samples), largest, elsewhere)
 
 
 def _spread(acquisitions: Sequence[Acquisition]) -> Iterator[Acquisition]:

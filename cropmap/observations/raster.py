@@ -17,7 +17,7 @@ from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
-from cropmap.observations.raster_access import account, with_patience
+from cropmap.observations.raster_access import HEADER_BYTES, account, with_patience
 from cropmap.observations.scratch import is_copied, is_jpeg2000, scratch
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
@@ -86,7 +86,8 @@ def _window(source: rasterio.DatasetReader, href: str, grid: Grid, window: Windo
     part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
     values: Array = source.read(1, window=part)
     if local_file(href) is None and not is_copied(href):
-        account(href, n_bytes=_stored_bytes(source, window), n_requests=2 + len(_blocks(source, window)[0]))
+        n_bytes = HEADER_BYTES + _stored_bytes(source, window)
+        account(href, n_bytes=n_bytes, n_requests=2 + len(_blocks(source, window)[0]))
     return values
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -28,10 +30,13 @@ from cropmap.sources.catalogs.redirects import check_redirects
 from cropmap.sources.catalogs.sign_in.opening import Opening, opening_of
 from cropmap.sources.catalogs.sign_in.pace import pace_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
+from cropmap.sources.catalogs.sign_in.rest import Rest, rest_of, stated_wait
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
 log = logging.getLogger(__name__)
 
+HEADER_BYTES: Final = 32_768
+"""of a COG, with the first request"""
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.TIF,.tiff,.jp2,.xml,$value",  # no probes for side-car files
@@ -39,9 +44,9 @@ GDAL_OPTIONS: Final = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MULTIPLEX": "YES",
     "GDAL_HTTP_VERSION": "2",
-    "GDAL_HTTP_MAX_RETRY": "10",  # object stores answer 503 and 429 under load; GDAL doubles its waits
+    "GDAL_HTTP_MAX_RETRY": "10",  # object stores are busy under load; GDAL doubles its waits, `_Heeding` adds to them
     "GDAL_HTTP_RETRY_DELAY": "0.5",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",  # the header of a COG in the first request
+    "GDAL_INGESTED_BYTES_AT_OPEN": str(HEADER_BYTES),
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
@@ -56,6 +61,12 @@ NOT_THERE: Final = re.compile(
     r"(?i)response code: (404|410)|specified (key|bucket) does not exist|does not exist in the file system"
 )
 KEYS_WANTED: Final = "It is not there, or its host wants keys or a signature: docs/catalogues.md"
+BUSY: Final = re.compile(r"HTTP error code: (429|503)\b|failed with response_code=(429|503)\b")
+"""what GDAL says in the thread that asked: before it asks again, or of the parts of a window that it asked for at once
+"""
+BUSY_TO_THE_END: Final = "Its host is busy: run the same command again later"
+MOST_RESTED_S: Final = 1_800.0
+"""of one file, after which it is not opened again"""
 IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
 """another name each time, which would make of one damage many"""
 WAITS_S: Final = (0.5, 2.0, 8.0)
@@ -72,23 +83,26 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
     copy. Raises SceneError: UNREADABLE_FILE, also where a token, a signature or a key cannot be had, MISSING_BAND where
     a local file does not exist, FORBIDDEN_ADDRESS; and whatever else `read` raises.
     """
-    is_remote, fresh = local_file(href) is None, False
+    is_remote, fresh, rested_s = local_file(href) is None, False, 0.0
     waits, refused = list(WAITS_S) if is_remote else [], ""
     while True:
-        opening = _opening(href)
+        reading = _Reading(href, _opening(href), rest_of(href))
         try:
-            with _entered(opening, href, fresh=fresh) as address:
+            with _entered(reading, fresh=fresh) as address:
                 return read(address)
         except (RasterioError, OSError) as error:
             why = _one_line(error).replace(href, "the copy") if named else _one_line(error)
             lasting = REFUSED.search(why) or NOT_THERE.search(why)
-            if (lasting and fresh) or not waits:
-                mend = opening.mend if REFUSED.search(why) else ""
+            rested_s += reading.rested_s
+            if (lasting and fresh) or not waits or rested_s > MOST_RESTED_S:
+                mend = reading.opening.mend if REFUSED.search(why) else ""
                 raise _unreadable(
-                    refused or why, named or href, mend or (KEYS_WANTED if lasting and is_remote else "")
+                    (refused or why) + (f"; its host answered {reading.busy}" if reading.busy else ""),
+                    named or href,
+                    mend or (KEYS_WANTED if lasting and is_remote else BUSY_TO_THE_END if reading.busy else ""),
                 ) from error
             if lasting:  # GDAL keeps such answers, and the key, the token or the file may be another one by now
-                opening.forget()
+                reading.opening.forget()
                 refused = why  # the server's own words: the second time GDAL gives the status alone
             else:
                 log.info("%s: %s; again in %.1f s", without_signatures(href), why, waits[0])
@@ -105,14 +119,15 @@ def fetch(href: str, path: Path) -> None:
                 rasterio.shutil.copyfiles(address, str(path))
             except Exception as error:  # GDAL's own, which rasterio gives no public name here
                 raise RasterioIOError(str(error)) from error
+        got = path.stat().st_size
+        account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))
 
     with_patience(href, copy)
-    got = path.stat().st_size
-    account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))
 
 
 def account(href: str, *, n_bytes: float, n_requests: float = 1) -> None:
-    """Counts what was read of a file against the pace of its provider, and waits where that was too much."""
+    """Counts what was read of a file against the pace of its provider, and waits where that was too much. Whoever calls
+    it holds the connection still (`with_patience`)."""
     if (provider := provider_of(href)) is not None:
         pace_of(provider).spend(n_bytes=n_bytes, n_requests=n_requests)
 
@@ -140,15 +155,61 @@ def _opening(href: str) -> Opening:
         ) from error
 
 
+@dataclass
+class _Reading:
+    """One try at a file, by the thread that makes it."""
+
+    href: str
+    opening: Opening
+    rest: Rest
+    rested_s: float = 0.0
+    busy: str = ""
+    """the last status by which the host put GDAL off"""
+    heeded_at_once: bool = False
+    """GDAL tells of each part that it asked for at once, after all are refused: one of them is enough"""
+
+
+_here: Final = threading.local()
+"""`reading`: what the thread is at"""
+
+
 @contextmanager
-def _entered(opening: Opening, href: str, *, fresh: bool) -> Iterator[str]:
+def _entered(reading: _Reading, *, fresh: bool) -> Iterator[str]:
     """Yields the address to open. `fresh` forgets what GDAL keeps of the file, failures too."""
-    options: dict[str, Any] = dict(GDAL_OPTIONS)
+    opening, options = reading.opening, dict[str, Any](GDAL_OPTIONS)
+    if opening.pace.is_bounded or reading.rest.has_been:  # else GDAL asks for the parts of a window all at once
+        options["GDAL_HTTP_MULTIRANGE"] = "SERIAL"
     if fresh:
         options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"
     with opening.pace.connection(), rasterio.Env(session=_Keys(opening.options), **options):
-        check_redirects(href, opening.headers)
-        yield opening.address
+        reading.rest.wait()
+        check_redirects(reading.href, opening.headers)
+        before, _here.reading = getattr(_here, "reading", None), reading
+        try:
+            yield opening.address
+        finally:
+            _here.reading = before
+
+
+class _Heeding(logging.Filter):
+    """Lets a host that is busy have the time that it states. GDAL asks again after a wait of its own and reads no
+    `Retry-After`; but it says so first, in the thread that asked, and goes on when that is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        reading: _Reading | None = getattr(_here, "reading", None)
+        said = BUSY.search(record.getMessage()) if reading else None
+        if reading is None or said is None or (said[2] and reading.heeded_at_once):
+            return True
+        began = time.monotonic()
+        reading.busy, reading.heeded_at_once = said[1] or said[2], said[2] is not None
+        reading.rest.refused(lambda: stated_wait(reading.opening, reading.href))
+        reading.rested_s += time.monotonic() - began
+        return True
+
+
+for _name in ("rasterio._env", "rasterio._err"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # whatever the root's is: a filter hears what is logged
+    logging.getLogger(_name).addFilter(_Heeding())
 
 
 def _unreadable(why: str, href: str, mend: str) -> SceneError:

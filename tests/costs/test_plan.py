@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
 import pytest
 import yaml
 
+from cropmap.bench.tile import make_acquisitions
 from cropmap.cli import run
 from cropmap.costs import rates
-from cropmap.costs.plan import SeasonPlan, plan_season
+from cropmap.costs.plan import SeasonPlan, _fetch_s, _quota, plan_season
+from cropmap.costs.reading import TileWindows, reading
+from cropmap.observations.grids import Window
 from cropmap.observations.raster import stored_in_window
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.providers import built_in
 from cropmap.stages import ingest
 from cropmap.stages.open_season import OpenSeason
 from tests.stages.conftest import NO_MODEL, NOON, YEAR, enter, observe_everything, open_context
@@ -107,6 +113,37 @@ def test_bytes_are_those_of_the_blocks_under_the_parcels(
             window = coverage.scene_window if band == "SCL" else fine if asset.resolution_m == 10 else coarse
             read += stored_in_window(asset.href, window)[0]
     assert planned == pytest.approx(read, rel=0.15)
+
+
+def test_a_quota_is_held_against_what_its_provider_gives_over_all_tiles(tmp_path: Path) -> None:
+    """Not against files of others, or of this machine, whichever comes first."""
+    (here,) = make_acquisitions(tmp_path, size_px=512, dates=1, compress="deflate")
+    window = Window(0, 0, 256, 256)
+    windows = dict.fromkeys([here.tile, "31TCJ", "30UXV"], TileWindows(window, window, window))
+    size, n_bands = 3_000_000_000_000 // 11, len(here.assets)
+
+    def elsewhere(tile: str, folder: str, size: int) -> Acquisition:
+        assets = {
+            band: replace(asset, href=f"{folder}/{tile}/{band}.jp2", size=size) for band, asset in here.assets.items()
+        }
+        return replace(here, item_id=f"{tile} of {folder}", tile=tile, assets=assets)
+
+    of_cdse = [elsewhere(tile, "s3://eodata/Sentinel-2", size) for tile in ("31TCJ", "30UXV", "30UXV")]
+    of_others = elsewhere("31TCJ", "s3://sentinel-s2-l2a/tiles", size)
+    read = reading([here, of_others, *of_cdse], windows)
+    assert _quota(read) == {"provider": "cdse", "bytes": 12e12, "days": 30, "share": 0.75}
+    assert _quota(reading([here, of_others], windows)) is None
+    assert {provider and provider.name: n for provider, n in read.remote.items()} == {
+        "cdse": 3 * n_bands * size,
+        "aws": n_bands * size,
+    }
+
+
+def test_what_lies_beyond_a_quota_is_read_as_slowly_as_it_allows_then() -> None:
+    cdse = built_in("cdse")
+    assert _fetch_s(cdse, 8e12) == pytest.approx(8e12 / 80e6)
+    assert _fetch_s(cdse, 13e12) == pytest.approx(12e12 / 80e6 + 1e12 / 1e6)
+    assert _fetch_s(None, 8e9) == pytest.approx(100)
 
 
 def test_rates_of_an_earlier_season_are_used(

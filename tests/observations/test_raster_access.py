@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -30,6 +31,7 @@ from cropmap.sources.catalogs.providers.in_use import use
 from cropmap.sources.catalogs.sign_in import renewed
 from cropmap.sources.catalogs.sign_in.pace import Pace
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
+from tests.metered_server import Busy, Meter, metered
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
 
 SIZE = 512
@@ -153,6 +155,21 @@ def test_a_bucket_of_nobody_known_is_opened_as_the_environment_says(
     for name, value in s3_server.aws_environment(READER).items():
         monkeypatch.setenv(name, value)
     assert whole("s3://trusted-scenes/a.tif") == 6
+
+
+@pytest.mark.parametrize("own_keys", [True, False])
+def test_a_provider_that_states_no_region_needs_none_in_the_environment(
+    own_keys: bool, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"no-region-{own_keys}".lower()
+    put(s3_server, name, {"a.tif": cog(7)})
+    s3_provider(s3_server, "no_region", name, region=None)
+    if own_keys:
+        set_keys(monkeypatch, "no_region", READER)
+    else:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", READER.access_key_id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", READER.secret_access_key)
+    assert whole(f"s3://{name}/a.tif") == 7
 
 
 def test_two_providers_cannot_claim_one_bucket(s3_server: S3Server) -> None:
@@ -442,7 +459,7 @@ def test_bytes_per_second_are_bounded_over_all_threads() -> None:
 def test_a_quota_that_is_used_up_leaves_one_slow_connection(caplog: pytest.LogCaptureFixture) -> None:
     content, each = cog(2), SIZE * SIZE * 2
     with service(lambda _: Answer(200, content)) as (url, _), ThreadPoolExecutor(4) as pool:
-        quota = {"bytes": 4 * each, "days": 30, "then_bytes_per_second": 1e6, "then_connections": 1}
+        quota = {"bytes": 4.5 * each, "days": 30, "then_bytes_per_second": 1e6, "then_connections": 1}
         use(provider("metered", hosts=[of(url)], limits={"connections": 4, "quota": quota}))
         list(pool.map(whole, [f"{url}/{k}.tif" for k in range(4)]))
         assert "quota" not in caplog.text
@@ -455,3 +472,126 @@ def test_a_quota_that_is_used_up_leaves_one_slow_connection(caplog: pytest.LogCa
 def test_an_item_without_a_provider_pays_nothing() -> None:
     with service(lambda _: Answer(200, cog(2))) as (url, _):
         assert with_patience(f"{url}/a.tif", lambda address: address) == f"{url}/a.tif"
+
+
+class Shut:
+    """Refuses every request for `lasts_s` from the first one after `after` requests on, as often as `times`."""
+
+    def __init__(self, *, after: int, lasts_s: float, status: int = 503, times: int = 1) -> None:
+        self.after, self.lasts_s, self.status, self.times = after, lasts_s, status, times
+        self.began: list[float] = []
+        self._seen, self._lock = 0, threading.Lock()
+
+    def __call__(self, _: str) -> Busy | None:
+        with self._lock:
+            self._seen += 1
+            now = time.monotonic()
+            if self.began and now < self.began[-1] + self.lasts_s:
+                return Busy(self.status, str(math.ceil(self.began[-1] + self.lasts_s - now)))
+            if self._seen > self.after * (len(self.began) + 1) and len(self.began) < self.times:
+                self.began.append(now)
+                return Busy(self.status, str(math.ceil(self.lasts_s)))
+            return None
+
+    def disturbed(self, meter: Meter) -> list[float]:
+        """Seconds from a first refusal to each request before the end, but for what was on its way by then."""
+        since = [one.began - began for one in meter.answered for began in self.began]
+        return [seconds for seconds in since if self.lasts_s / 2 < seconds < self.lasts_s]
+
+
+def large(path: Path) -> int:
+    """A file of 8 x 8 blocks, of which a window takes several ranges; the sum of the window."""
+    random = np.random.default_rng(3)
+    profile: dict[str, Any] = {"width": 2048, "height": 2048, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
+    profile["transform"] = Affine(10, 0, 499_980, 0, -10, 5_300_040)
+    values = random.integers(0, 10_000, (2048, 2048)).astype("uint16")
+    with rasterio.open(path, "w", driver="GTiff", tiled=True, blockxsize=256, blockysize=256, **profile) as sink:
+        sink.write(values, 1)
+    return int(values[300:1500, 300:1000].sum(dtype=np.int64))
+
+
+def some(href: str) -> int:
+    return int(
+        read_window(href, read_grid(href), Window(row_off=300, col_off=300, height=1200, width=700)).sum(dtype=np.int64)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("status", "limits"), [(503, {}), (429, {"connections": 3})])
+def test_a_busy_host_is_left_in_peace_for_as_long_as_it_says(
+    status: int, limits: dict[str, int], tmp_path: Path
+) -> None:
+    """By every thread that reads from its provider, wherever in a file it is; and nothing is lost."""
+    wanted = [large(tmp_path / f"{n}.tif") for n in range(6)]
+    shut = Shut(after=9, lasts_s=3.0, status=status, times=2)
+    with metered(tmp_path, refuse=shut, lasts_s=0.01) as meter, ThreadPoolExecutor(3) as pool:
+        use(provider(f"busy_{status}_{len(limits)}", hosts=[of(meter.url)], limits=limits))
+        assert list(pool.map(some, [f"{meter.url}/{n}.tif" for n in range(6)])) == wanted
+    assert len(shut.began) == 2
+    assert not shut.disturbed(meter)
+    refused = sum(one.status == status for one in meter.answered)
+    assert refused <= 2 * 3 * (1 + 10), "each thread what it had asked for, and one asks how long"
+
+
+@pytest.mark.slow
+def test_a_busy_host_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(cog(3))
+    shut, ended = Shut(after=0, lasts_s=3.0), list[str]()
+
+    def read(href: str) -> None:
+        whole(href)
+        ended.append(href)
+
+    with metered(tmp_path, refuse=shut) as busy, metered(tmp_path) as other, ThreadPoolExecutor(2) as pool:
+        use(provider("is_busy", hosts=[of(busy.url)]))
+        use(provider("is_free", hosts=[of(other.url)]))
+        first = pool.submit(read, f"{busy.url}/a.tif")
+        while not shut.began:
+            time.sleep(0.01)
+        for _ in range(3):
+            pool.submit(read, f"{other.url}/a.tif").result()
+        first.result()
+    assert ended[-1] == f"{busy.url}/a.tif"
+
+
+@pytest.mark.slow
+def test_a_copy_of_a_whole_file_heeds_a_busy_host_too(tmp_path: Path) -> None:
+    large(tmp_path / "a.tif")
+    content = (tmp_path / "a.tif").read_bytes()
+    shut = Shut(after=2, lasts_s=3.0)
+    with metered(tmp_path, refuse=shut) as meter:
+        use(provider("copied", hosts=[of(meter.url)]))
+        accessing.fetch(f"{meter.url}/a.tif", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+    assert not shut.disturbed(meter)
+    assert sum(one.n_bytes for one in meter.answered) < 1.5 * len(content), "it went on where it was"
+
+
+def test_a_host_that_is_busy_to_the_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accessing, "WAITS_S", ())
+    monkeypatch.setitem(accessing.GDAL_OPTIONS, "GDAL_HTTP_MAX_RETRY", "1")
+    monkeypatch.setitem(accessing.GDAL_OPTIONS, "GDAL_HTTP_RETRY_DELAY", "0.01")
+    with metered(tmp_path, refuse=lambda _: Busy(429, "1")) as meter:
+        use(provider("ever_busy", hosts=[of(meter.url)]))
+        with pytest.raises(SceneError, match=r"its host answered 429.*run the same command again later") as caught:
+            whole(f"{meter.url}/a.tif")
+    assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_busy_bucket_is_asked_with_the_keys_of_its_provider(
+    keys: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "busy-bucket").mkdir()
+    (tmp_path / "busy-bucket" / "a.tif").write_bytes(cog(4))
+    shut = Shut(after=1, lasts_s=3.0)
+    with metered(tmp_path, refuse=shut) as meter:
+        s3 = {"endpoint": meter.url, "region": "us-east-1", "path_style": True, "keys": keys}
+        use(provider(f"bucket_{keys}".lower(), buckets=["s3://busy-bucket"], s3=s3))
+        if keys:
+            set_keys(monkeypatch, "bucket_true", READER)
+        assert whole("s3://busy-bucket/a.tif") == 4
+    assert not shut.disturbed(meter)
+    asked = [one for one in meter.answered if one.status == 503 and one.path == "/busy-bucket/a.tif"]
+    assert len(asked) >= 2

@@ -331,6 +331,23 @@ def cluster(
     _print(measure(list(part or PARTS), units=units, parcels=parcels, dates=dates, quick=quick), as_json=as_json)
 
 
+@studies.command("gpu")
+def gpu(
+    parcels: Annotated[int, typer.Option("--parcels", min=64, help="of random series")] = 608_000,
+    dates: Annotated[int, typer.Option("--dates", min=2, help="of each")] = 70,
+    batch: Annotated[
+        list[int] | None, typer.Option("--batch", min=0, help="parcels a step; 0: as a season; again for several")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """An epoch of both networks on this machine's GPU, else its processor: seconds, and share of its peak."""
+    prepare(home)
+    from tests.studies.gpu import measure
+
+    _print(measure(parcels=parcels, dates=dates, batch_sizes=batch or (0, 4096)), as_json=as_json)
+
+
 @studies.command("scale")
 def scale(
     folder: Annotated[Path, typer.Option("--folder", help="holds the season; what is there is taken as it is")],

@@ -124,7 +124,7 @@ class Quota(_Section):
 
 
 class Limits(_Section):
-    """What the catalogue allows to one user; this process stays within it."""
+    """What the catalogue allows to one user; a season stays within it, on a cluster all workers together."""
 
     connections: int | None = Field(None, ge=1, description="files that are read at a time")
     bytes_per_second: float | None = Field(None, gt=0, description="bytes per second, of all connections together")

@@ -1,7 +1,7 @@
-"""How fast this process reads from a provider: files at a time, bytes per second, requests in a minute.
+"""How fast is read from a provider: files at a time, bytes per second, requests in a minute.
 
-The bounds hold for one process. GDAL tells neither its requests nor its bytes, so that they are counted by the caller:
-whoever read more than the pace allows waits before it reads on.
+The bounds hold for this process, or for all processes that share them (`share`). GDAL tells neither its requests nor
+its bytes, so that they are counted by the caller: whoever read more than the pace allows waits before it reads on.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +23,30 @@ log = logging.getLogger(__name__)
 DAY_S: Final = 86_400.0
 AHEAD_S: Final = 1.0
 """what may be spent ahead of time, so that short reads do not wait"""
+
+Lease = Callable[[str, int], AbstractContextManager[object]]
+"""(name, most at a time) -> one of so many, of all processes together, while the block works"""
+
+
+@dataclass(frozen=True)
+class _Sharing:
+    lease: Lease
+    readers: int
+
+
+_sharing: _Sharing | None = None
+
+
+def share(lease: Lease | None, *, readers: int = 1) -> None:
+    """From now on the bounds hold for all processes that share `lease` together; None: for this one again.
+
+    Each lease carries its part of the rates, so that processes need not tell each other what they read. Where a
+    provider states a rate and no number of connections, `readers` files are read at a time, in all processes.
+    """
+    global _sharing
+    if (now := _Sharing(lease, max(readers, 1)) if lease else None) != _sharing:
+        _sharing = now
+        pace_of.cache_clear()
 
 
 class Pace:
@@ -37,28 +62,83 @@ class Pace:
         name: str = "",
     ) -> None:
         self._quota, self._name = _Used(quota), name
-        self._free = _bounded(connections)
-        self._free_then = _bounded(quota.then_connections if quota else None)
-        self._bytes_then = _Rate(quota.then_bytes_per_second if quota else None)
-        self._bytes = _Rate(bytes_per_second)
-        self._requests = _Rate(requests_per_minute / 60 if requests_per_minute else None)
+        per_second = requests_per_minute / 60 if requests_per_minute else None
+        then = quota.then_bytes_per_second if quota else None
+        self._usual = _Bounds(name, connections, bytes_per_second, per_second)
+        self._then = _Bounds(f"{name} beyond its quota", quota.then_connections if quota else None, then, per_second)
+        self._held = threading.local()
+        self.is_bounded = connections is not None
+        """whether a file may take one connection alone"""
 
     @contextmanager
     def connection(self) -> Iterator[None]:
-        """One of the connections, once one is free."""
-        with self._free, self._free_then if self._quota.is_used_up else nullcontext():
-            yield
+        """One of the connections, once one is free. What is spent meanwhile counts from here on."""
+        used_up = self._quota.is_used_up
+        with self._usual.free(), self._then.free() if used_up else nullcontext():
+            before = getattr(self._held, "hold", None)
+            self._held.hold = _Hold(time.monotonic(), self._usual.rates(), self._then.rates())
+            try:
+                yield
+            finally:
+                self._held.hold = before
 
     def spend(self, *, n_bytes: float = 0, n_requests: float = 0) -> None:
         """Returns once what was read so far is within the pace."""
         if self._quota.spend(n_bytes):
             log.warning("%s: this process has used up its quota, and reads on as slowly as it allows", self._name)
-        (self._bytes_then if self._quota.is_used_up else self._bytes).spend(n_bytes)
-        self._requests.spend(n_requests)
+        hold = getattr(self._held, "hold", None) or _Hold(time.monotonic(), self._usual.rates(), self._then.rates())
+        rates = hold.then if self._quota.is_used_up else hold.usual
+        rates.bytes.spend(n_bytes, since=hold.since)
+        rates.requests.spend(n_requests, since=hold.since)
 
 
-def _bounded(connections: int | None) -> AbstractContextManager[object]:
-    return threading.BoundedSemaphore(connections) if connections else nullcontext()
+class _Bounds:
+    """What may be read at a time, and how fast."""
+
+    def __init__(
+        self, name: str, connections: int | None, bytes_per_second: float | None, requests_per_second: float | None
+    ) -> None:
+        self._rates = _Rates.of(bytes_per_second, requests_per_second)
+        self._part: Callable[[], _Rates] | None = None
+        self.free: Callable[[], AbstractContextManager[object]] = nullcontext
+        if _sharing is None:
+            if connections:
+                semaphore = threading.BoundedSemaphore(connections)
+                self.free = lambda: semaphore
+            return
+        is_rated = bytes_per_second is not None or requests_per_second is not None
+        if most := connections or (_sharing.readers if is_rated else 0):
+            lease = _sharing.lease
+            self.free = lambda: lease(name, most)
+            self._part = lambda: _Rates.of(bytes_per_second, requests_per_second, share_of=most)
+
+    def rates(self) -> _Rates:
+        """Of one more that reads: the process's own, or its lease's part."""
+        return self._part() if self._part else self._rates
+
+
+@dataclass(frozen=True)
+class _Rates:
+    bytes: _Rate
+    requests: _Rate
+
+    @classmethod
+    def of(cls, bytes_per_second: float | None, requests_per_second: float | None, *, share_of: int = 0) -> _Rates:
+        """Of one of `share_of` leases, which spends nothing ahead of time; 0: of all of this process."""
+        ahead = 0.0 if share_of else AHEAD_S
+        bytes_, requests = (
+            _Rate(rate / max(share_of, 1) if rate else None, ahead) for rate in (bytes_per_second, requests_per_second)
+        )
+        return cls(bytes_, requests)
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """A connection that a thread holds."""
+
+    since: float
+    usual: _Rates
+    then: _Rates
 
 
 class _Used:
@@ -83,18 +163,18 @@ class _Used:
 
 
 class _Rate:
-    def __init__(self, per_second: float | None) -> None:
-        self._per_second = per_second
+    def __init__(self, per_second: float | None, ahead_s: float) -> None:
+        self._per_second, self._ahead_s = per_second, ahead_s
         self._paid_until = 0.0
         self._lock = threading.Lock()
 
-    def spend(self, amount: float) -> None:
+    def spend(self, amount: float, *, since: float) -> None:
+        """Waits until an amount, which was read `since` a moment, is within the rate."""
         if self._per_second is None or not amount:
             return
         with self._lock:
-            now = time.monotonic()
-            self._paid_until = max(self._paid_until, now - AHEAD_S) + amount / self._per_second
-            wait = self._paid_until - now
+            self._paid_until = max(self._paid_until, since - self._ahead_s) + amount / self._per_second
+            wait = self._paid_until - time.monotonic()
         if wait > 0:
             time.sleep(wait)
 

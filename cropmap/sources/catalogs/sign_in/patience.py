@@ -44,3 +44,10 @@ def make_patient(session: Session) -> None:
     )
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+
+def stated_wait_s(retry_after: str | None) -> float | None:
+    """Seconds of a Retry-After, from whole seconds or a date; None where it says nothing."""
+    if not retry_after:
+        return None
+    return _Retry().parse_retry_after(retry_after) or None

@@ -18,9 +18,10 @@ VARIABLES: Final = {
     "REFRESH_TOKEN": "refresh token, where there is no client secret; each renewal may replace it in memory",
     "SUBSCRIPTION_KEY": "key for the service that signs addresses (Planetary Computer); raises its limits",
     "HEADERS": "headers for the catalogue's own hosts and the provider's `header_hosts`, one `Name: value` per line",
-    "CONNECTIONS": "files that this process reads from it at a time, in place of the provider's own limit; with "
-    "several processes, share out the limit",
-    "BYTES_PER_SECOND": "bytes per second that this process reads from it, in place of the provider's own limit",
+    "CONNECTIONS": "files that are read from it at a time, by this process or by all workers of a cluster, in place of "
+    "the provider's own limit; state it alike on all of them",
+    "BYTES_PER_SECOND": "bytes per second that are read from it, by this process or by all workers of a cluster, in "
+    "place of the provider's own limit",
 }
 """end of the variable's name: meaning"""
 
