@@ -158,7 +158,9 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
         listed = [a.item_id for a in search.acquisitions] + [item.item_id for item in search.unusable]
         unlisted = ledger.read_acquisitions(connection, **context.key, beside=listed)
         unusable = (*search.unusable, *_replaced(search, unlisted, context))
-        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=unusable)
+        season.known_documents = ledger.record_found(
+            connection, **context.key, acquisitions=search.acquisitions, unusable=unusable
+        )
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
         "found": len(search.acquisitions),
@@ -334,8 +336,9 @@ def _checked(context: SeasonContext) -> CheckedFiles:
 def _usable(season: OpenSeason, parcel_sets: Mapping[str, str]) -> list[ledger.LedgerEntry]:
     """What of the ledger can be observed over parcels within the season, by time of sensing."""
     context = season.context
+    documents, season.known_documents = season.known_documents, {}
     with context.connect() as connection:
-        known = ledger.read_acquisitions(connection, **context.key)
+        known = ledger.read_acquisitions(connection, **context.key, documents=documents)
     return [
         e
         for e in known

@@ -193,4 +193,4 @@ def _from_bytes(data: bytes) -> tuple[str, dict[str, _Kept]]:
     if len(rest) != about["size"]:
         raise ValueError(f"{len(rest)} bytes are not {about['size']}")
     items = zip(about["items"], rest.split(b"\n") if rest else (), strict=True)
-    return about["basis"], {digest: _Kept(*kept, acquisition) for (digest, *kept), acquisition in items}
+    return about["basis"], {name: _Kept(head, length, start, data) for (name, head, length, start), data in items}
