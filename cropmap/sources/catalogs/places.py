@@ -95,7 +95,10 @@ class Places:
 
     def has_raster(self, address: str) -> bool:
         """Whether an address of a raster that was allowed is so today: what a path leads to may change."""
-        if not (address.startswith("/") or address.startswith("file:")):
+        if not address.startswith(("/", "file:")):
+            return True
+        folder, _, name = address.rpartition("/")
+        if folder and name.lower().endswith(RASTER_ENDINGS) and name in self._files_of(folder):
             return True
         try:
             return raster_ending(self._check(address)) is not None
