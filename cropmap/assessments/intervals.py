@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +35,8 @@ def weighted_share(
 
     Weights need no scale.
     """
-    from scipy.stats import gamma  # as above
+    from scipy.optimize import brentq  # as above
+    from scipy.stats import gamma
 
     w = weight / weight.sum()
     y, v, largest = float(w[positive].sum()), _variance(w, positive, stratum), float(w.max())

@@ -22,7 +22,7 @@ from cropmap.bench import Row
 from cropmap.bench.memory import peak_bytes
 from cropmap.legends import Legend, LegendEntry
 from cropmap.schemas import Confidentiality
-from cropmap.statistics import estimate_areas
+from cropmap.statistics.areas import estimate_areas
 
 PARCELS, CROPS, REGIONS, REVIEWS = 500_000, 60, 1_500, 1_500
 QUICK: Final = (5_000, 8, 20, 100)

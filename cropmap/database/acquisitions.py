@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, kwargs_row
 from psycopg.types.json import Jsonb
 
 from cropmap.database.connection import Connection, database_errors
@@ -118,11 +119,12 @@ def record_found(
     season: int,
     acquisitions: Iterable[Acquisition],
     unusable: Iterable[UnusableItem] = (),
-) -> None:
+) -> dict[str, Mapping[str, Any]]:
     """Enters what one search of the catalogue found, and what it set aside.
 
     An acquisition that is known keeps its state, unless its metadata changed (another baseline, another file) or the
     catalogue had set it aside and does no longer: then it is found anew. An item that is listed twice stays usable.
+    Returns the documents of the acquisitions that were found as they were known, for `read_acquisitions`.
     """
     key = {"agency": agency, "season": season}
     found = {a.item_id: a for a in acquisitions}
@@ -136,8 +138,11 @@ def record_found(
         known = dict(cursor.execute(KNOWN, key).fetchall())
         # a search finds the whole season anew: only what is new or changed is sent
         changed = [(a, document) for a in found.values() if known.get(a.item_id) != (document := a.to_json())]
+        for name in {*known} - {*found} | {a.item_id for a, _ in changed}:
+            known.pop(name, None)
         cursor.executemany(RECORD, [{**key, **_row(a), "document": Jsonb(document)} for a, document in changed])
         cursor.executemany(QUARANTINED, aside)
+    return known
 
 
 def _row(acquisition: Acquisition) -> dict[str, str | datetime | None]:
@@ -231,14 +236,24 @@ def read_acquisitions(
     season: int,
     status: AcquisitionStatus | None = None,
     beside: Sequence[str] = (),
+    documents: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> list[LedgerEntry]:
-    """The season's ledger by sensing time and item; items without a time come last. Those of `beside` are left out."""
-    with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
+    """The season's ledger by sensing time and item; items without a time come last. Those of `beside` are left out.
+
+    `documents` were read already, by item: they are half of what a ledger takes to read.
+    """
+
+    def entry(*, item_id: str, document: Mapping[str, Any] | None, **others: Any) -> LedgerEntry:
+        known = documents.get(item_id, document)
+        return LedgerEntry(item_id=item_id, document=None if known is None else dict(known), **others)
+
+    columns = COLUMNS.replace("document", "CASE WHEN item_id <> ALL(%s) THEN document END AS document")
+    with connection.cursor(row_factory=kwargs_row(entry)) as cursor:
         return cursor.execute(
-            f"SELECT {COLUMNS} FROM acquisition WHERE agency = %s AND season = %s"  # noqa: S608  our own field names
+            f"SELECT {columns} FROM acquisition WHERE agency = %s AND season = %s"  # noqa: S608  our own field names
             " AND (%s::text IS NULL OR status = %s) AND item_id <> ALL(%s)"
             ' ORDER BY sensed_at NULLS LAST, item_id COLLATE "C"',
-            (agency, season, status, status, list(beside)),
+            (list(documents), agency, season, status, status, list(beside)),
         ).fetchall()
 
 

@@ -18,7 +18,6 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from cropmap.errors import ConfigurationError
 
@@ -157,6 +156,8 @@ def _separate(
     xy: NDArray[np.float64] | None,
     neighbour_distance_m: float,
 ) -> Folds:
+    from scipy.spatial import cKDTree  # a tenth of a second, and an observing splits nothing
+
     holding = _holding_codes(holding_id, len(fold))
     excluded = np.zeros((len(names), len(fold)), bool)
     for k in range(len(names)):

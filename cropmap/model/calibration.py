@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 BIAS_PENALTY: Final = 1_000.0
@@ -48,6 +47,8 @@ def fit_calibration(
 
     logit_adjustment: the tau that the network was trained with. `biased` False fits a temperature alone.
     """
+    from scipy.optimize import minimize  # a third of a second, and an observing calibrates nothing
+
     assert len(logits) == len(label) > 0, "calibration needs judged parcels"
     count, classes = logits.shape
     implied = logit_adjustment * np.log((np.bincount(label, minlength=classes) + 1) / (count + classes))

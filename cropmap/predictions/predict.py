@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
@@ -23,6 +22,9 @@ from cropmap.model.strangeness import out_of_distribution
 from cropmap.predictions.predictions import Predictions
 from cropmap.progress import Counter
 from cropmap.store import Store
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 BATCH_SIZE: Final = 32
 """Parcels in a batch. Series/s of the LSTM and the Transformer on one core: 6,400 and 3,600 at 32, 6,100 and 3,400 at
@@ -57,6 +59,8 @@ def load_artifact(store: Store, artifact_id: str) -> Artifact:
 
 def open_session(data: bytes) -> onnxruntime.InferenceSession:
     """A session on one thread: batches run side by side instead, which is faster and gives the same bits always."""
+    import onnxruntime  # a tenth of a second, and most commands predict nothing
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

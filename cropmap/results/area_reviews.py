@@ -22,7 +22,7 @@ from cropmap.schemas import Confidentiality, ReviewPart, ReviewPurpose
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import area_reviews
 from cropmap.stages.parcels import counted_parcels
-from cropmap.statistics import estimate_areas
+from cropmap.statistics.areas import estimate_areas
 from cropmap.statistics.comparison import compare_estimators
 from cropmap.statistics.report import ReviewSample
 from cropmap.statistics.review_design import draw_area_sample

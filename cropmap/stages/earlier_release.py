@@ -8,7 +8,7 @@ from cropmap.database import queries, releases, runs
 from cropmap.database.connection import Connection
 from cropmap.schemas import Confidentiality
 from cropmap.stages.context import SeasonContext
-from cropmap.statistics import EarlierRelease
+from cropmap.statistics.hiding import EarlierRelease
 from cropmap.statistics.report import Disclosure
 
 

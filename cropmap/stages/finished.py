@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from cropmap.stages import ingest, products, training
+from cropmap.stages import ingest
 from cropmap.stages.first_check import check_parcels
 from cropmap.stages.last_load import load_key, unchanged_load
-from cropmap.stages.nothing_to_learn import why_no_model
 from cropmap.stages.offsets import judge_offsets
 from cropmap.stages.open_season import OpenSeason
 
@@ -41,6 +40,10 @@ def finished_season(season: OpenSeason, *, clock: Callable[[], datetime]) -> dic
     read is the season as it stands, for the flow to go on with. The run log counts the attempt. Raises what the steps
     raise.
     """
+    # these take a second to import, and an observing needs none of them
+    from cropmap.stages import products, training
+    from cropmap.stages.nothing_to_learn import why_no_model
+
     context = season.context
     ingested = finished_ingest(season)
     if ingested is None:

@@ -29,9 +29,10 @@ from cropmap.observations.coverage import TileCoverage, read_outlines, tile_cove
 from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
+from cropmap.sources.catalogs.known_items import KnownItems
+from cropmap.sources.catalogs.places import CatalogAccess
 from cropmap.sources.catalogs.search_boxes import search_boxes
 from cropmap.sources.catalogs.sensings import replaced
 from cropmap.sources.declarations.crop_codes import codes_answer
@@ -133,6 +134,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     if section.catalog is None:
         return {"found": 0}
     parcels, earlier = season.parcels, season.declared_until is not None
+    known = KnownItems(context.store, f"items/{context.agency.agency}/{context.season.year}.txt")
     search = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
         collection=section.collection,
@@ -140,7 +142,9 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
         season=context.season,
         access=_catalog_access(context),
         offset_by_baseline=section.offset == "baseline",
+        known=known,
     )
+    known.keep()
     context.store.clean()
     if not search.acquisitions:
         with context.connect() as connection:
@@ -154,7 +158,9 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
         listed = [a.item_id for a in search.acquisitions] + [item.item_id for item in search.unusable]
         unlisted = ledger.read_acquisitions(connection, **context.key, beside=listed)
         unusable = (*search.unusable, *_replaced(search, unlisted, context))
-        ledger.record_found(connection, **context.key, acquisitions=search.acquisitions, unusable=unusable)
+        season.known_documents = ledger.record_found(
+            connection, **context.key, acquisitions=search.acquisitions, unusable=unusable
+        )
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
         "found": len(search.acquisitions),
@@ -330,8 +336,9 @@ def _checked(context: SeasonContext) -> CheckedFiles:
 def _usable(season: OpenSeason, parcel_sets: Mapping[str, str]) -> list[ledger.LedgerEntry]:
     """What of the ledger can be observed over parcels within the season, by time of sensing."""
     context = season.context
+    documents, season.known_documents = season.known_documents, {}
     with context.connect() as connection:
-        known = ledger.read_acquisitions(connection, **context.key)
+        known = ledger.read_acquisitions(connection, **context.key, documents=documents)
     return [
         e
         for e in known

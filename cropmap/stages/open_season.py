@@ -70,13 +70,15 @@ class OpenSeason:
 
     # no __dict__: Prefect keeps the parameters of a flow, and takes apart what it can; neither the rows nor the
     # database's address are to be kept
-    __slots__ = ("_agency_file", "_held", "_lock", "context", "coverages")
+    __slots__ = ("_agency_file", "_held", "_lock", "context", "coverages", "known_documents")
 
     def __init__(self, context: SeasonContext) -> None:
         self.context = context
         self._agency_file = context.agency.read_again().decisions_hash()
         self.coverages: dict[tuple[str, str], TileCoverage] = {}
         """by tile and parcel set: shared by the acquisitions of a tile"""
+        self.known_documents: Mapping[str, Mapping[str, Any]] = {}
+        """of the ledger, that the search read; whoever reads the ledger next takes them, as they fill memory"""
         self._lock = RLock()
         self._held: dict[str, Any] = {}
 

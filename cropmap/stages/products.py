@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cropmap.assessments import assess as assess_declarations
+from cropmap.assessments.assess import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
@@ -51,7 +51,7 @@ from cropmap.stages.run_inputs import RunInputs, refuse
 from cropmap.stages.run_report import RunReport
 from cropmap.stages.training import training_key
 from cropmap.stages.work import claim_of
-from cropmap.statistics import estimate_areas
+from cropmap.statistics.areas import estimate_areas
 from cropmap.statistics.coverage import partial_regions
 from cropmap.statistics.report import StatisticsReport
 from cropmap.store import parquet_file

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cropmap.assessments import suspects
+from cropmap.assessments.suspects import suspects
 from cropmap.dataset.dataset import Dataset
 from cropmap.errors import ModelError, ParityError
 from cropmap.model.gate import Decision, GateReason, Score, decide

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from cropmap.assessments import against_truth, assess, suspects
+from cropmap.assessments.assess import assess
+from cropmap.assessments.evaluation import against_truth
 from cropmap.assessments.gates import Limits
 from cropmap.assessments.report import AssessmentReport
+from cropmap.assessments.suspects import suspects
 from cropmap.contracts.tables import ASSESSMENT_COLUMNS
 from tests.assessments.population import CROPS, Scores, legend, simulate
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from cropmap.assessments import against_truth, assess
+from cropmap.assessments.assess import assess
+from cropmap.assessments.evaluation import against_truth
 from cropmap.dataset.folds import by_block
 from tests.assessments.population import CENTRES, CROPS, Scores, legend, simulate
 

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from cropmap.assessments import assess, assess_at, channel, guards, suspects
+from cropmap.assessments import channel, guards
+from cropmap.assessments.assess import assess, assess_at
 from cropmap.assessments.explanation import explain_declaration
 from cropmap.assessments.gates import Limits
+from cropmap.assessments.suspects import suspects
 from cropmap.provenance import content_hash
 from cropmap.schemas import Verdict
 from tests.assessments.population import legend, simulate

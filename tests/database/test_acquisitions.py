@@ -82,6 +82,16 @@ def test_changed_metadata_is_found_anew(connection: Connection) -> None:
     assert (entry.status, entry.object_name, entry.processing_baseline) == ("found", None, "05.00")
 
 
+def test_documents_that_were_read_already_are_those_of_the_ledger(connection: Connection) -> None:
+    assert record_found(connection, **KEY, acquisitions=[ONE, TWO]) == {}
+    known = record_found(connection, **KEY, acquisitions=[replace(ONE, processing_baseline="05.00"), TWO])
+    assert known.keys() == {"S2A_01"}, "what changed is to be read again"
+    assert read_acquisitions(connection, **KEY, documents=known) == read_acquisitions(connection, **KEY)
+    assert record_found(connection, **KEY, acquisitions=[TWO]).keys() == {"S2A_01"}
+    (first, *_) = read_acquisitions(connection, **KEY, documents={"S2A_01": {"a": 1}})
+    assert first.document == {"a": 1}, "it is not read again"
+
+
 def test_superseded_and_back(connection: Connection) -> None:
     record_found(connection, **KEY, acquisitions=[ONE])
     beaten = UnusableItem("S2A_02", "30UVU", ONE.sensed_at, QuarantineReason.SUPERSEDED, "S2A_03 is better")

@@ -18,7 +18,7 @@ from cropmap.database import publishing, releases, runs
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import store_declarations
 from cropmap.schemas import Confidentiality
-from cropmap.statistics import Estimated, estimate_areas
+from cropmap.statistics.areas import Estimated, estimate_areas
 from cropmap.statistics.release import recovered
 from tests.database.seasons import KEY, LOADED, PUBLISHED
 from tests.statistics.population import Predicted, legend, simulate

@@ -26,7 +26,7 @@ from tests.stac_server import pixel_environment, put_scenes, read_over_the_wire,
 from tests.studies.wire import comparable
 
 KILLS = 1
-OF_ONE_PLACE = ("mlflow/", "rates/", "checked/", "judged/")
+OF_ONE_PLACE = ("mlflow/", "rates/", "checked/", "judged/", "items/")
 """objects that hold what each place has of its own: MLflow's ids, seconds, versions of objects and rows"""
 
 

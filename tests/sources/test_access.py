@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cropmap.errors import ConfigurationError
-from cropmap.sources.catalogs.access import CatalogAccess
+from cropmap.sources.catalogs.places import CatalogAccess
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
 
 

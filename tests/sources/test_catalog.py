@@ -14,9 +14,9 @@ import pytest
 from cropmap.errors import CatalogError
 from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions
+from cropmap.sources.catalogs.places import CatalogAccess
 from tests.data.make_sources_catalog import (
     COLLECTION,
     COPERNICUS,

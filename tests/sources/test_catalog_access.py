@@ -18,10 +18,9 @@ from cropmap.errors import CatalogError, ConfigurationError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs import stac_api, stac_io
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Bbox
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog

@@ -8,8 +8,7 @@ import pytest
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.access import CatalogAccess
-from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
+from cropmap.sources.catalogs.places import CatalogAccess, ForbiddenAddressError, Places
 
 NONE = CatalogAccess()
 REMOTE = Places("https://stac.example.org/v1", CatalogAccess(trusted=["cogs.example.com", "*.tiles.eu", "s3://ours"]))

@@ -11,11 +11,10 @@ from typing import Any, Final
 import pytest
 
 from cropmap.errors import SceneError
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.catalog import _inside
 from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at_of, tile_of
 from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item, provider_of_item
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.plain_items import plain_item
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem, item_of, read_by_pystac
 from tests.data.make_sources_catalog import COPERNICUS, EARTH_SEARCH, PLANETARY, make_item

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import BANDS
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.items import acquisition_from_item
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.providers import (
     FOLDER,
     GENERIC,

@@ -14,11 +14,10 @@ import pytest
 
 from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.footprints import boxes_of
 from cropmap.sources.catalogs.item_identity import datastrip_start_of
 from cropmap.sources.catalogs.items import acquisition_from_item, provider_of_item
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.providers import built_in
 from cropmap.sources.catalogs.stac_api import search_of
 from cropmap.sources.catalogs.stac_documents import UnreadableItem, item_of

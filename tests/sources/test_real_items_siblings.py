@@ -13,10 +13,9 @@ import pytest
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.items import acquisition_from_item
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.stac_documents import item_of
 from tests.sources.test_real_items import DETAILS
 

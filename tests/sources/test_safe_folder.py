@@ -25,10 +25,9 @@ from cropmap.observations.raster import read_grid, read_window
 from cropmap.observations.tiles import tile_grids
 from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions
-from cropmap.sources.catalogs.places import Places, local_file
+from cropmap.sources.catalogs.places import CatalogAccess, Places, local_file
 from cropmap.sources.catalogs.zipped import archived_address
 from cropmap.store import Store
 from tests.data.make_scenes import flat_bands, parcels_at, write_raster

@@ -10,8 +10,7 @@ import pytest
 
 from cropmap.errors import CatalogError
 from cropmap.sources.catalogs import stac_static
-from cropmap.sources.catalogs.access import CatalogAccess
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.stac_documents import UnreadableItem
 from cropmap.sources.catalogs.stac_io import BoundedIO
 from tests.data.make_sources_catalog import make_item

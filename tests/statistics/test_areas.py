@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.errors import InputError
-from cropmap.statistics import Estimated, estimate_areas
+from cropmap.statistics.areas import Estimated, estimate_areas
 from cropmap.statistics.difference import prior_size
 from cropmap.statistics.report import StatisticsReport
 from tests.statistics.population import CROPS, REGIONS, Predicted, legend, review, simulate

@@ -9,8 +9,9 @@ import pytest
 
 from cropmap.errors import DisclosureError
 from cropmap.schemas import Confidentiality
-from cropmap.statistics import EarlierRelease, estimate_areas
+from cropmap.statistics.areas import estimate_areas
 from cropmap.statistics.confidentiality import HIDDEN
+from cropmap.statistics.hiding import EarlierRelease
 from cropmap.statistics.release import audit
 from cropmap.statistics.report import StatisticsReport
 from tests.statistics.population import Predicted, legend, simulate

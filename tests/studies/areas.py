@@ -27,7 +27,7 @@ from cropmap.provenance import files_hash
 from cropmap.simulation.crops import CROPS
 from cropmap.simulation.landscape import REGIONS
 from cropmap.simulation.randomness import stream
-from cropmap.statistics import estimate_areas
+from cropmap.statistics.areas import estimate_areas
 from cropmap.statistics.comparison import compare_estimators
 from cropmap.statistics.crops import LOCAL
 from cropmap.statistics.review_design import draw_area_sample

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from cropmap.assessments import Assessed, assess_at, suspects
+from cropmap.assessments.assess import Assessed, assess_at
+from cropmap.assessments.suspects import suspects
 from cropmap.assessments.verdict import largest_list
 from cropmap.legends import Legend
 from cropmap.schemas import Verdict

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cropmap.assessments import suspects
+from cropmap.assessments.suspects import suspects
 from cropmap.breizhcrops.training import PUBLISHED, CompatConfig, evaluate_compat
 from cropmap.dataset.dataset import Dataset
 from cropmap.legends import Legend

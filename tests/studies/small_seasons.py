@@ -20,8 +20,9 @@ from cropmap.disclosure.tables import Floats
 from cropmap.legends import Legend
 from cropmap.progress import track
 from cropmap.schemas import Confidentiality, Internal
-from cropmap.statistics import EarlierRelease, Estimated, estimate_areas
+from cropmap.statistics.areas import Estimated, estimate_areas
 from cropmap.statistics.confidentiality import CONFIDENTIAL, NOT_FOR_PUBLICATION, internal_reasons
+from cropmap.statistics.hiding import EarlierRelease
 from cropmap.statistics.release import recovered
 
 LEGEND: Final = "fr_breizhcrops13"

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
+import pyproj
+import pystac
+import shapely
+
 from cropmap.errors import CatalogError, SceneError
+from cropmap.provenance import code_version, value_hash
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.acquisition import Acquisition, Bbox, UnusableItem
 from cropmap.sources.catalogs.footprints import boxes_of, touches
 from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at_of, tile_of
 from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item, provider_of_item
-from cropmap.sources.catalogs.places import Places
+from cropmap.sources.catalogs.known_items import KnownItems, ListedItem
+from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
-from cropmap.sources.catalogs.providers import SAFE, built_in
+from cropmap.sources.catalogs.providers import SAFE, built_in, built_ins
 from cropmap.sources.catalogs.safe_folder import read_products
 from cropmap.sources.catalogs.sensings import Candidate, best_of
 from cropmap.sources.catalogs.stac import read_items, root_of
-from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem
+from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem, item_of
 
 MENDED_BY_THE_AGENCY: Final = frozenset(
     [
@@ -71,45 +77,50 @@ def find_acquisitions(
     season: Season,
     access: CatalogAccess | None = None,
     offset_by_baseline: bool = False,
+    known: KnownItems | None = None,
 ) -> CatalogSearch:
     """Lists the acquisitions of a season that touch `bbox` (west, south, east, north in degrees), one box or several.
 
     `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API; or a folder of
     products (`safe_folder`), whose items are called `collection` whatever its name. `access` says whose it is, what
     is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
-    mirrors of Planetary Computer (`items.acquisition_from_item`).
+    mirrors of Planetary Computer (`items.acquisition_from_item`). Items of an API that are `known` are not read again.
 
     Raises CatalogError: unreachable, not STAC, or without this collection.
     """
     several = [bbox] if bbox and isinstance(bbox[0], int | float) else bbox
     boxes = cast(Sequence[Bbox], several)
     places = _places(root_of(catalog), access or CatalogAccess(), collection)
+    rules = _Rules(places, boxes, season, offset_by_baseline)
     unusable: list[UnusableItem] = []
     candidates: list[Candidate] = []
     earlier: set[str] = set()
     if places.is_folder:
-        runs: Iterable[Iterable[ItemOrNot | UnusableItem]] = [
+        runs: Iterable[Iterable[ItemOrNot | ListedItem | UnusableItem]] = [
             read_products(places, collection=collection, season=season)
         ]
     else:
-        runs = read_items(places, collection=collection, boxes=boxes, season=season)
+        if known is not None:
+            known.begin(rules.basis())
+        runs = read_items(places, collection=collection, boxes=boxes, season=season, known=known)
     for run in runs:
         seen: set[str] = set()
-        for item in run:
-            if isinstance(item, UnusableItem):
-                if _is_within(season, item.sensed_at):
-                    unusable.append(item)
+        for listed in run:
+            if isinstance(listed, UnusableItem):
+                if _is_within(season, listed.sensed_at):
+                    unusable.append(listed)
                 continue
-            name = kept_address(item.href) if isinstance(item, UnreadableItem) else kept_id(item.get("id"))
-            if name in earlier or not (isinstance(item, UnreadableItem) or _inside(item, boxes, season)):
+            name, outcome = rules.read(listed, earlier, seen)
+            if outcome is None:
                 continue
-            outcome = _candidate(item, name, name in seen, places, offset_by_baseline)
             if isinstance(outcome, Candidate) or not places.is_folder:
                 seen.add(name)  # of a product that is there as a folder and as a zip, one that can be read counts
-            if isinstance(outcome, Candidate):
-                candidates.append(outcome)
-            else:
+            if isinstance(outcome, UnusableItem):
                 unusable.append(outcome)
+                continue
+            candidates.append(outcome)
+            if known is not None and isinstance(listed, ListedItem):
+                known.note(listed, outcome)
         earlier |= seen  # the next box may touch the same tile
     best, redundant = best_of(candidates)
     return CatalogSearch(
@@ -147,6 +158,59 @@ def _places(root: str, access: CatalogAccess, collection: str) -> Places:
     if access.provider is None and places.is_folder:
         return replace(places, access=replace(access, provider=built_in(SAFE)))
     return places
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What decides how an item is read, beside the item and the files of this machine that it names."""
+
+    places: Places
+    boxes: Sequence[Bbox]
+    season: Season
+    offset_by_baseline: bool
+
+    def basis(self) -> str:
+        """Another text where an item may be read otherwise: with the versions of what reads it."""
+        access = self.places.access
+        providers = [access.provider, *built_ins()]
+        about = {
+            "code": code_version(),
+            "libraries": [
+                sys.version,
+                shapely.__version__,
+                shapely.geos_version,
+                pyproj.__version__,
+                pystac.__version__,
+            ],
+            "catalog": [self.places.catalog, self.places.collection, self.places.is_folder],
+            "places": [list(access.trusted), access.folders and list(access.folders)],
+            "providers": [provider and provider.model_dump(mode="json") for provider in providers],
+            "search": [self.boxes, self.season.start, self.season.end, self.offset_by_baseline],
+        }
+        return value_hash(about, length=32)
+
+    def read(
+        self, listed: ItemOrNot | ListedItem, earlier: Collection[str], seen: Collection[str]
+    ) -> tuple[str, Candidate | UnusableItem | None]:
+        """Its name, and what was read; None where it is no item of this search, or one of an `earlier` run."""
+        if isinstance(listed, ListedItem):
+            if listed.known is not None and listed.id in earlier:
+                return listed.id, None
+            if listed.known is not None and listed.id not in seen and self._has_files(listed.known.acquisition):
+                return listed.id, listed.known
+            listed = item_of(listed.read())
+        if isinstance(listed, UnreadableItem):
+            name = kept_address(listed.href)
+        else:
+            name = kept_id(listed.get("id"))
+            if not _inside(listed, self.boxes, self.season):
+                return name, None
+        if name in earlier:
+            return name, None
+        return name, _candidate(listed, name, name in seen, self.places, self.offset_by_baseline)
+
+    def _has_files(self, acquisition: Acquisition) -> bool:
+        return all(self.places.has_raster(asset.href) for asset in acquisition.assets.values())
 
 
 def _inside(item: Mapping[str, Any], boxes: Sequence[Bbox], season: Season) -> bool:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from cropmap.errors import SceneError
 from cropmap.schemas import QuarantineReason
-from cropmap.sources.catalogs.access import CatalogAccess
 from cropmap.sources.catalogs.plain_text import one_line
 from cropmap.sources.catalogs.providers import GENERIC, Provider, built_in, fits, known_buckets, known_hosts, recognised
 from cropmap.sources.catalogs.zipped import archived
@@ -38,6 +37,20 @@ _NEVER: Final = ("/dev", "/proc", "/sys", "/etc")
 
 class ForbiddenAddressError(ValueError):
     """An address that this catalogue may not point to; the message says why and how to allow it."""
+
+
+@dataclass(frozen=True)
+class CatalogAccess:
+    """How a catalogue is entered, and what it may point to beside itself."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """sent to the catalogue's own host and to no other; secret"""
+    trusted: Sequence[str] = ()
+    """hosts (`example.org`, `*.example.org`), buckets (`s3://name`) and folders, beside the known providers"""
+    folders: Sequence[Path] | None = None
+    """folders that a catalogue on this machine may name files in, beside its own; None: any"""
+    provider: Provider | None = None
+    """whose items they are, by the agency's word; None: found by the addresses of the catalogue and its items"""
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,18 @@ class Places:
                 reason=QuarantineReason.UNSUPPORTED_FORMAT,
                 where=item_id,
             )
+
+    def has_raster(self, address: str) -> bool:
+        """Whether an address of a raster that was allowed is so today: what a path leads to may change."""
+        if not address.startswith(("/", "file:")):
+            return True
+        folder, _, name = address.rpartition("/")
+        if folder and name.lower().endswith(RASTER_ENDINGS) and name in self._files_of(folder):
+            return True
+        try:
+            return raster_ending(self._check(address)) is not None
+        except ForbiddenAddressError:
+            return False
 
     def is_own(self, address: str) -> bool:
         """Whether an address lies on the catalogue's own host: the same port, or https instead of http."""

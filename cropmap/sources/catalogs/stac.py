@@ -15,6 +15,7 @@ from cropmap.errors import CatalogError
 from cropmap.seasons import Season
 from cropmap.sources.catalogs import stac_api, stac_static
 from cropmap.sources.catalogs.acquisition import Bbox
+from cropmap.sources.catalogs.known_items import KnownItems, ListedItem
 from cropmap.sources.catalogs.places import Places
 from cropmap.sources.catalogs.safe_folder import is_folder_of_products
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, no_catalog, read_document, translated
@@ -22,14 +23,15 @@ from cropmap.sources.catalogs.stac_io import BoundedIO
 
 
 def read_items(
-    places: Places, *, collection: str, boxes: Sequence[Bbox], season: Season
-) -> Iterator[Iterator[ItemOrNot]]:
+    places: Places, *, collection: str, boxes: Sequence[Bbox], season: Season, known: KnownItems | None = None
+) -> Iterator[Iterator[ItemOrNot | ListedItem]]:
     """Items of the collection in the catalogue's order, one run of them per search: an API is asked once for each box
-    and filters by box and season, a static catalogue gives all it has in one run.
+    and filters by box and season, a static catalogue gives all it has in one run. With `known` items of an API are
+    given as they were written.
 
     Raises CatalogError: unreachable, not STAC, without this collection, or without an end.
     """
-    io = BoundedIO(places)
+    io = BoundedIO(places, known)
     with io.session:
         root = read_document(io, places.catalog)
         with translated(places.catalog):

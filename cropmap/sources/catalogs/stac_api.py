@@ -16,6 +16,7 @@ from pystac_client.exceptions import APIError
 from cropmap.errors import CatalogError
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Bbox
+from cropmap.sources.catalogs.known_items import ListedItem
 from cropmap.sources.catalogs.places import ForbiddenAddressError
 from cropmap.sources.catalogs.stac_documents import UNREADABLE, ItemOrNot, item_of, links_of, no_collection, translated
 from cropmap.sources.catalogs.stac_io import BoundedIO
@@ -56,7 +57,7 @@ def searches(
     collection: str,
     boxes: Sequence[Bbox],
     season: Season,
-) -> Iterator[Iterator[ItemOrNot]]:
+) -> Iterator[Iterator[ItemOrNot | ListedItem]]:
     """One run of items for each box. Raises CatalogError as `read_items` does."""
     _check_collection(io, root, collection)
     for box in boxes:
@@ -105,7 +106,9 @@ def _check_collection(io: BoundedIO, root: Mapping[str, Any], collection: str) -
     raise no_collection(collection, known, where)
 
 
-def _items(io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season) -> Iterator[ItemOrNot]:
+def _items(
+    io: BoundedIO, search: tuple[str, bool], collection: str, box: Bbox, season: Season
+) -> Iterator[ItemOrNot | ListedItem]:
     """Items of one box. Where a search gives fewer than it counts, as without the link to a next page, its window is
     searched again in halves, if what these count is as much together."""
     run = _Search(io, search, collection, box, most=_max_items(box, season))
@@ -148,7 +151,7 @@ class _Search:
     """ids of the items that were given"""
     n_read: int = 0
 
-    def items(self, window: Days, *, only_new: bool = False) -> Generator[ItemOrNot, None, int]:
+    def items(self, window: Days, *, only_new: bool = False) -> Generator[ItemOrNot | ListedItem, None, int]:
         """Items of some days; returns how many the search counts, 0 where it does not say."""
         where, n_matched, own = self.io.places.catalog, 0, set[str]()
         for number, page in enumerate(_pages(self.io, self.search, self.collection, self.box, window), 1):
@@ -156,7 +159,7 @@ class _Search:
             n_matched = _matched(page) or n_matched
             if not isinstance(features, list):
                 raise CatalogError(f"page {number} of the search has no list of features", where=where)
-            names = [str(listed.get("id") if isinstance(listed, Mapping) else listed) for listed in features]
+            names = [_name_of(listed) for listed in features]
             if number > 1 and names and {*names} <= own and any(links_of(page, "next")):
                 raise CatalogError(
                     f"page {number} of the search repeats earlier ones: its pages have no end", where=where
@@ -170,9 +173,15 @@ class _Search:
                 )
             for name, feature in zip(names, features, strict=True):
                 if not (only_new and name in self.seen):
-                    yield item_of(feature)
+                    yield feature if isinstance(feature, ListedItem) else item_of(feature)
         self.seen |= own
         return n_matched
+
+
+def _name_of(listed: Any) -> str:
+    if isinstance(listed, ListedItem):
+        return listed.id
+    return str(listed.get("id") if isinstance(listed, Mapping) else listed)
 
 
 def _matched(page: Mapping[str, Any]) -> int:

@@ -20,6 +20,7 @@ from pystac_client.stac_api_io import StacApiIO
 from requests import PreparedRequest, Request, RequestException, Response, Session
 
 from cropmap.masking import masked
+from cropmap.sources.catalogs.known_items import KnownItems
 from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
 from cropmap.sources.catalogs.providers import place_of
 from cropmap.sources.catalogs.sign_in.opening import headers_for
@@ -45,9 +46,9 @@ class BoundedIO(StacApiIO):
     server answered) over HTTP, OSError and ValueError for files.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, known: KnownItems | None = None) -> None:
         super().__init__(timeout=TIMEOUT_S)
-        self.places = places
+        self.places, self.known = places, known
         self.session: _Session = _Session(places)
         make_patient(self.session)
 
@@ -63,8 +64,9 @@ class BoundedIO(StacApiIO):
     def get_pages(
         self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Every page of a search. One without an item may be followed by others: an API may count before it filters."""
-        page, empty = self.read_json(url, method=method, parameters=parameters), 0
+        """Every page of a search, with `known` as that splits it. One without an item may be followed by others: an API
+        may count before it filters."""
+        page, empty = self._read_page(url, method=method, parameters=parameters), 0
         while True:
             if not isinstance(page, dict):
                 raise APIError("a page of the search is no JSON object")
@@ -74,7 +76,11 @@ class BoundedIO(StacApiIO):
             following = next((link for link in links if link.get("rel") == "next" and link.get("href")), None)
             if following is None or empty > MAX_EMPTY_PAGES:
                 return
-            page = self.read_json(Link.from_dict(following), parameters=parameters)
+            page = self._read_page(Link.from_dict(following), parameters=parameters)
+
+    def _read_page(self, source: Any, **asked: Any) -> Any:
+        text = self.read_text(source, **asked)
+        return self.known.page(text, self.json_loads) if self.known else self.json_loads(text)
 
     def request(
         self,

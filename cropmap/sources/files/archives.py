@@ -24,7 +24,6 @@ from typing import IO, Any, Final, Self
 
 import inflate64
 import multivolumefile
-import py7zr
 import rarfile
 
 from cropmap.errors import DeclarationFileError
@@ -226,6 +225,8 @@ def _inflate64(path: Path, info: zipfile.ZipInfo, target: Path) -> None:
 
 
 def _seven_zip(path: Path, stack: contextlib.ExitStack) -> tuple[list[Member], Callable[[Member, Path], None]]:
+    import py7zr  # a third of a second, and hardly a declarations file is one
+
     file = stack.enter_context(_volumes(path))
     archive = stack.enter_context(py7zr.SevenZipFile(file))
     total = sum(int(each.uncompressed or 0) for each in archive.files)
@@ -349,6 +350,8 @@ def _foreign_errors(where: str, member: str) -> Iterator[None]:
             mend="Install unrar, bsdtar, 7z or unar; or unpack it",
         ) from error
     except Exception as error:  # readers of zip, 7z, RAR and tar raise whatever damage makes them stumble over
+        import py7zr  # as above
+
         text = " ".join(str(error).split())[:160] or type(error).__name__
         secret = isinstance(error, py7zr.PasswordRequired | rarfile.PasswordRequired) or (
             isinstance(error, RuntimeError) and "encrypted" in text
