@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -184,7 +184,7 @@ def parts_to_score(season: OpenSeason, plan: RunPlan) -> dict[str, PartJob]:
         fold, words = np.full(len(data.series), -1, np.int16), forecast_words(artifact.manifest)
     else:
         fold, words = judging_folds(context, data, artifact), ""
-    tiles, part_of = _parts(data)
+    tiles, part_of = parts_of(data.parcels["home_tile"])
     return {
         tile: PartJob.of(
             tile,
@@ -217,7 +217,7 @@ def join_predictions(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
     if not _is_kept(context, name):
         if plan.artifact_id:
             crops = _artifact(season, plan.artifact_id).manifest.crops
-            tiles, part_of = _parts(data)
+            tiles, part_of = parts_of(data.parcels["home_tile"])
             parts = [_part_name(plan, tile) for tile in tiles]
             join_parts(store, name, parts, part_of=part_of, parcel_ids=data.series.parcel_ids, crops=crops)
         else:
@@ -238,9 +238,9 @@ def _artifact(season: OpenSeason, artifact_id: str) -> Artifact:
     return season.once(ARTIFACT, lambda: load_artifact(season.context.store, artifact_id))
 
 
-def _parts(data: SeasonData) -> tuple[list[str], NDArray[np.int64]]:
-    """What the parts are called, and (N,) the position of each parcel's."""
-    part_of, tiles = pd.factorize(data.parcels["home_tile"].fillna(NO_TILE), sort=True)
+def parts_of(home_tile: pd.Series[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    """What the parts are called, and (N,) the position of the part that each parcel is in."""
+    part_of, tiles = pd.factorize(home_tile.fillna(NO_TILE), sort=True)
     return [str(tile) for tile in tiles], part_of.astype(np.int64)
 
 

@@ -37,6 +37,7 @@ from cropmap.store import Store
 from flows.engine import Batch, cluster_of
 from flows.gone import what_is_gone
 from flows.ingest import ingest
+from flows.predict import score
 from flows.request import SeasonRequest
 from flows.season import season as season_flow
 from flows.worker import EmptyUnit, FoldUnit, Room
@@ -153,6 +154,35 @@ def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+def at_work(home: Path) -> str:
+    return "".join(log.read_text() for log in home.glob("logs/worker-*.log"))
+
+
+@contextmanager
+def killing(home: Path, *moments: tuple[str, float]) -> Iterator[list[int]]:
+    """While the block runs: kills a worker so many seconds after its log has these words, one moment after the other.
+    The processes that were killed."""
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill() -> None:
+        for words, pause in moments:
+            while words not in at_work(home):
+                if stop.wait(0.02):
+                    return
+            if not stop.wait(pause) and (found := worker_processes()):
+                found[0].kill()
+                killed.append(found[0].pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
 def observed(request: SeasonRequest) -> dict[str, bytes]:
     store = request.open().store
     return {name: store.read_bytes(name) for name in store.names("observations")}
@@ -170,37 +200,32 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
     apart = season_of(simulated_inputs, tmp_path, database_url, empty_tracking)
     apart.enter(monkeypatch)
     monkeypatch.setenv("CROPMAP_DASK", "local:2")
-    killed: list[int] = []
-    stop = threading.Event()
-
-    def at_work() -> str:
-        home = apart.request.home or Path()
-        return "".join(log.read_text() for log in home.glob("logs/worker-*.log"))
-
-    def kill() -> None:
-        """One in the middle of observing, two while folds train."""
-        for words, pause in (("observe S2", 0.3), ("lstm fold", 0.1), ("lstm fold", 2.0)):
-            while words not in at_work():
-                if stop.wait(0.02):
-                    return
-            if not stop.wait(pause) and (found := worker_processes()):
-                found[0].kill()
-                killed.append(found[0].pid)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
+    home = apart.request.home or Path()
+    # one in the middle of observing, two while folds train
+    with killing(home, ("observe S2", 0.3), ("lstm fold", 0.1), ("lstm fold", 2.0)) as killed:
         season_flow(apart.request)
-    finally:
-        stop.set()
-        thread.join()
 
     assert killed
     assert apart.observation_files() == undisturbed.files
     assert rows(database_url) == undisturbed.rows
-    assert apart.request.home
-    assert begun_again(apart.request.home) <= len(killed)
-    assert "lstm fold 2 begins" in at_work()
+    assert begun_again(home) <= len(killed)
+    assert "lstm fold 2 begins" in at_work(home)
+    assert at_work(home).count(" predict 30U") == 2 * 2, "each of two tiles begins and ends once"
+
+    store = apart.request.open().store
+    (name,) = (each for each in store.names("runs") if each.endswith("predictions.parquet"))
+    kept = store.read_bytes(name)
+    assert kept == Store(undisturbed.store).read_bytes(name)
+    for workers, kills in (("local:1", []), ("local:2", [("predict 30U", 0.0)])):
+        monkeypatch.setenv("CROPMAP_DASK", workers)
+        store.remove(name)
+        for log in home.glob("logs/worker-*.log"):
+            log.unlink()
+        with killing(home, *kills) as killed:
+            assert score(apart.request)["run_id"] in name
+        assert store.read_bytes(name) == kept
+        assert 2 <= at_work(home).count(" begins") <= 2 + len(killed)
+        assert [each for each in store.names("runs") if "parts" in each] == []
 
 
 @pytest.mark.slow
