@@ -149,7 +149,7 @@ class PredictUnit:
         context, job = season.context, self.job
         artifact = season.once(f"artifact {job.artifact_id}", lambda: load_artifact(context.store, job.artifact_id))
         series = shared_dataset(context.store, job.dataset).series
-        return str(job.score(context.store, series, artifact, threads=context.threads))
+        return str(job.score(context.store, series, artifact, threads=1))  # a unit has one of the worker's threads
 
 
 @dataclass(frozen=True)

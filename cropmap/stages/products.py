@@ -174,10 +174,13 @@ def predict(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
 
 
 def parts_to_score(season: OpenSeason, plan: RunPlan) -> dict[str, PartJob]:
-    """The parts of a run's predictions: one for each home tile, by its name, and one for parcels without any. None
-    where there is nothing to score."""
+    """The parts of a run's predictions: one for each home tile, by its name, and one for parcels without any. No part
+    where the predictions are there, or no model is; damaged predictions are removed."""
     context, data = season.context, _planned(season, plan).data
-    if not plan.artifact_id or _is_kept(context, plan.name(PREDICTIONS)):
+    if _is_kept(context, plan.name(PREDICTIONS)):
+        return {}
+    context.store.remove(plan.name(PREDICTIONS))
+    if not plan.artifact_id:
         return {}
     artifact = _artifact(season, plan.artifact_id)
     if is_carried(data.parcels):
@@ -211,10 +214,9 @@ def score_part(season: OpenSeason, job: PartJob, *, on_done: Callable[[float], N
 
 
 def join_predictions(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
-    """One object of a run's parts, which are removed then. Returns counts."""
-    context, data, name = season.context, _planned(season, plan).data, plan.name(PREDICTIONS)
-    store = context.store
-    if not _is_kept(context, name):
+    """One object of a run's parts, which are removed then; unless `parts_to_score` found it there. Returns counts."""
+    data, store, name = _planned(season, plan).data, season.context.store, plan.name(PREDICTIONS)
+    if not store.exists(name):
         if plan.artifact_id:
             crops = _artifact(season, plan.artifact_id).manifest.crops
             tiles, part_of = parts_of(data.parcels["home_tile"])

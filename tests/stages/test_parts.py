@@ -54,7 +54,7 @@ def test_parts_that_were_left_after_they_were_joined_are_removed(context: Season
     season = OpenSeason(context)
     (job, *_) = products.parts_to_score(season, plan).values()
     products.score_part(season, job)
-    context.store.write_bytes(plan.name(products.PREDICTIONS), before)
+    context.store.local_path(plan.name(products.PREDICTIONS)).write_bytes(before)
     products.predict(OpenSeason(context), plan)
     assert context.store.read_bytes(plan.name(products.PREDICTIONS)) == before
     assert context.store.names(plan.name(products.PARTS)) == []
