@@ -31,20 +31,22 @@ from cropmap.model.fold import fold_name
 from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
+from cropmap.simulation.season import simulate_season
+from cropmap.stages import products
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed
 from cropmap.store import Store
 from flows.engine import Batch, cluster_of
 from flows.gone import what_is_gone
 from flows.ingest import ingest
-from flows.predict import score
 from flows.request import SeasonRequest
 from flows.season import season as season_flow
-from flows.worker import EmptyUnit, FoldUnit, Room
+from flows.worker import EmptyUnit, FoldUnit, PredictUnit, Room
 from tests.flows.conftest import YEAR, Season, Undisturbed, season_of
 from tests.flows.terminal import on_terminal, rows
 from tests.flows.test_secrets import forms
 from tests.model.problems import make_dataset, tiny
+from tests.stages.judged import JudgedSeason, judged_season
 from tests.studies.cluster import begun_again, run, worker_processes
 
 DASK = [sys.executable, "-m", "distributed.cli.dask_"]
@@ -210,22 +212,43 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
     assert rows(database_url) == undisturbed.rows
     assert begun_again(home) <= len(killed)
     assert "lstm fold 2 begins" in at_work(home)
-    assert at_work(home).count(" predict 30U") == 2 * 2, "each of two tiles begins and ends once"
+    assert "predict 30U" in at_work(home)
 
-    store = apart.request.open().store
-    (name,) = (each for each in store.names("runs") if each.endswith("predictions.parquet"))
-    kept = store.read_bytes(name)
-    assert kept == Store(undisturbed.store).read_bytes(name)
-    for workers, kills in (("local:1", []), ("local:2", [("predict 30U", 0.0)])):
-        monkeypatch.setenv("CROPMAP_DASK", workers)
-        store.remove(name)
-        for log in home.glob("logs/worker-*.log"):
-            log.unlink()
-        with killing(home, *kills) as killed:
-            assert score(apart.request)["run_id"] in name
-        assert store.read_bytes(name) == kept
-        assert 2 <= at_work(home).count(" begins") <= 2 + len(killed)
-        assert [each for each in store.names("runs") if "parts" in each] == []
+
+@pytest.fixture(scope="module")
+def judged(cluster_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgedSeason]:
+    """A tiny season with a model and predictions, which needs no Prefect."""
+    folder = tmp_path_factory.mktemp("judged")
+    simulate_season(folder / "inputs", parcels=60, seed=4, season=YEAR, dates=4)
+    with judged_season(cluster_url, folder / "inputs", folder / "home") as season:
+        yield season
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "moments"), [(1, []), (2, [("predict 30U", 0.0)])])
+def test_tiles_are_predicted_on_workers_as_in_one_process_and_one_that_dies_costs_its_own(
+    judged: JudgedSeason, workers: int, moments: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged.enter(monkeypatch)
+    context = judged.context
+    plan = products.plan_run(OpenSeason(context))
+    name = plan.name(products.PREDICTIONS)
+    wanted = context.store.read_bytes(name)
+    context.store.remove(name)
+    for log in judged.home.glob("logs/worker-*.log"):
+        log.unlink()
+    settings = Settings.load(home=judged.home).model_copy(update={"dask": f"local:{workers}"})
+    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+        assert cluster is not None
+        season = OpenSeason(context)
+        jobs = products.parts_to_score(season, plan)
+        products.share_series(season)
+        with killing(judged.home, *moments) as killed:
+            done = run(cluster, context, {tile: PredictUnit(job) for tile, job in jobs.items()})
+        products.join_predictions(season, plan)
+    assert context.store.read_bytes(name) == wanted
+    assert set(done.values()) <= ({"predicted", "kept"} if killed else {"predicted"})
+    assert len(jobs) <= at_work(judged.home).count(" begins") <= len(jobs) + len(killed)
 
 
 @pytest.mark.slow
