@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, TypeVar
@@ -195,7 +195,7 @@ class Store:
             self._place.write_with(name, fill)
         self._whole.add(name)
 
-    def read_rows(self, name: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    def read_rows(self, name: str, columns: list[str] | None = None) -> Generator[pa.Table, None, None]:
         """A table, one row group after the other; at least one. The object is held against its digest first, and never
         in memory as a whole. Raises as `read` does."""
         with _finding(name):

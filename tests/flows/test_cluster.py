@@ -218,9 +218,9 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
 @pytest.fixture(scope="module")
 def judged(cluster_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgedSeason]:
     """A tiny season with a model and predictions, which needs no Prefect."""
-    folder = tmp_path_factory.mktemp("judged")
-    simulate_season(folder / "inputs", parcels=60, seed=4, season=YEAR, dates=4)
-    with judged_season(cluster_url, folder / "inputs", folder / "home") as season:
+    inputs = tmp_path_factory.mktemp("tiny") / "inputs"
+    simulate_season(inputs, parcels=60, seed=4, season=YEAR, dates=4)
+    with judged_season(cluster_url, inputs, tmp_path_factory.mktemp("judged")) as season:
         yield season
 
 
