@@ -74,7 +74,7 @@ def jobs(artifact: Artifact, *, words: str = "") -> list[PartJob]:
             name,
             dataset=DATASET.hash,
             artifact_id=artifact.artifact_id,
-            here=number == PART_OF,
+            here=np.equal(PART_OF, number),
             fold=FOLD,
             words=words,
         )
