@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -182,6 +183,15 @@ class Bucket:
         """For reading parts."""
         return _Parts(self, name, self._do(name, lambda: obstore.head(self._client, name))["size"])
 
+    def open_whole(self, name: str) -> IO[bytes]:
+        """For reading all of it, piece by piece: a copy in a temporary file without a name. Raises
+        FileNotFoundError."""
+        size = self._do(name, lambda: obstore.head(self._client, name))["size"]
+        file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+        for start in range(0, size, PART):
+            file.write(self.read_part(name, start, min(start + PART, size)))
+        return file
+
     def version(self, name: str) -> str | None:
         try:
             return _version(self._do(name, lambda: obstore.head(self._client, name)))
@@ -202,10 +212,24 @@ class Bucket:
         return found
 
     def write(self, name: str, data: bytes) -> None:
+        self._put(name, lambda: data, size=len(data))
+
+    def write_with(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+        """The same of what `fill` puts into a file that is open for writing and reading."""
+        with tempfile.TemporaryFile() as file:
+            fill(file)
+
+            def whole() -> IO[bytes]:
+                file.seek(0)
+                return file
+
+            self._put(name, whole, size=file.seek(0, 2))
+
+    def _put(self, name: str, data: Callable[[], bytes | IO[bytes]], *, size: int) -> None:
         self._do(
             name,
             lambda: obstore.put(
-                self._client, name, data, use_multipart=len(data) > PART, chunk_size=PART, max_concurrency=2
+                self._client, name, data(), use_multipart=size > PART, chunk_size=PART, max_concurrency=2
             ),
         )
 

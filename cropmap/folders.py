@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pyarrow as pa
 
@@ -35,6 +35,10 @@ class Folder:
         """For reading parts."""
         return pa.OSFile(str(self.path / name))
 
+    def open_whole(self, name: str) -> IO[bytes]:
+        """For reading all of it, piece by piece. Raises FileNotFoundError."""
+        return (self.path / name).open("rb")
+
     def version(self, name: str) -> str | None:
         path = self.path / name
         try:
@@ -55,12 +59,17 @@ class Folder:
         return found
 
     def write(self, name: str, data: bytes) -> None:
-        with self._written(name, data) as partial:
+        with self._written(name, lambda sink: sink.write(data)) as partial:
+            partial.replace(self.path / name)
+
+    def write_with(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+        """The same of what `fill` puts into a file that is open for writing and reading."""
+        with self._written(name, fill) as partial:
             partial.replace(self.path / name)
 
     def write_new(self, name: str, data: bytes) -> bool:
         """Writes the file unless there is one; returns whether it did."""
-        with self._written(name, data) as partial:
+        with self._written(name, lambda sink: sink.write(data)) as partial:
             try:
                 os.link(partial, self.path / name)
             except FileExistsError:
@@ -73,7 +82,7 @@ class Folder:
 
     def write_over(self, name: str, data: bytes, version: str) -> bool:
         """Writes the file where what stands there is still this version; returns whether it did."""
-        with self._written(name, data) as partial:
+        with self._written(name, lambda sink: sink.write(data)) as partial:
             return self._moved(partial, name, before=version)
 
     def _moved(self, partial: Path, name: str, *, before: str | None) -> bool:
@@ -91,14 +100,14 @@ class Folder:
         return [str(path.relative_to(self.path)) for path in remove_leftovers(self.path)]
 
     @contextmanager
-    def _written(self, name: str, data: bytes) -> Iterator[Path]:
-        """The bytes under a temporary name beside the file, gone after the block unless it renamed them."""
+    def _written(self, name: str, fill: Callable[[IO[bytes]], object]) -> Iterator[Path]:
+        """What `fill` writes, under a temporary name beside the file, gone after the block unless it renamed them."""
         folder = (self.path / name).parent
         partial = folder / partial_name()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as sink:
-                sink.write(data)
+            with partial.open("w+b") as sink:
+                fill(sink)
                 sink.flush()
                 os.fsync(sink.fileno())
             yield partial

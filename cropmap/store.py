@@ -9,10 +9,11 @@ written.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cropmap.buckets import Bucket
-from cropmap.digests import DigestError, opened, sealed
+from cropmap.digests import DigestError, check, opened, seal, sealed
 from cropmap.errors import DamagedObjectError, ObjectChangedError, StoreError
 from cropmap.folders import Folder
 
@@ -98,6 +99,30 @@ class Store:
             self._place.write(name, sealed(data) if digest else data)
         self._whole.add(name)
 
+    def write_file(self, name: str, path: Path) -> None:
+        """A file's bytes as an object, piece by piece."""
+
+        def fill(file: IO[bytes]) -> None:
+            with path.open("rb") as source:
+                shutil.copyfileobj(source, file)
+            seal(file)
+
+        with _naming(name, "written"):
+            self._place.write_with(name, fill)
+
+    def read_file(self, name: str, path: Path) -> None:
+        """The reverse of `write_file`. Raises as `read` does."""
+        with _finding(name):
+            file = self._place.open_whole(name)
+        with file, path.open("wb") as target:
+            try:
+                size, _ = check(file)
+            except DigestError as error:
+                raise _damaged(name, error) from error
+            file.seek(0)
+            shutil.copyfileobj(file, target)
+            target.truncate(size)
+
     def write_once(self, name: str, data: bytes) -> bool:
         """Writes an object that never changes; returns False, and writes nothing, where another writer was first."""
         with _naming(name, "written"):
@@ -122,13 +147,8 @@ class Store:
         Raises DamagedObjectError where they are not those that were written, or where `parse` fails on them; StoreError
         where there is no such object, or the store does not answer.
         """
-        try:
-            with _naming(name, "read"):
-                stored, _ = self._place.read(name)
-        except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise StoreError("is not in the store", where=name, mend=_mend(name)) from error.__cause__
-            raise
+        with _finding(name):
+            stored, _ = self._place.read(name)
         try:
             data, vouched = opened(stored)
         except DigestError as error:
@@ -144,8 +164,11 @@ class Store:
 
     def recall(self, name: str, parse: Callable[[bytes], T]) -> T | None:
         """The same of something that can be made again: None where there is none, or a damaged one, which is logged."""
+        return self._recalled(lambda: self.read(name, parse))
+
+    def _recalled(self, read: Callable[[], T]) -> T | None:
         try:
-            return self.read(name, parse)
+            return read()
         except DamagedObjectError as error:
             log.warning("%s: %s; it is made again", error.where, error.what)
             return None
@@ -158,6 +181,42 @@ class Store:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", row_group_size=row_group_size, write_page_checksum=True)
         self.write_bytes(name, sink.getvalue().to_pybytes())
+
+    def write_rows(self, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+        """A table whose row groups are these tables, which are held one at a time."""
+
+        def fill(file: IO[bytes]) -> None:
+            with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+                for table in tables:
+                    writer.write_table(table, row_group_size=max(len(table), 1))
+            seal(file)
+
+        with _naming(name, "written"):
+            self._place.write_with(name, fill)
+        self._whole.add(name)
+
+    def read_rows(self, name: str, columns: list[str] | None = None) -> Generator[pa.Table, None, None]:
+        """A table, one row group after the other; at least one. The object is held against its digest first, and never
+        in memory as a whole. Raises as `read` does."""
+        with _finding(name):
+            file = self._place.open_whole(name)
+        with file:
+            try:
+                _, vouched = check(file)
+                table = pq.ParquetFile(file, page_checksum_verification=True)
+                if not table.num_row_groups:
+                    yield table.schema_arrow.empty_table().select(columns or table.schema_arrow.names)
+                for group in range(table.num_row_groups):
+                    rows = table.read_row_group(group, columns=columns)
+                    if not vouched:
+                        rows.validate(full=True)
+                    yield rows
+            except Exception as error:  # bytes that nothing vouches for may break a parser in any way
+                raise _damaged(name, error) from error
+
+    def count_rows(self, name: str) -> int | None:
+        """Rows of a table that can be decoded to its end; None as `recall` gives it."""
+        return self._recalled(lambda: sum(len(rows) for rows in self.read_rows(name)))
 
     def read_table(self, name: str, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
         """`rows` keeps the rows where it is true; row groups whose statistics rule it out are not decoded.
@@ -205,6 +264,18 @@ def _naming(name: str, done: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot be {done} ({_one_line(error)})", where=name) from error
+
+
+@contextmanager
+def _finding(name: str) -> Iterator[None]:
+    """The same where an object is read: one that is missing is told with what makes it again."""
+    try:
+        with _naming(name, "read"):
+            yield
+    except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise StoreError("is not in the store", where=name, mend=_mend(name)) from error.__cause__
+        raise
 
 
 def _damaged(name: str, error: Exception) -> DamagedObjectError:

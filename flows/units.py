@@ -136,15 +136,24 @@ def _shown(result: Any) -> str:
     return str(result)
 
 
-def gather(futures: Mapping[str, PrefectFuture[R]], *, description: str, units: str) -> dict[str, R]:
-    """Results by name. Waits for every unit; raises PartialFailureError that names those that failed."""
+def gather(
+    futures: Mapping[str, PrefectFuture[R]],
+    *,
+    units: str,
+    description: str = "",
+    done: Callable[[str, Any], None] | None = None,
+) -> dict[str, R]:
+    """Results by name. Waits for every unit; raises PartialFailureError that names those that failed. `done` is called
+    with the name and the result or error of each unit; without it they are counted here."""
+    if done is None:
+        with Progress(description, total=len(futures), unit=units) as counter:
+            return gather(futures, units=units, done=lambda *_: counter.add())
     names = {future.task_run_id: name for name, future in futures.items()}
     ended = (
         (names[future.task_run_id], future.result(raise_on_failure=False))
         for future in as_completed(list(futures.values()))
     )
-    with Progress(description, total=len(futures), unit=units) as counter:
-        return _collected(ended, total=len(futures), units=units, done=lambda *_: counter.add())
+    return _collected(ended, total=len(futures), units=units, done=done)
 
 
 def _collected(

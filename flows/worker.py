@@ -138,6 +138,26 @@ class FoldUnit:
 
 
 @dataclass(frozen=True)
+class PredictUnit:
+    """Another worker that still has it in hand would write the same bytes: no claim is held."""
+
+    job: Any
+    """a PartJob: ONNX Runtime is imported where one is run"""
+
+    def __str__(self) -> str:
+        return f"predict {self.job}"
+
+    def run(self, season: OpenSeason, _claim: Work, /) -> str:
+        from cropmap.dataset.shared import shared_dataset
+        from cropmap.predictions.predict import load_artifact
+
+        context, job = season.context, self.job
+        artifact = season.once(f"artifact {job.artifact_id}", lambda: load_artifact(context.store, job.artifact_id))
+        series = shared_dataset(context.store, job.dataset).series
+        return str(job.score(context.store, series, artifact, threads=1))  # a unit has one of the worker's threads
+
+
+@dataclass(frozen=True)
 class EmptyUnit:
     """Does nothing: what a unit costs beside its work."""
 

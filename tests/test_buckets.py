@@ -93,6 +93,27 @@ def test_tables_are_read_whole_and_in_part(either: Store) -> None:
     assert reader.read_schema("t.parquet").equals(table().schema)
 
 
+def test_a_table_is_written_and_read_one_row_group_after_the_other(either: Store, tmp_path: Path) -> None:
+    whole = table(2_000_000)  # more than one request of a bucket
+    parts = [whole.slice(start, 700_000) for start in range(0, len(whole), 700_000)]
+    either.write_rows("observations/x.parquet", whole.schema, iter(parts))
+    again = Store(either.root)
+    assert [len(part) for part in again.read_rows("observations/x.parquet")] == [700_000, 700_000, 600_000]
+    assert pa.concat_tables(again.read_rows("observations/x.parquet", columns=["B02"])).equals(whole.select(["B02"]))
+    assert again.read_table("observations/x.parquet").equals(whole)
+    assert again.count_rows("observations/x.parquet") == 2_000_000
+    assert again.count_rows("observations/y.parquet") is None
+    again.write_rows("observations/none.parquet", whole.schema, [])
+    assert [len(part) for part in again.read_rows("observations/none.parquet")] == [0]
+
+    (tmp_path / "a").write_bytes(b"x" * 9_000_000)
+    either.write_file("datasets/a", tmp_path / "a")
+    again.read_file("datasets/a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes() == again.read_bytes("datasets/a")
+    with pytest.raises(StoreError, match="datasets/b: is not in the store"):
+        again.read_file("datasets/b", tmp_path / "c")
+
+
 def test_versions_tell_what_was_written_anew(either: Store) -> None:
     either.write_bytes("a/1", b"first")
     either.write_bytes("a/2", b"first")

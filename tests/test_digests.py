@@ -6,10 +6,11 @@ The expected digests are the published test vectors of SHA-256 (FIPS 180-2, appe
 from __future__ import annotations
 
 import hashlib
+import io
 
 import pytest
 
-from cropmap.digests import LENGTH, DigestError, opened, sealed
+from cropmap.digests import LENGTH, DigestError, check, opened, seal, sealed
 
 OF_ABC = b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 OF_NOTHING = b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -86,3 +87,23 @@ def test_a_footer_that_fills_the_file_is_one() -> None:
     whole = sealed(parquet(b"foot", body=b""))
     assert whole.startswith(b'PAR1\n{"sha256"')
     assert opened(whole) == (whole, True)
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", parquet(b"a footer of 20 bytes"), parquet(b"", stated=400), b"PAR1PAR1"])
+def test_a_file_is_sealed_and_checked_as_its_bytes_are(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cropmap.digests.PIECE", 3)
+    file = io.BytesIO(data)
+    assert check(file) == (len(data), False)
+    seal(file)
+    assert file.getvalue() == sealed(data)
+    assert check(file) == (len(opened(sealed(data))[0]), True)
+    for at in (0, len(sealed(data)) - 20):
+        damaged = bytearray(sealed(data))
+        damaged[at] ^= 1
+        try:
+            read, vouched = opened(bytes(damaged))
+        except DigestError:
+            with pytest.raises(DigestError):
+                check(io.BytesIO(damaged))
+        else:
+            assert check(io.BytesIO(damaged)) == (len(read), vouched)

@@ -205,3 +205,33 @@ def test_the_first_writer_wins_on_a_disk_without_links_too(
     with pytest.raises(ObjectChangedError):
         store.replace("grids/1", b"other", before=None)
     assert store.names("") == ["grids/1"]
+
+
+def test_what_fails_while_rows_are_written_leaves_the_object_as_it_was(store: Store) -> None:
+    table = pa.table({"a": [1, 2]})
+    store.write_table("runs/a.parquet", table)
+
+    def rows() -> Iterator[pa.Table]:
+        yield table
+        raise DamagedObjectError("is damaged", where="runs/b.parquet")
+
+    with pytest.raises(DamagedObjectError, match=r"runs/b\.parquet: is damaged"):
+        store.write_rows("runs/a.parquet", table.schema, rows())
+    assert store.read_table("runs/a.parquet").equals(table)
+    assert [path.name for path in store.local_path("runs").iterdir()] == ["a.parquet"]
+
+
+@pytest.mark.parametrize("digest", [True, False])
+def test_damaged_rows_are_never_read_as_others(store: Store, digest: bool) -> None:
+    table = pa.table({"a": np.arange(3_000), "b": [f"P{n}" for n in range(3_000)]})
+    store.write_rows("runs/a.parquet", table.schema, [table.slice(0, 1_500), table.slice(1_500)])
+    path = store.local_path("runs/a.parquet")
+    if not digest:
+        pq.write_table(table, path, write_page_checksum=True)
+    whole = path.read_bytes()
+    assert store.count_rows("runs/a.parquet") == 3_000
+    for damaged in (whole[:200] + bytes([whole[200] ^ 4]) + whole[201:], whole[:-60], b"", b"garbage"):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedObjectError, match=r"runs/a\.parquet: is damaged"):
+            list(store.read_rows("runs/a.parquet"))
+        assert store.count_rows("runs/a.parquet") is None

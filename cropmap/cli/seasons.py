@@ -194,7 +194,15 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict the crop of every parcel (ONNX Runtime)."""
-    _stage("predict", agency, season, as_of, model, data, home, as_json)
+    from cropmap.settings import Settings
+
+    if Settings.load(home=home).dask:
+        _prepare_flows(home, verbose=False)
+        from flows.predict import score
+
+        say(score(_request(agency, season, as_of, model, data, home)), as_json=as_json)
+    else:
+        _stage("predict", agency, season, as_of, model, data, home, as_json)
 
 
 def assess(

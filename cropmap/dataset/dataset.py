@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cropmap.dataset.folds import Folds
+from cropmap.dataset.folds import NOT_JUDGED, Folds
 from cropmap.dataset.series import Series
 from cropmap.errors import ModelError
 from cropmap.provenance import content_hash
@@ -61,6 +61,19 @@ class Dataset:
         ]
         unlearnt: NDArray[np.bool_] = np.stack(learnt) == 0
         return unlearnt
+
+
+def unlabelled(series: Series) -> Dataset:
+    """Series that nothing is learnt from, as a dataset without classes and folds."""
+    count = len(series)
+    folds = Folds(
+        made_by="random",
+        fold=np.full(count, NOT_JUDGED, np.int16),
+        names=(),
+        excluded=np.zeros((0, count), np.bool_),
+        holding=np.zeros(count, np.int64),
+    )
+    return Dataset(series, np.full(count, UNLABELLED, np.int16), (), folds)
 
 
 @dataclass(frozen=True)

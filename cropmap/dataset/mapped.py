@@ -93,7 +93,7 @@ def map_observed(
 def _opened(folder: Path) -> Observed | None:
     """None where the folder does not hold what was written."""
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    ids, offsets = (np.load(folder / f"{name}.npy") for name in ("parcel_ids", "offsets"))
+    ids, offsets = (open_array(folder / f"{name}.npy") for name in ("parcel_ids", "offsets"))
     series = _series(folder, ids, offsets, bands=tuple(facts["bands"]), day_zero=date.fromisoformat(facts["day_zero"]))
     pixels = np.load(folder / "pixels.npy")
     if facts["content"] != _content(series, pixels):

@@ -68,10 +68,16 @@ def open_session(data: bytes) -> onnxruntime.InferenceSession:
 
 
 def predict(
-    artifact: Artifact, series: Series, *, fold: NDArray[np.int16] | None = None, threads: int | None = None
+    artifact: Artifact,
+    series: Series,
+    *,
+    fold: NDArray[np.int16] | None = None,
+    threads: int | None = None,
+    on_done: Callable[[float], None] | None = None,
 ) -> Predictions:
     """Calibrated predictions of N parcels. fold (N,): k takes model k alone, -1 the mean of all models'
-    probabilities; None stands for -1 throughout. `threads` None takes every core.
+    probabilities; None stands for -1 throughout. `threads` None takes every core. `on_done` is told how many series
+    went through a model; without it they are counted here.
 
     Raises ArtifactError where the series or the folds are not those that the artifact was made for.
     """
@@ -81,7 +87,7 @@ def predict(
     return Predictions(
         parcel_ids=series.parcel_ids,
         crops=artifact.manifest.crops,
-        logits=logits_of(artifact, series, np.arange(len(series)), fold=fold, threads=threads),
+        logits=logits_of(artifact, series, np.arange(len(series)), fold=fold, threads=threads, on_done=on_done),
         scored_by=[by[k] for k in fold.tolist()],
         n_observations=series.lengths.astype(np.int32),
         last_observation=series.last_days(),
@@ -90,10 +96,16 @@ def predict(
 
 
 def logits_of(
-    artifact: Artifact, series: Series, index: NDArray[np.intp], *, fold: NDArray[np.int16], threads: int | None = None
+    artifact: Artifact,
+    series: Series,
+    index: NDArray[np.intp],
+    *,
+    fold: NDArray[np.int16],
+    threads: int | None = None,
+    on_done: Callable[[float], None] | None = None,
 ) -> NDArray[np.float32]:
-    """(n, K) calibrated logits of the parcels at ascending positions, NaN without an observation; fold (n,) as
-    `predict` takes it. Nothing of the series is copied but the batches.
+    """(n, K) calibrated logits of the parcels at ascending positions, NaN without an observation; fold (n,) and
+    `on_done` as `predict` takes them. Nothing of the series is copied but the batches.
 
     Raises ArtifactError where the series or the folds are not those that the artifact was made for.
     """
@@ -108,18 +120,20 @@ def logits_of(
     count = len(artifact.files)
     if fold.max(initial=-1) >= count:
         raise ArtifactError(f"fold {fold.max()} of a model with {count} folds", where=artifact.artifact_id)
-    logits = np.full((len(index), len(manifest.crops)), np.nan, np.float32)
     observed = series.lengths[index] > 0
-    total = int(observed[fold >= 0].sum() + count * observed[fold < 0].sum())
-    with Counter("predict", total=total, unit="series") as counter:
-        for k in range(count):
-            own = np.flatnonzero((fold == k) & observed)
-            logits[own] = manifest.calibration.apply(
-                run_session(artifact.sessions[k], series, index[own], threads=threads, on_done=counter.add)
-            )
-        rest = np.flatnonzero((fold < 0) & observed)
-        if len(rest):
-            logits[rest] = _mean(artifact, series, index[rest], threads, counter.add)
+    if on_done is None:
+        total = int(observed[fold >= 0].sum() + count * observed[fold < 0].sum())
+        with Counter("predict", total=total, unit="series") as counter:
+            return logits_of(artifact, series, index, fold=fold, threads=threads, on_done=counter.add)
+    logits = np.full((len(index), len(manifest.crops)), np.nan, np.float32)
+    for k in range(count):
+        own = np.flatnonzero((fold == k) & observed)
+        logits[own] = manifest.calibration.apply(
+            run_session(artifact.sessions[k], series, index[own], threads=threads, on_done=on_done)
+        )
+    rest = np.flatnonzero((fold < 0) & observed)
+    if len(rest):
+        logits[rest] = _mean(artifact, series, index[rest], threads, on_done)
     return logits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -12,13 +12,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from cropmap.contracts.tables import PREDICTION_COLUMNS
-from cropmap.errors import DamagedObjectError
-from cropmap.store import Store, parquet_file
+from cropmap.dataset.series import Series
+from cropmap.store import Store
 
 ROW_GROUP: Final = 65_536
 """parcels that are decoded at a time"""
@@ -43,6 +42,17 @@ def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return shares
 
 
+def stored_schema(crops: Sequence[str]) -> pa.Schema:
+    """Of stored predictions, with their K classes."""
+    schema = SCHEMA.append(pa.field("logits", pa.list_(pa.float32(), len(crops))))
+    return schema.with_metadata({"crops": json.dumps(crops)})
+
+
+def write_parts(store: Store, name: str, crops: Sequence[str], parts: Iterable[pa.Table]) -> None:
+    """Keeps tables of `Predictions.stored`, a row group each, as one Parquet object; they are held one at a time."""
+    store.write_rows(name, stored_schema(crops), parts)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """N parcels in the order of their ids, K classes."""
@@ -64,6 +74,19 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.parcel_ids)
+
+    @classmethod
+    def none(cls, series: Series, crops: tuple[str, ...], *, scored_by: str) -> Predictions:
+        """Where there is no model: no parcel has a prediction."""
+        return cls(
+            parcel_ids=series.parcel_ids,
+            crops=crops,
+            logits=np.full((len(series), len(crops)), np.nan, np.float32),
+            scored_by=[scored_by] * len(series),
+            n_observations=series.lengths.astype(np.int32),
+            last_observation=series.last_days(),
+            out_of_distribution=np.full(len(series), np.nan, np.float32),
+        )
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -96,15 +119,12 @@ class Predictions:
 
     def write(self, store: Store, name: str) -> None:
         """Keeps the predictions as one Parquet object of many row groups."""
-        sink = pa.BufferOutputStream()
-        schema = SCHEMA.append(pa.field("logits", pa.list_(pa.float32(), len(self.crops))))
-        schema = schema.with_metadata({"crops": json.dumps(self.crops)})
-        with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
-            for start in range(0, len(self), ROW_GROUP):
-                writer.write_table(self._stored(slice(start, start + ROW_GROUP), schema))
-        store.write_bytes(name, sink.getvalue().to_pybytes())
+        write_parts(
+            store, name, self.crops, (self.stored(slice(r, r + ROW_GROUP)) for r in range(0, len(self), ROW_GROUP))
+        )
 
-    def _stored(self, rows: slice, schema: pa.Schema) -> pa.Table:
+    def stored(self, rows: slice) -> pa.Table:
+        """Some of the rows as they are stored."""
         logits = pa.array(self.logits[rows].ravel(), pa.float32())
         columns = (
             pa.array(self.parcel_ids[rows].tolist(), pa.string()),
@@ -114,7 +134,7 @@ class Predictions:
             pa.array(self.out_of_distribution[rows], pa.float32()),
             pa.FixedSizeListArray.from_arrays(logits, len(self.crops)),
         )
-        return pa.table(list(columns), schema=schema)
+        return pa.table(list(columns), schema=stored_schema(self.crops))
 
     @classmethod
     def read(cls, store: Store, name: str) -> Predictions:
@@ -135,7 +155,7 @@ class Predictions:
     def read_parts(cls, store: Store, name: str) -> Iterator[Predictions]:
         """The predictions of some parcels after the other, in the order of their ids; at least one part."""
         words: dict[str, str] = {}
-        for table in read_row_groups(store, name):
+        for table in store.read_rows(name):
             crops, logits = _stored_logits(table)
             yield cls(
                 parcel_ids=np.array(table["parcel_id"].to_pylist(), dtype=np.str_),
@@ -150,7 +170,7 @@ class Predictions:
 
 def read_rows(store: Store, name: str) -> Iterator[pa.Table]:
     """PREDICTION_COLUMNS of stored predictions, as `Predictions.table` has them: one row group after the other."""
-    for table in read_row_groups(store, name):
+    for table in store.read_rows(name):
         crops, logits = _stored_logits(table)
         seen, order, best = _ranked(logits, probabilities_of(logits))
         words = pa.array(crops, pa.string())
@@ -159,6 +179,12 @@ def read_rows(store: Store, name: str) -> Iterator[pa.Table]:
         yield pa.table(
             {column: columns[column] if column in columns else table[column] for column in PREDICTION_COLUMNS}
         )
+
+
+def read_logits(store: Store, name: str) -> Iterator[NDArray[np.float32]]:
+    """(n, K) of some parcels after the other, as `Predictions.read_parts` gives them."""
+    for table in store.read_rows(name, columns=["logits"]):
+        yield _stored_logits(table)[1]
 
 
 def _stored_logits(table: pa.Table) -> tuple[tuple[str, ...], NDArray[np.float32]]:
@@ -178,19 +204,6 @@ def _ranked(
     order = np.stack([first, others.argmax(axis=1)], axis=1)
     best = np.take_along_axis(probabilities, order, axis=1)
     return np.asarray(np.isfinite(logits).all(axis=1)), order, best
-
-
-def read_row_groups(store: Store, name: str) -> Iterator[pa.Table]:
-    """A stored table, one row group after the other; at least one table. Raises DamagedObjectError."""
-    file = store.read(name, parquet_file)
-    if not file.num_row_groups:
-        yield file.schema_arrow.empty_table()
-    for group in range(file.num_row_groups):
-        try:
-            table = file.read_row_group(group)
-        except (OSError, pa.ArrowException) as error:  # of an object that no digest vouches for
-            raise DamagedObjectError(f"is damaged ({error})", where=name, mend="Run the same command again") from error
-        yield table
 
 
 def _shared(column: pa.ChunkedArray) -> list[Any]:

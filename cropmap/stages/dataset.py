@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cropmap.database.acquisitions import LedgerEntry
 from cropmap.database.outlines import Outlines
 from cropmap.dataset import folds as folding
-from cropmap.dataset.dataset import Dataset, label_parcels
+from cropmap.dataset.dataset import Dataset, label_parcels, unlabelled
 from cropmap.dataset.folds import Folds
 from cropmap.dataset.mapped import Observed, map_observed
 from cropmap.dataset.series import Series
@@ -63,6 +63,11 @@ class SeasonData:
     @cached_property
     def hash(self) -> str:
         return self.dataset.hash if self.dataset else content_hash("no dataset", self.series.hash)
+
+    @cached_property
+    def shared(self) -> Dataset:
+        """What other processes are given of the season: its dataset, or where nothing is learnt its series."""
+        return self.dataset or unlabelled(self.series)
 
     @property
     def seen_until(self) -> str:

@@ -7,7 +7,6 @@ later version of a register does.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -18,9 +17,9 @@ from cropmap.contracts.tables import ASSESSMENT_COLUMNS, REJECTION_COLUMNS, STAT
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
 from cropmap.errors import ArtifactError, InputError
+from cropmap.model.artifact import Manifest
 from cropmap.model.gate import knows_classes
-from cropmap.predictions.predict import load_artifact, predict
-from cropmap.predictions.predictions import Predictions
+from cropmap.predictions.predict import load_artifact
 from cropmap.schemas import CARRIED_FORWARD
 from cropmap.stages.champion import TrainedModel, legend_key, succession
 from cropmap.stages.context import SeasonContext
@@ -107,12 +106,10 @@ def _unfit(context: SeasonContext, data: SeasonData, model: TrainedModel) -> lis
     return [name for name, fine in fits.items() if not fine]
 
 
-def forecast(context: SeasonContext, data: SeasonData, artifact_id: str) -> Predictions:
-    """Every parcel by the mean of the champion's models: last season's folds say nothing about this season's crops."""
-    artifact = load_artifact(context.store, artifact_id)
-    predictions = predict(artifact, data.series, threads=context.threads)
-    season = artifact.manifest.about.get("season", "an earlier season")
-    return replace(predictions, scored_by=[f"forecast from {season}, {by}" for by in predictions.scored_by])
+def forecast_words(manifest: Manifest) -> str:
+    """What stands before the models that score a parcel: the mean of the champion's, because last season's folds say
+    nothing about this season's crops."""
+    return f"forecast from {manifest.about.get('season', 'an earlier season')}, "
 
 
 def no_assessments() -> pd.DataFrame:

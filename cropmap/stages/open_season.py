@@ -211,6 +211,11 @@ class OpenSeason:
         observed = self._observed
         return build_data(self.context, self.parcels, self.outlines, observed.entries, observed.objects)
 
+    def forget(self, name: str) -> None:
+        """What `once` holds by this name."""
+        with self._lock:
+            self._held.pop(name, None)
+
     def once(self, name: str, read: Callable[[], T]) -> T:
         """What `read` gives, read at the first call."""
         with self._lock:

@@ -23,11 +23,13 @@ from cropmap.assessments.assess import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
+from cropmap.dataset.shared import share_dataset
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
-from cropmap.predictions.predict import load_artifact
-from cropmap.predictions.predict import predict as score
-from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups, read_rows
+from cropmap.predictions.parts import PartJob, join_parts, write_unscored
+from cropmap.predictions.predict import Artifact, load_artifact
+from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_logits, read_rows
+from cropmap.progress import Counter
 from cropmap.provenance import code_version, content_hash
 from cropmap.records import Record
 from cropmap.schemas import Architecture, Reason
@@ -39,7 +41,7 @@ from cropmap.stages.findings import run_statement
 from cropmap.stages.forecast import (
     NO_ASSESSMENTS,
     NO_STATISTICS,
-    forecast,
+    forecast_words,
     forecasting_model,
     is_carried,
     no_assessments,
@@ -54,12 +56,17 @@ from cropmap.stages.work import claim_of
 from cropmap.statistics.areas import estimate_areas
 from cropmap.statistics.coverage import partial_regions
 from cropmap.statistics.report import StatisticsReport
-from cropmap.store import parquet_file
 
 log = logging.getLogger(__name__)
 
 UNTRAINED: Final = "no model"
 SHOWN_ROWS: Final = 12
+PREDICTIONS: Final = "predictions.parquet"
+PARTS: Final = "parts"
+"""of predictions that are not joined yet"""
+NO_TILE: Final = "no-tile"
+"""the part of the parcels without a home tile"""
+ARTIFACT: Final = "artifact"
 
 
 @dataclass(frozen=True)
@@ -159,33 +166,88 @@ def replace_plan(context: SeasonContext, plan: RunPlan, *, by: RunPlan, finished
 
 def predict(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
     """Scores every parcel by the model that never saw it. Returns counts."""
-    context, data, name = season.context, _planned(season, plan).data, plan.name("predictions.parquet")
-    if not _is_kept(context, name):
-        _predictions(context, plan, data).write(context.store, name)
+    jobs = parts_to_score(season, plan)
+    with Counter("predict", total=sum(job.count for job in jobs.values()), unit="parcels") as counter:
+        for job in jobs.values():
+            score_part(season, job, on_done=counter.add)
+    return join_predictions(season, plan)
+
+
+def parts_to_score(season: OpenSeason, plan: RunPlan) -> dict[str, PartJob]:
+    """The parts of a run's predictions: one for each home tile, by its name, and one for parcels without any. No part
+    where the predictions are there, or no model is; damaged predictions are removed."""
+    context, data = season.context, _planned(season, plan).data
+    if _is_kept(context, plan.name(PREDICTIONS)):
+        return {}
+    context.store.remove(plan.name(PREDICTIONS))
+    if not plan.artifact_id:
+        return {}
+    artifact = _artifact(season, plan.artifact_id)
+    if is_carried(data.parcels):
+        fold, words = np.full(len(data.series), -1, np.int16), forecast_words(artifact.manifest)
+    else:
+        fold, words = judging_folds(context, data, artifact), ""
+    tiles, part_of = parts_of(data.parcels["home_tile"])
+    return {
+        tile: PartJob.of(
+            tile,
+            _part_name(plan, tile),
+            dataset=data.shared.hash,
+            artifact_id=plan.artifact_id,
+            here=part_of == number,
+            fold=fold,
+            words=words,
+        )
+        for number, tile in enumerate(tiles)
+    }
+
+
+def share_series(season: OpenSeason) -> None:
+    """The series are in the store afterwards, for processes that score parts elsewhere."""
+    share_dataset(season.context.store, season.data.shared)
+
+
+def score_part(season: OpenSeason, job: PartJob, *, on_done: Callable[[float], None] = lambda _: None) -> str:
+    """Scores the parcels of a part into the store. `on_done` is told how many are done. Returns what was done."""
+    context, artifact = season.context, _artifact(season, job.artifact_id)
+    return job.score(context.store, season.data.series, artifact, threads=context.threads, on_done=on_done)
+
+
+def join_predictions(season: OpenSeason, plan: RunPlan) -> dict[str, int]:
+    """One object of a run's parts, which are removed then; unless `parts_to_score` found it there. Returns counts."""
+    data, store, name = _planned(season, plan).data, season.context.store, plan.name(PREDICTIONS)
+    if not store.exists(name):
+        if plan.artifact_id:
+            crops = _artifact(season, plan.artifact_id).manifest.crops
+            tiles, part_of = parts_of(data.parcels["home_tile"])
+            parts = [_part_name(plan, tile) for tile in tiles]
+            join_parts(store, name, parts, part_of=part_of, parcel_ids=data.series.parcel_ids, crops=crops)
+        else:
+            assert data.dataset is None, "a run with a dataset is planned after training"
+            write_unscored(store, name, data.series, data.legend.crops, scored_by=UNTRAINED)
+    season.forget(ARTIFACT)
+    for part in store.names(plan.name(PARTS)):
+        store.remove(part)
     counts = {"parcels": 0, "scored": 0}
-    for part in Predictions.read_parts(context.store, name):
-        counts["parcels"] += len(part)
-        counts["scored"] += int(np.isfinite(part.logits).all(axis=1).sum())
+    for logits in read_logits(store, name):
+        counts["parcels"] += len(logits)
+        counts["scored"] += int(np.isfinite(logits).all(axis=1).sum())
     return counts
 
 
-def _predictions(context: SeasonContext, plan: RunPlan, data: SeasonData) -> Predictions:
-    series = data.series
-    if is_carried(data.parcels):
-        return forecast(context, data, plan.artifact_id)
-    if data.dataset is None:
-        return Predictions(
-            parcel_ids=series.parcel_ids,
-            crops=data.legend.crops,
-            logits=np.full((len(series), len(data.legend.crops)), np.nan, np.float32),
-            scored_by=[UNTRAINED] * len(series),
-            n_observations=series.lengths.astype(np.int32),
-            last_observation=series.last_days(),
-            out_of_distribution=np.full(len(series), np.nan, np.float32),
-        )
-    assert plan.artifact_id, "a run with a dataset is planned after training"
-    artifact = load_artifact(context.store, plan.artifact_id)
-    return score(artifact, series, fold=judging_folds(context, data, artifact), threads=context.threads)
+def _artifact(season: OpenSeason, artifact_id: str) -> Artifact:
+    """Read once for all parts."""
+    return season.once(ARTIFACT, lambda: load_artifact(season.context.store, artifact_id))
+
+
+def parts_of(home_tile: pd.Series[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    """What the parts are called, and (N,) the position of the part that each parcel is in."""
+    part_of, tiles = pd.factorize(home_tile.fillna(NO_TILE), sort=True)
+    return [str(tile) for tile in tiles], part_of.astype(np.int64)
+
+
+def _part_name(plan: RunPlan, tile: str) -> str:
+    return plan.name(f"{PARTS}/{tile}.parquet")
 
 
 def assess(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
@@ -285,13 +347,7 @@ def is_published(season: OpenSeason, plan: RunPlan) -> bool:
     context = season.context
     with context.connect() as connection:
         published = queries.published_run(connection, **context.key)
-    objects = (
-        "predictions.parquet",
-        "assessments.parquet",
-        "assessments.json",
-        "statistics.parquet",
-        "statistics.json",
-    )
+    objects = (PREDICTIONS, "assessments.parquet", "assessments.json", "statistics.parquet", "statistics.json")
     return published == plan.run_id and _is_kept(context, *map(plan.name, objects))
 
 
@@ -301,7 +357,7 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
     Raises InputError, and publishes nothing, where the season is no longer what it was when it was read.
     """
     data, context, store = _planned(season, plan).data, season.context, season.context.store
-    _require_written(context, plan, "predictions.parquet")
+    _require_written(context, plan, PREDICTIONS)
     made = ("assessments", "statistics")
     for what in made:
         _require_written(context, plan, f"{what}.json")
@@ -318,8 +374,8 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
             run_id=plan.run_id,
             **context.key,
             parcels=data.parcels,
-            predictions=read_rows(store, plan.name("predictions.parquet")),
-            assessments=read_row_groups(store, plan.name("assessments.parquet")),
+            predictions=read_rows(store, plan.name(PREDICTIONS)),
+            assessments=store.read_rows(plan.name("assessments.parquet")),
             statistics=statistics,
             model_version=model_version,
             published_at=published_at,
@@ -343,24 +399,16 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
 def _is_kept(context: SeasonContext, *names: str) -> bool:
     """Whether a step's objects are there as they were written; a damaged one is made again, also one that lost its
     digest with its end."""
-    return all(context.store.recall(name, _content(name)) is not None for name in names)
-
-
-def _content(name: str) -> Callable[[bytes], Any]:
-    return json.loads if name.endswith(".json") else _decoded
-
-
-def _decoded(data: bytes) -> int:
-    """Rows of a table that can be decoded, one row group in memory at a time."""
-    file = parquet_file(data)
-    for group in range(file.num_row_groups):
-        file.read_row_group(group).validate(full=True)
-    return int(file.metadata.num_rows)
+    store = context.store
+    return all(
+        (store.recall(name, json.loads) if name.endswith(".json") else store.count_rows(name)) is not None
+        for name in names
+    )
 
 
 def _kept_predictions(context: SeasonContext, plan: RunPlan) -> Predictions:
-    _require_written(context, plan, "predictions.parquet")
-    return Predictions.read(context.store, plan.name("predictions.parquet"))
+    _require_written(context, plan, PREDICTIONS)
+    return Predictions.read(context.store, plan.name(PREDICTIONS))
 
 
 def _require_written(context: SeasonContext, plan: RunPlan, what: str) -> None:

@@ -31,6 +31,8 @@ from cropmap.model.fold import fold_name
 from cropmap.model.training_config import TrainingConfig
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
+from cropmap.simulation.season import simulate_season
+from cropmap.stages import products
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed
 from cropmap.store import Store
@@ -39,11 +41,12 @@ from flows.gone import what_is_gone
 from flows.ingest import ingest
 from flows.request import SeasonRequest
 from flows.season import season as season_flow
-from flows.worker import EmptyUnit, FoldUnit, Room
+from flows.worker import EmptyUnit, FoldUnit, PredictUnit, Room
 from tests.flows.conftest import YEAR, Season, Undisturbed, season_of
 from tests.flows.terminal import on_terminal, rows
 from tests.flows.test_secrets import forms
 from tests.model.problems import make_dataset, tiny
+from tests.stages.judged import JudgedSeason, judged_season
 from tests.studies.cluster import begun_again, run, worker_processes
 
 DASK = [sys.executable, "-m", "distributed.cli.dask_"]
@@ -153,6 +156,35 @@ def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+def at_work(home: Path) -> str:
+    return "".join(log.read_text() for log in home.glob("logs/worker-*.log"))
+
+
+@contextmanager
+def killing(home: Path, *moments: tuple[str, float]) -> Iterator[list[int]]:
+    """While the block runs: kills a worker so many seconds after its log has these words, one moment after the other.
+    The processes that were killed."""
+    killed: list[int] = []
+    stop = threading.Event()
+
+    def kill() -> None:
+        for words, pause in moments:
+            while words not in at_work(home):
+                if stop.wait(0.02):
+                    return
+            if not stop.wait(pause) and (found := worker_processes()):
+                found[0].kill()
+                killed.append(found[0].pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
 def observed(request: SeasonRequest) -> dict[str, bytes]:
     store = request.open().store
     return {name: store.read_bytes(name) for name in store.names("observations")}
@@ -170,37 +202,54 @@ def test_a_season_on_workers_that_are_killed_publishes_the_rows_of_a_season_with
     apart = season_of(simulated_inputs, tmp_path, database_url, empty_tracking)
     apart.enter(monkeypatch)
     monkeypatch.setenv("CROPMAP_DASK", "local:2")
-    killed: list[int] = []
-    stop = threading.Event()
-
-    def at_work() -> str:
-        home = apart.request.home or Path()
-        return "".join(log.read_text() for log in home.glob("logs/worker-*.log"))
-
-    def kill() -> None:
-        """One in the middle of observing, two while folds train."""
-        for words, pause in (("observe S2", 0.3), ("lstm fold", 0.1), ("lstm fold", 2.0)):
-            while words not in at_work():
-                if stop.wait(0.02):
-                    return
-            if not stop.wait(pause) and (found := worker_processes()):
-                found[0].kill()
-                killed.append(found[0].pid)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
+    home = apart.request.home or Path()
+    # one in the middle of observing, two while folds train
+    with killing(home, ("observe S2", 0.3), ("lstm fold", 0.1), ("lstm fold", 2.0)) as killed:
         season_flow(apart.request)
-    finally:
-        stop.set()
-        thread.join()
 
     assert killed
     assert apart.observation_files() == undisturbed.files
     assert rows(database_url) == undisturbed.rows
-    assert apart.request.home
-    assert begun_again(apart.request.home) <= len(killed)
-    assert "lstm fold 2 begins" in at_work()
+    assert begun_again(home) <= len(killed)
+    assert "lstm fold 2 begins" in at_work(home)
+    assert "predict 30U" in at_work(home)
+
+
+@pytest.fixture(scope="module")
+def judged(cluster_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgedSeason]:
+    """A tiny season with a model and predictions, which needs no Prefect."""
+    inputs = tmp_path_factory.mktemp("tiny") / "inputs"
+    simulate_season(inputs, parcels=60, seed=4, season=YEAR, dates=4)
+    with judged_season(cluster_url, inputs, tmp_path_factory.mktemp("judged")) as season:
+        yield season
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "moments"), [(1, []), (2, [("predict 30U", 0.0)])])
+def test_tiles_are_predicted_on_workers_as_in_one_process_and_one_that_dies_costs_its_own(
+    judged: JudgedSeason, workers: int, moments: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged.enter(monkeypatch)
+    context = judged.context
+    plan = products.plan_run(OpenSeason(context))
+    name = plan.name(products.PREDICTIONS)
+    wanted = context.store.read_bytes(name)
+    context.store.remove(name)
+    (judged.home / "logs").mkdir(exist_ok=True)  # a worker of a home without one logs to stderr
+    for log in judged.home.glob("logs/worker-*.log"):
+        log.unlink()
+    settings = Settings.load(home=judged.home).model_copy(update={"dask": f"local:{workers}"})
+    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+        assert cluster is not None
+        season = OpenSeason(context)
+        jobs = products.parts_to_score(season, plan)
+        products.share_series(season)
+        with killing(judged.home, *moments) as killed:
+            done = run(cluster, context, {tile: PredictUnit(job) for tile, job in jobs.items()})
+        products.join_predictions(season, plan)
+    assert context.store.read_bytes(name) == wanted
+    assert set(done.values()) <= ({"predicted", "kept"} if killed else {"predicted"})
+    assert len(jobs) <= at_work(judged.home).count(" begins") <= len(jobs) + len(killed)
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from cropmap.dataset.dataset import Dataset
+from cropmap.dataset.shared import share_dataset, shared_dataset
 from cropmap.errors import DamagedObjectError, StoreError
 from cropmap.model.crossfit import cross_fit
-from cropmap.model.elsewhere import FoldJob, share_dataset, shared_dataset
+from cropmap.model.elsewhere import FoldJob
 from cropmap.schemas import Architecture
 from cropmap.store import Store
 from tests.model.problems import make_dataset, tiny

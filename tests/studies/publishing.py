@@ -30,7 +30,7 @@ from cropmap.contracts.tables import STATISTIC_COLUMNS, STORED_ASSESSMENT, STORE
 from cropmap.database import publishing
 from cropmap.database.connection import Connection, connect
 from cropmap.database.runs import begin_run, ensure_season
-from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_row_groups, read_rows
+from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_rows
 from cropmap.settings import Settings
 from cropmap.stages.context import ready_database
 from cropmap.store import Store
@@ -182,7 +182,7 @@ def _publish(connection: Connection, store: Store, about: pd.DataFrame, run_id: 
             **KEY,
             parcels=about,
             predictions=read_rows(store, "predictions.parquet"),
-            assessments=read_row_groups(store, "assessments.parquet"),
+            assessments=store.read_rows("assessments.parquet"),
             statistics=pd.DataFrame(columns=list(STATISTIC_COLUMNS)),
             model_version="study",
             published_at=STARTED,
