@@ -56,11 +56,13 @@ class _Column:
     def of(cls, text: pd.Series[Any]) -> _Column:
         rows, words = pd.factorize(text.to_numpy(object))
         decimal, grouped = np.full((2, len(words)), np.nan)
-        only, marks = np.full(len(words), None, dtype=object), set()
+        only = np.full(len(words), None, dtype=object)
+        marks: set[Mark] = set()
         for position, word in enumerate(words):
             value = _take_apart(str(word))
             decimal[position], grouped[position], only[position] = value.decimal, value.grouped, value.only
-            marks |= {value.mark} - {None}
+            if value.mark:
+                marks.add(value.mark)
         return cls(rows, words, decimal, grouped, only, frozenset(marks))
 
     def of_rows(self, values: NDArray[Any], missing: object) -> NDArray[Any]:
