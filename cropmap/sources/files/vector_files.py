@@ -190,7 +190,10 @@ def _read(parts: Iterable[Table], file: OutlineFile) -> _Read:
         notes |= dict.fromkeys(part.notes)
     return _Read(
         pd.concat(attributes, ignore_index=True),
-        *(np.concatenate(column) for column in (unusable, present, readable, drawn)),
+        np.concatenate(unusable),
+        np.concatenate(present),
+        np.concatenate(readable),
+        np.concatenate(drawn),
         crs,
         tuple(notes),
     )
