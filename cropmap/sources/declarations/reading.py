@@ -269,7 +269,8 @@ def _draw(raw: RawRows, file: OutlineFile) -> _Drawn:
         area_ha = outlines.area_ha(shapes, raw.crs)
         empty = shapely.is_missing(as_read) | shapely.is_empty(as_read)
         parts.append((area_ha, repaired, hopeless, empty, _outline_numbers(shapes)))
-        file.add_shapes(outlines.transform(np.where(np.isnan(area_ha), None, shapes), raw.crs, EPSG_WGS84))
+        shapes[np.isnan(area_ha)] = None
+        file.add_shapes(outlines.transform(shapes, raw.crs, EPSG_WGS84))
     return _Drawn(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
