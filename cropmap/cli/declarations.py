@@ -175,7 +175,7 @@ def _declared_twice(file: Path, profile: Profile, read: Declarations | str) -> D
     from cropmap.sources.declarations.doubles import find_doubles, find_separator
     from cropmap.stages.declared import exclude_hint
 
-    doubles = None if isinstance(read, str) or read.accepted.empty else find_doubles(read)
+    doubles = None if isinstance(read, str) or read.claims.empty else find_doubles(read)
     if not doubles:
         return None
     hint = exclude_hint(find_separator(doubles, file, profile))
@@ -225,7 +225,7 @@ def _counts(read: Declarations) -> dict[str, object]:
 
     return {
         "rows": read.row_count,
-        "accepted": len(read.accepted),
+        "accepted": len(read.claims),
         "merged": read.merged,
         "rejected": {str(k): int(v) for k, v in read.rejected["reason"].value_counts().items()},
         "notices": {str(k): int(v) for k, v in read.notices["notice"].value_counts().sort_index().items()},
@@ -309,7 +309,7 @@ def _surveyed(folder: Path, source: Mapping[str, str]) -> dict[str, object]:
         "source": name,
         "profile": profile,
         "rows": read.row_count,
-        "accepted": len(read.accepted),
+        "accepted": len(read.claims),
         "rejected": len(read.rejected),
         "declared": declared,
         "harmonised": harmonised,

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
@@ -23,12 +25,12 @@ from cropmap.contracts.columns import PostgresType, Table, copy_types, pandas_ty
 from cropmap.contracts.tables import DECLARATION, NOTICE_COLUMNS, STORED_NOTICE, STORED_REJECTION
 from cropmap.database.connection import Connection, database_errors
 from cropmap.database.copying import copy_frame
-from cropmap.database.outlines import OutlineFile, Outlines
 from cropmap.database.runs import ensure_season
 from cropmap.errors import InputError
 from cropmap.progress import Counter
 from cropmap.provenance import content_hash
 from cropmap.schemas import CARRIED_FORWARD
+from cropmap.sources.mapped_outlines import OutlineFile, Outlines
 
 INCOMING: Final[dict[str, PostgresType]] = {
     **copy_types(DECLARATION),
@@ -194,17 +196,19 @@ def store_declarations(
     *,
     agency: str,
     season: int,
-    accepted: gpd.GeoDataFrame,
+    accepted: pd.DataFrame,
     rejected: pd.DataFrame,
     source_file: str,
     source_hash: str,
     loaded_at: datetime,
     notices: pd.DataFrame | None = None,
+    outlines: Outlines | None = None,
     check: Callable[[Losses], None] = lambda _: None,
 ) -> dict[str, int]:
     """Stores a whole register in one transaction: `accepted` is everything that is declared in the season.
 
-    `accepted`: DECLARATION_COLUMNS in EPSG:4326, nuts_id, and home_tile where it is known. `rejected`:
+    `accepted`: DECLARATION_COLUMNS, nuts_id, and home_tile where it is known. The geometry is one of its columns
+    (EPSG:4326), or lies in `outlines`, where its index says which are theirs. `rejected`:
     REJECTION_COLUMNS; they replace the rejections of the same source file, as `notices` (NOTICE_COLUMNS) do. Only
     declarations that differ are written. `check` is called before that with what would be lost, and may raise.
     Returns the counts: accepted, and of these new, came_back (withdrawn before), changed (of them changed_crop and
@@ -216,7 +220,7 @@ def store_declarations(
     with connection.transaction():
         ensure_season(connection, agency=agency, season=season)
         connection.execute("SELECT FROM season WHERE agency = %(agency)s AND season = %(season)s FOR UPDATE", key)
-        _copy_incoming(connection, accepted)
+        _copy_incoming(connection, accepted, outlines)
         connection.execute("DROP TABLE IF EXISTS pg_temp.amendment")
         concerned = connection.execute(AMEND, key).rowcount
         counts = _counts(connection, rejected)
@@ -357,21 +361,22 @@ def amended_since(connection: Connection, *, agency: str, season: int, at: datet
     return bool(row[0])
 
 
-def _copy_incoming(connection: Connection, accepted: gpd.GeoDataFrame) -> None:
+def _copy_incoming(connection: Connection, accepted: pd.DataFrame, outlines: Outlines | None) -> None:
     connection.execute("DROP TABLE IF EXISTS pg_temp.incoming")
     connection.execute(CREATE_INCOMING)
     with Counter("to the database", total=len(accepted), unit="declarations") as counter:
         for start in range(0, len(accepted), CHUNK):
-            part = _incoming(accepted.iloc[start : start + CHUNK])
-            counter.add(copy_frame(connection, "incoming", INCOMING, part))
+            part = accepted.iloc[start : start + CHUNK]
+            drawn = part.geometry.to_numpy() if outlines is None else outlines.shapes(part.index.to_numpy())
+            counter.add(copy_frame(connection, "incoming", INCOMING, _incoming(part, drawn)))
     connection.execute("ANALYZE incoming")
 
 
-def _incoming(accepted: gpd.GeoDataFrame) -> pd.DataFrame:
+def _incoming(accepted: pd.DataFrame, shapes: NDArray[np.object_]) -> pd.DataFrame:
     """Columns of INCOMING."""
-    wkb = shapely.to_wkb(accepted.geometry.to_numpy(), output_dimension=2, byte_order=1)
-    bounds = shapely.bounds(accepted.geometry.to_numpy()).reshape(-1, 4)
-    frame = pd.DataFrame(accepted.drop(columns=accepted.geometry.name)).assign(
+    wkb = shapely.to_wkb(shapes, output_dimension=2, byte_order=1)
+    bounds = shapely.bounds(shapes).reshape(-1, 4)
+    frame = pd.DataFrame(accepted[[name for name in INCOMING if name in accepted]]).assign(
         wkb=wkb, west=bounds[:, 0], south=bounds[:, 1], east=bounds[:, 2], north=bounds[:, 3]
     )
     if "home_tile" not in frame:

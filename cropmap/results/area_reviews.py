@@ -11,7 +11,6 @@ import pandas as pd
 
 from cropmap.database import declarations as register
 from cropmap.database import reviews
-from cropmap.database.outlines import Outlines
 from cropmap.database.reviews import Campaign
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
@@ -19,6 +18,7 @@ from cropmap.provenance import content_hash
 from cropmap.results.published import published_run
 from cropmap.results.reviews import FieldFormat, assessed_parcels, field_file
 from cropmap.schemas import Confidentiality, ReviewPart, ReviewPurpose
+from cropmap.sources.mapped_outlines import Outlines
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import area_reviews
 from cropmap.stages.parcels import counted_parcels

@@ -64,10 +64,10 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
     """Writes the report into `out` and returns the counts of every check. Raises InputErrors as loading does."""
     agency = agency.of_season(season)
     file = read_declared(agency, season=season)
-    rejected = _with_geometry(file, agency)
+    accepted, rejected = file.accepted, _with_geometry(file, agency)
     columns = agency.read_profile().columns
     warnings = find_warnings(
-        file.accepted,
+        accepted,
         claims_area="area" in columns,
         names_holdings="holding_id" in columns,
         notices=file.notices,
@@ -76,7 +76,7 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
     quality = summarise(
         file=file.path.name,
         source_hash=file.source_hash,
-        accepted=file.accepted,
+        accepted=accepted,
         rejected=rejected,
         warnings=warnings,
         merged=file.merged,
@@ -96,7 +96,7 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
         raise InputError("is a file", where=str(out), mend="Name a folder for --out")
     store = Store(out.absolute())
     with Counter("report", total=3, unit="files") as counter:
-        _write_rejects(store.local_path(REJECTS), file, rejected, warnings)
+        _write_rejects(store.local_path(REJECTS), accepted, rejected, warnings)
         counter.add()
         text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
         store.write_bytes("quality.json", text.encode(), digest=False)
@@ -106,7 +106,7 @@ def report_quality(agency: Agency, *, season: int, out: Path) -> QualityAnswer:
             agency=agency.agency,
             season=season,
             codes=codes,
-            accepted=file.accepted,
+            accepted=accepted,
             rejected=rejected,
             warnings=warnings,
             notes=file.notes,
@@ -126,7 +126,7 @@ def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
         return gpd.GeoDataFrame(nothing, geometry=gpd.GeoSeries([], crs=EPSG_WGS84), crs=EPSG_WGS84)
     profile = agency.read_profile()
     raw = profiled_rows(file.path, profile.named_columns(), profile)
-    shapes = raw.geometry[file.rejected["row_number"].to_numpy() - 1]
+    shapes = raw.outlines.shapes(file.rejected["row_number"].to_numpy() - 1)
     area = outlines.area_ha(outlines.repair(shapes)[0], raw.crs)
     placed = outlines.transform(shapes, raw.crs, EPSG_WGS84)
     drawable = np.isfinite(shapely.bounds(placed)).all(axis=1)
@@ -135,10 +135,10 @@ def _with_geometry(file: DeclaredFile, agency: Agency) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(file.rejected.assign(area_ha=area), geometry=geometry)
 
 
-def _write_rejects(path: Path, file: DeclaredFile, rejected: gpd.GeoDataFrame, warnings: Warnings) -> None:
+def _write_rejects(path: Path, accepted: gpd.GeoDataFrame, rejected: gpd.GeoDataFrame, warnings: Warnings) -> None:
     """Layers: rejected, rejected_without_outline (a table), warnings (the parcels), overlaps (the common ground)."""
     drawn = rejected.geometry.notna() & ~rejected.geometry.is_empty
-    shapes = file.accepted.set_index("row_number").geometry
+    shapes = accepted.set_index("row_number").geometry
     noted = gpd.GeoDataFrame(
         warnings.table, geometry=shapes.reindex(warnings.table["row_number"]).to_numpy(), crs=EPSG_WGS84
     )

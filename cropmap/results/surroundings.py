@@ -12,9 +12,9 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from cropmap.database.outlines import Outlines
 from cropmap.evidence.sheet import Outline, Sketch
 from cropmap.schemas import EPSG_WGS84
+from cropmap.sources.mapped_outlines import Outlines
 
 NEAREST_M: Final = 180.0
 """half the sketch's width at least: the next parcels are in sight of a small one too"""

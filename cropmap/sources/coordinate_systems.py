@@ -87,6 +87,14 @@ def transformer_to(crs: pyproj.CRS, epsg: int) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(crs, epsg, always_xy=True)
 
 
+def sampled(drawn: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Positions of at most SAMPLED outlines, spread over those with finite bounds (`drawn`). What is said here of a
+    file's outlines is said of these: whoever cannot hold all of them gives these alone, and hears the same."""
+    rows = np.flatnonzero(drawn)
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(int))
+    return np.asarray(rows[spread], dtype=np.intp)
+
+
 def choose_crs(
     stated: object, configured: str | None, shapes: Any, *, where: str
 ) -> tuple[pyproj.CRS, tuple[str, ...]]:
@@ -391,10 +399,9 @@ def _lonlat(crs: pyproj.CRS, x: Points, y: Points) -> tuple[Points, Points]:
 
 
 def _centres(shapes: Any) -> Points:
-    """x, y of at most SAMPLED outlines, spread over the file."""
+    """x, y of the `sampled` outlines."""
     bounds = shapely.bounds(shapes).reshape(-1, 4)
-    bounds = bounds[np.isfinite(bounds).all(axis=1)]
-    chosen = np.unique(np.linspace(0, len(bounds) - 1, min(len(bounds), SAMPLED)).astype(int))
+    chosen = sampled(np.isfinite(bounds).all(axis=1))
     return np.asarray((bounds[chosen, :2] + bounds[chosen, 2:]) / 2, dtype=np.float64)
 
 

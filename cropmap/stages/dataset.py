@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.database.acquisitions import LedgerEntry
-from cropmap.database.outlines import Outlines
 from cropmap.dataset import folds as folding
 from cropmap.dataset.dataset import Dataset, label_parcels, unlabelled
 from cropmap.dataset.folds import Folds
@@ -25,6 +24,7 @@ from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
 from cropmap.observations.files import content_digests, iter_observations
 from cropmap.provenance import code_version, content_hash, stream_hash, value_hash
+from cropmap.sources.mapped_outlines import Outlines
 from cropmap.sources.pairs import read_pairs
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.parcels import ObservationObject

@@ -22,6 +22,7 @@ from cropmap.sources.declarations.doubles import Doubles, Separator, find_double
 from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.declarations.reading import Declarations, profiled_rows, read_declarations
 from cropmap.sources.files.gml import AxisOrder
+from cropmap.sources.mapped_outlines import Outlines
 from cropmap.sources.regions import Regions, assign_regions, nearest_regions, read_regions
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,11 @@ MOSTLY: Final = 0.5
 @dataclass(frozen=True, eq=False)
 class DeclaredFile:
     path: Path
-    accepted: gpd.GeoDataFrame
-    """DECLARATION_COLUMNS and nuts_id, EPSG:4326, sorted by parcel_id"""
+    claims: pd.DataFrame
+    """accepted: DECLARATION_COLUMNS without the geometry, and nuts_id, sorted by parcel_id; the index says which of the
+    `outlines` are theirs"""
+    outlines: Outlines
+    """EPSG:4326"""
     rejected: pd.DataFrame
     """REJECTION_COLUMNS; accepted, merged and rejected are the rows of the file"""
     merged: int
@@ -52,6 +56,11 @@ class DeclaredFile:
     notes: tuple[str, ...] = ()
     """what an operator should know of the file as a whole"""
 
+    @property
+    def accepted(self) -> gpd.GeoDataFrame:
+        """The claims with all their outlines, decoded anew at each call."""
+        return self.outlines.beside(self.claims).reset_index(drop=True)
+
 
 def declarations_path(agency: Agency, *, season: int) -> Path:
     return Path(agency.resolve(agency.declarations.path, season=season))
@@ -67,34 +76,36 @@ def read_boundaries(agency: Agency, *, season: int) -> Regions:
     return read_regions(path, nuts_version=agency.regions.nuts_version, codes=agency.regions.codes)
 
 
-def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
+def read_declared(agency: Agency, *, season: int, folder: Path | None = None) -> DeclaredFile:
     """Reads the file, assigns NUTS-3 regions and looks for land that is declared twice.
 
-    Raises InputErrors for a file that cannot be used as a whole.
+    The outlines lie in a file of the process in `folder`, on a disk (None: where temporary files lie). Raises
+    InputErrors for a file that cannot be used as a whole.
     """
     path, agency = declarations_path(agency, season=season), agency.of_season(season)
     profile = agency.read_profile()
     with Counter("declarations", total=STEPS, unit="steps") as counter:
         counter.add(0, description=f"read {path.name}")
-        read = read_declarations(path, legend=agency.read_legend(), profile=profile)
+        read = read_declarations(path, legend=agency.read_legend(), profile=profile, folder=folder)
         counter.add(1, description="assign regions")
         regions = read_boundaries(agency, season=season)
-        accepted, rejected, placed, farthest_m = _in_regions(read, regions, agency.regions)
+        claims, rejected, placed, farthest_m = _in_regions(read, regions, agency.regions)
         counter.add(1, description="look for land declared twice")
-        read = replace(read, accepted=accepted, rejected=rejected)
+        read = replace(read, claims=claims, rejected=rejected)
         doubles = find_doubles(read)
         separator = find_separator(doubles, path, profile)
         counter.add()
-    here = read.notices[read.notices["row_number"].isin(accepted["row_number"])]
+    here = read.notices[read.notices["row_number"].isin(claims["row_number"])]
     parts = [each for each in (here, placed, doubles.notices) if len(each)]
     notices = (
         pd.concat(parts).sort_values(["row_number", "notice"], ignore_index=True) if parts else read.notices.iloc[:0]
     )
-    lost = read.merged_parts[~read.merged_parts["first_row"].isin(accepted["row_number"])]
-    hints = _axis_hints(path, profile, regions) if accepted.empty else ()
+    lost = read.merged_parts[~read.merged_parts["first_row"].isin(claims["row_number"])]
+    hints = _axis_hints(path, profile, regions) if claims.empty else ()
     file = DeclaredFile(
         path,
-        accepted,
+        claims,
+        read.outlines,
         rejected,
         read.merged - len(lost),
         notices,
@@ -113,26 +124,27 @@ def read_declared(agency: Agency, *, season: int) -> DeclaredFile:
 
 def _in_regions(
     read: Declarations, regions: Regions, section: RegionsSection
-) -> tuple[gpd.GeoDataFrame, pd.DataFrame, pd.DataFrame, float]:
-    """(accepted with nuts_id, rejected with those outside, notices of those in the nearest region, metres at most)."""
-    accepted = read.accepted.assign(nuts_id=assign_regions(read.accepted, regions))
-    outside = accepted["nuts_id"].isna()
-    nearest, away_m = nearest_regions(accepted[outside], regions, tolerance_m=section.tolerance_m)
-    accepted.loc[nearest.index, "nuts_id"] = nearest
-    near = accepted.loc[nearest.index[nearest.notna()], ["row_number", "parcel_id", "nuts_id"]]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, float]:
+    """(claims with nuts_id, rejected with those outside, notices of those in the nearest region, metres at most)."""
+    parts = [assign_regions(part, regions) for part in read.outlines.parts(read.claims)]
+    claims = read.claims.assign(nuts_id=pd.concat(parts))
+    outside = read.outlines.beside(claims[claims["nuts_id"].isna()])
+    nearest, away_m = nearest_regions(outside, regions, tolerance_m=section.tolerance_m)
+    claims.loc[nearest.index, "nuts_id"] = nearest
+    near = claims.loc[nearest.index[nearest.notna()], ["row_number", "parcel_id", "nuts_id"]]
     detail = [
         f"{metres:.0f} m outside {code}" for code, metres in zip(near["nuts_id"], away_m[near.index], strict=True)
     ]
     placed = near.assign(source_file=read.source_file, notice=str(Notice.NEAREST_REGION), detail=detail)
-    inside = accepted["nuts_id"].notna()
+    inside = claims["nuts_id"].notna()
     beyond = f", and more than {section.tolerance_m:g} m away" if section.tolerance_m else ""
-    gone = read.with_parts(accepted.loc[~inside, ["row_number", "parcel_id"]]).assign(
+    gone = read.with_parts(claims.loc[~inside, ["row_number", "parcel_id"]]).assign(
         source_file=read.source_file,
         reason=str(RejectReason.OUTSIDE_REGIONS),
         detail=f"outside {', '.join(section.codes)}{beyond}",
     )
     rejected = pd.concat([read.rejected, gone[list(REJECTION_COLUMNS)]], ignore_index=True)
-    return accepted[inside], rejected, pd.DataFrame(placed[list(NOTICE_COLUMNS)]), float(away_m.max())
+    return claims[inside], rejected, pd.DataFrame(placed[list(NOTICE_COLUMNS)]), float(away_m.max())
 
 
 def _notes(file: DeclaredFile) -> list[str]:
@@ -194,6 +206,8 @@ def _inside(path: Path, profile: Profile, regions: Regions, order: AxisOrder | N
         raw = profiled_rows(path, profile.named_columns()[:1], changed)
     except InputError:
         return 0, 0
-    shapes = outlines.transform(outlines.repair(raw.geometry)[0], raw.crs, EPSG_WGS84)
-    placed = assign_regions(gpd.GeoDataFrame(geometry=shapes, crs=EPSG_WGS84), regions)
-    return int(placed.notna().sum()), len(shapes)
+    inside = 0
+    for rows in raw.outlines.positions():
+        shapes = outlines.transform(outlines.repair(raw.outlines.shapes(rows))[0], raw.crs, EPSG_WGS84)
+        inside += int(assign_regions(gpd.GeoDataFrame(geometry=shapes, crs=EPSG_WGS84), regions).notna().sum())
+    return inside, len(raw.outlines)

@@ -42,8 +42,10 @@ def carry_forward(context: SeasonContext, *, from_season: int, loaded_at: dateti
         raise InputError(f"season {from_season} is not before {context.season.year}", where="--from")
     agency = context.agency.agency
     with context.connect() as connection:
-        known = register.read_declarations(connection, **context.key)
-        parcels = register.read_declarations(connection, agency=agency, season=from_season)
+        known, _ = register.read_register(connection, **context.key, folder=context.datasets)
+        parcels, outlines = register.read_register(
+            connection, agency=agency, season=from_season, folder=context.datasets
+        )
         if len(known) and not is_carried(known):
             raise InputError(f"season {context.season.year} of {agency} has declarations already", where="--season")
         if parcels.empty:
@@ -58,6 +60,7 @@ def carry_forward(context: SeasonContext, *, from_season: int, loaded_at: dateti
             connection,
             **context.key,
             accepted=parcels.assign(crop_code=CARRIED_FORWARD, declared_area_ha=float("nan")),
+            outlines=outlines,
             rejected=pd.DataFrame(columns=list(REJECTION_COLUMNS)),
             source_file=f"season {from_season}",
             source_hash="",

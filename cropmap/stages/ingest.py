@@ -76,8 +76,8 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     if (unchanged := unchanged_load(context, key=key)) is not None:
         log.info("%s is loaded already: nothing changed since", path.name)
         return unchanged
-    read = read_declared(agency, season=context.season.year)
-    if read.accepted.empty:
+    read = read_declared(agency, season=context.season.year, folder=context.datasets)
+    if read.claims.empty:
         reasons = read.rejected["reason"].value_counts().to_dict()
         raise DeclarationFileError(
             f"no declaration could be accepted ({reasons or 'the file has no rows'})", where=str(path)
@@ -93,7 +93,8 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
         counts = register.store_declarations(
             connection,
             **context.key,
-            accepted=read.accepted,
+            accepted=read.claims,
+            outlines=read.outlines,
             rejected=read.rejected,
             notices=read.notices,
             source_file=path.name,

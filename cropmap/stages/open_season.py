@@ -21,11 +21,11 @@ import pandas as pd
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.connection import Connection
-from cropmap.database.outlines import Outlines
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.identity import pixel_key
 from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus
+from cropmap.sources.mapped_outlines import Outlines
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import AGENCY_FILE, DECLARATIONS, OBSERVATIONS, SeasonData, build_data
 from cropmap.stages.parcels import ObservationObject, counted_parcels, declared_until, observation_objects, parcel_sets

@@ -15,11 +15,11 @@ import pandas as pd
 
 from cropmap.database import declarations as register
 from cropmap.database.acquisitions import LedgerEntry
-from cropmap.database.outlines import Outlines
 from cropmap.errors import RegionFileError
 from cropmap.observations.coverage import parcel_set_name
 from cropmap.observations.files import earlier_name, observation_name
 from cropmap.provenance import file_hash
+from cropmap.sources.mapped_outlines import Outlines
 from cropmap.sources.regions import split_at_borders
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import boundaries_path, read_boundaries

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import shapely
 
-from cropmap.database import declarations, outlines
+from cropmap.database import declarations
 from cropmap.database.connection import Connection
 from cropmap.database.declarations import read_declarations, read_register
-from cropmap.database.outlines import Outlines
+from cropmap.sources import mapped_outlines as outlines
+from cropmap.sources.mapped_outlines import Outlines
 from tests.database.seasons import KEY, load
 
 SHAPES = gpd.GeoSeries([shapely.box(i / 100, 48, i / 100 + 0.001, 48.001 + i / 1000) for i in range(7)], crs=4326)

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cropmap.database.outlines import OutlineFile
 from cropmap.dataset import mapped
 from cropmap.dataset.mapped import KEPT_FOLDERS, Observed, map_observed
 from cropmap.dataset.series import build_series
@@ -19,6 +18,7 @@ from cropmap.leftovers import PREFIX
 from cropmap.observations.files import OBSERVATION_TABLE_SCHEMA
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.seasons import Season
+from cropmap.sources.mapped_outlines import OutlineFile
 
 SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
 IDS = np.array(sorted(f"p{number}" for number in range(60)))

@@ -8,9 +8,9 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from cropmap.database.outlines import Outlines
 from cropmap.evidence.sheet import Sketch
 from cropmap.results.surroundings import NEAREST_M, Surroundings, utm_zone
+from cropmap.sources.mapped_outlines import Outlines
 
 TO_DEGREES = Transformer.from_crs(32630, 4326, always_xy=True)
 EAST, NORTH = 500_000.0, 5_300_000.0

@@ -16,6 +16,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.schemas import RejectReason
 from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.declarations.reading import Declarations, read_declarations
+from cropmap.sources.files.vector_formats import PART_ROWS
 from tests.data.make_sources_declarations import bow_tie, make_frame, make_legend, spiked, square, write_csv
 
 COLUMNS = {"parcel_id": "id", "crop_code": "code"}
@@ -300,3 +301,33 @@ def test_the_real_seasons_lose_no_declaration(shared_data: Path, agency: str, co
     found = read(path, columns=columns, legend=make_legend(*codes))
     assert (len(found.accepted), found.row_count) == (count, count)
     assert pyogrio.read_info(path)["features"] == count
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
+def test_rows_of_one_part_are_held_against_those_of_another(tmp_path: Path, suffix: str) -> None:
+    """A file of more rows than are read at a time: its last rows repeat, or belong to, its first ones."""
+    count = PART_ROWS + 10
+    rows = [(str(n), "056", "1.0", square(n % 200, n // 200)) for n in range(count)]
+    rows[-3] = ("4", "1200", "1.0", square(0, 200))  # the identifier of row 5
+    rows[-2] = ("new", "056", "1.0", shapely.reverse(square(1)))  # the outline of row 2
+    rows[-1] = ("2", "056", "1.0", shapely.affinity.translate(square(2), 100, 0))  # a part of row 3
+    frame = make_frame(rows, "id", "code", "area")
+    path = tmp_path / f"d.{suffix}"
+    frame.to_parquet(path) if suffix == "parquet" else frame.to_file(path)
+    found = read(path, columns=COLUMNS | {"area": "area"})
+    assert reasons(found) == {count - 2: "DUPLICATE_PARCEL_ID", count - 1: "DUPLICATE_GEOMETRY"}
+    assert found.merged_parts.to_numpy().tolist() == [[count, 3, "2"]]
+    accepted = found.accepted.set_index("parcel_id")
+    assert accepted["area_ha"].to_dict()["2"] == pytest.approx(2.0, abs=1e-3)
+    last = accepted.loc[str(count - 4)]
+    assert last["row_number"] == count - 3
+    x, y = last.geometry.centroid.coords[0]
+    moved = gpd.GeoSeries([rows[count - 4][-1].centroid], crs=frame.crs).to_crs(4326)
+    assert (x, y) == pytest.approx((moved.x[0], moved.y[0]), abs=1e-6)
+
+
+def test_row_numbers_stand_for_identifiers_beyond_the_first_part(tmp_path: Path) -> None:
+    rows = [("056", square(n % 200, n // 200)) for n in range(PART_ROWS + 2)]
+    make_frame(rows, "code").to_parquet(tmp_path / "d.parquet")
+    found = read(tmp_path / "d.parquet", columns={"crop_code": "code"})
+    assert set(found.accepted["parcel_id"]) == {str(n) for n in range(1, PART_ROWS + 3)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from cropmap.sources.declarations.overlaps import Overlaps, find_overlaps
+from cropmap.sources.declarations.overlaps import STRIP, Overlaps, find_overlaps
 
 
 def squares(*boxes: tuple[float, float, float, float]) -> np.ndarray:
@@ -58,3 +58,19 @@ def test_boxes_may_overlap_where_outlines_do_not() -> None:
 def test_three_on_one_place_are_three_pairs_in_order() -> None:
     found = find_overlaps(squares((0, 0, 100, 100), (0, 0, 100, 100), (0, 0, 100, 100)))
     assert pairs(found) == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_pairs_are_found_across_strips_as_a_tree_finds_them() -> None:
+    """More squares than a strip holds, one of them from the south of all to their north."""
+    random = np.random.default_rng(1)
+    west, south = random.uniform(0, 30_000, (2, STRIP + 2_000))
+    shapes = shapely.box(west, south, west + 100, south + 100)
+    shapes[STRIP] = shapely.box(10_000, 0, 10_010, 30_000)
+    found = find_overlaps(shapes)
+    first, second = shapely.STRtree(shapes).query(shapes)
+    first, second = first[first < second], second[first < second]
+    area_m2 = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    expected = sorted(zip(first[area_m2 >= 100].tolist(), second[area_m2 >= 100].tolist(), strict=True))
+    assert pairs(found) == expected
+    assert STRIP in found.first
+    assert found.area_ha == pytest.approx(shapely.area(found.shapes) / 10_000)

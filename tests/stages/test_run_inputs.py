@@ -19,10 +19,10 @@ import cropmap.legends
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database import queries
-from cropmap.database.outlines import Outlines
 from cropmap.errors import InputError
 from cropmap.results.reviews import draw_reviews, import_reviews
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
+from cropmap.sources.mapped_outlines import Outlines
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.first_check import check_parcels

@@ -14,20 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import yaml
 
 from cropmap.contracts.tables import NOTICE_COLUMNS
 from cropmap.errors import DeclarationFileError
-from cropmap.schemas import EPSG_EQUAL_AREA, Notice
-from cropmap.sources.declarations.overlaps import Overlaps, find_overlaps
+from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84, Notice
+from cropmap.sources.declarations.overlaps import Overlaps, Positions, find_overlaps_of
 from cropmap.sources.declarations.profiles import Profile
 from cropmap.sources.declarations.reading import Declarations
 from cropmap.sources.files.containers import opened
 from cropmap.sources.files.sidecars import apart
 from cropmap.sources.files.vector_files import choose_layers
 from cropmap.sources.files.vector_formats import list_layers, read_layer
+from cropmap.sources.outlines import Shapes
 
 MOSTLY: Final = 0.5
 """of the smaller: two rows that share so much are one piece of land declared twice, not neighbours drawn carelessly"""
@@ -98,11 +100,16 @@ class Doubles:
 
 
 def find_doubles(read: Declarations) -> Doubles:
-    shapes = np.asarray(read.accepted.geometry.to_crs(epsg=EPSG_EQUAL_AREA).array, dtype=object)
-    overlaps = find_overlaps(shapes)
+    places = read.claims.index.to_numpy()
+
+    def flat(rows: Positions) -> Shapes:
+        shapes = gpd.GeoSeries(read.outlines.shapes(places[rows]), crs=EPSG_WGS84)
+        return np.asarray(shapes.to_crs(epsg=EPSG_EQUAL_AREA).array, dtype=object)
+
+    overlaps = find_overlaps_of(len(places), flat)
     repeated = read.repeated[read.repeated["crop_code"] != read.repeated["kept_crop_code"]]
-    numbers = read.accepted["row_number"].to_numpy()
-    once = float(read.accepted["area_ha"].sum() + repeated["area_ha"].sum())
+    numbers = read.claims["row_number"].to_numpy()
+    once = float(read.claims["area_ha"].sum() + repeated["area_ha"].sum())
     twice = float(overlaps.area_ha.sum() + repeated["area_ha"].sum())
     one_land = overlaps.share >= MOSTLY
     pairs = [
@@ -124,13 +131,13 @@ def _notices(read: Declarations, overlaps: Overlaps, repeated: pd.DataFrame) -> 
     first, other = np.concatenate([[overlaps.first, overlaps.second], [overlaps.second, overlaps.first]], axis=1)
     shared = pd.DataFrame({"first": first, "other": other, "area_ha": np.tile(overlaps.area_ha, 2)})
     worst = shared.sort_values(["first", "area_ha"], ascending=[True, False]).drop_duplicates("first")
-    ids = read.accepted["parcel_id"].to_numpy()
-    lying = read.accepted.iloc[worst["first"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
+    ids = read.claims["parcel_id"].to_numpy()
+    lying = read.claims.iloc[worst["first"].to_numpy(dtype=np.intp)][["row_number", "parcel_id"]].assign(
         notice=str(Notice.OVERLAP),
         detail=[f"{ha:.4f} ha with {ids[n]}" for ha, n in zip(worst["area_ha"], worst["other"], strict=True)],
     )
     beside = repeated.groupby("kept_row").agg(row=("row_number", "first"), code=("crop_code", "first"))
-    kept = read.accepted.loc[read.accepted["row_number"].isin(beside.index), ["row_number", "parcel_id"]]
+    kept = read.claims.loc[read.claims["row_number"].isin(beside.index), ["row_number", "parcel_id"]]
     repeats = beside.reindex(kept["row_number"])
     detail = [f"row {row:.0f} declares {code} on the same land and is not used" for row, code in repeats.to_numpy()]
     several = kept.assign(notice=str(Notice.SEVERAL_CROPS), detail=detail)

@@ -7,6 +7,7 @@ no parts: they stay what they are, repeated identifiers. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,8 +45,11 @@ class Parts:
     """position of the first row -> what is claimed for the whole; NaN where nothing is"""
 
 
-def find_parts(keys: pd.DataFrame, usable: Flags, shapes: Shapes, declared_ha: Areas, crs: pyproj.CRS) -> Parts:
-    """Rows with equal `keys` (identifier, crop, holding) among the `usable` ones, whose outlines are valid polygons.
+def find_parts(
+    keys: pd.DataFrame, usable: Flags, shapes: Callable[[Positions], Shapes], declared_ha: Areas, crs: pyproj.CRS
+) -> Parts:
+    """Rows with equal `keys` (identifier, crop, holding) among the `usable` ones, whose outlines (`shapes` of their
+    positions) are valid polygons. Only those of repeated keys are held.
 
     A claim that stands on every row is the whole parcel's where that agrees better with the whole outline than the sum
     of the rows' claims. Where claims differ, every row claims its own part, or is none.
@@ -57,14 +61,15 @@ def find_parts(keys: pd.DataFrame, usable: Flags, shapes: Shapes, declared_ha: A
     repeated = rows[keys.iloc[rows].duplicated(keep=False).to_numpy()]
     if not len(repeated):
         return Parts(first, shape, declared)
-    flat = dict(zip(repeated.tolist(), outlines.transform(shapes[repeated], crs, EPSG_EQUAL_AREA), strict=True))
+    drawn = shapes(repeated)
+    flat = dict(zip(repeated.tolist(), outlines.transform(drawn, crs, EPSG_EQUAL_AREA), strict=True))
     named = keys.iloc[repeated].astype("string").fillna("")
     parcel = named.groupby(list(named), sort=False).ngroup().to_numpy()
     for _, group in pd.Series(repeated).groupby(parcel):
         together, claim = _parcel(group.to_numpy(), flat, declared_ha)
         if len(together) > 1:
             first[together] = together[0]
-            shape[int(together[0])] = shapely.union_all(shapes[together])
+            shape[int(together[0])] = shapely.union_all(drawn[np.searchsorted(repeated, together)])
             declared[int(together[0])] = claim
     return Parts(first, shape, declared)
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import fnmatch
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyproj
 import shapely
 
-from cropmap.contracts.tables import DECLARATION_COLUMNS, NOTICE_COLUMNS, REJECTION_COLUMNS
+from cropmap.contracts.tables import DECLARATION, NOTICE_COLUMNS, REJECTION_COLUMNS
 from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend, LegendEntry
 from cropmap.legends.matching import blanks
@@ -33,6 +34,7 @@ from cropmap.sources.declarations.profiles import Profile, Values
 from cropmap.sources.files.numbers import read_areas
 from cropmap.sources.files.vector_files import RawRows, read_rows, read_table, source_hash
 from cropmap.sources.files.vector_formats import FEATURE_ID
+from cropmap.sources.mapped_outlines import OutlineFile, Outlines
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +48,11 @@ REPEATED_COLUMNS: Final = ("row_number", "parcel_id", "crop_code", "kept_row", "
 
 @dataclass(frozen=True)
 class Declarations:
-    accepted: gpd.GeoDataFrame
-    """DECLARATION_COLUMNS, EPSG:4326, 2-D, sorted by parcel_id; parcel_id is unique; crop_code as the legend has it"""
+    claims: pd.DataFrame
+    """accepted: DECLARATION_COLUMNS without the geometry, sorted by parcel_id, which is unique; crop_code as the legend
+    has it. The index says which of the `outlines` are theirs"""
+    outlines: Outlines
+    """EPSG:4326, 2-D"""
     rejected: pd.DataFrame
     """REJECTION_COLUMNS, sorted by row_number"""
     merged_parts: pd.DataFrame
@@ -66,6 +71,11 @@ class Declarations:
     """what an operator should know of the file as a whole: its CRS, that it is a part"""
 
     @property
+    def accepted(self) -> gpd.GeoDataFrame:
+        """The claims with all their outlines, decoded anew at each call."""
+        return self.outlines.beside(self.claims).reset_index(drop=True)
+
+    @property
     def merged(self) -> int:
         return len(self.merged_parts)
 
@@ -75,22 +85,29 @@ class Declarations:
         return pd.concat([parcels, parts[["row_number", "parcel_id"]]]).sort_values("row_number", ignore_index=True)
 
 
-def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declarations:
+def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: Path | None = None) -> Declarations:
     """Reads any vector file of GDAL, GeoParquet, or CSV with a WKT column, zipped or not, as the profile says.
 
     Codes are looked up in the legend as `cropmap.legends.matching` does. Row numbers count from 1 in the order of the
-    file. Raises DeclarationFileError when the file as a whole cannot be used.
+    file. Outlines lie in files of the process in `folder`, on a disk (None: where temporary files lie), and are never
+    held together. Raises DeclarationFileError when the file as a whole cannot be used.
     """
     parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
-    raw = profiled_rows(path, [*names, *profile.exclude], profile)
+    raw = profiled_rows(path, [*names, *profile.exclude], profile, folder)
     text = _text(raw, parts, profile, path)
+    no_crop = _excluded(raw.attributes, profile.exclude)
+    raw = replace(raw, attributes=raw.attributes.iloc[:, :0])
     looked_up = find_codes(text["crop_code"], text["crop_name"], legend)
     placeholder = placeholders(text["holding_id"], also=profile.no_holding, max_share=profile.max_holding_share)
     text["holding_id"] = text["holding_id"].where(placeholder.isna(), None)
-    rows = _rows(raw, text, looked_up, HECTARES_PER_UNIT[profile.area_unit], path)
-    no_crop = _excluded(raw.attributes, profile.exclude)
-    _check(rows, raw, looked_up, no_crop)
+    with OutlineFile(folder) as file:
+        drawn = _draw(raw, file)
+        area = _declared_ha(text.pop("area"), drawn.area_ha, HECTARES_PER_UNIT[profile.area_unit], path)
+        rows = _rows(text, looked_up, drawn, area)
+        wholes = _check(rows, raw, drawn, looked_up, no_crop)
+        file.add_shapes(outlines.transform(wholes.shape, raw.crs, EPSG_WGS84))
+        lying = file.finish()
     accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
     codes = report(
         text["crop_code"][crops],
@@ -100,7 +117,8 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
         legend,
     )
     return Declarations(
-        accepted=_accepted(rows[accepted], raw.crs),
+        claims=_claims(rows, wholes.first),
+        outlines=lying,
         rejected=_rejected(rows[~accepted & ~merged], path.name),
         merged_parts=pd.DataFrame(rows.loc[merged, ["row_number", "first_row", "parcel_id"]]),
         notices=_notices(rows, placeholder, path.name),
@@ -113,7 +131,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile) -> Declar
     )
 
 
-def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRows:
+def profiled_rows(path: Path, columns: Sequence[str], profile: Profile, folder: Path | None = None) -> RawRows:
     """The rows of the file as the profile says that they are to be read. Raises DeclarationFileError."""
     return read_rows(
         path,
@@ -125,6 +143,7 @@ def profiled_rows(path: Path, columns: Sequence[str], profile: Profile) -> RawRo
         member=profile.member,
         axis_order=profile.axis_order,
         allow_partial=profile.allow_partial,
+        folder=folder,
     )
 
 
@@ -150,13 +169,19 @@ def declared_codes(path: Path, profile: Profile) -> pd.DataFrame:
         {
             "crop_code": text["crop_code"] if "crop_code" in parts else text["crop_name"],
             "crop_name": text["crop_name"],
-            "area_ha": outlines.area_ha(outlines.repair(raw.geometry)[0], raw.crs),
+            "area_ha": drawn_ha(raw),
         }
     )[_excluded(raw.attributes, profile.exclude).isna()].dropna(subset="crop_code")
     names = table.groupby("crop_code")["crop_name"].agg(_most_frequent)
     counted = table.groupby("crop_code").agg(rows=("area_ha", "size"), area_ha=("area_ha", "sum")).reset_index()
     name = names.reindex(counted["crop_code"]).to_numpy(object)
     return counted.assign(crop_name=pd.Series(name, dtype=object).where(pd.notna(name), None))
+
+
+def drawn_ha(raw: RawRows) -> outlines.Areas:
+    """(n,) hectares of each row's outline, repaired; NaN where it has none that can be used."""
+    parts = (outlines.repair(raw.outlines.shapes(rows))[0] for rows in raw.outlines.positions())
+    return np.concatenate([np.empty(0), *(outlines.area_ha(part, raw.crs) for part in parts)])
 
 
 def _most_frequent(names: pd.Series[Any]) -> Any:
@@ -211,24 +236,63 @@ def _excluded(attributes: pd.DataFrame, exclude: Mapping[str, Values]) -> pd.Ser
     return why
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What is held of the repaired outlines of n rows."""
+
+    area_ha: outlines.Areas
+    """NaN without an outline, and where coordinates do not fit their CRS"""
+    repaired: outlines.Flags
+    hopeless: outlines.Flags
+    empty: outlines.Flags
+    """the row has no outline, or one without a point"""
+    keys: np.ndarray[Any, np.dtype[np.uint64]]
+    """equal for equal outlines; of two that differ nearly never"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Wholes:
+    """Parcels of several parts."""
+
+    first: np.ndarray[Any, np.dtype[np.intp]]
+    """position of the row that stands for each"""
+    shape: outlines.Shapes
+    """in the file's CRS"""
+
+
+def _draw(raw: RawRows, file: OutlineFile) -> _Drawn:
+    """Repairs the outlines of all rows, some after the other, and adds them to the file in EPSG:4326."""
+    parts = []
+    for rows in raw.outlines.positions():
+        as_read = raw.outlines.shapes(rows)
+        shapes, repaired, hopeless = outlines.repair(as_read)
+        area_ha = outlines.area_ha(shapes, raw.crs)
+        empty = shapely.is_missing(as_read) | shapely.is_empty(as_read)
+        parts.append((area_ha, repaired, hopeless, empty, _outline_numbers(shapes)))
+        shapes[np.isnan(area_ha)] = None
+        file.add_shapes(outlines.transform(shapes, raw.crs, EPSG_WGS84))
+    return _Drawn(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _outline_numbers(shapes: outlines.Shapes) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    digests = [blake2b(key or b"", digest_size=8).digest() for key in outlines.outline_keys(shapes)]
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
 def _rows(
-    raw: RawRows, text: Mapping[str, pd.Series[Any]], looked_up: FoundCodes, hectares_per_unit: float, path: Path
+    text: Mapping[str, pd.Series[Any]], looked_up: FoundCodes, drawn: _Drawn, declared_ha: pd.Series[float]
 ) -> pd.DataFrame:
-    """One row per row of the file: DECLARATION_COLUMNS in the file's CRS, and `reason`, `detail` still empty."""
-    shapes, repaired, hopeless = outlines.repair(raw.geometry)
-    drawn_ha = outlines.area_ha(shapes, raw.crs)
-    nothing = pd.Series([None] * len(raw.attributes), dtype=object)
+    """One row per row of the file: DECLARATION_COLUMNS without the geometry, and `reason`, `detail` still empty."""
+    nothing = pd.Series([None] * len(drawn.area_ha), dtype=object)
     return pd.DataFrame(
         {
             "parcel_id": text["parcel_id"],
             "crop_code": looked_up.code,
             "holding_id": text["holding_id"],
-            "declared_area_ha": _declared_ha(text["area"], drawn_ha, hectares_per_unit, path),
-            "area_ha": drawn_ha,
+            "declared_area_ha": declared_ha,
+            "area_ha": drawn.area_ha,
             "row_number": np.arange(1, len(nothing) + 1),
-            "repaired": repaired,
-            "hopeless": hopeless | raw.unreadable_geometry,
-            "shape": pd.Series(shapes, dtype=object),
+            "repaired": drawn.repaired,
             "reason": nothing,
             "detail": nothing,
             "first_row": np.arange(1, len(nothing) + 1),
@@ -248,111 +312,131 @@ def _joined(attributes: pd.DataFrame, names: list[str]) -> pd.Series[Any]:
 
 
 def _declared_ha(
-    text: pd.Series[Any], drawn_ha: outlines.Areas, hectares_per_unit: float, path: Path
+    text: pd.Series[Any], area_ha: outlines.Areas, hectares_per_unit: float, path: Path
 ) -> pd.Series[float]:
     """NaN where there is no number."""
-    numbers, unreadable = read_areas(text, drawn_ha / hectares_per_unit, where=f"{path}: declarations.columns.area")
+    numbers, unreadable = read_areas(text, area_ha / hectares_per_unit, where=f"{path}: declarations.columns.area")
     if unreadable:
         log.warning("%d declared areas are no numbers: they count as not declared", unreadable)
     return numbers * hectares_per_unit
 
 
-def _check(rows: pd.DataFrame, raw: RawRows, looked_up: FoundCodes, no_crop: pd.Series[Any]) -> None:
-    """Fills `reason` and `detail`; the first reason that applies stays.
+def _check(rows: pd.DataFrame, raw: RawRows, drawn: _Drawn, looked_up: FoundCodes, no_crop: pd.Series[Any]) -> _Wholes:
+    """Fills `reason` and `detail`; the first reason that applies stays. Returns the parcels of several parts.
 
     Parts of one parcel are put together before areas are compared. Duplicates are looked for last, among rows that are
     otherwise good: the first of them is kept, so that a broken row never pushes out a good one.
     """
-    no_shape = pd.Series(shapely.is_missing(raw.geometry) | shapely.is_empty(raw.geometry)) & ~rows["hopeless"]
-    unusable = pd.Series(raw.unusable, dtype=object)
+    hopeless = pd.Series(drawn.hopeless | raw.unreadable_geometry)
+    unusable, ids = pd.Series(raw.unusable, dtype=object), rows["parcel_id"]
     _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
     _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
-    _reject(rows, rows["parcel_id"].isna(), RejectReason.MISSING_PARCEL_ID, "")
-    rounded = rows["parcel_id"].map(is_rounded, na_action="ignore").fillna(False).astype(bool)
-    details = rows["parcel_id"].map("{!r} is a rounded number: export identifiers as text".format)
+    _reject(rows, ids.isna(), RejectReason.MISSING_PARCEL_ID, "")
+    rounded = ids.map(is_rounded, na_action="ignore").fillna(False).astype(bool)
+    details = ids[rounded].map("{!r} is a rounded number: export identifiers as text".format)
     _reject(rows, rounded, RejectReason.MISSING_PARCEL_ID, details)
-    nameless = _nameless(rows["parcel_id"])
-    _reject(rows, nameless, RejectReason.MISSING_PARCEL_ID, rows["parcel_id"].map("{!r} names no parcel".format))
+    nameless = _nameless(ids)
+    _reject(rows, nameless, RejectReason.MISSING_PARCEL_ID, ids[nameless].map("{!r} names no parcel".format))
     _reject(rows, looked_up.way == MISSING, RejectReason.MISSING_CODE, "")
     _reject(rows, looked_up.code.isna(), RejectReason.UNKNOWN_CODE, looked_up.detail)
-    _reject(rows, no_shape, RejectReason.EMPTY_GEOMETRY, "")
-    _reject(rows, rows["hopeless"], RejectReason.INVALID_GEOMETRY, _why_hopeless(rows, raw))
+    _reject(rows, pd.Series(drawn.empty) & ~hopeless, RejectReason.EMPTY_GEOMETRY, "")
+    _reject(rows, hopeless, RejectReason.INVALID_GEOMETRY, _why_hopeless(hopeless, raw))
     _reject(rows, rows["area_ha"].isna(), RejectReason.INVALID_GEOMETRY, f"coordinates do not fit CRS {raw.crs.name}")
-    _merge_parts(rows, raw.crs)
-    contradicts = outlines.area_contradicts(rows["declared_area_ha"].to_numpy(), rows["area_ha"].to_numpy())
-    areas = rows["declared_area_ha"].map("declared {:.2f} ha, ".format) + rows["area_ha"].map("drawn {:.2f} ha".format)
-    _reject(rows, pd.Series(contradicts), RejectReason.AREA_CONTRADICTS_GEOMETRY, areas)
+    wholes = _merge_parts(rows, raw)
+    areas = rows["declared_area_ha"], rows["area_ha"]
+    contradicts = pd.Series(outlines.area_contradicts(*(each.to_numpy() for each in areas)))
+    claimed, found = (each[contradicts] for each in areas)
+    details = claimed.map("declared {:.2f} ha, ".format) + found.map("drawn {:.2f} ha".format)
+    _reject(rows, contradicts, RejectReason.AREA_CONTRADICTS_GEOMETRY, details)
     _reject_repeated(rows, rows["parcel_id"], RejectReason.DUPLICATE_PARCEL_ID, "row {} has this id")
-    keys = pd.Series(outlines.outline_keys(rows["shape"].to_numpy()), dtype=object)
+    keys = _outline_keys(rows, raw, drawn, wholes)
     _reject_repeated(rows, keys, RejectReason.DUPLICATE_GEOMETRY, "row {} has the same outline")
     _reject_with_their_parcel(rows)
+    return wholes
+
+
+def _repaired(raw: RawRows, rows: np.ndarray[Any, Any]) -> outlines.Shapes:
+    return outlines.repair(raw.outlines.shapes(rows))[0]
+
+
+def _outline_keys(rows: pd.DataFrame, raw: RawRows, drawn: _Drawn, wholes: _Wholes) -> pd.Series[Any]:
+    """Of the good rows whose outline another good row may have; by their index."""
+    numbers = pd.Series(drawn.keys)
+    numbers.iloc[wholes.first] = _outline_numbers(wholes.shape)
+    good = numbers[rows["reason"].isna()]
+    alike = good.index[good.duplicated(keep=False)].to_numpy()
+    keys = pd.Series(outlines.outline_keys(_repaired(raw, alike)), index=alike, dtype=object)
+    whole = pd.Series(outlines.outline_keys(wholes.shape), index=wholes.first, dtype=object)
+    keys.update(whole[whole.index.isin(alike)])
+    return keys
 
 
 def _nameless(identifiers: pd.Series[Any]) -> pd.Series[bool]:
     """Rows whose identifier is a placeholder that others have too; one that stands once may be right (`0`)."""
-    counts = identifiers.value_counts()
-    words = [text for text, rows in counts.items() if rows > 1 and stands_for_nothing(str(text))]
-    nameless: pd.Series[bool] = identifiers.isin(words)
+    several = identifiers[identifiers.duplicated()].dropna().unique()
+    nameless: pd.Series[bool] = identifiers.isin([text for text in several if stands_for_nothing(str(text))])
     return nameless
 
 
-def _merge_parts(rows: pd.DataFrame, crs: pyproj.CRS) -> None:
-    """Gives the first row of every parcel the whole outline and claim, and the others PART and its number."""
+def _merge_parts(rows: pd.DataFrame, raw: RawRows) -> _Wholes:
+    """Gives the first row of every parcel the area and claim of the whole, and the others PART and its number."""
     usable = rows["reason"].isna().to_numpy()
     keys = rows[["parcel_id", "crop_code", "holding_id"]]
-    parts = find_parts(keys, usable, rows["shape"].to_numpy(), rows["declared_area_ha"].to_numpy(), crs)
-    if not parts.shape:
-        return
-    others = parts.first != np.arange(len(rows))
+    parts = find_parts(keys, usable, partial(_repaired, raw), rows["declared_area_ha"].to_numpy(), raw.crs)
     firsts = list(parts.shape)
     whole = np.empty(len(firsts), dtype=object)
     whole[:] = list(parts.shape.values())
-    rows["first_row"] = rows["row_number"].to_numpy()[parts.first]
-    rows["repaired"] = rows["repaired"].groupby(rows["first_row"]).transform("any")
-    rows.loc[firsts, "shape"] = whole
-    rows.loc[firsts, "area_ha"] = outlines.area_ha(whole, crs)
-    rows.loc[firsts, "declared_area_ha"] = list(parts.declared_ha.values())
-    rows.loc[others, "reason"] = PART
+    if firsts:
+        others = parts.first != np.arange(len(rows))
+        rows["first_row"] = rows["row_number"].to_numpy()[parts.first]
+        rows["repaired"] = rows["repaired"].groupby(rows["first_row"]).transform("any")
+        rows.loc[firsts, "area_ha"] = outlines.area_ha(whole, raw.crs)
+        rows.loc[firsts, "declared_area_ha"] = list(parts.declared_ha.values())
+        rows.loc[others, "reason"] = PART
+    return _Wholes(np.array(firsts, dtype=np.intp), whole)
 
 
 def _reject_with_their_parcel(rows: pd.DataFrame) -> None:
     """Parts of a parcel that was not accepted have its reason."""
     parts = rows["reason"] == PART
-    whole = rows.set_index("row_number").loc[rows.loc[parts, "first_row"], ["reason", "detail"]]
+    firsts = rows.loc[parts, "first_row"].to_numpy()
+    whole = rows[["reason", "detail"]].iloc[firsts - 1].set_axis(firsts)  # rows are numbered from 1
     gone = whole["reason"].notna().to_numpy()
     lost = rows.index[parts][gone]
     text = [f"{detail}, as a parcel with row {row}" for row, detail in whole["detail"][gone].items()]
     rows.loc[lost, "reason"], rows.loc[lost, "detail"] = whole["reason"][gone].to_numpy(), text
 
 
-def _why_hopeless(rows: pd.DataFrame, raw: RawRows) -> pd.Series[Any]:
-    why = pd.Series("not readable as a geometry", index=rows.index, dtype=object)
-    for number in rows.index[rows["hopeless"] & ~raw.unreadable_geometry]:
-        why[number] = outlines.why_hopeless(raw.geometry[number])
+def _why_hopeless(hopeless: pd.Series[bool], raw: RawRows) -> pd.Series[Any]:
+    """Of the hopeless, by their index."""
+    why = pd.Series("not readable as a geometry", index=hopeless.index[hopeless], dtype=object)
+    for number in why.index[~raw.unreadable_geometry[why.index]]:
+        why[number] = outlines.why_hopeless(raw.outlines.shapes(np.array([number]))[0])
     return why
 
 
 def _reject(rows: pd.DataFrame, where: pd.Series[bool], reason: RejectReason, detail: pd.Series[Any] | str) -> None:
     fresh = where & rows["reason"].isna()
     rows.loc[fresh, "reason"] = reason.value
-    rows.loc[fresh, "detail"] = detail if isinstance(detail, str) else detail[fresh]
+    rows.loc[fresh, "detail"] = detail if isinstance(detail, str) else detail.loc[fresh.index[fresh]]
 
 
 def _reject_repeated(rows: pd.DataFrame, keys: pd.Series[Any], reason: RejectReason, detail: str) -> None:
-    """Keeps the first good row of every key."""
-    good = keys[rows["reason"].isna()]
+    """Keeps the first good row of every key; `keys` may be of some rows."""
+    good = keys[rows["reason"].isna().reindex(keys.index)]
     repeated = good[good.duplicated()]
-    first = rows.loc[good[~good.duplicated()].index, "row_number"].set_axis(good[~good.duplicated()].to_numpy())
-    text = repeated.map(first).map(detail.format).reindex(rows.index)
+    named = good[good.isin(repeated) & ~good.duplicated()]
+    first = rows.loc[named.index, "row_number"].set_axis(named.to_numpy())
     rows.loc[repeated.index, "kept_row"] = repeated.map(first).to_numpy()
-    _reject(rows, pd.Series(rows.index.isin(repeated.index), index=rows.index), reason, text)
+    _reject(rows, pd.Series(rows.index.isin(repeated.index)), reason, repeated.map(first).map(detail.format))
 
 
-def _accepted(rows: pd.DataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
-    rows = rows.sort_values("parcel_id", kind="stable", ignore_index=True)
-    shapes = outlines.transform(rows["shape"].to_numpy(), crs, EPSG_WGS84)
-    frame = gpd.GeoDataFrame(rows, geometry=gpd.GeoSeries(shapes, crs=EPSG_WGS84))
-    return frame[list(DECLARATION_COLUMNS)]
+def _claims(rows: pd.DataFrame, wholes: np.ndarray[Any, np.dtype[np.intp]]) -> pd.DataFrame:
+    """The accepted; the outlines of `wholes` lie behind those of all rows."""
+    claims = rows.loc[rows["reason"].isna(), list(DECLARATION.names)].sort_values("parcel_id", kind="stable")
+    place = np.arange(len(rows))
+    place[wholes] = len(rows) + np.arange(len(wholes))
+    return claims.set_axis(place[claims.index])
 
 
 def _rejected(rows: pd.DataFrame, source_file: str) -> pd.DataFrame:
@@ -360,7 +444,7 @@ def _rejected(rows: pd.DataFrame, source_file: str) -> pd.DataFrame:
 
 
 def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
-    kept = rows.set_index("row_number")["crop_code"]
+    kept = rows["crop_code"].set_axis(rows["row_number"])
     repeated = rows[rows["kept_row"] > 0]
     return pd.DataFrame(repeated.assign(kept_crop_code=kept.reindex(repeated["kept_row"]).to_numpy()))[
         list(REPEATED_COLUMNS)

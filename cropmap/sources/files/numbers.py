@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cropmap.errors import DeclarationFileError
 
@@ -37,6 +38,38 @@ class _Written:
     """that mark"""
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """The n distinct values of a column, taken apart: in columns, because nearly every row of areas has its own."""
+
+    rows: NDArray[np.intp]
+    """of every row the position of its value; -1 where it has none"""
+    words: NDArray[np.object_]
+    decimal: NDArray[np.float64]
+    grouped: NDArray[np.float64]
+    only: NDArray[np.object_]
+    """these three as in _Written"""
+    marks: frozenset[Mark]
+    """that some value must have"""
+
+    @classmethod
+    def of(cls, text: pd.Series[Any]) -> _Column:
+        rows, words = pd.factorize(text.to_numpy(object))
+        decimal, grouped = np.full((2, len(words)), np.nan)
+        only = np.full(len(words), None, dtype=object)
+        marks: set[Mark] = set()
+        for position, word in enumerate(words):
+            value = _take_apart(str(word))
+            decimal[position], grouped[position], only[position] = value.decimal, value.grouped, value.only
+            if value.mark:
+                marks.add(value.mark)
+        return cls(rows, words, decimal, grouped, only, frozenset(marks))
+
+    def of_rows(self, values: NDArray[Any], missing: object) -> NDArray[Any]:
+        """Of every row what `values` has of its value."""
+        return np.append(values, np.array([missing], dtype=values.dtype))[self.rows]
+
+
 def read_numbers(
     text: pd.Series[Any], near: Any = None, *, where: str = "declarations.columns.area"
 ) -> tuple[pd.Series[float], int]:
@@ -45,18 +78,17 @@ def read_numbers(
     `1.234` alone may be one and a bit, or a thousand: other values of the column decide, else `near`, about what each
     row should be (NaN where that is not known). Raises DeclarationFileError where neither does.
     """
-    distinct = {value: _take_apart(str(value)) for value in text.dropna().unique()}
-    unclear = {each.only for each in distinct.values() if each.only}
-    marks = {each.mark for each in distinct.values() if each.mark}
-    read = {value: each.decimal for value, each in distinct.items()}
+    column = _Column.of(text)
+    unclear = set(column.only) - {None}
+    read = column.decimal
     if unclear:
-        mark = next(iter(marks)) if len(marks) == 1 else None
-        if not marks and len(unclear) == 1:
-            mark = _nearer(text, distinct, next(iter(unclear)), near)
+        mark = next(iter(column.marks)) if len(column.marks) == 1 else None
+        if not column.marks and len(unclear) == 1:
+            mark = _nearer(column, next(iter(unclear)), near)
         if mark is None:
-            raise _ambiguous((value for value, each in distinct.items() if each.only), where)
-        read = {value: each.grouped if each.only == OTHER[mark] else each.decimal for value, each in distinct.items()}
-    numbers = text.map(read).astype(float)
+            raise _ambiguous((word for word, mark in zip(column.words, column.only, strict=True) if mark), where)
+        read = np.where(column.only == OTHER[mark], column.grouped, column.decimal)
+    numbers = pd.Series(column.of_rows(read, np.nan), index=text.index, dtype=float)
     numbers[~np.isfinite(numbers)] = np.nan
     unreadable = int((numbers.isna() & text.notna()).sum())
     return numbers, unreadable
@@ -101,17 +133,17 @@ def _mark(text: str) -> Mark:
     return "." if text == "." else ","
 
 
-def _nearer(text: pd.Series[Any], distinct: dict[Any, _Written], only: Mark, near: Any) -> Mark | None:
+def _nearer(column: _Column, only: Mark, near: Any) -> Mark | None:
     """The decimal mark under which the numbers come nearest to what they should be."""
     if near is None:
         return None
     expected = np.asarray(near, dtype=float)
+    unclear = np.array([mark is not None for mark in column.only], dtype=bool)
     best: dict[Mark, float] = {}
     for mark in (only, OTHER[only]):
-        each = text.map(
-            {value: w.grouped if w.only and mark != only else w.decimal for value, w in distinct.items()}
-        ).to_numpy(dtype=float)
-        known = (each > 0) & (expected > 0) & text.isin([v for v, w in distinct.items() if w.only]).to_numpy()
+        values = np.where(unclear, column.grouped, column.decimal) if mark != only else column.decimal
+        each = column.of_rows(values, np.nan)
+        known = (each > 0) & (expected > 0) & column.of_rows(unclear, False)
         if not known.any():
             return None
         best[mark] = float(np.median(np.abs(np.log(each[known] / expected[known]))))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -78,12 +78,18 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
     present = ~shapely.is_missing(shapes)
     stated |= {int(number) for number in np.unique(shapely.get_srid(shapes[present])) if number > 0}
     if len(stated) > 1:
-        raise DeclarationFileError(
-            f"its outlines are in several coordinate systems ({', '.join(map(str, sorted(stated)))})",
-            where=where,
-            mend="Deliver one file per system, or transform them to one",
-        )
+        raise several_systems([f"EPSG:{number}" for number in stated], where=where)
     return shapes, f"EPSG:{stated.pop()}" if stated else None
+
+
+def several_systems(stated: Iterable[str], *, where: str) -> DeclarationFileError:
+    """`stated`: codes of EPSG."""
+    numbers = sorted(int(code.removeprefix("EPSG:")) for code in stated)
+    return DeclarationFileError(
+        f"its outlines are in several coordinate systems ({', '.join(map(str, numbers))})",
+        where=where,
+        mend="Deliver one file per system, or transform them to one",
+    )
 
 
 def holds_outlines(values: Shapes) -> bool:

@@ -22,18 +22,21 @@ import pyproj
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.files.containers import PARQUET_SUFFIXES
-from cropmap.sources.files.outline_text import WKT_NAMES, from_wkb, holds_outlines, parse_outlines
+from cropmap.sources.files.outline_text import WKT_NAMES, from_wkb, holds_outlines, parse_outlines, several_systems
 from cropmap.sources.outlines import Shapes
 
 MAGIC: Final = b"PAR1"
 NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
-BATCH_ROWS: Final = 65_536
+BATCH_ROWS: Final = 16_384
+READ_BYTES: Final = 1 << 20
+"""of a column that are read at a time: without a bound Arrow holds the whole column of a row group"""
 ANY_ROWS_BELOW: Final = 1_000_000
 """rows that a part may have however small it is: equal values that follow each other take next to no room"""
 NATIVE: Final = b"geoarrow.wkb"
 """how Arrow marks a column of Parquet's own GEOMETRY type"""
 UUIDS: Final = "arrow.uuid"
 """how Arrow marks a column of Parquet's own UUID type, whose 16 bytes are no text"""
+_NO_ROWS: Final = (np.empty(0, dtype=object), np.empty(0, dtype=bool))
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ def parquet_facts(source: str, geometry_column: str | None = None) -> ParquetFac
 
 def read_parquet(
     source: str, columns: Sequence[str], limit: int | None, geometry_column: str | None = None
-) -> tuple[pa.Table, Shapes, np.ndarray[Any, np.dtype[np.bool_]], object]:
-    """The columns as they are stored, the shapes, where the file has something in their place, and the CRS."""
+) -> Iterator[tuple[pa.Table, Shapes, np.ndarray[Any, np.dtype[np.bool_]], object]]:
+    """The columns as they are stored, the shapes, where the file has something in their place, and the CRS, which only
+    the outlines of some rows may state; some rows after the other, at least one part."""
     with _parquet_errors(source):
-        return _Parquet(Path(source), geometry_column).read(columns, limit)
+        yield from _Parquet(Path(source), geometry_column).read(columns, limit)
 
 
 def _parts(path: Path) -> list[Path]:
@@ -88,7 +92,7 @@ class _Parquet:
 
     def __init__(self, path: Path, geometry_column: str | None) -> None:
         self.path, self.parts, self.geometry_column = path, _parts(path), geometry_column
-        self.files = [pq.ParquetFile(part) for part in self.parts]
+        self.files = [pq.ParquetFile(part, buffer_size=READ_BYTES) for part in self.parts]
         self.schemas = [file.schema_arrow for file in self.files]
         for part, file in zip(self.parts, self.files, strict=True):
             if (rows := file.metadata.num_rows) > max(ANY_ROWS_BELOW, size := part.stat().st_size):
@@ -190,51 +194,75 @@ class _Parquet:
         names += [name for partition in self.partitions for name in partition]
         return [name for name in dict.fromkeys(names) if name != self.outline]
 
-    def read(self, columns: Sequence[str], limit: int | None) -> tuple[pa.Table, Shapes, Any, object]:
+    def read(
+        self, columns: Sequence[str], limit: int | None
+    ) -> Iterator[tuple[pa.Table, Shapes, np.ndarray[Any, np.dtype[np.bool_]], object]]:
         wanted = list(dict.fromkeys(columns))
-        tables, shapes, rows = [], [], 0
         stated = {
             json.dumps(self._document(number)["columns"][self.outline].get("crs", "OGC:CRS84"), sort_keys=True)
             for number in range(len(self.files) if self.geo else 0)
         }
+        if len(stated) > 1:
+            raise self._parts_differ()
+        nothing, rows = self._nothing(wanted), 0
         srids: set[str] = set()
         for number in range(len(self.files)):
-            if limit is not None and rows >= limit:
-                break
-            table = self._rows(number, [*wanted, self.outline], None if limit is None else limit - rows)
-            drawn, srid = self._shapes(number, table)
-            srids |= {srid} if srid else set()
-            shapes.append(drawn)
-            tables.append(self._with_partition(number, table, wanted))
-            rows += table.num_rows
-        if len(stated) > 1 or len(srids) > 1:
-            raise DeclarationFileError("its parts differ in CRS", where=str(self.path), mend="Read them one by one")
-        table = pa.concat_tables(tables, promote_options="permissive")
-        geometry = np.concatenate(shapes) if shapes else np.empty(0, dtype=object)
-        crs = self.crs if self.crs is not None else next(iter(srids), None)
-        present = np.concatenate([t.column("").to_numpy() for t in tables]) if tables else np.empty(0, dtype=bool)
-        return table.drop_columns([""]) if wanted else table, geometry, present.astype(bool), _parsed(crs)
+            of_part: set[str] = set()
+            for table, (shapes, srid) in self._drawn_rows(number, wanted, None if limit is None else limit - rows):
+                of_part |= {srid} if srid else set()
+                if len(of_part) > 1:
+                    raise several_systems(of_part, where=str(self.path))
+                if len(srids | of_part) > 1:
+                    raise self._parts_differ()
+                here = pa.concat_tables(
+                    [nothing, self._with_partition(number, table, wanted)], promote_options="permissive"
+                )
+                present = here.column("").to_numpy().astype(bool)
+                crs = self.crs if self.crs is not None else srid
+                yield here.drop_columns([""]) if wanted else here, shapes, present, _parsed(crs)
+                rows += len(shapes)
+            srids |= of_part
+        if not rows:
+            yield nothing.drop_columns([""]) if wanted else nothing, *_NO_ROWS, _parsed(self.crs)
 
-    def _rows(self, number: int, names: Sequence[str], limit: int | None) -> pa.Table:
+    def _parts_differ(self) -> DeclarationFileError:
+        return DeclarationFileError("its parts differ in CRS", where=str(self.path), mend="Read them one by one")
+
+    def _nothing(self, wanted: Sequence[str]) -> pa.Table:
+        """No rows, with the types that all parts can be read as."""
+        empty = [
+            self._with_partition(number, schema.empty_table(), wanted) for number, schema in enumerate(self.schemas)
+        ]
+        return pa.concat_tables(empty, promote_options="permissive")
+
+    def _drawn_rows(
+        self, number: int, wanted: Sequence[str], limit: int | None
+    ) -> Iterator[tuple[pa.Table, tuple[Shapes, str | None]]]:
+        """Columns that the part has, and their outlines."""
+        encoding, start = str(self.geo.get("encoding", "WKB")).upper(), 0
+        whole = None
+        if encoding != "WKB":
+            frame = geopandas.read_parquet(self.parts[number], columns=[self.outline])
+            whole = np.asarray(frame.geometry.array, dtype=object)
+        for table in self._rows(number, [*wanted, self.outline], limit):
+            if whole is not None:
+                yield table, (whole[start : start + table.num_rows], None)
+            else:
+                values = _plain(table.column(self.outline)).to_numpy(zero_copy_only=False)
+                yield table, (from_wkb(values), None) if self.geo else parse_outlines(values, where=str(self.path))
+            start += table.num_rows
+
+    def _rows(self, number: int, names: Sequence[str], limit: int | None) -> Iterator[pa.Table]:
         """Columns that the part has; a name with a dot is a column, not a path into one."""
         file, schema = self.files[number], self.schemas[number]
         here = [name for name in dict.fromkeys(names) if name in schema.names]
-        batches, rows = [], 0
+        rows = 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=here):
-            batches.append(batch.select(here))
-            rows += batch.num_rows
             if limit is not None and rows >= limit:
                 break
-        empty = pa.schema([schema.field(name) for name in here])
-        return (pa.Table.from_batches(batches) if batches else empty.empty_table()).slice(0, limit)
-
-    def _shapes(self, number: int, table: pa.Table) -> tuple[Shapes, str | None]:
-        encoding = str(self.geo.get("encoding", "WKB")).upper()
-        if encoding != "WKB":
-            frame = geopandas.read_parquet(self.parts[number], columns=[self.outline])
-            return np.asarray(frame.geometry.array, dtype=object)[: table.num_rows], None
-        values = _plain(table.column(self.outline)).to_numpy(zero_copy_only=False)
-        return (from_wkb(values), None) if self.geo else parse_outlines(values, where=str(self.path))
+            table = pa.Table.from_batches([batch.select(here)])
+            yield table if limit is None else table.slice(0, limit - rows)
+            rows += batch.num_rows
 
     def _with_partition(self, number: int, table: pa.Table, wanted: Sequence[str]) -> pa.Table:
         """The columns wanted, and one without a name: whether the row has an outline. (A table without columns would

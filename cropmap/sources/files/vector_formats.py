@@ -6,8 +6,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import shapely
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.files.containers import code_page
-from cropmap.sources.files.csv_files import CsvRows, count_rows, find_dialect, is_csv, read_csv
+from cropmap.sources.files.csv_files import count_rows, find_dialect, is_csv, read_csv
 from cropmap.sources.files.drivers import bound_databases, pyogrio, quiet
 from cropmap.sources.files.gml import AxisOrder, gml_options, inner_system, is_gml, surveys_crs
 from cropmap.sources.files.outline_text import from_wkb, shallow
@@ -32,6 +32,8 @@ from cropmap.sources.outlines import flat_shapes
 FEATURE_ID: Final = "fid"
 """Column name that stands for the feature id of formats which keep it outside the columns (GeoPackage), else for the
 row's number."""
+PART_ROWS: Final = 16_384
+"""rows that are held together while a layer is read"""
 HEADER_SHOWN: Final = 8
 MORE_THAN_PLANE: Final = "its outlines have heights or measures, which are left out"
 SEVERAL: Final = ";"
@@ -102,6 +104,44 @@ def read_layer(
 ) -> Table:
     """The named columns and the geometry of every row, or of the first `limit`. Raises DeclarationFileError.
 
+    Of `read_parts`, one after the other.
+    """
+    parts = list(
+        read_parts(
+            source,
+            layer,
+            columns,
+            wkt_column=wkt_column,
+            encoding=encoding,
+            limit=limit,
+            lenient=lenient,
+            axis_order=axis_order,
+        )
+    )
+    return Table(
+        pd.concat([part.attributes for part in parts], ignore_index=True),
+        np.concatenate([part.unusable for part in parts]),
+        np.concatenate([part.geometry for part in parts]),
+        np.concatenate([part.present for part in parts]),
+        next((part.crs for part in parts if part.crs is not None), None),
+        tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def read_parts(
+    source: str,
+    layer: Layer,
+    columns: Sequence[str],
+    *,
+    wkt_column: str | None = None,
+    encoding: str | None = None,
+    limit: int | None = None,
+    lenient: bool = False,
+    axis_order: AxisOrder | None = None,
+) -> Iterator[Table]:
+    """The rows of a layer in parts of PART_ROWS, at least one, so that a country's outlines are never held together;
+    those of a CSV file in one. Any part may state the CRS.
+
     `lenient` leaves out columns that are neither text nor numbers instead. `axis_order` is what the file has, where
     that is not what its format or CRS prescribes; the geometry has eastings first.
     """
@@ -112,8 +152,6 @@ def read_layer(
             where=source,
             mend="Set declarations.wkt_column; a title above the header has to go",
         )
-    crs: object
-    ragged: dict[int, str] = {}
     fid = FEATURE_ID in columns and FEATURE_ID not in layer.columns
     own_columns = {
         name: find_column(source, name, layer.columns) for name in columns if not (fid and name == FEATURE_ID)
@@ -122,29 +160,42 @@ def read_layer(
         raise DeclarationFileError(
             f"column {twice[0]!r} is there more than once", where=source, mend="Give each a name of its own"
         )
+    names, done = list(own_columns.values()), 0
     if layer.format == "CSV":
-        rows, crs = _read_csv(source, list(own_columns.values()), wkt_column, encoding, limit)
-        table, geometry, present, ragged = rows.table, rows.shapes, rows.present, rows.ragged
+        parts = _read_csv(source, names, wkt_column, encoding, limit)
     elif layer.format == "Parquet":
-        table, geometry, present, crs = read_parquet(source, list(own_columns.values()), limit, wkt_column)
+        parts = (_Part(*part) for part in read_parquet(source, names, limit, wkt_column))
     else:
-        table, geometry, present, crs = _read_gdal(
-            source, layer, list(own_columns.values()), encoding, limit, fid=fid, axis_order=axis_order
-        )
-    if axis_order == "northing_first" and not is_gml(source):
-        geometry = shapely.transform(geometry, lambda xy: xy[:, ::-1])
-    flat = flat_shapes(geometry)
-    more = bool((shapely.has_z(geometry) | shapely.has_m(geometry)).any())
-    if lenient:
-        own_columns = {name: own for name, own in own_columns.items() if _is_plain(table.schema.field(own).type)}
-    attributes = _attributes(source, layer, table, own_columns)
-    if fid and FEATURE_ID not in attributes:
-        numbers = (
-            table.column(FEATURE_ID).to_numpy() if FEATURE_ID in table.column_names else np.arange(table.num_rows) + 1
-        )
-        attributes[FEATURE_ID] = numbers.astype(str).astype(object)
-    kept = attributes[[n for n in dict.fromkeys(columns) if n in attributes]]
-    return Table(*storable(kept, ragged), flat, present, crs, (MORE_THAN_PLANE,) if more else ())
+        parts = _read_gdal(source, layer, names, encoding, limit, fid=fid, axis_order=axis_order)
+    turned = axis_order == "northing_first" and not is_gml(source)
+    for part in parts:
+        geometry = shapely.transform(part.geometry, lambda xy: xy[:, ::-1]) if turned else part.geometry
+        more = bool((shapely.has_z(geometry) | shapely.has_m(geometry)).any())
+        if lenient:
+            own_columns = {
+                name: own for name, own in own_columns.items() if _is_plain(part.table.schema.field(own).type)
+            }
+        attributes = _attributes(source, layer, part.table, own_columns)
+        rows = part.table.num_rows
+        if fid and FEATURE_ID not in attributes:
+            own = FEATURE_ID in part.table.column_names
+            numbers = part.table.column(FEATURE_ID).to_numpy() if own else np.arange(done, done + rows) + 1
+            attributes[FEATURE_ID] = numbers.astype(str).astype(object)
+        kept = attributes[[n for n in dict.fromkeys(columns) if n in attributes]]
+        notes = (MORE_THAN_PLANE,) if more else ()
+        yield Table(*storable(kept, part.ragged), flat_shapes(geometry), part.present, part.crs, notes)
+        done += rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Rows as a format has them."""
+
+    table: pa.Table
+    geometry: Shapes
+    present: Flags
+    crs: object
+    ragged: Mapping[int, str] = field(default_factory=dict)
 
 
 def find_column(source: str, name: str, existing: Sequence[str]) -> str:
@@ -177,11 +228,11 @@ def _csv_layer(source: str, wkt_column: str | None, encoding: str | None) -> Lay
 
 def _read_csv(
     source: str, columns: Sequence[str], wkt_column: str | None, encoding: str | None, limit: int | None
-) -> tuple[CsvRows, str | None]:
+) -> Iterator[_Part]:
     dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
     outline = find_column(source, dialect.outline or "", dialect.columns)
     rows = read_csv(source, replace(dialect, outline=outline), columns, named_encoding=encoding, limit=limit)
-    return rows, rows.crs
+    yield _Part(rows.table, rows.shapes, rows.present, rows.crs, rows.ragged)
 
 
 # --- GDAL --------------------------------------------------------------------------------------------------------
@@ -211,32 +262,52 @@ def _read_gdal(
     *,
     fid: bool,
     axis_order: AxisOrder | None,
-) -> tuple[pa.Table, Shapes, Flags, object]:
+) -> Iterator[_Part]:
     options = gml_options(source, axis_order)
     with _gdal_errors(source):
         bound_databases()
-        meta, table = pyogrio.raw.read_arrow(
+        with pyogrio.raw.open_arrow(
             source,
             layer=layer.name,
             columns=list(columns),
             encoding=encoding or code_page(source),
             return_fids=fid,
             read_geometry=layer.geometry is not None,
-            max_features=limit,
+            use_pyarrow=True,
+            batch_size=PART_ROWS if limit is None else max(min(PART_ROWS, limit), 1),
             **options,
-        )
-        outline = str(meta["geometry_name"] or "wkb_geometry")
-        if fid:
-            own = next(name for name in table.column_names if name not in {*layer.columns, outline})
-            table = table.rename_columns({own: FEATURE_ID})
-        if layer.geometry is None:
-            nothing = np.full(table.num_rows, None, dtype=object)
-            return table, nothing, np.zeros(len(nothing), dtype=bool), None
-        wkb = table.column(outline).to_numpy(zero_copy_only=False)
-        shapes = _shapes(source, layer, wkb, limit, options)
-        if axis_order is None and not meta["crs"] and (inner := inner_system(source)) and inner[1]:
-            shapes = shapely.transform(shapes, lambda xy: xy[:, ::-1], include_z=False)
-        return (table, shapes, np.array([w is not None for w in wkb], bool), meta["crs"] or _unread_crs(source))
+        ) as (meta, reader):
+            outline = str(meta["geometry_name"] or "wkb_geometry")
+            crs = meta["crs"] or (_unread_crs(source) if layer.geometry is not None else None)
+            inner = inner_system(source) if axis_order is None and not meta["crs"] else None
+            rows = 0
+            for table in _some(reader, limit):
+                if fid:
+                    own = next(name for name in table.column_names if name not in {*layer.columns, outline})
+                    table = table.rename_columns({own: FEATURE_ID})
+                if layer.geometry is None:
+                    nothing = np.full(table.num_rows, None, dtype=object)
+                    yield _Part(table, nothing, np.zeros(len(nothing), dtype=bool), None)
+                    continue
+                wkb = table.column(outline).to_numpy(zero_copy_only=False)
+                shapes = _shapes(source, layer, wkb, rows, options)
+                if inner and inner[1]:
+                    shapes = shapely.transform(shapes, lambda xy: xy[:, ::-1], include_z=False)
+                yield _Part(table, shapes, np.array([w is not None for w in wkb], bool), crs)
+                rows += table.num_rows
+
+
+def _some(reader: pa.RecordBatchReader, limit: int | None) -> Iterator[pa.Table]:
+    """The batches of a layer, at least one, up to `limit` rows."""
+    rows = 0
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        yield table if limit is None else table.slice(0, limit - rows)
+        rows += table.num_rows
+        if limit is not None and rows >= limit:
+            return
+    if not rows:
+        yield pa.Table.from_batches([], schema=reader.schema)
 
 
 def _unread_crs(source: str) -> str | None:
@@ -244,13 +315,15 @@ def _unread_crs(source: str) -> str | None:
     return projection_beside(source) or surveys_crs(source) or (inner_system(source) or (None,))[0]
 
 
-def _shapes(source: str, layer: Layer, wkb: Shapes, limit: int | None, options: dict[str, str]) -> Shapes:
-    """Arcs, which shapely does not support, are drawn as lines by reading the geometry a second time, more slowly."""
+def _shapes(source: str, layer: Layer, wkb: Shapes, before: int, options: dict[str, str]) -> Shapes:
+    """Arcs, which shapely does not support, are drawn as lines by reading the geometry a second time, more slowly.
+    `before`: rows of the layer that stand before these."""
     try:
         shapes: Shapes = shapely.from_wkb(shallow(wkb), on_invalid="ignore")
     except NotImplementedError:
         bound_databases()
-        shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, max_features=limit, **options)[2])
+        here = {"skip_features": before, "max_features": len(wkb)}
+        shapes = from_wkb(pyogrio.raw.read(source, layer=layer.name, **here, **options)[2])
     return shapes
 
 

@@ -1,4 +1,5 @@
-"""The outlines of a register as WKB in one file that is mapped: a season of a country's parcels is never decoded whole.
+"""Outlines as WKB in one file that is mapped: those of a declarations file as it is read, and those of a register. A
+country's are never decoded whole.
 
 A file of this process alone, without a name: it is gone when nobody uses it any more, also after a kill.
 """
@@ -26,7 +27,7 @@ CHUNK: Final = 25_000
 
 
 class Outlines:
-    """N outlines in EPSG:4326, by position; threads may share them."""
+    """N outlines by position, None where there is none; threads may share them. A register's are in EPSG:4326."""
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         self._data, self._offsets = data, offsets
@@ -51,7 +52,8 @@ class Outlines:
         """(n,) decoded."""
         starts, ends = self._offsets[index].tolist(), self._offsets[np.asarray(index) + 1].tolist()
         wkb = [self._data[start:end].tobytes() or None for start, end in zip(starts, ends, strict=True)]
-        decoded: NDArray[np.object_] = shapely.from_wkb(np.array(wkb, dtype=object))
+        with np.errstate(invalid="ignore"):
+            decoded: NDArray[np.object_] = shapely.from_wkb(np.array(wkb, dtype=object))
         return decoded
 
     def beside(self, parcels: pd.DataFrame) -> gpd.GeoDataFrame:
@@ -66,19 +68,20 @@ class Outlines:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(N, 4) west, south, east, north; NaN where an outline is empty."""
-        return np.concatenate([np.empty((0, 4)), *(shapely.bounds(self.shapes(part)) for part in self._all())])
+        return np.concatenate([np.empty((0, 4)), *(shapely.bounds(self.shapes(part)) for part in self.positions())])
 
     @cached_property
     def centroids_m(self) -> NDArray[np.float64]:
         """(N, 2) metres in EPSG:3035."""
         xy = [np.empty((0, 2))]
-        for part in self._all():
+        for part in self.positions():
             shapes = gpd.GeoSeries(self.shapes(part), crs=EPSG_WGS84)
             centroid = shapes.to_crs(epsg=EPSG_EQUAL_AREA).centroid
             xy.append(np.column_stack([centroid.x, centroid.y]))
         return np.concatenate(xy)
 
-    def _all(self) -> Iterator[NDArray[np.int64]]:
+    def positions(self) -> Iterator[NDArray[np.int64]]:
+        """All of them, as many together as may be decoded at a time."""
         for start in range(0, len(self), CHUNK):
             yield np.arange(start, min(start + CHUNK, len(self)))
 
@@ -106,6 +109,10 @@ class OutlineFile:
         with _naming(self._folder):
             self._file.writelines(wkb)
         self._lengths.append(np.array([len(part) for part in wkb], np.int64))
+
+    def add_shapes(self, shapes: NDArray[np.object_]) -> None:
+        """In two dimensions; a missing one stays missing."""
+        self.add([wkb or b"" for wkb in shapely.to_wkb(shapes, output_dimension=2, byte_order=1)])
 
     def finish(self) -> Outlines:
         offsets = np.cumsum(np.concatenate(self._lengths))
