@@ -20,6 +20,7 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
 from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, PartialFailureError, SceneError
+from cropmap.memory import return_unused
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
@@ -77,6 +78,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
         log.info("%s is loaded already: nothing changed since", path.name)
         return unchanged
     read = read_declared(agency, season=context.season.year, folder=context.datasets)
+    return_unused()
     if read.claims.empty:
         reasons = read.rejected["reason"].value_counts().to_dict()
         raise DeclarationFileError(

@@ -21,6 +21,7 @@ import pandas as pd
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.connection import Connection
+from cropmap.memory import return_unused
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.identity import pixel_key
 from cropmap.provenance import content_hash
@@ -192,7 +193,8 @@ class OpenSeason:
             state = register.register_state(connection, **self.context.key, as_of=moment)
             folder = self.context.datasets
             rows = register.read_register(connection, **self.context.key, as_of=moment, folder=folder)
-            return _Register(*rows, state)
+        return_unused()
+        return _Register(*rows, state)
 
     @property
     def _observed(self) -> _Observed:

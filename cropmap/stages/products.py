@@ -25,6 +25,7 @@ from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
 from cropmap.dataset.shared import share_dataset
 from cropmap.errors import InputError
+from cropmap.memory import return_unused
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.parts import PartJob, join_parts, write_unscored
 from cropmap.predictions.predict import Artifact, load_artifact
@@ -120,6 +121,7 @@ def _predicts(
 
 
 def _planned(season: OpenSeason, plan: RunPlan) -> RunInputs:
+    return_unused()  # of the step before
     return season.planned(plan.planned_parts, run_id=plan.run_id)
 
 
@@ -288,6 +290,8 @@ def _not_learnt(context: SeasonContext, plan: RunPlan, data: SeasonData, predict
     for k in range(len(manifest.fold_names)):
         missing = manifest.not_learnt(k)
         unknown[f"fold {k}"] = {group(c) for c in missing} - {group(c) for c in set(manifest.crops) - missing}
+    if not any(unknown.values()):
+        return np.zeros(len(data.parcels), bool)
     judge = dict(zip(predictions.parcel_ids.tolist(), predictions.scored_by, strict=True))
     declared = zip(data.parcels["parcel_id"], data.parcels["crop"], strict=True)
     return np.array([c is not None and group(c) in unknown.get(judge.get(p, ""), ()) for p, c in declared], bool)
