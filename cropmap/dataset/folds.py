@@ -156,17 +156,26 @@ def _separate(
     xy: NDArray[np.float64] | None,
     neighbour_distance_m: float,
 ) -> Folds:
-    from scipy.spatial import cKDTree  # a tenth of a second, and an observing splits nothing
-
     holding = _holding_codes(holding_id, len(fold))
     excluded = np.zeros((len(names), len(fold)), bool)
     for k in range(len(names)):
         judged = fold == k
         excluded[k] = np.isin(holding, holding[judged]) & ~judged
         if xy is not None and neighbour_distance_m > 0:
-            distance, _ = cKDTree(xy[judged]).query(xy, distance_upper_bound=neighbour_distance_m * (1 + 1e-9))
-            excluded[k] |= np.isfinite(distance) & ~judged
+            excluded[k, _neighbours(xy, judged, neighbour_distance_m * (1 + 1e-9))] = True
     return Folds(made_by, fold, names, excluded, holding)
+
+
+def _neighbours(xy: NDArray[np.float64], judged: NDArray[np.bool_], below_m: float) -> NDArray[np.intp]:
+    """Positions that are closer than that to one that is judged, and are not judged themselves. Only the surroundings
+    of those are searched: a country has a hundred regions, each a fold."""
+    from scipy.spatial import cKDTree  # a tenth of a second, and an observing splits nothing
+
+    inside = xy[judged]
+    surroundings = (inside.min(axis=0) - below_m, inside.max(axis=0) + below_m)
+    near = np.flatnonzero(~judged & (xy >= surroundings[0]).all(axis=1) & (xy <= surroundings[1]).all(axis=1))
+    distance, _ = cKDTree(inside).query(xy[near], distance_upper_bound=below_m)
+    return near[np.isfinite(distance)]
 
 
 def _holding_codes(holding_id: Sequence[str | None] | None, count: int) -> NDArray[np.int64]:
