@@ -175,7 +175,8 @@ def _neighbours(xy: NDArray[np.float64], judged: NDArray[np.bool_], below_m: flo
     surroundings = (inside.min(axis=0) - below_m, inside.max(axis=0) + below_m)
     near = np.flatnonzero(~judged & (xy >= surroundings[0]).all(axis=1) & (xy <= surroundings[1]).all(axis=1))
     distance, _ = cKDTree(inside).query(xy[near], distance_upper_bound=below_m)
-    return near[np.isfinite(distance)]
+    found: NDArray[np.intp] = near[np.isfinite(distance)]
+    return found
 
 
 def _holding_codes(holding_id: Sequence[str | None] | None, count: int) -> NDArray[np.int64]:

@@ -11,9 +11,12 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cropmap.disclosure.tables import Floats, Integers, Mask
 
+Numbers = NDArray[np.int32]
+"""half of what is held: every parcel of a country is in several cells of each level"""
 UNKNOWN: Final = -1
 """holding of land that no holding is named for"""
 
@@ -22,18 +25,21 @@ UNKNOWN: Final = -1
 class Contributions:
     """One row per (cell, holding), no zeros, sorted by cell and holding."""
 
-    cell: Integers
-    holding: Integers
+    cell: Numbers
+    holding: Numbers
     area: Floats
     """ha"""
 
     @classmethod
-    def of(cls, cell: Integers, holding: Integers, area: Floats) -> Contributions:
+    def of(cls, cell: Integers | Numbers, holding: Integers | Numbers, area: Floats) -> Contributions:
         """Adds up parcels of one holding in one cell."""
+        cell, holding = cell.astype(np.int32, copy=False), holding.astype(np.int32, copy=False)
         present = area > 0
-        cell, holding, area = cell[present], holding[present], area[present]
-        order = np.lexsort((holding, cell))
-        cell, holding, area = cell[order], holding[order], area[order]
+        if not present.all():
+            cell, holding, area = cell[present], holding[present], area[present]
+        if not ((cell[1:] > cell[:-1]) | ((cell[1:] == cell[:-1]) & (holding[1:] >= holding[:-1]))).all():
+            order = np.lexsort((holding, cell))
+            cell, holding, area = cell[order], holding[order], area[order]
         first = np.ones(len(cell), dtype=bool)
         first[1:] = (cell[1:] != cell[:-1]) | (holding[1:] != holding[:-1])
         starts = np.flatnonzero(first)
@@ -74,7 +80,7 @@ class Contributions:
         alone = np.ones(len(cell), dtype=bool)
         alone[1:] &= cell[1:] != cell[:-1]
         alone[:-1] &= cell[1:] != cell[:-1]
-        return cell[alone], holding[alone]
+        return cell[alone].astype(np.intp), holding[alone].astype(np.intp)
 
 
 @dataclass(frozen=True)

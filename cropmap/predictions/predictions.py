@@ -168,6 +168,27 @@ class Predictions:
             )
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What areas are estimated from: of stored predictions the probabilities alone."""
+
+    parcel_ids: NDArray[np.str_]
+    """(N,) sorted"""
+    crops: tuple[str, ...]
+    """(K,)"""
+    probabilities: NDArray[np.float32]
+    """(N, K) as `Predictions.probabilities`"""
+
+    @classmethod
+    def read(cls, store: Store, name: str) -> Scores:
+        parts = [cls(part.parcel_ids, part.crops, part.probabilities) for part in Predictions.read_parts(store, name)]
+        return cls(
+            np.concatenate([part.parcel_ids for part in parts]),
+            parts[0].crops,
+            np.concatenate([part.probabilities for part in parts]),
+        )
+
+
 def read_rows(store: Store, name: str) -> Iterator[pa.Table]:
     """PREDICTION_COLUMNS of stored predictions, as `Predictions.table` has them: one row group after the other."""
     for table in store.read_rows(name):

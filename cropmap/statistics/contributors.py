@@ -74,7 +74,7 @@ class Contributors:
 
 
 def _nothing() -> Contributions:
-    return Contributions(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
+    return Contributions(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
 
 
 def _mapped(population: Population, holding: Integers, sums: Totals, cols: Columns) -> Contributions:

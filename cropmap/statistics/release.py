@@ -157,7 +157,7 @@ def _named_sums(cols: Columns) -> list[tuple[str, tuple[int, ...]]]:
 
 def _stacked(parts: Sequence[Contributions], cells: Sequence[int]) -> Contributions:
     """The contributions of all levels, each of so many cells, one below the other as the rows are."""
-    offset = np.cumsum([0, *cells])
+    offset = np.cumsum([0, *cells]).tolist()
     cell = np.concatenate([part.cell + shift for part, shift in zip(parts, offset, strict=False)])
     return Contributions(
         cell, np.concatenate([part.holding for part in parts]), np.concatenate([part.area for part in parts])
