@@ -32,7 +32,7 @@ class Contributions:
 
     @classmethod
     def of(cls, cell: Integers | Numbers, holding: Integers | Numbers, area: Floats) -> Contributions:
-        """Adds up parcels of one holding in one cell."""
+        """Adds up parcels of one holding in one cell. What needs no change is shared, not copied."""
         cell, holding = cell.astype(np.int32, copy=False), holding.astype(np.int32, copy=False)
         present = area > 0
         if not present.all():
@@ -42,8 +42,9 @@ class Contributions:
             cell, holding, area = cell[order], holding[order], area[order]
         first = np.ones(len(cell), dtype=bool)
         first[1:] = (cell[1:] != cell[:-1]) | (holding[1:] != holding[:-1])
-        starts = np.flatnonzero(first)
-        return cls(cell[first], holding[first], np.add.reduceat(area, starts) if len(starts) else area)
+        if first.all():
+            return cls(cell, holding, area)
+        return cls(cell[first], holding[first], np.add.reduceat(area, np.flatnonzero(first)))
 
     def holdings(self, cells: int) -> Integers:
         """[cells] how many contribute at least: unknown ones may be among the known."""
@@ -69,6 +70,8 @@ class Contributions:
         """Cells taken together: `group` [cells] is the pool of a cell, -1 where it is in none."""
         pool = group[self.cell]
         inside = pool >= 0
+        if inside.all():
+            return Contributions.of(pool, self.holding, self.area)
         return Contributions.of(pool[inside], self.holding[inside], self.area[inside])
 
     @cached_property
