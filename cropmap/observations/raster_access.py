@@ -27,10 +27,10 @@ from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.providers.in_use import provider_of
 from cropmap.sources.catalogs.redirects import check_redirects
+from cropmap.sources.catalogs.sign_in.backoff import Backoff, backoff_of, stated_wait
 from cropmap.sources.catalogs.sign_in.opening import Opening, opening_of
 from cropmap.sources.catalogs.sign_in.pace import pace_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
-from cropmap.sources.catalogs.sign_in.rest import Rest, rest_of, stated_wait
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ BUSY: Final = re.compile(r"HTTP error code: (429|503)\b|failed with response_cod
 """what GDAL says in the thread that asked: before it asks again, or of the parts of a window that it asked for at once
 """
 BUSY_TO_THE_END: Final = "Its host is busy: run the same command again later"
-MOST_RESTED_S: Final = 1_800.0
+MOST_WAITED_S: Final = 1_800.0
 """of one file, after which it is not opened again"""
 IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
 """another name each time, which would make of one damage many"""
@@ -83,18 +83,18 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
     copy. Raises SceneError: UNREADABLE_FILE, also where a token, a signature or a key cannot be had, MISSING_BAND where
     a local file does not exist, FORBIDDEN_ADDRESS; and whatever else `read` raises.
     """
-    is_remote, fresh, rested_s = local_file(href) is None, False, 0.0
+    is_remote, fresh, waited_s = local_file(href) is None, False, 0.0
     waits, refused = list(WAITS_S) if is_remote else [], ""
     while True:
-        reading = _Reading(href, _opening(href), rest_of(href))
+        reading = _Reading(href, _opening(href), backoff_of(href))
         try:
             with _entered(reading, fresh=fresh) as address:
                 return read(address)
         except (RasterioError, OSError) as error:
             why = _one_line(error).replace(href, "the copy") if named else _one_line(error)
             lasting = REFUSED.search(why) or NOT_THERE.search(why)
-            rested_s += reading.rested_s
-            if (lasting and fresh) or not waits or rested_s > MOST_RESTED_S:
+            waited_s += reading.waited_s
+            if (lasting and fresh) or not waits or waited_s > MOST_WAITED_S:
                 mend = reading.opening.mend if REFUSED.search(why) else ""
                 raise _unreadable(
                     (refused or why) + (f"; its host answered {reading.busy}" if reading.busy else ""),
@@ -161,8 +161,8 @@ class _Reading:
 
     href: str
     opening: Opening
-    rest: Rest
-    rested_s: float = 0.0
+    backoff: Backoff
+    waited_s: float = 0.0
     busy: str = ""
     """the last status by which the host put GDAL off"""
     heeded_at_once: bool = False
@@ -177,12 +177,12 @@ _here: Final = threading.local()
 def _entered(reading: _Reading, *, fresh: bool) -> Iterator[str]:
     """Yields the address to open. `fresh` forgets what GDAL keeps of the file, failures too."""
     opening, options = reading.opening, dict[str, Any](GDAL_OPTIONS)
-    if opening.pace.is_bounded or reading.rest.has_been:  # else GDAL asks for the parts of a window all at once
+    if opening.pace.is_bounded or reading.backoff.has_been:  # else GDAL asks for the parts of a window all at once
         options["GDAL_HTTP_MULTIRANGE"] = "SERIAL"
     if fresh:
         options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"
     with opening.pace.connection(), rasterio.Env(session=_Keys(opening.options), **options):
-        reading.rest.wait()
+        reading.backoff.wait()
         check_redirects(reading.href, opening.headers)
         before, _here.reading = getattr(_here, "reading", None), reading
         try:
@@ -202,8 +202,8 @@ class _Heeding(logging.Filter):
             return True
         began = time.monotonic()
         reading.busy, reading.heeded_at_once = said[1] or said[2], said[2] is not None
-        reading.rest.refused(lambda: stated_wait(reading.opening, reading.href))
-        reading.rested_s += time.monotonic() - began
+        reading.backoff.refused(lambda: stated_wait(reading.opening, reading.href))
+        reading.waited_s += time.monotonic() - began
         return True
 
 

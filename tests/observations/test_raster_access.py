@@ -518,7 +518,7 @@ def some(href: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("status", "limits"), [(503, {}), (429, {"connections": 3})])
-def test_a_busy_host_is_left_in_peace_for_as_long_as_it_says(
+def test_a_busy_host_gets_no_request_before_the_time_that_it_states(
     status: int, limits: dict[str, int], tmp_path: Path
 ) -> None:
     """By every thread that reads from its provider, wherever in a file it is; and nothing is lost."""

@@ -1,7 +1,7 @@
-"""How long a busy host wants to be left in peace: 429 and 503 with `Retry-After`, for all readers of its provider.
+"""How long all readers of a provider wait after 429 or 503 with `Retry-After`.
 
-GDAL keeps no header of an answer. So one reader asks the host once more, for a single byte of the file and with the
-same sign-in; the others wait for what it says.
+GDAL keeps no header of an answer. So one reader requests a single byte of the file once more, with the
+same sign-in; all wait for what the answer states.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 
 BUSY: Final = (429, 503)
 SILENT_S: Final = 60.0
-"""in which a host that states no time is not asked for one again"""
+"""between two such requests to a host that states no time"""
 SIGNED_S: Final = 60
 """for which the address of the one request is signed"""
 
 
-class Rest:
+class Backoff:
     """Of one provider, or of one host that is nobody's. Threads share it."""
 
     def __init__(self, name: str) -> None:
@@ -48,12 +48,12 @@ class Rest:
         """whether the host has stated a time so far"""
 
     def wait(self) -> None:
-        """Returns once the host may be asked again."""
+        """Returns once the host takes requests again."""
         while (left := self._until - time.monotonic()) > 0:
             time.sleep(left)
 
     def refused(self, ask: Callable[[], float | None]) -> None:
-        """Waits for what the host says, which `ask` finds out: seconds, 0 where it is no longer busy, None where it
+        """Waits for what the host states, which `ask` finds out: seconds, 0 where it is no longer busy, None where it
         says nothing."""
         with self._lock:  # one asks, the others wait for its answer
             now = time.monotonic()
@@ -63,19 +63,19 @@ class Rest:
                     self._silent_until = now + SILENT_S
                 elif stated > 0:
                     self._until, self.has_been = time.monotonic() + min(stated, LONGEST_WAIT_S), True
-                    log.warning("%s is busy, and is left in peace for %.0f s", self._name, stated)
+                    log.warning("%s is busy: no request for %.0f s", self._name, stated)
         self.wait()
 
 
 @lru_cache(1024)
-def _rest(name: str) -> Rest:
-    return Rest(name)
+def _backoff(name: str) -> Backoff:
+    return Backoff(name)
 
 
-def rest_of(href: str) -> Rest:
+def backoff_of(href: str) -> Backoff:
     """That of the file's provider, else of its host or bucket."""
     provider = provider_of(href)
-    return _rest(provider.name if provider else place_of(href)[1])
+    return _backoff(provider.name if provider else place_of(href)[1])
 
 
 def stated_wait(opening: Opening, href: str) -> float | None:
