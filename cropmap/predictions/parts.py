@@ -98,6 +98,14 @@ class PartJob:
         return "predicted"
 
 
+def chunk_of(part_of: NDArray[np.integer], place: int) -> NDArray[np.intp]:
+    """Ascending positions of the parcels that are scored in one call with the one at `place`; part_of (N,) as in
+    `join_parts`."""
+    own = np.flatnonzero(part_of == part_of[place])
+    start = int(np.searchsorted(own, place)) // PART_ROWS * PART_ROWS
+    return own[start : start + PART_ROWS]
+
+
 def write_unscored(store: Store, name: str, series: Series, crops: tuple[str, ...], *, scored_by: str) -> None:
     """The predictions of a season without a model."""
     starts = range(0, len(series), ROW_GROUP)

@@ -24,6 +24,7 @@ from cropmap.errors import ArtifactError, InputError
 from cropmap.evidence.observations import USED, observation_table, use_in_words
 from cropmap.observations.files import read_observations
 from cropmap.observations.tidy import IMPORTED
+from cropmap.predictions.parts import chunk_of
 from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, predict, run_session
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version
@@ -32,7 +33,7 @@ from cropmap.schemas import AcquisitionStatus, Reason
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
-from cropmap.stages.products import UNTRAINED
+from cropmap.stages.products import UNTRAINED, parts_of
 
 IDENTICAL: Final = "identical"
 
@@ -215,11 +216,14 @@ def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], plac
     }
 
 
-def scored_together(series: Series, folds: NDArray[np.int16], place: int) -> NDArray[np.intp]:
-    """Ascending positions of the parcels in one batch with this one, as `predict` makes its batches: the bits of a
-    score may depend on the padding."""
+def scored_together(
+    series: Series, folds: NDArray[np.int16], part_of: NDArray[np.integer], place: int
+) -> NDArray[np.intp]:
+    """Ascending positions of the parcels in one batch with this one, as `PartJob.score` makes its batches: the bits of
+    a score may depend on the padding. part_of (N,): the part that each parcel is in."""
     same = folds == folds[place] if folds[place] >= 0 else folds < 0
-    own = np.flatnonzero(same & (series.lengths > 0))
+    chunk = chunk_of(part_of, place)
+    own = chunk[(same & (series.lengths > 0))[chunk]]
     for part in by_length(series.lengths[own], batch_size=BATCH_SIZE):
         if place in own[part]:
             return np.sort(own[part])
@@ -230,7 +234,8 @@ def _scores(
     run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int, parcel_id: str
 ) -> tuple[list[ClassScore], list[str]]:
     """Raw and calibrated logits and the probability of every class; and what differs from the run's prediction."""
-    batch = scored_together(run.data.series, folds, place)
+    _, part_of = parts_of(run.data.parcels["home_tile"])
+    batch = scored_together(run.data.series, folds, part_of, place)
     series, here = run.data.series.take(batch), int(np.searchsorted(batch, place))
     again = predict(artifact, series, fold=folds[batch], threads=1)
     raw = np.full(len(artifact.manifest.crops), np.nan)

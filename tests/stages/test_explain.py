@@ -21,6 +21,7 @@ from cropmap.results.explain import IDENTICAL, explain, scored_together
 from cropmap.results.published import open_published
 from cropmap.schemas import RejectReason
 from cropmap.stages.open_season import OpenSeason
+from cropmap.stages.products import parts_of
 from tests.stages.conftest import NOON, YEAR
 from tests.stages.judged import JudgedSeason
 
@@ -149,12 +150,16 @@ def observed_copy(judged: JudgedSeason) -> JudgedSeason:
 
 
 def test_batches_are_those_of_the_prediction(judged: JudgedSeason) -> None:
-    """Parcels of one fold, in the batches of 32 that `predict` cuts by length: together they are the fold."""
-    series = OpenSeason(judged.context).data.series
-    folds = np.zeros(len(series), np.int16)
-    together = {tuple(scored_together(series, folds, int(p))) for p in np.flatnonzero(series.lengths > 0)}
-    assert sum(len(part) for part in together) == (series.lengths > 0).sum()
-    assert max(len(part) for part in together) == 32
+    """Parcels of one fold and one tile, in the batches of 32 that `predict` cuts by length: together they are all."""
+    data = OpenSeason(judged.context).data
+    series, folds = data.series, np.zeros(len(data.series), np.int16)
+    tiles, part_of = parts_of(data.parcels["home_tile"])
+    seen = np.flatnonzero(series.lengths > 0)
+    together = {tuple(scored_together(series, folds, part_of, int(p))) for p in seen}
+    assert sorted(p for part in together for p in part) == seen.tolist()
+    assert max(len(part) for part in together) == min(np.bincount(part_of[seen]).max(), 32)
+    assert all(len(set(part_of[list(part)])) == 1 for part in together)
+    assert len(tiles) > 1
 
 
 def test_nothing_is_known_of_a_parcel_without_a_file(judged: JudgedSeason) -> None:
