@@ -308,7 +308,7 @@ def test_nothing_to_hide_hides_nothing() -> None:
 def test_a_figure_that_nobody_contributes_to_gives_nothing_away() -> None:
     """A season without a model maps nothing: its zeros follow from the zero of the whole, and tell of nobody."""
     table = small_table(3)
-    none = np.empty(0, dtype=np.intp)
+    none = np.empty(0, np.int32)
     nobody = type(table.figure.contributions)(none, none, np.empty(0))
     nothing = Figure("mapped_ha", np.zeros(table.structure.cells), nobody)
     pattern = protect(table.structure, [table.figure, nothing], table.needed, table.rules)
@@ -338,7 +338,7 @@ def test_what_a_sum_leaves_nothing_for_is_nobodys() -> None:
 def test_a_second_release_needs_no_room_for_a_figure_that_nobody_contributes_to() -> None:
     """What is mapped nowhere cannot be moved under the zero that the first release shows, and need not be."""
     table = small_table(3)
-    none = np.empty(0, dtype=np.intp)
+    none = np.empty(0, np.int32)
     nobody = type(table.figure.contributions)(none, none, np.empty(0))
     figures = [table.figure, Figure("mapped_ha", np.zeros(table.structure.cells), nobody)]
     first = protect(table.structure, figures, table.needed, table.rules)
