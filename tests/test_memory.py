@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cropmap import memory
+from cropmap import processes
 
 BLOCKS = 2_000
 BLOCK_BYTES = 60_000
@@ -18,12 +18,12 @@ def anonymous_bytes() -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
 
 
-@pytest.mark.skipif(memory._TRIM is None, reason="another C library than glibc")
+@pytest.mark.skipif(processes._TRIM is None, reason="another C library than glibc")
 def test_what_lies_below_a_block_in_use_is_returned() -> None:
     blocks = [b"x" * BLOCK_BYTES for _ in range(BLOCKS)]
     last = blocks.pop()
     blocks.clear()
     before = anonymous_bytes()
-    memory.return_unused()
+    processes.return_unused_memory()
     assert before - anonymous_bytes() > BLOCKS * BLOCK_BYTES / 2
     assert last

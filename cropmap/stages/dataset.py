@@ -22,8 +22,8 @@ from cropmap.dataset.mapped import Observed, map_observed
 from cropmap.dataset.series import Series
 from cropmap.errors import InputError, ModelError
 from cropmap.legends import Legend
-from cropmap.memory import return_unused
 from cropmap.observations.files import content_digests, iter_observations
+from cropmap.processes import return_unused_memory
 from cropmap.provenance import code_version, content_hash, stream_hash, value_hash
 from cropmap.sources.mapped_outlines import Outlines
 from cropmap.sources.pairs import read_pairs
@@ -106,7 +106,7 @@ def build_data(
         FOLDS: rule,
     }
     seen = _observed(context, parcels, [item.name for item in objects])
-    return_unused()
+    return_unused_memory()
     series = seen.series
     parcels = parcels.assign(
         crop=pd.Series([legend.crop_of(code) for code in parcels["crop_code"]], index=parcels.index, dtype=object),

@@ -20,7 +20,6 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.runs import ensure_season
 from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, PartialFailureError, SceneError
-from cropmap.memory import return_unused
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
@@ -29,6 +28,7 @@ from cropmap.observations.corrections import with_correction
 from cropmap.observations.coverage import TileCoverage, read_outlines, tile_coverage
 from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
+from cropmap.processes import return_unused_memory
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
@@ -78,7 +78,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
         log.info("%s is loaded already: nothing changed since", path.name)
         return unchanged
     read = read_declared(agency, season=context.season.year, folder=context.datasets)
-    return_unused()
+    return_unused_memory()
     if read.claims.empty:
         reasons = read.rejected["reason"].value_counts().to_dict()
         raise DeclarationFileError(

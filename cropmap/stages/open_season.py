@@ -21,9 +21,9 @@ import pandas as pd
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database.connection import Connection
-from cropmap.memory import return_unused
 from cropmap.observations.coverage import TileCoverage
 from cropmap.observations.identity import pixel_key
+from cropmap.processes import return_unused_memory
 from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus
 from cropmap.sources.mapped_outlines import Outlines
@@ -193,7 +193,7 @@ class OpenSeason:
             state = register.register_state(connection, **self.context.key, as_of=moment)
             folder = self.context.datasets
             rows = register.read_register(connection, **self.context.key, as_of=moment, folder=folder)
-        return_unused()
+        return_unused_memory()
         return _Register(*rows, state)
 
     @property

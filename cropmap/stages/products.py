@@ -25,11 +25,11 @@ from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
 from cropmap.dataset.shared import share_dataset
 from cropmap.errors import InputError
-from cropmap.memory import return_unused
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.parts import PartJob, join_parts, write_unscored
 from cropmap.predictions.predict import Artifact, load_artifact
 from cropmap.predictions.predictions import ROW_GROUP, Predictions, Scores, read_logits, read_rows
+from cropmap.processes import return_unused_memory
 from cropmap.progress import Counter
 from cropmap.provenance import code_version, content_hash
 from cropmap.records import Record
@@ -121,7 +121,7 @@ def _predicts(
 
 
 def _planned(season: OpenSeason, plan: RunPlan) -> RunInputs:
-    return_unused()  # of the step before
+    return_unused_memory()  # of the step before
     return season.planned(plan.planned_parts, run_id=plan.run_id)
 
 
