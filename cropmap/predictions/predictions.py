@@ -169,8 +169,8 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What areas are estimated from: of stored predictions the probabilities alone."""
+class StoredProbabilities:
+    """Of stored predictions the probabilities alone: what areas are estimated from."""
 
     parcel_ids: NDArray[np.str_]
     """(N,) sorted"""
@@ -180,7 +180,7 @@ class Scores:
     """(N, K) as `Predictions.probabilities`"""
 
     @classmethod
-    def read(cls, store: Store, name: str) -> Scores:
+    def read(cls, store: Store, name: str) -> StoredProbabilities:
         parts = [cls(part.parcel_ids, part.crops, part.probabilities) for part in Predictions.read_parts(store, name)]
         return cls(
             np.concatenate([part.parcel_ids for part in parts]),

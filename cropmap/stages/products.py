@@ -28,7 +28,7 @@ from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.parts import PartJob, join_parts, write_unscored
 from cropmap.predictions.predict import Artifact, load_artifact
-from cropmap.predictions.predictions import ROW_GROUP, Predictions, Scores, read_logits, read_rows
+from cropmap.predictions.predictions import ROW_GROUP, Predictions, StoredProbabilities, read_logits, read_rows
 from cropmap.processes import return_unused_memory
 from cropmap.progress import Counter
 from cropmap.provenance import code_version, content_hash
@@ -321,7 +321,7 @@ def aggregate(season: OpenSeason, plan: RunPlan) -> list[dict[str, object]]:
     if not _is_kept(context, plan.name("statistics.json"), plan.name("statistics.parquet")):
         estimated = estimate_areas(
             season.counted_parcels(run_id=plan.run_id),
-            _kept_scores(context, plan),
+            _kept_probabilities(context, plan),
             data.legend,
             min_holdings=section.min_holdings,
             min_holdings_nuts3=section.min_holdings_nuts3,
@@ -415,9 +415,9 @@ def _kept_predictions(context: SeasonContext, plan: RunPlan) -> Predictions:
     return Predictions.read(context.store, plan.name(PREDICTIONS))
 
 
-def _kept_scores(context: SeasonContext, plan: RunPlan) -> Scores:
+def _kept_probabilities(context: SeasonContext, plan: RunPlan) -> StoredProbabilities:
     _require_written(context, plan, PREDICTIONS)
-    return Scores.read(context.store, plan.name(PREDICTIONS))
+    return StoredProbabilities.read(context.store, plan.name(PREDICTIONS))
 
 
 def _require_written(context: SeasonContext, plan: RunPlan, what: str) -> None:
