@@ -46,6 +46,9 @@ GDAL_OPTIONS: Final = {
     "GDAL_HTTP_VERSION": "2",
     "GDAL_HTTP_MAX_RETRY": "10",  # object stores are busy under load; GDAL doubles its waits, `_Heeding` adds to them
     "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_CONNECTTIMEOUT": "30",
+    "GDAL_HTTP_LOW_SPEED_TIME": "60",  # a host that is silent, or trickles: GDAL itself would wait for ever
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",  # bytes per second
     "GDAL_INGESTED_BYTES_AT_OPEN": str(HEADER_BYTES),
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": "5000000",

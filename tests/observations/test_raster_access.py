@@ -26,6 +26,7 @@ from cropmap.observations.grids import Window
 from cropmap.observations.raster import read_grid, read_window
 from cropmap.observations.raster_access import with_patience
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs import redirects
 from cropmap.sources.catalogs.providers import Quota, in_use
 from cropmap.sources.catalogs.providers.in_use import use
 from cropmap.sources.catalogs.sign_in import renewed
@@ -364,6 +365,25 @@ def test_a_server_that_drops_one_connection_in_twenty_loses_no_file(monkeypatch:
         values = list(pool.map(whole, [f"{url}/{n}.tif" for n in range(100)]))
     assert values == [8] * 100
     assert dropped >= 10
+
+
+def test_a_host_that_is_silent_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accessing, "WAITS_S", ())
+    monkeypatch.setitem(accessing.GDAL_OPTIONS, "GDAL_HTTP_LOW_SPEED_TIME", "1")
+    monkeypatch.setattr(redirects, "TIMEOUT_S", 0.2)
+    closed = threading.Event()
+
+    def answer(_: Request) -> Answer:
+        closed.wait(60)
+        return Answer(503)
+
+    with service(answer) as (url, _):
+        try:
+            with pytest.raises(SceneError, match="too slow") as caught:
+                whole(f"{url}/a.tif")
+        finally:
+            closed.set()
+    assert caught.value.reason is QuarantineReason.UNREADABLE_FILE
 
 
 def test_what_is_no_raster_is_quarantined_after_some_tries(monkeypatch: pytest.MonkeyPatch) -> None:

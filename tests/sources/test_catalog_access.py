@@ -304,7 +304,17 @@ class Counting(Awkward):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("soon", 0), ("1.5", 0), ("-1", 0), ("2", 2), ("Sun, 06 Nov 1994 08:49:37 GMT", 0)]
+    ("header", "seconds"),
+    [
+        ("soon", 0),
+        ("1.5", 0),
+        ("-1", 0),
+        ("2", 2),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("9" * 5_000, 0),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", 0),
+    ],
+    ids=lambda value: str(value)[:20],
 )
 def test_a_retry_after_that_says_nothing_is_no_error(header: str, seconds: float) -> None:
     adapter = stac_io.BoundedIO(Places("https://example.org/", CatalogAccess())).session.adapters["https://"]

@@ -54,6 +54,13 @@ def test_a_time_may_stand_as_the_beginning_of_a_span() -> None:
         (item(PRODUCT), "2022-10-05 16:44:54"),
         (item(s2__product_uri=f"{PRODUCT}.SAFE", s2__generation_time="2020-01-01T00:00:00Z"), "2022-10-05 16:44:54"),
         (item(s2__generation_time="2022-10-05T16:44:54.987Z"), "2022-10-05 16:44:54"),  # whole seconds
+        (
+            item(
+                s2__product_uri="S2A_USER_PRD_MSIL2A_PDMC_20160829T133245_R022_V20160829T101032_20160829T101352.SAFE",
+                s2__generation_time="2016-08-29T13:32:45Z",
+            ),
+            "2016-08-29 13:32:45",  # these names end in a time of sensing
+        ),
         (item(created="2022-10-05T16:44:54Z", updated="2022-10-05T16:44:54Z"), None),  # when the catalogue wrote it
     ],
 )

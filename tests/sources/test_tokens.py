@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import pickle
 import time
+from typing import Any
 
 import pytest
 
 from cropmap.errors import ConfigurationError
 from cropmap.masking import masked
 from cropmap.sources.catalogs.providers import Provider
+from cropmap.sources.catalogs.sign_in import renewed
 from cropmap.sources.catalogs.sign_in.opening import opening_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
 from cropmap.sources.catalogs.sign_in.tokens import token_of
 from tests.data.sign_in_services import Answer, TokenService, provider, service
+from tests.sources.test_catalog_answers import trickling
 
 SECRET = "the-secret-of-the-client"
 
@@ -57,6 +60,49 @@ def test_a_refresh_token_is_replaced_by_each_that_comes_with_an_access_token(mon
         tokens.refresh = ""  # the session at the service has ended: that of the environment is tried once more
         assert of.value() == "the-access-token-number-4"
     assert "number-1" not in masked("the-refresh-token-number-1")
+
+
+@pytest.mark.parametrize("lasts", ["600", None, True, 0, -5, "soon", [1], 10**400, 1e-9])
+def test_a_token_is_given_however_its_time_is_written(lasts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(monkeypatch, "timed")
+    with service(lambda _: Answer(200, {"access_token": "the-timed-token", "expires_in": lasts})) as (url, _):
+        assert token_of(with_token(url, "timed")).value() == "the-timed-token"
+
+
+def test_a_service_that_has_given_before_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a failure of seconds costs every file that a season reads before the service is asked again."""
+    client(monkeypatch, "patient")
+    monkeypatch.setattr(renewed, "REST_S", 0.05)
+    tokens = TokenService()
+    with service(tokens) as (url, asked):
+        of = token_of(with_token(url, "patient"))
+        of.forget(of.value())
+        tokens.fail = [Answer(200, b"<html>maintenance</html>"), Answer(404)]
+        assert of.value() == "the-access-token-number-2"
+        assert len(asked) == 4
+        of.forget("the-access-token-number-2")
+        tokens.fail = [Answer(404)] * 100
+        monkeypatch.setattr(renewed, "PATIENCE_S", 0.12)
+        with pytest.raises(NoEntryError, match="404"):
+            of.value()
+        assert len(asked) < 10, "it is waited for once, not with every file"
+        n_asked = len(asked)
+        with pytest.raises(NoEntryError, match="404"):
+            of.value()
+        assert len(asked) == n_asked
+
+
+def test_a_token_that_trickles_in_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    client(monkeypatch, "trickling")
+    monkeypatch.setattr(renewed, "ANSWER_TIME_S", 0.3)
+    with trickling() as url, pytest.raises(NoEntryError, match="was not complete after"):
+        token_of(with_token(url.rstrip("/"), "trickling")).value()
+
+
+def test_a_service_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    client(monkeypatch, "endless")
+    with service(lambda _: Answer(200, b" " * (8 << 20))) as (url, _), pytest.raises(NoEntryError, match="1 MiB"):
+        token_of(with_token(url, "endless")).value()
 
 
 def test_a_token_that_is_refused_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,9 @@ ANY: Final = built_in(GENERIC).fields
 UNNAMED: Final = "S2"
 """the satellite of an item that names none"""
 
-PRODUCT_END: Final = re.compile(r"_MSIL\d[AC]_.*_(\d{8}T\d{6})(?:\.SAFE)?$")
-"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE: the time of processing."""
+PRODUCT_END: Final = re.compile(r"_MSIL\d[AC]_\d{8}T\d{6}_.*_(\d{8}T\d{6})(?:\.SAFE)?$")
+"""S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE: the time of processing. Names before December 2016
+end in a time of sensing: S2A_USER_PRD_MSIL2A_PDMC_20160829T133245_R022_V20160829T101032_20160829T101352.SAFE"""
 DATATAKE_ID: Final = re.compile(r"G?(?P<platform>S2[A-D])_(?P<datatake>\d{8}T\d{6})_")
 """GS2A_20221005T115411_038058_N04.00: the baseline at its end does not belong to the sensing."""
 SATELLITE: Final = re.compile(r"(?<![A-Z])S(?:ENTINEL)?[\s_-]*2[\s_-]*(?P<letter>[A-D])?(?![A-Z0-9])", re.IGNORECASE)

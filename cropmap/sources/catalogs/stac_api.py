@@ -28,6 +28,8 @@ ITEM_SEARCH: Final = "item-search"
 NO_POST: Final = (400, 403, 404, 405, 406, 411, 415, 422, 501)
 """answers to a search by POST after which it is tried by GET"""
 MAX_COLLECTION_PAGES: Final = 100
+MAX_REPEATED_PAGES: Final = 3
+"""In a row. Items that come in between two pages move the others, and a short page may then hold nothing new."""
 ITEMS_PER_CELL_AND_DAY: Final = 12
 """Tiles that touch one square degree, times passes a day, times processings: more is no catalogue of Sentinel-2."""
 LEAST_MAX_ITEMS: Final = 10_000
@@ -153,14 +155,15 @@ class _Search:
 
     def items(self, window: Days, *, only_new: bool = False) -> Generator[ItemOrNot | ListedItem, None, int]:
         """Items of some days; returns how many the search counts, 0 where it does not say."""
-        where, n_matched, own = self.io.places.catalog, 0, set[str]()
+        where, n_matched, repeated, own = self.io.places.catalog, 0, 0, set[str]()
         for number, page in enumerate(_pages(self.io, self.search, self.collection, self.box, window), 1):
             features = [] if page.get("features", 0) is None else page.get("features")  # null: an empty list
             n_matched = _matched(page) or n_matched
             if not isinstance(features, list):
                 raise CatalogError(f"page {number} of the search has no list of features", where=where)
             names = [_name_of(listed) for listed in features]
-            if number > 1 and names and {*names} <= own and any(links_of(page, "next")):
+            repeated = repeated + 1 if names and {*names} <= own else 0
+            if repeated > MAX_REPEATED_PAGES and any(links_of(page, "next")):
                 raise CatalogError(
                     f"page {number} of the search repeats earlier ones: its pages have no end", where=where
                 )

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
-from pystac import Link
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
-from requests import PreparedRequest, Request, RequestException, Response, Session
+from requests import PreparedRequest, Request, RequestException, Response, Session, codes
 
 from cropmap.masking import masked
 from cropmap.sources.catalogs.known_items import KnownItems
 from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
 from cropmap.sources.catalogs.providers import place_of
 from cropmap.sources.catalogs.sign_in.opening import headers_for
-from cropmap.sources.catalogs.sign_in.patience import BACKOFF_S, RETRIES, TIMEOUT_S, make_patient
+from cropmap.sources.catalogs.sign_in.patience import BACKOFF_S, RETRIES, TIMEOUT_S, CutOffError, body_of, make_patient
 from cropmap.sources.catalogs.sign_in.renewed import Renewed
 
 log = logging.getLogger(__name__)
@@ -53,12 +52,10 @@ class BoundedIO(StacApiIO):
         make_patient(self.session)
 
     def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
-        if isinstance(source, Link):
-            source.target = urljoin(self.places.catalog, str(source.target))
-        address = str(source.target if isinstance(source, Link) else source)
+        address = str(source)
         self.places.check_document(address)
         if urlsplit(address).scheme in ("http", "https"):
-            return str(super().read_text(source, *args, **kwargs))
+            return self.request(address, *args, **kwargs)
         return _read_file(Path(unquote(urlsplit(address).path) if address.startswith("file:") else address))
 
     def get_pages(
@@ -66,19 +63,25 @@ class BoundedIO(StacApiIO):
     ) -> Iterator[dict[str, Any]]:
         """Every page of a search, with `known` as that splits it. One without an item may be followed by others: an API
         may count before it filters."""
-        page, empty = self._read_page(url, method=method, parameters=parameters), 0
+        page, empty, asked = self._read_page(url, method=method, parameters=parameters), 0, parameters or {}
         while True:
             if not isinstance(page, dict):
                 raise APIError("a page of the search is no JSON object")
             yield page
             empty = 0 if page.get("features") else empty + 1
-            links = page.get("links") or []
-            following = next((link for link in links if link.get("rel") == "next" and link.get("href")), None)
+            following = _next_link(page)
             if following is None or empty > MAX_EMPTY_PAGES:
                 return
-            page = self._read_page(Link.from_dict(following), parameters=parameters)
+            url = urljoin(url, following["href"])
+            page = self._read_page(url, **_next_request(following, asked))
 
-    def _read_page(self, source: Any, **asked: Any) -> Any:
+    def json_loads(self, txt: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().json_loads(txt, *args, **kwargs)
+        except ValueError:
+            return json.loads(txt)  # which takes the NaN that writers in Python leave: one item's, not the page's fault
+
+    def _read_page(self, source: str, **asked: Any) -> Any:
         text = self.read_text(source, **asked)
         return self.known.page(text, self.json_loads) if self.known else self.json_loads(text)
 
@@ -95,13 +98,13 @@ class BoundedIO(StacApiIO):
         if response.status_code == 401 and self.session.forget(href):
             response, content = self._patient_answer(href, method, headers or {}, parameters)
         if not 200 <= response.status_code < 300:
-            error = APIError(f"{response.status_code} {response.reason or ''} {_excerpt(content)}".strip())
+            said = f"{response.status_code} {response.reason or ''} {_excerpt(content)}".strip()
+            error = APIError(self.session.without_secrets(said))
             error.status_code = response.status_code
             raise error
-        try:
-            return content.decode()
-        except UnicodeDecodeError as error:
-            raise APIError(f"an answer is not UTF-8 ({error})") from error
+        if content.lstrip()[:1] == b"<":
+            raise APIError(f"it answers with a web page in place of JSON: {_excerpt(content)}")
+        return _decoded(content, response.encoding)
 
     def _patient_answer(
         self, href: str, method: str, headers: dict[str, str], parameters: Mapping[str, Any] | None
@@ -112,19 +115,27 @@ class BoundedIO(StacApiIO):
         else:
             request.params = parameters or {}
         for wait in (*(BACKOFF_S * 2**attempt for attempt in range(RETRIES)), None):
-            response, content = self._answer(request)
-            if wait is None or not _is_throttled(response, content):
-                break
-            log.info("%s answers 403 %s; again in %.1f s", urlsplit(href).netloc, THROTTLED, wait)
+            try:
+                response, content = self._answer(request)
+                if wait is None or not _is_throttled(response, content):
+                    return response, content
+                why = f"403 {THROTTLED}"
+            except _CutOffAnswerError as error:
+                if wait is None:
+                    raise
+                why = str(error)
+            log.info("%s answers %s; again in %.1f s", urlsplit(href).netloc, why, wait)
             time.sleep(wait)
-        return response, content
+        raise AssertionError("the last try is the last")
 
     def _answer(self, request: Request) -> tuple[Response, bytes]:
         try:
             prepared = self.session.prepare_request(request)
             settings = self.session.merge_environment_settings(str(prepared.url), {}, True, None, None)
             with self.session.send(prepared, timeout=self.timeout, **settings) as response:
-                return response, _bounded_body(response)
+                return response, _content(response)
+        except CutOffError as error:
+            raise _CutOffAnswerError(self.session.without_secrets(str(error))) from error
         except RequestException as error:
             raise APIError(self.session.without_secrets(str(error))) from error
 
@@ -159,6 +170,8 @@ class _Session(Session):
         except ForbiddenAddressError:
             resp.close()
             raise
+        if target and resp.request.method == "POST" and resp.status_code in (codes.moved, codes.found):
+            resp.status_code = codes.temporary_redirect  # else the search goes on as a GET for everything
         return target
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
@@ -174,16 +187,49 @@ class _Session(Session):
         return masked(text)
 
 
-def _bounded_body(response: Response) -> bytes:
-    began, parts, size = time.monotonic(), [], 0
-    for part in response.iter_content(2**16):
-        size += len(part)
-        if size > MAX_DOCUMENT_BYTES:
-            raise APIError(f"an answer is longer than {MAX_DOCUMENT_BYTES // 2**20} MiB")
-        if time.monotonic() - began > DOCUMENT_TIME_S:
-            raise APIError(f"an answer was not complete after {DOCUMENT_TIME_S:.0f} s")
-        parts.append(part)
-    return b"".join(parts)
+class _CutOffAnswerError(APIError):
+    """An answer that was not there to its end; another try may help."""
+
+
+def _content(response: Response) -> bytes:
+    """Raises RequestException."""
+    content = body_of(response, most_bytes=MAX_DOCUMENT_BYTES, within_s=DOCUMENT_TIME_S)
+    if response.ok and content.lstrip()[:1] == b"{" and content.rstrip()[-1:] != b"}":
+        raise CutOffError("an answer ends within its JSON")  # no length was stated that would tell
+    return content
+
+
+def _next_link(page: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    links = page.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, Mapping) and link.get("rel") == "next" and isinstance(link.get("href"), str):
+            return link if link["href"] else None
+    return None
+
+
+def _next_request(link: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """How the next page is asked for, by STAC API's rules for links; `asked` are the parameters of the first one."""
+    body, headers = link.get("body"), link.get("headers")
+    body = body if isinstance(body, Mapping) else {}
+    # an API that gives a body and no method means POST: by GET the search would lose its filters, and pages their items
+    method = str(link.get("method") or ("POST" if body else "GET")).upper()
+    sent = {
+        str(name): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in (headers.items() if isinstance(headers, Mapping) else ())
+    }
+    if method != "POST":
+        return {"method": "GET", "headers": sent, "parameters": {}}
+    return {"method": "POST", "headers": sent, "parameters": {**asked, **body} if link.get("merge") else {**body}}
+
+
+def _decoded(content: bytes, declared: str | None) -> str:
+    """JSON is UTF-8; some write a mark before it, or another encoding that they declare. Raises APIError."""
+    for encoding in ("utf-8-sig", declared or "utf-8"):
+        try:
+            return content.decode(encoding)
+        except (UnicodeError, LookupError) as error:
+            problem = error
+    raise APIError(f"an answer is not UTF-8 ({problem})")
 
 
 def _read_file(path: Path) -> str:

@@ -1,13 +1,17 @@
-"""HTTP sessions that wait where a service says so: 429 and 503 with Retry-After, and servers that restart."""
+"""HTTP sessions that wait where a service says so, and never for ever: 429 and 503 with Retry-After, servers that
+restart, and answers that trickle in or have no end.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
-from requests import Session
+from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ContentDecodingError
 from urllib3 import Retry
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader
 
 TIMEOUT_S: Final = 30.0
 """without a byte"""
@@ -19,6 +23,11 @@ BACKOFF_S: Final = 0.5
 """waits 0, 1, 2, 4, 8 s: a busy service is back within seconds"""
 LONGEST_WAIT_S: Final = 300
 """whatever a service says in Retry-After"""
+_PART_BYTES: Final = 2**16
+
+
+class CutOffError(RequestException):
+    """The connection was dropped before the whole answer was there; another try may help."""
 
 
 class _Retry(Retry):
@@ -27,7 +36,7 @@ class _Retry(Retry):
     def parse_retry_after(self, retry_after: str) -> float:
         try:
             return super().parse_retry_after(retry_after)
-        except InvalidHeader:
+        except (InvalidHeader, ValueError, OverflowError):  # a number of too many digits, a year after 9999
             return 0.0
 
 
@@ -51,3 +60,24 @@ def stated_wait_s(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     return _Retry().parse_retry_after(retry_after) or None
+
+
+def body_of(response: Response, *, most_bytes: int, within_s: float) -> bytes:
+    """The whole body of an answer that was asked for with `stream`. Raises CutOffError, and RequestException for a body
+    that is longer, takes longer, or is not packed as it says."""
+    began, content = time.monotonic(), bytearray()
+    while True:
+        try:
+            # what is there already: `iter_content` would wait for a whole part of it, which a trickle never fills
+            part = response.raw.read1(_PART_BYTES, decode_content=True)
+        except DecodeError as error:
+            raise ContentDecodingError(f"an answer is not packed as it says ({error})") from error
+        except HTTPError as error:
+            raise CutOffError(f"an answer was cut off ({error})") from error
+        if not part:
+            return bytes(content)
+        content += part
+        if len(content) > most_bytes:
+            raise RequestException(f"an answer is longer than {most_bytes / 2**20:.0f} MiB")
+        if time.monotonic() - began > within_s:
+            raise RequestException(f"an answer was not complete after {within_s:.0f} s")

@@ -1,11 +1,14 @@
 """Something secret that a service gives for a while: kept until shortly before it ends, then asked for again.
 
 Threads may share it: one of them asks, the others wait for its answer. After an answer that gives nothing, the service
-is left in peace for REST_S, in which every caller gets the same error at once.
+is left in peace for REST_S, in which every caller gets the same error at once. A service that has given before is
+waited for, PATIENCE_S at most: else a failure of seconds would cost all files that a season reads in that time.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,12 +19,17 @@ import requests
 
 from cropmap.masking import hide, masked
 from cropmap.sources.catalogs.plain_text import one_line
-from cropmap.sources.catalogs.sign_in.patience import TIMEOUT_S, make_patient
+from cropmap.sources.catalogs.sign_in.patience import TIMEOUT_S, body_of, make_patient
+
+log = logging.getLogger(__name__)
 
 REST_S: Final = 30.0
+PATIENCE_S: Final = 120.0
 MARGIN_S: Final = 300.0
 """a file of 180 MB at 1 MB/s is opened with one token and read to its end"""
 MAX_ANSWER_BYTES: Final = 1 << 20
+ANSWER_TIME_S: Final = 60.0
+"""for a whole answer, while others wait for it"""
 
 
 class NoEntryError(ValueError):
@@ -56,6 +64,9 @@ class Renewed:
         self._ask = ask
         self._kept: _Kept | None = None
         self._failed: tuple[NoEntryError, float] | None = None
+        self._patient_until: float | None = None
+        """while the service gives nothing; None while it gives, or never has"""
+        self._has_given = False
         self._lock = threading.Lock()
 
     def value(self) -> str:
@@ -67,15 +78,28 @@ class Renewed:
             if self._failed and now < self._failed[1]:
                 raise NoEntryError(str(self._failed[0]), mend=self._failed[0].mend)
             try:
-                lent = self._ask()
+                lent = self._patient_answer()
             except NoEntryError as error:
                 self._failed = error, time.monotonic() + REST_S
                 raise
-            self._failed = None
+            self._failed, self._patient_until, self._has_given = None, None, True
             hide(lent.value)
             margin = min(MARGIN_S, lent.lasts_s / 2)
             self._kept = _Kept(lent.value, time.monotonic() + lent.lasts_s - margin)
             return lent.value
+
+    def _patient_answer(self) -> Lent:
+        while True:
+            try:
+                return self._ask()
+            except NoEntryError as error:
+                now = time.monotonic()
+                if self._patient_until is None:
+                    self._patient_until = now + (PATIENCE_S if self._has_given else 0.0)
+                if now + REST_S > self._patient_until:
+                    raise
+                log.warning("%s; again in %.0f s", error, REST_S)
+                time.sleep(REST_S)
 
     def forget(self, value: str) -> None:
         """A host refused it: the next caller asks for another, unless one has been given since."""
@@ -92,11 +116,14 @@ def answered(method: str, address: str, *, what: str, mend: str, **sent: Any) ->
     with requests.Session() as session:
         make_patient(session)
         try:
-            answer = session.request(method, address, timeout=TIMEOUT_S, allow_redirects=False, **sent)
+            with session.request(
+                method, address, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **sent
+            ) as answer:
+                content = body_of(answer, most_bytes=MAX_ANSWER_BYTES, within_s=ANSWER_TIME_S)
         except requests.RequestException as error:
             raise NoEntryError(f"{what} gives none ({one_line(error, 160)})", mend=mend) from error
     try:
-        document = answer.json() if len(answer.content) <= MAX_ANSWER_BYTES else None
+        document = json.loads(content)
     except (ValueError, RecursionError):
         document = None
     status = f"{answer.status_code} {answer.reason or ''}".strip()

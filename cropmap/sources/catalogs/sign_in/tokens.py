@@ -70,8 +70,8 @@ class _Service:
         if not (isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_TOKEN):
             raise NoEntryError(f"the token service of {self._name} answers without a token", mend=self._mend())
         try:
-            seconds = float(lasts) if isinstance(lasts, str | float | int) else LASTS_S
-        except ValueError:
+            seconds = float(lasts) if isinstance(lasts, str | float | int) and not isinstance(lasts, bool) else LASTS_S
+        except (ValueError, OverflowError):
             seconds = LASTS_S
         return Lent(token, seconds if 0 < seconds < float("inf") else LASTS_S)
 
