@@ -16,7 +16,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
-from requests import PreparedRequest, Request, RequestException, Response, Session, codes
+from requests import PreparedRequest, Request, RequestException, Response, Session
 
 from cropmap.masking import masked
 from cropmap.sources.catalogs.known_items import KnownItems
@@ -170,8 +170,8 @@ class _Session(Session):
         except ForbiddenAddressError:
             resp.close()
             raise
-        if target and resp.request.method == "POST" and resp.status_code in (codes.moved, codes.found):
-            resp.status_code = codes.temporary_redirect  # else the search goes on as a GET for everything
+        if target and resp.request.method == "POST" and resp.status_code in (301, 302):
+            resp.status_code = 307  # else the search goes on as a GET for everything
         return target
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
@@ -207,7 +207,7 @@ def _next_link(page: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _next_request(link: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _next_request(link: Mapping[str, Any], asked: Mapping[str, Any]) -> Mapping[str, Any]:
     """How the next page is asked for, by STAC API's rules for links; `asked` are the parameters of the first one."""
     body, headers = link.get("body"), link.get("headers")
     body = body if isinstance(body, Mapping) else {}
