@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import numpy as np
@@ -47,11 +47,8 @@ _WKT: Final = re.compile(
 )
 
 
-def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
-    """(n,) shapes, None where there is none or none that can be read, and the CRS where the rows state one.
-
-    Raises DeclarationFileError where they state several.
-    """
+def parse_outlines(values: Shapes) -> tuple[Shapes, set[str]]:
+    """(n,) shapes, None where there is none or none that can be read, and the CRSs that the rows state."""
     shapes = np.full(len(values), None, dtype=object)
     has_value = np.array([value is not None for value in values], dtype=bool)
     stated: set[int] = set()
@@ -77,19 +74,18 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
         shapes[rows] = _by_rows(read, shallow(texts[rows]))
     present = ~shapely.is_missing(shapes)
     stated |= {int(number) for number in np.unique(shapely.get_srid(shapes[present])) if number > 0}
+    return shapes, {f"EPSG:{number}" for number in stated}
+
+
+def refuse_several_systems(stated: Collection[str], *, where: str) -> None:
+    """`stated`: of all rows, codes of EPSG. Raises DeclarationFileError where there are several."""
     if len(stated) > 1:
-        raise several_systems([f"EPSG:{number}" for number in stated], where=where)
-    return shapes, f"EPSG:{stated.pop()}" if stated else None
-
-
-def several_systems(stated: Iterable[str], *, where: str) -> DeclarationFileError:
-    """`stated`: codes of EPSG."""
-    numbers = sorted(int(code.removeprefix("EPSG:")) for code in stated)
-    return DeclarationFileError(
-        f"its outlines are in several coordinate systems ({', '.join(map(str, numbers))})",
-        where=where,
-        mend="Deliver one file per system, or transform them to one",
-    )
+        numbers = sorted(int(code.removeprefix("EPSG:")) for code in stated)
+        raise DeclarationFileError(
+            f"its outlines are in several coordinate systems ({', '.join(map(str, numbers))})",
+            where=where,
+            mend="Deliver one file per system, or transform them to one",
+        )
 
 
 def holds_outlines(values: Shapes) -> bool:
