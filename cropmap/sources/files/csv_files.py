@@ -31,10 +31,9 @@ from cropmap.sources.files.outline_text import (
 )
 from cropmap.sources.outlines import Flags, Shapes
 
-BLOCK_BYTES: Final = 1 << 22
-"""read at a time"""
-LONGEST_ROW_BYTES: Final = 1 << 26
-"""an outline of a million vertices is 40 MB"""
+BLOCK_BYTES: Final = (1 << 20, 1 << 23, 1 << 26)
+"""that are read at a time: more where a row is longer, for an outline of a million vertices is 40 MB; Arrow reads some
+32 blocks ahead"""
 DELIMITERS: Final = ";,\t|"
 MAX_RAGGED: Final = 0.5
 """above this share of rows with another number of fields it is the delimiter or the quotes that are wrong"""
@@ -49,9 +48,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UTF8: Final = "utf-8-sig"
-csv.field_size_limit(
-    LONGEST_ROW_BYTES
-)  # of the whole process: the library's own 128 kB are an outline of 5,000 vertices
+csv.field_size_limit(BLOCK_BYTES[-1])  # of the whole process: the library's own 128 kB are an outline of 5,000 vertices
 
 
 @dataclass(frozen=True)
@@ -90,14 +87,14 @@ def find_dialect(source: str, *, outline: str | None = None, encoding: str | Non
     """Raises DeclarationFileError where it is no text in that encoding."""
     read_as = _encoding(source, encoding)
     with _csv_errors(source, encoding), Path(source).open(encoding=read_as, newline="") as file:
-        skipped, line, delimiter = 0, file.readline(LONGEST_ROW_BYTES), None
+        skipped, line, delimiter = 0, file.readline(BLOCK_BYTES[-1]), None
         while line and (not line.strip() or _SEP.match(line.strip("\r\n"))):
             sep = _SEP.match(line.strip("\r\n"))
             delimiter = sep.group(1) if sep else delimiter
-            skipped, line = skipped + 1, file.readline(LONGEST_ROW_BYTES)
+            skipped, line = skipped + 1, file.readline(BLOCK_BYTES[-1])
         delimiter = delimiter or max(DELIMITERS, key=line.count)
         columns = tuple(next(csv.reader([line], delimiter=delimiter), []))
-        lines = [file.readline(LONGEST_ROW_BYTES) for _ in range(LOOKED_AT)]
+        lines = [file.readline(BLOCK_BYTES[-1]) for _ in range(LOOKED_AT)]
         rows = list(csv.reader((row for row in lines if row.strip()), delimiter=delimiter))
         fitting = _with_trailing_delimiter(columns, rows)
         if outline is None:
@@ -229,10 +226,10 @@ class _Whole:
 
 def _look_through(source: str, dialect: Dialect, wanted: Sequence[str]) -> _Whole:
     """Raises ArrowInvalid where a column is no text, and where most rows are ragged."""
-    try:
-        return _count(source, dialect, wanted, BLOCK_BYTES)
-    except pa.ArrowInvalid:  # so ends a row that is longer than a block, too
-        return _count(source, dialect, wanted, LONGEST_ROW_BYTES)
+    for block_bytes in BLOCK_BYTES[:-1]:
+        with contextlib.suppress(pa.ArrowInvalid):  # a row is longer than a block; or the last try says what is wrong
+            return _count(source, dialect, wanted, block_bytes)
+    return _count(source, dialect, wanted, BLOCK_BYTES[-1])
 
 
 def _count(source: str, dialect: Dialect, wanted: Sequence[str], block_bytes: int) -> _Whole:
