@@ -7,10 +7,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.outlines import Shapes
@@ -71,7 +72,7 @@ def parse_outlines(values: Shapes) -> tuple[Shapes, set[str]]:
         texts[row] = value
         kinds.setdefault(kind, []).append(int(row))
     for read, rows in kinds.items():
-        shapes[rows] = _by_rows(read, shallow(texts[rows]))
+        shapes[rows] = by_rows(read, shallow(texts[rows]))
     present = ~shapely.is_missing(shapes)
     stated |= {int(number) for number in np.unique(shapely.get_srid(shapes[present])) if number > 0}
     return shapes, {f"EPSG:{number}" for number in stated}
@@ -97,18 +98,19 @@ def holds_outlines(values: Shapes) -> bool:
 
 def from_wkb(values: Shapes) -> Shapes:
     """Shapes of WKB in bytes, None where a row cannot be read."""
-    return _by_rows(_from_wkb, shallow(values))
+    return by_rows(_from_wkb, shallow(values))
 
 
-def _by_rows(read: Callable[[Shapes], Shapes], values: Shapes) -> Shapes:
-    """All at once, or row by row where one of them holds what shapely does not support (arcs)."""
+def by_rows(read: Callable[[NDArray[Any]], Shapes], values: NDArray[Any]) -> Shapes:
+    """What `read` makes of the values: all at once, or row by row where one of them holds what shapely does not support
+    (arcs); None for that one."""
     try:
         return read(values)
     except Exception:  # of shapely: NotImplementedError for arcs, others for damage; the row is counted
         if len(values) == 1:
             return np.array([None], dtype=object)
     half = len(values) // 2
-    return np.concatenate([_by_rows(read, values[:half]), _by_rows(read, values[half:])])
+    return np.concatenate([by_rows(read, values[:half]), by_rows(read, values[half:])])
 
 
 def shallow(values: Shapes) -> Shapes:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import geopandas
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyproj
 
@@ -24,6 +25,7 @@ from cropmap.errors import DeclarationFileError
 from cropmap.sources.files.containers import PARQUET_SUFFIXES
 from cropmap.sources.files.outline_text import (
     WKT_NAMES,
+    by_rows,
     from_wkb,
     holds_outlines,
     parse_outlines,
@@ -37,6 +39,7 @@ READ_BYTES: Final = 1 << 20
 """of a column that are read at a time: without a bound Arrow holds the whole column of a row group"""
 ANY_ROWS_BELOW: Final = 1_000_000
 """rows that a part may have however small it is: equal values that follow each other take next to no room"""
+EXTENSION: Final = b"ARROW:extension:name"
 NATIVE: Final = b"geoarrow.wkb"
 """how Arrow marks a column of Parquet's own GEOMETRY type"""
 UUIDS: Final = "arrow.uuid"
@@ -244,18 +247,14 @@ class _Parquet:
         self, number: int, wanted: Sequence[str], limit: int | None, part_rows: int
     ) -> Iterator[tuple[pa.Table, Shapes, set[str]]]:
         """Columns that the part has, their outlines, and the CRSs that these state."""
-        encoding, start = str(self.geo.get("encoding", "WKB")).upper(), 0
-        whole = None
-        if encoding != "WKB":
-            frame = geopandas.read_parquet(self.parts[number], columns=[self.outline])
-            whole = np.asarray(frame.geometry.array, dtype=object)
+        encoding = str(self.geo.get("encoding", "WKB")).lower()
         for table in self._rows(number, [*wanted, self.outline], limit, part_rows):
-            if whole is not None:
-                yield table, whole[start : start + table.num_rows], set()
+            column = table.column(self.outline)
+            if encoding != "wkb":
+                yield table, _from_coordinates(column.combine_chunks(), encoding), set()
             else:
-                values = _plain(table.column(self.outline)).to_numpy(zero_copy_only=False)
+                values = _plain(column).to_numpy(zero_copy_only=False)
                 yield table, *((from_wkb(values), set()) if self.geo else parse_outlines(values))
-            start += table.num_rows
 
     def _rows(self, number: int, names: Sequence[str], limit: int | None, part_rows: int) -> Iterator[pa.Table]:
         """Columns that the part has; a name with a dot is a column, not a path into one."""
@@ -284,8 +283,24 @@ class _Parquet:
         return pa.table({**columns, "": present})
 
 
+def _from_coordinates(column: pa.Array, encoding: str) -> Shapes:
+    """Shapes of one of GeoParquet's encodings with columns of coordinates, None where a row cannot be read."""
+    if encoding == "multipolygon":
+        polygons, rows = pc.list_flatten(column), pc.list_parent_indices(column)
+        without_rings = pc.equal(pc.fill_null(pc.list_value_length(polygons), 0), 0)
+        crashing = np.isin(np.arange(len(column)), rows.filter(without_rings))  # shapely would, in its C code
+        column = pc.if_else(pa.array(crashing), pa.scalar(None, column.type), column)
+    field = pa.field("outline", column.type, metadata={EXTENSION: f"geoarrow.{encoding}"})
+
+    def decoded(rows: np.ndarray[Any, np.dtype[np.int64]]) -> Shapes:
+        table = pa.table([column.take(pa.array(rows, pa.int64()))], schema=pa.schema([field]))
+        return np.asarray(geopandas.GeoDataFrame.from_arrow(table).geometry.array, dtype=object)
+
+    return by_rows(decoded, np.arange(len(column)))
+
+
 def _is_native(field: pa.Field) -> bool:
-    return (field.metadata or {}).get(b"ARROW:extension:name") == NATIVE or (
+    return (field.metadata or {}).get(EXTENSION) == NATIVE or (
         getattr(field.type, "extension_name", None) == NATIVE.decode()
     )
 
