@@ -19,7 +19,7 @@ from cropmap.schemas import Finding, FindingReject
 from cropmap.sheets import read_sheet
 from cropmap.sources.files.containers import opened
 from cropmap.sources.files.sidecars import apart
-from cropmap.sources.files.vector_formats import list_layers, read_layer
+from cropmap.sources.files.vector_formats import list_layers, read_parts
 
 FILLED_IN: Final = ("finding", "found_crop_code", "reviewed_by", "reviewed_at", "note")
 """the columns that are left empty for the field"""
@@ -204,10 +204,15 @@ def _from_map(path: Path) -> pd.DataFrame:
         with opened(path) as delivered, apart(delivered) as source:
             layers = list_layers(source)
             fitting = [each for each in layers if {name.lower() for name in each.columns} >= set(NEEDED)] or layers[:1]
-            table = read_layer(source, fitting[0], fitting[0].columns, lenient=True).attributes if fitting else None
+            parts = [
+                part.attributes
+                for layer in fitting[:1]
+                for part in read_parts(source, layer, layer.columns, lenient=True)
+            ]
     except DeclarationFileError as error:
         raise InputError(f"cannot be read as GeoPackage ({error.what})", where=str(path)) from error
-    if table is None:
+    if not parts:
         return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
     table.columns = [str(name).strip().lower() for name in table]
     return table.set_axis(range(FIRST_ROW, FIRST_ROW + len(table)))

@@ -25,7 +25,7 @@ from cropmap.schemas import EPSG_EQUAL_AREA, EPSG_WGS84
 from cropmap.sources.coordinate_systems import place
 from cropmap.sources.files.containers import opened
 from cropmap.sources.files.sidecars import apart
-from cropmap.sources.files.vector_formats import Layer, Shapes, list_layers, read_layer
+from cropmap.sources.files.vector_formats import Layer, Shapes, list_layers, read_parts, together
 from cropmap.sources.nuts_codes import FORMER_COUNTRIES, REGION, words
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
     """The rows that have a code; a level that the file states as what it states."""
     ids, levels, names = _code_column(layer), _column(layer, LEVELS), _column(layer, NAMES)
     assert ids is not None, "only layers with codes are read"
-    read = read_layer(source, layer, list(dict.fromkeys(filter(None, (ids, levels, names)))))
+    read = together(read_parts(source, layer, list(dict.fromkeys(filter(None, (ids, levels, names))))))
     code = _as_written_by_eurostat(read.attributes[ids])
     if not (known := code.dropna().str.fullmatch(REGION.pattern).astype(bool)).any():
         raise RegionFileError(

@@ -251,3 +251,37 @@ def test_a_wrong_encoding_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeclarationFileError, match=message):
         read(tmp_path / "d.shp", crs=None)
     assert list(read(tmp_path / "d.shp", crs=None, encoding="CP1250").accepted["parcel_id"]) == ["Ječmen ozimý"]
+
+
+def test_coordinates_in_columns_are_read_row_by_row_where_one_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GeoParquet's own encodings. shapely ends the process at a polygon without rings among others."""
+    monkeypatch.setattr("cropmap.sources.files.vector_formats.PART_ROWS", 3)
+    several = shapely.MultiPolygon([square(0), square(1)])
+    shapes = [several, None, shapely.Polygon(), square(2), shapely.MultiPolygon(), square(3), square(4)]
+    frame = make_frame([(f"P{n}", "056", shape) for n, shape in enumerate(shapes)], "id", "code")
+    frame.to_parquet(tmp_path / "d.parquet", geometry_encoding="geoarrow")
+    found = read_declarations(tmp_path / "d.parquet", legend=LEGEND, profile=Profile(columns=COLUMNS))
+    assert found.claims["parcel_id"].tolist() == ["P0", "P3", "P5", "P6"]
+    assert found.claims["area_ha"].tolist() == pytest.approx([2.0, 1.0, 1.0, 1.0])
+    assert dict(found.rejected[["row_number", "reason"]].to_numpy().tolist()) == {
+        2: "EMPTY_GEOMETRY",
+        3: "INVALID_GEOMETRY",
+        5: "EMPTY_GEOMETRY",
+    }
+
+
+def test_a_ring_of_one_point_costs_its_row_alone(tmp_path: Path) -> None:
+    make_frame([(f"P{n}", "056", square(n)) for n in range(3)], "id", "code").to_parquet(
+        tmp_path / "d.parquet", geometry_encoding="geoarrow"
+    )
+    table = pq.read_table(tmp_path / "d.parquet")
+    place = table.schema.get_field_index("geometry")
+    outlines = table.column(place).to_pylist()
+    outlines[1] = [outlines[1][0][:1]]
+    column = pa.array(outlines, table.schema.field(place).type)
+    pq.write_table(table.set_column(place, table.schema.field(place), column), tmp_path / "d.parquet")
+    found = read_declarations(tmp_path / "d.parquet", legend=LEGEND, profile=Profile(columns=COLUMNS))
+    assert found.claims["parcel_id"].tolist() == ["P0", "P2"]
+    assert found.rejected["reason"].tolist() == ["INVALID_GEOMETRY"]

@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from cropmap.errors import DeclarationFileError
-from cropmap.sources.files.outline_text import LOOKED_AT, holds_outlines, parse_outlines
+from cropmap.sources.files.outline_text import LOOKED_AT, holds_outlines, parse_outlines, refuse_several_systems
 
 BOX = shapely.box(9, 50, 10, 51)
 
@@ -33,23 +33,23 @@ def values(*each: Any) -> np.ndarray:
     ],
 )
 def test_every_way_of_writing_one_outline(text: str | bytes) -> None:
-    shapes, _ = parse_outlines(values(None, text), where="a test")
+    shapes, _ = parse_outlines(values(None, text))
     assert shapes[0] is None
     assert shapely.equals(shapes[1], BOX)
 
 
 @pytest.mark.parametrize("text", ["wheat", "POLYGON ((1", "00zz", "{}", "", "0103", b"\x01\x03"])
 def test_what_cannot_be_read_is_none(text: str | bytes) -> None:
-    shapes, crs = parse_outlines(values(text, BOX.wkt), where="a test")
+    shapes, crs = parse_outlines(values(text, BOX.wkt))
     assert shapes[0] is None
     assert shapely.equals(shapes[1], BOX), "the row beside it is read all the same"
-    assert crs is None
+    assert crs == set()
 
 
 def test_a_position_of_geojson_may_have_numbers_too_many() -> None:
     """The third and the fourth are dropped: measures, which no reader of GeoJSON has a place for."""
     text = '{"type": "Polygon", "coordinates": [[[9, 50, 1, 2], [10, 50, 1, 2], [10, 51, 1, 2], [9, 50, 1, 2]]]}'
-    shapes, _ = parse_outlines(values(text), where="a test")
+    shapes, _ = parse_outlines(values(text))
     assert shapely.equals(shapes[0], shapely.Polygon([(9, 50), (10, 50), (10, 51)]))
 
 
@@ -64,13 +64,15 @@ def test_a_position_of_geojson_may_have_numbers_too_many() -> None:
     ],
 )
 def test_the_system_that_the_rows_state(texts: list[Any], crs: str | None) -> None:
-    assert parse_outlines(values(*texts), where="a test")[1] == crs
+    stated = parse_outlines(values(*texts))[1]
+    assert stated == ({crs} if crs else set())
+    refuse_several_systems(stated, where="a test")
 
 
 def test_two_systems_in_one_file_are_refused() -> None:
     both = values(f"SRID=25832;{BOX.wkt}", f"SRID=4326;{BOX.wkt}")
     with pytest.raises(DeclarationFileError, match=r"several coordinate systems \(4326, 25832\)"):
-        parse_outlines(both, where="a test")
+        refuse_several_systems(parse_outlines(both)[1], where="a test")
 
 
 @pytest.mark.parametrize(
@@ -99,5 +101,5 @@ def test_a_column_of_outlines_is_known_by_its_first_values(texts: list[Any], hol
 def test_a_nest_of_collections_is_not_descended_into(depth: int, read: bool) -> None:
     """A reader calls itself once a level: thousands of them end the program."""
     text = "GEOMETRYCOLLECTION (" * depth + BOX.wkt + ")" * depth
-    shapes, _ = parse_outlines(values(text), where="a test")
+    shapes, _ = parse_outlines(values(text))
     assert (shapes[0] is not None) is read

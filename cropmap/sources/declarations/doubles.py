@@ -28,7 +28,7 @@ from cropmap.sources.declarations.reading import Declarations
 from cropmap.sources.files.containers import opened
 from cropmap.sources.files.sidecars import apart
 from cropmap.sources.files.vector_files import choose_layers
-from cropmap.sources.files.vector_formats import list_layers, read_layer
+from cropmap.sources.files.vector_formats import list_layers, read_parts
 from cropmap.sources.outlines import Shapes
 
 MOSTLY: Final = 0.5
@@ -172,13 +172,14 @@ def _attributes(path: Path, profile: Profile) -> pd.DataFrame:
     with opened(path, profile.member) as delivered, apart(delivered) as source:
         layers = list_layers(source, wkt_column=profile.wkt_column, encoding=profile.encoding)
         chosen = choose_layers(layers, profile.layer, where=source)
-        tables = [
-            read_layer(
+        parts = [
+            part.attributes
+            for layer in chosen
+            for part in read_parts(
                 source, layer, layer.columns, wkt_column=profile.wkt_column, encoding=profile.encoding, lenient=True
             )
-            for layer in chosen
         ]
-    return pd.concat([table.attributes for table in tables], ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _separator(

@@ -31,7 +31,7 @@ from cropmap.sources.files.containers import opened
 from cropmap.sources.files.gml import DIMENSIONS, AxisOrder
 from cropmap.sources.files.sidecars import apart
 from cropmap.sources.files.vector_files import choose_layers
-from cropmap.sources.files.vector_formats import FEATURE_ID, Layer, Shapes, Table, list_layers, read_layer
+from cropmap.sources.files.vector_formats import FEATURE_ID, Layer, Shapes, Table, list_layers, read_parts, together
 
 LOOKED_AT: Final = 20_000
 """rows of a layer that columns are judged by: the first ones"""
@@ -150,9 +150,10 @@ def _table(source: str, layer: Layer, encoding: str | None, axis_order: AxisOrde
     """The first rows, and the encoding in which they could be read where it is not the file's own."""
     for attempt in dict.fromkeys([encoding, *OTHER_ENCODINGS]):
         try:
-            table = read_layer(
+            parts = read_parts(
                 source, layer, layer.columns, encoding=attempt, limit=LOOKED_AT, lenient=True, axis_order=axis_order
             )
+            table = together(parts)
         except DeclarationFileError as error:
             unreadable = "encoding" in error.what or "UTF8" in error.what or "utf-8" in error.what
             if encoding or not unreadable or attempt == OTHER_ENCODINGS[-1]:

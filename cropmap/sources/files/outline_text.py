@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import Any, Final
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.outlines import Shapes
@@ -47,11 +48,8 @@ _WKT: Final = re.compile(
 )
 
 
-def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
-    """(n,) shapes, None where there is none or none that can be read, and the CRS where the rows state one.
-
-    Raises DeclarationFileError where they state several.
-    """
+def parse_outlines(values: Shapes) -> tuple[Shapes, set[str]]:
+    """(n,) shapes, None where there is none or none that can be read, and the CRSs that the rows state."""
     shapes = np.full(len(values), None, dtype=object)
     has_value = np.array([value is not None for value in values], dtype=bool)
     stated: set[int] = set()
@@ -74,22 +72,21 @@ def parse_outlines(values: Shapes, *, where: str) -> tuple[Shapes, str | None]:
         texts[row] = value
         kinds.setdefault(kind, []).append(int(row))
     for read, rows in kinds.items():
-        shapes[rows] = _by_rows(read, shallow(texts[rows]))
+        shapes[rows] = by_rows(read, shallow(texts[rows]))
     present = ~shapely.is_missing(shapes)
     stated |= {int(number) for number in np.unique(shapely.get_srid(shapes[present])) if number > 0}
+    return shapes, {f"EPSG:{number}" for number in stated}
+
+
+def refuse_several_systems(stated: Collection[str], *, where: str) -> None:
+    """`stated`: of all rows, codes of EPSG. Raises DeclarationFileError where there are several."""
     if len(stated) > 1:
-        raise several_systems([f"EPSG:{number}" for number in stated], where=where)
-    return shapes, f"EPSG:{stated.pop()}" if stated else None
-
-
-def several_systems(stated: Iterable[str], *, where: str) -> DeclarationFileError:
-    """`stated`: codes of EPSG."""
-    numbers = sorted(int(code.removeprefix("EPSG:")) for code in stated)
-    return DeclarationFileError(
-        f"its outlines are in several coordinate systems ({', '.join(map(str, numbers))})",
-        where=where,
-        mend="Deliver one file per system, or transform them to one",
-    )
+        numbers = sorted(int(code.removeprefix("EPSG:")) for code in stated)
+        raise DeclarationFileError(
+            f"its outlines are in several coordinate systems ({', '.join(map(str, numbers))})",
+            where=where,
+            mend="Deliver one file per system, or transform them to one",
+        )
 
 
 def holds_outlines(values: Shapes) -> bool:
@@ -101,18 +98,19 @@ def holds_outlines(values: Shapes) -> bool:
 
 def from_wkb(values: Shapes) -> Shapes:
     """Shapes of WKB in bytes, None where a row cannot be read."""
-    return _by_rows(_from_wkb, shallow(values))
+    return by_rows(_from_wkb, shallow(values))
 
 
-def _by_rows(read: Callable[[Shapes], Shapes], values: Shapes) -> Shapes:
-    """All at once, or row by row where one of them holds what shapely does not support (arcs)."""
+def by_rows(read: Callable[[NDArray[Any]], Shapes], values: NDArray[Any]) -> Shapes:
+    """What `read` makes of the values: all at once, or row by row where one of them holds what shapely does not support
+    (arcs); None for that one."""
     try:
         return read(values)
     except Exception:  # of shapely: NotImplementedError for arcs, others for damage; the row is counted
         if len(values) == 1:
             return np.array([None], dtype=object)
     half = len(values) // 2
-    return np.concatenate([_by_rows(read, values[:half]), _by_rows(read, values[half:])])
+    return np.concatenate([by_rows(read, values[:half]), by_rows(read, values[half:])])
 
 
 def shallow(values: Shapes) -> Shapes:

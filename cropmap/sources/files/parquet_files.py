@@ -17,21 +17,29 @@ from typing import Any, Final
 import geopandas
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyproj
 
 from cropmap.errors import DeclarationFileError
 from cropmap.sources.files.containers import PARQUET_SUFFIXES
-from cropmap.sources.files.outline_text import WKT_NAMES, from_wkb, holds_outlines, parse_outlines, several_systems
+from cropmap.sources.files.outline_text import (
+    WKT_NAMES,
+    by_rows,
+    from_wkb,
+    holds_outlines,
+    parse_outlines,
+    refuse_several_systems,
+)
 from cropmap.sources.outlines import Shapes
 
 MAGIC: Final = b"PAR1"
 NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
-BATCH_ROWS: Final = 16_384
 READ_BYTES: Final = 1 << 20
 """of a column that are read at a time: without a bound Arrow holds the whole column of a row group"""
 ANY_ROWS_BELOW: Final = 1_000_000
 """rows that a part may have however small it is: equal values that follow each other take next to no room"""
+EXTENSION: Final = b"ARROW:extension:name"
 NATIVE: Final = b"geoarrow.wkb"
 """how Arrow marks a column of Parquet's own GEOMETRY type"""
 UUIDS: Final = "arrow.uuid"
@@ -71,12 +79,12 @@ def parquet_facts(source: str, geometry_column: str | None = None) -> ParquetFac
 
 
 def read_parquet(
-    source: str, columns: Sequence[str], limit: int | None, geometry_column: str | None = None
+    source: str, columns: Sequence[str], *, limit: int | None, part_rows: int, geometry_column: str | None = None
 ) -> Iterator[tuple[pa.Table, Shapes, np.ndarray[Any, np.dtype[np.bool_]], object]]:
     """The columns as they are stored, the shapes, where the file has something in their place, and the CRS, which only
-    the outlines of some rows may state; some rows after the other, at least one part."""
+    the outlines of some rows may state; at most `part_rows` after the other, at least one part."""
     with _parquet_errors(source):
-        yield from _Parquet(Path(source), geometry_column).read(columns, limit)
+        yield from _Parquet(Path(source), geometry_column).read(columns, limit, part_rows)
 
 
 def _parts(path: Path) -> list[Path]:
@@ -195,33 +203,33 @@ class _Parquet:
         return [name for name in dict.fromkeys(names) if name != self.outline]
 
     def read(
-        self, columns: Sequence[str], limit: int | None
+        self, columns: Sequence[str], limit: int | None, part_rows: int
     ) -> Iterator[tuple[pa.Table, Shapes, np.ndarray[Any, np.dtype[np.bool_]], object]]:
         wanted = list(dict.fromkeys(columns))
-        stated = {
+        written = {
             json.dumps(self._document(number)["columns"][self.outline].get("crs", "OGC:CRS84"), sort_keys=True)
             for number in range(len(self.files) if self.geo else 0)
         }
-        if len(stated) > 1:
+        if len(written) > 1:
             raise self._parts_differ()
         nothing, rows = self._nothing(wanted), 0
         srids: set[str] = set()
         for number in range(len(self.files)):
             of_part: set[str] = set()
-            for table, (shapes, srid) in self._drawn_rows(number, wanted, None if limit is None else limit - rows):
-                of_part |= {srid} if srid else set()
-                if len(of_part) > 1:
-                    raise several_systems(of_part, where=str(self.path))
-                if len(srids | of_part) > 1:
-                    raise self._parts_differ()
+            left = None if limit is None else limit - rows
+            for table, shapes, stated in self._drawn_rows(number, wanted, left, part_rows):
+                of_part |= stated
                 here = pa.concat_tables(
                     [nothing, self._with_partition(number, table, wanted)], promote_options="permissive"
                 )
                 present = here.column("").to_numpy().astype(bool)
-                crs = self.crs if self.crs is not None else srid
+                crs = self.crs if self.crs is not None else min(stated, default=None)
                 yield here.drop_columns([""]) if wanted else here, shapes, present, _parsed(crs)
                 rows += len(shapes)
+            refuse_several_systems(of_part, where=str(self.path))
             srids |= of_part
+            if len(srids) > 1:
+                raise self._parts_differ()
         if not rows:
             yield nothing.drop_columns([""]) if wanted else nothing, *_NO_ROWS, _parsed(self.crs)
 
@@ -236,28 +244,24 @@ class _Parquet:
         return pa.concat_tables(empty, promote_options="permissive")
 
     def _drawn_rows(
-        self, number: int, wanted: Sequence[str], limit: int | None
-    ) -> Iterator[tuple[pa.Table, tuple[Shapes, str | None]]]:
-        """Columns that the part has, and their outlines."""
-        encoding, start = str(self.geo.get("encoding", "WKB")).upper(), 0
-        whole = None
-        if encoding != "WKB":
-            frame = geopandas.read_parquet(self.parts[number], columns=[self.outline])
-            whole = np.asarray(frame.geometry.array, dtype=object)
-        for table in self._rows(number, [*wanted, self.outline], limit):
-            if whole is not None:
-                yield table, (whole[start : start + table.num_rows], None)
+        self, number: int, wanted: Sequence[str], limit: int | None, part_rows: int
+    ) -> Iterator[tuple[pa.Table, Shapes, set[str]]]:
+        """Columns that the part has, their outlines, and the CRSs that these state."""
+        encoding = str(self.geo.get("encoding", "WKB")).lower()
+        for table in self._rows(number, [*wanted, self.outline], limit, part_rows):
+            column = table.column(self.outline)
+            if encoding != "wkb":
+                yield table, _from_coordinates(column.combine_chunks(), encoding), set()
             else:
-                values = _plain(table.column(self.outline)).to_numpy(zero_copy_only=False)
-                yield table, (from_wkb(values), None) if self.geo else parse_outlines(values, where=str(self.path))
-            start += table.num_rows
+                values = _plain(column).to_numpy(zero_copy_only=False)
+                yield table, *((from_wkb(values), set()) if self.geo else parse_outlines(values))
 
-    def _rows(self, number: int, names: Sequence[str], limit: int | None) -> Iterator[pa.Table]:
+    def _rows(self, number: int, names: Sequence[str], limit: int | None, part_rows: int) -> Iterator[pa.Table]:
         """Columns that the part has; a name with a dot is a column, not a path into one."""
         file, schema = self.files[number], self.schemas[number]
         here = [name for name in dict.fromkeys(names) if name in schema.names]
         rows = 0
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=here):
+        for batch in file.iter_batches(batch_size=part_rows, columns=here):
             if limit is not None and rows >= limit:
                 break
             table = pa.Table.from_batches([batch.select(here)])
@@ -279,8 +283,24 @@ class _Parquet:
         return pa.table({**columns, "": present})
 
 
+def _from_coordinates(column: pa.Array, encoding: str) -> Shapes:
+    """Shapes of one of GeoParquet's encodings with columns of coordinates, None where a row cannot be read."""
+    if encoding == "multipolygon":
+        polygons, rows = pc.list_flatten(column), pc.list_parent_indices(column)
+        without_rings = pc.equal(pc.fill_null(pc.list_value_length(polygons), 0), 0)
+        crashing = np.isin(np.arange(len(column)), rows.filter(without_rings))  # shapely would, in its C code
+        column = pc.if_else(pa.array(crashing), pa.scalar(None, column.type), column)
+    field = pa.field("outline", column.type, metadata={EXTENSION: f"geoarrow.{encoding}"})
+
+    def decoded(rows: np.ndarray[Any, np.dtype[np.int64]]) -> Shapes:
+        table = pa.table([column.take(pa.array(rows, pa.int64()))], schema=pa.schema([field]))
+        return np.asarray(geopandas.GeoDataFrame.from_arrow(table).geometry.array, dtype=object)
+
+    return by_rows(decoded, np.arange(len(column)))
+
+
 def _is_native(field: pa.Field) -> bool:
-    return (field.metadata or {}).get(b"ARROW:extension:name") == NATIVE or (
+    return (field.metadata or {}).get(EXTENSION) == NATIVE or (
         getattr(field.type, "extension_name", None) == NATIVE.decode()
     )
 

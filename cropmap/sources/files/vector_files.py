@@ -31,8 +31,8 @@ from cropmap.sources.files.vector_formats import (
     Shapes,
     Table,
     list_layers,
-    read_layer,
     read_parts,
+    together,
 )
 from cropmap.sources.mapped_outlines import OutlineFile, Outlines
 
@@ -147,7 +147,7 @@ def read_table(path: Path, columns: Sequence[str], *, layer: str, member: str | 
         chosen = next((each for each in list_layers(source) if fnmatch.fnmatchcase(each.name, layer)), None)
         if chosen is None:
             raise DeclarationFileError(f"no layer {layer!r}", where=source)
-        return read_layer(source, chosen, columns).attributes
+        return together(read_parts(source, chosen, columns)).attributes
 
 
 def choose_layers(layers: Sequence[Layer], layer: str | None, *, where: str) -> list[Layer]:

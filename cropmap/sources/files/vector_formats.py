@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -91,33 +91,9 @@ def list_layers(source: str, *, wkt_column: str | None = None, encoding: str | N
         return [_gdal_layer(source, str(name), kind) for name, kind in pyogrio.list_layers(source)]
 
 
-def read_layer(
-    source: str,
-    layer: Layer,
-    columns: Sequence[str],
-    *,
-    wkt_column: str | None = None,
-    encoding: str | None = None,
-    limit: int | None = None,
-    lenient: bool = False,
-    axis_order: AxisOrder | None = None,
-) -> Table:
-    """The named columns and the geometry of every row, or of the first `limit`. Raises DeclarationFileError.
-
-    Of `read_parts`, one after the other.
-    """
-    parts = list(
-        read_parts(
-            source,
-            layer,
-            columns,
-            wkt_column=wkt_column,
-            encoding=encoding,
-            limit=limit,
-            lenient=lenient,
-            axis_order=axis_order,
-        )
-    )
+def together(parts: Iterable[Table]) -> Table:
+    """All parts of a layer as one, where they may be held together."""
+    parts = list(parts)
     return Table(
         pd.concat([part.attributes for part in parts], ignore_index=True),
         np.concatenate([part.unusable for part in parts]),
@@ -139,11 +115,12 @@ def read_parts(
     lenient: bool = False,
     axis_order: AxisOrder | None = None,
 ) -> Iterator[Table]:
-    """The rows of a layer in parts of PART_ROWS, at least one, so that a country's outlines are never held together;
-    those of a CSV file in one. Any part may state the CRS.
+    """The named columns and the geometry of every row, or of the first `limit`, in parts of at most PART_ROWS, at least
+    one, so that a country's outlines are never held together. Any part may state the CRS.
 
-    `lenient` leaves out columns that are neither text nor numbers instead. `axis_order` is what the file has, where
-    that is not what its format or CRS prescribes; the geometry has eastings first.
+    Raises DeclarationFileError, also after the last part, for what only all rows show. `lenient` leaves out columns
+    that are neither text nor numbers instead. `axis_order` is what the file has, where that is not what its format or
+    CRS prescribes; the geometry has eastings first.
     """
     if layer.format == "CSV" and layer.geometry is None:
         named = ", ".join(name[:40] for name in layer.columns[:HEADER_SHOWN]) or "nothing"
@@ -164,7 +141,10 @@ def read_parts(
     if layer.format == "CSV":
         parts = _read_csv(source, names, wkt_column, encoding, limit)
     elif layer.format == "Parquet":
-        parts = (_Part(*part) for part in read_parquet(source, names, limit, wkt_column))
+        parts = (
+            _Part(*part)
+            for part in read_parquet(source, names, limit=limit, part_rows=PART_ROWS, geometry_column=wkt_column)
+        )
     else:
         parts = _read_gdal(source, layer, names, encoding, limit, fid=fid, axis_order=axis_order)
     turned = axis_order == "northing_first" and not is_gml(source)
@@ -231,8 +211,9 @@ def _read_csv(
 ) -> Iterator[_Part]:
     dialect = find_dialect(source, outline=wkt_column, encoding=encoding)
     outline = find_column(source, dialect.outline or "", dialect.columns)
-    rows = read_csv(source, replace(dialect, outline=outline), columns, named_encoding=encoding, limit=limit)
-    yield _Part(rows.table, rows.shapes, rows.present, rows.crs, rows.ragged)
+    dialect = replace(dialect, outline=outline)
+    for part in read_csv(source, dialect, columns, named_encoding=encoding, limit=limit, part_rows=PART_ROWS):
+        yield _Part(part.table, part.shapes, part.present, part.crs, part.ragged)
 
 
 # --- GDAL --------------------------------------------------------------------------------------------------------
