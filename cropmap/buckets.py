@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
@@ -24,7 +24,7 @@ from obstore.store import S3Store
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cropmap.errors import ConfigurationError, StoreUnavailableError
+from cropmap.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -39,17 +39,25 @@ SILENT_SECONDS: Final = 20
 REQUEST_SECONDS: Final = 300
 RETRY_SECONDS: Final = 10
 """requests that fail are sent again until then"""
-CUT_TRIES: Final = 6
-"""for an answer whose connection was cut: the client does not send those again by itself"""
+TRIES: Final = 6
+"""of a request whose answer was cut or is none of an S3 server, or met another one of the same object: the client does
+not send those again by itself"""
 PART: Final = 8 << 20
 """bytes that are sent, or read, in one request: few enough for SILENT_SECONDS on a slow line"""
 WHOLE: Final = 64 << 20
 """bytes of an object that are read in one request; a larger one is read in such pieces"""
 CUT: Final = re.compile(r"body error|response body")
+GARBLED: Final = re.compile(r"Got invalid|Unable to extract metadata")
 SILENT: Final = re.compile(r"(?i)timed ?out|kind: Timeout")
 ROLE: Final = "/latest/api/token"
 """where the client asks for the role of its machine when it has no key"""
 KEYS: Final = f"{PREFIX}ACCESS_KEY_ID and {PREFIX}SECRET_ACCESS_KEY"
+BAD_KEY: Final = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
+)
+CLOCK: Final = ("RequestTimeTooSkewed", "RequestExpired")
+FULL: Final = re.compile(r"Quota|StorageFull|InsufficientStorage|NoSpace")
+BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 
@@ -126,14 +134,15 @@ class Bucket:
     def __init__(self, address: str) -> None:
         """`s3://bucket/prefix`. Raises ConfigurationError for another address, and for settings that are incomplete."""
         self.address = address.rstrip("/")
-        parts = urlsplit(self.address)
-        if parts.scheme != "s3" or not parts.netloc or parts.query or "@" in parts.netloc:
+        scheme, _, place = self.address.partition("://")
+        self._bucket, _, prefix = place.partition("/")
+        self._prefix = prefix.strip("/")
+        if scheme != "s3" or not BUCKET.fullmatch(self._bucket) or not _is_prefix(self._prefix):
             raise ConfigurationError(
                 "is no address of a store",
                 where=address,
                 mend=f"Set CROPMAP_STORE to a folder or s3://bucket/prefix; keys and endpoint stand in {PREFIX}…",
             )
-        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
         self._settings = StoreSettings.load()
         self._found = False
 
@@ -170,31 +179,39 @@ class Bucket:
             answer = obstore.get(self._client, name)
             return answer.bytes().to_bytes() if answer.meta["size"] <= WHOLE else None, answer.meta
 
-        data, about = self._do(name, whole)
+        data, about = self._do(whole)
         if data is None:
             starts, size = range(0, about["size"], WHOLE), about["size"]
             data = b"".join(self.read_part(name, start, min(start + WHOLE, size)) for start in starts)
         return data, _version(about)
 
     def read_part(self, name: str, start: int, end: int) -> bytes:
-        return self._do(name, lambda: obstore.get_range(self._client, name, start=start, end=end).to_bytes())
+        def part() -> bytes:
+            data = obstore.get_range(self._client, name, start=start, end=end).to_bytes()
+            if len(data) != end - start:
+                raise OSError(f"response body of {len(data)} bytes in place of {end - start}")
+            return data
+
+        return self._do(part)
 
     def open(self, name: str) -> io.RawIOBase:
         """For reading parts."""
-        return _Parts(self, name, self._do(name, lambda: obstore.head(self._client, name))["size"])
+        return _Parts(self, name, self._do(lambda: obstore.head(self._client, name))["size"])
 
     def open_whole(self, name: str) -> IO[bytes]:
         """For reading all of it, piece by piece: a copy in a temporary file without a name. Raises
         FileNotFoundError."""
-        size = self._do(name, lambda: obstore.head(self._client, name))["size"]
-        file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-        for start in range(0, size, PART):
-            file.write(self.read_part(name, start, min(start + PART, size)))
+        size = self._do(lambda: obstore.head(self._client, name))["size"]
+        with ExitStack() as opened:
+            file = opened.enter_context(tempfile.TemporaryFile())
+            for start in range(0, size, PART):
+                file.write(self.read_part(name, start, min(start + PART, size)))
+            opened.pop_all()  # the caller closes it
         return file
 
     def version(self, name: str) -> str | None:
         try:
-            return _version(self._do(name, lambda: obstore.head(self._client, name)))
+            return _version(self._do(lambda: obstore.head(self._client, name)))
         except FileNotFoundError:
             self._require_bucket()
             return None
@@ -207,7 +224,7 @@ class Bucket:
             pages = obstore.list(self._client, prefix or None, chunk_size=1_000)
             return {one["path"]: _version(one) for page in pages for one in page}
 
-        found = self._do(prefix, listed)
+        found = self._do(listed)
         self._found = True
         return found
 
@@ -227,10 +244,10 @@ class Bucket:
 
     def _put(self, name: str, data: Callable[[], bytes | IO[bytes]], *, size: int) -> None:
         self._do(
-            name,
             lambda: obstore.put(
                 self._client, name, data(), use_multipart=size > PART, chunk_size=PART, max_concurrency=2
             ),
+            writes=True,
         )
 
     def write_new(self, name: str, data: bytes) -> bool:
@@ -243,89 +260,100 @@ class Bucket:
 
     def _conditionally(self, name: str, data: bytes, mode: Any) -> bool:
         try:
-            self._do(name, lambda: obstore.put(self._client, name, data, mode=mode))
-        except FileExistsError:
-            with suppress(FileNotFoundError):
+            self._do(lambda: obstore.put(self._client, name, data, mode=mode), writes=True)
+        except StoreUnavailableError as error:
+            if mode != "create" and isinstance(error.__cause__, FileNotFoundError):  # what was to be replaced is gone
+                return False
+            if not isinstance(error.__cause__, AlreadyExistsError | PreconditionError):
+                raise
+            try:
                 return self.read(name)[0] == data  # a put whose answer was cut, and which was sent again, meets itself
-            return False
-        except FileNotFoundError:  # what was to be replaced is gone
+            except FileNotFoundError:
+                if mode == "create":  # refused, though nothing is there: no other writer has done it
+                    raise error from None
             return False
         return True
 
     def remove(self, name: str) -> None:
-        self._do(name, lambda: obstore.delete(self._client, name))
+        with suppress(FileNotFoundError):  # most servers do not tell
+            self._do(lambda: obstore.delete(self._client, name))
 
     def clean(self) -> list[str]:
-        """An object is whole or absent: a killed process leaves none half-written."""
+        """An object is whole or absent. What a killed process has sent of a large one is not shown, and is left to the
+        bucket's own rule for incomplete uploads."""
         return []
 
-    def _do(self, name: str, call: Callable[[], T]) -> T:
-        for rest in reversed(range(CUT_TRIES)):
+    def _do(self, call: Callable[[], T], *, writes: bool = False) -> T:
+        """What `writes` never lacks an object: a 404 says something else of the store."""
+        for rest in reversed(range(TRIES)):
             try:
                 return call()
-            except (AlreadyExistsError, PreconditionError) as error:
-                raise FileExistsError(name) from error
             except (BaseError, OSError) as error:
-                text = str(error)
-                if rest and CUT.search(text) and not SILENT.search(text):
-                    time.sleep(0.1 * (CUT_TRIES - rest))
+                if rest and _may_pass(error):
+                    time.sleep(0.1 * (TRIES - rest))
                     continue
-                raise self._translated(error) from error
+                raise self._translated(error, writes=writes) from error
         raise AssertionError("the last try returns or raises")
 
     def _require_bucket(self) -> None:
         """Raises ConfigurationError where there is no bucket: a missing object alone does not tell."""
         if not self._found:
-            self._do("", lambda: next(iter(obstore.list(self._client, None, chunk_size=1)), None))
+            self._do(lambda: next(iter(obstore.list(self._client, None, chunk_size=1)), None))
             self._found = True
 
-    def _translated(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception, *, writes: bool) -> Exception:
         """What the client says, as one of our errors; it answers with pages of XML and of its own state."""
         text = str(error)
         code = match[1] if (match := _CODE.search(text)) else ""
         status = match[1] if (match := _STATUS.search(text)) else ""
         said = code or (f"status {status}" if status else _first_words(text))
-        if ROLE in text:
-            return ConfigurationError("there is no key for this store", where=self.address, mend=f"Set {KEYS}")
-        if code == "NoSuchBucket":
-            return ConfigurationError(
-                "there is no such bucket", where=self.address, mend="Make it, or set CROPMAP_STORE to one that is there"
+        refused, where = self._refused(text, code, status, said), self.address
+        if refused is not None or (isinstance(error, FileNotFoundError) and not writes):
+            return refused or error
+        again = "then run the same command again"
+        if FULL.search(code) or status == "507":
+            return StoreUnavailableError(
+                f"the store is full ({said})", where=where, mend=f"Free space there, or raise its quota; {again}"
             )
-        if isinstance(error, FileNotFoundError):
-            return error
-        if code in (
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "ExpiredToken",
-            "InvalidToken",
-            "TokenRefreshRequired",
-        ):
-            return ConfigurationError(
-                f"the store does not accept the key ({code})",
-                where=self.address,
-                mend=f"Check {KEYS}, and the endpoint",
-            )
-        if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or status in ("301", "307"):
-            return ConfigurationError(
-                f"the bucket lies in another region ({said})", where=self.address, mend=f"Set {PREFIX}REGION"
-            )
-        if status in ("401", "403"):
-            return ConfigurationError(
-                f"the key may not do this ({said})",
-                where=self.address,
-                mend="Let it list the bucket, and get, put and delete its objects; or check the key and the endpoint",
+        if status == "501":
+            return StoreUnavailableError(
+                f"the store does not know such a request ({said})",
+                where=where,
+                mend="Take a server that knows puts on conditions (If-None-Match, If-Match)",
             )
         if status:
-            return StoreUnavailableError(
-                f"the store cannot do this ({said})",
-                where=self.address,
-                mend="Its log says why (a full disk, too many requests); then run the same command again",
-            )
+            mend = f"Its log says why (a full disk, too many requests); {again}"
+            return StoreUnavailableError(f"the store cannot do this ({said})", where=where, mend=mend)
+        server = self._settings.endpoint or "the store"
+        if GARBLED.search(text):
+            what = f"{server} does not answer as an S3 server does ({said})"
+        else:
+            what = f"no answer from {server} ({said})"
         return StoreUnavailableError(
-            f"no answer from {self._settings.endpoint or 'the store'} ({said})",
-            where=self.address,
-            mend=f"Check {PREFIX}ENDPOINT and that the server runs, then run the same command again",
+            what, where=where, mend=f"Check {PREFIX}ENDPOINT and that the server runs, {again}"
         )
+
+    def _refused(self, text: str, code: str, status: str, said: str) -> StoreRefusedError | None:
+        """What the settings of this process are the cause of."""
+        where = self.address
+        if ROLE in text:
+            return StoreRefusedError("there is no key for this store", where=where, mend=f"Set {KEYS}")
+        if code == "NoSuchBucket":
+            mend = "Make it, or set CROPMAP_STORE to one that is there"
+            return StoreRefusedError("there is no such bucket", where=where, mend=mend)
+        if code in BAD_KEY:
+            mend = f"Check {KEYS}, and the endpoint"
+            return StoreRefusedError(f"the store does not accept the key ({code})", where=where, mend=mend)
+        if code in CLOCK:
+            mend = "Set the clock of this machine; then run the same command again"
+            return StoreRefusedError(f"this machine's clock is not that of the store ({code})", where=where, mend=mend)
+        if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or status in ("301", "307"):
+            mend = f"Set {PREFIX}REGION"
+            return StoreRefusedError(f"the bucket lies in another region ({said})", where=where, mend=mend)
+        if status in ("401", "403") and not FULL.search(code):
+            mend = "Let it list the bucket, and get, put and delete its objects; or check the key and the endpoint"
+            return StoreRefusedError(f"the key may not do this ({said})", where=where, mend=mend)
+        return None
 
 
 class _Parts(io.RawIOBase):
@@ -355,6 +383,19 @@ class _Parts(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def _is_prefix(prefix: str) -> bool:
+    """Whether objects below it are found again, by every client."""
+    parts = prefix.split("/") if prefix else []
+    return prefix.isprintable() and not {"?", "#"} & {*prefix} and not {"", ".", ".."} & {*parts}
+
+
+def _may_pass(error: Exception) -> bool:
+    text = str(error)
+    if isinstance(error, AlreadyExistsError):  # 409: another request for the object is at work, or was
+        return "409" in _STATUS.findall(text)[:1]
+    return bool((CUT.search(text) and not SILENT.search(text)) or GARBLED.search(text) or "NoSuchUpload" in text)
 
 
 def _version(about: ObjectMeta) -> str:

@@ -3,6 +3,7 @@
 CropmapError                    the run failed; exit code 1
 ├── InputError                  bad input or configuration; exit code 2, one line: what, where, how to mend
 │   ├── ConfigurationError      agency file, settings, command line
+│   │   └── StoreRefusedError   the object store refuses this process's key, or has no such bucket
 │   ├── DeclarationFileError    a declarations file that cannot be read at all
 │   ├── CatalogError            a STAC catalogue that cannot be reached or is none
 │   ├── RegionFileError         a NUTS file without the regions asked for
@@ -68,6 +69,10 @@ class InputError(CropmapError):
 
 class ConfigurationError(InputError):
     pass
+
+
+class StoreRefusedError(ConfigurationError):
+    """As StoreUnavailableError nothing goes on without, for this process: another one may have another key."""
 
 
 class DeclarationFileError(InputError):

@@ -111,14 +111,16 @@ class Store:
             self._place.write_with(name, fill)
 
     def read_file(self, name: str, path: Path) -> None:
-        """The reverse of `write_file`. Raises as `read` does."""
+        """The reverse of `write_file`, which gives every object a digest. Raises as `read` does."""
         with _finding(name):
             file = self._place.open_whole(name)
         with file, path.open("wb") as target:
             try:
-                size, _ = check(file)
+                size, vouched = check(file)
             except DigestError as error:
                 raise _damaged(name, error) from error
+            if not vouched:
+                raise _damaged(name, DigestError("its SHA-256 is missing"))
             file.seek(0)
             shutil.copyfileobj(file, target)
             target.truncate(size)

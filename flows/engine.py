@@ -15,10 +15,10 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict, TypeVar
 
 from cropmap.errors import ClusterError, ConfigurationError, CropmapError
 from cropmap.interruption import settle
@@ -41,9 +41,12 @@ WAIT_SECONDS: Final = 600.0
 """for the first worker, and for another where all have left: a cluster may have to start machines"""
 SAY_SECONDS: Final = 20.0
 CONNECT_SECONDS: Final = 30.0
-"""to reach the scheduler, and to reach it again"""
+"""to reach the scheduler, to reach it again, and for an answer of it"""
+CLOSING_SECONDS: Final = 2.0
 GPU: Final = "GPU"
 """the resource that a worker with a GPU is started with"""
+
+R = TypeVar("R")
 
 log = logging.getLogger("cropmap.flows")
 record = logging.getLogger(f"cropmap.flows.engine.{FILE_ONLY}")
@@ -78,23 +81,37 @@ class Cluster:
     def _connect(self) -> Any:
         from distributed import Client
 
+        # Dask's own waits for a scheduler that never answered when it is forgotten, and prints that
+        client: Any = type("QuietClient", (Client,), {"__del__": lambda _: None})
         address = self._settings.dask
         if address.startswith("local:"):
             self._local = _local_cluster(self._settings, int(address.removeprefix("local:")))
-            return Client(self._local, set_as_default=False)
+            return client(self._local, set_as_default=False)
         try:
-            return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            why = " ".join(str(error).split())
+            patience = CONNECT_SECONDS - CLOSING_SECONDS
+            return _within(CONNECT_SECONDS, lambda: client(address, timeout=patience, set_as_default=False))
+        except Exception as error:  # what answers may be no scheduler, and its bytes may mean anything
+            if isinstance(error, TypeError) and address.startswith("tls:"):
+                why = "no certificate is set"
+            else:
+                why = _one_line(error) or f"nothing that is understood within {CONNECT_SECONDS:.0f} s"
             raise ClusterError(
-                f"no Dask scheduler answers ({why})", where=address, mend="Start it, or unset CROPMAP_DASK"
+                f"no Dask scheduler answers ({why})",
+                where=address,
+                mend="Check the address; with tls:// also Dask's certificates. Start it, or unset CROPMAP_DASK",
             ) from error
 
     def workers(self) -> dict[str, Worker]:
         """By address. Not by the client's `scheduler_info`: another thread of it replaces its answer every two seconds
         by one without workers."""
         client = self.client
-        return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
+        told = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_SECONDS)
+        return dict(told["workers"])
+
+    def results(self, futures: Sequence[Any]) -> list[Any]:
+        """Of units that have ended. Raises whatever Dask does where a worker has left with one, and TimeoutError."""
+        client = self.client
+        return list(client.sync(client._gather, futures, callback_timeout=CONNECT_SECONDS))
 
     def restore(self, present: int) -> None:
         """Starts what is missing of a local cluster: a worker that was killed while it started is given up by Dask."""
@@ -303,7 +320,7 @@ class Batch:
         whole = [future for _, future, _ in ended if future.status == "finished"]
         outcomes: dict[Any, Any] = {}
         with suppress(Exception):  # of a worker that left between its unit's end and now: the unit is found done
-            outcomes = dict(zip((f.key for f in whole), self._cluster.client.gather(whole), strict=True))
+            outcomes = dict(zip((f.key for f in whole), self._cluster.results(whole), strict=True))
         for name, future, key in ended:
             if key in outcomes:
                 self._take(name, outcomes[key])
@@ -411,6 +428,20 @@ def _order_of(season: OpenSeason, *, readers: int) -> bytes:
             readers=readers,
         )
     )
+
+
+def _within(seconds: float, call: Callable[[], R]) -> R:
+    """What `call` returns, which some servers make wait for ever. Raises what it raises, and TimeoutError."""
+    answer: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="connecting", daemon=True).start()
+    return answer.result(seconds)
 
 
 def _of_dask(error: BaseException | None) -> CropmapError:

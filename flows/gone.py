@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import errno
+from typing import Final
 
-from cropmap.errors import ClusterError, CropmapError, DatabaseUnavailableError, StoreUnavailableError
+from cropmap.errors import (
+    ClusterError,
+    CropmapError,
+    DatabaseUnavailableError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 
 
 class DiskFullError(CropmapError):
     pass
 
 
+GONE: Final = (DatabaseUnavailableError, StoreUnavailableError, StoreRefusedError, DiskFullError, ClusterError)
+
+
 def what_is_gone(error: BaseException) -> CropmapError | None:
     """The database, the store, room on the disk, or the cluster; None where another unit may well succeed."""
-    if isinstance(error, DatabaseUnavailableError | StoreUnavailableError | DiskFullError | ClusterError):
+    if isinstance(error, GONE):
         return error
     cause: BaseException | None = error
     while cause is not None:  # the store's own error names the object, and was caused by the disk's

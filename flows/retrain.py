@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -19,7 +20,7 @@ from flows.request import SeasonRequest
 from flows.units import claimed, gather_from_cluster, one_line, unit, watch
 
 if TYPE_CHECKING:
-    from cropmap.model.elsewhere import FoldJob, FoldTrainer
+    from cropmap.model.elsewhere import FoldJob
 
 log = logging.getLogger("cropmap.flows.retrain")
 
@@ -43,7 +44,7 @@ def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     networks: dict[str, Any] = {}
     failed: dict[str, str] = {}
     with claimed(season.context, "train"), cluster_of(request.settings()) as cluster:
-        elsewhere = on_workers(cluster, season) if cluster else None
+        elsewhere = OnWorkers(cluster, season) if cluster else None
         if why := why_no_model(season):
             log.warning("%s: %s", request.label, why)
         for architecture in stage.networks_to_train(season):
@@ -66,10 +67,18 @@ def _retrain(request: SeasonRequest, season: OpenSeason) -> dict[str, object]:
     return networks
 
 
-def on_workers(cluster: Cluster, season: OpenSeason) -> FoldTrainer:
+@dataclass(frozen=True)
+class OnWorkers:
     """Folds as units of the cluster: each is trained into the store, where the usual path finds it."""
 
-    def train(jobs: Sequence[FoldJob], trained: Callable[[FoldJob, float], None]) -> None:
+    cluster: Cluster
+    season: OpenSeason
+
+    @property
+    def owner(self) -> str:
+        return self.season.context.agency.agency
+
+    def train(self, jobs: Sequence[FoldJob], trained: Callable[[FoldJob, float], None], /) -> None:
         from flows.worker import FoldUnit
 
         units = {str(unit): unit for unit in map(FoldUnit, jobs)}
@@ -79,6 +88,4 @@ def on_workers(cluster: Cluster, season: OpenSeason) -> FoldTrainer:
             if not isinstance(seconds, BaseException):
                 trained(units[name].job, seconds)
 
-        gather_from_cluster(cluster, season, units, watched=trains, groups=groups, of="folds", done=told)
-
-    return train
+        gather_from_cluster(self.cluster, self.season, units, watched=trains, groups=groups, of="folds", done=told)

@@ -24,7 +24,7 @@ from distributed import get_worker
 
 from cropmap.agency import Agency
 from cropmap.database.work import Work, held_claim, is_claimed
-from cropmap.errors import BusyError, ConfigurationError, CropmapError, InputError
+from cropmap.errors import BusyError, ConfigurationError, CropmapError, InputError, StoreRefusedError
 from cropmap.logs import FILE_ONLY, log_on_worker, take_log
 from cropmap.masking import mask_logs
 from cropmap.observations.coverage import TileCoverage
@@ -198,6 +198,8 @@ def work(order: bytes, unit: bytes) -> Outcome:
     except Exception as error:
         ours = _ours(error)
         record.warning("%s failed after %.1f s: %s", todo, time.monotonic() - started, ours)
+        if isinstance(ours, StoreRefusedError):  # its own key, which another worker need not have
+            return ended(error=ours, refused=True)
         return ended(error=ours, final=isinstance(error, InputError | BusyError))
     record.info("%s: %s (%.1f s)", todo, result, time.monotonic() - started)
     return ended(result=result)

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
+import psutil
 import pytest
 from psycopg import sql
 
 from cropmap.database import embedded, migrations
 from cropmap.database.connection import Connection, at_database, connect
+from cropmap.errors import CropmapError
+
+SHORT: Final = Path("/tmp")  # noqa: S108  a socket's path is limited
+PREFIX: Final = "cropmap-of-"
 
 _numbers = itertools.count(1)
+
+
+def short_folder() -> Path:
+    """A new folder for homes: its process stands in its name. A server outlives its process: those of tests that were
+    killed are ended, and their folders removed, by the next test that wants one."""
+    for left in SHORT.glob(f"{PREFIX}*.*"):
+        pid = left.name.removeprefix(PREFIX).partition(".")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)) and left.stat().st_uid == os.getuid():
+            for home in left.iterdir():
+                with suppress(CropmapError):
+                    embedded.remove(home)
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}.", dir=SHORT))
+    folder.chmod(0o711)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +45,7 @@ def cluster_url() -> Iterator[str]:
     """A running cluster whose database `cropmap` is migrated and stays as it is: the template of every test."""
     # not pytest's own folder: when root runs the tests, the server's unprivileged user must be able to enter;
     # and short, because a socket's path is limited
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     try:
         url = embedded.ensure_running(folder / "home")
         with connect(url) as connection:

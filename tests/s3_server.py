@@ -170,7 +170,15 @@ def _start(binary: str, folder: Path, ports: Mapping[str, int]) -> tuple[subproc
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [binary, "server", "-filer", "-s3", *(f"-{key}={value}" for key, value in options.items())],
+            # its logs lie among all temporary files otherwise
+            [
+                binary,
+                f"-logdir={folder}",
+                "server",
+                "-filer",
+                "-s3",
+                *(f"-{key}={value}" for key, value in options.items()),
+            ],
             cwd=folder,  # it looks for its configuration where it stands
             stdin=subprocess.DEVNULL,
             stdout=log,

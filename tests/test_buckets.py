@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from cropmap.errors import (
     DamagedObjectError,
     ObjectChangedError,
     StoreError,
+    StoreRefusedError,
     StoreUnavailableError,
 )
 from cropmap.observations.files import iter_observations, observation_name
@@ -34,6 +35,7 @@ from cropmap.results.doctor import examine
 from cropmap.settings import Settings
 from cropmap.store import Store
 from tests.cutting_proxy import Cuts, cutting
+from tests.hostile_s3 import Wrong, answering
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, free_ports, running
 
 HALF_A_MINUTE = 30.0
@@ -283,6 +285,118 @@ def test_a_key_that_is_refused_is_one_line(
             assert says in line
 
 
+@pytest.mark.parametrize(
+    ("method", "wrong", "says"),
+    [
+        ("PUT", Wrong(404, "NoSuchKey"), r"the store cannot do this \(NoSuchKey\)"),
+        ("PUT", Wrong(404, html=True), r"the store cannot do this \(status 404\)"),
+        ("PUT", Wrong(409, "OperationAborted"), r"the store cannot do this \(OperationAborted\)"),
+        ("PUT", Wrong(412, "PreconditionFailed"), r"the store cannot do this \(PreconditionFailed\)"),
+        ("PUT", Wrong(200, html=True), "does not answer as an S3 server does"),
+        ("PUT", Wrong(403, "QuotaExceeded"), r"the store is full \(QuotaExceeded\)"),
+        ("PUT", Wrong(400, "XMinioStorageFull"), r"the store is full \(XMinioStorageFull\)"),
+        ("PUT", Wrong(403, "RequestTimeTooSkewed"), r"clock is not that of the store.*Set the clock"),
+        ("GET", Wrong(409, "OperationAborted"), r"the store cannot do this \(OperationAborted\)"),
+        ("GET", Wrong(412, "PreconditionFailed"), r"the store cannot do this \(PreconditionFailed\)"),
+        ("GET", Wrong(403, "RequestExpired"), r"clock is not that of the store"),
+        ("DELETE", Wrong(403, "AccessDenied"), r"the key may not do this"),
+        ("DELETE", Wrong(409, "OperationAborted"), r"the store cannot do this"),
+    ],
+)
+def test_an_answer_that_stays_wrong_is_one_line_and_never_taken_for_another_writer(
+    bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, method: str, wrong: Wrong, says: str
+) -> None:
+    Store(bucket).write_bytes("a", b"1")
+    steps: dict[str, list[Callable[[Store], object]]] = {
+        "PUT": [lambda store: store.write_bytes("b", b"2"), lambda store: store.write_once("b", b"2")],
+        "GET": [lambda store: store.read_bytes("a"), lambda store: store.recall("a", bytes)],
+        "DELETE": [lambda store: store.remove("a")],
+    }
+    rule = lambda said, *_: wrong if said == method else None  # noqa: E731
+    with answering(s3_server.endpoint, rule) as endpoint, monkeypatch.context() as patch:
+        patch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        for step in steps[method]:
+            with pytest.raises((StoreUnavailableError, StoreRefusedError), match=says) as caught:
+                step(Store(bucket))
+            assert len(str(caught.value)) < 300
+    assert not Store(bucket).exists("b")
+
+
+@pytest.mark.parametrize(
+    "wrong", [Wrong(409, "OperationAborted"), Wrong(503, "SlowDown"), Wrong(500, "InternalError"), Wrong(lost=True)]
+)
+def test_an_answer_that_is_wrong_for_a_while_is_asked_for_again(
+    bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, wrong: Wrong
+) -> None:
+    rule = lambda _method, _path, number: wrong if number <= 2 else None  # noqa: E731
+    with answering(s3_server.endpoint, rule) as endpoint, monkeypatch.context() as patch:
+        patch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        store = Store(bucket)
+        assert store.write_once("once", b"1"), "no other writer was there"
+        assert store.read_bytes("once") == b"1"
+        store.remove("once")
+    assert not Store(bucket).exists("once")
+
+
+def test_a_body_that_is_shorter_than_what_was_asked_for_is_no_object(
+    bucket: str, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 90_000)
+    Store(bucket).write_file("a", tmp_path / "a")
+    Store(bucket).write_bytes("without", b"y" * 90_000, digest=False)
+    for wrong_until, then in ((2, None), (99, "response body of 45040 bytes in place of 90080")):
+
+        def rule(method: str, _path: str, number: int, until: int = wrong_until) -> Wrong | None:
+            return Wrong(half=True) if method == "GET" and number <= until else None
+
+        with answering(s3_server.endpoint, rule) as endpoint:
+            monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+            if then is None:
+                Store(bucket).read_file("a", tmp_path / "b")
+                assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+            else:
+                with pytest.raises(StoreUnavailableError, match=then):
+                    Store(bucket).read_file("a", tmp_path / "b")
+    monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", s3_server.endpoint)
+    with pytest.raises(DamagedObjectError, match="its SHA-256 is missing"):
+        Store(bucket).read_file("without", tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_a_large_object_whose_parts_fail_is_whole_or_absent(
+    bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = np.random.default_rng(20).bytes(20 << 20)
+
+    def part_lost_once(method: str, path: str, number: int) -> Wrong | None:
+        return Wrong(lost=True) if (method == "PUT" and "partNumber=2" in path and number <= 3) else None
+
+    def never_completed(method: str, path: str, _number: int) -> Wrong | None:
+        return Wrong(500, "InternalError") if method == "POST" and "uploadId" in path else None
+
+    with answering(s3_server.endpoint, part_lost_once) as endpoint:
+        monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        Store(bucket).write_bytes("large", data)
+    with answering(s3_server.endpoint, never_completed) as endpoint:
+        monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        with pytest.raises(StoreUnavailableError, match="InternalError"):
+            Store(bucket).write_bytes("absent", data)
+    monkeypatch.setenv("CROPMAP_STORE_ENDPOINT", s3_server.endpoint)
+    assert Store(bucket).read_bytes("large") == data
+    assert not Store(bucket).exists("absent")
+
+
+@pytest.mark.parametrize("prefix", ["a b", "é/日本", "a+b", "a%20b", "a&b=c", " x ", "a:b@c", "[x]*~'", ""])
+def test_a_prefix_may_have_odd_characters(s3_server: S3Server, s3_bucket: str, bucket: str, prefix: str) -> None:
+    assert bucket
+    store = Store(f"s3://{s3_bucket}/{prefix}")
+    store.write_bytes("n/x y", b"1", digest=False)
+    assert store.names("n") == ["n/x y"]
+    assert store.name_at(store.address("n/x y")) == "n/x y"
+    below = f"{s3_bucket}/{prefix}".rstrip("/")
+    assert s3_server.client().open_input_stream(f"{below}/n/x y").read() == b"1"
+
+
 def test_a_key_that_may_only_read_says_so_when_it_is_to_write(
     bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,7 +427,13 @@ def test_a_missing_bucket_is_no_missing_object(bucket: str) -> None:
 
 
 def test_half_a_key_pair_and_odd_addresses_are_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for address in ("gopher://x/y", "s3://", "s3://key:word@bucket/x", "s3://bucket?endpoint_override=http://x"):
+    odd = ("gopher://x/y", "s3://", "s3:///x", "s3://key:word@bucket/x", "s3://bucket?endpoint_override=http://x")
+    # what an address cuts off would make one store of two
+    for address in (
+        *odd,
+        "s3://bucket:9000/x",
+        *(f"s3://bucket/{p}" for p in ("a//b", "../x", "a/./b", "a#b", "a\nb")),
+    ):
         with pytest.raises(ConfigurationError, match="Set CROPMAP_STORE to a folder or s3://bucket/prefix") as caught:
             Store(address)
         assert "word" not in str(caught.value)

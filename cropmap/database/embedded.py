@@ -105,6 +105,16 @@ class _Cluster:
         link = Path(f"/proc/{pid}/cwd")
         return not Path("/proc/self").exists() or (link.exists() and link.samefile(self.data))
 
+    def removed_programs(self) -> str:
+        """The programs of the running server, where they are no longer there: it answers, and can load nothing more."""
+        try:
+            pid = int(self.account.read(self.data / "postmaster.pid").split()[0])
+            program = str(Path(f"/proc/{pid}/exe").readlink())
+        except (OSError, ValueError, IndexError):
+            return ""
+        before = program.removesuffix(" (deleted)")
+        return before if before != program and not Path(before).exists() else ""
+
 
 @dataclass(frozen=True)
 class CompletedText:
@@ -124,6 +134,8 @@ def ensure_running(home: Path, *, pg_bin: Path | None = None) -> str:
         cluster = _locate(home, pg_bin)
         _initialise(cluster, home)
         url = _url(home, cluster)
+        if gone := cluster.removed_programs():
+            _end_without_programs(cluster, url, gone)
         if cluster.ready() != ANSWERS:
             _start(cluster)
         return create_database(url, DATABASE)
@@ -328,6 +340,24 @@ def _start(cluster: _Cluster) -> None:
                 f"the database server does not start ({cause})", where=str(cluster.folder), mend="See its server.log"
             )
         time.sleep(0.3)
+
+
+def _end_without_programs(cluster: _Cluster, url: str, gone: str) -> None:
+    """Stops the server of an environment that was removed. Raises DatabaseUnavailableError where others use it."""
+    if cluster.ready() != ANSWERS:
+        return
+    _check_version(cluster)
+    query = "SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    with database_errors(), connect(at_database(url, "postgres")) as connection:
+        others = connection.execute(query).rowcount
+    if others:
+        raise DatabaseUnavailableError(
+            f"the database server's programs were removed ({gone}), and others are connected to it ({others})",
+            where=str(cluster.folder),
+            mend="End the commands that use it, `cropmap serve` too; the next one starts it from its own environment",
+        )
+    log.warning("the database server's programs were removed (%s); it is started again", gone)
+    _stop(cluster)
 
 
 def _check_version(cluster: _Cluster) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cropmap.leftovers import partial_name
+from cropmap.leftovers import is_partial, partial_name
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,18 @@ def keep_folder(folder: Path, *, write: Callable[[Path], None], read: Callable[[
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return None
+
+
+def forget_old(root: Path, *, keep: Path, count: int) -> None:
+    """Of the folders below `root` leaves `count`, `keep` among them: those that were touched last. Who has mapped
+    another one keeps what is mapped."""
+    used: list[tuple[float, Path]] = []
+    for path in root.iterdir():
+        if path.is_dir() and path != keep and not is_partial(path.name):
+            with suppress(FileNotFoundError):  # another process was first
+                used.append((path.stat().st_mtime, path))
+    for _, path in sorted(used, reverse=True)[count - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(folder: Path, read: Callable[[Path], T | None]) -> T | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -26,10 +25,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cropmap.dataset.arrays import keep_folder, layout, open_array
+from cropmap.dataset.arrays import forget_old, keep_folder, layout, open_array
 from cropmap.dataset.series import Series, assemble, positions_of, reflectance_of, set_unusable, stored_rows, texts
 from cropmap.errors import StoreError
-from cropmap.leftovers import is_partial, remove_leftovers
+from cropmap.leftovers import remove_leftovers
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.seasons import Season
@@ -84,7 +83,7 @@ def map_observed(
     except OSError as error:
         why = f"cannot be written ({error.strerror or error})"
         raise StoreError(why, where=str(root), mend="Free space on its disk, or name another --home") from error
-    _forget_old(root, keep=folder)
+    forget_old(root, keep=folder, count=KEPT_FOLDERS)
     made = _opened(folder)
     assert made is not None, f"{folder} is not what was written"
     return made
@@ -284,14 +283,3 @@ class _Arrays:
             header = {"descr": dtype.str, "fortran_order": False, "shape": (self._rows, *shape)}
             file.seek(0)
             np.lib.format.write_array_header_1_0(file, header)
-
-
-def _forget_old(root: Path, *, keep: Path) -> None:
-    """Removes the folders that were opened longest ago; who has mapped one keeps what is mapped."""
-    used: list[tuple[float, Path]] = []
-    for path in root.iterdir():
-        if path.is_dir() and path != keep and not is_partial(path.name):
-            with suppress(FileNotFoundError):  # another process was first
-                used.append((path.stat().st_mtime, path))
-    for _, path in sorted(used, reverse=True)[KEPT_FOLDERS - 1 :]:
-        shutil.rmtree(path, ignore_errors=True)

@@ -71,7 +71,10 @@ def cross_fit(
                 counter.add(1)
 
             wanted = [(k, names[k]) for k in missing]
-            elsewhere(fold_jobs(store, dataset, config, wanted, seed=seed, suspects=suspects), trained)
+            owner = elsewhere.owner
+            elsewhere.train(
+                fold_jobs(store, dataset, config, wanted, seed=seed, suspects=suspects, owner=owner), trained
+            )
         elif device == "cpu" and min(workers, len(missing)) > 1:
             train_apart(store, dataset, config, missing, seed, suspects, workers, counter)
         elif device != "cpu" and torch.cuda.device_count() > 1:

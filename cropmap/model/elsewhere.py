@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class FoldJob:
     name: str
     """of the fold in the store"""
     dataset: str
-    """hash"""
+    """its place in the store"""
     fold: int
     config: TrainingConfig
     seed: int
@@ -57,8 +58,17 @@ class FoldJob:
         return time.monotonic() - started
 
 
-FoldTrainer = Callable[[Sequence[FoldJob], Callable[[FoldJob, float], None]], None]
-"""Trains these folds elsewhere, and says after each how many seconds it took; raises what they failed of."""
+class FoldTrainer(Protocol):
+    """Trains folds elsewhere."""
+
+    @property
+    def owner(self) -> str:
+        """Of the datasets that are shared for it."""
+        ...
+
+    def train(self, jobs: Sequence[FoldJob], trained: Callable[[FoldJob, float], None], /) -> None:
+        """Trains these folds, and says after each how many seconds it took; raises what they failed of."""
+        ...
 
 
 def fold_jobs(
@@ -69,8 +79,8 @@ def fold_jobs(
     *,
     seed: int,
     suspects: NDArray[np.bool_] | None,
+    owner: str,
 ) -> list[FoldJob]:
-    """The folds (number, name in the store) as jobs; their dataset is in the store afterwards."""
-    share_dataset(store, dataset)
-    left_out = packed_mask(suspects)
-    return [FoldJob(name, dataset.hash, fold, config, seed, left_out) for fold, name in missing]
+    """The folds (number, name in the store) as jobs; their dataset is in the store afterwards, as `owner`'s."""
+    place, left_out = share_dataset(store, dataset, owner=owner), packed_mask(suspects)
+    return [FoldJob(name, place, fold, config, seed, left_out) for fold, name in missing]

@@ -36,7 +36,7 @@ class PartJob:
     name: str
     """of the part in the store"""
     dataset: str
-    """hash"""
+    """its place in the store, once `share_series` has been called"""
     artifact_id: str
     parcels: bytes
     """which of the dataset's parcels: `packed_mask`"""

@@ -65,7 +65,10 @@ def _store(settings: Settings) -> str:
         return f"{NONE_YET} {settings.home_path / 'store'}"
     store = settings.open_store()
     store.write_bytes(".doctor", b"ok")
+    overwritten = store.write_once(".doctor", b"another writer's")
     store.remove(".doctor")
+    if overwritten:
+        return f"FAILED: {store.root} overwrites what is to be written once. Take a server that obeys If-None-Match"
     return f"{store.root} can be written"
 
 

@@ -23,7 +23,7 @@ from cropmap.assessments.assess import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
-from cropmap.dataset.shared import share_dataset
+from cropmap.dataset.shared import place_of, share_dataset
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
 from cropmap.predictions.parts import PartJob, join_parts, write_unscored
@@ -194,7 +194,7 @@ def parts_to_score(season: OpenSeason, plan: RunPlan) -> dict[str, PartJob]:
         tile: PartJob.of(
             tile,
             _part_name(plan, tile),
-            dataset=data.shared.hash,
+            dataset=place_of(data.shared, owner=context.agency.agency),
             artifact_id=plan.artifact_id,
             here=part_of == number,
             fold=fold,
@@ -206,7 +206,7 @@ def parts_to_score(season: OpenSeason, plan: RunPlan) -> dict[str, PartJob]:
 
 def share_series(season: OpenSeason) -> None:
     """The series are in the store afterwards, for processes that score parts elsewhere."""
-    share_dataset(season.context.store, season.data.shared)
+    share_dataset(season.context.store, season.data.shared, owner=season.context.agency.agency)
 
 
 def score_part(season: OpenSeason, job: PartJob, *, on_done: Callable[[float], None] = lambda _: None) -> str:

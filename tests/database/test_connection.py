@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import signal
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from cropmap.database.connection import (
 from cropmap.database.declarations import read_declarations
 from cropmap.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
 from tests.database.seasons import KEY, begin, load, predictions, publish_run
+from tests.database_fixtures import short_folder
 
 
 def test_urls_of_the_same_server() -> None:
@@ -89,8 +89,7 @@ def test_kill_9_while_publishing_keeps_the_season_before(tmp_path: Path, databas
 
 def test_pool_serves_again_when_the_database_is_back(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, logger="psycopg.pool")
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     try:
         with closing(open_pool(embedded.ensure_running(folder / "home"), max_size=2, wait_seconds=1.0)) as pool:
             assert answer(pool)

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,16 +18,16 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from cropmap.database import binaries, embedded
-from cropmap.database.binaries import Account
+from cropmap.database.binaries import Account, find_binaries
 from cropmap.database.connection import connect
 from cropmap.errors import ConfigurationError, DatabaseUnavailableError
+from tests.database_fixtures import short_folder
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """A short path that the server's user can enter; every cluster in it is gone in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     try:
         yield folder
     finally:
@@ -166,6 +165,28 @@ def test_what_is_lost_is_said(own_home: Path) -> None:
     (own_home / "postgres.pgpass").write_text("*:*:*:cropmap:x\n")
     with pytest.raises(DatabaseUnavailableError, match=r"data are of PostgreSQL 12, the programs of 18"):
         embedded.ensure_running(own_home)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system does not tell of a process's program")
+def test_a_server_whose_environment_was_removed_is_started_from_the_present_one(own_home: Path) -> None:
+    package = find_binaries(None, Account.for_server()).parents[1]
+    environment = own_home.parent / "environment"
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, environment / folder.name, symlinks=True)
+    url = embedded.ensure_running(own_home, pg_bin=environment / package.name / "pginstall" / "bin")
+    try:
+        insert(url, 1)
+        with connect(url):
+            shutil.rmtree(environment)
+            with pytest.raises(
+                DatabaseUnavailableError, match=r"programs were removed .*connected to it \(1\). End the"
+            ):
+                embedded.ensure_running(own_home)
+        with connect(embedded.ensure_running(own_home)) as connection:
+            connection.execute("DO $$ BEGIN PERFORM 1; END $$")  # in a language that the server loads
+        assert kept(url) == [1]
+    finally:
+        shutil.rmtree(environment, ignore_errors=True)  # the fixture takes every folder for a home
 
 
 def test_other_binaries_must_be_there(home: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from cropmap.database import embedded, migrations
 from cropmap.database.connection import Connection, connect
 from tests.database.seasons import KEY, begin, load, publish_run
+from tests.database_fixtures import short_folder
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 POSTGIS = Path("/usr/share/postgresql/15/extension/postgis.control")
@@ -21,8 +21,7 @@ POSTGIS = Path("/usr/share/postgresql/15/extension/postgis.control")
 def url() -> Iterator[str]:
     if not POSTGIS.is_file():
         pytest.skip("needs Debian's postgresql-15-postgis-3")
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     try:
         yield embedded.ensure_running(folder / "home", pg_bin=DEBIAN)
     finally:

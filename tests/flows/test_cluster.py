@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +26,14 @@ import pytest
 
 from cropmap.database.work import Work
 from cropmap.dataset.dataset import Dataset
-from cropmap.errors import ClusterError, ConfigurationError, DatabaseUnavailableError, StoreError, StoreUnavailableError
+from cropmap.errors import (
+    ClusterError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from cropmap.model.elsewhere import FoldJob, fold_jobs
 from cropmap.model.fold import fold_name
 from cropmap.model.training_config import TrainingConfig
@@ -36,7 +44,7 @@ from cropmap.stages import products
 from cropmap.stages.open_season import OpenSeason
 from cropmap.stages.work import claimed
 from cropmap.store import Store
-from flows.engine import Batch, cluster_of
+from flows.engine import Batch, Cluster, cluster_of
 from flows.gone import what_is_gone
 from flows.ingest import ingest
 from flows.request import SeasonRequest
@@ -352,7 +360,7 @@ def test_folds_go_to_workers_with_a_gpu_and_another_worker_takes_over(
 
 def _fold(store: Store, dataset: Dataset, config: TrainingConfig, seed: int) -> FoldJob:
     name = fold_name(dataset, 0, config, seed=seed)
-    (job,) = fold_jobs(store, dataset, config, [(0, name)], seed=seed, suspects=None)
+    (job,) = fold_jobs(store, dataset, config, [(0, name)], seed=seed, suspects=None, owner="test")
     return job
 
 
@@ -394,6 +402,14 @@ class WithoutAStore:
         raise StoreUnavailableError("is away")
 
 
+@dataclass(frozen=True)
+class WithoutAKey:
+    """A unit of a worker whose key is not accepted any more."""
+
+    def run(self, _season: OpenSeason, _claim: Work, /) -> int:
+        raise StoreRefusedError("the store does not accept the key")
+
+
 def _amid(units: dict[str, Any], name: str, unit: object) -> dict[str, Any]:
     """The units with another one after the first ones."""
     named = list(units.items())
@@ -424,6 +440,10 @@ def test_empty_units_come_back_and_errors_are_ours(
             ended = dict(batch.ended())
         assert isinstance(ended.pop("away"), StoreUnavailableError)
         assert {str(why) for name, why in ended.items() if why != int(name)} <= {"not tried: what it needs is gone"}
+        # a worker whose key was changed fails no unit after the other: it takes none any more
+        with Batch(cluster, OpenSeason(context), {"x": WithoutAKey()}) as batch:
+            error = batch.results["x"].exception()
+        assert str(error).startswith("no worker takes the work: the store does not accept the key")
     assert "the cluster failed" not in heard.messages
     assert worker_processes() == []
 
@@ -443,6 +463,77 @@ def test_an_address_that_is_none_is_refused(value: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("CROPMAP_DASK", value)
     with pytest.raises(ConfigurationError, match=r"^CROPMAP_DASK: write local:N"):
         Settings.load()
+
+
+def never_answers(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def speaks_http(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("answer", [never_answers, speaks_http])
+def test_what_is_no_scheduler_is_one_line_in_time(
+    answer: Callable[[socket.socket], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.engine.CONNECT_SECONDS", 3.0)
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                held.append(listener.accept()[0])
+                answer(held[-1])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        settings = Settings.load(home=tmp_path).model_copy(update={"dask": address})
+        with pytest.raises(ClusterError, match=f"{address}: no Dask scheduler answers.*Check the address") as said:
+            within(60, lambda: Cluster(settings).client)
+        assert "\n" not in str(said.value)
+        listener.shutdown(socket.SHUT_RDWR)
+    for one in held:
+        one.close()
+    settings = settings.model_copy(update={"dask": address.replace("tcp:", "tls:")})
+    with pytest.raises(ClusterError, match="no certificate is set"):
+        within(60, lambda: Cluster(settings).client)
+
+
+def within(seconds: float, call: Callable[[], object]) -> None:
+    """An endless wait as a failure of the test."""
+    done: list[Exception | None] = []
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:
+            done.append(error)
+        else:
+            done.append(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert done, "it waits for ever"
+    if done[0] is not None:
+        raise done[0]
+
+
+def test_a_scheduler_that_falls_silent_is_given_up(
+    machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.engine.CONNECT_SECONDS", 5.0)
+    scheduler = machines.scheduler()
+    settings = Settings.load(home=tmp_path).model_copy(update={"dask": machines.address})
+    with cluster_of(settings) as cluster:
+        assert cluster is not None
+        assert cluster.workers() == {}
+        scheduler.send_signal(signal.SIGSTOP)  # its machine is frozen, or its network gone without a word
+        with pytest.raises(TimeoutError):
+            within(60, cluster.workers)
+        scheduler.kill()
 
 
 def test_units_share_the_memory_of_their_worker() -> None:
@@ -476,4 +567,5 @@ def test_what_no_unit_can_do_without() -> None:
     assert what_is_gone(pickle.loads(pickle.dumps(gone))) is not None  # noqa: S301 - it comes from a worker
     assert what_is_gone(DatabaseUnavailableError("is away")) is not None
     assert what_is_gone(StoreUnavailableError("is away")) is not None
+    assert what_is_gone(StoreRefusedError("does not accept the key")) is not None
     assert what_is_gone(StoreError("is not in the store", where="x")) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,14 +15,14 @@ from cropmap.database import embedded
 from cropmap.errors import CropmapError
 from flows.ingest import ingest
 from flows.request import SeasonRequest
+from tests.database_fixtures import short_folder
 from tests.flows.conftest import YEAR
 
 
 @pytest.fixture
 def own_home() -> Iterator[Path]:
     """A home whose embedded server this test may stop; not pytest's folder, which the server's user cannot enter."""
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-away-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     yield folder / "home"
     embedded.remove(folder / "home")
     shutil.rmtree(folder)

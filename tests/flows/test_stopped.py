@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,7 @@ from cropmap.cli import run
 from cropmap.database import embedded
 from cropmap.database.connection import connect
 from flows.season import season as season_flow
+from tests.database_fixtures import short_folder
 from tests.flows.conftest import Undisturbed, killed_after, season_command, season_of
 from tests.flows.terminal import faults, on_terminal, rows, runs
 
@@ -47,8 +47,7 @@ def homes(monkeypatch: pytest.MonkeyPatch, prefect_home: Path) -> Iterator[Path]
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("CROPMAP_THREADS", "2")
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     yield folder
     for home in folder.iterdir():
         embedded.remove(home)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from cropmap.errors import DatabaseError
 from cropmap.store import Store
 from serving.app import create_app
 from serving.settings import ServingSettings
+from tests.database_fixtures import short_folder
 from tests.serving.conftest import fill, running
 
 ROLES = Path(__file__).parents[2] / "infra" / "roles.sql"
@@ -35,8 +35,7 @@ PASSWORDS = {
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of a superuser on a server of its own: roles belong to a whole cluster."""
-    folder = Path(tempfile.mkdtemp(prefix="cropmap-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     try:
         url = at_database(embedded.ensure_running(folder / "home"), "postgres")
         with connect(url) as connection:

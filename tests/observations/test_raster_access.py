@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -293,6 +294,39 @@ def test_nothing_of_a_file_that_the_main_thread_holds_reaches_another_provider(
         assert held == [5, 6]
     assert seen
     assert all("X-Key" not in request.headers for request in seen)
+
+
+def test_a_bucket_of_nobody_is_in_no_region_of_another_file(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the main thread holds a file of a provider elsewhere; and the environment's region is not a provider's."""
+    put(s3_server, "southern-scenes", {"a.tif": cog(1)})
+    regions: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        regions.extend(re.findall(r"/\d{8}/([\w-]+)/s3/", request.headers.get("Authorization", "")))
+        return Answer(404)
+
+    with service(answer) as (url, _):
+        for name, value in S3Server(url).aws_environment(READER).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_REGION")
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+        def signed_for(href: str) -> set[str]:
+            regions.clear()
+            with pytest.raises(SceneError), ThreadPoolExecutor(1) as pool:
+                pool.submit(whole, href).result()
+            return set(regions)
+
+        s3_provider(s3_server, "southern", "southern-scenes", region="eu-south-2")
+        set_keys(monkeypatch, "southern", OWNER)
+        assert with_patience("s3://southern-scenes/a.tif", lambda _: signed_for("s3://nobody/a.tif")) == {"us-east-1"}
+        s3_provider(S3Server(url), "northern", "northern-scenes", region="eu-north-1")
+        set_keys(monkeypatch, "northern", OWNER)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-east-1")
+        assert signed_for("s3://northern-scenes/a.tif") == {"eu-north-1"}
+        assert signed_for("s3://nobody/b.tif") == {"ap-east-1"}
 
 
 def test_a_jpeg_2000_file_is_read_from_an_odata_address(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from cropmap.sources.catalogs.sign_in.signatures import signature_of, signed
 from cropmap.sources.catalogs.sign_in.tokens import token_of
 
 AMAZON: Final = "https://s3.amazonaws.com"
+DEFAULT_REGION: Final = "us-east-1"
+"""of GDAL too, where nothing states another"""
 NO_PACE: Final = Pace()
 AUTHORIZATION: Final = "Authorization"
 KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -105,7 +107,7 @@ def _s3_options(provider: Provider, s3: S3) -> dict[str, str]:
     if bool(key) != bool(private):
         missing = "SECRET_ACCESS_KEY" if key else "ACCESS_KEY_ID"
         raise NoEntryError(f"{variable(provider.name, missing)} is missing", mend="Set both keys, or none")
-    region = {"AWS_REGION": s3.region or "us-east-1"}
+    region = _region(s3.region or DEFAULT_REGION)
     if key and private:
         token = secret(provider.name, "SESSION_TOKEN") or ""
         keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": private, "AWS_SESSION_TOKEN": token}
@@ -129,10 +131,14 @@ def _service(s3: S3) -> dict[str, str]:
 
 def _environments_keys(s3: S3) -> dict[str, str]:
     """What the environment says, else the provider; empty keys send GDAL to Amazon's file of keys or its roles."""
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or s3.region or DEFAULT_REGION
     stated = {**_service(s3), **dict.fromkeys(KEYS, ""), "AWS_NO_SIGN_REQUEST": "NO"}
-    if s3.region:
-        stated["AWS_REGION"] = s3.region
-    return {name: os.environ.get(name, value) for name, value in stated.items()}
+    return {name: os.environ.get(name, value) for name, value in stated.items()} | _region(region)
+
+
+def _region(name: str) -> dict[str, str]:
+    """Both names, because GDAL takes the second one before the first."""
+    return {"AWS_REGION": name, "AWS_DEFAULT_REGION": name}
 
 
 def _has_aws_keys() -> bool:
