@@ -77,14 +77,14 @@ def _completed(search: Search, hidden: Mask, flows: Flows, lost: list[Width]) ->
     for (place, _, _), flow in kept.items():
         proofs[place].add(flow)
     for place, cell, amount in sorted(lost, key=lambda width: -abs(width[2])):
-        flow = proofs[place].scaled(cell, amount)
-        if flow is None:
+        proof = proofs[place].scaled(cell, amount)
+        if proof is None:
             try:
-                flow = search.protectors[place].flow(cell, amount, hidden, movable, reweightings=0)
+                proof = search.protectors[place].flow(cell, amount, hidden, movable, reweightings=0)
             except UnprotectableError:
                 return None
-            proofs[place].add(flow)
-        kept[place, cell, amount] = flow
+            proofs[place].add(proof)
+        kept[place, cell, amount] = proof
     return kept
 
 
