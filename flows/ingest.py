@@ -10,8 +10,10 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from cropmap.costs import rates
+from cropmap.progress import Counter
 from cropmap.stages import ingest as stage
 from cropmap.stages import offsets
+from cropmap.stages.context import SeasonContext
 from cropmap.stages.first_check import check_parcels
 from cropmap.stages.open_season import OpenSeason
 from flows.engine import Cluster, cluster_of
@@ -53,6 +55,7 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
         searched = search_catalog(season)
         sets = season.parcel_sets
         pending = stage.pending_acquisitions(season, sets)
+        note_bytes_read(context, begins=True)
         with rates.measured(context.store, "observe") as done:
             _cover(season, cluster, sorted(set(pending.values())))
             _observe(season, cluster, pending, sets)
@@ -60,6 +63,7 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
                 done.update(rates.observed_units(season, pending))
         stage.note_observed(season, sets, pending)
         judge_offsets(season)
+        note_bytes_read(context)
         summary = {"declarations": declarations, "acquisitions": {**searched, **stage.acquisition_counts(context)}}
     rows = [{"of": part, "what": name, "count": n} for part, counts in summary.items() for name, n in counts.items()]
     create_table_artifact(key=request.artifact_key("ingest"), table=rows, description=f"Ingested: {request.label}")
@@ -82,7 +86,13 @@ def _observe(season: OpenSeason, cluster: Cluster | None, pending: Mapping[str, 
     """Observes each pending acquisition (item_id -> tile) of the tiles' parcel sets."""
     if cluster is None:
         units = {item: observe.submit(season, item_id=item, parcel_set=sets[tile]) for item, tile in pending.items()}
-        gather(units, description="observe", units="acquisitions")
+        with Counter("observe", total=len(units), unit="acquisitions") as counter:
+
+            def ended(*_: object) -> None:
+                counter.add()
+                note_bytes_read(season.context)
+
+            gather(units, units="acquisitions", done=ended)
         return
     from flows.worker import ObserveUnit
 
@@ -93,3 +103,8 @@ def _observe(season: OpenSeason, cluster: Cluster | None, pending: Mapping[str, 
     gather_from_cluster(
         cluster, season, sent, watched=observes, groups=by_tile, description="observe", of="acquisitions"
     )
+
+
+def note_bytes_read(context: SeasonContext, *, begins: bool = False) -> None:
+    """What a provider's quota is held against; a killed process loses what it was reading."""
+    stage.note_bytes_read(context, at=datetime.now(UTC), begins=begins)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -107,8 +107,11 @@ class ObserveUnit:
             with season.context.connect() as connection, held_claim(connection, claim):
                 yield
 
-        with _room_for(season, self.tile, self.parcel_set):
-            return str(ingest.observe_acquisition(season, self.item_id, self.parcel_set, writing=writing))
+        try:
+            with _room_for(season, self.tile, self.parcel_set):
+                return str(ingest.observe_acquisition(season, self.item_id, self.parcel_set, writing=writing))
+        finally:
+            ingest.note_bytes_read(season.context, at=datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -254,6 +257,7 @@ def _open(order: Order) -> OpenSeason:
     if context.store.recall(marker_name(order.claim), bytes) != order.marker.encode():
         raise _elsewhere("store", "CROPMAP_STORE")
     pace.share(_leases().lease, readers=order.readers)
+    ingest.note_bytes_read(context, at=datetime.now(UTC), begins=True)
     return OpenSeason(context)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -29,6 +29,7 @@ from cropmap.terminal import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cropmap.costs.rates import Measured
     from cropmap.settings import Settings
     from cropmap.stages.open_season import OpenSeason
 
@@ -92,6 +93,9 @@ def plan(
     as_of: AsOf = None,
     data: Data = None,
     home: Home = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="measure this machine for some seconds, where no season has run on it")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a season will take before it runs.
@@ -108,6 +112,8 @@ def plan(
         season=season,
         as_of=as_of.date() if as_of else None,
         data=data.absolute() if data else None,
+        at=_now(),
+        speed=_speed(settings, agency, data) if measure else {},
     )
     if as_json:
         say(answer, as_json=True)
@@ -116,6 +122,19 @@ def plan(
     print()
     rows = stage_rows(answer)
     table(rows, list(rows[0]))
+
+
+def _speed(settings: Settings, agency: Path, data: Path | None) -> dict[str, list[Measured]]:
+    """Of the networks of the agency that no season has trained on this machine."""
+    from cropmap.agency import Agency
+    from cropmap.bench.speed import measure_speed
+    from cropmap.costs.rates import remembered
+
+    model, store = Agency.read(agency.absolute(), data=data or settings.data).model, settings.open_store()
+    networks = dict.fromkeys([*model.networks, model.architecture])
+    return measure_speed(
+        [network for network in networks if not remembered(store, f"train {network}")], processors=settings.threads
+    )
 
 
 def observe(

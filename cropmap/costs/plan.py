@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final, TypedDict
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypedDict
 
 import geopandas as gpd
 import numpy as np
@@ -21,6 +22,7 @@ from cropmap.costs.fitting import Estimate, estimate, peak_bytes, seconds
 from cropmap.costs.reading import Reading, TileWindows, reading
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
+from cropmap.database.bytes_read import bytes_read
 from cropmap.database.connection import connect
 from cropmap.errors import CatalogError, ConfigurationError, DatabaseError, DatabaseUnavailableError, SceneError
 from cropmap.observations import tiles
@@ -60,6 +62,9 @@ DISK: Final[Mapping[str, float]] = {
 rows of a parcel in the database, and its series; a fold's network with checkpoints"""
 
 
+Speed: TypeAlias = Mapping[str, Sequence[rates.Measured]]
+
+
 class Stage(TypedDict):
     stage: str
     units: dict[str, float]
@@ -67,16 +72,19 @@ class Stage(TypedDict):
     wall_s: float
     peak_bytes: float
     measured: bool
-    """whether the rates are those of seasons of this machine"""
+    """whether the rates were measured on this machine"""
 
 
 class Quota(TypedDict):
-    """What the provider allows in a period, and the share of it that the season needs."""
+    """What the provider allows in a period, and the season beside it. All are bytes but `days`."""
 
     provider: str
     bytes: float
     days: int
-    share: float
+    used: float
+    """in the period that ends today, by all seasons of the installation"""
+    left: float
+    needed: float
 
 
 class SeasonPlan(SeasonKey):
@@ -98,9 +106,17 @@ class SeasonPlan(SeasonKey):
 
 
 def plan_season(
-    settings: Settings, agency_file: Path, *, season: int, as_of: date | None, data: Path | None
+    settings: Settings,
+    agency_file: Path,
+    *,
+    season: int,
+    as_of: date | None,
+    data: Path | None,
+    at: datetime,
+    speed: Speed = MappingProxyType({}),
 ) -> SeasonPlan:
-    """The plan as plain values. Raises InputError for inputs that are not there, or a catalogue without anything."""
+    """The plan as plain values. `at`: when the season would begin. `speed`: by stage, what counts where no season has
+    run on this machine. Raises InputError for inputs that are not there, or a catalogue without anything."""
     agency = Agency.read(agency_file, data=data or settings.data)
     check_inputs(agency, season=season, observing=True)
     agency = agency.of_season(season)
@@ -114,7 +130,8 @@ def plan_season(
     over = [a for a in search.acquisitions if a.tile in homes.windows]
     to_read = [a for a in over if a.item_id not in observed]
     read = reading(to_read, homes.windows)
-    stages = _stages(settings, store, agency, parcels, homes, over, to_read, read)
+    quotas = _quotas(settings, read, at.astimezone(UTC).date())
+    stages = _stages(settings, store, agency, parcels, homes, over, to_read, read, quotas, speed)
     return {
         **key,
         "parcels": len(parcels),
@@ -128,7 +145,7 @@ def plan_season(
         },
         "bytes_to_read": round(read.bytes),
         "requests": round(read.requests) + -(-len(search.acquisitions) // PAGE),
-        "quota": _quota(read),
+        "quota": max(quotas.values(), key=lambda quota: quota["needed"] / max(quota["left"], 1.0), default=None),
         "cpu_hours": sum(stage["cpu_s"] for stage in stages) / 3600,
         "wall_hours": sum(stage["wall_s"] for stage in stages) / 3600,
         "disk_bytes": round(_disk_bytes(stages, homes)),
@@ -221,6 +238,8 @@ def _stages(
     over: Sequence[Acquisition],
     to_read: Sequence[Acquisition],
     read: Reading,
+    quotas: Mapping[str, Quota],
+    speed: Speed,
 ) -> list[Stage]:
     units: dict[str, float] = {}
     for tile, window in homes.windows.items():
@@ -232,8 +251,8 @@ def _stages(
     observations = _observations(homes, over)
     whole = rates.parcel_units(sum(homes.parcels.values()), observations=observations)
     processors = settings.threads
-    planned = [_stage(store, "observe", units, processors, pixels=max(homes.pixels.values()))]
-    fetched = sum(_fetch_s(provider, n_bytes) for provider, n_bytes in read.remote.items())
+    planned = [_stage(store, "observe", units, processors, speed, pixels=max(homes.pixels.values()))]
+    fetched = sum(_fetch_s(provider, n_bytes, quotas) for provider, n_bytes in read.remote.items())
     planned[0]["wall_s"] = max(planned[0]["wall_s"], fetched)
     labelled, length = len(parcels), observations / max(len(parcels), 1)
     networks = dict.fromkeys([*agency.model.networks, agency.model.architecture])
@@ -246,13 +265,15 @@ def _stages(
             folds=_folds(agency, parcels),
             published=network == agency.model.architecture,
         )
-        planned.append(_stage(store, f"train {network}", {**whole, **work}, processors))
-    planned += [_stage(store, each, whole, processors) for each in ("predict", "assess", "aggregate", "publish")]
+        planned.append(_stage(store, f"train {network}", {**whole, **work}, processors, speed))
+    planned += [_stage(store, each, whole, processors, speed) for each in ("predict", "assess", "aggregate", "publish")]
     return planned
 
 
-def _stage(store: Store, stage: str, units: Mapping[str, float], processors: int, *, pixels: float = 0.0) -> Stage:
-    known = rates.remembered(store, stage)
+def _stage(
+    store: Store, stage: str, units: Mapping[str, float], processors: int, speed: Speed, *, pixels: float = 0.0
+) -> Stage:
+    known = rates.remembered(store, stage) or speed.get(stage, ())
     taken: Estimate = estimate(stage, units, known, processors=processors)
     peak = peak_bytes(stage, {**units, "pixels": pixels * processors}, known)
     return Stage(
@@ -275,29 +296,43 @@ def _folds(agency: Agency, parcels: gpd.GeoDataFrame) -> int:
     return section.n
 
 
-def _fetch_s(provider: Provider | None, n_bytes: float) -> float:
+def _fetch_s(provider: Provider | None, n_bytes: float, quotas: Mapping[str, Quota]) -> float:
     """Seconds in which a provider lets so many bytes be read, beyond its quota as slowly as it allows then."""
     limits = provider.limits if provider else None
     usual = (limits and limits.bytes_per_second) or REMOTE_BYTES_PER_S * FETCHED_TOGETHER
-    quota = limits.quota if limits else None
-    beyond = max(n_bytes - quota.bytes, 0.0) if quota and quota.then_bytes_per_second else 0.0
-    then = (quota and quota.then_bytes_per_second) or usual
-    return (n_bytes - beyond) / usual + beyond / then
+    slower = limits.quota.then_bytes_per_second if limits and limits.quota else None
+    quota = quotas.get(provider.name) if provider else None
+    beyond = max(n_bytes - quota["left"], 0.0) if quota and slower else 0.0
+    return (n_bytes - beyond) / usual + beyond / (slower or usual)
 
 
-def _quota(read: Reading) -> Quota | None:
-    """Of the provider of whose quota the season needs the largest share."""
-    quotas: list[Quota] = [
-        {
-            "provider": provider.name,
-            "bytes": provider.limits.quota.bytes,
-            "days": provider.limits.quota.days,
-            "share": round(n_bytes / provider.limits.quota.bytes, 3),
-        }
-        for provider, n_bytes in read.remote.items()
-        if provider is not None and provider.limits.quota is not None
-    ]
-    return max(quotas, key=lambda quota: quota["share"], default=None)
+def _quotas(settings: Settings, read: Reading, day: date) -> dict[str, Quota]:
+    """By provider, of those that the season reads from and that state one."""
+    quotas: dict[str, Quota] = {}
+    for provider, n_bytes in read.remote.items():
+        if provider is not None and (quota := provider.limits.quota) is not None:
+            used = _used(settings, provider.name, day, quota.days)
+            quotas[provider.name] = {
+                "provider": provider.name,
+                "bytes": quota.bytes,
+                "days": quota.days,
+                "used": used,
+                "left": max(quota.bytes - used, 0.0),
+                "needed": n_bytes,
+            }
+    return quotas
+
+
+def _used(settings: Settings, provider: str, day: date, days: int) -> float:
+    if not has_database(settings):
+        return 0.0
+    try:
+        with connect(database_url(settings)) as connection:
+            return bytes_read(connection, provider, until=day, days=days)
+    except DatabaseUnavailableError:
+        raise
+    except DatabaseError:  # one that holds no season yet, or that was not upgraded yet
+        return 0.0
 
 
 def _disk_bytes(stages: Sequence[Stage], homes: _Homes) -> float:

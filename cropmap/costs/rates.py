@@ -123,6 +123,7 @@ def training_units_of(
     trainings = folds * rounds
     return {
         "trainings": float(trainings),
+        "kilosteps": trainings * section.members * steps / 1e3,
         "megaobservations": trainings * section.members * steps * config.batch_size * length / 1e6,
     }
 

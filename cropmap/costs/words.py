@@ -52,4 +52,6 @@ def duration(seconds: float) -> str:
 
 
 def _quota(quota: Quota) -> str:
-    return f"{quota['share']:.0%} of the {size(quota['bytes'])} that {quota['provider']} allows in {quota['days']} days"
+    allowed = f"of the {size(quota['bytes'])} that {quota['provider']} allows in {quota['days']} days"
+    used = f"{size(quota['used'])} are used and {size(quota['left'])} left"
+    return f"{size(quota['needed'])} are needed; {allowed}, {used}"

@@ -79,9 +79,10 @@ def _intervals(structure: Structure, published: Floats, asked: Mask, track: Trac
 
 
 def recoverable(structure: Structure, published: Floats, *, track: Track = untracked) -> Integers:
-    """Hidden cells whose value follows from what is published; not those that must be zero because the others make up
-    their published sum: that says that no holding contributes to this figure there (a crop that the model does not have
-    is mapped nowhere, and a season without a model has mapped nothing at all).
+    """Hidden cells whose value follows from what is published; not those that must be zero, because the others make up
+    their published sum or because several sums together leave nothing for them: that says that no holding contributes
+    to this figure there (a crop that the model does not have is mapped nowhere, and a season without a model has mapped
+    nothing at all).
 
     Every table found on the way that agrees with what is published is kept in mind: where two differ in a cell, its
     value does not follow, and it needs no programme of its own. Raises as `feasible_intervals`.
@@ -117,7 +118,8 @@ def _recoverable(structure: Structure, published: Floats, track: Track) -> Integ
                 if not _wide(low[place], high[place]):
                     value, x = _extreme(structure, part, place, sign)
                     see(x) if np.isfinite(value) else high.__setitem__(place, np.inf)
-        parts.append(part.cells[~_wide(low, high)])
+        nothing = NOTHING_HA + ROUNDING * LARGEST * part.scale
+        parts.append(part.cells[~_wide(low, high) & (high > nothing)])
     return np.sort(np.concatenate(parts))
 
 

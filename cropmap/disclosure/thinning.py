@@ -57,8 +57,7 @@ def _without(search: Search, hidden: Mask, flows: Flows, cell: int) -> tuple[Mas
             return None
         kept = {width: flow for width, flow in flows.items() if hidden[width[1]]}
         lost = [width for width, flow in kept.items() if flow[shown].any()]
-        completed = _completed(search, hidden, kept, lost)
-        if completed is None or _one_computes(search, hidden):
+        if _one_computes(search, hidden) or (completed := _completed(search, hidden, kept, lost)) is None:
             return None
         flows, shown = completed, _following(search, hidden, completed)
         if (shown & search.start).any():
@@ -67,14 +66,50 @@ def _without(search: Search, hidden: Mask, flows: Flows, cell: int) -> tuple[Mas
 
 
 def _completed(search: Search, hidden: Mask, flows: Flows, lost: list[Width]) -> Flows | None:
-    """`flows`, with one among the hidden cells for each width of `lost`; None where there is none."""
-    flows, movable = dict(flows), hidden & ~search.open
-    for place, cell, amount in lost:
-        try:
-            flows[place, cell, amount] = search.protectors[place].flow(cell, amount, hidden, movable, reweightings=0)
-        except UnprotectableError:
+    """`flows`, with one among the hidden cells for each width of `lost`; None where there is none.
+
+    A flow among the hidden cells that moves a cell further proves its width too, scaled down to it. Programmes are
+    solved for the others, the widest first, because their flows prove most.
+    """
+    movable = hidden & ~search.open
+    proofs = [_Proofs(search.table.cells) for _ in search.figures]
+    kept = {width: flow for width, flow in flows.items() if width not in set(lost)}
+    for (place, _, _), flow in kept.items():
+        proofs[place].add(flow)
+    for place, cell, amount in sorted(lost, key=lambda width: -abs(width[2])):
+        proof = proofs[place].scaled(cell, amount)
+        if proof is None:
+            try:
+                proof = search.protectors[place].flow(cell, amount, hidden, movable, reweightings=0)
+            except UnprotectableError:
+                return None
+            proofs[place].add(proof)
+        kept[place, cell, amount] = proof
+    return kept
+
+
+class _Proofs:
+    """Flows of one figure among the cells that are hidden: for each cell those that move it furthest, up and down."""
+
+    def __init__(self, cells: int) -> None:
+        self._flows: list[Floats] = []
+        self._reach = np.zeros((2, cells))
+        self._furthest = np.zeros((2, cells), dtype=np.intp)
+
+    def add(self, flow: Floats) -> None:
+        for side, moved in enumerate((flow, -flow)):
+            further = moved > self._reach[side]
+            self._reach[side][further] = moved[further]
+            self._furthest[side][further] = len(self._flows)
+        self._flows.append(flow)
+
+    def scaled(self, cell: int, amount: float) -> Floats | None:
+        """[cells] ha: one of the flows, made shorter, that moves `cell` by `amount`; None where none goes so far."""
+        side = int(amount < 0)
+        if self._reach[side, cell] < abs(amount):
             return None
-    return flows
+        flow = self._flows[self._furthest[side, cell]]
+        return np.asarray(flow * (amount / flow[cell]))
 
 
 def _lines_are_unsafe(search: Search, hidden: Mask) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -18,8 +18,16 @@ import pyarrow as pa
 from cropmap.agency import Agency
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
+from cropmap.database.bytes_read import add_bytes_read, bytes_read
 from cropmap.database.runs import ensure_season
-from cropmap.errors import CatalogError, CropmapError, DeclarationFileError, PartialFailureError, SceneError
+from cropmap.errors import (
+    CatalogError,
+    CropmapError,
+    DatabaseError,
+    DeclarationFileError,
+    PartialFailureError,
+    SceneError,
+)
 from cropmap.observations import extract, files, tiles
 from cropmap.observations.amend import amended
 from cropmap.observations.attempts import depends_on
@@ -34,8 +42,10 @@ from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.known_items import KnownItems
 from cropmap.sources.catalogs.places import CatalogAccess
+from cropmap.sources.catalogs.providers.in_use import in_use
 from cropmap.sources.catalogs.search_boxes import search_boxes
 from cropmap.sources.catalogs.sensings import replaced
+from cropmap.sources.catalogs.sign_in.pace import used_of
 from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
@@ -427,6 +437,29 @@ def _observed(context: SeasonContext, entry: ledger.LedgerEntry, coverage: TileC
     if outlines is None or now is None:
         return extract.observe(acquisition, coverage, threads=1)
     return amended(acquisition, coverage, kept=store.read_table(kept), kept_outlines=outlines, outlines=now, threads=1)
+
+
+def note_bytes_read(context: SeasonContext, *, at: datetime, begins: bool = False) -> None:
+    """Adds what this process read since the last note to the database, for providers with a quota, and learns what all
+    processes and runs have read in the period. `begins`: learns it although nothing was read yet.
+
+    Where the database does not answer, the bytes are noted with the next ones.
+    """
+    day = at.astimezone(UTC).date()
+    rationed = [provider for provider in in_use() if provider.limits.quota]
+    due = [provider for provider in rationed if begins or used_of(provider).unnoted]
+    if not due:
+        return
+    try:
+        with context.connect() as connection:
+            for provider in due:
+                quota, used = provider.limits.quota, used_of(provider)
+                assert quota is not None
+                if n_bytes := used.unnoted:
+                    add_bytes_read(connection, provider.name, day=day, n_bytes=n_bytes)
+                used.note(n_bytes, in_period=bytes_read(connection, provider.name, until=day, days=quota.days))
+    except DatabaseError as error:
+        log.warning("what was read is not noted yet: %s", error)
 
 
 def acquisition_counts(context: SeasonContext) -> dict[str, int]:

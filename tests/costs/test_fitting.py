@@ -42,7 +42,25 @@ def test_every_stage_has_rates() -> None:
 
 
 def test_rates_are_never_negative() -> None:
-    known = [Measured(UNITS[0], 9, 9, 1), Measured(UNITS[1], 8, 8, 1)]
+    first, second = ({**units, "kiloparcels x dates": 1.0} for units in UNITS)
+    known = [Measured(first, 9, 9, 1), Measured(second, 8, 8, 1)]
     planned = estimate("observe", {"acquisitions": 1.0}, known, processors=2)
     assert planned.cpu_s >= 0
     assert planned.measured
+
+
+def test_short_and_long_series_tell_a_steps_own_time_apart() -> None:
+    """A season of other series and a hundred times as many steps is planned from some seconds of both."""
+    stage, rate = "train lstm", {"trainings": 0.0, "kilosteps": 30.0, "megaobservations": 60.0}
+    short, long = (
+        {"trainings": 0.0, "kilosteps": 0.02, "megaobservations": 0.02 * 32 * length / 1e3} for length in (6, 60)
+    )
+    known = [Measured(units, took(rate, units), took(rate, units), 0.0) for units in (short, long)]
+    season = {"trainings": 0.0, "kilosteps": 2.0, "megaobservations": 2.0 * 32 * 25 / 1e3}
+    assert estimate(stage, season, known, processors=2).cpu_s == pytest.approx(took(rate, season), rel=0.05)
+
+
+def test_a_measurement_that_did_not_count_a_unit_says_nothing() -> None:
+    before = Measured({"trainings": 4.0, "megaobservations": 0.1}, 90.0, 90.0, 1.0)
+    season = {"trainings": 4.0, "kilosteps": 0.6, "megaobservations": 0.1}
+    assert estimate("train lstm", season, [before], processors=2) == estimate("train lstm", season, [], processors=2)

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,9 +15,11 @@ import yaml
 
 from cropmap.bench.tile import make_acquisitions
 from cropmap.cli import run
-from cropmap.costs import rates
-from cropmap.costs.plan import SeasonPlan, _fetch_s, _quota, plan_season
+from cropmap.costs import rates, words
+from cropmap.costs.plan import Quota, SeasonPlan, _fetch_s, _quotas, plan_season
 from cropmap.costs.reading import TileWindows, reading
+from cropmap.database.bytes_read import add_bytes_read
+from cropmap.database.connection import connect
 from cropmap.observations.grids import Window
 from cropmap.observations.raster import stored_in_window
 from cropmap.settings import Settings
@@ -43,7 +46,7 @@ def inputs(planned_inputs: Path, tmp_path: Path) -> Path:
 
 
 def plan_of(inputs: Path) -> SeasonPlan:
-    return plan_season(Settings.load(), inputs / "agency.yaml", season=YEAR, as_of=None, data=None)
+    return plan_season(Settings.load(), inputs / "agency.yaml", season=YEAR, as_of=None, data=None, at=NOON)
 
 
 def test_before_anything_is_loaded_and_nothing_is_made(
@@ -115,8 +118,10 @@ def test_bytes_are_those_of_the_blocks_under_the_parcels(
     assert planned == pytest.approx(read, rel=0.15)
 
 
-def test_a_quota_is_held_against_what_its_provider_gives_over_all_tiles(tmp_path: Path) -> None:
-    """Not against files of others, or of this machine, whichever comes first."""
+def test_a_quota_is_held_against_what_its_provider_gives_over_all_tiles(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not against files of others, or of this machine, whichever comes first; what earlier runs read is used."""
     (here,) = make_acquisitions(tmp_path, size_px=512, dates=1, compress="deflate")
     window = Window(0, 0, 256, 256)
     windows = dict.fromkeys([here.tile, "31TCJ", "30UXV"], TileWindows(window, window, window))
@@ -131,19 +136,58 @@ def test_a_quota_is_held_against_what_its_provider_gives_over_all_tiles(tmp_path
     of_cdse = [elsewhere(tile, "s3://eodata/Sentinel-2", size) for tile in ("31TCJ", "30UXV", "30UXV")]
     of_others = elsewhere("31TCJ", "s3://sentinel-s2-l2a/tiles", size)
     read = reading([here, of_others, *of_cdse], windows)
-    assert _quota(read) == {"provider": "cdse", "bytes": 12e12, "days": 30, "share": 0.75}
-    assert _quota(reading([here, of_others], windows)) is None
+    enter(monkeypatch, tmp_path, database_url)
+    with connect(database_url) as connection:
+        add_bytes_read(connection, "cdse", day=NOON.date() - timedelta(days=29), n_bytes=5e12)
+        add_bytes_read(connection, "cdse", day=NOON.date() - timedelta(days=30), n_bytes=1e12)
+    settings, day = Settings.load(), NOON.date()
+    needed = 3 * n_bands * size
+    assert _quotas(settings, read, day) == {
+        "cdse": {"provider": "cdse", "bytes": 12e12, "days": 30, "used": 5e12, "left": 7e12, "needed": needed}
+    }
+    assert _quotas(settings, reading([here, of_others], windows), day) == {}
     assert {provider and provider.name: n for provider, n in read.remote.items()} == {
-        "cdse": 3 * n_bands * size,
+        "cdse": needed,
         "aws": n_bands * size,
     }
+    assert words._quota(_quotas(settings, read, day)["cdse"]) == (
+        "9.0 TB are needed; of the 12.0 TB that cdse allows in 30 days, 5.0 TB are used and 7.0 TB left"
+    )
 
 
 def test_what_lies_beyond_a_quota_is_read_as_slowly_as_it_allows_then() -> None:
     cdse = built_in("cdse")
-    assert _fetch_s(cdse, 8e12) == pytest.approx(8e12 / 80e6)
-    assert _fetch_s(cdse, 13e12) == pytest.approx(12e12 / 80e6 + 1e12 / 1e6)
-    assert _fetch_s(None, 8e9) == pytest.approx(100)
+
+    def of(left: float) -> dict[str, Quota]:
+        rest: Quota = {
+            "provider": "cdse", "bytes": 12e12, "days": 30, "used": 12e12 - left, "left": left, "needed": 0.0
+        }  # fmt: skip
+        return {"cdse": rest}
+
+    assert _fetch_s(cdse, 8e12, of(12e12)) == pytest.approx(8e12 / 80e6)
+    assert _fetch_s(cdse, 13e12, of(12e12)) == pytest.approx(12e12 / 80e6 + 1e12 / 1e6)
+    assert _fetch_s(cdse, 3e12, of(2e12)) == pytest.approx(2e12 / 80e6 + 1e12 / 1e6)
+    assert _fetch_s(None, 8e9, {}) == pytest.approx(100)
+
+
+@pytest.mark.slow
+def test_a_machine_without_a_season_is_measured_for_its_plan(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of it is kept, and what only a season shows stays as stated."""
+    home = tmp_path / "nowhere"
+    monkeypatch.setenv("CROPMAP_HOME", str(home))
+    monkeypatch.setenv("CROPMAP_THREADS", "1")
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    document = yaml.safe_load((inputs / "agency.yaml").read_text())
+    document["model"] = {"networks": ["lstm"], "architecture": "lstm"}
+    (inputs / "agency.yaml").write_text(yaml.safe_dump(document))
+    command = ["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR), "--json"]
+    assert run([*command, "--measure"]) == 0
+    stages = {stage["stage"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
+    assert [name for name, stage in stages.items() if stage["measured"]] == ["observe", "train lstm"]
+    assert all(stage["cpu_s"] > 0 for stage in stages.values())
+    assert not home.exists()
 
 
 def test_rates_of_an_earlier_season_are_used(

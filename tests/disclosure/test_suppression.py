@@ -334,6 +334,22 @@ def test_what_a_sum_leaves_nothing_for_is_nobodys() -> None:
     assert found(94.76, 31.03, 0.0, np.nan, 94.76 + 31.03 + 0.01) == ["d/R"], "one are of a holding"
 
 
+def test_what_several_sums_together_leave_nothing_for_is_nobodys() -> None:
+    """Rows 1 and 2 take all that is left of columns 1 and 2, so their parts of column 3 are 0. No sum alone says so."""
+    structure, values = margins([[1, 2, 0, 9], [2, 2, 0, 9], [9, 9, 5, 1], [9, 9, 2, 3]])
+    blocks = {"12": "123", "34": "34"}
+    names = [f"r{row}/c{column}" for rows, columns in blocks.items() for row in rows for column in columns]
+    hidden = mask(structure, names)
+    zeros = mask(structure, ["r1/c3", "r2/c3"])
+    low, high = feasible_intervals(structure, published(values, hidden))
+    assert np.allclose([low[zeros], high[zeros]], 0)
+    assert (high - low > 1)[hidden & ~zeros].all()
+    assert not len(recoverable(structure, published(values, hidden)))
+    values[mask(structure, ["r1/c3", "T/c3", "r1/T", "T/T"])] += 0.01
+    shown = published(values, hidden & ~mask(structure, ["r2/c3"]))
+    assert [structure.name(cell) for cell in recoverable(structure, shown)] == ["r1/c3"], "one are of a holding"
+
+
 @pytest.mark.slow
 def test_a_second_release_needs_no_room_for_a_figure_that_nobody_contributes_to() -> None:
     """What is mapped nowhere cannot be moved under the zero that the first release shows, and need not be."""

@@ -5,7 +5,7 @@ import numpy as np
 from cropmap.disclosure import Earlier, Figure, Structure, check, protect
 from cropmap.disclosure.audit import untracked
 from cropmap.disclosure.search import Search
-from cropmap.disclosure.thinning import thinned
+from cropmap.disclosure.thinning import _Proofs, thinned
 from tests.disclosure.tables import RULES, figure_of, margins, mask
 
 INNER = [f"r{row}/c{column}" for row in (1, 2, 3) for column in (1, 2, 3)]
@@ -53,3 +53,18 @@ def test_a_thinned_pattern_is_safe_and_never_dearer() -> None:
     full, thin = (protect(structure, [figure], needed, RULES, clean_up=clean) for clean in (False, True))
     assert check(structure, [figure], thin, needed, RULES).safe
     assert figure.values[thin.hidden].sum() <= figure.values[full.hidden].sum()
+
+
+def test_a_flow_that_goes_further_proves_a_narrower_width() -> None:
+    """Only in its own direction, and only as far as it goes."""
+    proofs = _Proofs(3)
+    for flow in ([2.0, -4.0, 0.0], [1.0, 0.0, -1.0]):
+        proofs.add(np.array(flow))
+    half = proofs.scaled(0, 1.0)
+    assert half is not None
+    assert half.tolist() == [1.0, -2.0, 0.0]
+    assert proofs.scaled(0, 2.5) is None
+    assert proofs.scaled(0, -1.0) is None
+    down = proofs.scaled(2, -0.5)
+    assert down is not None
+    assert down.tolist() == [0.5, 0.0, -0.5]

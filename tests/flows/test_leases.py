@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dask
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from distributed import Client, LocalCluster
 
+from cropmap.database.bytes_read import bytes_read
 from flows.ingest import ingest
 from tests.data.sign_in_services import of, provider
 from tests.flows.conftest import Season
@@ -27,7 +29,7 @@ BYTES_PER_SECOND = 0.6e6
 
 
 @contextmanager
-def metered_scenes(season: Season, **limits: float) -> Iterator[Meter]:
+def metered_scenes(season: Season, **limits: object) -> Iterator[Meter]:
     """The scenes of a season behind a server, which its catalogue names, and whose provider has limits."""
     folder = season.request.agency_file.parent
     with metered(folder / "scenes") as meter:
@@ -80,6 +82,23 @@ def test_workers_share_the_connections_and_the_rate_of_a_provider(
     assert meter.most_at_once == CONNECTIONS
     largest = max(one.n_bytes for one in meter.answered)
     assert meter.most_ahead(BYTES_PER_SECOND) <= 4 * CONNECTIONS * largest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dask", [None, "local:2"])
+def test_what_a_season_reads_is_noted_against_the_quota(
+    season: Season, dask: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one process, or of all workers together: what the server gave, and of small files more than their header."""
+    if dask:
+        monkeypatch.setenv("CROPMAP_DASK", dask)
+    began = datetime.now(UTC).date()
+    with metered_scenes(season, quota={"bytes": 1e12, "days": 30}) as meter:
+        ingest(season.request)
+        given = sum(one.n_bytes for one in meter.answered)
+    with season.open().connect() as connection:
+        noted = bytes_read(connection, "metered", until=began + timedelta(days=1), days=30)
+    assert given <= noted <= 2 * given
 
 
 def _killing(meter: Meter, *, after: int) -> Callable[[str], Busy | None]:

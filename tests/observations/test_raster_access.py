@@ -31,7 +31,7 @@ from cropmap.sources.catalogs import redirects
 from cropmap.sources.catalogs.providers import Quota, in_use
 from cropmap.sources.catalogs.providers.in_use import use
 from cropmap.sources.catalogs.sign_in import renewed
-from cropmap.sources.catalogs.sign_in.pace import Pace
+from cropmap.sources.catalogs.sign_in.pace import Pace, Used
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 from tests.metered_server import Busy, Meter, metered
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
@@ -445,7 +445,7 @@ def test_a_broken_answer_at_an_address_with_a_signature_in_it_is_no_refusal(monk
 
 @pytest.mark.parametrize(("then", "limits"), [(1, (4, 1)), (2, (4, 2))])
 def test_a_quota_that_is_used_up_bounds_the_connections(then: int, limits: tuple[int, int]) -> None:
-    pace = Pace(connections=4, quota=Quota(bytes=1, days=30, then_connections=then))
+    pace = Pace(connections=4, used=Used(Quota(bytes=1, days=30, then_connections=then)))
     lock, held, most = threading.Lock(), 0, 0
 
     def hold(_: int) -> None:

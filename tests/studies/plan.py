@@ -1,7 +1,7 @@
 """The plan of a season beside what it took: two simulated seasons of different size in one installation.
 
-The first is planned with the stated rates, the second with those that the first one left. Then each is planned with
-the rates of the other alone.
+The first is planned with the stated rates, and with those of a measurement of some seconds; the second with those that
+the first one left. Then each is planned with the rates of the other alone.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from cropmap.bench.speed import measure_speed
 from cropmap.costs import rates
 from cropmap.costs.fitting import estimate
-from cropmap.costs.plan import plan_season
+from cropmap.costs.plan import SeasonPlan, Speed, plan_season
+from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages.context import stop_embedded
@@ -38,21 +41,42 @@ def measure(*, sizes: Sequence[int] = (600, 1800), dates: int = 16) -> list[dict
             year, inputs = FIRST_YEAR + number, Path(folder) / str(parcels)
             simulate_season(inputs, parcels=parcels, seed=5, season=year, dates=dates)
             _lighten(inputs / "agency.yaml")
-            plan = plan_season(settings, inputs / "agency.yaml", season=year, as_of=None, data=None)
+            plans = _plans(settings, inputs / "agency.yaml", year, first=not number)
             before = _size(settings.home_path)
-            answer = _run(inputs / "agency.yaml", year, settings.home_path)
-            how = f"{parcels} parcels, {dates} dates, rates {'stated' if not number else 'of the season before'}"
-            found = _found(answer)
-            rows.append(_row("acquisitions", plan["acquisitions"]["to observe"], found, how, exact=True))
-            for stage in plan["stages"]:
-                done = rates.remembered(settings.open_store(), stage["stage"])[-1]
-                rows.append(_row(f"{stage['stage']}, processor s", stage["cpu_s"], done.cpu_s, how))
-                rows.append(_row(f"{stage['stage']}, wall s", stage["wall_s"], done.wall_s, how))
-                rows.append(_row(f"{stage['stage']}, peak MB", stage["peak_bytes"] / 1e6, done.peak_bytes / 1e6, how))
+            found = _found(_run(inputs / "agency.yaml", year, settings.home_path))
+            for how, plan in plans.items():
+                rows += _beside(settings, plan, found, f"{parcels} parcels, {dates} dates, {how}")
             if not before:
-                rows.append(_row("disk, MB", plan["disk_bytes"] / 1e6, _size(settings.home_path) / 1e6, how))
+                disk = plans["rates stated"]["disk_bytes"]
+                rows.append(_row("disk, MB", disk / 1e6, _size(settings.home_path) / 1e6, f"{parcels} parcels"))
         rows += _crossed(settings, sizes)
         stop_embedded(settings)
+    return rows
+
+
+def _plans(settings: Settings, agency: Path, year: int, *, first: bool) -> dict[str, SeasonPlan]:
+    """By where the rates are from."""
+
+    def planned(speed: Speed) -> SeasonPlan:
+        return plan_season(settings, agency, season=year, as_of=None, data=None, at=datetime.now(UTC), speed=speed)
+
+    if not first:
+        return {"rates of the season before": planned({})}
+    measured = measure_speed(tuple(Architecture), processors=settings.threads)
+    return {"rates stated": planned({}), "rates of `--measure`": planned(measured)}
+
+
+def _beside(settings: Settings, plan: SeasonPlan, found: int, how: str) -> list[dict[str, Any]]:
+    """The plan beside the season that the installation has just run, stage by stage and in all."""
+    rows = [_row("acquisitions", plan["acquisitions"]["to observe"], found, how, exact=True)]
+    took = {stage["stage"]: rates.remembered(settings.open_store(), stage["stage"])[-1] for stage in plan["stages"]}
+    for stage in plan["stages"]:
+        done = took[stage["stage"]]
+        rows.append(_row(f"{stage['stage']}, processor s", stage["cpu_s"], done.cpu_s, how))
+        rows.append(_row(f"{stage['stage']}, wall s", stage["wall_s"], done.wall_s, how))
+        rows.append(_row(f"{stage['stage']}, peak MB", stage["peak_bytes"] / 1e6, done.peak_bytes / 1e6, how))
+    rows.append(_row("all stages, processor s", plan["cpu_hours"] * 3600, sum(d.cpu_s for d in took.values()), how))
+    rows.append(_row("all stages, wall s", plan["wall_hours"] * 3600, sum(d.wall_s for d in took.values()), how))
     return rows
 
 

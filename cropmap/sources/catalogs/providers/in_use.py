@@ -35,7 +35,12 @@ def use(provider: Provider) -> None:
         provider_of.cache_clear()
 
 
+def in_use() -> tuple[Provider, ...]:
+    """The providers that this process knows."""
+    return (*_own.values(), *built_ins())
+
+
 @lru_cache(4096)
 def provider_of(address: str) -> Provider | None:
     """The provider of a file, by its host or bucket; None for a file of this machine or of nobody known."""
-    return next((p for p in (*_own.values(), *built_ins()) if p.holds(address)), None)
+    return next((p for p in in_use() if p.holds(address)), None)

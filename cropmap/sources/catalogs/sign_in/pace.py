@@ -2,6 +2,9 @@
 
 The bounds hold for this process, or for all processes that share them (`share`). GDAL tells neither its requests nor
 its bytes, so that they are counted by the caller: whoever read more than the pace allows waits before it reads on.
+
+A quota holds for all processes of an installation and for all their runs: what one read is noted elsewhere, and each is
+told what was noted (`used_of`).
 """
 
 from __future__ import annotations
@@ -20,7 +23,6 @@ from cropmap.sources.catalogs.sign_in.secrets import number
 
 log = logging.getLogger(__name__)
 
-DAY_S: Final = 86_400.0
 AHEAD_S: Final = 1.0
 """what may be spent ahead of time, so that short reads do not wait"""
 
@@ -58,10 +60,11 @@ class Pace:
         connections: int | None = None,
         bytes_per_second: float | None = None,
         requests_per_minute: float | None = None,
-        quota: Quota | None = None,
+        used: Used | None = None,
         name: str = "",
     ) -> None:
-        self._quota, self._name = _Used(quota), name
+        self._used, self._name = used or Used(None), name
+        quota = self._used.quota
         per_second = requests_per_minute / 60 if requests_per_minute else None
         then = quota.then_bytes_per_second if quota else None
         self._usual = _Bounds(name, connections, bytes_per_second, per_second)
@@ -73,7 +76,7 @@ class Pace:
     @contextmanager
     def connection(self) -> Iterator[None]:
         """One of the connections, once one is free. What is spent meanwhile counts from here on."""
-        used_up = self._quota.is_used_up
+        used_up = self._used.is_used_up
         with self._usual.free(), self._then.free() if used_up else nullcontext():
             before = getattr(self._held, "hold", None)
             self._held.hold = _Hold(time.monotonic(), self._usual.rates(), self._then.rates())
@@ -84,10 +87,10 @@ class Pace:
 
     def spend(self, *, n_bytes: float = 0, n_requests: float = 0) -> None:
         """Returns once what was read so far is within the pace."""
-        if self._quota.spend(n_bytes):
-            log.warning("%s: this process has used up its quota, and reads on as slowly as it allows", self._name)
+        if self._used.spend(n_bytes):
+            log.warning("%s: its quota is used up, and it is read on as slowly as it allows then", self._name)
         hold = getattr(self._held, "hold", None) or _Hold(time.monotonic(), self._usual.rates(), self._then.rates())
-        rates = hold.then if self._quota.is_used_up else hold.usual
+        rates = hold.then if self._used.is_used_up else hold.usual
         rates.bytes.spend(n_bytes, since=hold.since)
         rates.requests.spend(n_requests, since=hold.since)
 
@@ -141,25 +144,39 @@ class _Hold:
     then: _Rates
 
 
-class _Used:
-    """What this process has read of a quota since it began, or since the quota's period began anew."""
+class Used:
+    """What was read of a quota in its period: by whom ever as far as it was noted, and by this process since then."""
 
     def __init__(self, quota: Quota | None) -> None:
-        self._quota = quota
-        self._bytes, self._began = 0.0, time.monotonic()
+        self.quota = quota
+        self._noted = self._unnoted = 0.0
+        self._is_said = False
         self._lock = threading.Lock()
-        self.is_used_up = False
+
+    @property
+    def unnoted(self) -> float:
+        """Bytes that this process read and has not noted."""
+        return self._unnoted
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.quota is not None and self._noted + self._unnoted > self.quota.bytes
 
     def spend(self, n_bytes: float) -> bool:
-        """Whether the quota is used up by this very read."""
-        if self._quota is None:
+        """Whether it is to be said that the quota is used up: once, until a new period leaves some."""
+        if self.quota is None:
             return False
         with self._lock:
-            if time.monotonic() - self._began > self._quota.days * DAY_S:
-                self._bytes, self._began, self.is_used_up = 0.0, time.monotonic(), False
-            self._bytes += n_bytes
-            was, self.is_used_up = self.is_used_up, self._bytes > self._quota.bytes
-            return self.is_used_up and not was
+            self._unnoted += n_bytes
+            was_said, self._is_said = self._is_said, self.is_used_up
+            return self._is_said and not was_said
+
+    def note(self, n_bytes: float, *, in_period: float) -> None:
+        """`n_bytes` of the unnoted ones are noted now; with them all that was noted in the period is `in_period`."""
+        with self._lock:
+            self._unnoted -= n_bytes
+            self._noted = in_period
+            self._is_said = self._is_said and self.is_used_up
 
 
 class _Rate:
@@ -180,6 +197,12 @@ class _Rate:
 
 
 @lru_cache(256)
+def used_of(provider: Provider) -> Used:
+    """Of this process, whatever shares its pace."""
+    return Used(provider.limits.quota)
+
+
+@lru_cache(256)
 def pace_of(provider: Provider) -> Pace:
     """Of this process, within the provider's limits or those of the environment. Raises ConfigurationError."""
     limits, connections = provider.limits, number(provider.name, "CONNECTIONS")
@@ -187,6 +210,6 @@ def pace_of(provider: Provider) -> Pace:
         connections=max(1, int(connections)) if connections else limits.connections,
         bytes_per_second=number(provider.name, "BYTES_PER_SECOND") or limits.bytes_per_second,
         requests_per_minute=limits.requests_per_minute,
-        quota=limits.quota,
+        used=used_of(provider),
         name=provider.name,
     )
