@@ -206,7 +206,8 @@ class _Places:
         """(R,) position of each row's parcel, -1 where it is none of them."""
         parcels = table["parcel_id"].unify_dictionaries()
         looked_up = texts(parcels.chunk(0).dictionary)
-        key = content_hash(*(np.frombuffer(part, np.uint8) for part in looked_up.buffers() if part), length=64)
+        bytes_of = (np.frombuffer(part, np.uint8) for part in looked_up.buffers() if part)
+        key = content_hash(f"{looked_up.offset} {len(looked_up)}", *bytes_of, length=64)
         if (known := self._known.get(key)) is None:
             if self._held > 2 * len(self._ids):  # files that list others each time
                 self._known.clear()
@@ -214,7 +215,8 @@ class _Places:
             self._known[key] = known = self._find(looked_up)
             self._held += len(known)
         rows = np.concatenate([chunk.indices.to_numpy(zero_copy_only=False) for chunk in parcels.chunks])
-        return known[rows].astype(np.int64)
+        found: NDArray[np.int64] = known[rows].astype(np.int64)
+        return found
 
     def _find(self, wanted: pa.Array) -> NDArray[np.int32]:
         names = np.array(wanted.to_pylist(), np.str_)

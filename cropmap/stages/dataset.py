@@ -136,7 +136,7 @@ def _observed(context: SeasonContext, parcels: pd.DataFrame, names: Sequence[str
     lines = ("\n".join(ids[start : start + LINES].to_pylist()) for start in range(0, len(ids), LINES))
     return map_observed(
         context.datasets,
-        stream_hash(chain(parts, lines)),
+        stream_hash(chain([content_hash(*parts)], lines)),
         lambda: iter_observations(context.store, names),
         parcel_ids=ids,
         season=context.season,
