@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import geopandas as gpd
 import numpy as np
@@ -105,10 +105,9 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: P
     text["holding_id"] = text["holding_id"].where(placeholder.isna(), None)
     with OutlineFile(folder) as file:
         drawn = _draw(raw, file)
-        crops, names = (no_crop.isna(), (text.pop("crop_code"), text.pop("crop_name")))  # not held longer
-        found = FoundCodes(looked_up.code[crops], looked_up.way[crops], looked_up.detail[crops])
-        codes = report(*(each[crops] for each in names), pd.Series(drawn.area_ha)[crops], found, legend)
-        del names, found
+        codes = _reported(
+            text.pop("crop_code"), text.pop("crop_name"), drawn.area_ha, looked_up, no_crop.isna(), legend
+        )
         return_unused_memory()
         area = _declared_ha(text.pop("area"), drawn.area_ha, HECTARES_PER_UNIT[profile.area_unit], path)
         rows = _rows(text, looked_up, drawn, area)
@@ -346,7 +345,7 @@ def _check(rows: pd.DataFrame, raw: RawRows, drawn: _Drawn, looked_up: FoundCode
     _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
     _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
     _reject(rows, ids.isna(), RejectReason.MISSING_PARCEL_ID, "")
-    rounded = pd.Series(np.fromiter((isinstance(text, str) and is_rounded(text) for text in ids), np.bool_, len(ids)))
+    rounded = _flags(np.fromiter((isinstance(text, str) and is_rounded(text) for text in ids), np.bool_, len(ids)))
     details = ids[rounded].map("{!r} is a rounded number: export identifiers as text".format)
     _reject(rows, rounded, RejectReason.MISSING_PARCEL_ID, details)
     nameless = _nameless(ids)
@@ -429,6 +428,11 @@ def _why_hopeless(hopeless: pd.Series[bool], raw: RawRows) -> pd.Series[Any]:
     return why
 
 
+def _flags(values: outlines.Flags) -> pd.Series[bool]:
+    """Of rows that are numbered from 0."""
+    return cast("pd.Series[bool]", pd.Series(values))
+
+
 def _reject(rows: pd.DataFrame, where: pd.Series[bool], reason: RejectReason, detail: pd.Series[Any] | str) -> None:
     fresh = where & rows["reason"].isna()
     rows.loc[fresh, "reason"] = reason.value
@@ -442,9 +446,9 @@ def _reject_repeated(rows: pd.DataFrame, keys: pd.Series[Any], reason: RejectRea
     named = good[good.isin(repeated) & ~good.duplicated()]
     first = rows.loc[named.index, "row_number"].set_axis(named.to_numpy())
     rows.loc[repeated.index, "kept_row"] = repeated.map(first).to_numpy()
-    where = pd.Series(np.zeros(len(rows), np.bool_))
+    where = np.zeros(len(rows), np.bool_)
     where[repeated.index] = True
-    _reject(rows, where, reason, repeated.map(first).map(detail.format))
+    _reject(rows, _flags(where), reason, repeated.map(first).map(detail.format))
 
 
 def _claims(rows: pd.DataFrame, wholes: np.ndarray[Any, np.dtype[np.intp]]) -> pd.DataFrame:
