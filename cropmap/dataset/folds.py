@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.errors import ConfigurationError
@@ -66,18 +67,14 @@ def by_region(
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
     """Leave one NUTS region out. Raises ConfigurationError where labelled parcels lie in fewer than two regions."""
-    regions = np.array([region or "" for region in nuts_id], dtype=np.str_)
-    judged = labelled & (regions != "")
-    names, inverse = np.unique(regions[judged], return_inverse=True)
+    fold, names = _by_name(nuts_id, labelled)
     if len(names) < 2:
         raise ConfigurationError(
-            f"labelled parcels lie in {len(names)} region(s): {names.tolist()}",
+            f"labelled parcels lie in {len(names)} region(s): {list(names)}",
             where="model.folds",
             mend="Use `folds: {by: block}`",
         )
-    fold = np.full(len(regions), NOT_JUDGED, np.int16)
-    fold[judged] = inverse
-    return _separate("region", fold, tuple(names.tolist()), holding_id, xy, neighbour_distance_m)
+    return _separate("region", fold, names, holding_id, xy, neighbour_distance_m)
 
 
 def by_block(
@@ -116,18 +113,14 @@ def from_file(
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
     """Folds from a file (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
-    text = np.array([str(assigned.get(str(parcel), "")) for parcel in parcel_ids], dtype=np.str_)
-    judged = labelled & (text != "")
-    names, inverse = np.unique(text[judged], return_inverse=True)
+    fold, names = _by_name([str(assigned.get(str(parcel), "")) for parcel in parcel_ids], labelled)
     if len(names) < 2:
         raise ConfigurationError(
             f"the folds file puts labelled parcels into {len(names)} fold(s)",
             where="model.folds.file",
             mend="It needs two or more folds, and the parcel_id of the declarations",
         )
-    fold = np.full(len(text), NOT_JUDGED, np.int16)
-    fold[judged] = inverse
-    return _separate("file", fold, tuple(names.tolist()), holding_id, xy, neighbour_distance_m)
+    return _separate("file", fold, names, holding_id, xy, neighbour_distance_m)
 
 
 def at_random(
@@ -146,6 +139,22 @@ def at_random(
     if len(names) < 2:
         raise ConfigurationError("labelled parcels belong to fewer than two holdings", where="model.folds")
     return _separate("random", fold, names, holding_id, None, 0.0)
+
+
+def _by_name(name: Sequence[str | None], labelled: NDArray[np.bool_]) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+    """(N,) the fold of each labelled parcel by the name of where it lies, and the names, sorted."""
+    code, names = _numbered(name)
+    used, inverse = np.unique(code[labelled & (code >= 0)], return_inverse=True)
+    fold = np.full(len(code), NOT_JUDGED, np.int16)
+    fold[labelled & (code >= 0)] = inverse
+    return fold, tuple(names[place] for place in used.tolist())
+
+
+def _numbered(name: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
+    """(N,) position of each name among the sorted names, -1 where there is none or an empty one. An array of text would
+    hold four bytes a parcel for every letter of the longest."""
+    code, names = pd.factorize(np.array([each or None for each in name], dtype=object), sort=True)
+    return code.astype(np.int64), names.tolist()
 
 
 def _separate(
@@ -183,12 +192,10 @@ def _holding_codes(holding_id: Sequence[str | None] | None, count: int) -> NDArr
     """(N,) one number per holding; a parcel whose holding is not known is a holding of its own."""
     if holding_id is None:
         return np.arange(count)
-    known = np.array([holding or "" for holding in holding_id], dtype=np.str_)
-    _, codes = np.unique(known, return_inverse=True)
-    codes = codes.astype(np.int64)
-    alone = np.flatnonzero(known == "")
-    codes[alone] = codes.max(initial=0) + 1 + np.arange(len(alone))
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    codes, known = _numbered(holding_id)
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(known) + np.arange(len(alone))
+    return codes
 
 
 def _class_counts(group: NDArray[np.int64], label: NDArray[np.int16], *, groups: int) -> NDArray[np.int64]:

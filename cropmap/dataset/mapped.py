@@ -23,10 +23,11 @@ from typing import IO, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cropmap.dataset.arrays import forget_old, keep_folder, layout, open_array
-from cropmap.dataset.series import Series, assemble, positions_of, reflectance_of, set_unusable, stored_rows, texts
+from cropmap.dataset.series import Series, assemble, reflectance_of, set_unusable, stored_rows, texts
 from cropmap.errors import StoreError
 from cropmap.leftovers import remove_leftovers
 from cropmap.provenance import content_hash
@@ -41,6 +42,8 @@ PART_PARCELS: Final = 8_192
 """parcels that are assembled at a time: 50 MB of 70 observations each"""
 HELD_BYTES: Final = 32 * 2**20
 """rows that are held before they are spilled"""
+WRITTEN_ROWS: Final = 65_536
+"""rows that are put in order at a time"""
 KEPT_FOLDERS: Final = 4
 """of the seasons that were opened last; older ones are made again where they are wanted"""
 ARRAYS: Final = ("day_of_year", "reflectance", "clear_fraction")
@@ -60,12 +63,12 @@ def map_observed(
     key: str,
     tables: Callable[[], Iterable[pa.Table]],
     *,
-    parcel_ids: NDArray[np.str_],
+    parcel_ids: pa.Array,
     season: Season,
     min_clear_fraction: float,
 ) -> Observed:
-    """The series of `parcel_ids` (sorted, unique) from tables of OBSERVATION_TABLE_SCHEMA, mapped from a folder below
-    `root` that `key` names; `tables` is called where that folder is still to be made.
+    """The series of `parcel_ids` (text, sorted, unique, at least one) from tables of OBSERVATION_TABLE_SCHEMA, mapped
+    from a folder below `root` that `key` names; `tables` is called where that folder is still to be made.
 
     `key` says all that the arrays depend on. Rows are used as `build_series` uses them. Raises StoreError where the
     folder cannot be written.
@@ -114,10 +117,8 @@ def _series(
     return Series(ids, offsets, day_of_year, reflectance, clear_fraction, bands, day_zero, folder)
 
 
-def _write(
-    folder: Path, tables: Iterable[pa.Table], parcel_ids: NDArray[np.str_], season: Season, min_clear_fraction: float
-) -> None:
-    count = len(parcel_ids)
+def _write(folder: Path, tables: Iterable[pa.Table], ids: pa.Array, season: Season, min_clear_fraction: float) -> None:
+    count, parcel_ids = len(ids), _write_ids(folder / "parcel_ids.npy", ids)
     pixels = np.zeros(count, np.float32)
     lengths = np.zeros(count, np.int64)
     with _Spill(folder, parts=-(-count // PART_PARCELS)) as spill:
@@ -139,11 +140,21 @@ def _write(
                 lengths[here] = series.lengths
                 arrays.append(series)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    for name, array in (("parcel_ids", parcel_ids), ("offsets", offsets), ("pixels", pixels)):
+    for name, array in (("offsets", offsets), ("pixels", pixels)):
         np.save(folder / f"{name}.npy", array)
     series = _series(folder, parcel_ids, offsets, bands=BANDS, day_zero=season.day_zero)
     facts = {"bands": BANDS, "day_zero": season.day_zero.isoformat(), "content": _content(series, pixels)}
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _write_ids(path: Path, ids: pa.Array) -> NDArray[np.str_]:
+    """The identifiers, mapped from their file: numpy takes four bytes for every letter of the longest in each row."""
+    dtype = f"<U{max(pc.max(pc.utf8_length(ids)).as_py(), 1)}"
+    written = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(ids),))
+    for start in range(0, len(ids), PART_PARCELS):
+        written[start : start + PART_PARCELS] = ids[start : start + PART_PARCELS].to_pylist()
+    written.flush()
+    return open_array(path)
 
 
 def _spill(
@@ -185,19 +196,32 @@ class _Places:
     """Positions of parcels: the files of a tile list the same ones, which are looked up once."""
 
     def __init__(self, parcel_ids: NDArray[np.str_]) -> None:
-        self._ids = pa.array(parcel_ids.tolist(), pa.string())
-        self._known: dict[str, tuple[Any, NDArray[np.int64]]] = {}
+        self._ids = parcel_ids
+        self._known: dict[str, NDArray[np.int32]] = {}
+        """by the digest of what was looked up"""
+        self._held = 0
 
     def of(self, table: pa.Table) -> NDArray[np.int64]:
         """(R,) position of each row's parcel, -1 where it is none of them."""
-        parcels, tile = table["parcel_id"].unify_dictionaries(), str(table["tile"][0])
-        dictionary = parcels.chunk(0).dictionary
-        before = self._known.get(tile)
-        if before is None or not before[0].equals(dictionary):
-            self._known[tile] = before = dictionary, positions_of(texts(dictionary), self._ids)
+        parcels = table["parcel_id"].unify_dictionaries()
+        looked_up = texts(parcels.chunk(0).dictionary)
+        bytes_of = (np.frombuffer(part, np.uint8) for part in looked_up.buffers() if part)
+        key = content_hash(f"{looked_up.offset} {len(looked_up)}", *bytes_of, length=64)
+        if (known := self._known.get(key)) is None:
+            if self._held > 2 * len(self._ids):  # files that list others each time
+                self._known.clear()
+                self._held = 0
+            self._known[key] = known = self._find(looked_up)
+            self._held += len(known)
         rows = np.concatenate([chunk.indices.to_numpy(zero_copy_only=False) for chunk in parcels.chunks])
-        found: NDArray[np.int64] = before[1][rows]
+        found: NDArray[np.int64] = known[rows].astype(np.int64)
         return found
+
+    def _find(self, wanted: pa.Array) -> NDArray[np.int32]:
+        names = np.array(wanted.to_pylist(), np.str_)
+        place = np.searchsorted(self._ids, names.astype(self._ids.dtype))  # else the ids would be copied as wide
+        place[place == len(self._ids)] = 0
+        return np.where(self._ids[place] == names, place, -1).astype(np.int32)
 
 
 class _Spill:
@@ -205,8 +229,9 @@ class _Spill:
 
     def __init__(self, folder: Path, *, parts: int) -> None:
         self._folder, self._parts = folder, parts
-        self._held: list[NDArray[Any]] = []
-        self._held_bytes = 0
+        self._held = np.empty(max(HELD_BYTES // RECORD.itemsize, 1), RECORD)
+        self._count = 0
+        """of the rows that are held"""
         self._flushed: list[NDArray[np.int64]] = []
         """per flush the (parts + 1,) first rows in the file"""
 
@@ -219,15 +244,18 @@ class _Spill:
 
     def add(self, records: NDArray[Any]) -> None:
         """(n,) of RECORD."""
-        self._held.append(records)
-        self._held_bytes += records.nbytes
-        if self._held_bytes >= HELD_BYTES:
-            self._flush()
+        while len(records):
+            some = records[: len(self._held) - self._count]
+            self._held[self._count : self._count + len(some)] = some
+            self._count += len(some)
+            records = records[len(some) :]
+            if self._count == len(self._held):
+                self._flush()
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """The rows of each part."""
-        if self._held:
-            self._flush()
+        self._flush()
+        self._held = self._held[:0].copy()
         for part in range(self._parts):
             rows = [np.empty(0, RECORD)]
             for first in self._flushed:
@@ -238,16 +266,15 @@ class _Spill:
             yield np.concatenate(rows)
 
     def _flush(self) -> None:
-        records = np.concatenate(self._held)
-        self._held.clear()
-        self._held_bytes = 0
-        part = records["parcel"] // PART_PARCELS
+        part = self._held["parcel"][: self._count] // PART_PARCELS
         begin = int(self._flushed[-1][-1]) if self._flushed else 0
-        records = records[np.argsort(part, kind="stable")]
+        order = np.argsort(part, kind="stable")
         self._file.seek(begin * RECORD.itemsize)
-        self._file.write(records.data)
+        for start in range(0, self._count, WRITTEN_ROWS):
+            self._file.write(self._held[order[start : start + WRITTEN_ROWS]].data)
         sizes = np.bincount(part, minlength=self._parts)
         self._flushed.append(begin + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+        self._count = 0
 
 
 class _Arrays:

@@ -36,6 +36,8 @@ from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE, RowRej
 from cropmap.seasons import Season
 
 _EPOCH: Final = date(1970, 1, 1)
+LINES: Final = 16_384
+"""identifiers that are turned into text at a time: as objects they take ten times as much"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Series:
     def hash(self) -> str:
         """Digest of all input of a model."""
         return content_hash(
-            "\n".join(self.parcel_ids.tolist()),
+            _lines(self.parcel_ids),
             ",".join(self.bands),
             self.day_zero.isoformat(),
             self.offsets,
@@ -119,6 +121,12 @@ class Series:
             self.reflectance,
             self.clear_fraction,
         )
+
+
+def _lines(ids: NDArray[np.str_]) -> bytes:
+    """The identifiers as text, one a line."""
+    parts = (ids[start : start + LINES] for start in range(0, len(ids), LINES))
+    return b"\n".join("\n".join(part.tolist()).encode() for part in parts)
 
 
 def build_series(

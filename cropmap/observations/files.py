@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -108,10 +108,10 @@ def correct_observation(store: Store, name: str, correction: float) -> None:
 def iter_observations(
     store: Store, names: Sequence[str], *, parcel_ids: Sequence[str] | None = None, clear_only: bool = False
 ) -> Iterator[pa.Table]:
-    """One table of OBSERVATION_TABLE_SCHEMA per file, in the order of `names`; the next READ_AHEAD are being read.
+    """Tables of OBSERVATION_TABLE_SCHEMA, in the order of `names`: of each file one per row group, or with `parcel_ids`
+    one of the rows of these parcels alone. With `clear_only` no row where the whole parcel was clouded.
 
-    With `parcel_ids` the rows of these parcels alone; with `clear_only` none where the whole parcel was clouded. Each
-    table has its own dictionaries.
+    The next READ_AHEAD files are being opened. Each table has its own dictionaries.
     """
     wanted = pa.array(sorted(set(parcel_ids)), pa.string()) if parcel_ids is not None else None
     for name, table in _read_ahead(store, names, wanted):
@@ -141,28 +141,39 @@ def content_digests(store: Store, names: Sequence[str]) -> list[str]:
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
-    """Name and rows of each file. A season has hundreds of small ones, of which one core decodes few at a time."""
+    """Name of the file and some of its rows. A season has hundreds of small ones, of which one core decodes few at a
+    time; of a large one a row group is read while another is used."""
     todo = iter(names)
     with ThreadPoolExecutor(READ_AHEAD) as pool:
-        started = deque((name, pool.submit(_read, store, name, parcel_ids)) for name in islice(todo, READ_AHEAD))
+        started = deque(_started(pool, store, name, parcel_ids) for name in islice(todo, READ_AHEAD))
         while started:
-            name, reading = started.popleft()
+            name, tables, reading = started.popleft()
             if (following := next(todo, None)) is not None:
-                started.append((following, pool.submit(_read, store, following, parcel_ids)))
-            yield name, reading.result()
+                started.append(_started(pool, store, following, parcel_ids))
+            while (table := reading.result()) is not None:
+                reading = pool.submit(next, tables, None)
+                yield name, table
 
 
-def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
+def _started(
+    pool: ThreadPoolExecutor, store: Store, name: str, parcel_ids: pa.Array | None
+) -> tuple[str, Iterator[pa.Table], Future[pa.Table | None]]:
+    tables = _read(store, name, parcel_ids)
+    return name, tables, pool.submit(next, tables, None)
+
+
+def _read(store: Store, name: str, parcel_ids: pa.Array | None) -> Iterator[pa.Table]:
     try:
-        return _rows(store, name, parcel_ids)
+        if parcel_ids is None:
+            yield from store.read_rows(name)
+        else:
+            yield _rows(store, name, parcel_ids)
     except DamagedObjectError:
         forget(store, name)
         raise
 
 
-def _rows(store: Store, name: str, parcel_ids: pa.Array | None) -> pa.Table:
-    if parcel_ids is None:
-        return store.read_table(name)
+def _rows(store: Store, name: str, parcel_ids: pa.Array) -> pa.Table:
     if not len(parcel_ids):
         return OBSERVATION_SCHEMA.empty_table()
     first, last = parcel_ids[0], parcel_ids[-1]

@@ -59,7 +59,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def export_tidy(store: Store, names: Sequence[str], target: Path, *, parcel_ids: Sequence[str] | None = None) -> int:
     """Writes the observations of these files as one Parquet file and returns the number of rows.
 
-    One acquisition is in memory at a time, and is one row group. The file appears when all of it is written.
+    Some rows of one acquisition are in memory at a time, and are one row group. The file appears when all of it is
+    written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".writing-{target.name}")

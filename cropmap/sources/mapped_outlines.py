@@ -116,6 +116,7 @@ class OutlineFile:
 
     def finish(self) -> Outlines:
         offsets = np.cumsum(np.concatenate(self._lengths))
+        self._lengths.clear()
         with _naming(self._folder):
             self._file.flush()
             mapped = np.memmap(self._file, np.uint8, mode="r") if offsets[-1] else np.empty(0, np.uint8)

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from cropmap.database.acquisitions import LedgerEntry
@@ -129,12 +130,13 @@ def build_data(
 
 def _observed(context: SeasonContext, parcels: pd.DataFrame, names: Sequence[str]) -> Observed:
     """The series of the parcels from these observation files, mapped from the folder of the season's datasets."""
-    ids, least = np.array(parcels["parcel_id"].tolist(), dtype=np.str_), context.agency.observations.min_clear_fraction
+    ids, least = pa.array(parcels["parcel_id"], pa.string()), context.agency.observations.min_clear_fraction
     window = (context.season.start, context.season.end, context.season.day_zero)
     parts = (*names, *content_digests(context.store, names), *map(str, (*window, least)), code_version())
+    lines = ("\n".join(ids[start : start + LINES].to_pylist()) for start in range(0, len(ids), LINES))
     return map_observed(
         context.datasets,
-        content_hash(content_hash(*parts), "\n".join(ids.tolist())),
+        stream_hash(chain([content_hash(*parts)], lines)),
         lambda: iter_observations(context.store, names),
         parcel_ids=ids,
         season=context.season,

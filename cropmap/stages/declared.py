@@ -14,6 +14,7 @@ from cropmap.agency import Agency
 from cropmap.agency.sections import RegionsSection
 from cropmap.contracts.tables import NOTICE_COLUMNS, REJECTION_COLUMNS
 from cropmap.errors import InputError
+from cropmap.processes import return_unused_memory
 from cropmap.progress import Counter
 from cropmap.schemas import EPSG_WGS84, Notice, RejectReason
 from cropmap.sources import outlines
@@ -87,6 +88,7 @@ def read_declared(agency: Agency, *, season: int, folder: Path | None = None) ->
     with Counter("declarations", total=STEPS, unit="steps") as counter:
         counter.add(0, description=f"read {path.name}")
         read = read_declarations(path, legend=agency.read_legend(), profile=profile, folder=folder)
+        return_unused_memory()
         counter.add(1, description="assign regions")
         regions = read_boundaries(agency, season=season)
         claims, rejected, placed, farthest_m = _in_regions(read, regions, agency.regions)

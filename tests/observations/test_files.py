@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from cropmap.observations import files
 from cropmap.observations.coverage import TileCoverage, tile_coverage
 from cropmap.observations.extract import observe
 from cropmap.observations.files import (
@@ -99,6 +100,17 @@ def test_one_file_in_memory_at_a_time(store: Store, tmp_path: Path) -> None:
     tables = iter_observations(store, names)
     assert next(tables)["B02"].to_pylist() == [903] * 3
     assert next(tables)["B02"].to_pylist() == [905] * 3
+
+
+def test_a_large_file_is_read_row_group_by_row_group(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ROW_GROUP", 2)
+    names = [observed(store, tmp_path, day=day, dn=900 + day)[0] for day in (3, 5)]
+    tables = list(iter_observations(Store(store.root), names))
+    assert [table["parcel_id"].to_pylist() for table in tables] == [["01", "02"], ["1"]] * 2
+    assert [set(table["item_id"].to_pylist()) for table in tables] == [{"S2A_3"}, {"S2A_3"}, {"S2A_5"}, {"S2A_5"}]
+    assert read_observations(store, names).num_rows == 6
 
 
 def test_clouded_rows_can_be_left_out(store: Store, tmp_path: Path) -> None:

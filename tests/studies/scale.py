@@ -78,15 +78,17 @@ def server_process() -> int:
 
 @contextmanager
 def watched(*roots: int) -> Iterator[dict[str, int]]:
-    """The highest sums while the block runs: of everything below the roots, and of the last root's part of it."""
-    peak, ended = {"all": 0, "server": 0, "mapped files beside": 0}, threading.Event()
+    """The highest sums while the block runs: of everything below the roots, of what is below the last root (the
+    server), and of the rest (this program). The highest of all may be less than that of both: they peak apart."""
+    peak, ended = {"all": 0, "own": 0, "server": 0, "mapped files beside": 0}, threading.Event()
 
     def watch() -> None:
         while not ended.wait(SAMPLE_S):
             below = _below(set(roots))
-            own = {pid: _memory(pid) for pid in below}
-            server = sum(own[pid][0] for pid in below & _below({roots[-1]}))
-            found = (sum(held for held, _ in own.values()), server, sum(mapped for _, mapped in own.values()))
+            each = {pid: _memory(pid) for pid in below}
+            server = sum(each[pid][0] for pid in below & _below({roots[-1]}))
+            whole = sum(held for held, _ in each.values())
+            found = (whole, whole - server, server, sum(mapped for _, mapped in each.values()))
             for name, value in zip(peak, found, strict=True):
                 peak[name] = max(peak[name], value)
 

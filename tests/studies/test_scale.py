@@ -17,14 +17,19 @@ from tests.studies.scale import GIB, watched
 @pytest.mark.slow
 def test_the_memory_of_a_process_that_is_watched_is_what_it_holds() -> None:
     held = "import sys; data = bytearray(300 << 20); print(len(data), flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with (
+        subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child,
+        subprocess.Popen([sys.executable, "-c", held.replace("300", "1")], stdin=subprocess.PIPE) as server,
+    ):
         assert child.stdout is not None
         child.stdout.readline()
-        with watched(child.pid) as peak:
+        with watched(child.pid, server.pid) as peak:
             while not peak["all"]:
                 np.zeros(1)
         child.communicate(b"")
-    assert 0.29 * GIB < peak["all"] < 0.4 * GIB
+        server.communicate(b"")
+    assert 0.29 * GIB < peak["own"] < 0.4 * GIB
+    assert peak["server"] < 0.1 * GIB
 
 
 @pytest.mark.slow

@@ -130,7 +130,8 @@ def codes_answer(codes: CodeReport) -> CodesAnswer:
 def _renamed(
     codes: pd.Series[Any], names: pd.Series[Any], codes_found: FoundCodes, legend: Legend
 ) -> tuple[tuple[str, str, str], ...]:
-    by_its_code = codes.notna() & names.notna() & codes_found.code.notna() & ~codes_found.way.str.startswith("name")
+    by_name = np.fromiter((way.startswith("name") for way in codes_found.way), np.bool_, len(codes))
+    by_its_code = codes.notna() & names.notna() & codes_found.code.notna() & ~by_name
     pairs = (
         pd.DataFrame({"code": codes_found.code, "name": names})[by_its_code].drop_duplicates().itertuples(index=False)
     )

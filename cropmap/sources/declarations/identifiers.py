@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from cropmap.legends.matching import accents
@@ -258,7 +259,10 @@ def placeholders(identifiers: pd.Series[Any], *, also: Collection[str] = (), max
             why[value] = f"{text!r} is a rounded number, which others have too"
         elif rows >= FEW and rows > max_share * len(identifiers):
             why[value] = f"{text!r} stands on {rows} of {len(identifiers)} rows: taken for a placeholder"
-    return identifiers.map(why).astype(object).where(identifiers.isin(list(why)), None)
+    nobody = identifiers.isin(list(why)).to_numpy()
+    named = np.full(len(identifiers), None, dtype=object)
+    named[nobody] = [why[value] for value in identifiers[nobody]]
+    return pd.Series(named, index=identifiers.index, dtype=object)
 
 
 def malformed(identifiers: pd.Series[Any]) -> pd.Series[Any]:

@@ -48,8 +48,8 @@ class Parts:
 def find_parts(
     keys: pd.DataFrame, usable: Flags, shapes: Callable[[Positions], Shapes], declared_ha: Areas, crs: pyproj.CRS
 ) -> Parts:
-    """Rows with equal `keys` (identifier, crop, holding) among the `usable` ones, whose outlines (`shapes` of their
-    positions) are valid polygons. Only those of repeated keys are held.
+    """Rows with equal `keys` (first the identifier, then crop and holding) among the `usable` ones, whose outlines
+    (`shapes` of their positions) are valid polygons. Only those of repeated keys are held.
 
     A claim that stands on every row is the whole parcel's where that agrees better with the whole outline than the sum
     of the rows' claims. Where claims differ, every row claims its own part, or is none.
@@ -58,7 +58,8 @@ def find_parts(
     shape: dict[int, shapely.Geometry] = {}
     declared: dict[int, float] = {}
     rows = np.flatnonzero(usable)
-    repeated = rows[keys.iloc[rows].duplicated(keep=False).to_numpy()]
+    some = rows[keys.iloc[rows, 0].duplicated(keep=False).to_numpy()]  # few, and whole keys of all take as much again
+    repeated = some[keys.iloc[some].duplicated(keep=False).to_numpy()]
     if not len(repeated):
         return Parts(first, shape, declared)
     drawn = shapes(repeated)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import geopandas as gpd
 import numpy as np
@@ -24,6 +24,7 @@ from cropmap.contracts.tables import DECLARATION, NOTICE_COLUMNS, REJECTION_COLU
 from cropmap.errors import DeclarationFileError
 from cropmap.legends import Legend, LegendEntry
 from cropmap.legends.matching import blanks
+from cropmap.processes import return_unused_memory
 from cropmap.schemas import EPSG_WGS84, Notice, RejectReason
 from cropmap.sources import outlines
 from cropmap.sources.declarations.crop_codes import MISSING, CodeReport, FoundCodes, find_codes, report
@@ -95,6 +96,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: P
     parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
     raw = profiled_rows(path, [*names, *profile.exclude], profile, folder)
+    return_unused_memory()
     text = _text(raw, parts, profile, path)
     no_crop = _excluded(raw.attributes, profile.exclude)
     raw = replace(raw, attributes=raw.attributes.iloc[:, :0])
@@ -103,19 +105,16 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: P
     text["holding_id"] = text["holding_id"].where(placeholder.isna(), None)
     with OutlineFile(folder) as file:
         drawn = _draw(raw, file)
+        codes = _reported(
+            text.pop("crop_code"), text.pop("crop_name"), drawn.area_ha, looked_up, no_crop.isna(), legend
+        )
+        return_unused_memory()
         area = _declared_ha(text.pop("area"), drawn.area_ha, HECTARES_PER_UNIT[profile.area_unit], path)
         rows = _rows(text, looked_up, drawn, area)
         wholes = _check(rows, raw, drawn, looked_up, no_crop)
         file.add_shapes(outlines.transform(wholes.shape, raw.crs, EPSG_WGS84))
         lying = file.finish()
-    accepted, crops, merged = rows["reason"].isna(), no_crop.isna(), rows["reason"] == PART
-    codes = report(
-        text["crop_code"][crops],
-        text["crop_name"][crops],
-        rows.loc[crops, "area_ha"],
-        FoundCodes(looked_up.code[crops], looked_up.way[crops], looked_up.detail[crops]),
-        legend,
-    )
+    accepted, merged = rows["reason"].isna(), rows["reason"] == PART
     return Declarations(
         claims=_claims(rows, wholes.first),
         outlines=lying,
@@ -129,6 +128,19 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: P
         codes=codes,
         notes=(*raw.notes, *encoding_hint(codes.unmapped, legend, encoding_set=profile.encoding)),
     )
+
+
+def _reported(
+    codes: pd.Series[Any],
+    names: pd.Series[Any],
+    area_ha: outlines.Areas,
+    found: FoundCodes,
+    crops: pd.Series[bool],
+    legend: Legend,
+) -> CodeReport:
+    """Before rows are checked: what is reported of codes that were not found, no check changes."""
+    of_crops = FoundCodes(found.code[crops], found.way[crops], found.detail[crops])
+    return report(codes[crops], names[crops], pd.Series(area_ha)[crops], of_crops, legend)
 
 
 def profiled_rows(path: Path, columns: Sequence[str], profile: Profile, folder: Path | None = None) -> RawRows:
@@ -297,7 +309,8 @@ def _rows(
             "detail": nothing,
             "first_row": np.arange(1, len(nothing) + 1),
             "kept_row": 0,
-        }
+        },
+        copy=False,  # else each column is held twice
     )
 
 
@@ -332,7 +345,7 @@ def _check(rows: pd.DataFrame, raw: RawRows, drawn: _Drawn, looked_up: FoundCode
     _reject(rows, unusable.notna(), RejectReason.UNUSABLE_ROW, unusable)
     _reject(rows, no_crop.notna(), RejectReason.NOT_A_CROP, no_crop)
     _reject(rows, ids.isna(), RejectReason.MISSING_PARCEL_ID, "")
-    rounded = ids.map(is_rounded, na_action="ignore").fillna(False).astype(bool)
+    rounded = _flags(np.fromiter((isinstance(text, str) and is_rounded(text) for text in ids), np.bool_, len(ids)))
     details = ids[rounded].map("{!r} is a rounded number: export identifiers as text".format)
     _reject(rows, rounded, RejectReason.MISSING_PARCEL_ID, details)
     nameless = _nameless(ids)
@@ -415,6 +428,11 @@ def _why_hopeless(hopeless: pd.Series[bool], raw: RawRows) -> pd.Series[Any]:
     return why
 
 
+def _flags(values: outlines.Flags) -> pd.Series[bool]:
+    """Of rows that are numbered from 0."""
+    return cast("pd.Series[bool]", pd.Series(values))
+
+
 def _reject(rows: pd.DataFrame, where: pd.Series[bool], reason: RejectReason, detail: pd.Series[Any] | str) -> None:
     fresh = where & rows["reason"].isna()
     rows.loc[fresh, "reason"] = reason.value
@@ -428,7 +446,9 @@ def _reject_repeated(rows: pd.DataFrame, keys: pd.Series[Any], reason: RejectRea
     named = good[good.isin(repeated) & ~good.duplicated()]
     first = rows.loc[named.index, "row_number"].set_axis(named.to_numpy())
     rows.loc[repeated.index, "kept_row"] = repeated.map(first).to_numpy()
-    _reject(rows, pd.Series(rows.index.isin(repeated.index)), reason, repeated.map(first).map(detail.format))
+    where = np.zeros(len(rows), np.bool_)
+    where[repeated.index] = True
+    _reject(rows, _flags(where), reason, repeated.map(first).map(detail.format))
 
 
 def _claims(rows: pd.DataFrame, wholes: np.ndarray[Any, np.dtype[np.intp]]) -> pd.DataFrame:

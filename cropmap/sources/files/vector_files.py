@@ -188,8 +188,9 @@ def _read(parts: Iterable[Table], file: OutlineFile) -> _Read:
         drawn.append(np.isfinite(shapely.bounds(part.geometry).reshape(-1, 4)).all(axis=1))
         crs = part.crs if crs is None else crs
         notes |= dict.fromkeys(part.notes)
+    columns = {name: pd.concat([part[name] for part in attributes], ignore_index=True) for name in attributes[0]}
     return _Read(
-        pd.concat(attributes, ignore_index=True),
+        pd.DataFrame(columns, index=range(sum(map(len, attributes))), copy=False),  # each column can go by itself
         np.concatenate(unusable),
         np.concatenate(present),
         np.concatenate(readable),
@@ -217,7 +218,9 @@ def _raw_rows(
         raise DeclarationFileError("its layers differ in CRS", where=where, mend="Read them one by one: set the layer")
     unreadable = np.concatenate([table.present & ~table.readable for table in tables])
     looked_at = outlines.shapes(sampled(np.concatenate([table.drawn for table in tables])))
-    attributes = pd.concat([table.attributes for table in tables], ignore_index=True)
+    attributes = (
+        tables[0].attributes if len(tables) == 1 else pd.concat([t.attributes for t in tables], ignore_index=True)
+    )
     unusable = np.concatenate([table.unusable for table in tables])
     crs, crs_notes = choose_crs(tables[0].crs, configured, looked_at, where=where)
     notes = (*notes, *crs_notes, *dict.fromkeys(note for table in tables for note in table.notes))
