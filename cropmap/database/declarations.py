@@ -49,6 +49,7 @@ CHUNK: Final = 25_000
 """declarations that are written at a time: their bytes are held once more while they are"""
 READ: Final[dict[str, Any]] = {
     **pandas_types(DECLARATION),
+    "parcel_id": "str",  # of Arrow: a text of its own a parcel takes 50 bytes more
     "version": "int64",
     "nuts_id": "object",
     "home_tile": "object",

@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cropmap.errors import ConfigurationError
@@ -153,8 +154,12 @@ def _by_name(name: Sequence[str | None], labelled: NDArray[np.bool_]) -> tuple[N
 def _numbered(name: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
     """(N,) position of each name among the sorted names, -1 where there is none or an empty one. An array of text would
     hold four bytes a parcel for every letter of the longest."""
-    code, names = pd.factorize(np.array([each or None for each in name], dtype=object), sort=True)
-    return code.astype(np.int64), names.tolist()
+    encoded = pc.dictionary_encode(pa.array((each or None for each in name), pa.string(), size=len(name)))
+    found = np.array(encoded.dictionary.to_pylist(), dtype=object)
+    order = np.argsort(found, kind="stable")
+    rank = np.empty(len(found) + 1, np.int64)
+    rank[order], rank[-1] = np.arange(len(found)), -1
+    return rank[pc.fill_null(encoded.indices, len(found)).to_numpy()], found[order].tolist()
 
 
 def _separate(
