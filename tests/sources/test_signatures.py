@@ -107,7 +107,7 @@ def test_no_token_is_a_clear_reason(answer: Any, status: int) -> None:
         for _ in range(2):
             with pytest.raises(NoEntryError, match="need a signature"):
                 opened(mirror, FILE)
-        assert len(asked) == 1, "a service that gives nothing is left in peace for a while"
+        assert len(asked) == 1, "no request is sent for a while to a service that gives nothing"
 
 
 def test_messages_show_no_signature() -> None:

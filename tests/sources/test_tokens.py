@@ -137,7 +137,7 @@ def test_no_token_is_one_clear_line(
                 of.value()
         assert "CROPMAP_CATALOG_CLOSED_" in caught.value.mend
         assert SECRET not in str(caught.value) + caplog.text
-    assert len(asked) == 1, "the service is left in peace for a while"
+    assert len(asked) == 1, "no request is sent for a while"
 
 
 @pytest.mark.slow

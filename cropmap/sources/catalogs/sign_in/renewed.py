@@ -1,8 +1,8 @@
 """Something secret that a service gives for a while: kept until shortly before it ends, then asked for again.
 
-Threads may share it: one of them asks, the others wait for its answer. After an answer that gives nothing, the service
-is left in peace for REST_S, in which every caller gets the same error at once. A service that has given before is
-waited for, PATIENCE_S at most: else a failure of seconds would cost all files that a season reads in that time.
+Threads may share it: one of them sends the request, the others wait for its answer. After an answer that gives nothing,
+no request is sent for REST_S: every caller gets the same error at once. A service that has given before is waited for,
+PATIENCE_S at most: else a failure of seconds would cost all files that a season reads in that time.
 """
 
 from __future__ import annotations
