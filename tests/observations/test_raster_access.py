@@ -520,7 +520,7 @@ def test_a_quota_that_is_used_up_leaves_one_slow_connection(caplog: pytest.LogCa
         began = time.monotonic()
         list(pool.map(whole, [f"{url}/{k}.tif" for k in range(4, 8)]))
         assert time.monotonic() - began >= 4 * each / 1e6 - 1.1
-    assert caplog.text.count("metered: this process has used up its quota") == 1
+    assert caplog.text.count("metered: its quota is used up") == 1
 
 
 def test_an_item_without_a_provider_pays_nothing() -> None:

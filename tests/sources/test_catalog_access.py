@@ -21,6 +21,7 @@ from cropmap.sources.catalogs import stac_api, stac_io
 from cropmap.sources.catalogs.acquisition import Bbox
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.places import CatalogAccess, Places
+from cropmap.sources.catalogs.sign_in import renewed
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
@@ -133,6 +134,7 @@ def test_a_token_is_renewed_between_two_pages(
             assert days(find(url, access=access)) == [1, 11, 21]
             tokens.fail = [Answer(500)] * 20
             tokens.given.clear()
+            monkeypatch.setattr(renewed, "PATIENCE_S", 0.0)
             with pytest.raises(CatalogError, match=r"service of paged gives none.*CROPMAP_CATALOG_PAGED_") as told:
                 find(url, access=access)
     assert "the-access-token" not in caplog.text + str(told.value)
