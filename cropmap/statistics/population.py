@@ -40,7 +40,7 @@ class Population:
     """R region codes, sorted"""
     starts: Integers
     """[R + 1]: the parcels of region r are starts[r] : starts[r + 1]"""
-    parcel_id: NDArray[np.object_]
+    parcel_id: pd.Index[str]
     """a parcel that is divided at a border has a row in each of its regions"""
     parcel: Integers
     """the same as numbers"""
@@ -94,7 +94,7 @@ def population_of(
     return Population(
         nuts3=tuple(nuts3),
         starts=np.searchsorted(region, np.arange(len(nuts3) + 1)),
-        parcel_id=inside["parcel_id"].to_numpy(object),
+        parcel_id=pd.Index(inside["parcel_id"]),
         region=region,
         area=inside["area_ha"].to_numpy(float),
         parcel=pd.factorize(inside["parcel_id"])[0].astype(np.intp),

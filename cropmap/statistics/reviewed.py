@@ -27,7 +27,7 @@ def match_reviews(visited: pd.DataFrame, population: Population, cols: Columns) 
     if not ((inclusion > 0) & (inclusion <= 1)).all():
         raise InputError("an inclusion probability is not in (0, 1]", where="reviews", mend="Keep the sample's column")
     # a parcel that is divided at a border was reviewed in each of its regions
-    review = pd.Index(visited["parcel_id"]).get_indexer(pd.Index(population.parcel_id))
+    review = pd.Index(visited["parcel_id"]).get_indexer(population.parcel_id)
     position = np.flatnonzero(review != NONE)
     review = review[position]
     truth = np.zeros((len(review), len(cols.crops)))
