@@ -218,10 +218,13 @@ class _Places:
         return found
 
     def _find(self, wanted: pa.Array) -> NDArray[np.int32]:
-        names = np.array(wanted.to_pylist(), np.str_)
-        place = np.searchsorted(self._ids, names.astype(self._ids.dtype))  # else the ids would be copied as wide
-        place[place == len(self._ids)] = 0
-        return np.where(self._ids[place] == names, place, -1).astype(np.int32)
+        found = np.empty(len(wanted), np.int32)
+        for start in range(0, len(wanted), PART_PARCELS):  # a file of others may list all parcels at once
+            names = np.array(wanted[start : start + PART_PARCELS].to_pylist(), np.str_)
+            place = np.searchsorted(self._ids, names.astype(self._ids.dtype))  # else the ids would be copied as wide
+            place[place == len(self._ids)] = 0
+            found[start : start + PART_PARCELS] = np.where(self._ids[place] == names, place, -1)
+        return found
 
 
 class _Spill:
