@@ -73,7 +73,8 @@ def _completed(search: Search, hidden: Mask, flows: Flows, lost: list[Width]) ->
     """
     movable = hidden & ~search.open
     proofs = [_Proofs(search.table.cells) for _ in search.figures]
-    kept = {width: flow for width, flow in flows.items() if width not in set(lost)}
+    gone = set(lost)
+    kept = {width: flow for width, flow in flows.items() if width not in gone}
     for (place, _, _), flow in kept.items():
         proofs[place].add(flow)
     for place, cell, amount in sorted(lost, key=lambda width: -abs(width[2])):

@@ -446,8 +446,8 @@ def note_bytes_read(context: SeasonContext, *, at: datetime, begins: bool = Fals
     Where the database does not answer, the bytes are noted with the next ones.
     """
     day = at.astimezone(UTC).date()
-    rationed = [provider for provider in in_use() if provider.limits.quota]
-    due = [provider for provider in rationed if begins or used_of(provider).unnoted]
+    with_quota = [provider for provider in in_use() if provider.limits.quota]
+    due = [provider for provider in with_quota if begins or used_of(provider).unnoted]
     if not due:
         return
     try:
@@ -455,9 +455,10 @@ def note_bytes_read(context: SeasonContext, *, at: datetime, begins: bool = Fals
             for provider in due:
                 quota, used = provider.limits.quota, used_of(provider)
                 assert quota is not None
-                if n_bytes := used.unnoted:
-                    add_bytes_read(connection, provider.name, day=day, n_bytes=n_bytes)
-                used.note(n_bytes, in_period=bytes_read(connection, provider.name, until=day, days=quota.days))
+                with used.noting:
+                    if n_bytes := used.unnoted:
+                        add_bytes_read(connection, provider.name, day=day, n_bytes=n_bytes)
+                    used.note(n_bytes, in_period=bytes_read(connection, provider.name, until=day, days=quota.days))
     except DatabaseError as error:
         log.warning("what was read is not noted yet: %s", error)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -92,6 +94,20 @@ def test_no_byte_is_noted_twice_or_lost(context: SeasonContext, rationed: Provid
     with context.connect() as connection:
         assert bytes_read(connection, rationed.name, until=NOON.date(), days=30) == 4 * TB
         assert bytes_read(connection, "cdse", until=NOON.date(), days=30) == 0
+
+
+def test_threads_that_note_at_once_note_each_byte_once(context: SeasonContext, rationed: Provider) -> None:
+    used = begun(context, rationed, NOON)
+    used.spend(1 * TB)
+    with context.connect() as connection, ThreadPoolExecutor(4) as pool:
+        with connection.transaction():  # which holds up who notes
+            add_bytes_read(connection, rationed.name, day=NOON.date(), n_bytes=0)
+            noting = [pool.submit(note_bytes_read, context, at=NOON) for _ in range(4)]
+            time.sleep(1)
+        for each in noting:
+            each.result()
+        assert bytes_read(connection, rationed.name, until=NOON.date(), days=30) == 1 * TB
+    assert used.unnoted == 0
 
 
 def test_who_runs_seasons_may_note_and_nobody_else(database_url: str) -> None:

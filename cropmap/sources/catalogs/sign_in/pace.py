@@ -152,6 +152,8 @@ class Used:
         self._noted = self._unnoted = 0.0
         self._is_said = False
         self._lock = threading.Lock()
+        self.noting = threading.Lock()
+        """to be held from reading `unnoted` to `note`: else two threads would note the same bytes"""
 
     @property
     def unnoted(self) -> float:
