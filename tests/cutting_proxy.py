@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from tests.threaded_server import answering_at
+
 CHUNK: Final = 16_384
 LATEST: Final = 3
 """chunks; an answer that is shorter than the one drawn arrives whole"""
@@ -61,14 +63,8 @@ def cutting(endpoint: str, cuts: Cuts) -> Iterator[str]:
         daemon_threads = True
         allow_reuse_address = True
 
-    with Server(("127.0.0.1", 0), Handler) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{proxy.server_address[1]}"
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with answering_at(Server(("127.0.0.1", 0), Handler)) as own:
+        yield own
 
 
 @dataclass

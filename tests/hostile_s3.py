@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import urlsplit
+
+from tests.threaded_server import answering_at
 
 ERROR: Final = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>of\nlines</Message></Error>'
 OWN: Final = ("transfer-encoding", "connection", "date", "server", "content-length")
@@ -90,11 +91,5 @@ def answering(endpoint: str, rule: Rule) -> Iterator[str]:
     held = {"target": (target.hostname, target.port), "rule": staticmethod(rule), "counts": {}}
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), held))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering_at(server) as address:
+        yield address
