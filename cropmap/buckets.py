@@ -11,6 +11,7 @@ import io
 import re
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import timedelta
@@ -49,6 +50,8 @@ WHOLE: Final = 64 << 20
 CUT: Final = re.compile(r"body error|response body")
 GARBLED: Final = re.compile(r"Got invalid|Unable to extract metadata")
 SILENT: Final = re.compile(r"(?i)timed ?out|kind: Timeout")
+AGAIN: Final = "then run the same command again"
+SERVER_MEND: Final = f"Check {PREFIX}ENDPOINT and that the server runs, {AGAIN}"
 ROLE: Final = "/latest/api/token"
 """where the client asks for the role of its machine when it has no key"""
 KEYS: Final = f"{PREFIX}ACCESS_KEY_ID and {PREFIX}SECRET_ACCESS_KEY"
@@ -225,6 +228,8 @@ class Bucket:
             return {one["path"]: _version(one) for page in pages for one in page}
 
         found = self._do(listed)
+        if not found:
+            self._require_objects()
         self._found = True
         return found
 
@@ -301,6 +306,20 @@ class Bucket:
             self._do(lambda: next(iter(obstore.list(self._client, None, chunk_size=1)), None))
             self._found = True
 
+    def _require_objects(self) -> None:
+        """Raises StoreUnavailableError where every address is answered: the client takes any page for an empty list."""
+        try:
+            self._do(lambda: obstore.get(self._client, f"none-{uuid.uuid4().hex}"))
+        except FileNotFoundError:
+            return
+        raise self._foreign("it has objects of any name")
+
+    def _foreign(self, said: str) -> StoreUnavailableError:
+        server = self._settings.endpoint or "the store"
+        return StoreUnavailableError(
+            f"{server} does not answer as an S3 server does ({said})", where=self.address, mend=SERVER_MEND
+        )
+
     def _translated(self, error: Exception, *, writes: bool) -> Exception:
         """What the client says, as one of our errors; it answers with pages of XML and of its own state."""
         text = str(error)
@@ -310,10 +329,9 @@ class Bucket:
         refused, where = self._refused(text, code, status, said), self.address
         if refused is not None or (isinstance(error, FileNotFoundError) and not writes):
             return refused or error
-        again = "then run the same command again"
         if FULL.search(code) or status == "507":
             return StoreUnavailableError(
-                f"the store is full ({said})", where=where, mend=f"Free space there, or raise its quota; {again}"
+                f"the store is full ({said})", where=where, mend=f"Free space there, or raise its quota; {AGAIN}"
             )
         if status == "501":
             return StoreUnavailableError(
@@ -322,16 +340,12 @@ class Bucket:
                 mend="Take a server that knows puts on conditions (If-None-Match, If-Match)",
             )
         if status:
-            mend = f"Its log says why (a full disk, too many requests); {again}"
+            mend = f"Its log says why (a full disk, too many requests); {AGAIN}"
             return StoreUnavailableError(f"the store cannot do this ({said})", where=where, mend=mend)
-        server = self._settings.endpoint or "the store"
         if GARBLED.search(text):
-            what = f"{server} does not answer as an S3 server does ({said})"
-        else:
-            what = f"no answer from {server} ({said})"
-        return StoreUnavailableError(
-            what, where=where, mend=f"Check {PREFIX}ENDPOINT and that the server runs, {again}"
-        )
+            return self._foreign(said)
+        server = self._settings.endpoint or "the store"
+        return StoreUnavailableError(f"no answer from {server} ({said})", where=where, mend=SERVER_MEND)
 
     def _refused(self, text: str, code: str, status: str, said: str) -> StoreRefusedError | None:
         """What the settings of this process are the cause of."""
@@ -345,7 +359,7 @@ class Bucket:
             mend = f"Check {KEYS}, and the endpoint"
             return StoreRefusedError(f"the store does not accept the key ({code})", where=where, mend=mend)
         if code in CLOCK:
-            mend = "Set the clock of this machine; then run the same command again"
+            mend = f"Set the clock of this machine; {AGAIN}"
             return StoreRefusedError(f"this machine's clock is not that of the store ({code})", where=where, mend=mend)
         if code in ("PermanentRedirect", "AuthorizationHeaderMalformed") or status in ("301", "307"):
             mend = f"Set {PREFIX}REGION"

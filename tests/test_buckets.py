@@ -322,6 +322,19 @@ def test_an_answer_that_stays_wrong_is_one_line_and_never_taken_for_another_writ
     assert not Store(bucket).exists("b")
 
 
+def test_a_page_in_place_of_a_list_is_not_an_empty_store(
+    bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client reads any page as a list of nothing."""
+    Store(bucket).write_bytes("a/b", b"1")
+    assert Store(bucket).names("nothing") == []
+    rule = lambda method, *_: Wrong(200, html=True) if method == "GET" else None  # noqa: E731
+    with answering(s3_server.endpoint, rule) as endpoint, monkeypatch.context() as patch:
+        patch.setenv("CROPMAP_STORE_ENDPOINT", endpoint)
+        with pytest.raises(StoreUnavailableError, match="does not answer as an S3 server does"):
+            Store(bucket).names("a")
+
+
 @pytest.mark.parametrize(
     "wrong", [Wrong(409, "OperationAborted"), Wrong(503, "SlowDown"), Wrong(500, "InternalError"), Wrong(lost=True)]
 )
