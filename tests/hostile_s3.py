@@ -1,4 +1,4 @@
-"""An HTTP server before an S3 server on this machine that answers some requests itself, wrongly."""
+"""An HTTP server before an S3 server on this machine, which notes what it sends and answers some requests wrongly."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     target: tuple[str, int]
     rule: Rule
     counts: dict[str, int]
+    sent: list[int]
 
     def log_message(self, *_: object) -> None:
         pass
@@ -78,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", size or str(len(data)))
         self.end_headers()
+        self.sent.append(len(data))  # before the reader may have it all
         if self.command != "HEAD":
             self.wfile.write(data)
 
@@ -85,10 +87,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(endpoint: str, rule: Rule) -> Iterator[str]:
-    """The address of a server before `endpoint` (http://host:port)."""
+def answering(endpoint: str, rule: Rule = lambda *_: None, *, sent: list[int] | None = None) -> Iterator[str]:
+    """The address of a server before `endpoint` (http://host:port). `sent` gets the bytes of each answer."""
     target = urlsplit(endpoint)
-    held = {"target": (target.hostname, target.port), "rule": staticmethod(rule), "counts": {}}
+    held = {
+        "target": (target.hostname, target.port),
+        "rule": staticmethod(rule),
+        "counts": {},
+        "sent": [] if sent is None else sent,
+    }
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), held))
     server.daemon_threads = True
     with answering_at(server) as address:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Window
+from cropmap.observations.ranges import requests_of_copy
 from cropmap.observations.raster import stored_in_window
-from cropmap.observations.raster_access import CHUNK_BYTES, HEADER_BYTES
 from cropmap.observations.scratch import EXPECTED_BYTES, is_jpeg2000
 from cropmap.progress import Counter
 from cropmap.schemas import BANDS, RESOLUTION_M
@@ -57,6 +57,19 @@ class Reading:
     """bytes of files elsewhere, by whose they are"""
 
 
+class _Looked(NamedTuple):
+    """Of a window."""
+
+    stored: float
+    """bytes of blocks for a pixel"""
+    fetched: float
+    """the same from another machine, with the header"""
+    requests: float
+
+
+UNSEEN: Final = _Looked(1.0, 1.0, 2.0)
+
+
 def reading(acquisitions: Sequence[Acquisition], windows: Mapping[str, TileWindows]) -> Reading:
     """What reading the windows of these acquisitions takes; `windows` by tile."""
     samples = list(_spread(acquisitions))
@@ -69,12 +82,12 @@ def reading(acquisitions: Sequence[Acquisition], windows: Mapping[str, TileWindo
             remote = local_file(asset.href) is None
             if is_jpeg2000(asset.href):
                 size = float(asset.size or EXPECTED_BYTES)
-                requests += remote * (1 + size // int(CHUNK_BYTES))
+                requests += remote * requests_of_copy(size)
                 largest = max(largest, size)
             else:
-                mean, rows = per_pixel.get((acquisition.tile, band)) or per_pixel.get(("", band), (1.0, 1.0))
-                size = mean * of_tile.of(band).size + remote * HEADER_BYTES
-                requests += remote * (2 + rows)
+                looked = per_pixel.get((acquisition.tile, band)) or per_pixel.get(("", band), UNSEEN)
+                size = (looked.fetched if remote else looked.stored) * of_tile.of(band).size
+                requests += remote * looked.requests
             n_bytes += size
             if remote:
                 elsewhere[provider_of(asset.href)] += size
@@ -94,10 +107,9 @@ def _spread(acquisitions: Sequence[Acquisition]) -> Iterator[Acquisition]:
 
 def _bytes_per_pixel(
     samples: Sequence[Acquisition], windows: Mapping[str, TileWindows]
-) -> dict[tuple[str, str], tuple[float, float]]:
-    """(tile, band), and ("", band) for tiles without a sample -> bytes read for one pixel of the window, and rows of
-    blocks."""
-    seen: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+) -> dict[tuple[str, str], _Looked]:
+    """By (tile, band), and ("", band) for tiles without a sample."""
+    seen: dict[tuple[str, str], list[_Looked]] = defaultdict(list)
     with Counter("look at headers", total=len(samples), unit="acquisitions") as counter:
         for acquisition in samples:
             of_tile = windows[acquisition.tile]
@@ -106,16 +118,14 @@ def _bytes_per_pixel(
                     seen[acquisition.tile, band].append(looked)
                     seen["", band].append(looked)
             counter.add()
-    return {
-        key: (float(np.mean([b for b, _ in each])), float(np.mean([r for _, r in each]))) for key, each in seen.items()
-    }
+    return {key: _Looked(*np.mean(each, axis=0)) for key, each in seen.items()}
 
 
-def _look(asset: BandAsset | None, window: Window) -> tuple[float, float] | None:
+def _look(asset: BandAsset | None, window: Window) -> _Looked | None:
     if asset is None or not window.size:
         return None
     try:
-        n_bytes, rows = stored_in_window(asset.href, window)
+        found = stored_in_window(asset.href, window)
     except SceneError:
         return None  # it will be quarantined; others tell what a file costs
-    return n_bytes / window.size, float(rows)
+    return _Looked(found.n_bytes / window.size, found.fetched.n_bytes / window.size, found.fetched.n_requests)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,8 @@ from rasterio.windows import Window as RasterWindow
 
 from cropmap.errors import SceneError
 from cropmap.observations.grids import Grid, Window
-from cropmap.observations.raster_access import HEADER_BYTES, account, with_patience
+from cropmap.observations.ranges import Block, Fetched, fetched
+from cropmap.observations.raster_access import account, with_patience
 from cropmap.observations.scratch import is_copied, is_jpeg2000, scratch
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
@@ -61,13 +63,21 @@ def read_window(href: str, grid: Grid, window: Window) -> Array:
     return with_patience(href, values)
 
 
-def stored_in_window(href: str, window: Window) -> tuple[float, int]:
-    """(bytes of the blocks that a window touches, rows of such blocks), from the header of a GeoTIFF alone. Raises
-    SceneError as `read_window` does."""
+@dataclass(frozen=True)
+class Stored:
+    """Of the blocks of a window."""
 
-    def stored(address: str) -> tuple[float, int]:
+    n_bytes: float
+    fetched: Fetched
+    """where the file lies on another machine"""
+
+
+def stored_in_window(href: str, window: Window) -> Stored:
+    """What reading a window takes, from the header of a GeoTIFF alone. Raises SceneError as `read_window` does."""
+
+    def stored(address: str) -> Stored:
         with _opened(href, address) as source:
-            return _stored_bytes(source, window), len(_blocks(source, window)[0])
+            return _stored(source, window)
 
     return with_patience(href, stored)
 
@@ -86,8 +96,8 @@ def _window(source: rasterio.DatasetReader, href: str, grid: Grid, window: Windo
     part = RasterWindow(window.col_off, window.row_off, window.width, window.height)
     values: Array = source.read(1, window=part)
     if local_file(href) is None and not is_copied(href):
-        n_bytes = HEADER_BYTES + _stored_bytes(source, window)
-        account(href, n_bytes=n_bytes, n_requests=2 + len(_blocks(source, window)[0]))
+        took = _stored(source, window).fetched
+        account(href, n_bytes=took.n_bytes, n_requests=took.n_requests)
     return values
 
 
@@ -98,15 +108,23 @@ def _blocks(source: rasterio.DatasetReader, window: Window) -> tuple[range, rang
     return rows, range(window.col_off // width, -(-(window.col_off + window.width) // width))
 
 
-def _stored_bytes(source: rasterio.DatasetReader, window: Window) -> float:
-    """Of the blocks that a window touches, by the directory of a GeoTIFF; before packing, where the file has none."""
+def _stored(source: rasterio.DatasetReader, window: Window) -> Stored:
+    """By the directory of a GeoTIFF; blocks before packing, where the file has none."""
     rows, columns = _blocks(source, window)
-    height, width = source.block_shapes[0]
-    unpacked = height * width * np.dtype(source.dtypes[0]).itemsize
     if source.driver != "GTiff":
-        return float(unpacked * len(rows) * len(columns))
-    sizes = (source.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", bidx=1) for y in rows for x in columns)
-    return float(sum(int(size or 0) for size in sizes))
+        height, width = source.block_shapes[0]
+        unpacked = height * width * np.dtype(source.dtypes[0]).itemsize * len(rows) * len(columns)
+        return Stored(unpacked, Fetched(unpacked, 1.0))
+
+    def block(x: int, y: int) -> Block:
+        at, size = (source.get_tag_item(f"BLOCK_{what}_{x}_{y}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE"))
+        return int(at or 0), int(size or 0)
+
+    blocks = [[block(x, y) for x in columns] for y in rows]
+    whole_rows, whole_columns = _blocks(source, Window(0, 0, source.height, source.width))
+    last = block(whole_columns[-1], whole_rows[-1])
+    n_bytes = sum(size for row in blocks for _, size in row)
+    return Stored(n_bytes, fetched(blocks, file_bytes=max(sum(last), *(sum(one) for row in blocks for one in row))))
 
 
 @contextmanager

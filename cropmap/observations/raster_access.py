@@ -23,6 +23,7 @@ from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.session import Session
 
 from cropmap.errors import SceneError
+from cropmap.observations.ranges import CHUNK_BYTES, HEADER_BYTES, requests_of_copy
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.providers.in_use import provider_of
@@ -35,8 +36,6 @@ from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
 log = logging.getLogger(__name__)
 
-HEADER_BYTES: Final = 32_768
-"""of a COG, with the first request"""
 GDAL_OPTIONS: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no directory listing per file: the costliest part of a remote open
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.TIF,.tiff,.jp2,.xml,$value",  # no probes for side-car files
@@ -54,8 +53,6 @@ GDAL_OPTIONS: Final = {
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
-CHUNK_BYTES: Final = "4194304"
-"""of one request of a copy; GDAL's own 16 kB would be thousands of requests a file"""
 REFUSED: Final = re.compile(
     r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature(?!=)|"
     r"AWS_SECRET_ACCESS_KEY|expired|credentials"
@@ -117,13 +114,13 @@ def fetch(href: str, path: Path) -> None:
     """Copies a whole file to this machine. Raises SceneError as `with_patience` does."""
 
     def copy(address: str) -> None:
-        with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=CHUNK_BYTES, VSI_CACHE="FALSE"):
+        with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=str(CHUNK_BYTES), VSI_CACHE="FALSE"):
             try:
                 rasterio.shutil.copyfiles(address, str(path))
             except Exception as error:  # GDAL's own, which rasterio gives no public name here
                 raise RasterioIOError(str(error)) from error
         got = path.stat().st_size
-        account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))
+        account(href, n_bytes=got, n_requests=requests_of_copy(got))
 
     with_patience(href, copy)
 

@@ -304,11 +304,13 @@ def plan(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """The plan of a season beside what it took, for two simulated seasons of different size."""
+    """The plan of a season beside what it took, for two simulated seasons of different size; and bytes and requests."""
     prepare(home)
-    from tests.studies.plan import measure
+    from tests.studies.plan import measure, over_the_wire
 
-    _print(measure(sizes=parcels or (600, 1800), dates=dates), as_json=as_json)
+    sizes = parcels or (600, 1800)
+    rows = [row for size in sizes for row in over_the_wire(parcels=size, dates=dates)]
+    _print([*rows, *measure(sizes=sizes, dates=dates)], as_json=as_json)
 
 
 @studies.command("cluster")

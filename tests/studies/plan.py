@@ -1,15 +1,19 @@
 """The plan of a season beside what it took: two simulated seasons of different size in one installation.
 
 The first is planned with the stated rates, and with those of a measurement of some seconds; the second with those that
-the first one left. Then each is planned with the rates of the other alone.
+the first one left. Then each is planned with the rates of the other alone. Bytes and requests are those of a third
+season, counted before the S3 server that its pixels lie on.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +23,15 @@ import yaml
 from cropmap.bench.speed import measure_speed
 from cropmap.costs import rates
 from cropmap.costs.fitting import estimate
-from cropmap.costs.plan import SeasonPlan, Speed, plan_season
+from cropmap.costs.plan import PAGE, SeasonPlan, Speed, plan_season
+from cropmap.database import embedded
 from cropmap.schemas import Architecture
 from cropmap.settings import Settings
 from cropmap.simulation.season import simulate_season
 from cropmap.stages.context import stop_embedded
+from tests.hostile_s3 import answering
+from tests.s3_server import running
+from tests.stac_server import pixel_environment, put_scenes, read_over_the_wire, serving
 
 FIRST_YEAR: Final = 2018
 LIGHT: Final = {"model": {"epochs": 4, "min_steps": 150}, "assessment": {"clean_up_rounds": 1}}
@@ -52,6 +60,28 @@ def measure(*, sizes: Sequence[int] = (600, 1800), dates: int = 16) -> list[dict
         rows += _crossed(settings, sizes)
         stop_embedded(settings)
     return rows
+
+
+def over_the_wire(*, parcels: int, dates: int) -> list[dict[str, Any]]:
+    """Bytes and requests of a season whose pixels lie on an S3 server, planned and as they were counted before it."""
+    with tempfile.TemporaryDirectory(prefix="cropmap-plan-") as name, running() as server:
+        folder, pixels, sent = Path(name), server.make_bucket(), list[int]()
+        folder.chmod(0o711)
+        simulate_season(folder / "disk", parcels=parcels, seed=5, season=FIRST_YEAR, dates=dates)
+        with serving(*put_scenes(folder / "disk", server, pixels)) as api, answering(server.endpoint, sent=sent) as at:
+            counted = dataclasses.replace(server, endpoint=at)
+            agency = read_over_the_wire(folder / "disk", folder / "wire", api=api, server=counted, bucket=pixels)
+            command = [str(agency), "--season", str(FIRST_YEAR), "--home", str(folder / "home"), "--json"]
+            plan = json.loads(_answer(["season", "plan", *command], pixel_environment()))
+            sent.clear()
+            _answer(["observe", *command], pixel_environment())
+        embedded.remove(folder / "home")
+    searches = -(-plan["acquisitions"]["found"] // PAGE)
+    how = f"{parcels} parcels, {dates} dates, pixels on an S3 server"
+    return [
+        _row("bytes to read, MB", plan["bytes_to_read"] / 1e6, sum(sent) / 1e6, how),
+        _row("requests for pixels", plan["requests"] - searches, len(sent), how),
+    ]
 
 
 def _plans(settings: Settings, agency: Path, year: int, *, first: bool) -> dict[str, SeasonPlan]:
@@ -113,19 +143,12 @@ def _lighten(agency: Path) -> None:
 
 
 def _run(agency: Path, year: int, home: Path) -> str:
-    command = [
-        sys.executable,
-        "-m",
-        "cropmap",
-        "season",
-        "run",
-        str(agency),
-        "--season",
-        str(year),
-        "--home",
-        str(home),
-    ]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    return _answer(["season", "run", str(agency), "--season", str(year), "--home", str(home), "--json"], {})
+
+
+def _answer(words: list[str], environment: Mapping[str, str]) -> str:
+    command = [sys.executable, "-m", "cropmap", *words]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return done.stdout
