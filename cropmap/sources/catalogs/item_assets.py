@@ -187,6 +187,8 @@ def _first_band(asset: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any
     bands = asset.get(key)
     if bands is None or bands == []:
         return ()
+    if key == "eo:bands" and isinstance(bands, list) and isinstance(bands[0], int):
+        return ()  # positions in a list of the item, as before STAC 1.0: they say nothing of numbers
     if not isinstance(bands, list) or not isinstance(bands[0], dict):
         raise TypeError(f"{key} is no list of bands")
     return bands[:1]
