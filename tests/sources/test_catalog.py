@@ -315,6 +315,17 @@ def test_a_link_that_leads_to_itself_is_counted(tmp_path: Path) -> None:
     assert reasons(found) == {"loop": QuarantineReason.FORBIDDEN_ADDRESS}
 
 
+@pytest.mark.parametrize(("host", "kept"), [("sentinel2l2a01.blob.core.windows.net", False), ("example.org", True)])
+def test_a_signature_that_an_item_was_saved_with_is_not_kept(tmp_path: Path, host: str, kept: bool) -> None:
+    """It ends within hours, and files of Planetary Computer are signed when they are opened, those of others not."""
+    item = make_item(provider=PLANETARY, folder=f"https://{host}/sentinel2-l2")
+    for asset in item["assets"].values():
+        asset["href"] += "?st=2026-01-01T00%3A00%3A00Z&sp=rl&sig=q1w2e3%3D"
+    (acquisition,) = search(tmp_path, item, access=CatalogAccess(trusted=["example.org"])).acquisitions
+    assert {asset.href.endswith("sig=q1w2e3%3D") for asset in acquisition.assets.values()} == {kept}
+    assert kept or all(asset.href.endswith(".tif") for asset in acquisition.assets.values())
+
+
 def test_bands_may_be_positions_in_a_list_of_the_item(tmp_path: Path) -> None:
     item = make_item(properties={"eo:bands": [{"name": "B02"}]})
     for asset in item["assets"].values():

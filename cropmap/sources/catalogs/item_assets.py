@@ -12,7 +12,7 @@ from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.catalogs.acquisition import BandAsset
 from cropmap.sources.catalogs.places import raster_ending
-from cropmap.sources.catalogs.providers import Provider, UnstatedOffset, place_of
+from cropmap.sources.catalogs.providers import Provider, UnstatedOffset, fits, place_of
 
 FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
 """From this processing baseline on DN = reflectance * 10 000 + 1000 (S2 Products Specification, 04.00)."""
@@ -59,7 +59,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, prov
     the like for a broken field."""
     key = asset_key(item, band, provider)
     asset = item["assets"][key]
-    href = address_of(asset, provider)
+    href = unsigned(address_of(asset, provider), provider)
     versions = [[_fields(source) for source in version] for version in _versions(asset)]
     metadata = _raster_metadata(item, versions)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
@@ -138,6 +138,16 @@ def address_of(asset: Mapping[str, Any], provider: Provider) -> Any:
     own = (href for _, href in rasters if href == asset["href"])
     elsewhere = (href for scheme, href in rasters if scheme)
     return next(chain(preferred, own, elsewhere), asset["href"])
+
+
+def unsigned(href: Any, provider: Provider) -> Any:
+    """Without the signature that an item was saved with, which soon ends, where the provider's files are signed when
+    they are opened."""
+    address, query, rest = href.partition("?") if isinstance(href, str) else (href, "", "")
+    if not query or "sig=" not in rest or provider.signature is None:
+        return href
+    scheme, host = place_of(address)
+    return address if any(fits(host, pattern) for pattern in provider.signature.hosts) and scheme else href
 
 
 def _names_a_raster(href: str) -> bool:
