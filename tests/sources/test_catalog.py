@@ -255,6 +255,8 @@ def test_facts_that_cannot_be_read_are_counted(tmp_path: Path, caplog: pytest.Lo
 LEVEL_1C: list[dict[str, Any]] = [
     {"properties": {"s2:product_uri": "S2A_MSIL1C_20180607T110621_N0206_R137_T30UVU_20180607T150000.SAFE"}},
     {"item_id": "scene", "properties": {"s2:product_type": "S2MSI1C"}},
+    {"properties": {"s2:product_type": "S2MSI1C"}},
+    {"item_id": "scene", "properties": {"title": "S2A_MSIL1C_20180607T110621_N0206_R137_T30UVU_20180607T150000"}},
     {"item_id": "scene", "properties": {"product:type": "S2MSI1C"}},
     {"item_id": "S2A_30UVU_20180607_0_L1C"},
     {"item_id": "S2A_OPER_MSI_L1C_TL_SGS__20180607T203637_A018414_T30UVU"},
@@ -272,11 +274,16 @@ def test_an_item_of_level_1c_is_refused(tmp_path: Path, changes: dict[str, Any])
     ]
 
 
-@pytest.mark.parametrize("product_type", ["S2MSI2A", "S2MSI2Ap", "S2MSI1C"])
-def test_the_name_of_a_product_counts_before_its_type(tmp_path: Path, product_type: str) -> None:
+@pytest.mark.parametrize("product_type", ["S2MSI2A", "S2MSI2Ap"])
+def test_an_item_of_level_2a_may_say_so(tmp_path: Path, product_type: str) -> None:
     name = "S2A_MSIL2A_20180607T110621_N0206_R137_T30UVU_20180607T150000.SAFE"
     item = make_item(properties={"s2:product_uri": name, "s2:product_type": product_type})
     assert len(search(tmp_path, item).acquisitions) == 1
+
+
+def test_an_item_may_name_the_product_it_was_made_of(tmp_path: Path) -> None:
+    name = "S2A_MSIL1C_20180607T110621_N0206_R137_T30UVU_20180607T150000"
+    assert len(search(tmp_path, make_item(properties={"title": name})).acquisitions) == 1
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -324,6 +331,21 @@ def test_a_signature_that_an_item_was_saved_with_is_not_kept(tmp_path: Path, hos
     (acquisition,) = search(tmp_path, item, access=CatalogAccess(trusted=["example.org"])).acquisitions
     assert {asset.href.endswith("sig=q1w2e3%3D") for asset in acquisition.assets.values()} == {kept}
     assert kept or all(asset.href.endswith(".tif") for asset in acquisition.assets.values())
+
+
+@pytest.mark.parametrize("written", [{}, {"bbox": None}, {"bbox": []}])
+def test_an_item_without_a_box_has_that_of_its_geometry(tmp_path: Path, written: dict[str, Any]) -> None:
+    item = make_item()
+    del item["bbox"]
+    (acquisition,) = search(tmp_path, item | written).acquisitions
+    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0)
+    assert search(tmp_path / "elsewhere", item | written, bbox=(7.0, 48.0, 8.0, 49.0)) == CatalogSearch((), ())
+
+
+def test_a_box_of_six_numbers_has_heights(tmp_path: Path) -> None:
+    item = make_item() | {"bbox": [-3.2, 47.8, 0.0, -3.0, 48.0, 120.0]}
+    (acquisition,) = search(tmp_path, item).acquisitions
+    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0)
 
 
 def test_bands_may_be_positions_in_a_list_of_the_item(tmp_path: Path) -> None:
