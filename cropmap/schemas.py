@@ -295,8 +295,8 @@ class QuarantineReason(ReasonCode):
     )
     UNSUPPORTED_FORMAT = (
         "UNSUPPORTED_FORMAT",
-        "neither GeoTIFF nor JPEG 2000, but Zarr or VRT",
-        "Take a collection of GeoTIFF, COG or JPEG 2000 files",
+        "a Level-1C product, or files that are neither GeoTIFF nor JPEG 2000, but Zarr or VRT",
+        "Take a collection of Level-2A products as GeoTIFF, COG or JPEG 2000 files",
     )
 
 

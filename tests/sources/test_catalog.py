@@ -16,7 +16,9 @@ from cropmap.schemas import BANDS, QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions
+from cropmap.sources.catalogs.known_items import KnownItems
 from cropmap.sources.catalogs.places import CatalogAccess
+from cropmap.store import Store
 from tests.data.make_sources_catalog import (
     COLLECTION,
     COPERNICUS,
@@ -192,7 +194,7 @@ def test_each_defect_has_its_reason(tmp_path: Path) -> None:
         make_item("crs is text", properties={"proj:epsg": None, "proj:code": "EPSG:banana"}),
         make_item("neighbour zone", properties={"proj:epsg": 32631}),
         make_item("no crs", properties={"proj:epsg": None}),
-        make_item("orbit is text", properties={"sat:relative_orbit": "descending"}),
+        make_item("tile is text", properties={"s2:mgrs_tile": "somewhere"}),
         "{ half an item",
     )
     assert found.acquisitions == ()
@@ -204,10 +206,153 @@ def test_each_defect_has_its_reason(tmp_path: Path) -> None:
         "crs is text": QuarantineReason.WRONG_CRS,
         "neighbour zone": QuarantineReason.WRONG_CRS,
         "no crs": QuarantineReason.INCOMPLETE_METADATA,
-        "orbit is text": QuarantineReason.INCOMPLETE_METADATA,
+        "tile is text": QuarantineReason.INCOMPLETE_METADATA,
         broken.item_id: QuarantineReason.INCOMPLETE_METADATA,
     }
     assert "no asset for band B08 (looked for nir, B08_10m, B08)" in [item.detail for item in found.unusable]
+
+
+@pytest.mark.parametrize("cloud_cover", ["n/a", "", [], {}, True, -1, 250, float("nan"), float("inf"), "nan", 10**400])
+def test_a_cloud_cover_that_is_none_is_unknown(tmp_path: Path, cloud_cover: object) -> None:
+    item = make_item(properties={"eo:cloud_cover": cloud_cover})
+    (acquisition,) = search(tmp_path, item).acquisitions
+    assert acquisition.cloud_cover is None
+
+
+@pytest.mark.parametrize(("written", "percent"), [("12.5", 12.5), (0, 0.0), (100, 100.0)])
+def test_a_cloud_cover_is_read(tmp_path: Path, written: object, percent: float) -> None:
+    (acquisition,) = search(tmp_path, make_item(properties={"eo:cloud_cover": written})).acquisitions
+    assert acquisition.cloud_cover == percent
+
+
+@pytest.mark.parametrize("orbit", ["descending", [], {}, True, -1, 144, 12.5, float("nan"), 10**400])
+def test_an_orbit_that_is_none_is_that_of_the_name_or_unknown(tmp_path: Path, orbit: object) -> None:
+    name = "S2A_MSIL2A_20180607T110621_N0206_R137_T30UVU_20180607T150000.SAFE"
+    wrong = {"sat:relative_orbit": orbit}
+    found = search(tmp_path, make_item(properties=wrong))
+    assert [acquisition.relative_orbit for acquisition in found.acquisitions] == [None]
+    found = search(tmp_path / "named", make_item(properties=wrong | {"s2:product_uri": name}))
+    assert [acquisition.relative_orbit for acquisition in found.acquisitions] == [137]
+
+
+def test_a_platform_that_is_no_text_is_unknown(tmp_path: Path) -> None:
+    (acquisition,) = search(tmp_path, make_item(properties={"platform": ["sentinel-2a"]})).acquisitions
+    assert acquisition.platform is None
+
+
+def test_facts_that_cannot_be_read_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = {"sat:relative_orbit": 137}
+    items = [
+        make_item("one", moment="2018-06-07T11:06:21Z", properties=whole),
+        make_item("two", moment="2018-06-17T11:06:21Z", properties=whole | {"eo:cloud_cover": "n/a"}),
+        make_item("three", moment="2018-06-27T11:06:21Z", properties={"sat:relative_orbit": "none"}),
+    ]
+    with caplog.at_level("INFO"):
+        assert len(search(tmp_path, *items).acquisitions) == 3
+    assert "of 3 acquisitions 1 say no cloud cover and 1 say no relative orbit that can be read" in caplog.text
+
+
+LEVEL_1C: list[dict[str, Any]] = [
+    {"properties": {"s2:product_uri": "S2A_MSIL1C_20180607T110621_N0206_R137_T30UVU_20180607T150000.SAFE"}},
+    {"item_id": "scene", "properties": {"s2:product_type": "S2MSI1C"}},
+    {"properties": {"s2:product_type": "S2MSI1C"}},
+    {"item_id": "scene", "properties": {"title": "S2A_MSIL1C_20180607T110621_N0206_R137_T30UVU_20180607T150000"}},
+    {"item_id": "scene", "properties": {"product:type": "S2MSI1C"}},
+    {"item_id": "S2A_30UVU_20180607_0_L1C"},
+    {"item_id": "S2A_OPER_MSI_L1C_TL_SGS__20180607T203637_A018414_T30UVU"},
+    {"item_id": "S2A_T30UVU_20180607T110621_L1C"},
+]
+
+
+@pytest.mark.parametrize("changes", LEVEL_1C)
+def test_an_item_of_level_1c_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """It may have every asset: a scene classification is made of Level-1C by others too."""
+    found = search(tmp_path, make_item(**changes))
+    assert found.acquisitions == ()
+    assert [(item.reason, "Level-1C" in item.detail) for item in found.unusable] == [
+        (QuarantineReason.UNSUPPORTED_FORMAT, True)
+    ]
+
+
+@pytest.mark.parametrize("product_type", ["S2MSI2A", "S2MSI2Ap"])
+def test_an_item_of_level_2a_may_say_so(tmp_path: Path, product_type: str) -> None:
+    name = "S2A_MSIL2A_20180607T110621_N0206_R137_T30UVU_20180607T150000.SAFE"
+    item = make_item(properties={"s2:product_uri": name, "s2:product_type": product_type})
+    assert len(search(tmp_path, item).acquisitions) == 1
+
+
+def test_an_item_may_name_the_product_it_was_made_of(tmp_path: Path) -> None:
+    name = "S2A_MSIL1C_20180607T110621_N0206_R137_T30UVU_20180607T150000"
+    assert len(search(tmp_path, make_item(properties={"title": name})).acquisitions) == 1
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_items_of_other_collections_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: bool) -> None:
+    """The API of this test gives all it has, whatever it is asked for."""
+    elsewhere: dict[str, Any] = {"folder": "https://example.org", "properties": {"sat:relative_orbit": 137}}
+    own = [make_item(f"own{day}", moment=f"2018-06-{day}T11:06:21Z", **elsewhere) for day in (17, 27)]
+    others = [make_item("own17", **elsewhere) | {"collection": "sentinel-2-l1c"}]
+    others += [make_item(f"other{n}", **elsewhere) | {"collection": "sentinel-2-l3a"} for n in range(3)]
+    unnamed = make_item("unnamed", moment="2018-06-10T11:06:21Z", **elsewhere)
+    del unnamed["collection"]
+    known = KnownItems(Store(tmp_path), "known") if kept else None
+    with stac_api([*others, *own, unnamed], page_size=2, busy_answers=0) as (url, _):
+        for _ in range(2 if kept else 1):
+            found = find_acquisitions(
+                url,
+                collection=COLLECTION,
+                bbox=BRITTANY,
+                season=SEASON,
+                access=CatalogAccess(trusted=["example.org"]),
+                known=known,
+            )
+            assert [acquisition.item_id for acquisition in found.acquisitions] == ["unnamed", "own17", "own27"]
+            assert found.unusable == ()
+            if known:
+                known.keep()
+    assert (
+        "other collections than sentinel-2-l2a, which are left out: sentinel-2-l3a 3, sentinel-2-l1c 1" in caplog.text
+    )
+
+
+def test_a_link_that_leads_to_itself_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    found = search(tmp_path, make_item("loop", folder=str(tmp_path / "loop")), make_item("own"))
+    assert [acquisition.item_id for acquisition in found.acquisitions] == ["own"]
+    assert reasons(found) == {"loop": QuarantineReason.FORBIDDEN_ADDRESS}
+
+
+@pytest.mark.parametrize(("host", "kept"), [("sentinel2l2a01.blob.core.windows.net", False), ("example.org", True)])
+def test_a_signature_that_an_item_was_saved_with_is_not_kept(tmp_path: Path, host: str, kept: bool) -> None:
+    """It ends within hours, and files of Planetary Computer are signed when they are opened, those of others not."""
+    item = make_item(provider=PLANETARY, folder=f"https://{host}/sentinel2-l2")
+    for asset in item["assets"].values():
+        asset["href"] += "?st=2026-01-01T00%3A00%3A00Z&sp=rl&sig=q1w2e3%3D"
+    (acquisition,) = search(tmp_path, item, access=CatalogAccess(trusted=["example.org"])).acquisitions
+    assert {asset.href.endswith("sig=q1w2e3%3D") for asset in acquisition.assets.values()} == {kept}
+    assert kept or all(asset.href.endswith(".tif") for asset in acquisition.assets.values())
+
+
+@pytest.mark.parametrize("written", [{}, {"bbox": None}, {"bbox": []}])
+def test_an_item_without_a_box_has_that_of_its_geometry(tmp_path: Path, written: dict[str, Any]) -> None:
+    item = make_item()
+    del item["bbox"]
+    (acquisition,) = search(tmp_path, item | written).acquisitions
+    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0)
+    assert search(tmp_path / "elsewhere", item | written, bbox=(7.0, 48.0, 8.0, 49.0)) == CatalogSearch((), ())
+
+
+def test_a_box_of_six_numbers_has_heights(tmp_path: Path) -> None:
+    item = make_item() | {"bbox": [-3.2, 47.8, 0.0, -3.0, 48.0, 120.0]}
+    (acquisition,) = search(tmp_path, item).acquisitions
+    assert acquisition.bbox == (-3.2, 47.8, -3.0, 48.0)
+
+
+def test_bands_may_be_positions_in_a_list_of_the_item(tmp_path: Path) -> None:
+    item = make_item(properties={"eo:bands": [{"name": "B02"}]})
+    for asset in item["assets"].values():
+        asset["eo:bands"] = [0]
+    assert len(search(tmp_path, item).acquisitions) == 1
 
 
 def test_an_api_is_searched_page_by_page_and_a_busy_one_asked_again() -> None:

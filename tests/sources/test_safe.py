@@ -16,7 +16,7 @@ from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
 from cropmap.sources.catalogs.catalog import find_acquisitions
 from cropmap.sources.catalogs.zipped import archived_address
-from tests.data.make_sources_safe import GRANULE, OFFSETS, make_safe, zip_product
+from tests.data.make_sources_safe import GRANULE, OFFSETS, PHYSICAL, make_safe, zip_product
 
 GENUINE = "S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"
 WORLD = (-180.0, -90.0, 180.0, 90.0)
@@ -92,6 +92,67 @@ def test_a_baseline_that_needs_an_offset_must_state_it(tmp_path: Path, offsets: 
     reason, detail = refused(tmp_path)
     assert reason is QuarantineReason.OFFSET_UNKNOWN
     assert re.search(r"asset B0[23]_10m has no offset and the processing baseline is 04.00", detail)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (r'band_id="(\d)"', r'band_id="0\1"'),
+        (r'band_id="(\d+)"', lambda found: f'band_id="{PHYSICAL[int(found[1])]}"'),
+        (r"<Spectral_Information_List>.*</Spectral_Information_List>", ""),
+    ],
+    ids=["with a zero", "names", "without a list of bands"],
+)
+def test_band_ids_that_are_written_otherwise(
+    tmp_path: Path, pattern: str, replacement: str | Callable[[re.Match[str]], str]
+) -> None:
+    product = make_safe(tmp_path, offsets={number: -1000 - number for number in range(13)})
+    before = {band: asset.offset for band, asset in acquisition(tmp_path).assets.items()}
+    change(product, PRODUCT, pattern, replacement)
+    assert {band: asset.offset for band, asset in acquisition(tmp_path).assets.items()} == before
+    assert (before["B02"], before["B8A"], before["B12"]) == (-0.1001, -0.1008, -0.1012)
+
+
+def test_a_band_id_that_is_none_gives_no_band_an_offset(tmp_path: Path) -> None:
+    """Not by its number: 2 is B03, and never B02."""
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    change(product, PRODUCT, r'<Spectral_Information bandId="1".*?</Spectral_Information>', "")
+    assert refused(tmp_path)[0] is QuarantineReason.OFFSET_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "attribute", "value"),
+    [
+        ("Cloud_Coverage_Assessment", "n/a", "cloud_cover", None),
+        ("Cloud_Coverage_Assessment", "", "cloud_cover", None),
+        ("SENSING_ORBIT_NUMBER", "none", "relative_orbit", 137),
+        ("SENSING_ORBIT_NUMBER", "", "relative_orbit", 137),
+        ("GENERATION_TIME", "", "generated_at", datetime(2023, 8, 6, 12, tzinfo=UTC)),
+        ("SPACECRAFT_NAME", "", "platform", None),
+    ],
+)
+def test_a_fact_that_no_pixel_needs_may_be_missing(
+    tmp_path: Path, field: str, written: str, attribute: str, value: object
+) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    before = acquisition(tmp_path)
+    change(product, PRODUCT, rf"(<{field}>)[^<]*", rf"\g<1>{written}")
+    found = acquisition(tmp_path)
+    assert getattr(found, attribute) == value
+    assert found.to_json() | {attribute: None} == before.to_json() | {attribute: None}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16 as it is declared", "iso-8859-1"])
+def test_documents_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    before = acquisition(tmp_path)
+    encoding, _, declared = encoding.partition(" ")
+    for document in (PRODUCT, TILE):
+        text = (product / document).read_text()
+        if declared or encoding == "iso-8859-1":
+            text = text.replace("UTF-8", encoding)
+        (product / document).write_bytes(text.encode(encoding))
+    assert acquisition(tmp_path) == before
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

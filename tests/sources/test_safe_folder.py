@@ -216,10 +216,6 @@ def added(name: str, content: bytes = b"x", mode: int = 0o100644) -> Callable[[P
     return make
 
 
-def two_products(archive: Path, _: Path) -> None:
-    added("other.SAFE/MTD_MSIL2A.xml")(archive, _)
-
-
 def repeated(archive: Path, _: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         added(f"{ID}.SAFE/MTD_MSIL2A.xml")(archive, _)
@@ -259,7 +255,6 @@ BROKEN = {
     "empty": (lambda archive, _: archive.write_bytes(b""), "UNREADABLE_FILE", "the archive cannot be read"),
     "foreign": (foreign, "UNSUPPORTED_FORMAT", "holds no Sentinel-2 product"),
     "without metadata": (without_metadata, "UNSUPPORTED_FORMAT", "holds no Sentinel-2 product"),
-    "two products": (two_products, "UNSUPPORTED_FORMAT", "holds 2 Sentinel-2 products"),
     "leads out": (added(f"{ID}.SAFE/../../x.jp2"), "UNREADABLE_FILE", "leads out of it"),
     "absolute": (added("/etc/x.jp2"), "UNREADABLE_FILE", "leads out of it"),
     "repeated": (repeated, "UNREADABLE_FILE", "two members of one name"),
@@ -288,6 +283,128 @@ def test_a_broken_zip_file_is_counted_and_the_others_go_on(tmp_path: Path, kind:
     assert aside.sensed_at.date() == date(2018, 6, 7)
     assert says in aside.detail
     assert len(aside.detail) <= 300
+
+
+def rewritten(archive: Path, name: Callable[[str], str]) -> None:
+    """The archive with other names of its members."""
+    with zipfile.ZipFile(archive) as source:
+        contents = {name(member): source.read(member) for member in source.namelist()}
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as sink:
+        for member, content in contents.items():
+            sink.writestr(member, content)
+
+
+LAID_OUT: dict[str, Callable[[str], str]] = {
+    "deeper": lambda name: f"download/2018-06-07/{name}",
+    "by Windows": lambda name: name.replace("/", "\\"),
+    "in small letters": lambda name: name.lower(),
+    "documents in other case": lambda name: name.replace("MTD_MSIL2A.xml", "MTD_MSIL2a.XML"),
+}
+
+
+@pytest.mark.parametrize("layout", LAID_OUT)
+def test_a_zip_file_that_is_laid_out_otherwise_is_read(tmp_path: Path, layout: str) -> None:
+    bands = speckled()
+    product = make_safe(tmp_path / "folder", offsets=OFFSETS, bands=bands, footprint=AROUND)
+    (tmp_path / "zips").mkdir()
+    rewritten(zip_product(product, tmp_path / "zips" / f"{ID}.zip"), LAID_OUT[layout])
+    (in_folder,) = search(tmp_path / "folder").acquisitions
+    (in_zip,) = search(tmp_path / "zips").acquisitions
+    assert replace(in_zip, assets=in_folder.assets) == in_folder
+    for band, asset in in_zip.assets.items():
+        window = Window(col_off=5, row_off=7, width=30, height=20)
+        assert (read_window(asset.href, read_grid(asset.href), window) == bands[band][7:27, 5:35]).all()
+
+
+def test_the_shadows_of_macos_are_no_product(tmp_path: Path) -> None:
+    product = make_safe(tmp_path / "made", offsets=OFFSETS)
+    (tmp_path / "zips").mkdir()
+    archive = zip_product(product, tmp_path / "zips" / f"{ID}.zip")
+    added(f"__MACOSX/{ID}.SAFE/MTD_MSIL2A.xml")(archive, product)
+    assert [acquisition.item_id for acquisition in search(tmp_path / "zips").acquisitions] == [ID]
+
+
+def test_each_product_of_a_zip_file_is_read(tmp_path: Path) -> None:
+    """One that cannot be read is set aside under its own name; one of another season is not opened."""
+    made = tmp_path / "made"
+    several = [make_safe(made, offsets=OFFSETS, day=day) for day in ("20180607", "20180617", "20170617")]
+    several += [make_level_1c(made), make_safe(made, offsets=OFFSETS, day="20180627", without=["B8A"])]
+    (tmp_path / "zips").mkdir()
+    with zipfile.ZipFile(tmp_path / "zips" / "order.zip", "w") as sink:
+        for product in several:
+            for file in sorted(product.rglob("*")):
+                sink.write(file, f"{product.name}/{file.relative_to(product)}")
+    found = search(tmp_path / "zips")
+    assert [acquisition.day.day for acquisition in found.acquisitions] == [7, 17]
+    assert reasons(found) == {
+        several[3].stem: QuarantineReason.UNSUPPORTED_FORMAT,
+        several[4].stem: QuarantineReason.MISSING_BAND,
+    }
+
+
+def into_itself(product: Path) -> None:
+    inner = product.parent / "moved"
+    product.rename(inner)
+    product.mkdir()
+    inner.rename(product / product.name)
+
+
+def renamed(pattern: str, change: Callable[[str], str]) -> Callable[[Path], None]:
+    def rename(product: Path) -> None:
+        for file in sorted(product.rglob(pattern)):
+            file.rename(file.with_name(change(file.name)))
+
+    return rename
+
+
+UNPACKED: dict[str, Callable[[Path], object]] = {
+    "into a folder of its name": into_itself,
+    "without .SAFE": lambda product: product.rename(product.with_suffix("")),
+    "document in other case": renamed("MTD_MSIL2A.xml", lambda _: "MTD_MSIL2a.xml"),
+    "bands in capitals": renamed("*.jp2", str.upper),
+    "bands as GeoTIFF": renamed("*.jp2", lambda name: name.replace(".jp2", ".tif")),
+}
+
+
+@pytest.mark.parametrize("layout", UNPACKED)
+def test_a_folder_that_is_laid_out_otherwise_is_read(tmp_path: Path, layout: str) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    (before,) = search(tmp_path).acquisitions
+    UNPACKED[layout](product)
+    (after,) = search(tmp_path).acquisitions
+    assert replace(after, assets=before.assets) == before
+    assert all(Path(asset.href).is_file() for asset in after.assets.values())
+
+
+def test_jpeg_2000_counts_before_a_geotiff_beside_it(tmp_path: Path) -> None:
+    product = make_safe(tmp_path, offsets=OFFSETS)
+    for file in list(product.rglob("*.jp2")):
+        file.with_suffix(".tif").touch()
+    (found,) = search(tmp_path).acquisitions
+    assert {Path(asset.href).suffix for asset in found.assets.values()} == {".jp2"}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_format_of_before_december_2016_is_refused_by_name(tmp_path: Path, zipped: bool) -> None:
+    times = "PDMC_20160829T133245_R022_V20160829T101032_20160829T101352"
+    product = tmp_path / ("made/deep" if zipped else ".") / f"S2A_USER_PRD_MSIL2A_{times}.SAFE"
+    (product / "GRANULE").mkdir(parents=True)
+    (product / f"S2A_USER_MTD_SAFL2A_{times}.xml").write_text("<a/>")
+    make_safe(tmp_path, offsets=OFFSETS)
+    if zipped:
+        zip_product(product, tmp_path / "old.zip")
+    found = search(tmp_path)
+    assert len(found.acquisitions) == 1
+    (aside,) = found.unusable
+    assert (aside.reason, "before December 2016" in aside.detail) == (QuarantineReason.UNSUPPORTED_FORMAT, True)
+
+
+def test_a_link_that_leads_to_itself_is_counted(tmp_path: Path) -> None:
+    make_safe(tmp_path, offsets=OFFSETS, day="20180617")
+    (tmp_path / f"{ID}.SAFE").symlink_to(tmp_path / f"{ID}.SAFE")
+    found = search(tmp_path)
+    assert len(found.acquisitions) == 1
+    assert list(reasons(found)) == [ID]
 
 
 def test_a_link_in_a_zip_file_is_no_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ from cropmap.sources.catalogs.safe_folder import read_products
 from cropmap.sources.catalogs.sensings import Candidate, best_of
 from cropmap.sources.catalogs.stac import read_items, root_of
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem, item_of
+
+log = logging.getLogger(__name__)
 
 MENDED_BY_THE_AGENCY: Final = frozenset(
     [
@@ -123,10 +126,22 @@ def find_acquisitions(
                 known.note(listed, outcome)
         earlier |= seen  # the next box may touch the same tile
     best, redundant = best_of(candidates)
+    _tell_of_gaps(best, places.catalog)
     return CatalogSearch(
         acquisitions=tuple(sorted(best, key=lambda a: (a.sensed_at, a.item_id))),
         unusable=tuple(sorted((*unusable, *redundant), key=lambda u: (u.item_id, u.reason))),
     )
+
+
+def _tell_of_gaps(found: Sequence[Acquisition], where: str) -> None:
+    """Of facts that no pixel needs: an item whose cloud cover or orbit cannot be read is used all the same."""
+    gaps = {
+        "cloud cover": sum(acquisition.cloud_cover is None for acquisition in found),
+        "relative orbit": sum(acquisition.relative_orbit is None for acquisition in found),
+    }
+    if any(gaps.values()):
+        counts = " and ".join(f"{n} say no {name}" for name, n in gaps.items() if n)
+        log.info("%s: of %d acquisitions %s that can be read", where, len(found), counts)
 
 
 def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> CatalogError:

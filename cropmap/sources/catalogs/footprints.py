@@ -30,7 +30,7 @@ def box_of(item: Mapping[str, Any]) -> Bbox | None:
     Raises ValueError for one that is no box.
     """
     written = item.get("bbox")
-    if written is None:
+    if written is None or written == []:  # as pystac writes none
         return None
     if not isinstance(written, list | tuple) or len(written) not in (4, 6):
         raise ValueError(f"bbox has to be four or six numbers, not {_shown(written)}")

@@ -12,7 +12,7 @@ from cropmap.errors import SceneError
 from cropmap.schemas import BANDS, RESOLUTION_M, QuarantineReason
 from cropmap.sources.catalogs.acquisition import BandAsset
 from cropmap.sources.catalogs.places import raster_ending
-from cropmap.sources.catalogs.providers import Provider, UnstatedOffset, place_of
+from cropmap.sources.catalogs.providers import Provider, UnstatedOffset, fits, place_of
 
 FIRST_BASELINE_WITH_OFFSET: Final = "04.00"
 """From this processing baseline on DN = reflectance * 10 000 + 1000 (S2 Products Specification, 04.00)."""
@@ -59,7 +59,7 @@ def band_asset(item: Mapping[str, Any], band: str, *, baseline: str | None, prov
     the like for a broken field."""
     key = asset_key(item, band, provider)
     asset = item["assets"][key]
-    href = address_of(asset, provider)
+    href = unsigned(address_of(asset, provider), provider)
     versions = [[_fields(source) for source in version] for version in _versions(asset)]
     metadata = _raster_metadata(item, versions)
     nodata, resolution_m = int(metadata.get("nodata", DEFAULT_NODATA)), _resolution_m(asset, metadata, band)
@@ -140,6 +140,16 @@ def address_of(asset: Mapping[str, Any], provider: Provider) -> Any:
     return next(chain(preferred, own, elsewhere), asset["href"])
 
 
+def unsigned(href: Any, provider: Provider) -> Any:
+    """Without the signature that an item was saved with, which soon ends, where the provider's files are signed when
+    they are opened."""
+    address, query, rest = href.partition("?") if isinstance(href, str) else (href, "", "")
+    if not query or "sig=" not in rest or provider.signature is None:
+        return href
+    scheme, host = place_of(address)
+    return address if any(fits(host, pattern) for pattern in provider.signature.hosts) and scheme else href
+
+
 def _names_a_raster(href: str) -> bool:
     try:
         return raster_ending(urlsplit(href).path) is not None
@@ -187,6 +197,8 @@ def _first_band(asset: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any
     bands = asset.get(key)
     if bands is None or bands == []:
         return ()
+    if key == "eo:bands" and isinstance(bands, list) and isinstance(bands[0], int):
+        return ()  # positions in a list of the item, as before STAC 1.0: they say nothing of numbers
     if not isinstance(bands, list) or not isinstance(bands[0], dict):
         raise TypeError(f"{key} is no list of bands")
     return bands[:1]

@@ -44,6 +44,13 @@ DATASTRIP_START: Final = re.compile(r"_S(\d{8}T\d{6})")
 """S2A_OPER_MSI_L2A_DS_2APS_20240601T120000_S20240601T101559_N05.10"""
 GRANULE_START: Final = re.compile(r"/GRANULE/L2A_T\d{2}[A-Z]{3}_A\d{6}_(\d{8}T\d{6})/")
 """folder of a granule within a product; its time is the datastrip's start"""
+LEVEL: Final = re.compile(r"(?:_MSI|_)L(?P<level>1[ABC]|2A)(?![A-Z0-9])|S2MSI(?P<type>1[ABC]|2A)(?![0-9])")
+"""S2B_MSIL1C_20230129T013449_…, S2B_53NMH_20230129_0_L1C; and the type of a product, S2MSI1C"""
+PRODUCT_TYPES: Final = ("s2:product_type", "product:type", "sentinel2:product_type", "eo:productType")
+TITLE: Final = "title"
+ORBIT: Final = re.compile(r"R?0*(\d{1,3})(?:\.0+)?", re.IGNORECASE)
+LAST_ORBIT: Final = 143
+"""relative orbits of one cycle of ten days"""
 
 
 def sensed_at_of(item: Mapping[str, Any]) -> datetime | None:
@@ -128,10 +135,41 @@ def datastrip_start_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> dat
 
 
 def relative_orbit_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> int | None:
-    orbit = next((orbit for key in fields.orbit if (orbit := _properties(item).get(key)) is not None), None)
-    if orbit is None:
-        orbit = next((match["orbit"] for match in product_names(item, fields)), None)
-    return int(orbit) if orbit is not None else None
+    """0 to 143; None where neither a field nor the product's name says one that can be read."""
+    written = (
+        *(_properties(item).get(key) for key in fields.orbit),
+        *(match["orbit"] for match in product_names(item, fields)),
+    )
+    matches = (ORBIT.fullmatch(str(orbit).strip()) for orbit in written if not isinstance(orbit, bool))
+    orbits = (int(match[1]) for match in matches if match)
+    return next((orbit for orbit in orbits if orbit <= LAST_ORBIT), None)
+
+
+def cloud_cover_of(item: Mapping[str, Any]) -> float | None:
+    """Percent, 0 to 100; None where the item says nothing that can be read."""
+    written = _properties(item).get("eo:cloud_cover")
+    if isinstance(written, bool) or not isinstance(written, int | float | str):
+        return None
+    try:
+        percent = float(written)
+    except (ValueError, OverflowError):
+        return None
+    return percent if 0 <= percent <= 100 else None  # NaN lies nowhere
+
+
+def level_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> str | None:
+    """1C, 2A and the like, by the product's name, its type and the id; None where nothing says.
+
+    Another than 2A where one of them says so. A title may name the product that the item was made of: it counts last.
+    """
+    properties = _properties(item)
+    names = [properties.get(key) for key in (*fields.product, *PRODUCT_TYPES) if key != TITLE]
+    for texts in ([*names, item.get("id")], [properties.get(TITLE)]):
+        found = [match for text in texts if isinstance(text, str) and (match := LEVEL.search(text))]
+        levels = sorted(match["level"] or match["type"] for match in found)
+        if levels:
+            return levels[0]
+    return None
 
 
 def product_names(item: Mapping[str, Any], fields: ItemFields = ANY) -> Iterator[re.Match[str]]:

@@ -22,8 +22,10 @@ from cropmap.sources.catalogs.footprints import box_of, footprint_of, polygon_of
 from cropmap.sources.catalogs.item_assets import asset_key, band_asset
 from cropmap.sources.catalogs.item_identity import (
     baseline_of,
+    cloud_cover_of,
     datatake_of,
     generated_at_of,
+    level_of,
     relative_orbit_of,
     sensed_at_of,
     tile_of,
@@ -34,6 +36,8 @@ from cropmap.sources.catalogs.providers import GENERIC, Provider, built_in, reco
 
 WITHOUT_OFFSETS: Final = "planetary_computer"
 """the provider whose rule `offset_by_baseline` applies to another's items"""
+SURFACE_REFLECTANCE: Final = "2A"
+"""the level of products that are read"""
 MALFORMED: Final = (
     LookupError,
     TypeError,
@@ -95,22 +99,25 @@ def provider_of_item(item: Mapping[str, Any], places: Places | None) -> Provider
 
 def _acquisition(item: Mapping[str, Any], provider: Provider) -> Acquisition:
     properties, fields = item["properties"], provider.fields
+    if (level := level_of(item, fields) or SURFACE_REFLECTANCE) != SURFACE_REFLECTANCE:
+        what = f"this is a Level-{level} product; cropmap reads the Level-2A product of the same pass"
+        raise _scene_error(item, what, QuarantineReason.UNSUPPORTED_FORMAT)
     tile, sensed_at = tile_of(item, fields), sensed_at_of(item)
     if tile is None or sensed_at is None:
         missing = "MGRS tile" if tile is None else "datetime of Sentinel-2"
         raise _scene_error(item, f"the item has no {missing}", QuarantineReason.INCOMPLETE_METADATA)
-    baseline, cloud_cover = baseline_of(item, fields), properties.get("eo:cloud_cover")
+    baseline = baseline_of(item, fields)
     bbox, footprint_wkt = _extent(item)
     return Acquisition(
         item_id=item["id"],
         collection=_text(item.get("collection")) or "",
         tile=tile,
         sensed_at=sensed_at,
-        platform=_text(properties.get("platform")),
+        platform=platform if isinstance(platform := properties.get("platform"), str) else None,
         relative_orbit=relative_orbit_of(item, fields),
         processing_baseline=baseline,
         datatake=datatake_of(item, sensed_at, fields),
-        cloud_cover=None if cloud_cover is None else float(cloud_cover),
+        cloud_cover=cloud_cover_of(item),
         epsg=_epsg(item, tile, provider),
         bbox=bbox,
         footprint_wkt=footprint_wkt,

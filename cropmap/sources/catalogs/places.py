@@ -260,13 +260,21 @@ def _other(medium: str, others: tuple[str, ...]) -> str | None:
 
 @lru_cache(4096)
 def _resolved(folder: str) -> str:
-    return str(Path(folder).resolve())
+    return str(_followed(Path(folder)))
+
+
+def _followed(path: Path) -> Path:
+    """Where it leads. Raises ForbiddenAddressError for a link that leads to itself."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:
+        raise ForbiddenAddressError(f"{_shown(str(path))} is a link that leads to itself") from error
 
 
 def _true_path(path: str) -> str:
     """Where a file lies once links are followed. Raises ForbiddenAddressError for what is no regular file."""
     file = Path(_resolved(str(Path(path).parent))) / Path(path).name
-    file = file.resolve() if file.is_symlink() else file
+    file = _followed(file) if file.is_symlink() else file
     if file.exists() and not file.is_file():
         raise ForbiddenAddressError(f"{_shown(path)} is no regular file")
     return str(file)

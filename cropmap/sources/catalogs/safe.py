@@ -9,6 +9,8 @@ elements under other names.
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,12 @@ LEVEL_1C_METADATA: Final = "MTD_MSIL1C.xml"
 TILE_METADATA: Final = "MTD_TL.xml"
 LEVEL_1C: Final = "_MSIL1C_"
 """in the name of a product"""
+OLD_FORMAT: Final = re.compile(r"_(?:PRD_MSI|MTD_(?:SAF|DMP))L(?:1C|2A)_")
+"""in the name of a product from before December 2016, and of its metadata document"""
+IMAGE_TYPES: Final = {".jp2": "image/jp2", ".tif": "image/tiff", ".tiff": "image/tiff"}
+"""of a band's file, by its ending: ESA's, or of a copy whose bands were converted; the first that is there counts"""
+PHYSICAL_BANDS: Final = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+"""by `band_id`, as the specification numbers them"""
 MOST_BYTES: Final = 4 << 20
 """of a metadata document; real ones have one million at most"""
 NODATA: Final = 0
@@ -88,6 +96,8 @@ def product_item(product: Product, *, collection: str) -> dict[str, Any]:
             reason=QuarantineReason.UNSUPPORTED_FORMAT,
             where=product.name,
         )
+    if product.address(PurePosixPath(PRODUCT_METADATA)) is None and OLD_FORMAT.search(product.name):
+        raise old_format(product.name)
     metadata = _document(product, PurePosixPath(PRODUCT_METADATA), _PRODUCT_FIELDS)
     images = _images(product, metadata)
     tile = _document(product, PurePosixPath(*images[0].parts[:2], TILE_METADATA), _TILE_FIELDS)
@@ -97,13 +107,21 @@ def product_item(product: Product, *, collection: str) -> dict[str, Any]:
         raise _incomplete(product, f"a field of the metadata is no number ({one_line(error, 80)})") from error
 
 
+def old_format(name: str) -> SceneError:
+    return SceneError(
+        "this product has the format of before December 2016, with several granules; products of one granule are read",
+        reason=QuarantineReason.UNSUPPORTED_FORMAT,
+        where=name,
+    )
+
+
 def _is_level_1c(product: Product) -> bool:
     return LEVEL_1C in product.name or product.address(PurePosixPath(LEVEL_1C_METADATA)) is not None
 
 
 def _images(product: Product, metadata: _Document) -> list[PurePosixPath]:
-    """Every image that the metadata lists, by its path within the product."""
-    images = [PurePosixPath(f"{field.text.removesuffix('.jp2')}.jp2") for field in metadata.fields["IMAGE_FILE"]]
+    """Every image that the metadata lists, by its path within the product without its ending."""
+    images = [PurePosixPath(field.text.removesuffix(".jp2")) for field in metadata.fields["IMAGE_FILE"]]
     if not images:
         raise _incomplete(product, f"{PRODUCT_METADATA} lists no image file")
     if outside := next((file for file in images if file.is_absolute() or ".." in file.parts), None):
@@ -132,13 +150,13 @@ def _item(
         "geometry": {"type": "MultiPolygon", "coordinates": [[_ring(field.text)] for field in _rings(metadata)]},
         "properties": {
             "datetime": tile.text("SENSING_TIME"),
-            "platform": metadata.text("SPACECRAFT_NAME").lower(),
-            "sat:relative_orbit": int(metadata.text("SENSING_ORBIT_NUMBER")),
-            "eo:cloud_cover": float(metadata.text("Cloud_Coverage_Assessment")),
+            "platform": (metadata.stated("SPACECRAFT_NAME") or "").lower() or None,
+            "sat:relative_orbit": metadata.stated("SENSING_ORBIT_NUMBER"),
+            "eo:cloud_cover": metadata.stated("Cloud_Coverage_Assessment"),
             "proj:code": tile.text("HORIZONTAL_CS_CODE"),
             "s2:product_uri": uri,
             "s2:processing_baseline": metadata.text("PROCESSING_BASELINE"),
-            "s2:generation_time": metadata.text("GENERATION_TIME"),
+            "s2:generation_time": metadata.stated("GENERATION_TIME"),
             "s2:datatake_id": metadata.attribute("Datatake", "datatakeIdentifier"),
             "s2:datastrip_id": metadata.attribute("Granule", "datastripIdentifier"),
             "s2:tile_id": metadata.attribute("Granule", "granuleIdentifier"),
@@ -160,16 +178,18 @@ def _assets(product: Product, images: Sequence[PurePosixPath], metadata: _Docume
         if band in offsets:
             numbers["offset"] = offsets[band] / quantification
         href = _address(product, images, band, metres)
-        assets[f"{band}_{metres}m"] = {"href": href, "type": "image/jp2", "raster:bands": [numbers]}
+        medium = IMAGE_TYPES[PurePosixPath(href).suffix.lower()]
+        assets[f"{band}_{metres}m"] = {"href": href, "type": medium, "raster:bands": [numbers]}
     return assets
 
 
 def _address(product: Product, images: Sequence[PurePosixPath], band: str, metres: int) -> str:
-    file = next((image for image in images if image.stem.endswith(f"_{band}_{metres}m")), None)
-    address = product.address(file) if file else None
+    file = next((image for image in images if image.name.endswith(f"_{band}_{metres}m")), None)
+    files = [file.with_name(f"{file.name}{ending}") for ending in IMAGE_TYPES] if file else []
+    address = next((address for file in files if (address := product.address(file))), None)
     if address is None:
         raise SceneError(
-            f"{one_line(file, 200) if file else f'a file {band} at {metres} m'} is missing",
+            f"{one_line(files[0], 200) if files else f'a file {band} at {metres} m'} is missing",
             reason=QuarantineReason.MISSING_BAND,
             where=product.name,
             mend="Download the product again",
@@ -180,12 +200,18 @@ def _address(product: Product, images: Sequence[PurePosixPath], band: str, metre
 def _offsets(metadata: _Document) -> dict[str, float]:
     """Digital numbers to add, by band name; empty for a baseline before the offset existed."""
     bands = {
-        field.attributes.get("bandId"): _padded(field.attributes.get("physicalBand", ""))
+        _plain_id(field.attributes.get("bandId", "")): _padded(field.attributes.get("physicalBand", ""))
         for field in metadata.fields["Spectral_Information"]
-    }
-    return {
-        bands.get(field.attributes.get("band_id"), ""): float(field.text) for field in metadata.fields["BOA_ADD_OFFSET"]
-    }
+    } or {str(number): _padded(name) for number, name in enumerate(PHYSICAL_BANDS)}
+    bands |= {name: _padded(name) for name in PHYSICAL_BANDS}
+    added = metadata.fields["BOA_ADD_OFFSET"]
+    return {bands.get(_plain_id(field.attributes.get("band_id", "")), ""): float(field.text) for field in added}
+
+
+def _plain_id(band_id: str) -> str:
+    """01 is 1; the name of a band stays."""
+    band_id = band_id.strip()
+    return str(int(band_id)) if band_id.isdecimal() else band_id
 
 
 def _padded(physical_band: str) -> str:
@@ -220,10 +246,14 @@ class _Document:
 
     def text(self, name: str) -> str:
         """Of the first element with any. Raises SceneError."""
-        text = next((field.text for field in self.fields[name] if field.text), None)
+        text = self.stated(name)
         if text is None:
             raise _incomplete(self.product, f"the metadata has no {name}")
         return text
+
+    def stated(self, name: str) -> str | None:
+        """As `text`; None where there is none."""
+        return next((field.text for field in self.fields[name] if field.text), None)
 
     def attribute(self, name: str, attribute: str) -> str | None:
         """Of the first element; None where it has none."""
@@ -265,7 +295,10 @@ def _fields(content: bytes, wanted: Mapping[str, str]) -> Mapping[str, list[_Fie
             _, attributes, parts = opened.pop()
             fields[wanted[name]].append(_Field("".join(parts).strip(), attributes))
 
-    parser = expat.ParserCreate()
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if is_utf_16:  # whatever it declares: programs on Windows write the mark and leave the declaration
+        content = content.decode("utf-16").encode()
+    parser = expat.ParserCreate("utf-8" if is_utf_16 else None)
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.CharacterDataHandler = text

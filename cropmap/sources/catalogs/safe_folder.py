@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from functools import cached_property
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from cropmap.errors import CatalogError, SceneError
@@ -24,7 +25,15 @@ from cropmap.sources.catalogs.acquisition import UnusableItem
 from cropmap.sources.catalogs.item_identity import PRODUCT_NAME
 from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
 from cropmap.sources.catalogs.plain_text import kept_id, one_line
-from cropmap.sources.catalogs.safe import LEVEL_1C_METADATA, MOST_BYTES, PRODUCT_METADATA, Product, product_item
+from cropmap.sources.catalogs.safe import (
+    LEVEL_1C_METADATA,
+    MOST_BYTES,
+    OLD_FORMAT,
+    PRODUCT_METADATA,
+    Product,
+    old_format,
+    product_item,
+)
 from cropmap.sources.catalogs.zipped import archived_address, open_zip, read_some
 from cropmap.sources.files.archives import ANY_RATIO_BELOW, MAX_RATIO
 
@@ -32,6 +41,10 @@ MAX_MEMBERS: Final = 5_000
 """of a zip file; a product has about 150"""
 PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED: Final = 1
+DOCUMENTS: Final = (PRODUCT_METADATA, LEVEL_1C_METADATA)
+"""by which a product is known, whatever its folder is called"""
+MADE_BY_MACOS: Final = "__MACOSX/"
+"""where its archives hold a shadow of every file"""
 _PLAIN_FILE: Final = (0, 0o10)
 """the kind of file in a Unix mode, and none where the archive has no modes"""
 _DAY: Final = timedelta(days=1)
@@ -50,14 +63,26 @@ def read_products(places: Places, *, collection: str, season: Season) -> Iterato
     for entry in _entries(Path(places.catalog)):
         if isinstance(entry, UnusableItem):
             yield entry
-        elif _may_lie_in(season, started := _started(name := _name_of(entry))):
+        elif _may_lie_in(season, _started(name := _name_of(entry))):
             try:
-                with _opened(entry, name, places) as product:
-                    item: dict[str, Any] | UnusableItem = product_item(product, collection=collection)
+                with _opened(entry, name, places) as products:
+                    for product in products:
+                        if _may_lie_in(season, _started(product.name)):
+                            yield _item_of(product, collection)
             except SceneError as error:
-                tile = match["tile"] if (match := PRODUCT_NAME.match(name)) else None
-                item = UnusableItem(kept_id(name), tile, started, error.reason, one_line(error.what))
-            yield item
+                yield _unusable(name, error)
+
+
+def _item_of(product: Product, collection: str) -> dict[str, Any] | UnusableItem:
+    try:
+        return product_item(product, collection=collection)
+    except SceneError as error:
+        return _unusable(product.name, error)
+
+
+def _unusable(name: str, error: SceneError) -> UnusableItem:
+    tile = match["tile"] if (match := PRODUCT_NAME.match(name)) else None
+    return UnusableItem(kept_id(name), tile, _started(name), error.reason, one_line(error.what))
 
 
 def _entries(folder: Path) -> Iterator[Path | UnusableItem]:
@@ -86,10 +111,27 @@ def _listed(folder: Path) -> list[Path]:
 def _is_product(path: Path) -> bool:
     ending = path.suffix.lower()
     is_folder = os.path.isdir(path)  # noqa: PTH112
-    return (ending == ".safe" and (is_folder or path.is_symlink())) or (ending == ".zip" and not is_folder)
+    if is_folder:
+        return ending == ".safe" or _holds_product(path)
+    return ending == ".zip" or (ending == ".safe" and path.is_symlink())
 
 
-def _name_of(path: Path) -> str:
+def _holds_product(folder: Path) -> bool:
+    return any(os.path.isfile(folder / document) for document in DOCUMENTS)  # noqa: PTH113 - as PTH112
+
+
+def _innermost(folder: Path) -> Path:
+    """The product itself where a program unpacked it into a folder of its own name."""
+    if _holds_product(folder):
+        return folder
+    try:
+        within = [path for path in _listed(folder) if path.suffix.lower() == ".safe" and _holds_product(path)]
+    except OSError:
+        return folder
+    return within[0] if len(within) == 1 else folder
+
+
+def _name_of(path: PurePath) -> str:
     name = path.name
     for ending in (".zip", ".safe"):
         if name.lower().endswith(ending):
@@ -111,9 +153,9 @@ def _may_lie_in(season: Season, started: datetime | None) -> bool:
 
 
 @contextmanager
-def _opened(path: Path, name: str, places: Places) -> Iterator[Product]:
-    if path.suffix.lower() == ".safe":
-        yield _Folder(name, path, places)
+def _opened(path: Path, name: str, places: Places) -> Iterator[Sequence[Product]]:
+    if path.suffix.lower() != ".zip" or os.path.isdir(path):  # noqa: PTH112
+        yield [_Folder(name, _innermost(path), places)]
         return
     try:
         places.check_document(str(path))
@@ -121,7 +163,10 @@ def _opened(path: Path, name: str, places: Places) -> Iterator[Product]:
         raise SceneError(str(error), reason=QuarantineReason.FORBIDDEN_ADDRESS, where=name) from error
     try:
         with open_zip(path) as archive:
-            yield _Archive(name, path, _root(archive, name), _members(archive, path, name), archive)
+            members = _members(archive, path, name)
+            roots = _roots(archive, name)
+            names = [name] if len(roots) == 1 else [_name_of(root) or name for root in roots]
+            yield [_Archive(own, path, root, members, archive) for own, root in zip(names, roots, strict=True)]
     except OSError as error:
         raise SceneError(
             f"the archive cannot be read ({one_line(error, 160)})",
@@ -138,14 +183,24 @@ class _Folder:
     places: Places
 
     def address(self, file: PurePosixPath) -> str | None:
-        path = self.path / file
         try:
+            path = self._found(file)
             return str(path) if path.is_file() else None
         except OSError:  # a name that no file may have
             return None
 
+    def _found(self, file: PurePosixPath) -> Path:
+        """Whatever the case of its name, as on the machine that it may come from; the very name where there is one."""
+        if (self.path / file).is_file():
+            return self.path / file
+        path = self.path
+        for part in file.parts:
+            alike = () if (path / part).exists() else [n for n in sorted(os.listdir(path)) if n.lower() == part.lower()]  # noqa: PTH208
+            path /= next(iter(alike), part)
+        return path
+
     def read(self, file: PurePosixPath) -> bytes:
-        path = self.path / file
+        path = self._found(file)
         self.places.check_document(str(path))
         with path.open("rb") as opened:
             return opened.read(MOST_BYTES + 1)
@@ -160,29 +215,39 @@ class _Archive:
     members: Mapping[str, zipfile.ZipInfo]
     archive: zipfile.ZipFile
 
+    def _found(self, file: PurePosixPath) -> zipfile.ZipInfo | None:
+        """Whatever the case of its name, as in a folder."""
+        name = str(self.root / file)
+        return self.members.get(name) or self._by_small_letters.get(name.lower())
+
+    @cached_property
+    def _by_small_letters(self) -> Mapping[str, zipfile.ZipInfo]:
+        return {name.lower(): member for name, member in self.members.items()}
+
     def address(self, file: PurePosixPath) -> str | None:
-        member = self.members.get(str(self.root / file))
+        member = self._found(file)
         return archived_address(self.path, member.filename) if member else None
 
     def read(self, file: PurePosixPath) -> bytes:
-        member = self.members.get(str(self.root / file))
+        member = self._found(file)
         if member is None:
             raise FileNotFoundError("the archive does not hold it")
         return read_some(self.archive, member.filename, MOST_BYTES + 1)
 
 
-def _root(archive: zipfile.ZipFile, name: str) -> PurePosixPath:
-    """Where the product lies in the archive: in its top folder, or without one."""
-    documents = (PRODUCT_METADATA, LEVEL_1C_METADATA)
-    folders = {path.parent for path in map(PurePosixPath, archive.namelist()) if path.name in documents}
-    roots = [path for path in folders if len(path.parts) <= 1]
-    if len(roots) != 1:
+def _roots(archive: zipfile.ZipFile, name: str) -> list[PurePosixPath]:
+    """Where products lie in the archive: in its top folder, without one, or deeper. Raises SceneError where none is."""
+    paths = [PurePosixPath(name) for name in map(_plain, archive.infolist()) if not name.startswith(MADE_BY_MACOS)]
+    documents = {document.lower() for document in DOCUMENTS}
+    folders = {path.parent for path in paths if path.name.lower() in documents}
+    roots = sorted(folder for folder in folders if folders.isdisjoint(folder.parents))
+    if not roots and any(OLD_FORMAT.search(path.name) for path in paths):
+        raise old_format(name)
+    if not roots:
         raise SceneError(
-            f"the archive holds {len(roots) or 'no'} Sentinel-2 {'products' if roots else 'product'}",
-            reason=QuarantineReason.UNSUPPORTED_FORMAT,
-            where=name,
+            "the archive holds no Sentinel-2 product", reason=QuarantineReason.UNSUPPORTED_FORMAT, where=name
         )
-    return roots[0]
+    return roots
 
 
 def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfile.ZipInfo]:
@@ -212,14 +277,15 @@ def _members(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, zipfi
         raise SceneError(
             f"the archive {problem}", reason=QuarantineReason.UNREADABLE_FILE, where=name, mend="Unpack it"
         )
-    plain = (m for m in listed if m.external_attr >> 28 in _PLAIN_FILE and not m.filename.endswith("/"))
+    plain = (m for m in listed if m.external_attr >> 28 in _PLAIN_FILE and not m.filename.endswith(("/", "\\")))
     return {_plain(member): member for member in plain}
 
 
 def _plain(member: zipfile.ZipInfo) -> str:
-    """Its name without `./`, which some programs write before every one."""
-    return str(PurePosixPath(member.filename))
+    """Its name without `./`, which some programs write before every one; others write the path as Windows does."""
+    return str(PurePosixPath(member.filename.replace("\\", "/")))
 
 
 def _leads_out(member: str) -> bool:
-    return member.startswith("/") or "\\" in member or ".." in PurePosixPath(member).parts
+    path = PureWindowsPath(member)  # both kinds of slash, and drives
+    return bool(path.anchor) or ".." in path.parts

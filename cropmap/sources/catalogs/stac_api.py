@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Bbox
 from cropmap.sources.catalogs.known_items import ListedItem
 from cropmap.sources.catalogs.places import ForbiddenAddressError
+from cropmap.sources.catalogs.plain_text import one_line
 from cropmap.sources.catalogs.stac_documents import UNREADABLE, ItemOrNot, item_of, links_of, no_collection, translated
 from cropmap.sources.catalogs.stac_io import BoundedIO
 
@@ -131,6 +133,13 @@ def _items(
             complete = False
     if not complete:
         log.warning("%s: the search counts %d items and gives %d", io.places.catalog, counted, len(run.seen))
+    if run.foreign:
+        log.warning(
+            "%s: the search also gives items of other collections than %s, which are left out: %s",
+            io.places.catalog,
+            collection,
+            ", ".join(f"{one_line(name, 60)} {n}" for name, n in run.foreign.most_common(5)),
+        )
 
 
 def _halves(window: Days) -> list[Days]:
@@ -151,11 +160,13 @@ class _Search:
     most: int
     seen: set[str] = field(default_factory=set)
     """ids of the items that were given"""
+    foreign: Counter[str] = field(default_factory=Counter)
+    """items of other collections, by collection"""
     n_read: int = 0
 
     def items(self, window: Days, *, only_new: bool = False) -> Generator[ItemOrNot | ListedItem, None, int]:
         """Items of some days; returns how many the search counts, 0 where it does not say."""
-        where, n_matched, repeated, own = self.io.places.catalog, 0, 0, set[str]()
+        where, n_matched, repeated, own, given = self.io.places.catalog, 0, 0, set[str](), set[str]()
         for number, page in enumerate(_pages(self.io, self.search, self.collection, self.box, window), 1):
             features = [] if page.get("features", 0) is None else page.get("features")  # null: an empty list
             n_matched = _matched(page) or n_matched
@@ -175,9 +186,13 @@ class _Search:
                     where=where,
                 )
             for name, feature in zip(names, features, strict=True):
+                if (other := _collection_of(feature)) not in (None, self.collection):
+                    self.foreign[str(other)] += 1
+                    continue
+                given.add(name)
                 if not (only_new and name in self.seen):
                     yield feature if isinstance(feature, ListedItem) else item_of(feature)
-        self.seen |= own
+        self.seen |= given
         return n_matched
 
 
@@ -185,6 +200,14 @@ def _name_of(listed: Any) -> str:
     if isinstance(listed, ListedItem):
         return listed.id
     return str(listed.get("id") if isinstance(listed, Mapping) else listed)
+
+
+def _collection_of(listed: Any) -> object:
+    """As an item names it; None where it names none, which STAC allows, and for what is no item."""
+    if isinstance(listed, ListedItem) and listed.known is not None:
+        return listed.known.acquisition.collection or None
+    document = listed.document if isinstance(listed, ListedItem) else listed
+    return document.get("collection") if isinstance(document, Mapping) else None
 
 
 def _matched(page: Mapping[str, Any]) -> int:
