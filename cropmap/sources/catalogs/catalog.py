@@ -21,8 +21,8 @@ from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Acquisition, Bbox, UnusableItem
 from cropmap.sources.catalogs.footprints import boxes_of, touches
-from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at_of, tile_of
-from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item, provider_of_item
+from cropmap.sources.catalogs.item_identity import sensed_at_of, tile_of
+from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item
 from cropmap.sources.catalogs.known_items import KnownItems, ListedItem
 from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
@@ -238,8 +238,7 @@ def _candidate(
         reason, detail = QuarantineReason.DUPLICATE, "the catalogue lists this item twice"
     else:
         try:
-            acquisition = acquisition_from_item(item, places=places, offset_by_baseline=offset_by_baseline)
-            return Candidate(acquisition, datastrip_start_of(item, provider_of_item(item, places).fields))
+            return Candidate(acquisition_from_item(item, places=places, offset_by_baseline=offset_by_baseline))
         except SceneError as error:
             reason, detail = error.reason, error.what
     return UnusableItem(name, tile_of(item), sensed_at_of(item), reason, one_line(detail))
