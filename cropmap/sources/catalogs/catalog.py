@@ -28,7 +28,7 @@ from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
 from cropmap.sources.catalogs.providers import SAFE, built_in, built_ins
 from cropmap.sources.catalogs.safe_folder import read_products
-from cropmap.sources.catalogs.sensings import Candidate, best_of
+from cropmap.sources.catalogs.sensings import Candidate, best_of, rivals
 from cropmap.sources.catalogs.stac import read_items, root_of
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem, item_of
 
@@ -49,6 +49,8 @@ class CatalogSearch:
     """usable, each part of a pass over a tile once; sorted by sensed_at, item_id"""
     unusable: tuple[UnusableItem, ...]
     """set aside, each with its reason; every item of the window and box is in one of the two"""
+    rivals: tuple[Candidate, ...] = ()
+    """of both, those of which another one shows the same pass over the same tile"""
 
 
 @contextmanager
@@ -78,6 +80,7 @@ def find_acquisitions(
     access: CatalogAccess | None = None,
     offset_by_baseline: bool = False,
     known: KnownItems | None = None,
+    unread: Collection[str] = (),
 ) -> CatalogSearch:
     """Lists the acquisitions of a season that touch `bbox` (west, south, east, north in degrees), one box or several.
 
@@ -85,6 +88,7 @@ def find_acquisitions(
     products (`safe_folder`), whose items are called `collection` whatever its name. `access` says whose it is, what
     is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
     mirrors of Planetary Computer (`items.acquisition_from_item`). Items of an API that are `known` are not read again.
+    Those that are `unread` put no other one aside (`sensings.best_of`).
 
     Raises CatalogError: unreachable, not STAC, or without this collection.
     """
@@ -122,10 +126,11 @@ def find_acquisitions(
             if known is not None and isinstance(listed, ListedItem):
                 known.note(listed, outcome)
         earlier |= seen  # the next box may touch the same tile
-    best, redundant = best_of(candidates)
+    best, redundant = best_of(candidates, unread=unread)
     return CatalogSearch(
         acquisitions=tuple(sorted(best, key=lambda a: (a.sensed_at, a.item_id))),
         unusable=tuple(sorted((*unusable, *redundant), key=lambda u: (u.item_id, u.reason))),
+        rivals=tuple(rivals(candidates)),
     )
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -67,21 +67,32 @@ class Candidate:
         return self.acquisition.processing_baseline or ""
 
 
-def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[UnusableItem]]:
+def best_of(
+    candidates: Iterable[Candidate], *, unread: Collection[str] = ()
+) -> tuple[list[Acquisition], list[UnusableItem]]:
     """What counts, and what shows nothing that a better item does not show: SUPERSEDED under a lower baseline, else
-    DUPLICATE."""
+    DUPLICATE.
+
+    Items whose files could not be read (`unread`, by id) may be tried again, and meanwhile show nothing.
+    """
     kept: list[Acquisition] = []
     redundant: list[UnusableItem] = []
     for sensing in _passes(candidates):
         chosen: list[Candidate] = []
         for candidate in _ranked(sensing):
-            better = [other for other in chosen if len(sensing) > 1 and _may_show(other, candidate)]
+            read = [other for other in chosen if len(sensing) > 1 and other.acquisition.item_id not in unread]
+            better = [other for other in read if _may_show(other, candidate)]
             if better and _shown_share(candidate, better) >= WHOLE:
                 redundant.append(_redundant(candidate, better[0]))
             else:
                 chosen.append(candidate)
         kept += [candidate.acquisition for candidate in chosen]
     return kept, redundant
+
+
+def rivals(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those of which another one shows the same pass over the same tile, or a part of it."""
+    return [candidate for sensing in _passes(candidates) if len(sensing) > 1 for candidate in sensing]
 
 
 def replaced(gone: Iterable[Acquisition], listed: Sequence[Acquisition]) -> list[UnusableItem]:
