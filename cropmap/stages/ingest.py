@@ -149,7 +149,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
         return {"found": 0}
     parcels, earlier = season.parcels, season.declared_until is not None
     with context.connect() as connection:
-        unread = _unread(ledger.read_reasons(connection, **context.key))
+        unread = unread_items(ledger.read_reasons(connection, **context.key))
     known = KnownItems(context.store, f"items/{context.agency.agency}/{context.season.year}.txt")
     search = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
@@ -206,7 +206,7 @@ def settle_rivals(season: OpenSeason, parcel_sets: Mapping[str, str]) -> dict[st
         return {}
     with context.connect() as connection:
         reasons = ledger.read_reasons(connection, **context.key)
-        kept, redundant = best_of(rivals.listed, unread=_unread(reasons))
+        kept, redundant = best_of(rivals.listed, unread=unread_items(reasons))
         back = [a for a in kept if reasons.get(a.item_id) in SHOWN_ELSEWHERE]
         aside = [item for item in redundant if reasons.get(item.item_id) not in SHOWN_ELSEWHERE]
         observed = [a for a in rivals.near if a.item_id not in reasons]
@@ -218,7 +218,7 @@ def settle_rivals(season: OpenSeason, parcel_sets: Mapping[str, str]) -> dict[st
     return {item: tile for item, tile in pending_acquisitions(season, parcel_sets).items() if item in names}
 
 
-def _unread(reasons: Mapping[str, str]) -> set[str]:
+def unread_items(reasons: Mapping[str, str]) -> set[str]:
     """Items whose files could not be read when they were last tried."""
     return {item for item, reason in reasons.items() if reason in CHEAP_TO_TRY}
 

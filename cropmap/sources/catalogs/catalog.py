@@ -87,8 +87,8 @@ def find_acquisitions(
     `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API; or a folder of
     products (`safe_folder`), whose items are called `collection` whatever its name. `access` says whose it is, what
     is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
-    mirrors of Planetary Computer (`items.acquisition_from_item`). Items of an API that are `known` are not read again.
-    Those that are `unread` put no other one aside (`sensings.best_of`).
+    mirrors of Planetary Computer (`items.acquisition_from_item`). Items of an API that are `known` are not read again;
+    those that are `unread` put no other aside (`sensings.best_of`).
 
     Raises CatalogError: unreachable, not STAC, or without this collection.
     """
@@ -127,8 +127,9 @@ def find_acquisitions(
                 known.note(listed, outcome)
         earlier |= seen  # the next box may touch the same tile
     best, redundant = best_of(candidates, unread=unread)
+    best.sort(key=lambda a: (a.sensed_at, a.item_id))
     return CatalogSearch(
-        acquisitions=tuple(sorted(best, key=lambda a: (a.sensed_at, a.item_id))),
+        acquisitions=tuple(best),
         unusable=tuple(sorted((*unusable, *redundant), key=lambda u: (u.item_id, u.reason))),
         rivals=tuple(rivals(candidates)),
     )
@@ -137,11 +138,17 @@ def find_acquisitions(
 def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> CatalogError:
     """The error where a search found no usable acquisition: how many items were set aside, and why."""
     window = f"from {season.start} to {season.end} over the parcels"
+    if season.end < season.start:
+        return CatalogError(
+            f"no acquisition is of {season.end} or earlier: the window begins on {season.start}",
+            where="--as-of",
+            mend="Name a day within acquisitions.window",
+        )
     if not search.unusable:
         return CatalogError(
             f"the catalogue lists no item {window}",
             where=where,
-            mend="Check acquisitions.collection and acquisitions.window",
+            mend="Check --season, acquisitions.collection and acquisitions.window",
         )
     counts = Counter(item.reason for item in search.unusable)
     first = counts.most_common(1)[0][0]
