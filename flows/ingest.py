@@ -59,6 +59,9 @@ def _ingest(request: SeasonRequest, season: OpenSeason) -> dict[str, Any]:
         with rates.measured(context.store, "observe") as done:
             _cover(season, cluster, sorted(set(pending.values())))
             _observe(season, cluster, pending, sets)
+            while back := stage.settle_rivals(season, sets):
+                _observe(season, cluster, back, sets)
+                pending |= back
             if cluster is None:  # what other machines take says nothing of this one
                 done.update(rates.observed_units(season, pending))
         stage.note_observed(season, sets, pending)

@@ -27,9 +27,10 @@ from cropmap.database.connection import connect
 from cropmap.errors import CatalogError, ConfigurationError, DatabaseError, DatabaseUnavailableError, SceneError
 from cropmap.observations import tiles
 from cropmap.observations.grids import Grid
+from cropmap.observations.identity import pixel_metadata, same_pixels
 from cropmap.observations.scratch import FETCHED_TOGETHER
 from cropmap.progress import Counter
-from cropmap.schemas import AcquisitionStatus
+from cropmap.schemas import AcquisitionStatus, QuarantineReason
 from cropmap.seasons import Season, SeasonKey
 from cropmap.settings import Settings
 from cropmap.sources.catalogs.acquisition import Acquisition
@@ -41,7 +42,7 @@ from cropmap.sources.catalogs.sign_in.secrets import read_headers
 from cropmap.stages.context import database_url, has_database
 from cropmap.stages.declared import read_declared
 from cropmap.stages.first_check import check_inputs
-from cropmap.stages.ingest import catalog_access, kept_grids
+from cropmap.stages.ingest import catalog_access, kept_grids, unread_items
 from cropmap.store import Store
 
 PAGE: Final = 100
@@ -124,10 +125,11 @@ def plan_season(
         use(provider)
     window = agency.season(season).until(as_of)
     store, key = settings.open_store(), SeasonKey(agency=agency.agency, season=season)
-    parcels, observed = _parcels(settings, agency, key)
-    search = _search(settings, agency, window, parcels)
+    parcels, known = _parcels(settings, agency, key)
+    search = _search(settings, agency, window, parcels, known)
     homes = _homes(store, key, parcels, search.acquisitions)
     over = [a for a in search.acquisitions if a.tile in homes.windows]
+    observed = _observed(known, over)
     to_read = [a for a in over if a.item_id not in observed]
     read = reading(to_read, homes.windows)
     quotas = _quotas(settings, read, at.astimezone(UTC).date())
@@ -156,23 +158,36 @@ def plan_season(
     }
 
 
-def _parcels(settings: Settings, agency: Agency, key: SeasonKey) -> tuple[gpd.GeoDataFrame, set[str]]:
-    """The register where it is loaded, else what the declarations file would give; and items observed already."""
+def _parcels(settings: Settings, agency: Agency, key: SeasonKey) -> tuple[gpd.GeoDataFrame, list[ledger.LedgerEntry]]:
+    """The register where it is loaded, else what the declarations file would give; and the ledger of acquisitions."""
     if has_database(settings):
         try:
             with connect(database_url(settings)) as connection:
                 parcels = register.read_declarations(connection, **key)
-                known = ledger.read_acquisitions(connection, **key, status=AcquisitionStatus.OBSERVED)
+                known = ledger.read_acquisitions(connection, **key)
         except DatabaseUnavailableError:
             raise
         except DatabaseError:  # one that holds no season yet
             parcels, known = None, []
         if parcels is not None and not parcels.empty:
-            return parcels, {entry.item_id for entry in known}
-    return read_declared(agency, season=key["season"]).accepted, set()
+            return parcels, known
+    return read_declared(agency, season=key["season"]).accepted, []
 
 
-def _search(settings: Settings, agency: Agency, season: Season, parcels: gpd.GeoDataFrame) -> CatalogSearch:
+def _observed(known: Sequence[ledger.LedgerEntry], found: Sequence[Acquisition]) -> set[str]:
+    """What a run would not read again: observed, or condemned by its pixels, and not replaced in place since."""
+    before = {
+        entry.item_id: pixel_metadata(entry.acquisition)
+        for entry in known
+        if entry.document
+        and (entry.status == AcquisitionStatus.OBSERVED or entry.reason == QuarantineReason.OFFSET_CONTRADICTED)
+    }
+    return {a.item_id for a in found if a.item_id in before and same_pixels(before[a.item_id], pixel_metadata(a))}
+
+
+def _search(
+    settings: Settings, agency: Agency, season: Season, parcels: gpd.GeoDataFrame, known: Sequence[ledger.LedgerEntry]
+) -> CatalogSearch:
     section = agency.acquisitions
     if section.catalog is None:
         raise ConfigurationError(
@@ -186,6 +201,7 @@ def _search(settings: Settings, agency: Agency, season: Season, parcels: gpd.Geo
         season=season,
         access=catalog_access(agency, read_headers(settings.catalog_headers.get_secret_value())),
         offset_by_baseline=section.offset == "baseline",
+        unread=unread_items({entry.item_id: entry.reason for entry in known if entry.reason}),
     )
     if not search.acquisitions:
         raise nothing_usable(search, season=season, where=where)

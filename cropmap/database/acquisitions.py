@@ -258,6 +258,17 @@ def read_acquisitions(
 
 
 @database_errors()
+def read_reasons(connection: Connection, *, agency: str, season: int) -> dict[str, str]:
+    """The QuarantineReason of every acquisition that is quarantined, by item."""
+    return dict(
+        connection.execute(
+            "SELECT item_id, reason FROM acquisition WHERE agency = %s AND season = %s AND status = 'quarantined'",
+            (agency, season),
+        ).fetchall()
+    )
+
+
+@database_errors()
 def read_acquisition(connection: Connection, *, agency: str, season: int, item_id: str) -> LedgerEntry:
     """One entry. Raises DatabaseError when it is not in the ledger."""
     with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:

@@ -7,6 +7,7 @@ once, each with its own keys: the environment is that of the thread.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -75,15 +76,16 @@ WAITS_S: Final = (0.5, 2.0, 8.0)
 Result = TypeVar("Result")
 
 
-def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") -> Result:
+def with_patience(href: str, read: Callable[[str], Result], *, named: str = "", fresh: bool = False) -> Result:
     """What `read` makes of the address to open, while rasterio has the options and keys of the file's provider.
 
     One of the provider's connections is held meanwhile. A file elsewhere is opened again after a failure that may pass,
-    and once where its host refuses, with another token or signature. Errors name the file, or `named`, of which it is a
-    copy. Raises SceneError: UNREADABLE_FILE, also where a token, a signature or a key cannot be had, MISSING_BAND where
-    a local file does not exist, FORBIDDEN_ADDRESS; and whatever else `read` raises.
+    and once where its host refuses, with another token or signature. `fresh`: what GDAL keeps of the file is forgotten.
+    Errors name the file, or `named`, of which it is a copy. Raises SceneError: UNREADABLE_FILE, also where a token, a
+    signature or a key cannot be had, MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS; and whatever
+    else `read` raises.
     """
-    is_remote, fresh, waited_s = local_file(href) is None, False, 0.0
+    is_remote, waited_s = local_file(href) is None, 0.0
     waits, refused = list(WAITS_S) if is_remote else [], ""
     while True:
         reading = _Reading(href, _opening(href), backoff_of(href))
@@ -110,19 +112,24 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
             fresh = True
 
 
-def fetch(href: str, path: Path) -> None:
-    """Copies a whole file to this machine. Raises SceneError as `with_patience` does."""
+def fetch(href: str, path: Path, *, fresh: bool = False) -> None:
+    """Copies a whole file to this machine. What comes of a try that fails counts against the provider's pace too.
+
+    An answer that breaks off in its last part leaves a shorter file, which GDAL does not tell. `fresh` and SceneError
+    are those of `with_patience`.
+    """
 
     def copy(address: str) -> None:
-        with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=str(CHUNK_BYTES), VSI_CACHE="FALSE"):
+        with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=str(CHUNK_BYTES), VSI_CACHE="FALSE"), path.open("wb") as written:
             try:
                 rasterio.shutil.copyfiles(address, str(path))
             except Exception as error:  # GDAL's own, which rasterio gives no public name here
                 raise RasterioIOError(str(error)) from error
-        got = path.stat().st_size
-        account(href, n_bytes=got, n_requests=requests_of_copy(got))
+            finally:  # GDAL removes the file where it fails; what is open here has its size all the same
+                got = os.fstat(written.fileno()).st_size
+                account(href, n_bytes=got, n_requests=requests_of_copy(got))
 
-    with_patience(href, copy)
+    with_patience(href, copy, fresh=fresh)
 
 
 def account(href: str, *, n_bytes: float, n_requests: float = 1) -> None:

@@ -27,7 +27,10 @@ def finished_ingest(season: OpenSeason) -> dict[str, dict[str, object]] | None:
         return None
     check_parcels(season)
     acquisitions = ingest.search_catalog(season)
-    if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, season.parcel_sets):
+    sets = season.parcel_sets
+    if ingest.UNREADABLE_TILES in acquisitions or ingest.pending_acquisitions(season, sets):
+        return None
+    if ingest.settle_rivals(season, sets):
         return None
     judge_offsets(season)
     return {"declarations": declarations, "acquisitions": {**acquisitions, **ingest.acquisition_counts(context)}}

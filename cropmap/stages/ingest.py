@@ -38,20 +38,20 @@ from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
 from cropmap.processes import return_unused_memory
 from cropmap.schemas import AcquisitionStatus, QuarantineReason
-from cropmap.sources.catalogs.acquisition import Acquisition, UnusableItem
+from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.known_items import KnownItems
 from cropmap.sources.catalogs.places import CatalogAccess
 from cropmap.sources.catalogs.providers.in_use import in_use
 from cropmap.sources.catalogs.search_boxes import search_boxes
-from cropmap.sources.catalogs.sensings import replaced
+from cropmap.sources.catalogs.sensings import best_of, replaced
 from cropmap.sources.catalogs.sign_in.pace import used_of
 from cropmap.sources.declarations.crop_codes import codes_answer
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.declared import declarations_path, exclude_hint, read_declared
 from cropmap.stages.last_load import load_key, remember_load, unchanged_load
 from cropmap.stages.load_guard import against_doubles, against_losses, refuse
-from cropmap.stages.open_season import OpenSeason
+from cropmap.stages.open_season import OpenSeason, Rivals
 from cropmap.store import Store
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ CHEAP_TO_TRY: Final = frozenset(
     }
 )
 """Reasons that a file's header or its absence gives: it may have been the network, and a repaired file has no name."""
+SHOWN_ELSEWHERE: Final = frozenset({QuarantineReason.SUPERSEDED, QuarantineReason.DUPLICATE})
 CHECKED_TOGETHER: Final = 8
 """observation files that are held against their digests at a time"""
 UNREADABLE_TILES: Final = "unreadable_tiles"
@@ -147,6 +148,8 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     if section.catalog is None:
         return {"found": 0}
     parcels, earlier = season.parcels, season.declared_until is not None
+    with context.connect() as connection:
+        unread = unread_items(ledger.read_reasons(connection, **context.key))
     known = KnownItems(context.store, f"items/{context.agency.agency}/{context.season.year}.txt")
     search = find_acquisitions(
         context.agency.resolve(section.catalog, season=context.season.year),
@@ -156,6 +159,7 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
         access=_catalog_access(context),
         offset_by_baseline=section.offset == "baseline",
         known=known,
+        unread=unread,
     )
     known.keep()
     context.store.clean()
@@ -169,27 +173,54 @@ def _search_catalog(season: OpenSeason) -> dict[str, object]:
     home = _home_tiles(season, homeless, grids, candidates)
     with context.connect() as connection:
         listed = [a.item_id for a in search.acquisitions] + [item.item_id for item in search.unusable]
-        unlisted = ledger.read_acquisitions(connection, **context.key, beside=listed)
-        unusable = (*search.unusable, *_replaced(search, unlisted, context))
+        season.rivals = _rivals(search, ledger.read_acquisitions(connection, **context.key, beside=listed), context)
         season.known_documents = ledger.record_found(
-            connection, **context.key, acquisitions=search.acquisitions, unusable=unusable
+            connection, **context.key, acquisitions=search.acquisitions, unusable=search.unusable
         )
         season.set_home_tiles(connection, dict(zip(homeless["parcel_id"], home, strict=True)))
     return {
         "found": len(search.acquisitions),
-        "unusable": len(unusable),
+        "unusable": len(search.unusable),
         "parcels outside all tiles": int(home.isna().sum()),
         **_needed(unreadable, candidates, homeless[home.isna()]["parcel_id"], homeless["parcel_id"]),
     }
 
 
-def _replaced(
-    search: CatalogSearch, unlisted: Sequence[ledger.LedgerEntry], context: SeasonContext
-) -> list[UnusableItem]:
-    """Acquisitions of the ledger that the catalogue no longer lists, where it lists others that show the same."""
-    used = [e.acquisition for e in unlisted if e.document and e.status != AcquisitionStatus.QUARANTINED]
+def _rivals(search: CatalogSearch, unlisted: Sequence[ledger.LedgerEntry], context: SeasonContext) -> Rivals:
     window = context.season
-    return replaced([a for a in used if window.start <= a.day <= window.end], search.acquisitions)
+    used = [e.acquisition for e in unlisted if e.document and e.status != AcquisitionStatus.QUARANTINED]
+    gone = tuple(a for a in used if window.start <= a.day <= window.end)
+    tiles_of_gone = {a.tile for a in gone}
+    return Rivals(search.rivals, gone, tuple(a for a in search.acquisitions if a.tile in tiles_of_gone))
+
+
+def settle_rivals(season: OpenSeason, parcel_sets: Mapping[str, str]) -> dict[str, str]:
+    """After the season was observed: which of several products of one pass counts, now that it is known whose files
+    can be read. Returns item_id -> tile of what is to be observed after all.
+
+    Where the best product cannot be read, the one that it would replace counts until it can. What the catalogue no
+    longer lists is set aside once what shows the same has been observed.
+    """
+    context, rivals = season.context, season.rivals
+    if not rivals.listed and not rivals.gone:
+        return {}
+    with context.connect() as connection:
+        reasons = ledger.read_reasons(connection, **context.key)
+        kept, redundant = best_of(rivals.listed, unread=unread_items(reasons))
+        back = [a for a in kept if reasons.get(a.item_id) in SHOWN_ELSEWHERE]
+        aside = [item for item in redundant if reasons.get(item.item_id) not in SHOWN_ELSEWHERE]
+        observed = [a for a in rivals.near if a.item_id not in reasons]
+        aside += replaced([a for a in rivals.gone if a.item_id not in reasons], observed)
+        if not back and not aside:
+            return {}
+        ledger.record_found(connection, **context.key, acquisitions=back, unusable=aside)
+    names = {a.item_id for a in back}
+    return {item: tile for item, tile in pending_acquisitions(season, parcel_sets).items() if item in names}
+
+
+def unread_items(reasons: Mapping[str, str]) -> set[str]:
+    """Items whose files could not be read when they were last tried."""
+    return {item for item, reason in reasons.items() if reason in CHEAP_TO_TRY}
 
 
 def _home_tiles(

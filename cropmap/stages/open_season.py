@@ -26,6 +26,8 @@ from cropmap.observations.identity import pixel_key
 from cropmap.processes import return_unused_memory
 from cropmap.provenance import content_hash
 from cropmap.schemas import AcquisitionStatus
+from cropmap.sources.catalogs.acquisition import Acquisition
+from cropmap.sources.catalogs.sensings import Candidate
 from cropmap.sources.mapped_outlines import Outlines
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import AGENCY_FILE, DECLARATIONS, OBSERVATIONS, SeasonData, build_data
@@ -62,6 +64,18 @@ class _Observed:
         )
 
 
+@dataclass(frozen=True)
+class Rivals:
+    """Acquisitions of which it depends on the others' files whether they count."""
+
+    listed: tuple[Candidate, ...] = ()
+    """of which the catalogue has another one of the same pass over the same tile"""
+    gone: tuple[Acquisition, ...] = ()
+    """in use, and no longer in the catalogue"""
+    near: tuple[Acquisition, ...] = ()
+    """of the catalogue, over the tiles of those that are gone"""
+
+
 class OpenSeason:
     """One season, for the steps of one command or flow; threads may share it.
 
@@ -71,7 +85,7 @@ class OpenSeason:
 
     # no __dict__: Prefect keeps the parameters of a flow, and takes apart what it can; neither the rows nor the
     # database's address are to be kept
-    __slots__ = ("_agency_file", "_held", "_lock", "context", "coverages", "known_documents")
+    __slots__ = ("_agency_file", "_held", "_lock", "context", "coverages", "known_documents", "rivals")
 
     def __init__(self, context: SeasonContext) -> None:
         self.context = context
@@ -80,6 +94,8 @@ class OpenSeason:
         """by tile and parcel set: shared by the acquisitions of a tile"""
         self.known_documents: Mapping[str, Mapping[str, Any]] = {}
         """of the ledger, that the search read; whoever reads the ledger next takes them, as they fill memory"""
+        self.rivals = Rivals()
+        """of the last search"""
         self._lock = RLock()
         self._held: dict[str, Any] = {}
 

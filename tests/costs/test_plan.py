@@ -248,3 +248,32 @@ def test_parcels_that_no_tile_holds(
     one.to_crs(declared.crs).to_file(inputs / "declarations.gpkg")
     assert run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR)]) == 2
     assert "no parcel lies within a tile" in capsys.readouterr().err
+
+
+def test_a_product_that_was_replaced_in_place_is_planned_and_one_that_was_rewritten_is_not(
+    inputs: Path, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, tmp_path, database_url)
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    observe_everything(context)
+    assert plan_of(inputs)["acquisitions"]["to observe"] == 0
+    replaced, rewritten, *_ = sorted((inputs / "scenes").glob("*/S2B*/*.json"))
+    item = json.loads(replaced.read_text())
+    item["properties"]["s2:processing_baseline"] = "05.12"
+    replaced.write_text(json.dumps(item))
+    item = json.loads(rewritten.read_text())
+    item["properties"]["datetime"] = item["properties"]["datetime"].replace("Z", ".000108Z")
+    rewritten.write_text(json.dumps(item))
+    plan = plan_of(inputs)
+    assert plan["acquisitions"]["to observe"] == 1
+    assert plan["bytes_to_read"] > 0
+
+
+def test_a_day_before_the_window_is_said(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    command = ["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR), "--as-of", f"{YEAR - 1}-01-01"]
+    assert run(command) == 2
+    assert f"--as-of: no acquisition is of {YEAR - 1}-01-01 or earlier" in capsys.readouterr().err

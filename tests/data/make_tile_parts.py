@@ -10,7 +10,6 @@ from typing import Any
 import geopandas as gpd
 from shapely.geometry import Polygon, mapping
 
-from cropmap.sources.catalogs.item_identity import datastrip_start_of
 from cropmap.sources.catalogs.items import acquisition_from_item
 from cropmap.sources.catalogs.sensings import Candidate
 from tests.data.make_sources_catalog import COPERNICUS, make_item
@@ -55,4 +54,4 @@ def candidate(
         properties={"s2:datatake_id": f"G{DATATAKE}_012345_N{baseline}", **strip, **(properties or {})},
     )
     item["geometry"] = footprint or part()
-    return Candidate(acquisition_from_item(item), datastrip_start_of(item))
+    return Candidate(acquisition_from_item(item))

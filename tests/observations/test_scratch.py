@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,17 @@ from pyarrow import fs
 from rasterio.transform import Affine
 
 from cropmap.errors import CropmapError, SceneError
+from cropmap.observations import raster_access
 from cropmap.observations import scratch as scratch_of_process
 from cropmap.observations.grids import Grid, Window
 from cropmap.observations.raster import read_window
+from cropmap.observations.raster_access import CHUNK_BYTES, fetch
 from cropmap.observations.scratch import Scratch, is_copied
 from cropmap.schemas import QuarantineReason
+from cropmap.sources.catalogs.providers import in_use
+from cropmap.sources.catalogs.sign_in.pace import used_of
+from tests.data.make_sources_catalog import served
+from tests.data.sign_in_services import of, provider
 from tests.s3_server import S3Server
 
 SIZE = 400
@@ -161,6 +169,71 @@ def test_a_file_of_another_length_than_its_item_says(put: Put, scenes: list[byte
         scratch.copied(href),
     ):
         pass
+
+
+@contextmanager
+def in_parts(content: bytes, *, answers: Callable[[int], tuple[int, int]]) -> Iterator[str]:
+    """A server of one file by ranges, at the address that it gives. `answers`: number of the request beyond the first 4
+    MiB -> its status, and how many bytes its end is cut off by."""
+    beyond = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Accept-Ranges", "bytes")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            nonlocal beyond
+            first, last = (int(at) for at in self.headers.get("Range", "bytes=0-0")[6:].split("-"))
+            part, (status, cut) = content[first : last + 1], (206, 0)
+            if first >= int(CHUNK_BYTES):
+                beyond += 1
+                status, cut = answers(beyond)
+            part = part if status == 206 else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(part)))
+            self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
+            self.end_headers()
+            self.wfile.write(part[: len(part) - cut])
+            self.close_connection = cut > 0
+
+    with served(Handler) as url:
+        yield f"{url}B02.jp2"
+
+
+def long_file(scenes: list[bytes]) -> bytes:
+    """More than one part of a copy; what follows an image is of none."""
+    return scenes[0] + bytes(3 * int(CHUNK_BYTES) // 2)
+
+
+def test_a_file_whose_end_broke_off_is_fetched_again(scenes: list[bytes], folder: Path) -> None:
+    content, scratch = long_file(scenes), scratch_of_process.scratch()
+    with (
+        in_parts(content, answers=lambda n: (206, 1000 if n == 1 else 0)) as href,
+        scratch.ahead({href: len(content)}),
+        scratch.copied(href) as path,
+    ):
+        assert path.read_bytes() == content
+
+
+def test_what_came_of_a_copy_that_fails_counts_towards_the_quota(
+    scenes: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raster_access, "WAITS_S", (0.01, 0.01))
+    with in_parts(long_file(scenes), answers=lambda _: (403, 0)) as href:
+        one = provider("broken", hosts=[of(href)], limits={"quota": {"bytes": 1e9, "days": 30}})
+        in_use.use(one)
+        used_of.cache_clear()
+        with pytest.raises(SceneError):
+            fetch(href, tmp_path / "copy.jp2")
+        assert used_of(one).unnoted >= int(CHUNK_BYTES)
 
 
 def test_a_file_that_is_not_there(put: Put, scenes: list[bytes], folder: Path) -> None:

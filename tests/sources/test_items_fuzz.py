@@ -16,7 +16,6 @@ from cropmap.errors import CatalogError, SceneError
 from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.catalog import find_acquisitions
-from cropmap.sources.catalogs.item_identity import datastrip_start_of
 from cropmap.sources.catalogs.items import acquisition_from_item
 from cropmap.sources.catalogs.sensings import Candidate, best_of
 from tests.data.make_sources_catalog import COLLECTION, COPERNICUS, EARTH_SEARCH, PLANETARY, collection, make_item
@@ -172,7 +171,7 @@ def test_a_mutated_dictionary_is_an_acquisition_or_a_reason(seed: int) -> None:
         if isinstance(item, str):
             continue
         try:
-            candidate = Candidate(acquisition_from_item(item), datastrip_start_of(item))
+            candidate = Candidate(acquisition_from_item(item))
         except SceneError as error:
             line = str(error)
         else:

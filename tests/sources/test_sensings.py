@@ -350,7 +350,7 @@ REAL: dict[tuple[str, str], dict[str, QuarantineReason]] = {
 @pytest.mark.parametrize("pair", REAL, ids=lambda pair: Path(pair[0]).stem)
 def test_real_pairs(shared_data: Path, pair: tuple[str, str]) -> None:
     items = [json.loads((shared_data / "stac_items" / name).read_text()) for name in pair]
-    _, redundant = best_of(Candidate(acquisition_from_item(item), datastrip_start_of(item)) for item in items)
+    _, redundant = best_of(Candidate(acquisition_from_item(item)) for item in items)
     assert {item.item_id: item.reason for item in redundant} == REAL[pair]
 
 
@@ -375,7 +375,7 @@ def test_real_items_beside_themselves_without_a_satellite(shared_data: Path, fol
         bare = item | {"id": "0", "properties": properties}
         found = [acquisition_from_item(each) for each in (item, bare)]
         assert found[1].datatake.startswith("S2_")
-        kept, redundant = best_of(Candidate(each, None) for each in found)
+        kept, redundant = best_of(Candidate(each) for each in found)
         assert ([one.item_id for one in kept], [one.item_id for one in redundant]) == ([item["id"]], ["0"])
 
 
@@ -400,7 +400,7 @@ def test_pairs_of_one_baseline_are_mostly_parts(shared_data: Path) -> None:
             baseline = f"{match['baseline'][:2]}.{match['baseline'][2:]}"
             item = make_item(name, provider=COPERNICUS, tile=match["tile"], moment=moment, baseline=baseline)
             item["geometry"] = geometry
-            candidates.append(Candidate(acquisition_from_item(item), None))
+            candidates.append(Candidate(acquisition_from_item(item)))
         kept[key] = len(best_of(candidates)[0])
     assert Counter(kept.values()) == {2: 13, 1: 1}
     assert next(key for key, n in kept.items() if n == 1).split()[1].startswith("20190508")
@@ -442,6 +442,11 @@ GONE: dict[str, tuple[Candidate, list[Candidate], dict[str, QuarantineReason]]] 
     "a part, where the other part is listed": (
         candidate("south", SOUTH, baseline="05.00", strip_s=0),
         [candidate("north", NORTH, baseline="05.10", strip_s=370)],
+        {},
+    ),
+    "a part, where the other part is listed, both with footprints of the whole tile": (
+        candidate("south", strip_s=0),
+        [candidate("north", strip_s=370)],
         {},
     ),
     "another pass": (candidate("old"), [candidate("new", sensed_s=6_040)], {}),

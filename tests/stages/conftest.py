@@ -62,8 +62,12 @@ def observe_everything(context: SeasonContext) -> None:
     ingest.search_catalog(season)
     sets = {tile: ingest.cover_tile(season, tile) for tile in ingest.season_tiles(season)}
     pending = ingest.pending_acquisitions(season, sets)
-    for item, tile in pending.items():
-        ingest.observe_acquisition(season, item, sets[tile])
+    todo = pending
+    while todo:
+        for item, tile in todo.items():
+            ingest.observe_acquisition(season, item, sets[tile])
+        todo = ingest.settle_rivals(season, sets)
+        pending |= todo
     ingest.note_observed(season, sets, pending)
 
 

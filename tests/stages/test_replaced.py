@@ -231,3 +231,83 @@ def test_a_product_that_is_gone_and_listed_under_another_id_counts_once(
     observe_everything(context)
     assert contents(context)[old] == ("observed", None)
     assert contents(context)[new] == ("quarantined", "DUPLICATE")
+
+
+def list_again(inputs: Path, old: str, new: str, change: Callable[[Item], None]) -> Path:
+    """Lists the product `old` a second time as `new`, of a later baseline; returns the item's file."""
+    (file,) = (inputs / "scenes").glob(f"*/{old}/{old}.json")
+    document = json.loads(file.read_text()) | {"id": new}
+    document["properties"]["s2:processing_baseline"] = "05.11"
+    change(document)
+    target = file.with_name(f"{new}.json")
+    target.write_text(json.dumps(document))
+    (collection,) = (inputs / "scenes").glob("*/collection.json")
+    listed = json.loads(collection.read_text())
+    link = next(link for link in listed["links"] if f"{old}.json" in link["href"])
+    listed["links"].append({**link, "href": link["href"].replace(f"{old}.json", f"{new}.json")})
+    collection.write_text(json.dumps(listed))
+    return target
+
+
+def without_its_files(item: Item) -> None:
+    for asset in item["assets"].values():
+        asset["href"] = asset["href"].replace(".tif", "-is-to-come.tif")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["observed before", "new as well"])
+def test_where_the_best_product_cannot_be_read_the_one_that_it_replaces_counts(
+    environment: None, inputs: Path, tmp_path: Path, read: list[str], known: bool
+) -> None:
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    old, new = "S2B_30UVU_20180109_0_L2A", "S2B_30UVU_20180109_1_L2A"
+    if known:
+        observe_everything(context)
+    item = list_again(inputs, old, new, without_its_files)
+    for _ in range(2):
+        observe_everything(context)
+        assert contents(context)[old] == ("observed", None)
+        assert contents(context)[new] == ("quarantined", "MISSING_BAND")
+    read.clear()
+    item.write_text(item.read_text().replace("-is-to-come.tif", ".tif"))
+    for _ in range(2):
+        observe_everything(context)
+        assert contents(context)[old] == ("quarantined", "SUPERSEDED")
+        assert contents(context)[new] == ("observed", None)
+    assert set(read) == {old}, "its folder, from which the new one was read"
+
+
+def test_a_product_that_is_gone_counts_until_the_one_in_its_place_can_be_read(
+    environment: None, inputs: Path, tmp_path: Path
+) -> None:
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    old, new = "S2B_30UVU_20180109_0_L2A", "S2B_30UVU_20180109_1_L2A"
+    observe_everything(context)
+    item = list_again(inputs, old, new, without_its_files)
+    take_out(inputs, old)
+    for _ in range(2):
+        observe_everything(context)
+        assert contents(context)[old] == ("observed", None)
+        assert contents(context)[new] == ("quarantined", "MISSING_BAND")
+    item.write_text(item.read_text().replace("-is-to-come.tif", ".tif"))
+    observe_everything(context)
+    assert contents(context)[old] == ("quarantined", "SUPERSEDED")
+    assert contents(context)[new] == ("observed", None)
+
+
+def test_a_part_of_a_tile_stays_where_the_catalogue_forgets_it_for_a_day(
+    environment: None, inputs: Path, tmp_path: Path
+) -> None:
+    def strip(start: str) -> Callable[[Item], None]:
+        name = f"S2B_OPER_MSI_L2A_DS_2APS_20180109T180000_S20180109T{start}_N05.11"
+        return lambda item: item["properties"].update({"s2:datastrip_id": name})
+
+    context = open_context(inputs, tmp_path, **NO_MODEL)
+    south, north = "S2B_30UVU_20180109_0_L2A", "S2B_30UVU_20180109_1_L2A"
+    rewrite(inputs, strip("110000"), only=south)
+    list_again(inputs, south, north, strip("110620"))
+    observe_everything(context)
+    before = contents(context)
+    assert {before[south], before[north]} == {("observed", None)}
+    take_out(inputs, north)
+    observe_everything(context)
+    assert contents(context) == before

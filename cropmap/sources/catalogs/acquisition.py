@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from cropmap.schemas import QuarantineReason
+
+MAYBE_KNOWN: Final = ("generated_at", "strip_start")
+"""times of an acquisition that an item need not state"""
 
 Bbox = tuple[float, float, float, float]
 """west, south, east, north in degrees, EPSG:4326"""
@@ -63,6 +66,8 @@ class Acquisition:
     """by band: every name of `schemas.BANDS`, and SCL"""
     generated_at: datetime | None = None
     """UTC, when the provider processed the product, to the second; None where the item does not say"""
+    strip_start: datetime | None = None
+    """UTC, sensing start of the datastrip: two parts of a tile have two; None where nothing names it"""
 
     @property
     def day(self) -> date:
@@ -71,8 +76,8 @@ class Acquisition:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, for a jsonb column or `json.dumps`."""
-        generated_at = self.generated_at.isoformat() if self.generated_at else None
-        times = {"sensed_at": self.sensed_at.isoformat(), "generated_at": generated_at}
+        moments = {name: getattr(self, name) for name in ("sensed_at", *MAYBE_KNOWN)}
+        times = {name: moment.isoformat() if moment else None for name, moment in moments.items()}
         # not asdict, which copies every text: a search writes each acquisition of the season twice
         assets = {band: dict(vars(asset)) for band, asset in self.assets.items()}
         return {**vars(self), **times, "bbox": list(self.bbox), "assets": assets}
@@ -81,12 +86,12 @@ class Acquisition:
     def from_json(cls, record: Mapping[str, Any]) -> Acquisition:
         """The inverse of `to_json`, exactly."""
         west, south, east, north = record["bbox"]
-        generated_at = record.get("generated_at")  # a ledger of an earlier version has none
+        written = {name: record.get(name) for name in MAYBE_KNOWN}  # a ledger of an earlier version has none
         return cls(
             **{
                 **record,
                 "sensed_at": datetime.fromisoformat(record["sensed_at"]),
-                "generated_at": datetime.fromisoformat(generated_at) if generated_at else None,
+                **{name: datetime.fromisoformat(text) if text else None for name, text in written.items()},
                 "bbox": (west, south, east, north),
                 "assets": {band: BandAsset(**asset) for band, asset in record["assets"].items()},
             }

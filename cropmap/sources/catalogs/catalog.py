@@ -22,14 +22,14 @@ from cropmap.schemas import QuarantineReason
 from cropmap.seasons import Season
 from cropmap.sources.catalogs.acquisition import Acquisition, Bbox, UnusableItem
 from cropmap.sources.catalogs.footprints import boxes_of, touches
-from cropmap.sources.catalogs.item_identity import datastrip_start_of, sensed_at_of, tile_of
-from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item, provider_of_item
+from cropmap.sources.catalogs.item_identity import sensed_at_of, tile_of
+from cropmap.sources.catalogs.items import MALFORMED, acquisition_from_item
 from cropmap.sources.catalogs.known_items import KnownItems, ListedItem
 from cropmap.sources.catalogs.places import CatalogAccess, Places
 from cropmap.sources.catalogs.plain_text import kept_address, kept_id, one_line
 from cropmap.sources.catalogs.providers import SAFE, built_in, built_ins
 from cropmap.sources.catalogs.safe_folder import read_products
-from cropmap.sources.catalogs.sensings import Candidate, best_of
+from cropmap.sources.catalogs.sensings import Candidate, best_of, rivals
 from cropmap.sources.catalogs.stac import read_items, root_of
 from cropmap.sources.catalogs.stac_documents import ItemOrNot, UnreadableItem, item_of
 
@@ -52,6 +52,8 @@ class CatalogSearch:
     """usable, each part of a pass over a tile once; sorted by sensed_at, item_id"""
     unusable: tuple[UnusableItem, ...]
     """set aside, each with its reason; every item of the window and box is in one of the two"""
+    rivals: tuple[Candidate, ...] = ()
+    """of both, those of which another one shows the same pass over the same tile"""
 
 
 @contextmanager
@@ -81,13 +83,15 @@ def find_acquisitions(
     access: CatalogAccess | None = None,
     offset_by_baseline: bool = False,
     known: KnownItems | None = None,
+    unread: Collection[str] = (),
 ) -> CatalogSearch:
     """Lists the acquisitions of a season that touch `bbox` (west, south, east, north in degrees), one box or several.
 
     `catalog` is a path, a file:// URL or an http(s) URL, of a static STAC catalogue or a STAC API; or a folder of
     products (`safe_folder`), whose items are called `collection` whatever its name. `access` says whose it is, what
     is sent to it and what it may point to; by default nothing, and the known providers. `offset_by_baseline` is for
-    mirrors of Planetary Computer (`items.acquisition_from_item`). Items of an API that are `known` are not read again.
+    mirrors of Planetary Computer (`items.acquisition_from_item`). Items of an API that are `known` are not read again;
+    those that are `unread` put no other aside (`sensings.best_of`).
 
     Raises CatalogError: unreachable, not STAC, or without this collection.
     """
@@ -125,11 +129,13 @@ def find_acquisitions(
             if known is not None and isinstance(listed, ListedItem):
                 known.note(listed, outcome)
         earlier |= seen  # the next box may touch the same tile
-    best, redundant = best_of(candidates)
+    best, redundant = best_of(candidates, unread=unread)
+    best.sort(key=lambda a: (a.sensed_at, a.item_id))
     _tell_of_gaps(best, places.catalog)
     return CatalogSearch(
-        acquisitions=tuple(sorted(best, key=lambda a: (a.sensed_at, a.item_id))),
+        acquisitions=tuple(best),
         unusable=tuple(sorted((*unusable, *redundant), key=lambda u: (u.item_id, u.reason))),
+        rivals=tuple(rivals(candidates)),
     )
 
 
@@ -147,11 +153,17 @@ def _tell_of_gaps(found: Sequence[Acquisition], where: str) -> None:
 def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> CatalogError:
     """The error where a search found no usable acquisition: how many items were set aside, and why."""
     window = f"from {season.start} to {season.end} over the parcels"
+    if season.end < season.start:
+        return CatalogError(
+            f"no acquisition is of {season.end} or earlier: the window begins on {season.start}",
+            where="--as-of",
+            mend="Name a day within acquisitions.window",
+        )
     if not search.unusable:
         return CatalogError(
             f"the catalogue lists no item {window}",
             where=where,
-            mend="Check acquisitions.collection and acquisitions.window",
+            mend="Check --season, acquisitions.collection and acquisitions.window",
         )
     counts = Counter(item.reason for item in search.unusable)
     first = counts.most_common(1)[0][0]
@@ -253,8 +265,7 @@ def _candidate(
         reason, detail = QuarantineReason.DUPLICATE, "the catalogue lists this item twice"
     else:
         try:
-            acquisition = acquisition_from_item(item, places=places, offset_by_baseline=offset_by_baseline)
-            return Candidate(acquisition, datastrip_start_of(item, provider_of_item(item, places).fields))
+            return Candidate(acquisition_from_item(item, places=places, offset_by_baseline=offset_by_baseline))
         except SceneError as error:
             reason, detail = error.reason, error.what
     return UnusableItem(name, tile_of(item), sensed_at_of(item), reason, one_line(detail))

@@ -23,6 +23,7 @@ from cropmap.sources.catalogs.item_assets import asset_key, band_asset
 from cropmap.sources.catalogs.item_identity import (
     baseline_of,
     cloud_cover_of,
+    datastrip_start_of,
     datatake_of,
     generated_at_of,
     level_of,
@@ -123,6 +124,7 @@ def _acquisition(item: Mapping[str, Any], provider: Provider) -> Acquisition:
         footprint_wkt=footprint_wkt,
         assets={band: band_asset(item, band, baseline=baseline, provider=provider) for band in (*BANDS, "SCL")},
         generated_at=generated_at_of(item, fields),
+        strip_start=datastrip_start_of(item, fields),
     )
 
 

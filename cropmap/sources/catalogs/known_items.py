@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from cropmap.provenance import content_hash
@@ -67,13 +66,11 @@ class _Kept:
     """the text's first characters"""
     length: int
     """of the text"""
-    strip_start: str | None
     acquisition: bytes
     """JSON"""
 
     def candidate(self) -> Candidate:
-        start = datetime.fromisoformat(self.strip_start) if self.strip_start else None
-        return Candidate(Acquisition.from_json(json.loads(self.acquisition)), start)
+        return Candidate(Acquisition.from_json(json.loads(self.acquisition)))
 
 
 class KnownItems:
@@ -119,18 +116,14 @@ class KnownItems:
         if item.known is not None:
             self._now[item.digest] = self._before[item.digest]
             return
-        start = candidate.strip_start
         self._now[item.digest] = _Kept(
-            item.text[:HEAD_LENGTH],
-            len(item.text),
-            start.isoformat() if start else None,
-            json.dumps(candidate.acquisition.to_json()).encode(),
+            item.text[:HEAD_LENGTH], len(item.text), json.dumps(candidate.acquisition.to_json()).encode()
         )
 
     def keep(self) -> None:
         """Writes the record of what this search read, where it is another."""
         if self._now.keys() != self._before.keys():
-            about = [[digest, kept.head, kept.length, kept.strip_start] for digest, kept in self._now.items()]
+            about = [[digest, kept.head, kept.length] for digest, kept in self._now.items()]
             rest = b"\n".join(kept.acquisition for kept in self._now.values())
             first = json.dumps({"basis": self._basis, "items": about, "size": len(rest)}).encode()
             self._store.write_bytes(self._name, b"\n".join([first, rest]))
@@ -193,4 +186,4 @@ def _from_bytes(data: bytes) -> tuple[str, dict[str, _Kept]]:
     if len(rest) != about["size"]:
         raise ValueError(f"{len(rest)} bytes are not {about['size']}")
     items = zip(about["items"], rest.split(b"\n") if rest else (), strict=True)
-    return about["basis"], {name: _Kept(head, length, start, data) for (name, head, length, start), data in items}
+    return about["basis"], {name: _Kept(head, length, data) for (name, head, length), data in items}

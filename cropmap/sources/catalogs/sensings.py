@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final
 
@@ -48,8 +48,6 @@ SAME_SIZE: Final = 0.8
 @dataclass(frozen=True)
 class Candidate:
     acquisition: Acquisition
-    strip_start: datetime | None
-    """sensing start of the datastrip; None where nothing names it"""
 
     @cached_property
     def footprint(self) -> BaseGeometry | None:
@@ -69,21 +67,32 @@ class Candidate:
         return self.acquisition.processing_baseline or ""
 
 
-def best_of(candidates: Iterable[Candidate]) -> tuple[list[Acquisition], list[UnusableItem]]:
+def best_of(
+    candidates: Iterable[Candidate], *, unread: Collection[str] = ()
+) -> tuple[list[Acquisition], list[UnusableItem]]:
     """What counts, and what shows nothing that a better item does not show: SUPERSEDED under a lower baseline, else
-    DUPLICATE."""
+    DUPLICATE.
+
+    Items whose files could not be read (`unread`, by id) may be tried again, and meanwhile show nothing.
+    """
     kept: list[Acquisition] = []
     redundant: list[UnusableItem] = []
     for sensing in _passes(candidates):
         chosen: list[Candidate] = []
         for candidate in _ranked(sensing):
-            better = [other for other in chosen if len(sensing) > 1 and _may_show(other, candidate)]
+            read = [other for other in chosen if len(sensing) > 1 and other.acquisition.item_id not in unread]
+            better = [other for other in read if _may_show(other, candidate)]
             if better and _shown_share(candidate, better) >= WHOLE:
                 redundant.append(_redundant(candidate, better[0]))
             else:
                 chosen.append(candidate)
         kept += [candidate.acquisition for candidate in chosen]
     return kept, redundant
+
+
+def rivals(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those of which another one shows the same pass over the same tile, or a part of it."""
+    return [candidate for sensing in _passes(candidates) if len(sensing) > 1 for candidate in sensing]
 
 
 def replaced(gone: Iterable[Acquisition], listed: Sequence[Acquisition]) -> list[UnusableItem]:
@@ -94,9 +103,9 @@ def replaced(gone: Iterable[Acquisition], listed: Sequence[Acquisition]) -> list
     """
     by_tile: dict[str, list[Candidate]] = defaultdict(list)
     for acquisition in listed:
-        by_tile[acquisition.tile].append(Candidate(acquisition, None))
+        by_tile[acquisition.tile].append(Candidate(acquisition))
     found = []
-    for lost in (Candidate(acquisition, None) for acquisition in gone):
+    for lost in (Candidate(acquisition) for acquisition in gone):
         over_tile = by_tile[lost.acquisition.tile]
         named = [other for other in over_tile if other.satellite != UNNAMED]
         satellite = _satellite(lost, named)
@@ -105,6 +114,7 @@ def replaced(gone: Iterable[Acquisition], listed: Sequence[Acquisition]) -> list
             for other in over_tile
             if _satellite(other, named) == satellite
             and abs(other.acquisition.sensed_at - lost.acquisition.sensed_at) <= ONE_PASS
+            and _may_show(other, lost)
         ]
         if near and _shown_share(lost, near) >= WHOLE:
             best = max(near, key=lambda other: _shown_share(lost, [other]))
@@ -167,9 +177,10 @@ def _counted(candidate: Candidate) -> list[str | int]:
 
 def _may_show(shown: Candidate, other: Candidate) -> bool:
     """Whether the datastrips leave open that `shown` shows what `other` shows."""
-    if shown.strip_start is None or other.strip_start is None:
+    starts = shown.acquisition.strip_start, other.acquisition.strip_start
+    if starts[0] is None or starts[1] is None:
         return True
-    return abs(shown.strip_start - other.strip_start) <= STATIONS_APART or other.area < SAME_SIZE * shown.area
+    return abs(starts[0] - starts[1]) <= STATIONS_APART or other.area < SAME_SIZE * shown.area
 
 
 def _shown_share(candidate: Candidate, better: Sequence[Candidate]) -> float:
