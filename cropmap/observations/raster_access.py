@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ from cropmap.sources.catalogs.providers.in_use import provider_of
 from cropmap.sources.catalogs.redirects import check_redirects
 from cropmap.sources.catalogs.sign_in.backoff import Backoff, backoff_of, stated_wait
 from cropmap.sources.catalogs.sign_in.opening import Opening, opening_of
-from cropmap.sources.catalogs.sign_in.pace import pace_of
+from cropmap.sources.catalogs.sign_in.pace import NO_PACE, pace_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
@@ -89,7 +89,7 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
     is_remote, fresh, waited_s = local_file(href) is None, False, 0.0
     waits, refused = list(WAITS_S) if is_remote else [], ""
     while True:
-        reading = _Reading(href, _opening(href), backoff_of(href))
+        reading = _Reading(href, backoff_of(href))
         try:
             with _entered(reading, fresh=fresh) as address:
                 return read(address)
@@ -163,8 +163,9 @@ class _Reading:
     """One try at a file, by the thread that makes it."""
 
     href: str
-    opening: Opening
     backoff: Backoff
+    opening: Opening = field(default_factory=lambda: Opening(""))
+    """once it has its connection"""
     waited_s: float = 0.0
     busy: str = ""
     """the last status by which the host put GDAL off"""
@@ -179,19 +180,22 @@ _here: Final = threading.local()
 @contextmanager
 def _entered(reading: _Reading, *, fresh: bool) -> Iterator[str]:
     """Yields the address to open. `fresh` forgets what GDAL keeps of the file, failures too."""
-    opening, options = reading.opening, dict[str, Any](GDAL_OPTIONS)
-    if opening.pace.is_bounded or reading.backoff.has_been:  # else GDAL asks for the parts of a window all at once
+    provider, options = provider_of(reading.href), dict[str, Any](GDAL_OPTIONS)
+    pace = pace_of(provider) if provider else NO_PACE
+    if pace.is_bounded or reading.backoff.has_been:  # else GDAL asks for the parts of a window all at once
         options["GDAL_HTTP_MULTIRANGE"] = "SERIAL"
     if fresh:
         options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"
-    with opening.pace.connection(), rasterio.Env(session=_Keys(opening.options), **options):
+    with pace.connection():
         reading.backoff.wait()
-        check_redirects(reading.href, opening.headers)
-        before, _here.reading = getattr(_here, "reading", None), reading
-        try:
-            yield opening.address
-        finally:
-            _here.reading = before
+        reading.opening = opening = _opening(reading.href)  # not before: a token may end while others are waited for
+        with rasterio.Env(session=_Keys(opening.options), **options):
+            check_redirects(reading.href, opening.headers)
+            before, _here.reading = getattr(_here, "reading", None), reading
+            try:
+                yield opening.address
+            finally:
+                _here.reading = before
 
 
 class _Heeding(logging.Filter):

@@ -212,6 +212,31 @@ def test_a_token_is_sent_with_each_file_and_renewed_during_a_long_job(
 
 
 @pytest.mark.slow
+def test_a_token_is_as_good_after_the_wait_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many wait for the one connection for longer than a token lasts."""
+    monkeypatch.setenv("CROPMAP_CATALOG_QUEUE_CLIENT_ID", "client-1")
+    monkeypatch.setenv("CROPMAP_CATALOG_QUEUE_CLIENT_SECRET", "the-secret-of-the-client")
+    tokens, content = TokenService(lasts_s=1.6), cog(7)
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/token":
+            return tokens(request)
+        time.sleep(0.1)
+        return Answer(200, content) if tokens.admits(request) else Answer(401, {"error": "ended"})
+
+    with service(answer) as (url, seen), ThreadPoolExecutor(8) as pool:
+        token = {"address": f"{url}/token", "hosts": [of(url)]}
+        use(provider("queue", hosts=[of(url)], token=token, limits={"connections": 1}))
+        assert list(pool.map(whole, [f"{url}/{n}.tif" for n in range(8)])) == [7] * 8
+        assert seen[-1].at_s - seen[0].at_s > tokens.lasts_s
+        assert all(
+            tokens.given.get((request.headers.get("Authorization") or "")[7:], 0) > request.at_s
+            for request in seen
+            if request.path != "/token"
+        )
+
+
+@pytest.mark.slow
 def test_a_token_service_that_is_down_costs_the_files_of_that_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_ID", "client-1")
     monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_SECRET", "the-secret-of-the-client")
