@@ -56,6 +56,9 @@ GDAL_OPTIONS: Final = {
 }
 CHUNK_BYTES: Final = "4194304"
 """of one request of a copy; GDAL's own 16 kB would be thousands of requests a file"""
+SIGNATURE_BOX: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
+"""with which each JPEG 2000 file begins"""
+END_OF_CODESTREAM: Final = b"\xff\xd9"
 REFUSED: Final = re.compile(
     r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature(?!=)|"
     r"AWS_SECRET_ACCESS_KEY|expired|credentials"
@@ -75,6 +78,9 @@ IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
 WAITS_S: Final = (0.5, 2.0, 8.0)
 """before a file elsewhere is opened again: a server drops connections, or cuts an answer off"""
 
+IN_THE_HEADER: Final = (QuarantineReason.WRONG_CRS, QuarantineReason.WRONG_GRID)
+"""what is wrong with a file of which GDAL got a part of the header alone"""
+
 Result = TypeVar("Result")
 
 
@@ -93,6 +99,10 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
         try:
             with _entered(reading, fresh=fresh) as address:
                 return read(address)
+        except SceneError as error:
+            if fresh or not is_remote or error.reason not in IN_THE_HEADER:
+                raise
+            fresh = True  # an answer that was cut off within the header leaves a file that opens, without its grid
         except (RasterioError, OSError) as error:
             why = _one_line(error).replace(href, "the copy") if named else _one_line(error)
             lasting = REFUSED.search(why) or NOT_THERE.search(why)
@@ -113,8 +123,10 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
             fresh = True
 
 
-def fetch(href: str, path: Path) -> None:
-    """Copies a whole file to this machine. Raises SceneError as `with_patience` does."""
+def fetch(href: str, path: Path, size: int | None = None) -> None:
+    """Copies a whole file to this machine; `size` are its bytes where its item states them. One that arrives cut off is
+    fetched again, unless its host gives the same part of it each time. Raises SceneError as `with_patience` does."""
+    arrived: set[int] = set()
 
     def copy(address: str) -> None:
         with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=CHUNK_BYTES, VSI_CACHE="FALSE"):
@@ -124,8 +136,38 @@ def fetch(href: str, path: Path) -> None:
                 raise RasterioIOError(str(error)) from error
         got = path.stat().st_size
         account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))
+        if (got < size if size is not None else _is_cut_off(path)) and got not in arrived:
+            arrived.add(got)  # GDAL takes an answer that was cut off for the end of the file
+            raise RasterioIOError(f"it was cut off after {got:,} bytes")
 
     with_patience(href, copy)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a JPEG 2000 file ends within its last box or before the end of its pixels; False for what is none.
+
+    Source: ISO/IEC 15444-1, annexes A.4.4 and I.4.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(12) != SIGNATURE_BOX:
+            return size < len(SIGNATURE_BOX)
+        at = len(SIGNATURE_BOX)
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            if len(head) < 8:
+                return True
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if length == 1:  # it stands in the eight bytes after the kind
+                length = int.from_bytes(head[8:], "big")
+            if length == 0:  # to the end of the file
+                file.seek(size - len(END_OF_CODESTREAM))
+                return kind == b"jp2c" and file.read() != END_OF_CODESTREAM
+            if length < 8:
+                return False
+            at += length
+    return at > size
 
 
 def account(href: str, *, n_bytes: float, n_requests: float = 1) -> None:

@@ -165,7 +165,7 @@ class Scratch:
 
 def _copy_whole(href: str, path: Path, size: int | None) -> None:
     """Raises SceneError where the file cannot be had, or is not as long as its item says."""
-    fetch(href, path)
+    fetch(href, path, size)
     if size is not None and (got := path.stat().st_size) != size:
         raise SceneError(
             f"has {got:,} bytes, and its item says {size:,}",

@@ -365,6 +365,72 @@ def test_a_jpeg_2000_file_is_read_from_an_odata_address(tmp_path: Path) -> None:
         assert whole(f"{url}/odata/v1/Products(e0fec106)/Nodes(T32VKR_B02_10m.jp2)/$value") == 7
 
 
+def noise(path: Path) -> bytes:
+    """A file of random pixels, in the format of its ending."""
+    profile: dict[str, Any] = {"width": SIZE, "height": SIZE, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
+    profile |= {"QUALITY": "100", "REVERSIBLE": "YES"} if path.suffix == ".jp2" else {}
+    with rasterio.open(path, "w", transform=Affine(10, 0, 499_980, 0, -10, 5_300_040), **profile) as sink:
+        sink.write(np.random.default_rng(3).integers(0, 9_000, (1, SIZE, SIZE), "uint16"))
+    return path.read_bytes()
+
+
+def answer_of(content: bytes) -> Callable[[Request], Answer]:
+    return lambda _: Answer(200, content)
+
+
+@pytest.mark.parametrize("suffix", ["jp2", "tif"])
+def test_a_copy_that_was_cut_off_is_fetched_again(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To GDAL a cut is the end of the file. The length of a JPEG 2000 stands in it, that of others in their item."""
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01,))
+    content = noise(tmp_path / f"a.{suffix}")
+    cut: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked = request.headers.get("Range") or "bytes=0-0"
+        if asked == "bytes=0-0" or cut:
+            return Answer(200, content)
+        cut.append(asked)
+        return Answer(200, content, cut_at=70_000)
+
+    with service(answer) as (url, _):
+        size = None if suffix == "jp2" else len(content)
+        accessing.fetch(f"{url}/a.{suffix}", tmp_path / "copy", size)
+    assert cut
+    assert (tmp_path / "copy").read_bytes() == content
+
+
+def test_a_file_that_is_cut_off_at_its_host_is_fetched_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01,) * 3)
+    whole_file = noise(tmp_path / "a.jp2")
+    pixels = whole_file.rindex(b"jp2c") - 4
+    unbounded = whole_file[:pixels] + b"\0\0\0\0" + whole_file[pixels + 4 :]
+    cut = [whole_file[:-1], whole_file[: len(whole_file) // 2], unbounded[:-1], whole_file + b"\0\0\0"]
+    for number, content in enumerate([whole_file, unbounded, *cut]):
+        caplog.clear()
+        with service(answer_of(content)) as (url, _), caplog.at_level(logging.INFO):
+            accessing.fetch(f"{url}/{number}.jp2", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == content
+        assert caplog.text.count("it was cut off after") == (0 if number < 2 else 1), number
+
+
+def test_a_header_that_was_cut_off_is_asked_for_again() -> None:
+    """What arrives of it opens, without its coordinate reference system."""
+    content, asked = cog(8), []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET" and request.headers.get("Range") != "bytes=0-0":
+            asked.append(request)
+        return Answer(200, content, cut_at=400 if len(asked) == 1 else None)
+
+    with service(answer) as (url, _):
+        assert whole(f"{url}/a.tif") == 8
+    with service(lambda _: Answer(200, content, cut_at=400)) as (url, _), pytest.raises(SceneError) as caught:
+        whole(f"{url}/b.tif")
+    assert caught.value.reason is QuarantineReason.WRONG_CRS
+
+
 def test_a_redirect_takes_no_secret_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """GDAL itself drops Authorization; any other header would reach the other host, so that it may not be left."""
     monkeypatch.setenv("CROPMAP_CATALOG_SENT_ON_HEADERS", "X-Key: secret-of-the-header")
