@@ -23,7 +23,13 @@ from obstore.store import S3Store
 from cropmap.sources.catalogs.providers import place_of
 from cropmap.sources.catalogs.providers.in_use import provider_of
 from cropmap.sources.catalogs.sign_in.opening import Opening
-from cropmap.sources.catalogs.sign_in.patience import LONGEST_WAIT_S, TIMEOUT_S, bounded_session, stated_wait_s
+from cropmap.sources.catalogs.sign_in.patience import (
+    LONGEST_WAIT_S,
+    TIMEOUT_S,
+    as_stated,
+    bounded_session,
+    stated_wait_s,
+)
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -88,7 +94,12 @@ def stated_wait(opening: Opening, href: str) -> float | None:
         with (
             bounded_session() as session,
             session.get(
-                address, headers=sent, timeout=TIMEOUT_S, stream=True, allow_redirects=not opening.headers
+                address,
+                headers=sent,
+                auth=as_stated if opening.headers else None,
+                timeout=TIMEOUT_S,
+                stream=True,
+                allow_redirects=not opening.headers,
             ) as answer,
         ):
             return stated_wait_s(answer.headers.get("Retry-After")) if answer.status_code in BUSY else 0.0

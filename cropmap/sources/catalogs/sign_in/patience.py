@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import urllib3
-from requests import RequestException, Response, Session
+from requests import PreparedRequest, RequestException, Response, Session
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ContentDecodingError
 from urllib3 import PoolManager, Retry
@@ -114,6 +114,11 @@ class _Adapter(HTTPAdapter):
 def _bound(manager: PoolManager) -> PoolManager:
     manager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
     return manager
+
+
+def as_stated(request: PreparedRequest) -> PreparedRequest:
+    """An `auth` of requests that leaves a request as it is: else ~/.netrc would replace its Authorization."""
+    return request
 
 
 def bounded_session() -> Session:
