@@ -81,7 +81,14 @@ WAITS_S: Final = (0.5, 2.0, 8.0)
 IN_THE_HEADER: Final = (QuarantineReason.WRONG_CRS, QuarantineReason.WRONG_GRID)
 """what is wrong with a file of which GDAL got a part of the header alone"""
 
+NOT_WRITTEN: Final = "error while writing into target file"
+"""what GDAL says of a copy, whether the disk is full or a quota or a limit of the process is"""
+
 Result = TypeVar("Result")
+
+
+class NotWrittenError(Exception):
+    """The copy of a file cannot be written on this machine, which is no fault of the file."""
 
 
 def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") -> Result:
@@ -125,7 +132,8 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
 
 def fetch(href: str, path: Path, size: int | None = None) -> None:
     """Copies a whole file to this machine; `size` are its bytes where its item states them. One that arrives cut off is
-    fetched again, unless its host gives the same part of it each time. Raises SceneError as `with_patience` does."""
+    fetched again, unless its host gives the same part of it each time. Raises SceneError as `with_patience` does, and
+    NotWrittenError."""
     arrived: set[int] = set()
 
     def copy(address: str) -> None:
@@ -133,6 +141,8 @@ def fetch(href: str, path: Path, size: int | None = None) -> None:
             try:
                 rasterio.shutil.copyfiles(address, str(path))
             except Exception as error:  # GDAL's own, which rasterio gives no public name here
+                if NOT_WRITTEN in str(error):
+                    raise NotWrittenError("no more bytes can be written there") from error
                 raise RasterioIOError(str(error)) from error
         got = path.stat().st_size
         account(href, n_bytes=got, n_requests=1 + got // int(CHUNK_BYTES))

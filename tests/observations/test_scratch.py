@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from rasterio.transform import Affine
 from cropmap.errors import CropmapError, SceneError
 from cropmap.observations import scratch as scratch_of_process
 from cropmap.observations.grids import Grid, Window
-from cropmap.observations.raster import read_window
+from cropmap.observations.raster import read_grid, read_window
 from cropmap.observations.scratch import Scratch, is_copied
 from cropmap.schemas import QuarantineReason
 from tests.s3_server import S3Server
@@ -178,6 +179,20 @@ def test_a_full_disk_is_no_fault_of_the_scene(
         read_window(href, GRID, Window(0, 0, 8, 8))
     assert not isinstance(caught.value, SceneError)
     assert "No space left" in str(caught.value)
+
+
+def test_a_limit_on_what_is_written_is_no_fault_of_the_scene(put: Put, scenes: list[bytes], folder: Path) -> None:
+    """A quota of a user, like a limit of the process, leaves the disk with room."""
+    href = put("j/B02.jp2", scenes[0])
+    grid, before = read_grid(href), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(scenes[0]) // 2, before[1]))
+    try:
+        with pytest.raises(CropmapError, match="CROPMAP_SCRATCH") as caught:
+            read_window(href, grid, Window(0, 0, 8, 8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not isinstance(caught.value, SceneError)
+    assert list(folder.iterdir()) == []
 
 
 def test_copies_of_a_killed_process_are_removed(put: Put, scenes: list[bytes], folder: Path) -> None:
