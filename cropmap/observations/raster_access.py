@@ -27,7 +27,7 @@ from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.providers.in_use import provider_of
 from cropmap.sources.catalogs.redirects import check_redirects
-from cropmap.sources.catalogs.sign_in.backoff import Backoff, backoff_of, stated_wait
+from cropmap.sources.catalogs.sign_in.backoff import Backoff, backoff_of, given_in_place_of_a_part, stated_wait
 from cropmap.sources.catalogs.sign_in.opening import Opening, opening_of
 from cropmap.sources.catalogs.sign_in.pace import NO_PACE, pace_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
@@ -81,6 +81,8 @@ WAITS_S: Final = (0.5, 2.0, 8.0)
 IN_THE_HEADER: Final = (QuarantineReason.WRONG_CRS, QuarantineReason.WRONG_GRID)
 """what is wrong with a file of which GDAL got a part of the header alone"""
 
+UNRECOGNISED: Final = "not recognized as being in a supported file format"
+"""what GDAL says of another format, and of a host that answers otherwise than it was asked"""
 NOT_WRITTEN: Final = "error while writing into target file"
 """what GDAL says of a copy, whether the disk is full or a quota or a limit of the process is"""
 
@@ -117,7 +119,7 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") 
             if (lasting and fresh) or not waits or waited_s > MOST_WAITED_S:
                 mend = reading.opening.mend if REFUSED.search(why) else ""
                 raise _unreadable(
-                    (refused or why) + (f"; its host answered {reading.busy}" if reading.busy else ""),
+                    (refused or why) + _said_by_the_host(reading, why),
                     named or href,
                     mend or (KEYS_WANTED if lasting and is_remote else BUSY_TO_THE_END if reading.busy else ""),
                 ) from error
@@ -269,6 +271,15 @@ class _Heeding(logging.Filter):
 for _name in ("rasterio._env", "rasterio._err"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # whatever the root's is: a filter hears what is logged
     logging.getLogger(_name).addFilter(_Heeding())
+
+
+def _said_by_the_host(reading: _Reading, why: str) -> str:
+    if reading.busy:
+        return f"; its host answered {reading.busy}"
+    if UNRECOGNISED in why and urlsplit(reading.href).scheme in ("http", "https"):
+        given = given_in_place_of_a_part(reading.opening, reading.href)
+        return f"; its host gives {given}" if given else ""
+    return ""
 
 
 def _unreadable(why: str, href: str, mend: str) -> SceneError:

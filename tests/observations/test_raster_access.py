@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from cropmap.sources.catalogs.sign_in.pace import Pace, Used
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 from tests.metered_server import Busy, Meter, metered
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
+from tests.threaded_server import answering_at
 
 SIZE = 512
 
@@ -372,6 +375,34 @@ def noise(path: Path) -> bytes:
     with rasterio.open(path, "w", transform=Affine(10, 0, 499_980, 0, -10, 5_300_040), **profile) as sink:
         sink.write(np.random.default_rng(3).integers(0, 9_000, (1, SIZE, SIZE), "uint16"))
     return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"), [("image/tiff", "whole files alone, no parts"), ("text/html; charset=utf-8", "a web page")]
+)
+def test_a_host_that_gives_no_parts_of_files_is_named(kind: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accessing, "WAITS_S", ())
+    content = cog(1)
+
+    class Whole(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(b"" if self.command == "HEAD" else content)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            """Silent."""
+
+    with (
+        answering_at(ThreadingHTTPServer(("127.0.0.1", 0), Whole)) as url,
+        pytest.raises(SceneError, match=f"its host gives {given}"),
+    ):
+        whole(f"{url}/a.tif")
 
 
 def answer_of(content: bytes) -> Callable[[Request], Answer]:

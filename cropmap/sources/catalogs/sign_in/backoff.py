@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -86,6 +87,22 @@ def backoff_of(href: str) -> Backoff:
 
 def stated_wait(opening: Opening, href: str) -> float | None:
     """Seconds that the host of a file states at this moment; 0: it is not busy, None: it states none."""
+    said = _asked_for_a_byte(opening, href)
+    if said is None:
+        return None
+    return stated_wait_s(said[1].get("Retry-After")) if said[0] in BUSY else 0.0
+
+
+def given_in_place_of_a_part(opening: Opening, href: str) -> str:
+    """What the host of a file gives to whoever asks for a part of it; empty where that is the part, or nothing."""
+    said = _asked_for_a_byte(opening, href)
+    if said is None or said[0] != HTTPStatus.OK:
+        return ""
+    return "a web page" if "html" in said[1].get("Content-Type", "").lower() else "whole files alone, no parts of them"
+
+
+def _asked_for_a_byte(opening: Opening, href: str) -> tuple[int, Mapping[str, str]] | None:
+    """Status and headers of the answer; None without one."""
     address = _requested(opening, href)
     if address is None:
         return None
@@ -102,7 +119,7 @@ def stated_wait(opening: Opening, href: str) -> float | None:
                 allow_redirects=not opening.headers,
             ) as answer,
         ):
-            return stated_wait_s(answer.headers.get("Retry-After")) if answer.status_code in BUSY else 0.0
+            return answer.status_code, answer.headers
     except (requests.RequestException, ValueError):
         return None
 
