@@ -54,9 +54,13 @@ DATABASES: Final = ("postgres", "mysql", "mssql", "sqlite")
 _WORD: Final = (
     r"pass(?:word|wd|phrase)?|pwd|sslpassword|(?:access|auth|id|refresh|session|security|sas|x-amz-security)?[_-]?token|"
     r"secret|(?:aws[_-]?)?secret[_-]?(?:access[_-]?)?key|(?:aws[_-]?)?access[_-]?key(?:[_-]?id)?|account[_-]?key|"
-    r"api[_-]?key|subscription[_-]?key|client[_-]?secret|sig|x-amz-signature|x-amz-credential|signature|credential"
+    r"api[_-]?key|subscription[_-]?key|client[_-]?secret|sig|x-goog-(?:signature|credential)|x-amz-signature|"
+    r"x-amz-credential|signature|credential"
 )
-_PARAMETER: Final = re.compile(rf"(?i)(?<![\w-])((?:{_WORD})\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s&;'\"<>,)]+)")
+_PARAMETER: Final = re.compile(
+    # also of an address within an address, where it is percent-encoded
+    rf"(?i)(?:(?<![\w-])|(?<=%26)|(?<=%3F))((?:{_WORD})\s*(?:=|%3D)\s*)('[^']*'|\"[^\"]*\"|[^\s&;'\"<>,)]+)"
+)
 _HEADER: Final = re.compile(
     r"(?i)((?:proxy-)?authorization|x-api-key|[\w-]*subscription-key|cookie)(['\"]?\s*[:=]\s*['\"]?)"
     r"((?:basic|bearer|digest|token)\s+)?([^\s'\",;]+)"

@@ -86,6 +86,10 @@ def test_what_came_from_nowhere_is_masked_by_its_place() -> None:
         masked("postgresql://me@/crop?host=/run/x&password=s3cret") == "postgresql://me@/crop?host=/run/x&password=***"
     )
     assert masked("https://token@host/x?sig=abc%3D&se=1") == "https://***@host/x?sig=***&se=1"
+    assert masked("https://host/x?a=1&X-Goog-Signature=ab12&z=1") == "https://host/x?a=1&X-Goog-Signature=***&z=1"
+    assert masked("https://host/r?to=https%3A%2F%2Fx%3Fsp%3Dr%26sig%3Dab12") == (
+        "https://host/r?to=https%3A%2F%2Fx%3Fsp%3Dr%26sig%3D***"
+    )
     assert masked("x-api-key: abc, Authorization: Basic b3BzOng=") == "x-api-key: ***, Authorization: Basic ***"
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -29,9 +29,9 @@ from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file
 from cropmap.sources.catalogs.providers.in_use import provider_of
 from cropmap.sources.catalogs.redirects import check_redirects
-from cropmap.sources.catalogs.sign_in.backoff import Backoff, backoff_of, stated_wait
+from cropmap.sources.catalogs.sign_in.backoff import Backoff, backoff_of, given_in_place_of_a_part, stated_wait
 from cropmap.sources.catalogs.sign_in.opening import Opening, opening_of
-from cropmap.sources.catalogs.sign_in.pace import pace_of
+from cropmap.sources.catalogs.sign_in.pace import NO_PACE, pace_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
@@ -54,6 +54,9 @@ GDAL_OPTIONS: Final = {
     "VSI_CACHE_SIZE": "5000000",
     "GDAL_NUM_THREADS": "1",  # the caller reads several bands at a time
 }
+SIGNATURE_BOX: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
+"""with which each JPEG 2000 file begins"""
+END_OF_CODESTREAM: Final = b"\xff\xd9"
 REFUSED: Final = re.compile(
     r"(?i)response code: 40[13]|access ?denied|InvalidAccessKeyId|access key id .*does not exist|signature(?!=)|"
     r"AWS_SECRET_ACCESS_KEY|expired|credentials"
@@ -73,25 +76,40 @@ IN_MEMORY: Final = re.compile(r"/vsimem/[^\s']+")
 WAITS_S: Final = (0.5, 2.0, 8.0)
 """before a file elsewhere is opened again: a server drops connections, or cuts an answer off"""
 
+IN_THE_HEADER: Final = (QuarantineReason.WRONG_CRS, QuarantineReason.WRONG_GRID)
+"""what is wrong with a file of which GDAL got a part of the header alone"""
+
+UNRECOGNISED: Final = "not recognized as being in a supported file format"
+"""what GDAL says of another format, and of a host that answers otherwise than it was asked"""
+NOT_WRITTEN: Final = "error while writing into target file"
+"""what GDAL says of a copy, whether the disk is full or a quota or a limit of the process is"""
+
 Result = TypeVar("Result")
 
 
-def with_patience(href: str, read: Callable[[str], Result], *, named: str = "", fresh: bool = False) -> Result:
+class NotWrittenError(Exception):
+    """The copy of a file cannot be written on this machine, which is no fault of the file."""
+
+
+def with_patience(href: str, read: Callable[[str], Result], *, named: str = "") -> Result:
     """What `read` makes of the address to open, while rasterio has the options and keys of the file's provider.
 
     One of the provider's connections is held meanwhile. A file elsewhere is opened again after a failure that may pass,
-    and once where its host refuses, with another token or signature. `fresh`: what GDAL keeps of the file is forgotten.
-    Errors name the file, or `named`, of which it is a copy. Raises SceneError: UNREADABLE_FILE, also where a token, a
-    signature or a key cannot be had, MISSING_BAND where a local file does not exist, FORBIDDEN_ADDRESS; and whatever
-    else `read` raises.
+    and once where its host refuses, with another token or signature. Errors name the file, or `named`, of which it is a
+    copy. Raises SceneError: UNREADABLE_FILE, also where a token, a signature or a key cannot be had, MISSING_BAND where
+    a local file does not exist, FORBIDDEN_ADDRESS; and whatever else `read` raises.
     """
-    is_remote, waited_s = local_file(href) is None, 0.0
+    is_remote, fresh, waited_s = local_file(href) is None, False, 0.0
     waits, refused = list(WAITS_S) if is_remote else [], ""
     while True:
-        reading = _Reading(href, _opening(href), backoff_of(href))
+        reading = _Reading(href, backoff_of(href))
         try:
             with _entered(reading, fresh=fresh) as address:
                 return read(address)
+        except SceneError as error:
+            if fresh or not is_remote or error.reason not in IN_THE_HEADER:
+                raise
+            fresh = True  # an answer that was cut off within the header leaves a file that opens, without its grid
         except (RasterioError, OSError) as error:
             why = _one_line(error).replace(href, "the copy") if named else _one_line(error)
             lasting = REFUSED.search(why) or NOT_THERE.search(why)
@@ -99,7 +117,7 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "", 
             if (lasting and fresh) or not waits or waited_s > MOST_WAITED_S:
                 mend = reading.opening.mend if REFUSED.search(why) else ""
                 raise _unreadable(
-                    (refused or why) + (f"; its host answered {reading.busy}" if reading.busy else ""),
+                    (refused or why) + _said_by_the_host(reading, why),
                     named or href,
                     mend or (KEYS_WANTED if lasting and is_remote else BUSY_TO_THE_END if reading.busy else ""),
                 ) from error
@@ -112,24 +130,57 @@ def with_patience(href: str, read: Callable[[str], Result], *, named: str = "", 
             fresh = True
 
 
-def fetch(href: str, path: Path, *, fresh: bool = False) -> None:
-    """Copies a whole file to this machine. What comes of a try that fails counts against the provider's pace too.
+def fetch(href: str, path: Path, size: int | None = None) -> None:
+    """Copies a whole file to this machine; `size` are its bytes where its item states them.
 
-    An answer that breaks off in its last part leaves a shorter file, which GDAL does not tell. `fresh` and SceneError
-    are those of `with_patience`.
+    One that arrives cut off is fetched again, unless its host gives the same part of it each time. What comes of a try
+    that fails counts against the provider's pace too. Raises SceneError as `with_patience` does, and NotWrittenError.
     """
+    arrived: set[int] = set()
 
     def copy(address: str) -> None:
         with rasterio.Env(CPL_VSIL_CURL_CHUNK_SIZE=str(CHUNK_BYTES), VSI_CACHE="FALSE"), path.open("wb") as written:
             try:
                 rasterio.shutil.copyfiles(address, str(path))
             except Exception as error:  # GDAL's own, which rasterio gives no public name here
+                if NOT_WRITTEN in str(error):
+                    raise NotWrittenError("no more bytes can be written there") from error
                 raise RasterioIOError(str(error)) from error
             finally:  # GDAL removes the file where it fails; what is open here has its size all the same
                 got = os.fstat(written.fileno()).st_size
                 account(href, n_bytes=got, n_requests=requests_of_copy(got))
+        if (got < size if size is not None else _is_cut_off(path)) and got not in arrived:
+            arrived.add(got)  # GDAL takes an answer that was cut off for the end of the file
+            raise RasterioIOError(f"it was cut off after {got:,} bytes")
 
-    with_patience(href, copy, fresh=fresh)
+    with_patience(href, copy)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a JPEG 2000 file ends within its last box or before the end of its pixels; False for what is none.
+
+    Source: ISO/IEC 15444-1, annexes A.4.4 and I.4.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(12) != SIGNATURE_BOX:
+            return size < len(SIGNATURE_BOX)
+        at = len(SIGNATURE_BOX)
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            if len(head) < 8:
+                return True
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if length == 1:  # it stands in the eight bytes after the kind
+                length = int.from_bytes(head[8:], "big")
+            if length == 0:  # to the end of the file
+                file.seek(size - len(END_OF_CODESTREAM))
+                return kind == b"jp2c" and file.read() != END_OF_CODESTREAM
+            if length < 8:
+                return False
+            at += length
+    return at > size
 
 
 def account(href: str, *, n_bytes: float, n_requests: float = 1) -> None:
@@ -167,8 +218,9 @@ class _Reading:
     """One try at a file, by the thread that makes it."""
 
     href: str
-    opening: Opening
     backoff: Backoff
+    opening: Opening = field(default_factory=lambda: Opening(""))
+    """once it has its connection"""
     waited_s: float = 0.0
     busy: str = ""
     """the last status by which the host put GDAL off"""
@@ -183,19 +235,22 @@ _here: Final = threading.local()
 @contextmanager
 def _entered(reading: _Reading, *, fresh: bool) -> Iterator[str]:
     """Yields the address to open. `fresh` forgets what GDAL keeps of the file, failures too."""
-    opening, options = reading.opening, dict[str, Any](GDAL_OPTIONS)
-    if opening.pace.is_bounded or reading.backoff.has_been:  # else GDAL asks for the parts of a window all at once
+    provider, options = provider_of(reading.href), dict[str, Any](GDAL_OPTIONS)
+    pace = pace_of(provider) if provider else NO_PACE
+    if pace.is_bounded or reading.backoff.has_been:  # else GDAL asks for the parts of a window all at once
         options["GDAL_HTTP_MULTIRANGE"] = "SERIAL"
     if fresh:
         options["CPL_VSIL_CURL_NON_CACHED"] = "/vsis3/:/vsigs/:/vsicurl/"
-    with opening.pace.connection(), rasterio.Env(session=_Keys(opening.options), **options):
+    with pace.connection():
         reading.backoff.wait()
-        check_redirects(reading.href, opening.headers)
-        before, _here.reading = getattr(_here, "reading", None), reading
-        try:
-            yield opening.address
-        finally:
-            _here.reading = before
+        reading.opening = opening = _opening(reading.href)  # not before: a token may end while others are waited for
+        with rasterio.Env(session=_Keys(opening.options), **options):
+            check_redirects(reading.href, opening.headers)
+            before, _here.reading = getattr(_here, "reading", None), reading
+            try:
+                yield opening.address
+            finally:
+                _here.reading = before
 
 
 class _Heeding(logging.Filter):
@@ -217,6 +272,15 @@ class _Heeding(logging.Filter):
 for _name in ("rasterio._env", "rasterio._err"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # whatever the root's is: a filter hears what is logged
     logging.getLogger(_name).addFilter(_Heeding())
+
+
+def _said_by_the_host(reading: _Reading, why: str) -> str:
+    if reading.busy:
+        return f"; its host answered {reading.busy}"
+    if UNRECOGNISED in why and urlsplit(reading.href).scheme in ("http", "https"):
+        given = given_in_place_of_a_part(reading.opening, reading.href)
+        return f"; its host gives {given}" if given else ""
+    return ""
 
 
 def _unreadable(why: str, href: str, mend: str) -> SceneError:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from cropmap.errors import CropmapError, SceneError
 from cropmap.leftovers import partial_name, remove_leftovers
-from cropmap.observations.raster_access import fetch
+from cropmap.observations.raster_access import NotWrittenError, fetch
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import local_file, raster_ending
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
@@ -122,7 +122,7 @@ class Scratch:
         except BaseException as error:
             path.unlink(missing_ok=True)
             self._settle(copy, 0)
-            if isinstance(error, OSError):
+            if isinstance(error, OSError | NotWrittenError):
                 raise self._full(error) from error
             raise
         return path
@@ -155,9 +155,10 @@ class Scratch:
         if shutil.disk_usage(self.folder).free < wanted:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
 
-    def _full(self, error: OSError) -> CropmapError:
+    def _full(self, error: OSError | NotWrittenError) -> CropmapError:
+        why = error.strerror if isinstance(error, OSError) else None
         return CropmapError(
-            f"a remote file cannot be kept here while it is read ({error.strerror or error})",
+            f"a remote file cannot be kept here while it is read ({why or error})",
             where=str(self.folder),
             mend="Free space, or set CROPMAP_SCRATCH to a folder with room",
         )
@@ -165,9 +166,7 @@ class Scratch:
 
 def _copy_whole(href: str, path: Path, size: int | None) -> None:
     """Raises SceneError where the file cannot be had, or is not as long as its item says."""
-    fetch(href, path)
-    if size is not None and path.stat().st_size < size:  # its answer may have broken off
-        fetch(href, path, fresh=True)
+    fetch(href, path, size)
     if size is not None and (got := path.stat().st_size) != size:
         raise SceneError(
             f"has {got:,} bytes, and its item says {size:,}",

@@ -155,9 +155,9 @@ def test_a_file_that_is_fetched_whole_is_fetched_once(tmp_path: Path, monkeypatc
     """However far apart the changed parcels lie."""
     fetched: list[str] = []
 
-    def noted(href: str, path: Path) -> None:
+    def noted(href: str, path: Path, size: int | None) -> None:
         fetched.append(href)
-        fetch(href, path)
+        fetch(href, path, size)
 
     monkeypatch.setattr(scratch, "fetch", noted)
     monkeypatch.setattr(scratch, "_in_use", scratch.Scratch(tmp_path / "scratch"))

@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from cropmap.sources.catalogs.sign_in.pace import Pace, Used
 from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 from tests.metered_server import Busy, Meter, metered
 from tests.s3_server import OWNER, READER, STRANGER, KeyPair, S3Server, running
+from tests.threaded_server import answering_at
 
 SIZE = 512
 
@@ -212,6 +215,31 @@ def test_a_token_is_sent_with_each_file_and_renewed_during_a_long_job(
 
 
 @pytest.mark.slow
+def test_a_token_is_as_good_after_the_wait_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many wait for the one connection for longer than a token lasts."""
+    monkeypatch.setenv("CROPMAP_CATALOG_QUEUE_CLIENT_ID", "client-1")
+    monkeypatch.setenv("CROPMAP_CATALOG_QUEUE_CLIENT_SECRET", "the-secret-of-the-client")
+    tokens, content = TokenService(lasts_s=1.6), cog(7)
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/token":
+            return tokens(request)
+        time.sleep(0.1)
+        return Answer(200, content) if tokens.admits(request) else Answer(401, {"error": "ended"})
+
+    with service(answer) as (url, seen), ThreadPoolExecutor(8) as pool:
+        token = {"address": f"{url}/token", "hosts": [of(url)]}
+        use(provider("queue", hosts=[of(url)], token=token, limits={"connections": 1}))
+        assert list(pool.map(whole, [f"{url}/{n}.tif" for n in range(8)])) == [7] * 8
+        assert seen[-1].at_s - seen[0].at_s > tokens.lasts_s
+        assert all(
+            tokens.given.get((request.headers.get("Authorization") or "")[7:], 0) > request.at_s
+            for request in seen
+            if request.path != "/token"
+        )
+
+
+@pytest.mark.slow
 def test_a_token_service_that_is_down_costs_the_files_of_that_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_ID", "client-1")
     monkeypatch.setenv("CROPMAP_CATALOG_OUT_CLIENT_SECRET", "the-secret-of-the-client")
@@ -338,6 +366,100 @@ def test_a_jpeg_2000_file_is_read_from_an_odata_address(tmp_path: Path) -> None:
     content = path.read_bytes()
     with service(lambda _: Answer(200, content)) as (url, _):
         assert whole(f"{url}/odata/v1/Products(e0fec106)/Nodes(T32VKR_B02_10m.jp2)/$value") == 7
+
+
+def noise(path: Path) -> bytes:
+    """A file of random pixels, in the format of its ending."""
+    profile: dict[str, Any] = {"width": SIZE, "height": SIZE, "count": 1, "dtype": "uint16", "crs": "EPSG:32632"}
+    profile |= {"QUALITY": "100", "REVERSIBLE": "YES"} if path.suffix == ".jp2" else {}
+    with rasterio.open(path, "w", transform=Affine(10, 0, 499_980, 0, -10, 5_300_040), **profile) as sink:
+        sink.write(np.random.default_rng(3).integers(0, 9_000, (1, SIZE, SIZE), "uint16"))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"), [("image/tiff", "whole files alone, no parts"), ("text/html; charset=utf-8", "a web page")]
+)
+def test_a_host_that_gives_no_parts_of_files_is_named(kind: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accessing, "WAITS_S", ())
+    content = cog(1)
+
+    class Whole(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(b"" if self.command == "HEAD" else content)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            """Silent."""
+
+    with (
+        answering_at(ThreadingHTTPServer(("127.0.0.1", 0), Whole)) as url,
+        pytest.raises(SceneError, match=f"its host gives {given}"),
+    ):
+        whole(f"{url}/a.tif")
+
+
+def answer_of(content: bytes) -> Callable[[Request], Answer]:
+    return lambda _: Answer(200, content)
+
+
+@pytest.mark.parametrize("suffix", ["jp2", "tif"])
+def test_a_copy_that_was_cut_off_is_fetched_again(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To GDAL a cut is the end of the file. The length of a JPEG 2000 stands in it, that of others in their item."""
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01,))
+    content = noise(tmp_path / f"a.{suffix}")
+    cut: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        asked = request.headers.get("Range") or "bytes=0-0"
+        if asked == "bytes=0-0" or cut:
+            return Answer(200, content)
+        cut.append(asked)
+        return Answer(200, content, cut_at=70_000)
+
+    with service(answer) as (url, _):
+        size = None if suffix == "jp2" else len(content)
+        accessing.fetch(f"{url}/a.{suffix}", tmp_path / "copy", size)
+    assert cut
+    assert (tmp_path / "copy").read_bytes() == content
+
+
+def test_a_file_that_is_cut_off_at_its_host_is_fetched_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accessing, "WAITS_S", (0.01,) * 3)
+    whole_file = noise(tmp_path / "a.jp2")
+    pixels = whole_file.rindex(b"jp2c") - 4
+    unbounded = whole_file[:pixels] + b"\0\0\0\0" + whole_file[pixels + 4 :]
+    cut = [whole_file[:-1], whole_file[: len(whole_file) // 2], unbounded[:-1], whole_file + b"\0\0\0"]
+    for number, content in enumerate([whole_file, unbounded, *cut]):
+        caplog.clear()
+        with service(answer_of(content)) as (url, _), caplog.at_level(logging.INFO):
+            accessing.fetch(f"{url}/{number}.jp2", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == content
+        assert caplog.text.count("it was cut off after") == (0 if number < 2 else 1), number
+
+
+def test_a_header_that_was_cut_off_is_asked_for_again() -> None:
+    """What arrives of it opens, without its coordinate reference system."""
+    content, asked = cog(8), []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET" and request.headers.get("Range") != "bytes=0-0":
+            asked.append(request)
+        return Answer(200, content, cut_at=400 if len(asked) == 1 else None)
+
+    with service(answer) as (url, _):
+        assert whole(f"{url}/a.tif") == 8
+    with service(lambda _: Answer(200, content, cut_at=400)) as (url, _), pytest.raises(SceneError) as caught:
+        whole(f"{url}/b.tif")
+    assert caught.value.reason is QuarantineReason.WRONG_CRS
 
 
 def test_a_redirect_takes_no_secret_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,8 +23,9 @@ from cropmap.errors import CropmapError, SceneError
 from cropmap.observations import raster_access
 from cropmap.observations import scratch as scratch_of_process
 from cropmap.observations.grids import Grid, Window
-from cropmap.observations.raster import read_window
-from cropmap.observations.raster_access import CHUNK_BYTES, fetch
+from cropmap.observations.ranges import CHUNK_BYTES
+from cropmap.observations.raster import read_grid, read_window
+from cropmap.observations.raster_access import fetch
 from cropmap.observations.scratch import Scratch, is_copied
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.providers import in_use
@@ -193,7 +195,7 @@ def in_parts(content: bytes, *, answers: Callable[[int], tuple[int, int]]) -> It
             nonlocal beyond
             first, last = (int(at) for at in self.headers.get("Range", "bytes=0-0")[6:].split("-"))
             part, (status, cut) = content[first : last + 1], (206, 0)
-            if first >= int(CHUNK_BYTES):
+            if first >= CHUNK_BYTES:
                 beyond += 1
                 status, cut = answers(beyond)
             part = part if status == 206 else b""
@@ -210,7 +212,7 @@ def in_parts(content: bytes, *, answers: Callable[[int], tuple[int, int]]) -> It
 
 def long_file(scenes: list[bytes]) -> bytes:
     """More than one part of a copy; what follows an image is of none."""
-    return scenes[0] + bytes(3 * int(CHUNK_BYTES) // 2)
+    return scenes[0] + bytes(3 * CHUNK_BYTES // 2)
 
 
 def test_a_file_whose_end_broke_off_is_fetched_again(scenes: list[bytes], folder: Path) -> None:
@@ -233,7 +235,7 @@ def test_what_came_of_a_copy_that_fails_counts_towards_the_quota(
         used_of.cache_clear()
         with pytest.raises(SceneError):
             fetch(href, tmp_path / "copy.jp2")
-        assert used_of(one).unnoted >= int(CHUNK_BYTES)
+        assert used_of(one).unnoted >= CHUNK_BYTES
 
 
 def test_a_file_that_is_not_there(put: Put, scenes: list[bytes], folder: Path) -> None:
@@ -251,6 +253,20 @@ def test_a_full_disk_is_no_fault_of_the_scene(
         read_window(href, GRID, Window(0, 0, 8, 8))
     assert not isinstance(caught.value, SceneError)
     assert "No space left" in str(caught.value)
+
+
+def test_a_limit_on_what_is_written_is_no_fault_of_the_scene(put: Put, scenes: list[bytes], folder: Path) -> None:
+    """A quota of a user, like a limit of the process, leaves the disk with room."""
+    href = put("j/B02.jp2", scenes[0])
+    grid, before = read_grid(href), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(scenes[0]) // 2, before[1]))
+    try:
+        with pytest.raises(CropmapError, match="CROPMAP_SCRATCH") as caught:
+            read_window(href, grid, Window(0, 0, 8, 8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not isinstance(caught.value, SceneError)
+    assert list(folder.iterdir()) == []
 
 
 def test_copies_of_a_killed_process_are_removed(put: Put, scenes: list[bytes], folder: Path) -> None:

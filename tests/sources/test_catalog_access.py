@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import Counter
@@ -21,11 +22,15 @@ from cropmap.sources.catalogs import stac_api, stac_io
 from cropmap.sources.catalogs.acquisition import Bbox
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.places import CatalogAccess, Places
+from cropmap.sources.catalogs.providers import in_use
+from cropmap.sources.catalogs.redirects import check_redirects
 from cropmap.sources.catalogs.sign_in import renewed
+from cropmap.sources.catalogs.sign_in.opening import opening_of
 from cropmap.sources.catalogs.sign_in.secrets import read_headers
+from cropmap.sources.catalogs.stac_io import BoundedIO
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, file_server, make_item, write_catalog
-from tests.data.sign_in_services import Answer, TokenService, of, provider, service
+from tests.data.sign_in_services import Answer, Request, TokenService, of, provider, service
 
 SEASON = Season(2018, date(2018, 1, 1), date(2018, 12, 31))
 BRITTANY = (-5.2, 47.2, -1.0, 48.9)
@@ -139,6 +144,41 @@ def test_a_token_is_renewed_between_two_pages(
                 find(url, access=access)
     assert "the-access-token" not in caplog.text + str(told.value)
     assert "the-secret" not in caplog.text + str(told.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_goes_past_the_machines_netrc_and_is_renewed(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`requests` prefers what ~/.netrc says of a host, or of any, to a header that is stated."""
+    (tmp_path / "netrc").write_text("default login somebody password of-another-service\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    name = f"beside_netrc_{status}"
+    monkeypatch.setenv(f"CROPMAP_CATALOG_{name.upper()}_CLIENT_ID", "client-1")
+    monkeypatch.setenv(f"CROPMAP_CATALOG_{name.upper()}_CLIENT_SECRET", "the-secret-of-the-client")
+    tokens = TokenService()
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/token":
+            return tokens(request)
+        if request.path == "/moved":
+            return Answer(301, b"", {"Location": "/search"})
+        return Answer(200, {"features": []}) if tokens.admits(request) else Answer(status, {"error": "ended"})
+
+    with service(answer) as (url, seen):
+        token = {"address": f"{url}/token", "hosts": [of(url)]}
+        own = provider(name, catalogs=[of(url)], hosts=[of(url)], token=token)
+        io = BoundedIO(Places(url, CatalogAccess(provider=own)))
+        for _ in range(2):
+            assert json.loads(io.request(f"{url}/search")) == {"features": []}
+            assert json.loads(io.request(f"{url}/moved")) == {"features": []}
+            tokens.given = dict.fromkeys(tokens.given, 0.0)  # before its end
+        monkeypatch.setattr(in_use, "_own", {name: own})
+        in_use.provider_of.cache_clear()
+        check_redirects(f"{url}/a.tif", opening_of(f"{url}/a.tif").headers)
+        in_use.provider_of.cache_clear()
+    assert len(tokens.given) >= 2
+    assert not [request for request in seen if (request.headers.get("Authorization") or "").startswith("Basic")]
 
 
 def test_a_providers_header_goes_to_its_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import socketserver
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -17,10 +18,14 @@ from cropmap.errors import CatalogError
 from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs import stac_io
 from cropmap.sources.catalogs.places import CatalogAccess
+from cropmap.sources.catalogs.redirects import check_redirects
+from cropmap.sources.catalogs.sign_in import backoff, patience
+from cropmap.sources.catalogs.sign_in.opening import opening_of
 from tests.data.hostile_api import Awkward, awkward_api
 from tests.data.make_sources_catalog import COLLECTION, collection, served
 from tests.data.sign_in_services import Answer, Request, service
 from tests.sources.test_catalog_access import ITEMS, days, find
+from tests.threaded_server import answering_at
 
 DAYS = [1, 11, 21]
 LANDING = {
@@ -222,6 +227,47 @@ def trickling() -> Iterator[str]:
 
     with served(Handler) as url:
         yield url
+
+
+TRICKLES = {
+    "headers": b"HTTP/1.1 200 OK\r\nX-Long: ",
+    "the length of a part": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+}
+
+
+@contextmanager
+def trickling_from(start: bytes) -> Iterator[str]:
+    """The address of a server whose every answer begins so, and goes on byte by byte without an end."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.recv(65_536)
+                self.request.sendall(start)
+                while True:
+                    self.request.sendall(b"a")
+                    time.sleep(0.02)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with answering_at(Server(("127.0.0.1", 0), Handler)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("start", TRICKLES.values(), ids=TRICKLES)
+def test_what_trickles_in_before_the_content_has_an_end_too(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte begins the time without a byte anew."""
+    monkeypatch.setattr(patience, "HEADERS_TIME_S", 0.3)
+    monkeypatch.setattr(patience, "RETRIES", 1)
+    monkeypatch.setattr(stac_io, "DOCUMENT_TIME_S", 0.3)
+    with trickling_from(start) as url:
+        with pytest.raises(CatalogError, match=r"was not complete after|Read timed out"):
+            find(url)
+        began = time.monotonic()
+        check_redirects(f"{url}/a.tif")
+        backoff.stated_wait(opening_of(f"{url}/a.tif"), f"{url}/a.tif")
+        assert time.monotonic() - began < 5
 
 
 def test_an_answer_that_trickles_in_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

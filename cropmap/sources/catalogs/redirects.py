@@ -20,6 +20,7 @@ from cropmap.schemas import QuarantineReason
 from cropmap.sources.catalogs.places import is_host, is_private
 from cropmap.sources.catalogs.plain_text import one_line
 from cropmap.sources.catalogs.providers import fits, known_hosts
+from cropmap.sources.catalogs.sign_in.patience import as_stated, bounded_session
 from cropmap.sources.catalogs.sign_in.signatures import without_signatures
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,17 @@ def _check(href: str, headers: Mapping[str, str]) -> None:
     address, sent = href, {**headers, "Range": "bytes=0-0"}
     for _ in range(MAX_REDIRECTS):
         try:
-            with requests.get(address, headers=sent, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as answer:
+            with (
+                bounded_session() as session,
+                session.get(
+                    address,
+                    headers=sent,
+                    auth=as_stated if len(sent) > 1 else None,
+                    timeout=TIMEOUT_S,
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
                 following = answer.headers.get("Location") if answer.is_redirect else None
         except requests.RequestException as error:
             log.debug("%s: not asked for redirects (%s)", without_signatures(address), type(error).__name__)

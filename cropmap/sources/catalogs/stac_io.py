@@ -23,7 +23,15 @@ from cropmap.sources.catalogs.known_items import KnownItems
 from cropmap.sources.catalogs.places import ForbiddenAddressError, Places
 from cropmap.sources.catalogs.providers import place_of
 from cropmap.sources.catalogs.sign_in.opening import headers_for
-from cropmap.sources.catalogs.sign_in.patience import BACKOFF_S, RETRIES, TIMEOUT_S, CutOffError, body_of, make_patient
+from cropmap.sources.catalogs.sign_in.patience import (
+    BACKOFF_S,
+    RETRIES,
+    TIMEOUT_S,
+    CutOffError,
+    as_stated,
+    body_of,
+    make_patient,
+)
 from cropmap.sources.catalogs.sign_in.renewed import Renewed
 
 log = logging.getLogger(__name__)
@@ -34,6 +42,8 @@ MAX_DOCUMENT_BYTES: Final = 64 * 2**20
 """a page of 100 items has 8 MB at most"""
 MAX_EMPTY_PAGES: Final = 10
 """in a row; some APIs name a next page for ever"""
+REFUSED: Final = (401, 403)
+"""what an API answers to a token that has ended"""
 THROTTLED: Final = {"message": "Forbidden"}
 """body of a 403 by which Amazon's gateway, before Earth Search, refuses clients that send too many requests"""
 
@@ -95,7 +105,7 @@ class BoundedIO(StacApiIO):
         self.places.check_document(href)
         method = (method or "GET").upper()
         response, content = self._patient_answer(href, method, headers or {}, parameters)
-        if response.status_code == 401 and self.session.forget(href):
+        if response.status_code in REFUSED and self.session.forget(href):
             response, content = self._patient_answer(href, method, headers or {}, parameters)
         if not 200 <= response.status_code < 300:
             said = f"{response.status_code} {response.reason or ''} {_excerpt(content)}".strip()
@@ -109,7 +119,8 @@ class BoundedIO(StacApiIO):
     def _patient_answer(
         self, href: str, method: str, headers: dict[str, str], parameters: Mapping[str, Any] | None
     ) -> tuple[Response, bytes]:
-        request = Request(method, href, headers={**headers, **self.session.headers_for(href)})
+        own = self.session.headers_for(href)
+        request = Request(method, href, headers={**headers, **own}, auth=as_stated if own else None)
         if method == "POST":
             request.json = parameters
         else:
@@ -178,8 +189,11 @@ class _Session(Session):
         super().rebuild_auth(prepared_request, response)
         before, after = self.headers_for(str(response.url)), self.headers_for(str(prepared_request.url))
         for name in {**before, **self.places.access.headers}:
-            if prepared_request.headers.get(name) != after.get(name):  # two hosts may have other keys of one name
-                prepared_request.headers.pop(name, None)
+            if prepared_request.headers.get(name) == after.get(name):
+                continue
+            prepared_request.headers.pop(name, None)  # two hosts may have other keys of one name
+            if name in after and before.get(name) == after[name]:  # else ~/.netrc would come before it
+                prepared_request.headers[name] = after[name]
 
     def without_secrets(self, text: str) -> str:
         for value in self.places.access.headers.values():

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -23,7 +24,13 @@ from obstore.store import S3Store
 from cropmap.sources.catalogs.providers import place_of
 from cropmap.sources.catalogs.providers.in_use import provider_of
 from cropmap.sources.catalogs.sign_in.opening import Opening
-from cropmap.sources.catalogs.sign_in.patience import LONGEST_WAIT_S, TIMEOUT_S, stated_wait_s
+from cropmap.sources.catalogs.sign_in.patience import (
+    LONGEST_WAIT_S,
+    TIMEOUT_S,
+    as_stated,
+    bounded_session,
+    stated_wait_s,
+)
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -80,15 +87,39 @@ def backoff_of(href: str) -> Backoff:
 
 def stated_wait(opening: Opening, href: str) -> float | None:
     """Seconds that the host of a file states at this moment; 0: it is not busy, None: it states none."""
+    said = _asked_for_a_byte(opening, href)
+    if said is None:
+        return None
+    return stated_wait_s(said[1].get("Retry-After")) if said[0] in BUSY else 0.0
+
+
+def given_in_place_of_a_part(opening: Opening, href: str) -> str:
+    """What the host of a file gives to whoever asks for a part of it; empty where that is the part, or nothing."""
+    said = _asked_for_a_byte(opening, href)
+    if said is None or said[0] != HTTPStatus.OK:
+        return ""
+    return "a web page" if "html" in said[1].get("Content-Type", "").lower() else "whole files alone, no parts of them"
+
+
+def _asked_for_a_byte(opening: Opening, href: str) -> tuple[int, Mapping[str, str]] | None:
+    """Status and headers of the answer; None without one."""
     address = _requested(opening, href)
     if address is None:
         return None
     sent = {**opening.headers, "Range": "bytes=0-0"}
     try:
-        with requests.get(
-            address, headers=sent, timeout=TIMEOUT_S, stream=True, allow_redirects=not opening.headers
-        ) as answer:
-            return stated_wait_s(answer.headers.get("Retry-After")) if answer.status_code in BUSY else 0.0
+        with (
+            bounded_session() as session,
+            session.get(
+                address,
+                headers=sent,
+                auth=as_stated if opening.headers else None,
+                timeout=TIMEOUT_S,
+                stream=True,
+                allow_redirects=not opening.headers,
+            ) as answer,
+        ):
+            return answer.status_code, answer.headers
     except (requests.RequestException, ValueError):
         return None
 

@@ -1,4 +1,4 @@
-"""How the file of a band is opened: its address as GDAL takes it, GDAL's options for it, and the pace of its provider.
+"""How the file of a band is opened: its address as GDAL takes it, and GDAL's options for it.
 
 Every option that holds a secret or says where to is stated for every file, if only as empty. GDAL would else take what
 the process's environment says, which may be meant for another provider or for the object store; and rasterio sets the
@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from cropmap.sources.catalogs.providers import S3, Provider, fits, place_of
 from cropmap.sources.catalogs.providers.in_use import provider_of
-from cropmap.sources.catalogs.sign_in.pace import Pace, pace_of
 from cropmap.sources.catalogs.sign_in.renewed import NoEntryError, Renewed
 from cropmap.sources.catalogs.sign_in.secrets import headers, secret, variable
 from cropmap.sources.catalogs.sign_in.signatures import signature_of, signed
@@ -25,7 +24,6 @@ from cropmap.sources.catalogs.sign_in.tokens import token_of
 AMAZON: Final = "https://s3.amazonaws.com"
 DEFAULT_REGION: Final = "us-east-1"
 """of GDAL too, where nothing states another"""
-NO_PACE: Final = Pace()
 AUTHORIZATION: Final = "Authorization"
 KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -38,7 +36,6 @@ class Opening:
     """of GDAL; keys and tokens are among them"""
     headers: Mapping[str, str] = field(default_factory=dict)
     """that are sent to the file's host"""
-    pace: Pace = NO_PACE
     mend: str = ""
     """what to do where the host refuses"""
     forget: Callable[[], bool] = lambda: False
@@ -56,8 +53,8 @@ def opening_of(href: str) -> Opening:
     if scheme in ("s3", "gs"):
         address = f"/vsi{scheme}/{host}{urlsplit(href).path}"
         if provider is None or provider.s3 is None:
-            return Opening(address, _environments_keys(S3()), pace=pace_of(provider) if provider else NO_PACE)
-        return Opening(address, _s3_options(provider, provider.s3), pace=pace_of(provider), mend=_keys_mend(provider))
+            return Opening(address, _environments_keys(S3()))
+        return Opening(address, _s3_options(provider, provider.s3), mend=_keys_mend(provider))
     if not scheme:
         return Opening(href)
     environments = {"GDAL_HTTP_HEADERS": os.environ.get("GDAL_HTTP_HEADERS", "")}
@@ -77,7 +74,7 @@ def opening_of(href: str) -> Opening:
 
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
     options = {"GDAL_HTTP_HEADERS": lines} if sent else environments
-    return Opening(address, options, sent, pace_of(provider), _headers_mend(provider), forget)
+    return Opening(address, options, sent, _headers_mend(provider), forget)
 
 
 def headers_for(

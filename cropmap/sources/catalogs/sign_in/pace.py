@@ -198,6 +198,9 @@ class _Rate:
             time.sleep(wait)
 
 
+NO_PACE: Final = Pace()
+
+
 @lru_cache(256)
 def used_of(provider: Provider) -> Used:
     """Of this process, whatever shares its pace."""

@@ -19,7 +19,7 @@ import requests
 
 from cropmap.masking import hide, masked
 from cropmap.sources.catalogs.plain_text import one_line
-from cropmap.sources.catalogs.sign_in.patience import TIMEOUT_S, body_of, make_patient
+from cropmap.sources.catalogs.sign_in.patience import TIMEOUT_S, as_stated, body_of, make_patient
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def answered(method: str, address: str, *, what: str, mend: str, **sent: Any) ->
         make_patient(session)
         try:
             with session.request(
-                method, address, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **sent
+                method, address, auth=as_stated, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **sent
             ) as answer:
                 content = body_of(answer, most_bytes=MAX_ANSWER_BYTES, within_s=ANSWER_TIME_S)
         except requests.RequestException as error:
