@@ -6,6 +6,7 @@ windows of the parcels and from what earlier seasons took on this machine (`rate
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -44,6 +45,8 @@ from cropmap.stages.declared import read_declared
 from cropmap.stages.first_check import check_inputs
 from cropmap.stages.ingest import catalog_access, kept_grids, unread_items
 from cropmap.store import Store
+
+log = logging.getLogger(__name__)
 
 PAGE: Final = 100
 """items of one answer of a STAC API"""
@@ -220,16 +223,21 @@ class _Homes:
 def _homes(store: Store, key: SeasonKey, parcels: gpd.GeoDataFrame, found: Sequence[Acquisition]) -> _Homes:
     near = tiles.candidate_tiles(parcels.bounds.to_numpy(), found)
     grids: dict[str, dict[int, Grid]] = {}
+    unreadable: list[str] = []
     with Counter("look at tiles", total=len(near), unit="tiles") as counter:
         for tile in near:
             try:
                 kept = kept_grids(store, key["agency"], key["season"], tile)
                 grids[tile] = kept or tiles.tile_grids([a for a in found if a.tile == tile])
-            except SceneError:
+            except SceneError as error:
+                unreadable.append(f"no acquisition of tile {tile} can be read ({error})")
                 near = {name: mask for name, mask in near.items() if name != tile}
             counter.add()
     if not grids:
-        raise CatalogError("no acquisition over the parcels can be read", where="acquisitions")
+        why = unreadable[0] if unreadable else "no acquisition of the catalogue lies over the parcels"
+        raise CatalogError(why, where="acquisitions")
+    for reason in unreadable:  # a run goes on with the other tiles, and ends with the same words
+        log.warning("acquisitions: %s; the plan is without this tile", reason)
     home = tiles.home_tiles(parcels, {tile: both[10] for tile, both in grids.items()}, near=near)
     if home.isna().all():
         raise CatalogError("no parcel lies within a tile of the catalogue", where="acquisitions")

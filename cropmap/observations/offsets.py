@@ -2,9 +2,10 @@
 
 Items name the offset wrongly in both directions: one that is applied already is applied again, and everything is 0.1
 too dark; one that is not applied counts as applied, and everything is 0.1 too bright. Both move all bands alike, which
-no crop, haze, snow or shadow does. Two things show it. Green vegetation is dark in blue and red and not below zero, and
-that it is green is seen in a difference of bands, which no offset moves. And some parcels look like themselves some
-days before and after. `offset_choice` weighs both for a whole season. Pure functions of arrays.
+no crop, haze, snow or shadow does, and bright and dark land alike, which no rain does. Two things show it. Green
+vegetation is dark in blue and red and not below zero, and that it is green is seen in a difference of bands, which no
+offset moves. And some parcels look like themselves some days before and after. `offset_choice` weighs both for a whole
+season. Pure functions of arrays.
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ days (median of 467 pairs of days), and at most 4 look alike after a step of 0.1
 EVEN: Final = 0.045
 """reflectance that the bands may lie apart in the median of these parcels: 95 % of 327 pairs of days of the real
 parcels. A veil of cloud that the scene classification missed is whiter than the land, and lifts B12 least."""
+PROPORTIONAL: Final = 0.1
+"""by how much, at most, the difference of two days may grow with the reflectance. Rain makes bright soil that is even
+in colour (chalk, gypsum, salt) a quarter darker: 0.1 in all bands, but more where it is brighter. An offset is the same
+everywhere."""
 LEAST_ALIKE: Final = 2
 LEAST_ALIKE_SHARE: Final = 0.05
 """of the parcels that both days show"""
@@ -229,9 +234,19 @@ def step_between(means: AcquisitionMeans, other: AcquisitionMeans) -> Step:
     best = int(np.argmax(counts))
     enough = counts[best] >= max(LEAST_ALIKE, LEAST_ALIKE_SHARE * len(difference))
     even = bool(enough) and np.ptp(np.median(difference[shows[best]], axis=0)) <= EVEN
+    if even and STEPS[best]:
+        reflectance = (means.reflectance[both] + other.reflectance[both])[shows[best]] / 2
+        even = np.sign(STEPS[best]) * _slope(difference[shows[best]], reflectance) <= PROPORTIONAL
     if not even or sum(counts) - counts[best] > OTHERWISE * counts[best]:
         return Step(None, counts[best], len(difference))
     return Step(STEPS[best], counts[best], len(difference))
+
+
+def _slope(difference: Array, reflectance: Array) -> float:
+    """By how much the difference grows with the reflectance, over all parcels and bands; both (n, BANDS)."""
+    centred = reflectance - reflectance.mean()
+    spread = (centred**2).sum()
+    return float((centred * difference).sum() / spread) if spread else 0.0
 
 
 def _land(means: AcquisitionMeans) -> NDArray[np.bool_]:

@@ -277,3 +277,21 @@ def test_a_day_before_the_window_is_said(
     command = ["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR), "--as-of", f"{YEAR - 1}-01-01"]
     assert run(command) == 2
     assert f"--as-of: no acquisition is of {YEAR - 1}-01-01 or earlier" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("all_tiles", [False, True])
+def test_a_tile_whose_files_cannot_be_read_is_named(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], all_tiles: bool
+) -> None:
+    monkeypatch.setenv("CROPMAP_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("CROPMAP_DATABASE_URL", raising=False)
+    tiles = sorted({folder.name.split("_")[1] for folder in inputs.glob("scenes/*/S2*")})
+    for tile in tiles if all_tiles else tiles[:1]:
+        for file in inputs.glob(f"scenes/*/S2?_{tile}_*/*.tif"):
+            file.unlink()
+    code = run(["season", "plan", str(inputs / "agency.yaml"), "--season", str(YEAR)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert code == (2 if all_tiles else 0)
+    assert f"acquisitions: no acquisition of tile {tiles[0]} can be read (" in said
+    assert "the file does not exist" in said
+    assert ("the plan is without this tile" in said) == (not all_tiles)

@@ -157,6 +157,30 @@ def test_a_veil_is_no_step_and_water_is_not_compared() -> None:
     assert step_between(replace(clear, reflectance=clear.reflectance + 0.1), clear) == Step(1, 20, 20)
 
 
+def test_chalk_that_dries_is_no_step_and_an_offset_over_chalk_is() -> None:
+    bright = np.linspace(0.8, 1.2, 20)[:, None]
+    chalk = np.array([0.35, 0.38, 0.40, 0.41, 0.42, 0.42, 0.43, 0.43, 0.42, 0.38]) * bright
+    dry = means(list(chalk[0]))
+    dry.reflectance[:] = chalk + np.random.default_rng(0).normal(0, 0.005, chalk.shape)
+    wet = replace(dry, reflectance=chalk * 0.76)
+    assert step_between(dry, wet).shifts is None
+    assert step_between(wet, dry).shifts is None
+    assert step_between(replace(dry, reflectance=chalk - 0.1), dry).shifts == -1
+    assert step_between(replace(wet, reflectance=chalk * 0.76 + 0.1), wet).shifts == 1
+
+
+def test_rain_on_chalk_moves_no_numbers() -> None:
+    salt, draw = np.array([0.35, 0.38, 0.40, 0.41, 0.42, 0.42, 0.43, 0.43, 0.42, 0.38]), np.random.default_rng(3)
+    for offset in (0.0, -0.1):
+        days = {}
+        for number in range(12):
+            fields = salt * np.linspace(0.85, 1.15, 40)[:, None] * (0.76 if number % 3 == 2 else 1.0)
+            one = means(list(salt), day=1 + 5 * number, offset=offset, parcels=40)
+            days[str(number)] = replace(one, reflectance=fields + draw.normal(0, 0.005, fields.shape))
+        judged = judge(days)
+        assert {(each.evidence, each.correction) for each in judged.values()} == {(OffsetEvidence.FINE, 0.0)}
+
+
 def by_hand(evidence: SeasonEvidence) -> list[bool]:
     """The cheapest choice of all, by trying every one."""
     order = list(evidence.looks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,11 @@ MENDED_BY_THE_AGENCY: Final = frozenset(
     ]
 )
 """reasons for which another catalogue or another key helps where no item can be used at all"""
+OF_A_COLLECTION: Final = re.compile(r"(?i)^https?://.*/collections(/|$)")
+COLLECTION_NAMED: Final = (
+    "This is the address of a collection: end acquisitions.catalog before /collections, and name the collection in "
+    "acquisitions.collection"
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,9 @@ def nothing_usable(search: CatalogSearch, *, season: Season, where: str) -> Cata
         return CatalogError(
             f"the catalogue lists no item {window}",
             where=where,
-            mend="Check --season, acquisitions.collection and acquisitions.window",
+            mend=COLLECTION_NAMED
+            if OF_A_COLLECTION.search(where)
+            else "Check --season, acquisitions.collection and acquisitions.window",
         )
     counts = Counter(item.reason for item in search.unusable)
     first = counts.most_common(1)[0][0]
