@@ -43,6 +43,13 @@ SAY_SECONDS: Final = 20.0
 CONNECT_SECONDS: Final = 30.0
 """to reach the scheduler, to reach it again, and for an answer of it"""
 CLOSING_SECONDS: Final = 2.0
+WORKER_MODULE: Final = "flows.worker"
+RUN: Final = f"__import__({WORKER_MODULE!r}, fromlist=['work']).work(order, unit)"
+"""what a worker evaluates. A function of ours would be unpacked on arrival, and a worker that cannot import it ends
+without a word"""
+NOT_OURS: Final = (ImportError, SyntaxError, AttributeError)
+"""of a worker without cropmap, or with one that does not fit"""
+SAME_VERSION: Final = "Install the command's version of cropmap there, with the extra dask"
 GPU: Final = "GPU"
 """the resource that a worker with a GPU is started with"""
 
@@ -64,11 +71,13 @@ class Cluster:
     """The workers of `CROPMAP_DASK`; a local cluster is started by the first batch. Raises ConfigurationError where
     Dask is not installed."""
 
-    __slots__ = ("_client", "_local", "_settings")  # no __dict__: see OpenSeason
+    __slots__ = ("_client", "_local", "_settings", "said")  # no __dict__: see OpenSeason
 
     def __init__(self, settings: Settings) -> None:
         _quiet_distributed()
         self._settings = settings
+        self.said: set[str] = set()
+        """which workers were named as refused: each batch asks anew"""
         self._client: Any = None
         self._local: Any = None
 
@@ -112,6 +121,15 @@ class Cluster:
         """Of units that have ended. Raises whatever Dask does where a worker has left with one, and TimeoutError."""
         client = self.client
         return list(client.sync(client._gather, futures, callback_timeout=CONNECT_SECONDS))
+
+    def unable(self) -> dict[str, str]:
+        """The workers that cannot import our code, by address, and why: what they answer a unit says neither."""
+        client, told = self.client, {}
+        with suppress(TimeoutError, OSError):  # one that is silent is no answer
+            told = client.sync(
+                client._run, exec, f"import {WORKER_MODULE}", on_error="return", callback_timeout=CONNECT_SECONDS
+            )
+        return {address: _one_line(why) for address, why in told.items() if isinstance(why, NOT_OURS)}
 
     def restore(self, present: int) -> None:
         """Starts what is missing of a local cluster: a worker that was killed while it started is given up by Dask."""
@@ -276,7 +294,7 @@ class Batch:
             self._collect()
 
     def _submit(self) -> None:
-        from flows.worker import packed, work
+        from flows.worker import packed
 
         room = self._room()
         preferred = list(self._accepted) if self._refusals else None
@@ -284,9 +302,9 @@ class Batch:
             name = self._waiting.popleft()
             kind = type(self._units[name]).__name__.removesuffix("Unit").lower()
             future = self._cluster.client.submit(
-                work,
-                self._order,
-                packed(self._units[name]),
+                eval,
+                RUN,
+                {"order": self._order, "unit": packed(self._units[name])},
                 key=(f"{kind}-{self._group}", next(self._numbers)),
                 pure=False,
                 workers=preferred,
@@ -325,17 +343,14 @@ class Batch:
             if key in outcomes:
                 self._take(name, outcomes[key])
             elif future.status == "error":
-                self._try_again(name, _of_dask(future.exception()))
+                self._fail(name, future.exception())
             else:
                 self._waiting.appendleft(name)
 
     def _take(self, name: str, outcome: Any) -> None:
         unit, on = self._units[name], f"on {outcome.worker}"
         if outcome.refused:
-            if outcome.worker not in self._refusals:
-                log.error("%s takes no work: %s", outcome.worker, outcome.error)
-            self._refusals[outcome.worker] = outcome.error
-            self._accepted.pop(outcome.worker, None)
+            self._refuse(outcome.worker, outcome.error)
             self._waiting.appendleft(name)
         elif outcome.error is None:
             record.info("%s: %s (%.1f s %s)", unit, outcome.result, outcome.seconds, on)
@@ -343,6 +358,27 @@ class Batch:
         else:
             record.warning("%s failed after %.1f s %s: %s", unit, outcome.seconds, on, outcome.error)
             self._try_again(name, outcome.error, final=outcome.final)
+
+    def _refuse(self, address: str, error: CropmapError) -> None:
+        if address not in self._cluster.said:
+            self._cluster.said.add(address)
+            log.error("%s takes no work: %s", address, error)
+        self._refusals[address] = error
+        self._accepted.pop(address, None)
+
+    def _fail(self, name: str, why: BaseException | None) -> None:
+        """Of a unit that ended in an error of Dask's, or of a worker without our code."""
+        if not isinstance(why, NOT_OURS):
+            self._try_again(name, _of_dask(why), final=_is_killer(why))
+            return
+        unable = self._cluster.unable()
+        for address, missing in unable.items():
+            error = ConfigurationError(f"cannot run cropmap ({missing})", where=f"worker {address}", mend=SAME_VERSION)
+            self._refuse(address, error)
+        if unable:
+            self._waiting.appendleft(name)
+        else:
+            self._try_again(name, _of_dask(why))
 
     def _try_again(self, name: str, error: CropmapError, *, final: bool = False) -> None:
         tried = self._tries[name]
@@ -446,9 +482,16 @@ def _within(seconds: float, call: Callable[[], R]) -> R:
 
 def _of_dask(error: BaseException | None) -> CropmapError:
     """What Dask itself says of a unit: above all that the workers that had it died."""
-    if type(error).__name__ == "KilledWorker":
-        return CropmapError("the workers that had it died, one after the other", mend="Look at their memory")
+    if _is_killer(error):
+        died = int(getattr(error, "allowed_failures", 3)) + 1
+        return CropmapError(f"the {died} workers that had it died, one after the other", mend="Look at their memory")
     return CropmapError(f"{type(error).__name__}: {_one_line(error)}")
+
+
+def _is_killer(error: BaseException | None) -> bool:
+    """Whether Dask gave a unit up with which worker after worker died: four, unless the scheduler's settings say
+    otherwise. Another try would cost as many again, and a machine without a nanny starts none anew."""
+    return type(error).__name__ == "KilledWorker"
 
 
 def _one_line(error: BaseException | None) -> str:

@@ -155,8 +155,12 @@ def pooled_connection(pool: Pool) -> Iterator[Connection]:
         yield connection
 
 
-# the same text for the same moment, whatever the server's or the session's time zone is
-_OPTIONS: Final = "-c timezone=UTC -c client_min_messages=warning"
+# the same text for the same moment, whatever the server's or the session's time zone is; and a server that asks whether
+# this machine still lives: by the system's own setting it would hold the locks of one that vanished for two hours
+_OPTIONS: Final = (
+    "-c timezone=UTC -c client_min_messages=warning"
+    " -c tcp_keepalives_idle=60 -c tcp_keepalives_interval=20 -c tcp_keepalives_count=3"
+)
 
 
 def _timeout(url: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Who works on an agency. One worker at a time, held by an advisory lock of the database; a run without a worker is
 closed by the next command.
 
-The lock belongs to a session: it ends with the process, by `kill -9` too, and with the machine, as soon as the server
-misses its answers. So it states on one machine and on many whether a worker is alive.
+The lock belongs to a session: it ends with the process, by `kill -9` too, and with the machine, two minutes after its
+last answer to the server. So it states on one machine and on many whether a worker is alive.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ UNPLANNED: Final = "unplanned"
 """end of the run's id where work ended before its inputs, which make the id, were known"""
 LEFT_BEHIND: Final = "nobody works on it any more: its process was killed, or its machine stopped"
 STAYS_ALIVE: Final = {"keepalives": "1", "keepalives_idle": "60", "keepalives_interval": "20", "keepalives_count": "3"}
-"""a lock's session is silent for hours: firewalls drop those, and a dead machine is noticed by its silence alone"""
+"""a lock's session is silent for hours: firewalls drop those, and a dead server is noticed by its silence alone. What
+the server asks of us it is told with every connection"""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from cropmap.database import embedded, queries
 from cropmap.database.connection import (
@@ -113,3 +114,27 @@ def answers(pool: Pool) -> bool:
         return answer(pool)
     except DatabaseUnavailableError:
         return False
+
+
+def test_the_server_soon_notices_a_machine_that_vanished() -> None:
+    """By TCP alone: through a socket file the server asks nothing, and reads 0 for its settings."""
+    folder = short_folder()
+    host = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"  # of this process alone: the port stays
+    try:
+        url = embedded.ensure_running(folder / "home")
+        with connect(url) as connection:
+            connection.execute(sql.SQL("ALTER SYSTEM SET listen_addresses = {}").format(host))
+        with (folder / "home" / "postgres" / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {host}/8 scram-sha-256\n")
+        embedded.stop(folder / "home")
+        embedded.ensure_running(folder / "home")
+        over_tcp = f"postgresql://cropmap@{host}/cropmap?passfile={folder / 'home' / 'postgres.pgpass'}"
+        with connect(over_tcp) as connection:
+            (seconds,) = connection.execute(
+                "SELECT current_setting('tcp_keepalives_idle')::int + current_setting('tcp_keepalives_count')::int"
+                " * current_setting('tcp_keepalives_interval')::int"
+            ).fetchall()[0]
+        assert 0 < seconds <= 120
+    finally:
+        embedded.remove(folder / "home")
+        shutil.rmtree(folder)

@@ -410,6 +410,68 @@ class WithoutAKey:
         raise StoreRefusedError("the store does not accept the key")
 
 
+@dataclass(frozen=True)
+class KillsItsWorker:
+    """A unit that takes more memory than its machine has."""
+
+    def run(self, _season: OpenSeason, _claim: Work, /) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+
+@pytest.mark.slow
+def test_a_unit_that_kills_every_worker_is_given_up_after_four_of_them(
+    season: Season, heard: pytest.LogCaptureFixture
+) -> None:
+    context = season.open()
+    settings = Settings.load(home=season.request.home).model_copy(update={"dask": "local:1"})
+    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+        assert cluster is not None
+        units = _amid({str(number): EmptyUnit(number) for number in range(40)}, "killer", KillsItsWorker())
+        with Batch(cluster, OpenSeason(context), units) as batch:
+            ended = dict(batch.ended())
+    assert str(ended.pop("killer")).startswith("the 4 workers that had it died, one after the other")
+    assert ended == {str(number): number for number in range(40)}
+    assert sum("has left" in line for line in heard.messages) <= 4
+
+
+WITHOUT_CROPMAP = """
+import sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("cropmap", "flows"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Nothing())
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_without_cropmap_is_refused_once_and_the_others_do_its_units(
+    season: Season, machines: Machines, heard: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "sitecustomize.py").write_text(WITHOUT_CROPMAP)
+    context = season.open()
+    units = {str(number): EmptyUnit(number) for number in range(40)}
+    machines.scheduler()
+    machines.worker(PYTHONPATH=str(tmp_path / "bare"))
+    settings = Settings.load(home=season.request.home).model_copy(update={"dask": machines.address})
+    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+        assert cluster is not None
+        wait_for(lambda: len(cluster.workers()) == 1)
+        with pytest.raises(
+            ClusterError, match=r"no worker takes the work: cannot run cropmap \(No module named 'flows'"
+        ):
+            run(cluster, context, units)
+        machines.worker(CROPMAP_STORE=str(context.store.root))
+        wait_for(lambda: len(cluster.workers()) == 2)
+        for _ in range(2):
+            assert run(cluster, context, units) == {str(number): number for number in range(40)}
+    assert sum("takes no work" in line for line in heard.messages) == 1
+
+
 def _amid(units: dict[str, Any], name: str, unit: object) -> dict[str, Any]:
     """The units with another one after the first ones."""
     named = list(units.items())
