@@ -369,7 +369,7 @@ class Batch:
     def _fail(self, name: str, why: BaseException | None) -> None:
         """Of a unit that ended in an error of Dask's, or of a worker without our code."""
         if not isinstance(why, NOT_OURS):
-            self._try_again(name, _of_dask(why), final=_is_killer(why))
+            self._try_again(name, _of_dask(why), final=_is_killer(why) and self._tries[name] > 0)
             return
         unable = self._cluster.unable()
         for address, missing in unable.items():
@@ -483,14 +483,14 @@ def _within(seconds: float, call: Callable[[], R]) -> R:
 def _of_dask(error: BaseException | None) -> CropmapError:
     """What Dask itself says of a unit: above all that the workers that had it died."""
     if _is_killer(error):
-        died = int(getattr(error, "allowed_failures", 3)) + 1
-        return CropmapError(f"the {died} workers that had it died, one after the other", mend="Look at their memory")
+        return CropmapError("the workers that had it died, one after the other", mend="Look at their memory")
     return CropmapError(f"{type(error).__name__}: {_one_line(error)}")
 
 
 def _is_killer(error: BaseException | None) -> bool:
     """Whether Dask gave a unit up with which worker after worker died: four, unless the scheduler's settings say
-    otherwise. Another try would cost as many again, and a machine without a nanny starts none anew."""
+    otherwise. It is tried once more, because workers also die of something else, and a unit may be there by chance. A
+    third try would cost as many again, and a machine without a nanny starts none anew."""
     return type(error).__name__ == "KilledWorker"
 
 
