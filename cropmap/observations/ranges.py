@@ -21,8 +21,8 @@ for the whole process, once: where GeoTIFFs are read too, their headers come in 
 CHUNKS_AT_ONCE: Final = 31
 """of one request of a copy, as they were counted"""
 PREFETCHED_BYTES: Final = 10 << 20
-GAP_BYTES: Final = 16_384
-"""between blocks, within which GDAL reads on"""
+ALIGNED_BYTES: Final = 16_384
+"""at multiples of which GDAL begins and ends what it fetches"""
 
 Block: TypeAlias = tuple[int, int]
 """where its bytes begin in the file, and how many they are; 0, 0 for one that is not stored"""
@@ -44,7 +44,7 @@ class _Piece:
 def fetched(rows: Sequence[Sequence[Block]], *, file_bytes: int) -> Fetched:
     """`rows`: the blocks of a window, row by row. `file_bytes`: of the whole file, or to the end of its last block."""
     header = min(HEADER_BYTES, file_bytes)
-    pieces = _pieces(rows)
+    pieces = _pieces(rows, file_bytes)
     n_requests, room = 1.0, float(PREFETCHED_BYTES)
     if len(pieces) == 1:
         n_requests += math.ceil((pieces[0].end - pieces[0].start) / PREFETCHED_BYTES)
@@ -64,18 +64,18 @@ def requests_of_copy(n_bytes: float) -> int:
     return 1 + math.ceil(math.log2(doubled)) + math.ceil((chunks - doubled) / CHUNKS_AT_ONCE)
 
 
-def _pieces(rows: Sequence[Sequence[Block]]) -> list[_Piece]:
+def _pieces(rows: Sequence[Sequence[Block]], file_bytes: int) -> list[_Piece]:
     """What lies behind the header, in the order of the file."""
     pieces: list[_Piece] = []
     for row in rows:
         stored = [block for block in row if block[1]]
         if not stored:
             continue
-        start = max(min(at for at, _ in stored), HEADER_BYTES)
-        end = max(at + size for at, size in stored)
+        start = max(min(at for at, _ in stored) // ALIGNED_BYTES * ALIGNED_BYTES, HEADER_BYTES)
+        end = min(-(-max(at + size for at, size in stored) // ALIGNED_BYTES) * ALIGNED_BYTES, file_bytes)
         if end <= start:
             continue
-        if pieces and 0 <= start - pieces[-1].end <= GAP_BYTES:
+        if pieces and pieces[-1].start <= start <= pieces[-1].end + ALIGNED_BYTES:
             pieces[-1] = _Piece(pieces[-1].start, end, pieces[-1].blocks + len(stored))
         else:
             pieces.append(_Piece(start, end, len(stored)))

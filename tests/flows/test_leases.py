@@ -89,7 +89,7 @@ def test_workers_share_the_connections_and_the_rate_of_a_provider(
 def test_what_a_season_reads_is_noted_against_the_quota(
     season: Season, dask: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one process, or of all workers together: what the server gave, and of small files more than their header."""
+    """Of one process, or of all workers together: what the server gave, as far as it can be known."""
     if dask:
         monkeypatch.setenv("CROPMAP_DASK", dask)
     began = datetime.now(UTC).date()
@@ -98,7 +98,7 @@ def test_what_a_season_reads_is_noted_against_the_quota(
         given = sum(one.n_bytes for one in meter.answered)
     with season.open().connect() as connection:
         noted = bytes_read(connection, "metered", until=began + timedelta(days=1), days=30)
-    assert given <= noted <= 2 * given
+    assert noted == pytest.approx(given, rel=0.1)
 
 
 def _killing(meter: Meter, *, after: int) -> Callable[[str], Busy | None]:

@@ -407,7 +407,7 @@ def test_the_address_of_a_collection_is_told_from_that_of_an_api() -> None:
         said = str(nothing_usable(none, season=SEASON, where=where))
         assert "the address of a collection: end acquisitions.catalog before /collections" in said
     for where in ("https://stac.example.org/v1", "scenes/collections/catalog.json"):
-        assert "Check acquisitions.collection" in str(nothing_usable(none, season=SEASON, where=where))
+        assert "Check --season, acquisitions.collection" in str(nothing_usable(none, season=SEASON, where=where))
 
 
 def test_a_static_catalogue_behind_a_web_server_wants_a_header_too(tmp_path: Any) -> None:

@@ -160,11 +160,12 @@ def cloud_cover_of(item: Mapping[str, Any]) -> float | None:
 def level_of(item: Mapping[str, Any], fields: ItemFields = ANY) -> str | None:
     """1C, 2A and the like, by the product's name, its type and the id; None where nothing says.
 
-    Another than 2A where one of them says so. A title may name the product that the item was made of: it counts last.
+    The product's name and type count first, and another than 2A where one of them says so. A title may name the product
+    that the item was made of: it counts last.
     """
     properties = _properties(item)
     names = [properties.get(key) for key in (*fields.product, *PRODUCT_TYPES) if key != TITLE]
-    for texts in ([*names, item.get("id")], [properties.get(TITLE)]):
+    for texts in (names, [item.get("id")], [properties.get(TITLE)]):
         found = [match for text in texts if isinstance(text, str) and (match := LEVEL.search(text))]
         levels = sorted(match["level"] or match["type"] for match in found)
         if levels:
