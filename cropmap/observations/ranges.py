@@ -2,8 +2,8 @@
 
 GDAL does not tell. What stands here was counted at a server (`tests/observations/test_ranges.py` counts again): the
 header comes first; then rows of blocks, of which as many as fit into PREFETCHED_BYTES come with one request each; the
-blocks of later rows come in pieces, each twice as large as the one before. Rows that follow each other in the file are
-one piece, and pieces are no larger than PREFETCHED_BYTES.
+blocks of later rows come in pieces, each twice as large as the one before. Blocks that follow each other in the file
+are one piece, and pieces are no larger than PREFETCHED_BYTES.
 """
 
 from __future__ import annotations
@@ -68,15 +68,14 @@ def _pieces(rows: Sequence[Sequence[Block]], file_bytes: int) -> list[_Piece]:
     """What lies behind the header, in the order of the file."""
     pieces: list[_Piece] = []
     for row in rows:
-        stored = [block for block in row if block[1]]
-        if not stored:
-            continue
-        start = max(min(at for at, _ in stored) // ALIGNED_BYTES * ALIGNED_BYTES, HEADER_BYTES)
-        end = min(-(-max(at + size for at, size in stored) // ALIGNED_BYTES) * ALIGNED_BYTES, file_bytes)
-        if end <= start:
-            continue
-        if pieces and pieces[-1].start <= start <= pieces[-1].end + ALIGNED_BYTES:
-            pieces[-1] = _Piece(pieces[-1].start, end, pieces[-1].blocks + len(stored))
-        else:
-            pieces.append(_Piece(start, end, len(stored)))
+        for at, size in sorted(block for block in row if block[1]):
+            start = max(at // ALIGNED_BYTES * ALIGNED_BYTES, HEADER_BYTES)
+            end = min(-(-(at + size) // ALIGNED_BYTES) * ALIGNED_BYTES, file_bytes)
+            if end <= start:
+                continue
+            if pieces and pieces[-1].start <= start <= pieces[-1].end + ALIGNED_BYTES:
+                last = pieces[-1]
+                last.end, last.blocks = max(last.end, end), last.blocks + 1
+            else:
+                pieces.append(_Piece(start, end, 1))
     return pieces

@@ -89,6 +89,14 @@ def test_blocks_that_are_not_stored_are_not_fetched() -> None:
     assert (alone.n_bytes, alone.n_requests) == (HEADER_BYTES + 100, 2)
 
 
+def test_what_lies_between_the_blocks_of_a_row_is_not_fetched() -> None:
+    """Of a file whose blocks were written in another order."""
+    row = [(90 << 20, 1_000_000), (1 << 20, 1_000_000), (40 << 20, 1_000_000)]
+    scattered = fetched([row], file_bytes=100 << 20)
+    assert scattered.n_bytes == pytest.approx(3e6, rel=0.1)
+    assert scattered.n_requests == 4
+
+
 @pytest.mark.parametrize("name", ["small", "large"])
 def test_a_copy_comes_in_growing_pieces(
     sent: tuple[str, list[int]], rasters: dict[str, Path], tmp_path: Path, name: str

@@ -72,11 +72,11 @@ class _Bounded:
     """A connection that waits HEADERS_TIME_S for an answer: a time without a byte bounds none that trickles in."""
 
     def getresponse(self) -> HTTPResponse:
-        sock: socket.socket = self.sock  # type: ignore[attr-defined]
+        sock: socket.socket = self.sock  # type: ignore[attr-defined]  # of urllib3's class beside this one
         with _within(HEADERS_TIME_S, lambda: sock.shutdown(socket.SHUT_RDWR)) as is_over:
             try:
-                response: HTTPResponse = super().getresponse()  # type: ignore[misc]
-            except Exception as error:
+                response: HTTPResponse = super().getresponse()  # type: ignore[misc]  # the same
+            except Exception as error:  # a socket that is shut while it is read breaks it in several ways
                 if is_over.is_set():
                     raise TimeoutError("its headers did not end") from error
                 raise
@@ -90,7 +90,7 @@ class _HTTPConnection(_Bounded, HTTPConnection):  # type: ignore[misc]  # its st
     pass
 
 
-class _HTTPSConnection(_Bounded, HTTPSConnection):  # type: ignore[misc]
+class _HTTPSConnection(_Bounded, HTTPSConnection):  # type: ignore[misc]  # as above
     pass
 
 
@@ -157,7 +157,7 @@ def body_of(response: Response, *, most_bytes: int, within_s: float) -> bytes:
     with _within(within_s, response.raw.shutdown) as is_over:  # lengths of parts may trickle in too
         try:
             content = _body(response, most_bytes=most_bytes, within_s=within_s)
-        except Exception as error:
+        except Exception as error:  # as for headers
             if is_over.is_set():
                 raise RequestException(f"an answer was not complete after {within_s:.0f} s") from error
             raise
