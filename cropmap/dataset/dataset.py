@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,14 +87,15 @@ class Labels:
     """classes that were left out, with their number of parcels"""
 
 
-def label_parcels(crop: Sequence[str | None], *, min_class_parcels: int) -> Labels:
+def label_parcels(crop: Sequence[str | None] | pd.Series[Any], *, min_class_parcels: int) -> Labels:
     """Numbers the classes; one with fewer than `min_class_parcels` parcels is left out, by name.
 
     Raises ModelError where fewer than two classes remain.
     """
     # numbered first: an array of text holds four bytes a parcel for every letter of the longest name
-    code, found = pd.factorize(np.array([name or None for name in crop], dtype=object))
-    counts = dict(zip(found.tolist(), np.bincount(code[code >= 0], minlength=len(found)).tolist(), strict=True))
+    code, found = pd.factorize(np.asarray(crop, dtype=object))
+    number = np.bincount(code[code >= 0], minlength=len(found)).tolist()
+    counts = {name: n for name, n in zip(found.tolist(), number, strict=True) if name}
     kept = [name for name in sorted(counts) if counts[name] >= min_class_parcels]
     if len(kept) < 2:
         raise ModelError(

@@ -11,12 +11,13 @@ Leave-one-region-out and blocks follow Roberts et al. 2017, Ecography 40:913.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from cropmap.errors import ConfigurationError
 
 FoldMaker = Literal["region", "block", "file", "random"]
+Names: TypeAlias = "Sequence[str | None] | pd.Series[Any]"
+"""of the region or the holding of each parcel"""
 
 NOT_JUDGED: Final = -1
 BLOCK_M: Final = 10_000.0
@@ -60,10 +63,10 @@ class Folds:
 
 
 def by_region(
-    nuts_id: Sequence[str | None],
+    nuts_id: Names,
     *,
     labelled: NDArray[np.bool_],
-    holding_id: Sequence[str | None] | None = None,
+    holding_id: Names | None = None,
     xy: NDArray[np.float64] | None = None,
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
@@ -84,7 +87,7 @@ def by_block(
     label: NDArray[np.int16],
     count: int = 5,
     block_m: float = BLOCK_M,
-    holding_id: Sequence[str | None] | None = None,
+    holding_id: Names | None = None,
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
     """Square blocks of side `block_m` on centroids `xy` (N, 2; EPSG:3035), dealt to `count` folds so that each
@@ -107,14 +110,14 @@ def by_block(
 def from_file(
     assigned: Mapping[str, str | int],
     *,
-    parcel_ids: Sequence[str] | NDArray[np.str_],
+    parcel_ids: Iterable[str],
     labelled: NDArray[np.bool_],
-    holding_id: Sequence[str | None] | None = None,
+    holding_id: Names | None = None,
     xy: NDArray[np.float64] | None = None,
     neighbour_distance_m: float = 0.0,
 ) -> Folds:
     """Folds from a file (parcel_id -> fold). A labelled parcel that is not listed is not judged."""
-    fold, names = _by_name([str(assigned.get(str(parcel), "")) for parcel in parcel_ids], labelled)
+    fold, names = _by_name([str(assigned.get(parcel, "")) for parcel in parcel_ids], labelled)
     if len(names) < 2:
         raise ConfigurationError(
             f"the folds file puts labelled parcels into {len(names)} fold(s)",
@@ -124,9 +127,7 @@ def from_file(
     return _separate("file", fold, names, holding_id, xy, neighbour_distance_m)
 
 
-def at_random(
-    *, label: NDArray[np.int16], count: int = 5, seed: int, holding_id: Sequence[str | None] | None = None
-) -> Folds:
+def at_random(*, label: NDArray[np.int16], count: int = 5, seed: int, holding_id: Names | None = None) -> Folds:
     """Holdings dealt at random. For measuring what a random split pretends, never for publishing: neighbours stand
     on both sides, `is_spatial` is False and reports say so.
     """
@@ -142,7 +143,7 @@ def at_random(
     return _separate("random", fold, names, holding_id, None, 0.0)
 
 
-def _by_name(name: Sequence[str | None], labelled: NDArray[np.bool_]) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+def _by_name(name: Names, labelled: NDArray[np.bool_]) -> tuple[NDArray[np.int16], tuple[str, ...]]:
     """(N,) the fold of each labelled parcel by the name of where it lies, and the names, sorted."""
     code, names = _numbered(name)
     used, inverse = np.unique(code[labelled & (code >= 0)], return_inverse=True)
@@ -151,22 +152,23 @@ def _by_name(name: Sequence[str | None], labelled: NDArray[np.bool_]) -> tuple[N
     return fold, tuple(names[place] for place in used.tolist())
 
 
-def _numbered(name: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
+def _numbered(name: Names) -> tuple[NDArray[np.int64], list[str]]:
     """(N,) position of each name among the sorted names, -1 where there is none or an empty one. An array of text would
     hold four bytes a parcel for every letter of the longest."""
-    encoded = pc.dictionary_encode(pa.array((each or None for each in name), pa.string(), size=len(name)))
+    encoded = pa.array(name, pa.string(), from_pandas=True).dictionary_encode()
     found = np.array(encoded.dictionary.to_pylist(), dtype=object)
     order = np.argsort(found, kind="stable")
+    unnamed = int((found == "").sum())  # sorts first
     rank = np.empty(len(found) + 1, np.int64)
-    rank[order], rank[-1] = np.arange(len(found)), -1
-    return rank[pc.fill_null(encoded.indices, len(found)).to_numpy()], found[order].tolist()
+    rank[order], rank[-1] = np.arange(len(found)) - unnamed, NOT_JUDGED
+    return rank[pc.fill_null(encoded.indices, len(found)).to_numpy()], found[order].tolist()[unnamed:]
 
 
 def _separate(
     made_by: FoldMaker,
     fold: NDArray[np.int16],
     names: tuple[str, ...],
-    holding_id: Sequence[str | None] | None,
+    holding_id: Names | None,
     xy: NDArray[np.float64] | None,
     neighbour_distance_m: float,
 ) -> Folds:
@@ -193,7 +195,7 @@ def _neighbours(xy: NDArray[np.float64], judged: NDArray[np.bool_], below_m: flo
     return found
 
 
-def _holding_codes(holding_id: Sequence[str | None] | None, count: int) -> NDArray[np.int64]:
+def _holding_codes(holding_id: Names | None, count: int) -> NDArray[np.int64]:
     """(N,) one number per holding; a parcel whose holding is not known is a holding of its own."""
     if holding_id is None:
         return np.arange(count)

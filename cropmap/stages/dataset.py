@@ -179,8 +179,8 @@ def _dataset(
     context: SeasonContext, parcels: pd.DataFrame, outlines: Outlines, series: Series, written: Mapping[str, str]
 ) -> tuple[Dataset | None, dict[str, int]]:
     usable = (series.lengths > 0) & (parcels["pixels"].to_numpy() >= context.agency.assessment.min_pixels)
-    crops = [crop if use else None for crop, use in zip(parcels["crop"], usable, strict=True)]
-    counts = pd.Series(crops, dtype=object).value_counts()
+    crops = parcels["crop"].where(usable)
+    counts = crops.value_counts()
     if (counts >= context.agency.assessment.min_class_parcels).sum() < MIN_CLASSES:
         return None, {str(crop): int(n) for crop, n in counts.items()}
     labels = label_parcels(crops, min_class_parcels=context.agency.assessment.min_class_parcels)
@@ -200,10 +200,10 @@ def make_folds(
     labelled = label >= 0
     if section.by == "file":
         return written_folds(context, parcels, outlines, labelled, written)
-    xy, holding = outlines.centroids_m, _holdings(parcels)
+    xy, holding = outlines.centroids_m, parcels["holding_id"]
     if section.by == "region":
         return folding.by_region(
-            parcels["nuts_id"].tolist(),
+            parcels["nuts_id"],
             labelled=labelled,
             holding_id=holding,
             xy=xy,
@@ -231,16 +231,12 @@ def written_folds(
     """Folds from a file (parcel_id -> fold), without holdings and neighbours on both sides."""
     return folding.from_file(
         assigned,
-        parcel_ids=parcels["parcel_id"].tolist(),
+        parcel_ids=parcels["parcel_id"],
         labelled=labelled,
-        holding_id=_holdings(parcels),
+        holding_id=parcels["holding_id"],
         xy=outlines.centroids_m,
         neighbour_distance_m=context.agency.model.folds.neighbour_distance_m,
     )
-
-
-def _holdings(parcels: pd.DataFrame) -> list[str | None]:
-    return [holding if isinstance(holding, str) else None for holding in parcels["holding_id"]]
 
 
 def read_folds(path: Path) -> dict[str, str]:

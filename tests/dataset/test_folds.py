@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cropmap.dataset.folds import Folds, at_random, by_block, by_region, from_file
+from cropmap.dataset.folds import Folds, Names, at_random, by_block, by_region, from_file
 from cropmap.errors import ConfigurationError
 
 LABELLED = np.ones(6, bool)
@@ -17,6 +20,16 @@ def test_a_region_is_judged_by_a_model_of_the_other_regions() -> None:
     assert folds.names == ("FRH01", "FRH02")
     assert folds.fold.tolist() == [1, 0, -1, 1, -1, 0]
     assert folds.training_mask(0).tolist() == [True, False, False, True, False, False]
+
+
+@pytest.mark.parametrize("names", [list, lambda names: pd.Series(names, dtype=object), lambda names: pd.Series(names)])
+def test_a_parcel_with_an_empty_region_or_holding_has_none(names: Callable[[list[str | None]], Names]) -> None:
+    folds = by_region(
+        names(["FRH02", "", "FRH01", None]), labelled=np.ones(4, bool), holding_id=names(["", "h1", None, ""])
+    )
+    assert folds.names == ("FRH01", "FRH02")
+    assert folds.fold.tolist() == [1, -1, 0, -1]
+    assert len(set(folds.holding.tolist())) == 4
 
 
 def test_a_holding_in_two_regions_teaches_neither_model_about_itself() -> None:
