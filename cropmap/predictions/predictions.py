@@ -172,7 +172,7 @@ class Predictions:
 class StoredProbabilities:
     """Of stored predictions the probabilities alone: what areas are estimated from."""
 
-    parcel_ids: NDArray[np.str_]
+    parcel_ids: pa.StringArray
     """(N,) sorted"""
     crops: tuple[str, ...]
     """(K,)"""
@@ -181,12 +181,14 @@ class StoredProbabilities:
 
     @classmethod
     def read(cls, store: Store, name: str) -> StoredProbabilities:
-        parts = [cls(part.parcel_ids, part.crops, part.probabilities) for part in Predictions.read_parts(store, name)]
-        return cls(
-            np.concatenate([part.parcel_ids for part in parts]),
-            parts[0].crops,
-            np.concatenate([part.probabilities for part in parts]),
-        )
+        ids: list[pa.Array] = []
+        probabilities: list[NDArray[np.float32]] = []
+        crops: tuple[str, ...] = ()
+        for table in store.read_rows(name, columns=["parcel_id", "logits"]):
+            crops, logits = _stored_logits(table)
+            ids += table["parcel_id"].chunks
+            probabilities.append(probabilities_of(logits))
+        return cls(pa.chunked_array(ids, pa.string()).combine_chunks(), crops, np.concatenate(probabilities))
 
 
 def read_rows(store: Store, name: str) -> Iterator[pa.Table]:

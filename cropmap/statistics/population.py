@@ -8,6 +8,8 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cropmap.errors import InputError
@@ -23,7 +25,7 @@ class Probabilities(Protocol):
     """What is needed of a prediction: out-of-fold class probabilities, one row per parcel."""
 
     @property
-    def parcel_ids(self) -> Sequence[str] | NDArray[Any]: ...
+    def parcel_ids(self) -> Sequence[str] | NDArray[Any] | pa.StringArray: ...
     @property
     def crops(self) -> Sequence[str]: ...
     @property
@@ -86,7 +88,10 @@ def population_of(
     if not np.isfinite(inside["area_ha"].to_numpy(float)).all():
         raise InputError("a parcel has no area", where="area_ha", mend="Reject it when declarations are read")
     region = pd.Index(nuts3).get_indexer(pd.Index(inside["nuts_id"]))
-    order = np.lexsort((inside["parcel_id"].to_numpy(str), region))
+    if not inside["parcel_id"].is_monotonic_increasing:
+        by_id = inside["parcel_id"].argsort(kind="stable")
+        inside, region = inside.iloc[by_id], region[by_id]
+    order = np.argsort(region, kind="stable")
     inside, region = inside.iloc[order], region[order]
     code, names = pd.factorize(inside["crop_code"])  # NONE where there is none: the last of the looked-up values
     classes = {name: index for index, name in enumerate(predictions.crops)}
@@ -117,7 +122,8 @@ def _holdings(holding_id: pd.Series[Any]) -> Integers:
 
 
 def _scored_rows(parcel_id: pd.Series[Any], predictions: Probabilities) -> Integers:
-    row = pd.Index(predictions.parcel_ids).get_indexer(pd.Index(parcel_id))
+    found = pc.index_in(pa.array(parcel_id, pa.string()), pa.array(predictions.parcel_ids, pa.string()))
+    row = pc.fill_null(found, NONE).to_numpy().astype(np.intp)
     observed = np.append(np.isfinite(predictions.probabilities).all(axis=1), [False])
     return np.where(observed[row], row, NONE)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,3 +152,24 @@ def test_a_review_may_find_what_no_posterior_allowed() -> None:
     assert after.cells.variance[0, alone, other] == pytest.approx(0.03 / len(cols.crops) * 4.0)
     wheat = cols.names.index("C1110")
     assert after.cells.variance[0, alone, wheat] == before.cells.variance[0, alone, wheat]
+
+
+def test_a_region_is_added_up_in_parts_as_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, draw = ("BTH", "PPH", "MIS", "MIE", "HBL", None), np.random.default_rng(5)
+    rows = [
+        ((f"p{n:02}", f"FRH0{1 + n // 30}", float(draw.uniform(0.5, 9)), codes[draw.integers(len(codes))]), said)
+        for n in range(45)
+        for said in (None if draw.random() < 0.2 else draw.dirichlet(np.ones(len(CROPS))),)
+    ]
+    reviewed = (0, 7, 8, 29, 31, 44)
+    whole, _, _ = added(*rows, reviewed=reviewed)
+    monkeypatch.setattr("cropmap.statistics.totals.PART", 7)
+    parts, _, _ = added(*rows, reviewed=reviewed)
+    assert len(whole.strata.area) > len(set(whole.strata.verdict.tolist())) > 1
+
+    def figures(found: Totals) -> Iterator[np.ndarray]:
+        for value in (getattr(found, column.name) for column in fields(found)):
+            yield from value if isinstance(value, tuple) else vars(value).values() if is_dataclass(value) else [value]
+
+    for one, other in zip(figures(whole), figures(parts), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-13)
