@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
@@ -109,18 +108,10 @@ def _parts(rows: Rows, contract: Table) -> Iterable[pa.Table]:
 class _About:
     """What a product row has of its parcel."""
 
-    def __init__(self, parcels: pd.DataFrame) -> None:
-        self._ids = pa.array(parcels["parcel_id"], pa.string())
-        self._columns = {
-            "holding_id": pa.array(parcels["holding_id"], pa.string(), from_pandas=True),
-            "nuts_id": pa.array(parcels["nuts_id"], pa.string(), from_pandas=True),
-            "area_ha": pa.array(parcels["area_ha"], pa.float64(), from_pandas=True),
-        }
+    COLUMNS: Final = {"holding_id": pa.string(), "nuts_id": pa.string(), "area_ha": pa.float64()}
 
-    @cached_property
-    def _register(self) -> pd.Index[Any]:
-        ids: pd.Index[Any] = pd.Index(self._ids.to_pandas())
-        return ids
+    def __init__(self, parcels: pd.DataFrame) -> None:
+        self._ids, self._parcels = pa.array(parcels["parcel_id"], pa.string()), parcels
 
     def joined(self, rows: pa.Table) -> pa.Table:
         """The rows with their parcel's columns. Raises DatabaseError for a parcel that is not there."""
@@ -128,15 +119,15 @@ class _About:
         start = pc.index(self._ids, ids[0]).as_py() if len(ids) else 0
         if start >= 0 and ids.equals(pa.chunked_array([self._ids.slice(start, len(ids))])):
             # a season's rows come in the register's order: nothing is looked up
-            of_parcel = {name: column.slice(start, len(rows)) for name, column in self._columns.items()}
+            of_parcel = self._parcels.iloc[start : start + len(ids)]
         else:
-            at = self._register.get_indexer(pd.Index(ids.to_pandas()))
-            of_parcel = {name: column.take(pa.array(at, mask=at < 0)) for name, column in self._columns.items()}
-        if lost := of_parcel["area_ha"].null_count:
-            first = rows["parcel_id"].filter(of_parcel["area_ha"].is_null())[0].as_py()
-            raise DatabaseError(f"{lost} parcels are not in the register, {first!r} among them")
-        for name, column in of_parcel.items():
-            rows = rows.append_column(name, column)
+            found = pc.index_in(ids, self._ids)
+            if lost := found.null_count:
+                first = rows["parcel_id"].filter(found.is_null())[0].as_py()
+                raise DatabaseError(f"{lost} parcels are not in the register, {first!r} among them")
+            of_parcel = self._parcels.iloc[found.to_numpy()]
+        for name, kind in self.COLUMNS.items():
+            rows = rows.append_column(name, pa.array(of_parcel[name], kind, from_pandas=True))
         return rows
 
 

@@ -146,10 +146,10 @@ def at_random(*, label: NDArray[np.int16], count: int = 5, seed: int, holding_id
 def _by_name(name: Names, labelled: NDArray[np.bool_]) -> tuple[NDArray[np.int16], tuple[str, ...]]:
     """(N,) the fold of each labelled parcel by the name of where it lies, and the names, sorted."""
     code, names = _numbered(name)
-    used, inverse = np.unique(code[labelled & (code >= 0)], return_inverse=True)
-    fold = np.full(len(code), NOT_JUDGED, np.int16)
-    fold[labelled & (code >= 0)] = inverse
-    return fold, tuple(names[place] for place in used.tolist())
+    used = np.flatnonzero(np.bincount(code[labelled & (code >= 0)], minlength=len(names)))
+    position = np.full(len(names) + 1, NOT_JUDGED, np.int16)  # the last one is of no name
+    position[used] = np.arange(len(used))
+    return np.where(labelled, position[code], np.int16(NOT_JUDGED)), tuple(names[place] for place in used.tolist())
 
 
 def _numbered(name: Names) -> tuple[NDArray[np.int64], list[str]]:

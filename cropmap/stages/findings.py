@@ -56,7 +56,8 @@ def reviewed_labels(context: SeasonContext, parcels: pd.DataFrame, legend: Legen
     """Findings on declarations that still say what they said when they were reviewed; an amendment is a new claim."""
     with context.connect() as connection:
         findings = reviews.read_findings(connection, **context.key)
-    current = dict(zip(parcels["parcel_id"], parcels["crop_code"], strict=True))
+    reviewed = parcels[parcels["parcel_id"].isin(findings["parcel_id"])]
+    current = dict(zip(reviewed["parcel_id"], reviewed["crop_code"], strict=True))
     same = [current.get(p) == code for p, code in zip(findings["parcel_id"], findings["declared_code"], strict=True)]
     findings = findings[np.array(same, dtype=bool)]
     outcome = outcomes(findings, legend)
