@@ -30,6 +30,7 @@ from cropmap.dataset.arrays import forget_old, keep_folder, layout, open_array
 from cropmap.dataset.series import Series, assemble, reflectance_of, set_unusable, stored_rows, texts
 from cropmap.errors import StoreError
 from cropmap.leftovers import remove_leftovers
+from cropmap.processes import return_unused_memory
 from cropmap.provenance import content_hash
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.seasons import Season
@@ -278,6 +279,7 @@ class _Spill:
         sizes = np.bincount(part, minlength=self._parts)
         self._flushed.append(begin + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
         self._count = 0
+        return_unused_memory()  # of the files that were read meanwhile
 
 
 class _Arrays:
