@@ -623,6 +623,19 @@ CARRIED_FORWARD: Final = "(carried forward)"
 """Crop code of an outline that stands in for a declaration which is still to come."""
 
 
+class AccessRole(StrEnum):
+    """What the holder of an API key may read of an agency."""
+
+    OPERATOR = "operator"
+    """runs; no parcel, no holding and no area"""
+    CONTROLLER = "controller"
+    """parcels and assessments, which name holdings, and areas"""
+    STATISTICIAN = "statistician"
+    """published areas and releases; no parcel and no holding"""
+    PUBLIC = "public"
+    """releases alone"""
+
+
 class Confidentiality(StrEnum):
     """How far a table of areas is protected."""
 

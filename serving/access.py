@@ -4,6 +4,9 @@ The comparison uses SHA-256 of 256 random bits (`cropmap.database.keys`), so tha
 nothing about a key. A key is never logged. The hashes of all valid keys are cached for a second, so that many wrong
 keys cause no load on the database. A valid key is looked up again by the connection that answers its request, so that
 a revoked key is refused at once.
+
+A key has a role, which opens some routes, and an agency. Both hold in the database too: the connection takes on the
+role and the agency for the transaction that answers the request, and sees nothing without them.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Annotated, Final
@@ -22,55 +25,78 @@ from starlette.concurrency import run_in_threadpool
 
 from cropmap.database import keys
 from cropmap.database.connection import Connection, Pool, pooled_connection
-from cropmap.errors import DatabaseUnavailableError
-from serving.errors import KeyRefusedError
+from cropmap.database.keys import KeyHolder
+from cropmap.errors import DatabaseError, DatabaseUnavailableError
+from cropmap.schemas import AccessRole
+from serving.errors import KeyRefusedError, RoleRefusedError
 
 log = logging.getLogger("cropmap.serving")
 
 FRESH_SECONDS: Final = 1.0
 UNKNOWN_FRESH_SECONDS: Final = 0.1
 """the same for a key that is not among them: it may have been made just now"""
+NOTED_SECONDS: Final = 600.0
+"""how often it is noted that a key is in use"""
 
 HEADER: Final = "header X-API-Key"
-UNKNOWN: Final = "this API key is not known, or was revoked"
+UNKNOWN: Final = "this API key is not known, was revoked, or has expired"
 
 OpenConnection = Callable[[], AbstractContextManager[Connection]]
 
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `cropmap api-key create NAME`")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `cropmap api-key create`")
 
 
 @contextmanager
 def _checked_connection(pool: Pool, secret: str) -> Iterator[Connection]:
-    with pooled_connection(pool) as connection:
-        if not keys.check_key(connection, secret):
+    with pooled_connection(pool) as connection, connection.transaction():
+        if keys.enter(connection, secret) is None:
             raise KeyRefusedError(UNKNOWN, where=HEADER)
         yield connection
 
 
 class KeyRing:
-    """The hashes of all valid keys, as the database had them a moment ago."""
+    """The holders of all valid keys, as the database had them a moment ago."""
 
     def __init__(self, pool: Pool, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._pool, self._monotonic = pool, monotonic
-        self._hashes: frozenset[str] = frozenset()
+        self._holders: Mapping[str, KeyHolder] = {}
+        """by the hash of the key"""
+        self._noted: dict[str, float] = {}
+        """when it was noted last that a key is in use"""
         self._read_at = float("-inf")
         self._away: DatabaseUnavailableError | None = None
         self._reading = asyncio.Lock()
 
-    async def knows(self, secret: str) -> bool:
-        """Raises DatabaseUnavailableError while the keys cannot be read."""
-        known = keys.hash_key(secret)
+    async def holder(self, secret: str) -> KeyHolder | None:
+        """None for a key that is not known. Raises DatabaseUnavailableError while the keys cannot be read."""
+        kept = keys.hash_key(secret)
         await self._refresh(FRESH_SECONDS)
-        if known not in self._hashes:
+        if kept not in self._holders:
             await self._refresh(UNKNOWN_FRESH_SECONDS)
-        return known in self._hashes
+        if (holder := self._holders.get(kept)) is not None:
+            await self._note_use(kept, holder)
+        return holder
+
+    async def _note_use(self, kept: str, holder: KeyHolder) -> None:
+        now = self._monotonic()
+        if now - self._noted.get(kept, float("-inf")) < NOTED_SECONDS:
+            return
+        self._noted = {known: then for known, then in self._noted.items() if known in self._holders} | {kept: now}
+        try:
+            await run_in_threadpool(self._note, kept)
+        except DatabaseError as error:  # a copy of the database that cannot be written answers as well
+            log.warning("the use of key %r was not noted: %s", holder.name, error)
+
+    def _note(self, kept: str) -> None:
+        with pooled_connection(self._pool) as connection:
+            keys.note_use(connection, kept)
 
     async def _refresh(self, seconds: float) -> None:
         """Reads the keys where they are older than that; one request does it, the others wait for it."""
         async with self._reading if self._is_old(seconds) else nullcontext():
             if self._is_old(seconds):
                 try:
-                    self._hashes, self._away = await run_in_threadpool(self._read), None
+                    self._holders, self._away = await run_in_threadpool(self._read), None
                 except DatabaseUnavailableError as error:
                     self._away = error
                 self._read_at = self._monotonic()
@@ -80,9 +106,9 @@ class KeyRing:
     def _is_old(self, seconds: float) -> bool:
         return self._monotonic() - self._read_at >= seconds
 
-    def _read(self) -> frozenset[str]:
+    def _read(self) -> Mapping[str, KeyHolder]:
         with pooled_connection(self._pool) as connection:
-            return keys.valid_hashes(connection)
+            return keys.valid_keys(connection)
 
 
 async def require_key(request: Request, key: Annotated[str | None, Security(_header)] = None) -> str:
@@ -90,10 +116,29 @@ async def require_key(request: Request, key: Annotated[str | None, Security(_hea
     if not key:
         raise KeyRefusedError("no API key", where=HEADER)
     ring: KeyRing = request.app.state.keys
-    if not await ring.knows(key):
+    holder = await ring.holder(key)
+    if holder is None:
         log.warning("refused an unknown API key from %s", request.client.host if request.client else "?")
         raise KeyRefusedError(UNKNOWN, where=HEADER)
+    request.state.key_holder = holder
     return key
+
+
+class RequireRole:
+    """A dependency of routes that some roles may use."""
+
+    def __init__(self, *roles: AccessRole) -> None:
+        self._roles = roles
+
+    async def __call__(self, request: Request, _key: Annotated[str, Depends(require_key)]) -> None:
+        """Raises RoleRefusedError where the key has none of the roles."""
+        holder: KeyHolder = request.state.key_holder
+        if holder.role not in self._roles:
+            raise RoleRefusedError(
+                f"this API key has the role {holder.role}",
+                where=HEADER,
+                mend=f"This route is for the role {' or '.join(self._roles)}",
+            )
 
 
 async def open_connection(request: Request, key: Annotated[str, Depends(require_key)]) -> OpenConnection:

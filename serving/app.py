@@ -18,9 +18,10 @@ from fastapi.routing import APIRoute
 import cropmap
 from cropmap.database.connection import check_url, open_pool
 from cropmap.errors import ConfigurationError
+from cropmap.schemas import AccessRole
 from cropmap.store import Store
 from serving import docs, errors
-from serving.access import KeyRing, require_key
+from serving.access import KeyRing, RequireRole
 from serving.admission import Admission
 from serving.logs import Sparse
 from serving.parameters import known_parameters
@@ -32,10 +33,21 @@ DESCRIPTION: Final = (
     "Crop classes of parcels, assessments of declarations and crop areas of NUTS regions, as published last for each "
     "agency and season. A verdict decides nothing: it ranks what a person should look at."
 )
-KEYED: Final = (seasons.router, statistics.router, releases.router, assessments.router, parcels.router, runs.router)
+CONTROLLER: Final = (AccessRole.CONTROLLER,)
+STATISTICS: Final = (AccessRole.STATISTICIAN, AccessRole.CONTROLLER)
+INSIDE: Final = (AccessRole.OPERATOR, *STATISTICS)
+KEYED: Final = (
+    (seasons.router, INSIDE),
+    (statistics.router, STATISTICS),
+    (releases.router, (AccessRole.PUBLIC, *STATISTICS)),
+    (assessments.router, CONTROLLER),
+    (parcels.router, CONTROLLER),
+    (runs.router, (AccessRole.OPERATOR,)),
+)
+"""routes, and whom they answer; the database holds each role to the same"""
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
-    401: {"model": errors.Problem, "description": "the API key is missing or not known"},
+    401: {"model": errors.Problem, "description": "the API key is missing or not valid"},
     422: {"model": errors.Problem, "description": "a parameter is wrong"},
     429: {"model": errors.Problem, "description": "too many requests wait already"},
     503: {"model": errors.Problem, "description": "the database or the store does not answer"},
@@ -81,8 +93,10 @@ def create_app(settings: ServingSettings) -> FastAPI:
     errors.install(app)
     docs.install(app)
     app.include_router(health.router)
-    for router in KEYED:
-        app.include_router(router, dependencies=[Depends(require_key), Depends(known_parameters)], responses=PROBLEMS)
+    for router, roles in KEYED:
+        refused = {"model": errors.Problem, "description": f"the role of the key is not {' or '.join(roles)}"}
+        checks = [Depends(RequireRole(*roles)), Depends(known_parameters)]
+        app.include_router(router, dependencies=checks, responses={**PROBLEMS, 403: refused})
     _keep_log_readable()
     return app
 

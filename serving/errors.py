@@ -29,7 +29,11 @@ class NotFoundError(InputError):
 
 
 class KeyRefusedError(InputError):
-    """The request carries no API key, or one that is not known."""
+    """The request carries no API key, or one that is not valid."""
+
+
+class RoleRefusedError(InputError):
+    """The key is valid, and its role does not open the route."""
 
 
 class NotAcceptableError(InputError):
@@ -42,6 +46,7 @@ class ObservationsUnavailableError(CropmapError):
 
 STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     KeyRefusedError: HTTPStatus.UNAUTHORIZED,
+    RoleRefusedError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,

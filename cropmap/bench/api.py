@@ -86,7 +86,7 @@ def _mix(season: PublishedSeason) -> Callable[[], str]:
         f"/assessments?{key}&limit=100",
         "/seasons",
         "/agencies",
-        "/runs",
+        f"/releases?{key}",
         "/health",
     )
     return lambda: chance.choice((*fixed, f"/parcels/{AGENCY}/{SEASON}/{chance.choice(season.parcel_ids)}"))

@@ -28,7 +28,7 @@ from cropmap.database.connection import Connection, connect
 from cropmap.database.declarations import set_home_tiles, store_declarations
 from cropmap.database.runs import begin_run, ensure_season
 from cropmap.observations.files import observation_name, write_observation
-from cropmap.schemas import BANDS, EPSG_WGS84
+from cropmap.schemas import BANDS, EPSG_WGS84, AccessRole
 from cropmap.settings import Settings
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.stages.context import ready_database
@@ -59,7 +59,7 @@ def publish_season(settings: Settings, *, parcels: int, acquisitions: int, seed:
         _declare(connection, about)
         _observe(connection, settings.open_store(), about["parcel_id"].tolist(), acquisitions, rng)
         _publish(connection, about, rng)
-        key = keys.create_key(connection, "bench")
+        key = keys.create_key(connection, "bench", role=AccessRole.CONTROLLER, agency=AGENCY)
     return PublishedSeason(key, tuple(about["parcel_id"]))
 
 

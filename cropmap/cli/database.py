@@ -1,16 +1,19 @@
-"""`cropmap db url | psql | status | upgrade | stop`, `cropmap doctor`."""
+"""`cropmap db url | psql | status | upgrade | allow | disallow | logins | stop`, `cropmap doctor`."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from typing import Final
+import sys
+from typing import Annotated, Final
 
 import typer
 
 from cropmap.interruption import hand_over
 from cropmap.masking import masked
-from cropmap.terminal import AsJson, Home, prepare, say
+from cropmap.terminal import AsJson, Home, prepare, say, table
+
+Login = Annotated[str, typer.Argument(help="role of the database server that signs in")]
 
 db: Final = typer.Typer(no_args_is_help=True, help="Show, query, upgrade or stop the database.")
 
@@ -63,6 +66,62 @@ def upgrade(home: Home = None, as_json: AsJson = False) -> None:
     from cropmap.stages.context import upgrade_database
 
     say(upgrade_database(prepare(home)), as_json=as_json)
+
+
+@db.command()
+def allow(
+    login: Login,
+    agency: Annotated[str | None, typer.Option(help="short name of the agency, also of one that is to come")] = None,
+    all_agencies: Annotated[bool, typer.Option("--all-agencies", help="instead: every agency")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open the rows of an agency to a login of the database.
+
+    What the login may do with them follows from its role: cropmap_reader, cropmap_controller or cropmap_writer. Without
+    an agency it sees and writes no row. Run it as the database's owner.
+    """
+    if (agency is None) is not all_agencies:
+        raise typer.BadParameter("give either --agency NAME or --all-agencies")
+    settings = prepare(home)
+    from cropmap.database import logins
+    from cropmap.database.connection import connect
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        logins.allow(connection, login, agency or logins.EVERY_AGENCY)
+    say({"login": login, "agency": agency or "every agency"}, as_json=as_json)
+
+
+@db.command()
+def disallow(login: Login, home: Home = None, as_json: AsJson = False) -> None:
+    """Close every agency to a login of the database, at once."""
+    settings = prepare(home)
+    from cropmap.database import logins
+    from cropmap.database.connection import connect
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        logins.disallow(connection, login)
+    say({"login": login, "agency": None}, as_json=as_json)
+
+
+@db.command("logins")
+def list_all(home: Home = None, as_json: AsJson = False) -> None:
+    """List the logins of the database and the agencies that are open to them; `*` is every agency."""
+    settings = prepare(home)
+    from cropmap.database.connection import connect
+    from cropmap.database.logins import list_logins
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        known = list_logins(connection)
+    if as_json:
+        say({"logins": known}, as_json=True)
+    elif known:
+        table(known, ["login", "agency"])
+    else:
+        print("no login: cropmap db allow LOGIN --agency AGENCY", file=sys.stderr)
 
 
 @db.command()

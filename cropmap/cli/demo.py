@@ -106,7 +106,7 @@ def hints(
         ),
         ("the models, and what the gate said", ["models", "list", str(agency_file)]),
         ("the tables, in SQL", ["db", "psql", "-c", "SELECT * FROM crop_statistic LIMIT 20"]),
-        ("a key for the REST API", ["api-key", "create", "me"]),
+        ("a key for the REST API", ["api-key", "create", "me", "--role", "controller", "--all-agencies"]),
         ("the REST API (Ctrl-C ends it)", ["serve"]),
         ("every training, in MLflow (Ctrl-C)", ["mlflow"]),
         ("stop the database", ["db", "stop"]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
 
 from cropmap.interruption import INTERRUPTED, release
+from cropmap.schemas import AccessRole
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, prepare, say, table
 
 keys: Final = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the REST API.")
@@ -51,25 +53,39 @@ def serve(
 @keys.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="name of the key, such as that of its user")],
+    role: Annotated[AccessRole, typer.Option(help="what its holder may read")],
+    agency: Annotated[str | None, typer.Option(help="short name of the agency that it is for")] = None,
+    all_agencies: Annotated[bool, typer.Option("--all-agencies", help="instead: for every agency")] = False,
+    expires: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day on which it is refused, UTC")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a key and print it once; only its hash is stored."""
+    """Create a key for one agency and print it once; only its hash is stored.
+
+    An operator reads runs. A controller reads parcels, assessments and areas. A statistician reads areas and releases,
+    the public releases alone.
+    """
+    if (agency is None) is not all_agencies:
+        raise typer.BadParameter("give either --agency NAME or --all-agencies")
     settings = prepare(home)
     from cropmap.database.connection import connect
     from cropmap.database.keys import create_key
     from cropmap.stages.context import ready_database
 
+    ends = expires.replace(tzinfo=UTC) if expires else None
     with connect(ready_database(settings)) as connection:
-        say({"name": name, "key": create_key(connection, name)}, as_json=as_json)
+        key = create_key(connection, name, role=role, agency=agency, expires_at=ends)
+    say({"name": name, "role": role, "agency": agency or "every agency", "key": key}, as_json=as_json)
 
 
 @keys.command("list")
 def list_all(home: Home = None, as_json: AsJson = False) -> None:
-    """List the names of the keys.
+    """List the keys by name.
 
-    Each has the time when it was created and, where it is revoked, the time of that. The keys themselves are not
-    stored.
+    Each has its role and agency, and the times when it was created, used last and revoked, and when it expires. The use
+    of a key is noted once in ten minutes. The keys themselves are not stored.
     """
     settings = prepare(home)
     from cropmap.database.connection import connect
@@ -81,9 +97,10 @@ def list_all(home: Home = None, as_json: AsJson = False) -> None:
     if as_json:
         say({"keys": known}, as_json=True)
     elif known:
-        table([{name: value or "-" for name, value in key.items()} for key in known], list(known[0]))
+        rows = [key | {"agency": key["agency"] or "every agency"} for key in known]
+        table([{name: value or "-" for name, value in row.items()} for row in rows], list(known[0]))
     else:
-        print("no key was made: cropmap api-key create NAME", file=sys.stderr)
+        print("no key was made: cropmap api-key create NAME --role ROLE --agency AGENCY", file=sys.stderr)
 
 
 @keys.command("revoke")

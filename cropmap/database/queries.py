@@ -22,8 +22,15 @@ from cropmap.errors import InputError
 
 Row = dict[str, Any]
 
-RUNS: Final = "SELECT r.* FROM published JOIN run r USING (agency, season, run_id)"
-ONE_RUN: Final = "SELECT r.* FROM run r WHERE run_id = %(run_id)s"
+# the columns that everybody may read who may read a run
+RUNS: Final = """
+SELECT run_id, agency, season, r.as_of, r.model_version, r.nuts_version, r.simulated, r.partial_regions
+FROM published JOIN run r USING (agency, season, run_id)
+"""
+ONE_RUN: Final = """
+SELECT run_id, agency, season, as_of, model_version, nuts_version, simulated, partial_regions
+FROM run WHERE run_id = %(run_id)s
+"""
 
 STATISTICS: Final = """
 SELECT agency, season, r.as_of, r.nuts_version, {columns}, run_id, coalesce(r.simulated, false) AS simulated,
@@ -34,7 +41,7 @@ WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "
 ASSESSMENTS: Final = """
 SELECT agency, season, {columns}, run_id, coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN assessment a USING (run_id)
-WHERE {filters} ORDER BY -coalesce(a.priority, '-Infinity'), a.parcel_id LIMIT %(limit)s
+WHERE {filters} ORDER BY a.list_order, a.parcel_id LIMIT %(limit)s
 """
 PARCEL: Final = """
 SELECT p.agency, p.season, s.simulated, p.parcel_id, p.home_tile, coalesce(y.nuts_id, p.nuts_id) AS nuts_id,
@@ -57,7 +64,7 @@ WHERE run_id = %(run_id)s AND a.declared_crop IS NOT NULL AND a.predicted_crop I
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 PAGE_MEND: Final = "Give back `next` of the page before"
-HIDDEN: Final = {"run_id", "parcel_id", "agency", "season", "wkb", "content_hash", "valid_to"}
+HIDDEN: Final = {"run_id", "parcel_id", "agency", "season", "wkb", "content_hash", "valid_to", "list_order"}
 """columns of the joined rows that say nothing of their own"""
 
 
@@ -173,7 +180,8 @@ def assessments(
         "starts_with(a.nuts_id, %(nuts_id)s)": nuts_id,
         "a.declared_crop = %(declared_crop)s": declared_crop,
         "a.holding_id = %(holding_id)s": holding_id,
-        "(-coalesce(a.priority, '-Infinity'), a.parcel_id) > (-%(priority)s::float8, %(parcel_id)s)": position,
+        # a column, as policies let no index work on an expression
+        "(a.list_order, a.parcel_id) > (-%(priority)s::float8, %(parcel_id)s)": position,
     }
     values = {
         "agency": agency,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from cropmap.database import keys, migrations, queries
 from cropmap.database.connection import pooled_connection
 from cropmap.errors import DatabaseUnavailableError
+from cropmap.schemas import AccessRole
 from serving.answers import Health, PublishedSeason
 from serving.parameters import known_parameters
 
@@ -19,7 +20,7 @@ router = APIRouter(tags=["health"], dependencies=[Depends(known_parameters)])
 def health(request: Request, response: Response) -> Health:
     """Asks the database, and answers 503 while it is away or its tables are not up to date.
 
-    Who sends a valid key also learns which season was published last.
+    Who sends a valid key also learns which season of its agency was published last.
     """
     key = request.headers.get("x-api-key", "")
     try:
@@ -27,7 +28,10 @@ def health(request: Request, response: Response) -> Health:
             if any(step.applied_at is None for step in migrations.status(connection)):
                 response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
                 return Health(status="unavailable", database="up", migrations="open", newest_season=None)
-            seasons = queries.published_seasons(connection) if keys.check_key(connection, key) else []
+            with connection.transaction():
+                holder = keys.enter(connection, key)
+                inside = holder is not None and holder.role is not AccessRole.PUBLIC
+                seasons = queries.published_seasons(connection) if inside else []
     except DatabaseUnavailableError:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return Health(status="unavailable", database="down", migrations="unknown", newest_season=None)

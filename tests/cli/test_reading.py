@@ -28,7 +28,7 @@ QUESTIONS = [
     "evaluate {agency} --season 2018",
     "db url",
     "db status",
-    "api-key create me",
+    "api-key create me --role controller --all-agencies",
     "serve",
 ]
 

@@ -91,9 +91,10 @@ def test_an_earlier_database_is_upgraded_to_the_schema_of_a_new_one(
     before = shown(earlier)
     assert len(before) >= 11
     assert all(before.values())
-    assert [step.applied_at is None for step in migrations.status(earlier)] == [False, *[True] * 5]
+    assert [step.applied_at is None for step in migrations.status(earlier)] == [False, *[True] * 6]
     assert migrations.upgrade(earlier) == [
-        "0002_views", "0003_roles", "0004_maps", "0005_offset_corrections", "0006_bytes_read"
+        "0002_views", "0003_roles", "0004_maps", "0005_offset_corrections", "0006_bytes_read",
+        "0007_scope"
     ]  # fmt: skip
     assert migrations.upgrade(earlier) == []
     assert shown(earlier) == before

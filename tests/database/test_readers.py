@@ -119,11 +119,11 @@ def _assessments(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as(connection: Connection, role: str, read: Callable[[], Any]) -> Any:
-    connection.execute(f"SET ROLE {role}".encode())
+    connection.execute(f"SET cropmap.agency = 'bretagne'; SET ROLE {role}".encode())
     try:
         return read()
     finally:
-        connection.execute("RESET ROLE")
+        connection.execute("RESET ROLE; RESET cropmap.agency")
 
 
 def _reachable(connection: Connection) -> dict[str, pd.DataFrame]:

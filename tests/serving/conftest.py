@@ -33,7 +33,7 @@ from cropmap.database.declarations import set_home_tiles, store_declarations
 from cropmap.database.releases import Release, rows_hash, store_release
 from cropmap.database.runs import begin_run, ensure_season, fail_run
 from cropmap.observations.files import observation_name, write_observation
-from cropmap.schemas import BANDS, REFLECTANCE_NODATA
+from cropmap.schemas import BANDS, REFLECTANCE_NODATA, AccessRole
 from cropmap.seasons import SeasonKey
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.store import Store
@@ -248,8 +248,9 @@ def fill(database_url: str, store: Store) -> None:
 @dataclass(frozen=True)
 class Desk:
     client: httpx.Client
-    """sends the key"""
+    """sends the key, and that of an operator where runs are asked for"""
     key: str
+    """of a controller"""
     database_url: str
     store: Store
 
@@ -257,9 +258,16 @@ class Desk:
 def open_desk(database_url: str, store: Store) -> Iterator[Desk]:
     fill(database_url, store)
     with connect(database_url) as connection:
-        key = keys.create_key(connection, "desk")
+        key = keys.create_key(connection, "desk", role=AccessRole.CONTROLLER, agency="bretagne")
+        operator = keys.create_key(connection, "operator", role=AccessRole.OPERATOR, agency="bretagne")
     app = create_app(ServingSettings(database_url=database_url, store=store.root, pool_size=2))
+
+    def as_operator(request: httpx.Request) -> None:
+        if request.url.path == "/runs" and request.headers.get("X-API-Key") == key:
+            request.headers["X-API-Key"] = operator
+
     with running(app, key=key) as client:
+        client.event_hooks["request"] = [as_operator]
         yield Desk(client, key, database_url, store)
 
 

@@ -1,0 +1,302 @@
+-- Agencies apart: who sees and writes the rows of which agency. What a session may see is its scope.
+--
+-- A login of people or of a worker has the scope that `login_scope` gives it, and can declare no other. The API declares
+-- the scope of a request's key for one transaction, together with the role of that key; with nothing declared it sees no
+-- row. The owner of the tables, who migrates them, sees all.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Keys have a scope, a role and an end.
+
+ALTER TABLE api_key ADD COLUMN agency text;  -- NULL: every agency
+ALTER TABLE api_key ADD COLUMN role text NOT NULL DEFAULT 'controller'
+    CONSTRAINT api_key_role CHECK (role IN ('operator', 'controller', 'statistician', 'public'));
+ALTER TABLE api_key ALTER COLUMN role DROP DEFAULT;  -- keys that were made before read parcels of every agency
+ALTER TABLE api_key ADD COLUMN expires_at timestamptz;
+ALTER TABLE api_key ADD COLUMN last_used_at timestamptz;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The scope of a session.
+
+CREATE TABLE login_scope (
+    login  text NOT NULL CHECK (login <> ''),
+    agency text NOT NULL CHECK (agency <> ''),  -- `*`: every agency
+    PRIMARY KEY (login, agency)
+);
+
+-- Whether a login is the owner of the tables, or may become it.
+CREATE FUNCTION is_owner(login name) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+    SELECT pg_has_role(login, relowner, 'MEMBER') FROM pg_class WHERE oid = 'public.agency'::regclass
+$$;
+
+-- Names of agencies, `*` for all. Only the API's login and the owner may declare: a login of people could otherwise
+-- name any agency. A role that was taken on (SET ROLE) without a declaration sees nothing.
+CREATE FUNCTION declared_scope() RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+DECLARE
+    declared text := nullif(current_setting('cropmap.agency', true), '');
+BEGIN
+    IF is_owner(session_user) THEN
+        RETURN CASE WHEN declared IS NOT NULL THEN ARRAY[declared]
+                    WHEN current_setting('role') = 'none' THEN ARRAY['*'] ELSE '{}' END;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server' AND pg_has_role(session_user, oid, 'MEMBER')) THEN
+        RETURN CASE WHEN declared IS NOT NULL THEN ARRAY[declared] ELSE '{}' END;
+    END IF;
+    RETURN coalesce((SELECT array_agg(agency) FROM login_scope WHERE login = session_user), '{}');
+END
+$$;
+
+-- The agencies in scope that are there.
+CREATE FUNCTION agencies_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+    SELECT coalesce(array_agg(agency), '{}') FROM agency
+    WHERE agency = ANY (declared_scope()) OR '*' = ANY (declared_scope())
+$$;
+
+-- Runs of those agencies: of readers those that are or were published, the present ones first, because a list is
+-- searched from its begin.
+CREATE FUNCTION runs_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+    SELECT coalesce(array_agg(run_id), '{}') FROM run WHERE agency = ANY (agencies_in_scope())
+$$;
+CREATE FUNCTION published_runs_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+    SELECT coalesce(array_agg(r.run_id ORDER BY (p.run_id IS NULL), r.finished_at DESC), '{}')
+    FROM run r LEFT JOIN published p USING (agency, season, run_id)
+    WHERE r.status = 'published' AND r.agency = ANY (agencies_in_scope())
+$$;
+CREATE FUNCTION current_runs_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+    SELECT coalesce(array_agg(run_id), '{}') FROM published WHERE agency = ANY (agencies_in_scope())
+$$;
+
+-- Whether a row of this agency may be written: also that of an agency which is still to come.
+CREATE FUNCTION is_in_scope(of_agency text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT of_agency = ANY (declared_scope()) OR '*' = ANY (declared_scope())
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Roles: the API takes on that of a request's key. `cropmap_copier` writes by COPY, which PostgreSQL refuses under
+-- policies; the triggers below hold its rows against the scope.
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['cropmap_server_public', 'cropmap_server_statistician', 'cropmap_server_controller',
+                                'cropmap_server_operator', 'cropmap_copier'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            EXCEPTION
+                WHEN insufficient_privilege THEN
+                    RAISE WARNING 'role % was not created: this user may not create roles', role;
+                WHEN duplicate_object OR unique_violation THEN
+                    NULL;  -- another database of this server was migrated at the same moment
+            END;
+        END IF;
+    END LOOP;
+    BEGIN
+        IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'cropmap_copier') THEN
+            ALTER ROLE cropmap_copier BYPASSRLS;
+        END IF;
+        IF (SELECT rolinherit FROM pg_roles WHERE rolname = 'cropmap_server') THEN
+            ALTER ROLE cropmap_server NOINHERIT;  -- it has what it takes on, and nothing before
+        END IF;
+        FOREACH role IN ARRAY ARRAY['cropmap_server_public', 'cropmap_server_statistician',
+                                    'cropmap_server_controller', 'cropmap_server_operator'] LOOP
+            IF NOT pg_has_role('cropmap_server', role, 'MEMBER') THEN
+                EXECUTE format('GRANT %I TO cropmap_server', role);
+            END IF;
+        END LOOP;
+        IF NOT pg_has_role('cropmap_writer', 'cropmap_copier', 'MEMBER') THEN
+            GRANT cropmap_copier TO cropmap_writer;
+        END IF;
+    EXCEPTION
+        WHEN insufficient_privilege OR undefined_object THEN
+            RAISE WARNING 'roles are not complete: an administrator must run infra/roles.sql';
+    END;
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Policies. A role that is named in none sees no row.
+
+DO $$
+DECLARE
+    readers constant text[] := ARRAY['cropmap_server_public', 'cropmap_server_statistician',
+                                     'cropmap_server_controller', 'cropmap_server_operator'];
+    known text;
+    of_agency constant text := 'agency = ANY ((SELECT agencies_in_scope())::text[])';
+    of_writer constant text := '''*'' = ANY ((SELECT declared_scope())::text[])'
+                               ' OR agency = ANY ((SELECT declared_scope())::text[])';
+    of_writers_run constant text := '''*'' = ANY ((SELECT declared_scope())::text[])'
+                                    ' OR run_id = ANY ((SELECT runs_in_scope())::text[])';
+    of_campaign constant text := 'campaign_id IN (SELECT campaign_id FROM review_campaign)';
+    secured record;
+BEGIN
+    SELECT string_agg(quote_ident(rolname), ', ') INTO known FROM pg_roles WHERE rolname = ANY (readers);
+    FOR secured IN
+        SELECT name, of_agency AS reads, of_writer AS writes FROM unnest(ARRAY['agency', 'season', 'parcel',
+            'declaration', 'rejection', 'notice', 'acquisition', 'work', 'run', 'published', 'review_campaign',
+            'release', 'released_row']) AS name
+        UNION ALL
+        SELECT name, 'run_id = ANY ((SELECT published_runs_in_scope())::text[])', of_writers_run
+        FROM unnest(ARRAY['prediction', 'assessment', 'review_parcel']) AS name
+        UNION ALL
+        VALUES ('statistic', 'run_id = ANY ((SELECT current_runs_in_scope())::text[])', of_writers_run),
+               ('review', of_campaign, of_campaign), ('review_certificate', of_campaign, of_campaign)
+    LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', secured.name);
+        IF known IS NOT NULL THEN
+            EXECUTE format('CREATE POLICY readers ON %I FOR SELECT TO %s USING (%s)', secured.name, known,
+                           secured.reads);
+        END IF;
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_writer') THEN
+            EXECUTE format('CREATE POLICY writers ON %I TO cropmap_writer USING (%s) WITH CHECK (%s)', secured.name,
+                           secured.writes, secured.writes);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Under a policy no index works on an expression whose function may tell of other rows by its errors (unary minus of a
+-- number is one): the order of the list is a column.
+ALTER TABLE assessment ADD COLUMN list_order double precision
+    GENERATED ALWAYS AS (-coalesce(priority, '-Infinity')) STORED;
+DROP INDEX assessment_priority;
+DROP INDEX assessment_order;
+CREATE INDEX assessment_priority ON assessment (run_id, verdict, list_order, parcel_id);
+CREATE INDEX assessment_order ON assessment (run_id, list_order, parcel_id);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Rows that come by COPY are held against the scope once a statement.
+
+CREATE OR REPLACE FUNCTION refuse_rows_of_published_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM run WHERE status = 'published' AND run_id IN (SELECT run_id FROM added)) THEN
+        RAISE EXCEPTION 'permission denied: a published run takes no more rows'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF EXISTS (SELECT FROM run WHERE NOT is_in_scope(agency) AND run_id IN (SELECT run_id FROM added)) THEN
+        RAISE EXCEPTION 'permission denied: the run is another agency''s' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Whoever adds rows may not be able to read them: the checks of releases are made as the owner.
+ALTER FUNCTION release_is_of_its_run() SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION rows_are_of_their_run() SECURITY DEFINER SET search_path = public, pg_temp;
+REVOKE EXECUTE ON FUNCTION check_release(text, integer, integer) FROM PUBLIC;
+
+CREATE FUNCTION refuse_rows_of_others() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM (SELECT DISTINCT agency FROM added) a WHERE NOT is_in_scope(agency)) THEN
+        RAISE EXCEPTION 'permission denied: rows of another agency' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER rejections_in_scope AFTER INSERT ON rejection REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rows_of_others();
+CREATE TRIGGER notices_in_scope AFTER INSERT ON notice REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rows_of_others();
+CREATE TRIGGER released_in_scope AFTER INSERT ON released_row REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rows_of_others();
+
+CREATE FUNCTION refuse_reviews_of_others() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM review_campaign WHERE NOT is_in_scope(agency)
+               AND campaign_id IN (SELECT campaign_id FROM added)) THEN
+        RAISE EXCEPTION 'permission denied: a sample of another agency' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER sampled_in_scope AFTER INSERT ON review_parcel REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_reviews_of_others();
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Views belong to the owner of the tables, whom no policy binds: each has the scope in it, and lets nothing of a query
+-- look at a row before.
+
+DO $$
+DECLARE
+    seen record;
+BEGIN
+    FOR seen IN SELECT c.oid, relname FROM pg_class c
+                WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace AND relname IN (
+                    'crop_prediction', 'crop_assessment', 'crop_statistic', 'statistic_release', 'released_statistic',
+                    'run_log', 'rejected_declaration', 'declaration_notice', 'declaration_log', 'reviewed_parcel',
+                    'list_certification')
+    LOOP
+        EXECUTE format('CREATE OR REPLACE VIEW %I WITH (security_barrier) AS SELECT * FROM (%s) seen'
+                       ' WHERE agency = ANY ((SELECT agencies_in_scope())::text[])',
+                       seen.relname, rtrim(pg_get_viewdef(seen.oid), ';'));
+    END LOOP;
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- What each role may read. The API itself: whether the tables are up to date, and keys.
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server') THEN
+        REVOKE SELECT ON agency, season, parcel, declaration, acquisition, run, prediction, assessment, statistic,
+            published, release, released_row, crop_prediction, crop_assessment, crop_statistic, statistic_release,
+            released_statistic, run_log, rejected_declaration FROM cropmap_server;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server_public') THEN
+        GRANT SELECT (agency, season, simulated) ON season TO cropmap_server_public;
+        GRANT SELECT ON statistic_release, released_statistic TO cropmap_server_public;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server_statistician') THEN
+        GRANT SELECT (agency, season, simulated) ON season TO cropmap_server_statistician;
+        GRANT SELECT ON published, statistic, statistic_release, released_statistic TO cropmap_server_statistician;
+        -- not n_parcels, report and detail: sums over crops, and names of parcels
+        GRANT SELECT (run_id, agency, season, as_of, status, model_version, nuts_version, simulated, partial_regions)
+            ON run TO cropmap_server_statistician;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server_controller') THEN
+        GRANT SELECT (agency, season, simulated) ON season TO cropmap_server_controller;
+        GRANT SELECT ON published, statistic, statistic_release, released_statistic, parcel, declaration, prediction,
+            assessment, acquisition TO cropmap_server_controller;
+        GRANT SELECT (run_id, agency, season, as_of, status, model_version, nuts_version, simulated, partial_regions)
+            ON run TO cropmap_server_controller;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server_operator') THEN
+        GRANT SELECT (agency, season, simulated) ON season TO cropmap_server_operator;
+        GRANT SELECT ON published, run_log TO cropmap_server_operator;
+        GRANT SELECT (run_id, agency, season, as_of, status, model_version, nuts_version, simulated, partial_regions)
+            ON run TO cropmap_server_operator;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_copier') THEN
+        GRANT INSERT ON prediction, assessment, statistic, rejection, notice, released_row, review_parcel
+            TO cropmap_copier;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_writer') THEN
+        -- workers that were there before worked for every agency
+        INSERT INTO login_scope
+        SELECT rolname, '*' FROM pg_roles
+        WHERE rolcanlogin AND NOT rolsuper AND NOT is_owner(rolname) AND pg_has_role(oid, 'cropmap_writer', 'MEMBER');
+    END IF;
+END
+$$;
+
+-- When a key was used last. The API reads only, and notes this in a transaction of its own.
+CREATE FUNCTION note_key_use(hash text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE api_key SET last_used_at = now() WHERE key_hash = hash
+$$;
+REVOKE EXECUTE ON FUNCTION note_key_use(text) FROM PUBLIC;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server') THEN
+        GRANT EXECUTE ON FUNCTION note_key_use(text) TO cropmap_server;
+    END IF;
+END
+$$;

@@ -1,0 +1,95 @@
+"""A key of one agency against another over HTTP: every route of the API, asked as each role for what is the other's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from cropmap.database import keys
+from cropmap.database.connection import connect
+from cropmap.schemas import AccessRole
+from serving.app import create_app
+from serving.reference import NOWHERE
+from serving.settings import ServingSettings
+from tests.database.two_agencies import MARK, OTHER, fill
+from tests.database_fixtures import _fresh as fresh_database
+from tests.serving.conftest import running
+
+OPENED = {
+    AccessRole.CONTROLLER: {"/agencies", "/seasons", "/statistics", "/releases", "/assessments", "/parcels"},
+    AccessRole.STATISTICIAN: {"/agencies", "/seasons", "/statistics", "/releases"},
+    AccessRole.OPERATOR: {"/agencies", "/seasons", "/runs"},
+    AccessRole.PUBLIC: {"/releases"},
+}
+ADDRESSES = [(OTHER, f"{MARK}-007"), ("bretagne", f"{MARK}-007"), (OTHER, "007"), ("*", "007"), ("%", "007")]
+
+
+@pytest.fixture(scope="module")
+def desks(cluster_url: str) -> Iterator[dict[AccessRole, dict[str, str]]]:
+    """(base URL and headers) of a client of each role, of bretagne."""
+    for database_url in fresh_database(cluster_url, template="cropmap"):
+        with connect(database_url) as connection:
+            fill(connection)
+            made = {role: keys.create_key(connection, role, role=role, agency="bretagne") for role in AccessRole}
+        with running(create_app(ServingSettings(database_url=database_url))) as client:
+            yield {role: {"url": str(client.base_url), "key": key} for role, key in made.items()}
+
+
+def paths(agency: str, parcel_id: str) -> Iterator[str]:
+    """Every route with a key, with every parameter that names an agency, and without."""
+    asked = {"agency": agency, "season": 2018, "parcel_id": parcel_id, "number": 1}
+    for path, methods in create_app(ServingSettings(database_url=NOWHERE)).openapi()["paths"].items():
+        if "security" not in methods["get"]:
+            continue
+        query = {one["name"]: one["required"] for one in methods["get"].get("parameters", []) if one["in"] == "query"}
+        address = path.format_map(asked)
+        for chosen in ({name for name in query if query[name]}, {name for name in query if name in asked}):
+            yield f"{address}?{urlencode({name: asked[name] for name in sorted(chosen)})}".rstrip("?")
+
+
+@pytest.mark.parametrize("role", AccessRole)
+@pytest.mark.parametrize(("agency", "parcel_id"), ADDRESSES)
+def test_no_answer_tells_of_another_agency(
+    desks: dict[AccessRole, dict[str, str]], role: AccessRole, agency: str, parcel_id: str
+) -> None:
+    desk = desks[role]
+    with httpx.Client(base_url=desk["url"], headers={"X-API-Key": desk["key"]}, trust_env=False) as client:
+        for path in sorted(set(paths(agency, parcel_id))):
+            answer = client.get(path)
+            opened = re.match(r"/[a-z]+", path)
+            assert opened is not None
+            allowed = {200, 404} if opened[0] in OPENED[role] else {403}
+            assert answer.status_code in allowed, path
+            said = {"detail": ""} if answer.status_code in (403, 404) else answer.json()  # which repeats the question
+            assert MARK not in str(said), path
+            assert OTHER not in str(said), path
+            if agency != "bretagne" and agency in path:
+                assert answer.status_code in (403, 404), path
+
+
+@pytest.mark.parametrize("role", AccessRole)
+def test_what_is_not_there_and_what_is_anothers_are_answered_alike(
+    desks: dict[AccessRole, dict[str, str]], role: AccessRole
+) -> None:
+    desk = desks[role]
+    with httpx.Client(base_url=desk["url"], headers={"X-API-Key": desk["key"]}, trust_env=False) as client:
+        for path in sorted(set(paths(OTHER, f"{MARK}-007"))):
+            anothers, nobodys = client.get(path), client.get(path.replace(OTHER, "nowhere"))
+            assert anothers.status_code == nobodys.status_code
+            assert anothers.text.replace(OTHER, "nowhere") == nobodys.text
+
+
+def test_each_role_reads_its_own(desks: dict[AccessRole, dict[str, str]]) -> None:
+    for role, desk in desks.items():
+        with httpx.Client(base_url=desk["url"], headers={"X-API-Key": desk["key"]}, trust_env=False) as client:
+            answers = {path: client.get(path) for path in sorted(set(paths("bretagne", "007")))}
+            for path, answer in answers.items():
+                opened = re.match(r"/[a-z]+", path)
+                assert opened is not None
+                assert answer.status_code == (200 if opened[0] in OPENED[role] else 403), (role, path)
+            health = client.get("/health").json()
+            assert (health["newest_season"] is None) is (role is AccessRole.PUBLIC)
