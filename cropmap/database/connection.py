@@ -33,6 +33,7 @@ WRITE: Final = "Write postgresql://user@host:5432/database"
 MEND: Final = {
     "42P01": "Run `cropmap db upgrade`",
     "42703": "Run `cropmap db upgrade`",
+    "0A000": "A superuser runs infra/roles.sql: the role cropmap_copier needs BYPASSRLS",
     "22023": "A superuser runs infra/roles.sql, then the owner `cropmap db upgrade`",
     "42501": "Ask the database's owner for the role cropmap_writer (or cropmap_reader for the public views), and for"
     " the agency: `cropmap db allow`",

@@ -238,6 +238,8 @@ def test_a_worker_changes_nothing_of_another_agency(url: str, login: str) -> Non
         " VALUES ('begun', 'new', 1, 1)",
         f"SET ROLE cropmap_copier; INSERT INTO review_parcel VALUES ('{MARK}-campaign', '{MARK}-run', '{MARK}-7',"
         " 'control', 'other', 2, NULL, 1)",
+        "INSERT INTO review_campaign SELECT 'mine', 'bretagne', 2018, 'begun', 1, 1, 0.5, 0.1, 0.1, 0.1, 1, '{1}',"
+        " now()",
         "SET ROLE cropmap_copier; SELECT * FROM prediction",
         "SET ROLE cropmap_owner",
         "SET ROLE cropmap_server_controller",

@@ -401,6 +401,28 @@ def publishing(
     _print(measure(folder.absolute(), parcels=parcels, repeats=repeats), as_json=as_json)
 
 
+@studies.command("isolation")
+def isolation(
+    parcels: Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")] = 50_000,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="of every question, in turn")] = 50,
+    earlier_runs: Annotated[int, typer.Option("--earlier-runs", min=0, help="published before")] = 300,
+    as_json: AsJson = False,
+) -> None:
+    """The questions of the API with and without row-level security."""
+    prepare(None)
+    from cropmap.database.embedded import remove
+    from cropmap.settings import Settings
+    from tests.database_fixtures import short_folder
+    from tests.studies.isolation import measure
+
+    home = short_folder() / "home"
+    os.environ["CROPMAP_HOME"] = str(home)
+    try:
+        _print(measure(Settings.load(), parcels=parcels, repeats=repeats, earlier_runs=earlier_runs), as_json=as_json)
+    finally:
+        remove(home)
+
+
 @studies.command("offsets")
 def offsets(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="seasons per setting")] = 20,

@@ -97,9 +97,6 @@ BEGIN
         END IF;
     END LOOP;
     BEGIN
-        IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'cropmap_copier') THEN
-            ALTER ROLE cropmap_copier BYPASSRLS;
-        END IF;
         IF (SELECT rolinherit FROM pg_roles WHERE rolname = 'cropmap_server') THEN
             ALTER ROLE cropmap_server NOINHERIT;  -- it has what it takes on, and nothing before
         END IF;
@@ -114,7 +111,15 @@ BEGIN
         END IF;
     EXCEPTION
         WHEN insufficient_privilege OR undefined_object THEN
-            RAISE WARNING 'roles are not complete: an administrator must run infra/roles.sql';
+            RAISE WARNING 'the API cannot answer yet: an administrator must run infra/roles.sql';
+    END;
+    BEGIN
+        IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'cropmap_copier') THEN
+            ALTER ROLE cropmap_copier BYPASSRLS;
+        END IF;
+    EXCEPTION
+        WHEN insufficient_privilege OR undefined_object THEN
+            RAISE WARNING 'only the owner of the tables can publish: an administrator must run infra/roles.sql';
     END;
 END
 $$;
@@ -138,8 +143,11 @@ BEGIN
     SELECT string_agg(quote_ident(rolname), ', ') INTO known FROM pg_roles WHERE rolname = ANY (readers);
     FOR secured IN
         SELECT name, of_agency AS reads, of_writer AS writes FROM unnest(ARRAY['agency', 'season', 'parcel',
-            'declaration', 'rejection', 'notice', 'acquisition', 'work', 'run', 'published', 'review_campaign',
-            'release', 'released_row']) AS name
+            'declaration', 'rejection', 'notice', 'acquisition', 'work', 'run', 'released_row']) AS name
+        UNION ALL
+        -- their run is of the same agency too
+        SELECT name, of_agency, format('(%s) AND (%s)', of_writer, of_writers_run)
+        FROM unnest(ARRAY['published', 'review_campaign', 'release']) AS name
         UNION ALL
         SELECT name, 'run_id = ANY ((SELECT published_runs_in_scope())::text[])', of_writers_run
         FROM unnest(ARRAY['prediction', 'assessment', 'review_parcel']) AS name

@@ -1,0 +1,67 @@
+"""Who is let in: keys of the API, and logins of the database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cropmap.cli import run
+from cropmap.database.connection import connect
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert run([*arguments, "--json"]) == 0
+    known: dict[str, object] = json.loads(capsys.readouterr().out)
+    return known
+
+
+def test_a_key_is_made_listed_and_revoked(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create = ("api-key", "create", "desk", "--role", "statistician", "--agency", "bretagne", "--expires", "2999-01-01")
+    made = answer(capsys, *create)
+    assert (made["name"], made["role"], made["agency"]) == ("desk", "statistician", "bretagne")
+    assert str(made["key"]).startswith("cropmap_")
+    (listed,) = answer(capsys, "api-key", "list")["keys"]  # type: ignore[misc]
+    assert (listed["role"], listed["agency"], listed["expires_at"]) == (
+        "statistician",
+        "bretagne",
+        "2999-01-01T00:00:00+00:00",
+    )
+    assert listed["last_used_at"] is None
+    assert str(made["key"]) not in str(listed)
+    assert answer(capsys, "api-key", "revoke", "desk") == {"revoked": "desk"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--role", "controller"], "give either --agency NAME or --all-agencies"),
+        (["--role", "controller", "--agency", "bretagne", "--all-agencies"], "give either --agency NAME or"),
+        (["--agency", "bretagne"], "Missing option '--role'"),
+        (["--role", "master", "--all-agencies"], "'master' is not one of"),
+        (["--role", "controller", "--agency", "bretange"], "there is no agency 'bretange'. There are bretagne"),
+        (["--role", "controller", "--all-agencies", "--expires", "2020-01-01"], "would have expired already"),
+    ],
+)
+def test_a_key_needs_a_role_and_a_scope(
+    workplace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(["api-key", "create", "desk", *arguments]) != 0
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_login_is_allowed_and_disallowed(
+    workplace: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with connect(database_url) as connection:
+        connection.execute("CREATE ROLE desk_of_bretagne LOGIN IN ROLE cropmap_reader")
+        try:
+            answer(capsys, "db", "allow", "desk_of_bretagne", "--agency", "bretagne")
+            assert answer(capsys, "db", "logins") == {"logins": [{"login": "desk_of_bretagne", "agency": "bretagne"}]}
+            answer(capsys, "db", "disallow", "desk_of_bretagne")
+            assert answer(capsys, "db", "logins") == {"logins": []}
+            assert run(["db", "allow", "desk_of_bretagne"]) != 0
+            assert "give either --agency NAME or --all-agencies" in " ".join(capsys.readouterr().err.split())
+        finally:
+            connection.execute("DROP ROLE desk_of_bretagne")
