@@ -37,7 +37,7 @@ ALTER ROLE cropmap_copier BYPASSRLS;
 GRANT cropmap_copier TO cropmap_writer;
 ALTER ROLE cropmap_server NOINHERIT;  -- nothing of the four before it takes one on
 GRANT cropmap_server_public, cropmap_server_statistician, cropmap_server_controller, cropmap_server_operator
-    TO cropmap_server;
+    TO cropmap_server, cropmap_owner;
 GRANT cropmap_writer TO cropmap_worker;
 GRANT cropmap_server TO cropmap_api;
 REVOKE cropmap_reader FROM cropmap_api;

@@ -90,9 +90,12 @@ def season(owner: str, worker: str, tmp_path_factory: pytest.TempPathFactory) ->
         return keys.create_key(connection, "desk", role=AccessRole.CONTROLLER, agency="bretagne"), store
 
 
-def test_the_api_answers_with_its_own_role(server: str, season: tuple[str, Store]) -> None:
+@pytest.mark.parametrize(("role", "password"), [("cropmap_api", "api"), ("cropmap_owner", "owner")])
+def test_the_api_answers_with_its_own_role_and_with_the_owners(
+    server: str, season: tuple[str, Store], role: str, password: str
+) -> None:
     key, store = season
-    app = create_app(ServingSettings(database_url=sign_in(server, "cropmap_api", "api"), store=store.root))
+    app = create_app(ServingSettings(database_url=sign_in(server, role, password), store=store.root))
     with running(app, key=key) as client:
         paths = ["/health", "/seasons", "/statistics", "/assessments?agency=bretagne&season=2018"]
         answers = {path: client.get(path) for path in [*paths, "/parcels/bretagne/2018/007?geometry=true"]}

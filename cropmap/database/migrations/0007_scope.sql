@@ -105,6 +105,9 @@ BEGIN
             IF NOT pg_has_role('cropmap_server', role, 'MEMBER') THEN
                 EXECUTE format('GRANT %I TO cropmap_server', role);
             END IF;
+            IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+                EXECUTE format('GRANT %I TO CURRENT_USER', role);  -- the owner may serve the API too
+            END IF;
         END LOOP;
         IF NOT pg_has_role('cropmap_writer', 'cropmap_copier', 'MEMBER') THEN
             GRANT cropmap_copier TO cropmap_writer;
