@@ -36,7 +36,7 @@ def test_maps_follow_the_register_and_the_reader_sees_them(url: str) -> None:
         load(connection)
         begin(connection, "run-1")
         publish_run(connection)
-        connection.execute("SET ROLE cropmap_controller")
+        connection.execute("SET cropmap.agency = 'bretagne'; SET ROLE cropmap_controller")
         rows = connection.execute(
             "SELECT parcel_id, crop, verdict, ST_AsText(ST_Envelope(geometry)), ST_SRID(geometry) FROM crop_map"
             " WHERE geometry && ST_MakeEnvelope(-1.95, 46, -1.85, 49, 4326)"

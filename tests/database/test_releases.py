@@ -68,7 +68,7 @@ def test_rows_that_somebody_changed_are_not_given_out(season: Connection) -> Non
 def test_a_hidden_cell_stays_empty_and_the_writer_cannot_change_a_release(season: Connection) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         season.execute("UPDATE released_row SET n_parcels = 3 WHERE nuts_id = 'FRH02'")
-    season.execute("SET ROLE cropmap_writer")
+    season.execute("SET cropmap.agency = 'bretagne'; SET ROLE cropmap_writer")
     for statement in ("UPDATE released_row SET obs_flag = 'e'", "DELETE FROM released_row", "DELETE FROM release"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             season.execute(statement)

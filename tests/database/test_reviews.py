@@ -142,7 +142,7 @@ def test_what_may_be_said_of_a_list_is_kept_with_its_history(season: Connection)
 
 
 def test_writers_add_reviews_and_change_none(season: Connection) -> None:
-    season.execute("SET ROLE cropmap_writer")
+    season.execute("SET cropmap.agency = 'bretagne'; SET ROLE cropmap_writer")
     assert reviews.store_campaign(season, campaign("c2", seed=1), sample())
     store(season, findings(("007", "right", None, None, None, None)), day=7, name="c2")
     for statement in (
