@@ -3,8 +3,8 @@
 Predictions and assessments are drawn at random and stored as a season stores them, part by part. The bare COPY sends
 the bytes that the server itself wrote of the published rows, under the id of another run, into the same tables: both
 ways pass the same checks, references, triggers and indexes. Only publishing analyses the tables and moves the pointer.
-Beside them stands a COPY into tables with the same checks and indexes, but without the reference to a run and the
-triggers.
+It publishes as the owner of the tables, and as a worker of one agency, whom row-level security binds. Beside them
+stands a COPY into tables with the same checks and indexes, but without the reference to a run and the triggers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from psycopg import sql
 
 from cropmap.contracts.tables import STATISTIC_COLUMNS, STORED_ASSESSMENT, STORED_PREDICTION
-from cropmap.database import publishing
+from cropmap.database import logins, publishing
 from cropmap.database.connection import Connection, connect
 from cropmap.database.runs import begin_run, ensure_season
 from cropmap.predictions.predictions import ROW_GROUP, Predictions, read_rows
@@ -38,6 +38,7 @@ from tests.studies.scale import server_process, watched
 
 CROPS: Final = tuple(f"crop {number:02d}" for number in range(13))
 KEY: Final[dict[str, Any]] = {"agency": "study", "season": 2018}
+WORKER: Final = "study_worker"
 STARTED: Final = datetime(2019, 1, 15, 12, tzinfo=UTC)
 READ_BYTES: Final = 1 << 20
 TABLES: Final = {table.name: table for table in (STORED_PREDICTION, STORED_ASSESSMENT)}
@@ -61,13 +62,15 @@ def measure(folder: Path, *, parcels: int, repeats: int) -> list[dict[str, Any]]
     store = Store(folder / "store")
     about = _parcels(parcels)
     _store_products(store, about)
-    with connect(url) as connection:
+    with connect(url) as connection, connect(url) as worker:
         ensure_season(connection, **KEY)
+        _sign_in_worker(worker)
         first = _begun(connection)
         with watched(os.getpid(), server_process()) as peak:
             _publish(connection, store, about, first)
         ways: dict[str, Callable[[], list[Spent]]] = {
             "publish": lambda: [_publish(connection, store, about, _begun(connection))],
+            "publish as a worker": lambda: [_publish(worker, store, about, _begun(worker))],
             "bare COPY": lambda: [_bare(connection, folder, first, table, into=table) for table in TABLES],
             "COPY without references and triggers": lambda: [_unchecked(connection, folder, first, t) for t in TABLES],
         }
@@ -93,6 +96,14 @@ def measure(folder: Path, *, parcels: int, repeats: int) -> list[dict[str, Any]]
         }
         for way, of in spent.items()
     ]
+
+
+def _sign_in_worker(connection: Connection) -> None:
+    """Makes it the session of a worker of this agency alone, who is bound by the policies of the tables."""
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (WORKER,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE cropmap_writer").format(sql.Identifier(WORKER)))
+    logins.allow(connection, WORKER, KEY["agency"])
+    connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(WORKER)))
 
 
 @contextmanager
