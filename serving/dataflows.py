@@ -49,6 +49,8 @@ class Figures:
     table: pd.DataFrame
     """the long form, sorted"""
     about: Described
+    released_at: datetime
+    """when the latest of its releases was made"""
 
     @property
     def wanted(self) -> Wanted:
@@ -89,7 +91,7 @@ def find_dataflow(connection: Connection, *, agency: str = "*", flow: str = "*",
 
 
 def named_dataflow(connection: Connection, reference: str, *, provider: str = "*") -> Dataflow:
-    """The dataflow of `ID`, `AGENCY,ID` or `AGENCY,ID,VERSION`, which its agency provides. Raises as `find_dataflow`."""
+    """The dataflow of `ID`, `AGENCY,ID` or `AGENCY,ID,VERSION`, of a provider. Raises as `find_dataflow`."""
     agency, flow, *version = reference.split(",") if "," in reference else ("*", reference)
     if agency in ANY:
         agency = provider
@@ -112,10 +114,11 @@ def read_released(
 def figures(dataflow: Dataflow, rows: Mapping[Release, pd.DataFrame]) -> Figures:
     """The released rows in Eurostat's codes, as `stats export --release` writes them."""
     tables = [long_form(table, nuts_version=release.nuts_version).table for release, table in rows.items()]
+    released_at = max(release.released_at for release in rows)
     about = Described(
         dataflow=dataflow.name,
         source=next(iter(rows)).agency,
-        updated=max(release.released_at for release in rows),
+        updated=released_at,
         notes=tuple((f"season {release.season}", release.name) for release in rows),
     )
-    return Figures(ordered(pd.concat(tables, ignore_index=True)), about)
+    return Figures(ordered(pd.concat(tables, ignore_index=True)), about, released_at)

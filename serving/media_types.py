@@ -1,4 +1,4 @@
-"""Media types of SDMX, and which of them an Accept header asks for (RFC 9110, 12.5.1; SDMX REST, content negotiation)."""
+"""Media types of SDMX, and which of them an Accept header asks for (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def _flat(rows: Sequence[Texts], kind: Kind) -> Iterator[str]:
 
 def _generic(row: Texts) -> str:
     """An observation; within a series it has no other dimension than time."""
-    codes = {name: row[name] for name in DIMENSIONS if name in row}
+    codes: Texts = {name: row[name] for name in DIMENSIONS if name in row}
     attributes = {name: text for name, text in row.items() if name not in codes and name != MEASURE}
     alone = list(codes) == [TIME]
     key = _tag("gen:ObsDimension", {"value": codes[TIME]}) if alone else _values("ObsKey", codes)

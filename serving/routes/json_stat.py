@@ -1,4 +1,4 @@
-"""GET /statistics/1.0/data/{flow_ref}: released crop areas as JSON-stat, as Eurostat's statistics service answers them."""
+"""GET /statistics/1.0/data/{flow_ref}: released crop areas as JSON-stat, like Eurostat's statistics service."""
 
 from __future__ import annotations
 

@@ -126,6 +126,14 @@ def sdmx_data_of_provider(
     return _data(figures(dataflow, rows), query, key)
 
 
+@router.get("/sdmx/3.0/data/{context}/{agency}/{resource_id}", **DATA)
+def sdmx_3_data_of_any_version(
+    reader: Reader, query: Query30, context: ContextPath, agency: SdmxAgencyPath, resource_id: SdmxIdPath
+) -> Response:
+    """Every released figure of a dataflow. As with a version and a key."""
+    return sdmx_3_data(reader, query, context, agency, resource_id, "*", "*")
+
+
 @router.get("/sdmx/3.0/data/{context}/{agency}/{resource_id}/{version}", **DATA)
 def sdmx_3_data_of_flow(
     reader: Reader,
@@ -173,14 +181,12 @@ def _data(released: Figures, query: DataQuery, key: str) -> Response:
         )
     if not is_xml or (query.detail == "full" and query.at_observation == TIME):
         return Response(find_writer(media_type.form)(table, released.wanted), media_type=str(media_type))
-    about = released.about
-    assert about.updated is not None, "releases have a moment"
     data = sdmx_ml.write(
         table,
         kind="generic" if media_type.form == "sdmx-ml" else "structured",
-        dataflow=about.dataflow,
-        source=about.source,
-        prepared_at=about.updated,
+        dataflow=released.about.dataflow,
+        source=released.about.source,
+        prepared_at=released.released_at,
         decimals=released.wanted.decimals,
         at_observation=query.at_observation,
         keys_only=query.detail in ("serieskeysonly", "nodata"),
