@@ -25,7 +25,18 @@ from serving.access import KeyRing, RequireRole
 from serving.admission import Admission
 from serving.logs import Sparse
 from serving.parameters import known_parameters
-from serving.routes import assessments, health, parcels, releases, runs, seasons, statistics
+from serving.routes import (
+    assessments,
+    health,
+    json_stat,
+    parcels,
+    releases,
+    runs,
+    sdmx_data,
+    sdmx_structures,
+    seasons,
+    statistics,
+)
 from serving.series import SeriesReader
 from serving.settings import ServingSettings
 
@@ -35,11 +46,15 @@ DESCRIPTION: Final = (
 )
 CONTROLLER: Final = (AccessRole.CONTROLLER,)
 STATISTICS: Final = (AccessRole.STATISTICIAN, AccessRole.CONTROLLER)
+RELEASED: Final = (AccessRole.PUBLIC, *STATISTICS)
 INSIDE: Final = (AccessRole.OPERATOR, *STATISTICS)
 KEYED: Final = (
     (seasons.router, INSIDE),
     (statistics.router, STATISTICS),
-    (releases.router, (AccessRole.PUBLIC, *STATISTICS)),
+    (releases.router, RELEASED),
+    (json_stat.router, RELEASED),
+    (sdmx_data.router, RELEASED),  # before the artefacts, whose routes have a place for any word
+    (sdmx_structures.router, RELEASED),
     (assessments.router, CONTROLLER),
     (parcels.router, CONTROLLER),
     (runs.router, (AccessRole.OPERATOR,)),

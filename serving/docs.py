@@ -48,7 +48,9 @@ def operations(document: Schema) -> Iterator[Schema]:
     """Each route of an OpenAPI document, in the words of the pages."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            success = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+            content = operation["responses"]["200"].get("content", {})
+            success = content.get("application/json", {}).get("schema", {})
+            answer = type_name(success) if success or not content else ", ".join(f"`{kind}`" for kind in content)
             yield {
                 "method": method.upper(),
                 "path": path,
@@ -59,7 +61,7 @@ def operations(document: Schema) -> Iterator[Schema]:
                     {**it, "type": type_name(it["schema"]).removesuffix(" or null")}
                     for it in operation.get("parameters", [])
                 ],
-                "answer": type_name(success),
+                "answer": answer,
                 "schema": type_name(success).rpartition(" ")[2],
                 "statuses": [(code, response["description"]) for code, response in operation["responses"].items()],
             }

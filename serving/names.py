@@ -24,3 +24,7 @@ AfterQuery = Annotated[
 AgencyPath = Annotated[str, Path(description="agency, as `/agencies` names it", **_WORD)]
 SeasonPath = Annotated[int, Path(description="campaign year", **_YEAR)]
 ParcelPath = Annotated[str, Path(description="the agency's own parcel identifier; may hold slashes", **_WORD)]
+
+SdmxAgencyPath = Annotated[str, Path(description="agency; `*` or `all` for every one of the key", **_WORD)]
+SdmxIdPath = Annotated[str, Path(description="identifier; `*` or `all` for every one", **_WORD)]
+SdmxVersionPath = Annotated[str, Path(description="`latest`, `+`, `~`, `*`, `all` or 1.0", **_WORD)]

@@ -34,7 +34,8 @@ def _section(operation: Schema) -> Iterator[str]:
     yield from ("", f"## {operation['method']} {operation['path']}", "")
     yield "\n\n".join("\n".join(_wrapped(part)) for part in operation["description"].split("\n\n"))
     own = [f"{status} ({meaning})" for status, meaning in operation["statuses"] if not _is_common(status, meaning)]
-    yield from ("", f"{'Needs a key' if operation['keyed'] else 'Needs no key'}. Answer: {operation['answer']}.")
+    yield ""
+    yield from _wrapped(f"{'Needs a key' if operation['keyed'] else 'Needs no key'}. Answer: {operation['answer']}.")
     if own:
         yield from _wrapped(f"Statuses of its own: {', '.join(own)}.")
     if operation["parameters"]:

@@ -81,7 +81,7 @@ def export_stats(
         typer.Option(
             "--format",
             help=f"{WHOLE} contain every row and column; the others use Eurostat's codes and 1000 ha. sdmx-csv is "
-            "SDMX-CSV 1.0 in Eurostat's layout, sdmx-csv-2 is SDMX-CSV 2.0",
+            "SDMX-CSV 1.0 in Eurostat's layout, sdmx-csv-2 is SDMX-CSV 2.0, sdmx-ml is SDMX-ML 2.1",
         ),
     ] = "csv",
     csv: CsvOption = CsvDialect.PLAIN,

@@ -55,6 +55,13 @@ FORMATS: Final[Mapping[str, Format]] = {
     "sdmx-csv-2": Format(
         "sdmx_csv", "SDMX-CSV 2.0 (`STRUCTURE`, `STRUCTURE_ID`, `ACTION`, …)", "sdmx1, SDMX 3.0 tools", coded=True
     ),
+    "sdmx-ml": Format("sdmx_ml", "SDMX-ML 2.1, generic data message", "sdmx1, pysdmx, rsdmx, SDMX tools", coded=True),
+    "sdmx-ml-structured": Format(
+        "sdmx_ml",
+        "SDMX-ML 2.1, structure-specific data message; readers need the structure (`stats structure`)",
+        "sdmx1, pysdmx, SDMX tools",
+        coded=True,
+    ),
     "json-stat": Format(
         "json_stat", "JSON-stat 2.0, one dataset; no standard errors", "pyjstat, rjstat, a browser", coded=True
     ),

@@ -7,9 +7,9 @@ of the NUTS regulation. (SDMX 2.1 Technical Specifications, section 3A, schemas 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from xml.etree import ElementTree as Xml
 
 from cropmap.dissemination import vocabulary
@@ -51,6 +51,16 @@ LISTS: Final = {
     "BASIS": "CL_BASIS",
 }
 SCHEME: Final = "CS_CROP_AREA"
+Artefact = Literal["dataflow", "codelist", "conceptscheme", "datastructure"]
+"""kinds of artefacts, as SDMX REST names them"""
+CONTAINERS: Final[Mapping[Artefact, str]] = {
+    "dataflow": "Dataflows",
+    "codelist": "Codelists",
+    "conceptscheme": "Concepts",
+    "datastructure": "DataStructures",
+}
+"""where a message has them, in its order"""
+ARTEFACTS: Final = tuple(CONTAINERS)
 
 
 def dataflow_parts(dataflow: str) -> re.Match[str]:
@@ -61,32 +71,58 @@ def dataflow_parts(dataflow: str) -> re.Match[str]:
     return named
 
 
-def write(*, dataflow: str, label: str, prepared_at: datetime) -> bytes:
-    """The structure message for files that name `dataflow` (agency:id(version)). Raises InputError for another form."""
-    named = dataflow_parts(dataflow)
-    kept = {"agencyID": named["agency"], "version": named["version"], "isFinal": "true"}
+def write(
+    *,
+    dataflow: str | Sequence[str],
+    label: str,
+    prepared_at: datetime,
+    artefacts: Collection[Artefact] = ARTEFACTS,
+    only_list: str | None = None,
+) -> bytes:
+    """The structure message for files that name `dataflow` (agency:id(version)), or for several dataflows.
+
+    `artefacts` names the kinds that it is to hold, `only_list` the one code list of them. Raises InputError for a
+    dataflow of another form.
+    """
+    flows = [dataflow_parts(flow) for flow in ([dataflow] if isinstance(dataflow, str) else dataflow)]
     for prefix, name in (("mes", "message"), ("str", "structure"), ("com", "common")):
         Xml.register_namespace(prefix, NAMESPACE + name)
     root = Xml.Element(f"{MESSAGE}Structure")
     header = Xml.SubElement(root, f"{MESSAGE}Header")
-    for name, text in (("ID", named["id"]), ("Test", "false"), ("Prepared", prepared_at.isoformat(timespec="seconds"))):
+    about = (("ID", flows[0]["id"]), ("Test", "false"), ("Prepared", prepared_at.isoformat(timespec="seconds")))
+    for name, text in about:
         Xml.SubElement(header, f"{MESSAGE}{name}").text = text
-    Xml.SubElement(header, f"{MESSAGE}Sender", id=named["agency"])
+    Xml.SubElement(header, f"{MESSAGE}Sender", id=flows[0]["agency"])
     parts = Xml.SubElement(root, f"{MESSAGE}Structures")
-    flow = _named(Xml.SubElement(parts, f"{STRUCTURE}Dataflows"), "Dataflow", named["id"], label, kept)
-    _reference(Xml.SubElement(flow, f"{STRUCTURE}Structure"), named["id"], "DataStructure", "datastructure", kept)
-    lists = Xml.SubElement(parts, f"{STRUCTURE}Codelists")
-    for concept, codes in _code_lists().items():
-        code_list = _named(lists, "Codelist", LISTS[concept], CONCEPTS[concept], kept)
-        for code, meaning in codes.items():
-            _named(code_list, "Code", code, meaning, {})
-    scheme = _named(Xml.SubElement(parts, f"{STRUCTURE}Concepts"), "ConceptScheme", SCHEME, label, kept)
-    for concept in (*DIMENSIONS, MEASURE, *_attributes()):
-        _named(scheme, "Concept", concept, CONCEPTS.get(concept, concept), {})
-    _structure(Xml.SubElement(parts, f"{STRUCTURE}DataStructures"), named["id"], label, kept)
+    for artefact in ARTEFACTS:
+        if artefact in artefacts:
+            container = Xml.SubElement(parts, f"{STRUCTURE}{CONTAINERS[artefact]}")
+            for flow in flows:
+                kept = {"agencyID": flow["agency"], "version": flow["version"], "isFinal": "true"}
+                _artefact(container, artefact, flow["id"], label, kept, only_list=only_list)
     Xml.indent(root)
     document: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
+
+
+def _artefact(
+    parent: Xml.Element, artefact: Artefact, name: str, label: str, kept: Mapping[str, str], *, only_list: str | None
+) -> None:
+    if artefact == "dataflow":
+        flow = _named(parent, "Dataflow", name, label, kept)
+        _reference(Xml.SubElement(flow, f"{STRUCTURE}Structure"), name, "DataStructure", "datastructure", kept)
+    elif artefact == "codelist":
+        for concept, codes in _code_lists().items():
+            if only_list in (None, LISTS[concept]):
+                code_list = _named(parent, "Codelist", LISTS[concept], CONCEPTS[concept], kept)
+                for code, meaning in codes.items():
+                    _named(code_list, "Code", code, meaning, {})
+    elif artefact == "conceptscheme":
+        scheme = _named(parent, "ConceptScheme", SCHEME, label, kept)
+        for concept in (*DIMENSIONS, MEASURE, *_attributes()):
+            _named(scheme, "Concept", concept, CONCEPTS.get(concept, concept), {})
+    else:
+        _structure(parent, name, label, kept)
 
 
 def _attributes() -> tuple[str, ...]:

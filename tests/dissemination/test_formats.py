@@ -115,6 +115,24 @@ def test_sdmx1_reads_sdmx_csv_2_with_the_same_figures() -> None:
     assert _read_by_sdmx1(written("sdmx-csv-2")) == EXPECTED
 
 
+@pytest.mark.parametrize("format_", ["sdmx-ml", "sdmx-ml-structured"])
+def test_sdmx1_reads_sdmx_ml_with_the_same_figures(format_: str) -> None:
+    described = sdmx_structure.write(dataflow=DATAFLOW, label=LABEL, prepared_at=PUBLISHED_AT)
+    data = written(format_)
+    message = sdmx.read_sdmx(io.BytesIO(data), structure=structures(described).structure["CROP_AREA"])
+    assert isinstance(message, DataMessage)
+    (data_set,) = message.data
+    texts = [{name: str(one.value) for name, one in found.attached_attribute.items()} for found in data_set.obs]
+    found = [
+        {name: str(one.key[name].value) for name in DIMENSIONS}
+        | {"OBS_FLAG": "", "CONF_STATUS": "", "OBS_VALUE": one.value}
+        | attributes
+        for one, attributes in zip(data_set.obs, texts, strict=True)
+    ]
+    assert figures(found) == EXPECTED
+    assert b"register" in data, "how an area came about, of a cell that is shown"
+
+
 @pytest.mark.filterwarnings("ignore:Shouldn't use this function:DeprecationWarning")  # pyjstat's word to itself
 def test_pyjstat_reads_json_stat_with_the_same_figures() -> None:
     data = written("json-stat")

@@ -41,6 +41,8 @@ from serving.app import create_app
 from serving.server import config
 from serving.settings import ServingSettings
 from tests.database_fixtures import _fresh as fresh_database
+from tests.serving import released_seasons
+from tests.serving.released_seasons import Service
 
 KEY: SeasonKey = {"agency": "bretagne", "season": 2018}
 DAY = datetime(2018, 11, 3, 12, tzinfo=UTC)
@@ -287,3 +289,15 @@ def own_desk(database_url: str, store: Store) -> Iterator[Desk]:
 @pytest.fixture
 def api(desk: Desk) -> httpx.Client:
     return desk.client
+
+
+@pytest.fixture(scope="session")
+def service(cluster_url: str) -> Iterator[Service]:
+    """An API over releases of two agencies, for tests that only ask."""
+    for database_url in fresh_database(cluster_url, template="cropmap"):
+        with connect(database_url) as connection:
+            released_seasons.fill(connection)
+            made = {role.value: keys.create_key(connection, role, role=role, agency="bretagne") for role in AccessRole}
+            made["everything"] = keys.create_key(connection, "all", role=AccessRole.STATISTICIAN, agency=None)
+        with running(create_app(ServingSettings(database_url=database_url))) as client:
+            yield Service(str(client.base_url).rstrip("/"), database_url, made)
