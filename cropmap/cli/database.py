@@ -108,7 +108,10 @@ def disallow(login: Login, home: Home = None, as_json: AsJson = False) -> None:
 
 @db.command("logins")
 def list_all(home: Home = None, as_json: AsJson = False) -> None:
-    """List the logins of the database and the agencies that are open to them; `*` is every agency."""
+    """List logins and the agencies that are open to them.
+
+    `*` is every agency.
+    """
     settings = prepare(home)
     from cropmap.database.connection import connect
     from cropmap.database.logins import list_logins

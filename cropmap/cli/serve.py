@@ -62,9 +62,9 @@ def create(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a key for one agency and print it once; only its hash is stored.
+    """Create a key and print it once; only its hash is stored.
 
-    An operator reads runs. A controller reads parcels, assessments and areas. A statistician reads areas and releases,
+    It is for one agency, or for every agency. An operator reads runs. A controller reads parcels, assessments and areas. A statistician reads areas and releases,
     the public releases alone.
     """
     if (agency is None) is not all_agencies:
