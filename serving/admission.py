@@ -2,14 +2,16 @@
 
 Every unanswered request counts. Up to `most` are accepted; the threads of the application, one for each database
 connection, take them in turn. One more is answered 429 at once, so that the accepted requests are not slowed down.
+The last quarter of the places is closed to a key that has all the others, so that one key keeps no other out.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from http import HTTPStatus
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import problem
@@ -33,6 +35,8 @@ class Admission:
     def __init__(self, app: ASGIApp, *, most: int, unread_bytes: int = UNREAD_BYTES) -> None:
         self._app, self._most, self._unread_bytes = app, most, unread_bytes
         self._working = self._unread = 0
+        self._working_of: Counter[str] = Counter()
+        """the same by the key that was sent, valid or not"""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,17 +44,23 @@ class Admission:
             return
         if scope["method"] == "HEAD":  # the server leaves out the body of the answer to its own HEAD
             scope = {**scope, "method": "GET"}
-        app = self._app
-        if self._working >= self._most or self._unread >= self._unread_bytes:
+        app, key = self._app, Headers(scope=scope).get("X-API-Key", "")
+        is_full = self._working >= self._most or self._unread >= self._unread_bytes
+        if is_full or self._working_of[key] >= self._most - self._most // 4:
             app = problem(scope["path"], HTTPStatus.TOO_MANY_REQUESTS, BUSY, headers={"Retry-After": "1"})
-        await self._answer(app, scope, receive, send)
+        await self._answer(app, key, scope, receive, send)
 
-    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, app: ASGIApp, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         working = True
 
         def worked() -> None:
             nonlocal working
-            self._working, working = self._working - working, False
+            if working:
+                working = False
+                self._working -= 1
+                self._working_of[key] -= 1
+                if not self._working_of[key]:
+                    del self._working_of[key]
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,6 +71,7 @@ class Admission:
             await self._send_in_pieces(message, send)
 
         self._working += 1
+        self._working_of[key] += 1
         try:
             await app(scope, receive, sending)
         finally:

@@ -2,6 +2,9 @@
 
 Input: the public views of the database and the observations of the store. Output: JSON, CSV, problems. It computes and
 writes nothing. Every route needs an API key, except `/health` and the documentation (`/docs`, `/openapi.json`).
+
+What holds for every route, also for one that is added, is ASGI middleware (`_add_middleware`): names of requests,
+origins, limits, methods, compression, entity tags, the version in the path.
 """
 
 from __future__ import annotations
@@ -14,17 +17,23 @@ from typing import Any, Final
 from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 
 import cropmap
 from cropmap.database.connection import check_url, open_pool
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import AccessRole
 from cropmap.store import Store
-from serving import docs, errors
+from serving import conditional, docs, errors, request_ids
 from serving.access import KeyRing, RequireRole
 from serving.admission import Admission
+from serving.bounds import Bounds
+from serving.compression import Compression
+from serving.description import DescribedAPI
 from serving.logs import Sparse
+from serving.methods import Methods
 from serving.parameters import known_parameters
+from serving.rates import Rates, within_rate
 from serving.routes import (
     assessments,
     health,
@@ -39,10 +48,11 @@ from serving.routes import (
 )
 from serving.series import SeriesReader
 from serving.settings import ServingSettings
+from serving.versions import PREFIX, Versions
 
 DESCRIPTION: Final = (
     "Crop classes of parcels, assessments of declarations and crop areas of NUTS regions, as published last for each "
-    "agency and season. A verdict decides nothing: it ranks what a person should look at."
+    "agency and season. A verdict decides nothing: it ranks what a person should look at. Paths are below /v1."
 )
 CONTROLLER: Final = (AccessRole.CONTROLLER,)
 STATISTICS: Final = (AccessRole.STATISTICIAN, AccessRole.CONTROLLER)
@@ -60,11 +70,15 @@ KEYED: Final = (
     (runs.router, (AccessRole.OPERATOR,)),
 )
 """routes, and whom they answer; the database holds each role to the same"""
+ALLOWED_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+ALLOWED_HEADERS: Final = ("X-API-Key", "X-Request-ID", "If-None-Match")
+EXPOSED_HEADERS: Final = ("Content-Disposition", "Deprecation", "ETag", "Link", "Retry-After", "Sunset", "X-Request-ID")
+"""what a page of an allowed origin may send, and read, beside what every page may"""
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
     401: {"model": errors.Problem, "description": "the API key is missing or not valid"},
     422: {"model": errors.Problem, "description": "a parameter is wrong"},
-    429: {"model": errors.Problem, "description": "too many requests wait already"},
+    429: {"model": errors.Problem, "description": "too many requests wait already, or the key has sent too many"},
     503: {"model": errors.Problem, "description": "the database or the store does not answer"},
 }
 
@@ -95,7 +109,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         finally:
             pool.close()
 
-    app = FastAPI(
+    app = DescribedAPI(
         title="cropmap",
         version=cropmap.__version__,
         description=DESCRIPTION,
@@ -103,17 +117,41 @@ def create_app(settings: ServingSettings) -> FastAPI:
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        servers=[{"url": PREFIX}],
+        root_path_in_servers=False,
     )
-    app.add_middleware(Admission, most=settings.max_requests)
+    app.state.rates = Rates(settings.rate_per_minute)
+    _add_middleware(app, settings)
     errors.install(app)
+    conditional.install(app)
     docs.install(app)
     app.include_router(health.router)
     for router, roles in KEYED:
         refused = {"model": errors.Problem, "description": f"the role of the key is not {' or '.join(roles)}"}
-        checks = [Depends(RequireRole(*roles)), Depends(known_parameters)]
+        checks = [Depends(within_rate), Depends(RequireRole(*roles)), Depends(known_parameters)]
         app.include_router(router, dependencies=checks, responses={**PROBLEMS, 403: refused})
     _keep_log_readable()
     return app
+
+
+def _add_middleware(app: FastAPI, settings: ServingSettings) -> None:
+    """From the application outwards: what is added last sees a request first, and its answer last."""
+    app.add_middleware(Versions)
+    app.add_middleware(conditional.Conditional)
+    app.add_middleware(Compression)
+    app.add_middleware(Methods)
+    app.add_middleware(errors.Caught)
+    app.add_middleware(Bounds)
+    app.add_middleware(Admission, most=settings.max_requests)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=ALLOWED_METHODS,
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(request_ids.RequestIds)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -124,3 +162,4 @@ def _keep_log_readable() -> None:
     logger = logging.getLogger("cropmap.serving")
     if not any(isinstance(present, Sparse) for present in logger.filters):
         logger.addFilter(Sparse())
+        logger.addFilter(request_ids.Named())  # after the other, to which a name would make each message another one

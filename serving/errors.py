@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cropmap.errors import ConfigurationError, CropmapError, DatabaseUnavailableError, InputError
 
@@ -36,6 +37,14 @@ class RoleRefusedError(InputError):
     """The key is valid, and its role does not open the route."""
 
 
+class RateExceededError(InputError):
+    """The key has sent more requests than it may in a minute."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"this API key has sent too many requests; try again after {seconds} s")
+        self.seconds = seconds
+
+
 class NotAcceptableError(InputError):
     """The request accepts only formats that are not offered."""
 
@@ -47,6 +56,7 @@ class ObservationsUnavailableError(CropmapError):
 STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     KeyRefusedError: HTTPStatus.UNAUTHORIZED,
     RoleRefusedError: HTTPStatus.FORBIDDEN,
+    RateExceededError: HTTPStatus.TOO_MANY_REQUESTS,
     NotFoundError: HTTPStatus.NOT_FOUND,
     NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -85,13 +95,40 @@ def answer(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s: %s", request.method, request.url.path, error)
         away = "the store" if isinstance(error, ObservationsUnavailableError) else "the database"
         return _problem(request, status, f"{away} does not answer; try again later", headers={"Retry-After": "10"})
-    challenge = {"WWW-Authenticate": "ApiKey"} if status is HTTPStatus.UNAUTHORIZED else None
-    return _problem(request, status, _detail(error), headers=challenge)
+    headers = {"WWW-Authenticate": "ApiKey"} if status is HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, RateExceededError):
+        headers = {"Retry-After": str(error.seconds)}
+    return _problem(request, status, _detail(error), headers=headers)
 
 
 def install(app: FastAPI) -> None:
     for kind in (*STATUS, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+class Caught:
+    """ASGI middleware: answers a request whose handling failed as nobody foresaw.
+
+    The framework would do so too, but outside of the other middleware: without the headers of every answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await answer(Request(scope), error)(scope, receive, send)
 
 
 def _detail(error: Exception) -> str:
@@ -105,6 +142,12 @@ def _problem(
     request: Request, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     return problem(request.url.path, status, detail, headers=headers)
+
+
+def example(status: int, detail: str) -> dict[str, str | int]:
+    """A problem as the documentation of the API shows it."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance="/v1/seasons")
+    return body.model_dump()
 
 
 def problem(path: str, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None) -> JSONResponse:

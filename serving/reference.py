@@ -22,7 +22,7 @@ def route_page(document: Schema) -> str:
         "",
         *_wrapped(
             "Written by `make docs` from the application. [REST API](api.md) explains keys, limits and errors, and "
-            "shows examples. `/docs` of a running API also shows every field of the answers."
+            "shows examples. `/docs` of a running API also shows every field of the answers. Paths are below `/v1`."
         ),
     ]
     for operation in operations(document):

@@ -9,13 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
+from http import HTTPStatus
 from typing import Any, Final
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cropmap.errors import ConfigurationError
+from serving.admission import HEADERS
+from serving.bounds import ADDRESS_BYTES, HEADER_BYTES
+from serving.errors import problem
 from serving.settings import ServingSettings
 
 REQUEST_SECONDS: Final = 10.0
@@ -55,6 +61,20 @@ class BoundedProtocol(H11Protocol):
         self._relax()
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no HTTP, or a head without an end, with a problem; uvicorn's own answer is plain text."""
+        error = sys.exc_info()[1]  # uvicorn calls this where it caught it
+        status, detail = HTTPStatus.BAD_REQUEST, msg
+        if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
+            status, detail = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{HEADER_BYTES} bytes are allowed"
+            if b"\n" not in self.conn.trailing_data[0][:ADDRESS_BYTES]:
+                status, detail = HTTPStatus.REQUEST_URI_TOO_LONG, f"{ADDRESS_BYTES} bytes are allowed"
+        answer = problem("", status, detail, headers={**HEADERS, "Connection": "close"})
+        start = h11.Response(status_code=status, headers=answer.raw_headers, reason=status.phrase)
+        for event in (start, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def _expect(self, seconds: float) -> None:
         self._relax()
         self._patience = self.loop.call_later(seconds, self.transport.abort)
@@ -76,6 +96,7 @@ def config(app: FastAPI, settings: ServingSettings, **changes: Any) -> uvicorn.C
         "limit_concurrency": CONNECTIONS,
         "log_level": "warning",
         "server_header": False,
+        "h11_max_incomplete_event_size": HEADER_BYTES,
     }
     return uvicorn.Config(app, **options | changes)
 

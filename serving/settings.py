@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cropmap.errors import ConfigurationError
 
 PREFIX: Final = "CROPMAP_"
+ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 
 class ServingSettings(BaseSettings):
@@ -33,12 +35,35 @@ class ServingSettings(BaseSettings):
         ge=1,
         description="largest number of requests in progress or waiting; one more is answered 429; default: 200",
     )
+    rate_per_minute: int = Field(
+        6000,
+        ge=0,
+        description="requests that one API key may send in a minute; one more is answered 429; 0 sets no limit; "
+        "default: 6000",
+    )
+    cors_origins: str = Field(
+        "",
+        description="origins whose pages may read the API in a browser, separated by blanks, such as "
+        "`https://maps.example.org`; default: none",
+    )
     series_cache_mb: int = Field(
         512, ge=1, description="memory for observation files of recently requested tiles, in MB; default: 512"
     )
     database_timeout_s: float = Field(
         5.0, gt=0, description="seconds a request waits for a database connection before it is answered 503; default: 5"
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _require_origins(cls, value: str) -> str:
+        for origin in value.split():
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is no origin: scheme and host, with a port where it has one, and no path")
+        return value
+
+    @property
+    def origins(self) -> list[str]:
+        return self.cors_origins.split()
 
     @classmethod
     def load(cls, **known: object) -> ServingSettings:

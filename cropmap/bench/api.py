@@ -1,4 +1,6 @@
-"""How the API answers under load: `cropmap serve` with its defaults in a process of its own, clients beside it.
+"""How the API answers under load: `cropmap serve` in a process of its own, clients beside it.
+
+All settings are the defaults, except that the one key has no limit to its rate.
 
 Three loads, one after the other: a steady mix of all routes; many requests in one moment; the same mix while clients
 that do not read hold large answers open.
@@ -29,7 +31,7 @@ from cropmap.settings import Settings
 PARCELS, ACQUISITIONS, RATE, SECONDS, BURST = 20_000, 140, 200, 60, 500
 QUICK: Final = (500, 20, 50, 2, 100)
 SLOW_READERS: Final = 40
-SLOW_READERS_PATH: Final = f"/assessments?agency={AGENCY}&season={SEASON}&limit=1000"
+SLOW_READERS_PATH: Final = f"/v1/assessments?agency={AGENCY}&season={SEASON}&limit=1000"
 START_SECONDS: Final = 60
 
 
@@ -80,16 +82,16 @@ def _mix(season: PublishedSeason) -> Callable[[], str]:
     """One route after the other at random, a parcel among them."""
     chance, key = random.Random(0), f"agency={AGENCY}&season={SEASON}"  # noqa: S311  a load, no secret
     fixed = (
-        f"/statistics?{key}",
-        "/statistics?nuts_id=FRH01",
-        f"/assessments?{key}&verdict=mismatch&limit=50",
-        f"/assessments?{key}&limit=100",
-        "/seasons",
-        "/agencies",
-        f"/releases?{key}",
+        f"/v1/statistics?{key}",
+        "/v1/statistics?nuts_id=FRH01",
+        f"/v1/assessments?{key}&verdict=mismatch&limit=50",
+        f"/v1/assessments?{key}&limit=100",
+        "/v1/seasons",
+        "/v1/agencies",
+        f"/v1/releases?{key}",
         "/health",
     )
-    return lambda: chance.choice((*fixed, f"/parcels/{AGENCY}/{SEASON}/{chance.choice(season.parcel_ids)}"))
+    return lambda: chance.choice((*fixed, f"/v1/parcels/{AGENCY}/{SEASON}/{chance.choice(season.parcel_ids)}"))
 
 
 @contextlib.contextmanager
@@ -100,6 +102,7 @@ def _served(home: Path) -> Iterator[int]:
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "cropmap", "serve", "--home", str(home), "--port", str(port)]
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("CROPMAP_")}
+    quiet["CROPMAP_RATE_PER_MINUTE"] = "0"  # one key sends everything
     with subprocess.Popen(command, env=quiet, stdout=subprocess.DEVNULL) as server:
         try:
             _wait(f"http://127.0.0.1:{port}/health")

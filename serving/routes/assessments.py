@@ -10,6 +10,7 @@ from cropmap.database import queries
 from cropmap.schemas import Verdict
 from serving.access import Reader
 from serving.answers import Assessment, AssessmentPage
+from serving.conditional import require_change
 from serving.errors import Problem
 from serving.known import require_published
 from serving.names import AfterQuery, NutsQuery, OneAgencyQuery, OneSeasonQuery
@@ -41,6 +42,8 @@ def assessments(
     with reader() as connection:
         if after is not None:  # a mark of a season that is not published is refused for the season
             require_published(connection, agency=agency, season=season)
+        else:  # a later page stays with its run, which may have been replaced
+            require_change(request, "json", queries.published_seasons(connection, agency=agency))
         page = queries.assessments(
             connection, agency=agency, season=season, verdicts=verdict or (), nuts_id=nuts_id, after=after, limit=limit
         )

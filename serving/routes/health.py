@@ -11,12 +11,19 @@ from cropmap.database.connection import pooled_connection
 from cropmap.errors import DatabaseUnavailableError
 from cropmap.schemas import AccessRole
 from serving.answers import Health, PublishedSeason
+from serving.errors import Problem
 from serving.parameters import known_parameters
 
 router = APIRouter(tags=["health"], dependencies=[Depends(known_parameters)])
 
 
-@router.get("/health", responses={503: {"model": Health, "description": "the database is away"}})
+@router.get(
+    "/health",
+    responses={
+        400: {"model": Problem, "description": "a parameter that the route does not know"},
+        503: {"model": Health, "description": "the database is away"},
+    },
+)
 def health(request: Request, response: Response) -> Health:
     """Asks the database, and answers 503 while it is away or its tables are not up to date.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from cropmap.database import releases as released
 from serving.access import Reader
 from serving.answers import ReleasedStatistic, StatisticRelease
+from serving.conditional import require_change
 from serving.errors import NotFoundError, Problem
 from serving.known import require_agency
 from serving.names import AgencyPath, AgencyQuery, NutsQuery, SeasonPath, SeasonQuery
@@ -40,19 +41,24 @@ def releases(reader: Reader, agency: AgencyQuery = None, season: SeasonQuery = N
     },
 )
 def release(
+    request: Request,
     reader: Reader,
     form: Annotated[Form, Depends(wanted_form)],
     agency: AgencyPath,
     season: SeasonPath,
-    number: Annotated[int, Path(description="of the release", ge=1, le=2**31 - 1)],
+    number: Annotated[int, Path(description="of the release", examples=[1], ge=1, le=2**31 - 1)],
     nuts_id: NutsQuery = None,
 ) -> Response:
-    """The rows of a release as they were released: they never change. JSON by default, CSV with `format=csv`."""
+    """The rows of a release as they were released: they never change.
+
+    JSON by default, CSV with `format=csv` or `Accept: text/csv`.
+    """
     with reader() as connection:
         known = released.read_releases(connection, agency=agency, season=season)
         listed_release = next((listed for listed in known if listed.number == number), None)
         if listed_release is None:
             raise NotFoundError(f"there is no release {number}", where=f"{agency} {season}", mend="See /releases")
+        require_change(request, form, vars(listed_release))
         rows = released.read_rows(connection, listed_release)
     rows = rows[rows["nuts_id"].str.startswith(nuts_id or "")]
     records = rows.astype(object).where(rows.notna(), None).to_dict("records")

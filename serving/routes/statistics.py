@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from cropmap.database import queries
 from serving.access import Reader
 from serving.answers import Statistic
+from serving.conditional import require_change
 from serving.errors import Problem
 from serving.known import require_published
 from serving.names import AgencyQuery, CropQuery, LevelQuery, NutsQuery, SeasonQuery
@@ -27,6 +28,7 @@ router = APIRouter(tags=["statistics"])
     },
 )
 def statistics(
+    request: Request,
     reader: Reader,
     form: Annotated[Form, Depends(wanted_form)],
     agency: AgencyQuery = None,
@@ -41,6 +43,7 @@ def statistics(
     Confidential cells keep their row and lose their figures.
     """
     with reader() as connection:
+        require_change(request, form, queries.published_seasons(connection, agency=agency))
         rows = queries.statistics(connection, agency=agency, season=season, nuts_id=nuts_id, level=level, crop=crop)
         if not rows:
             require_published(connection, agency=agency, season=season)

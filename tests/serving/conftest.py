@@ -265,7 +265,7 @@ def open_desk(database_url: str, store: Store) -> Iterator[Desk]:
     app = create_app(ServingSettings(database_url=database_url, store=store.root, pool_size=2))
 
     def as_operator(request: httpx.Request) -> None:
-        if request.url.path == "/runs" and request.headers.get("X-API-Key") == key:
+        if request.url.path.removeprefix("/v1") == "/runs" and request.headers.get("X-API-Key") == key:
             request.headers["X-API-Key"] = operator
 
     with running(app, key=key) as client:

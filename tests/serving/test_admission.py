@@ -30,7 +30,7 @@ class Waiting:
         await send({"type": "http.response.body", "body": self.body})
 
 
-async def asked(app: Admission, *, method: str = "GET", reader: Send | None = None) -> list[Message]:
+async def asked(app: Admission, *, method: str = "GET", reader: Send | None = None, key: str = "") -> list[Message]:
     """The messages of the answer; TimeoutError where it does not come."""
     sent: list[Message] = []
 
@@ -43,7 +43,8 @@ async def asked(app: Admission, *, method: str = "GET", reader: Send | None = No
             await reader(message)
 
     with anyio.fail_after(PATIENCE_S):
-        await app({"type": "http", "method": method, "path": "/x", "headers": []}, receive, send)
+        headers = [(b"x-api-key", key.encode())]
+        await app({"type": "http", "method": method, "path": "/x", "headers": headers}, receive, send)
     return sent
 
 

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from serving.app import create_app
 from serving.docs import marked, render, type_name
+from serving.examples import ANSWERS
 from serving.reference import route_page
 from serving.settings import ServingSettings
 from tests.serving.conftest import running
@@ -61,14 +62,29 @@ def test_every_refusal_is_documented_as_a_problem(document: dict[str, Any]) -> N
     for path, methods in document["paths"].items():
         for status, response in methods["get"]["responses"].items():
             if status != "200" and path != "/health":
-                (content,) = response["content"].values()
+                ((media_type, content),) = response["content"].items()
                 assert content["schema"]["$ref"].endswith("/Problem"), (path, status)
+                assert media_type == "application/problem+json"
+                assert content["example"]["status"] == int(status)
 
 
 def test_every_parameter_and_route_is_described(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         assert methods["get"]["description"], path
         assert all(parameter.get("description") for parameter in methods["get"].get("parameters", [])), path
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    """`#/components/…` of a schema is found in the document, which contains it."""
+    for path, example in ANSWERS.items():
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        assert content["example"] == json.loads(json.dumps(example))
+        Draft202012Validator({**content["schema"], "components": document["components"]}).validate(content["example"])
+
+
+def test_paths_lie_below_the_version(closed: httpx.Client, document: dict[str, Any]) -> None:
+    assert document["servers"] == [{"url": "/v1"}]
+    assert closed.get("/v1/openapi.json").json() == document
 
 
 def test_docs_page_loads_nothing_from_anywhere(closed: httpx.Client) -> None:
@@ -162,4 +178,5 @@ def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None
         assert shown, section
         assert "X-API-Key: $KEY" in call[0]
         example = json.loads(shown[1])
-        assert as_far_as(example, api.get(call[1]).json()) == example, call[0]
+        assert example == json.loads(json.dumps(ANSWERS[section.partition("\n")[0]]))
+        assert as_far_as(example, api.get(f"/v1{call[1]}").json()) == example, call[0]

@@ -1,0 +1,61 @@
+"""The application, with what the framework leaves out of its OpenAPI document.
+
+That is the media type of problems, an example of every answer, and the headers that every answer has.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from serving import errors
+from serving.examples import ANSWERS
+
+Schema = dict[str, Any]
+
+JSON: Final = "application/json"
+PROBLEM: Final = "#/components/schemas/Problem"
+HEADERS: Final[Schema] = {
+    "X-Request-ID": {
+        "description": "name of the request: that which it was given, or a new one",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
+ENTITY_TAG: Final[Schema] = {
+    "ETag": {
+        "description": "differs where the answer differs; sent back as `If-None-Match` it saves an unchanged answer",
+        "schema": {"type": "string"},
+    }
+}
+
+
+class DescribedAPI(FastAPI):
+    """An application whose document is completed when it is made."""
+
+    def openapi(self) -> Schema:
+        if self.openapi_schema is None:
+            self.openapi_schema = completed(super().openapi())
+        return self.openapi_schema
+
+
+def completed(document: Schema) -> Schema:
+    """The document with media types, examples and headers."""
+    document = deepcopy(document)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                _complete(response, int(status), ANSWERS.get(path))
+    return document
+
+
+def _complete(response: Schema, status: int, example: object) -> None:
+    response["headers"] = HEADERS | (ENTITY_TAG if status == 200 else {})
+    content: Schema = response.get("content", {})
+    if content.get(JSON, {}).get("schema", {}).get("$ref") == PROBLEM:
+        content[errors.MEDIA_TYPE] = content.pop(JSON)
+        content[errors.MEDIA_TYPE]["example"] = errors.example(status, response["description"])
+    elif JSON in content and status == 200 and example is not None:
+        content[JSON]["example"] = example

@@ -1,0 +1,53 @@
+"""OPTIONS on every route, and the methods that are allowed in every refusal of another (RFC 9110, 9.3.7 and 15.5.6).
+
+The router knows the methods of a path and answers 405 with them, before it looks at a key. HEAD is answered as GET
+(`serving.admission`), so wherever GET is allowed HEAD is.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Methods:
+    """ASGI middleware: answers OPTIONS with 204, and completes `Allow`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answered = False
+
+        async def sending(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
+                headers = MutableHeaders(scope=message)
+                headers["Allow"] = allowed = completed(headers.get("Allow", ""))
+                if scope["method"] == "OPTIONS":
+                    answered = True
+                    await send(_no_content(allowed))
+                    await send({"type": "http.response.body", "body": b""})
+            if not answered:
+                await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def completed(allowed: str) -> str:
+    """The value of `Allow` with HEAD, where GET is in it, and OPTIONS."""
+    methods = {method.strip() for method in allowed.split(",") if method.strip()} | {"OPTIONS"}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
+def _no_content(allowed: str) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": HTTPStatus.NO_CONTENT,
+        "headers": [(b"allow", allowed.encode("latin-1"))],
+    }

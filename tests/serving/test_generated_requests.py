@@ -1,0 +1,89 @@
+"""Requests that schemathesis makes up from the OpenAPI document, valid ones and wrong ones, against a real server.
+
+Some 500 in the normal run, always the same: to each route a few at random, and those that try the limits of each
+parameter. CROPMAP_FUZZ_REQUESTS=10000 sends so many.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cropmap.database import keys
+from cropmap.database.connection import connect
+from cropmap.schemas import AccessRole
+from serving.app import create_app
+from serving.settings import ServingSettings
+from tests.serving.conftest import Desk, running
+
+REQUESTS: Final = int(os.environ.get("CROPMAP_FUZZ_REQUESTS", "500"))
+ROUTES: Final = 9
+COVERING: Final = 450
+"""requests that try each parameter's limits, however few others are asked for"""
+SETTINGS: Final = Path(__file__).with_name("schemathesis.toml")
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+    "missing_required_header",
+    "unsupported_method",
+    "ignored_auth",
+    "allow_header_conformance",
+)
+
+
+@dataclass
+class Counting:
+    """ASGI middleware that counts requests by the status of their answer."""
+
+    app: ASGIApp
+    statuses: dict[int, int]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses[message["status"]] = self.statuses.get(message["status"], 0) + 1
+            await send(message)
+
+        await self.app(scope, receive, sending)
+
+
+def generated(address: str, key: str, *options: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run of schemathesis against the API at this address."""
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "--no-color", "--config-file", str(SETTINGS)),
+        *("run", f"{address}/openapi.json"),
+        *("--url", f"{address}/v1", "--header", f"X-API-Key: {key}", "--checks", ",".join(CHECKS)),
+        *("--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--continue-on-failure"),
+        *("--max-examples", str(max(5, (REQUESTS - COVERING) // ROUTES))),
+        *options,
+    ]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_no_generated_request_is_answered_wrongly(desk: Desk, tmp_path: Path) -> None:
+    """Neither with an error of the server, nor outside of the description. A wrong request is not taken for a right
+    one, and one without a key gets nothing."""
+    with connect(desk.database_url) as connection:
+        operator = keys.create_key(connection, "generated", role=AccessRole.OPERATOR, agency="bretagne")
+    statuses: dict[int, int] = {}
+    app = create_app(ServingSettings(database_url=desk.database_url, store=desk.store.root, rate_per_minute=0))
+    app.add_middleware(Counting, statuses=statuses)
+    with running(app) as client:
+        for key, chosen in ((desk.key, "--exclude-path"), (operator, "--include-path")):
+            done = generated(str(client.base_url), key, chosen, "/runs", folder=tmp_path)
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert sum(statuses.values()) >= REQUESTS * 0.8, statuses
+    assert {200, 400, 401, 404, 405, 422} <= set(statuses), statuses
