@@ -24,8 +24,9 @@ from serving import docs, errors
 from serving.access import KeyRing, RequireRole
 from serving.admission import Admission
 from serving.logs import Sparse
+from serving.ogc.extents import Extents
 from serving.parameters import known_parameters
-from serving.routes import assessments, health, parcels, releases, runs, seasons, statistics
+from serving.routes import assessments, features, health, parcels, releases, runs, seasons, statistics
 from serving.series import SeriesReader
 from serving.settings import ServingSettings
 
@@ -42,6 +43,7 @@ KEYED: Final = (
     (releases.router, (AccessRole.PUBLIC, *STATISTICS)),
     (assessments.router, CONTROLLER),
     (parcels.router, CONTROLLER),
+    (features.router, CONTROLLER),
     (runs.router, (AccessRole.OPERATOR,)),
 )
 """routes, and whom they answer; the database holds each role to the same"""
@@ -72,6 +74,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(url, max_size=settings.pool_size, wait_seconds=settings.database_timeout_s)
         app.state.pool, app.state.keys = pool, KeyRing(pool)
+        app.state.extents = Extents()
         app.state.series = SeriesReader(store, cache_bytes=settings.series_cache_mb << 20) if store else None
         # as many threads as connections: a request with a thread has a connection too, and waits for nothing else
         to_thread.current_default_thread_limiter().total_tokens = settings.pool_size

@@ -86,7 +86,7 @@ def answer(request: Request, error: Exception) -> JSONResponse:
         away = "the store" if isinstance(error, ObservationsUnavailableError) else "the database"
         return _problem(request, status, f"{away} does not answer; try again later", headers={"Retry-After": "10"})
     challenge = {"WWW-Authenticate": "ApiKey"} if status is HTTPStatus.UNAUTHORIZED else None
-    return _problem(request, status, _detail(error), headers=challenge)
+    return _problem(request, status, detail_of(error), headers=challenge)
 
 
 def install(app: FastAPI) -> None:
@@ -94,7 +94,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def _detail(error: Exception) -> str:
+def detail_of(error: Exception) -> str:
+    """What a client is told of a wrong request."""
     if isinstance(error, RequestValidationError):
         # the input itself is left out: it may be long, and it is the client's own
         return "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
