@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from shapely.geometry.base import BaseGeometry
 
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.queries import Row, published_seasons
+from cropmap.database.queries import Row, published_seasons, text_of
 from cropmap.errors import InputError
 
 Bounds = tuple[float, float, float, float]
@@ -238,9 +238,6 @@ def _token(key: FeatureKey) -> str:
 def _key(token: str) -> FeatureKey:
     try:
         agency, season, parcel_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-        key = FeatureKey(str(agency), int(season), str(parcel_id))
-        if b"\x00" in key.parcel_id.encode():  # which no text of PostgreSQL holds
-            raise ValueError("NUL in a text")
+        return FeatureKey(text_of(agency), int(season), text_of(parcel_id))
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise InputError("not the mark of a page", where="after", mend="Follow the link `next` of a page") from error
-    return key

@@ -1,7 +1,7 @@
 """Coordinate systems of OGC API Features, Part 2: their addresses, the order of their axes, and boxes in them.
 
-Inside, an outline is in EPSG:4326 with the longitude first. A reader of GeoJSON gets the axes in the order of the system
-that was asked for: latitude first in EPSG:4326, northing first in EPSG:3035.
+Inside, an outline is in EPSG:4326 with the longitude first. A reader of GeoJSON gets the axes in the order of the
+system that was asked for: latitude first in EPSG:4326, northing first in EPSG:3035.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ def box_of(text: str, crs: Crs) -> BaseGeometry:
     crosses the antimeridian. Raises InputError."""
     first, second, third, fourth = _corners(text)
     system = SYSTEMS[crs]
-    west, south, east, north = (
-        (first, second, third, fourth) if system.x_first else (second, first, fourth, third)
-    )
+    west, south, east, north = (first, second, third, fourth) if system.x_first else (second, first, fourth, third)
     if south > north:
         raise InputError("the upper edge lies below the lower edge", where=BOX)
     if west > east:

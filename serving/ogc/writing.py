@@ -28,8 +28,10 @@ def feature_id(key: FeatureKey) -> str:
 
 def key_of(text: str) -> FeatureKey | None:
     """The key of a feature by its id; None for a text that is none."""
-    agency, season, parcel_id = (text.split(":", 2) + ["", ""])[:3]
-    if not (season.isascii() and season.isdecimal() and len(season) == len("2018") and parcel_id and "\x00" not in text):
+    agency, season, parcel_id = [*text.split(":", 2), "", ""][:3]
+    if not (
+        season.isascii() and season.isdecimal() and len(season) == len("2018") and parcel_id and "\x00" not in text
+    ):
         return None
     return FeatureKey(agency, int(season), parcel_id)
 
@@ -55,9 +57,7 @@ def to_flatgeobuf(features: Sequence[Feature], columns: Sequence[Column], crs: C
     properties = [feature.properties for feature in features]
     data = {
         "id": pa.array([feature_id(feature.key) for feature in features], pa.string()),
-        **{
-            column.name: pa.array([row[column.name] for row in properties], column.kind.arrow) for column in columns
-        },
+        **{column.name: pa.array([row[column.name] for row in properties], column.kind.arrow) for column in columns},
         GEOMETRY: pa.array(shapely.to_wkb(transformed(_outlines(features), crs)), pa.binary()),
     }
     schema = pa.schema([pa.field("id", pa.string()), *file_schema(columns), pa.field(GEOMETRY, pa.binary())])

@@ -289,7 +289,10 @@ def _links(request: Request, kind: FeatureKind, form: _Form, page: FeaturePage) 
     ]
     if page.next is None:
         return links
-    return [*links, Link(href=str(request.url.include_query_params(after=page.next)), rel="next", type=media[form.form])]
+    return [
+        *links,
+        Link(href=str(request.url.include_query_params(after=page.next)), rel="next", type=media[form.form]),
+    ]
 
 
 def _item(request: Request, reader: Reader, kind: FeatureKind, feature_id: str, crs: Crs) -> Response:

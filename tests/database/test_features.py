@@ -57,7 +57,13 @@ def fill(connection: Connection, agency: str, rows: int = ROWS) -> None:
     ensure_season(connection, agency=agency, season=2018)
     moment = datetime(2018, 11, 3, tzinfo=UTC)
     begin_run(
-        connection, run_id=f"run of {agency}", agency=agency, season=2018, as_of=None, code_version="1", started_at=moment
+        connection,
+        run_id=f"run of {agency}",
+        agency=agency,
+        season=2018,
+        as_of=None,
+        code_version="1",
+        started_at=moment,
     )
     place = {"west": WEST, "south": SOUTH, "wide": WIDE, "step": STEP, "size": SIZE, "rows": rows}
     with psycopg.ClientCursor(connection) as cursor:

@@ -139,7 +139,10 @@ def test_the_page_of_routes_is_that_of_the_application(document: dict[str, Any])
     assert re.findall(r"^## GET (\S+)$", page, re.MULTILINE) == list(document["paths"])
     section = page.partition("## GET /assessments\n")[2].partition("\n## ")[0]
     assert "Needs a key. Answer: AssessmentPage." in section
-    assert "Statuses of its own: 404 (the season is not published)." in section
+    assert (
+        "Statuses of its own: 403 (the role of the key is not controller), 404 (the season is not published)."
+        in section
+    )
     assert "| `season` | integer, needed | campaign year |" in section
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,6 +15,7 @@ import geopandas as gpd
 import httpx
 import numpy as np
 import pyogrio
+import pyproj
 import pytest
 import shapely
 from jsonschema import Draft202012Validator
@@ -20,6 +25,7 @@ from cropmap.contracts.columns import Kind
 from cropmap.database.features import FeatureKind
 from serving.ogc.answers import COLUMNS, AssessmentProperties, ParcelProperties
 from serving.ogc.coordinates import Crs
+from tests.serving import gdal_process
 from tests.serving.conftest import HURTS, PARCELS, Desk
 
 KINDS: Final = list(FeatureKind)
@@ -32,17 +38,42 @@ ASSESSMENT_ITEMS: Final = "/ogc/collections/assessments/items"
 ITEMS: Final = [PARCEL_ITEMS, ASSESSMENT_ITEMS]
 
 
-@pytest.fixture
-def source(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """What GDAL opens; its requests carry the key."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    pyogrio.set_gdal_config_options({"GDAL_HTTP_HEADERS": f"X-API-Key: {desk.key}"})
-    yield f"OAPIF:{str(desk.client.base_url).rstrip('/')}/ogc"
-    pyogrio.set_gdal_config_options({"GDAL_HTTP_HEADERS": None})
+@dataclass(frozen=True)
+class Gdal:
+    source: str
+    worker: ProcessPoolExecutor
+
+    def read(self, layer: str, **options: object) -> gpd.GeoDataFrame:
+        found: gpd.GeoDataFrame = self.worker.submit(
+            gdal_process.read, self.source, {"layer": layer, **options}
+        ).result(60)
+        return found
+
+    def layers(self) -> list[str]:
+        return self.worker.submit(gdal_process.layers, self.source).result(60)
+
+    def types(self, layer: str) -> dict[str, str]:
+        return self.worker.submit(gdal_process.types, self.source, layer).result(60)
+
+
+@contextmanager
+def gdal_of(desk: Desk, header_file: str) -> Iterator[Gdal]:
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned, initializer=gdal_process.begin, initargs=(header_file,)) as worker:
+        yield Gdal(f"OAPIF:{str(desk.client.base_url).rstrip('/')}/ogc", worker)
+
+
+@pytest.fixture(scope="module")
+def gdal(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gdal]:
+    """GDAL with the key."""
+    headers = tmp_path_factory.mktemp("gdal") / "headers"
+    headers.write_text(f"X-API-Key: {desk.key}\n")
+    with gdal_of(desk, str(headers)) as opened:
+        yield opened
 
 
 def page_of(api: httpx.Client, path: str, **parameters: object) -> dict[str, Any]:
-    answer = api.get(path, params={name: str(value) for name, value in parameters.items()})
+    answer = api.get(path, params={name: str(value) for name, value in parameters.items()} or None)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -59,56 +90,54 @@ def link_of(page: dict[str, Any], rel: str) -> str | None:
 # GDAL's driver.
 
 
-def test_gdal_lists_the_collections(source: str) -> None:
-    assert {name for name, _ in pyogrio.list_layers(source)} == {"parcels", "assessments"}
+def test_gdal_lists_the_collections(gdal: Gdal) -> None:
+    assert set(gdal.layers()) == {"parcels", "assessments"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("page_size", [1, 2, 3, 7, 100])
-def test_gdal_reads_every_feature_over_pages(source: str, kind: FeatureKind, page_size: int) -> None:
-    read = pyogrio.read_dataframe(source, layer=kind, PAGE_SIZE=page_size)
+def test_gdal_reads_every_feature_over_pages(gdal: Gdal, kind: FeatureKind, page_size: int) -> None:
+    read = gdal.read(kind, PAGE_SIZE=page_size)
     assert sorted(read["parcel_id"]) == IDS
     for parcel_id, outline in zip(read["parcel_id"], read.geometry, strict=True):
         assert outline.equals(OUTLINES[parcel_id])
     assert set(read["id"]) == {f"bretagne:2018:{parcel_id}" for parcel_id in IDS}
-    assert read.crs.to_epsg() == 4326
+    assert read.crs == pyproj.CRS("OGC:CRS84")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gdal_knows_the_types_of_properties_that_are_empty(source: str, kind: FeatureKind) -> None:
-    found = pyogrio.read_info(source, layer=kind)
-    types = dict(zip(found["fields"], found["ogr_types"], strict=True))
+def test_gdal_knows_the_types_of_properties_that_are_empty(gdal: Gdal, kind: FeatureKind) -> None:
+    types = gdal.types(kind)
     wanted = {Kind.TEXT: "OFTString", Kind.INTEGER: "OFTInteger", Kind.REAL: "OFTReal", Kind.DATE: "OFTDate"}
     for column in COLUMNS[kind]:
         assert types[column.name] == wanted.get(column.kind, types[column.name]), column.name
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gdal_reads_a_box(source: str, kind: FeatureKind) -> None:
-    read = pyogrio.read_dataframe(source, layer=kind, bbox=(-2.92, 47, -2.78, 49), PAGE_SIZE=1)
+def test_gdal_reads_a_box(gdal: Gdal, kind: FeatureKind) -> None:
+    read = gdal.read(kind, bbox=(-2.92, 47, -2.78, 49), PAGE_SIZE=1)
     assert sorted(read["parcel_id"]) == ["B/2", "C 3"]
 
 
-def test_gdal_leaves_filters_by_property_to_the_server(source: str) -> None:
-    read = pyogrio.read_dataframe(source, layer="assessments", where="verdict = 'mismatch' AND nuts_id = 'FRH01'")
+def test_gdal_leaves_filters_by_property_to_the_server(gdal: Gdal) -> None:
+    read = gdal.read("assessments", where="verdict = 'mismatch' AND nuts_id = 'FRH01'")
     assert sorted(read["parcel_id"]) == ["007", "B/2"]
-    one = pyogrio.read_dataframe(source, layer="parcels", where="id = 'bretagne:2018:B/2'")
+    one = gdal.read("parcels", where="id = 'bretagne:2018:B/2'")
     assert list(one["parcel_id"]) == ["B/2"]
 
 
 @pytest.mark.parametrize("crs", list(Crs))
-def test_gdal_reads_each_coordinate_system_in_its_axis_order(source: str, crs: Crs) -> None:
-    read = pyogrio.read_dataframe(source, layer="parcels", CRS=crs, PAGE_SIZE=2)
+def test_gdal_reads_each_coordinate_system_in_its_axis_order(gdal: Gdal, crs: Crs) -> None:
+    read = gdal.read("parcels", CRS=crs, PAGE_SIZE=2)
     expected = gpd.GeoSeries(OUTLINES, crs=4326).to_crs(read.crs)
-    assert read.crs.to_epsg() == (3035 if crs is Crs.LAEA else 4326)
+    assert read.crs == pyproj.CRS("EPSG:3035" if crs is Crs.LAEA else "OGC:CRS84")
     for parcel_id, outline in zip(read["parcel_id"], read.geometry, strict=True):
         assert outline.equals_exact(expected[parcel_id], 1e-6, normalize=True)
 
 
-def test_gdal_is_refused_without_a_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with pytest.raises(pyogrio.errors.DataSourceError, match=r"401|no API key"):
-        pyogrio.list_layers(f"OAPIF:{str(desk.client.base_url).rstrip('/')}/ogc")
+def test_gdal_is_refused_without_a_key(desk: Desk) -> None:
+    with gdal_of(desk, "") as keyless, pytest.raises(pyogrio.errors.DataSourceError, match="401"):
+        keyless.layers()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +163,7 @@ def test_a_page_of_flatgeobuf_names_the_next_in_its_header(api: httpx.Client) ->
     first = api.get(PARCEL_ITEMS, params={"f": "fgb", "limit": 4})
     second = api.get(first.links["next"]["url"])
     read = [list(pyogrio.read_dataframe(io.BytesIO(page.content))["parcel_id"]) for page in (first, second)]
-    assert (len(read[0]), sorted(sum(read, [])), "next" in second.links) == (4, IDS, False)
+    assert (len(read[0]), sorted([*read[0], *read[1]]), "next" in second.links) == (4, IDS, False)
 
 
 # Single answers.
@@ -198,7 +227,9 @@ def test_a_feature_by_its_id(api: httpx.Client) -> None:
     assert HURTS in ids(page_of(api, PARCEL_ITEMS))
 
 
-@pytest.mark.parametrize("name", ["bretagne:2018:nobody", "bretagne:2019:007", "nowhere:2018:007", "007", "bretagne:x:1", "::"])
+@pytest.mark.parametrize(
+    "name", ["bretagne:2018:nobody", "bretagne:2019:007", "nowhere:2018:007", "007", "bretagne:x:1", "::"]
+)
 @pytest.mark.parametrize("path", ITEMS)
 def test_a_feature_that_is_not_there(api: httpx.Client, path: str, name: str) -> None:
     assert api.get(f"{path}/{name}").status_code == 404
@@ -231,9 +262,7 @@ def test_a_feature_that_is_not_there(api: httpx.Client, path: str, name: str) ->
         (ASSESSMENT_ITEMS, {"nuts_id": "FRH0"}, []),
     ],
 )
-def test_what_is_asked_for_is_answered(
-    api: httpx.Client, path: str, asked: dict[str, str], found: list[str]
-) -> None:
+def test_what_is_asked_for_is_answered(api: httpx.Client, path: str, asked: dict[str, str], found: list[str]) -> None:
     assert ids(page_of(api, path, **asked)) == found
 
 

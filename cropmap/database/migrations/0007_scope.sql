@@ -310,7 +310,9 @@ $$;
 -- the index on boxes is no choice.
 CREATE FUNCTION parcels_in_box(of_agency text, of_season integer, west double precision, south double precision,
                                east double precision, north double precision, after text, most integer)
-RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+-- only a walk of an index ends at the limit: a bitmap would collect the whole box first
+SET enable_bitmapscan = off SET enable_seqscan = off AS $$
 DECLARE
     few constant integer := 20000;
     inside text[];
