@@ -41,7 +41,7 @@ class _Source:
     """property -> expression, of those that a request may ask for beside agency and season"""
 
 
-# The bound on parcel_id stands in every join: a merge of two indices would otherwise begin at the season's first row.
+# The bounds on parcel_id stand in every join: a merge would otherwise read the season from its first row.
 SOURCES: Final[Mapping[FeatureKind, _Source]] = {
     FeatureKind.PARCELS: _Source(
         """
@@ -50,8 +50,8 @@ SELECT p.wkb, p.parcel_id, coalesce(y.nuts_id, p.nuts_id) AS nuts_id, coalesce(y
        y.last_observation, y.scored_by, y.out_of_distribution
 FROM parcel p
 LEFT JOIN declaration d ON d.agency = %(agency)s AND d.season = %(season)s AND d.parcel_id = p.parcel_id
-                           AND d.valid_to IS NULL AND d.parcel_id > %(after)s
-LEFT JOIN prediction y ON y.run_id = %(run_id)s AND y.parcel_id = p.parcel_id AND y.parcel_id > %(after)s
+                           AND d.valid_to IS NULL AND d.parcel_id > %(after)s AND {among_d}
+LEFT JOIN prediction y ON y.run_id = %(run_id)s AND y.parcel_id = p.parcel_id AND y.parcel_id > %(after)s AND {among_y}
 WHERE p.agency = %(agency)s AND p.season = %(season)s AND p.parcel_id > %(after)s AND {filters}
 ORDER BY p.parcel_id LIMIT %(limit)s
 """,
@@ -68,7 +68,7 @@ SELECT p.wkb, a.parcel_id, a.nuts_id, a.area_ha, a.declared_code, a.declared_cro
        a.declared_probability, a.verdict, a.reason, a.priority
 FROM assessment a
 LEFT JOIN parcel p ON p.agency = %(agency)s AND p.season = %(season)s AND p.parcel_id = a.parcel_id
-                      AND p.parcel_id > %(after)s
+                      AND p.parcel_id > %(after)s AND {among_p}
 WHERE a.run_id = %(run_id)s AND a.parcel_id > %(after)s AND {filters}
 ORDER BY a.parcel_id LIMIT %(limit)s
 """,
@@ -82,6 +82,11 @@ ORDER BY a.parcel_id LIMIT %(limit)s
             "reason": "a.reason",
         },
     ),
+}
+AMONG: Final[Mapping[str, LiteralString]] = {
+    "d": "d.parcel_id = ANY(%(parcel_ids)s)",
+    "y": "y.parcel_id = ANY(%(parcel_ids)s)",
+    "p": "p.parcel_id = ANY(%(parcel_ids)s)",
 }
 BOUNDS: Final = """
 SELECT min((box[1])[0]), min((box[1])[1]), max((box[0])[0]), max((box[0])[1])
@@ -217,7 +222,10 @@ def _read(
     ]
     if parcel_ids is not None:
         filters.append(sql.SQL(source.filters["parcel_id"]) + sql.SQL(" = ANY(%(parcel_ids)s)"))
-    statement = sql.SQL(source.statement).format(filters=sql.SQL(" AND ").join([*filters, sql.SQL("true")]))
+    among: dict[str, sql.SQL] = {
+        f"among_{alias}": sql.SQL("true" if parcel_ids is None else among_ids) for alias, among_ids in AMONG.items()
+    }
+    statement = sql.SQL(source.statement).format(filters=sql.SQL(" AND ").join([*filters, sql.SQL("true")]), **among)
     values: dict[str, Any] = {f"is_{name}": value for name, value in asked.items()}
     values |= {"after": after, "limit": limit, "parcel_ids": parcel_ids and list(parcel_ids)}
     with connection.cursor(row_factory=dict_row) as cursor:
