@@ -32,10 +32,12 @@ from serving.compression import Compression
 from serving.description import DescribedAPI
 from serving.logs import Sparse
 from serving.methods import Methods
+from serving.ogc.extents import Extents
 from serving.parameters import known_parameters
 from serving.rates import Rates, within_rate
 from serving.routes import (
     assessments,
+    features,
     health,
     json_stat,
     parcels,
@@ -67,6 +69,7 @@ KEYED: Final = (
     (sdmx_structures.router, RELEASED),
     (assessments.router, CONTROLLER),
     (parcels.router, CONTROLLER),
+    (features.router, CONTROLLER),
     (runs.router, (AccessRole.OPERATOR,)),
 )
 """routes, and whom they answer; the database holds each role to the same"""
@@ -101,6 +104,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(url, max_size=settings.pool_size, wait_seconds=settings.database_timeout_s)
         app.state.pool, app.state.keys = pool, KeyRing(pool)
+        app.state.extents = Extents()
         app.state.series = SeriesReader(store, cache_bytes=settings.series_cache_mb << 20) if store else None
         # as many threads as connections: a request with a thread has a connection too, and waits for nothing else
         to_thread.current_default_thread_limiter().total_tokens = settings.pool_size

@@ -98,7 +98,7 @@ def answer(request: Request, error: Exception) -> JSONResponse:
     headers = {"WWW-Authenticate": "ApiKey"} if status is HTTPStatus.UNAUTHORIZED else {}
     if isinstance(error, RateExceededError):
         headers = {"Retry-After": str(error.seconds)}
-    return _problem(request, status, _detail(error), headers=headers)
+    return _problem(request, status, detail_of(error), headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -131,7 +131,8 @@ class Caught:
             await answer(Request(scope), error)(scope, receive, send)
 
 
-def _detail(error: Exception) -> str:
+def detail_of(error: Exception) -> str:
+    """What a client is told of a wrong request."""
     if isinstance(error, RequestValidationError):
         # the input itself is left out: it may be long, and it is the client's own
         return "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())

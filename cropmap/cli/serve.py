@@ -64,8 +64,8 @@ def create(
 ) -> None:
     """Create a key and print it once; only its hash is stored.
 
-    It is for one agency, or for every agency. An operator reads runs. A controller reads parcels, assessments and areas. A statistician reads areas and releases,
-    the public releases alone.
+    It is for one agency, or for every agency. An operator reads runs. A controller reads parcels, assessments and
+    areas. A statistician reads areas and releases, the public releases alone.
     """
     if (agency is None) is not all_agencies:
         raise typer.BadParameter("give either --agency NAME or --all-agencies")

@@ -262,7 +262,7 @@ def _token(row: Row) -> str:
 def _position(token: str) -> Row:
     try:
         run, priority, parcel_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-        return {"run": _text(run), "priority": float(priority), "parcel_id": _text(parcel_id)}
+        return {"run": text_of(run), "priority": float(priority), "parcel_id": text_of(parcel_id)}
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise InputError("not the mark of a page", where="after", mend=PAGE_MEND) from error
 
@@ -274,7 +274,7 @@ def _is_run_of(connection: Connection, run_id: str, *, agency: str, season: int)
     return row is not None
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Raises ValueError for a NUL or half a character, which no text of PostgreSQL holds."""
     if b"\x00" in (text := str(value)).encode():
         raise ValueError("NUL in a text")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,9 @@ from cropmap.cli import run
 from cropmap.database.connection import connect
 
 
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     assert run([*arguments, "--json"]) == 0
-    known: dict[str, object] = json.loads(capsys.readouterr().out)
-    return known
+    return json.loads(capsys.readouterr().out)
 
 
 def test_a_key_is_made_listed_and_revoked(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,7 +22,7 @@ def test_a_key_is_made_listed_and_revoked(workplace: Path, capsys: pytest.Captur
     made = answer(capsys, *create)
     assert (made["name"], made["role"], made["agency"]) == ("desk", "statistician", "bretagne")
     assert str(made["key"]).startswith("cropmap_")
-    (listed,) = answer(capsys, "api-key", "list")["keys"]  # type: ignore[misc]
+    (listed,) = answer(capsys, "api-key", "list")["keys"]
     assert (listed["role"], listed["agency"], listed["expires_at"]) == (
         "statistician",
         "bretagne",

@@ -18,6 +18,7 @@ from serving.settings import ServingSettings
 from tests.serving.conftest import Desk, every_message, running
 
 ASKED = {"agency": "bretagne", "season": 2018, "parcel_id": "007", "number": 1}
+ASKED |= {"collection_id": "parcels", "feature_id": "bretagne:2018:007"}
 
 
 def keyed_routes() -> Iterator[str]:
@@ -54,6 +55,9 @@ def test_the_routes_with_a_key_are_found() -> None:
         "/assessments?agency=bretagne&season=2018",
         "/parcels/bretagne/2018/007",
         "/runs",
+        "/ogc/",
+        "/ogc/collections/parcels/items",
+        "/ogc/collections/assessments/items/bretagne:2018:007",
     } <= set(KEYED)
 
 

@@ -24,7 +24,7 @@ from serving.settings import ServingSettings
 from tests.serving.conftest import Desk, running
 
 REQUESTS: Final = int(os.environ.get("CROPMAP_FUZZ_REQUESTS", "500"))
-ROUTES: Final = 9
+ROUTES: Final = 34
 COVERING: Final = 450
 """requests that try each parameter's limits, however few others are asked for"""
 SETTINGS: Final = Path(__file__).with_name("schemathesis.toml")

@@ -311,3 +311,47 @@ BEGIN
     END IF;
 END
 $$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Parcels in a box, in the order of their identifiers. Under a policy no index works on `&&` of boxes, whose function is
+-- not leakproof: this one is the owner's, and holds the scope itself. The API alone may call it.
+--
+-- A box with few parcels is answered from the index on boxes. A box with many is walked in the order of the primary key:
+-- from the index on boxes each page would collect and sort all of it. The corners are compared one by one there, so that
+-- the index on boxes is no choice.
+CREATE FUNCTION parcels_in_box(of_agency text, of_season integer, west double precision, south double precision,
+                               east double precision, north double precision, after text, most integer)
+RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+-- only a walk of an index ends at the limit: a bitmap would collect the whole box first
+SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+DECLARE
+    few constant integer := 20000;
+    inside text[];
+BEGIN
+    IF NOT coalesce(of_agency = ANY (agencies_in_scope()), false) THEN
+        RETURN;
+    END IF;
+    inside := ARRAY(SELECT p.parcel_id FROM parcel p
+                    WHERE p.box && box(point(west, south), point(east, north))
+                      AND p.agency = of_agency AND p.season = of_season LIMIT few + 1);
+    IF cardinality(inside) <= few THEN
+        RETURN QUERY SELECT id FROM unnest(inside) id WHERE id > after ORDER BY id LIMIT most;
+    ELSE
+        RETURN QUERY SELECT p.parcel_id FROM parcel p
+            WHERE p.agency = of_agency AND p.season = of_season AND p.parcel_id > after
+              AND (p.box[1])[0] <= east AND (p.box[0])[0] >= west
+              AND (p.box[1])[1] <= north AND (p.box[0])[1] >= south
+            ORDER BY p.parcel_id LIMIT most;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION parcels_in_box(text, integer, double precision, double precision, double precision,
+                                          double precision, text, integer) FROM PUBLIC;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cropmap_server_controller') THEN
+        GRANT EXECUTE ON FUNCTION parcels_in_box(text, integer, double precision, double precision, double precision,
+                                                 double precision, text, integer) TO cropmap_server_controller;
+    END IF;
+END
+$$;
