@@ -23,11 +23,6 @@ CREATE TABLE login_scope (
     PRIMARY KEY (login, agency)
 );
 
--- Whether a login is the owner of the tables, or may become it.
-CREATE FUNCTION is_owner(login name) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
-    SELECT pg_has_role(login, relowner, 'MEMBER') FROM pg_class WHERE oid = 'public.agency'::regclass
-$$;
-
 -- Names of agencies, `*` for all. Only the API's login and the owner may declare: a login of people could otherwise
 -- name any agency. A role that was taken on (SET ROLE) without a declaration sees nothing.
 CREATE FUNCTION declared_scope() RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -35,7 +30,7 @@ SET search_path = public, pg_temp AS $$
 DECLARE
     declared text := nullif(current_setting('cropmap.agency', true), '');
 BEGIN
-    IF is_owner(session_user) THEN
+    IF pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = 'agency'::regclass), 'MEMBER') THEN
         RETURN CASE WHEN declared IS NOT NULL THEN ARRAY[declared]
                     WHEN current_setting('role') = 'none' THEN ARRAY['*'] ELSE '{}' END;
     END IF;
@@ -46,33 +41,9 @@ BEGIN
 END
 $$;
 
--- The agencies in scope that are there.
-CREATE FUNCTION agencies_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-    SELECT coalesce(array_agg(agency), '{}') FROM agency
-    WHERE agency = ANY (declared_scope()) OR '*' = ANY (declared_scope())
-$$;
-
--- Runs of those agencies: of readers those that are or were published, the present ones first, because a list is
--- searched from its begin.
-CREATE FUNCTION runs_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-    SELECT coalesce(array_agg(run_id), '{}') FROM run WHERE agency = ANY (agencies_in_scope())
-$$;
-CREATE FUNCTION published_runs_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-    SELECT coalesce(array_agg(r.run_id ORDER BY (p.run_id IS NULL), r.finished_at DESC), '{}')
-    FROM run r LEFT JOIN published p USING (agency, season, run_id)
-    WHERE r.status = 'published' AND r.agency = ANY (agencies_in_scope())
-$$;
-CREATE FUNCTION current_runs_in_scope() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-    SELECT coalesce(array_agg(run_id), '{}') FROM published WHERE agency = ANY (agencies_in_scope())
-$$;
-
 -- Whether a row of this agency may be written: also that of an agency which is still to come.
 CREATE FUNCTION is_in_scope(of_agency text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT of_agency = ANY (declared_scope()) OR '*' = ANY (declared_scope())
+    SELECT ARRAY[of_agency, '*'] && declared_scope()
 $$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -128,35 +99,38 @@ END
 $$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- Policies. A role that is named in none sees no row.
+-- Policies. A role that is named in none sees no row. Rows of runs follow the run, which the planner looks up for a few
+-- rows, and hashes for many.
 
 DO $$
 DECLARE
     readers constant text[] := ARRAY['cropmap_server_public', 'cropmap_server_statistician',
                                      'cropmap_server_controller', 'cropmap_server_operator'];
     known text;
-    of_agency constant text := 'agency = ANY ((SELECT agencies_in_scope())::text[])';
-    of_writer constant text := '''*'' = ANY ((SELECT declared_scope())::text[])'
-                               ' OR agency = ANY ((SELECT declared_scope())::text[])';
-    of_writers_run constant text := '''*'' = ANY ((SELECT declared_scope())::text[])'
-                                    ' OR run_id = ANY ((SELECT runs_in_scope())::text[])';
-    of_campaign constant text := 'campaign_id IN (SELECT campaign_id FROM review_campaign)';
+    of_agency constant text := 'ARRAY[agency, ''*''] && (SELECT declared_scope())::text[]';
+    of_run constant text := 'EXISTS (SELECT FROM run r WHERE r.run_id = %I.run_id)';
+    of_published constant text := 'EXISTS (SELECT FROM run r WHERE r.run_id = %I.run_id AND r.status = ''published'')';
+    of_campaign constant text := 'EXISTS (SELECT FROM review_campaign c WHERE c.campaign_id = %I.campaign_id)';
     secured record;
 BEGIN
     SELECT string_agg(quote_ident(rolname), ', ') INTO known FROM pg_roles WHERE rolname = ANY (readers);
     FOR secured IN
-        SELECT name, of_agency AS reads, of_writer AS writes FROM unnest(ARRAY['agency', 'season', 'parcel',
+        SELECT name, of_agency AS reads, of_agency AS writes FROM unnest(ARRAY['agency', 'season', 'parcel',
             'declaration', 'rejection', 'notice', 'acquisition', 'work', 'run', 'released_row']) AS name
         UNION ALL
         -- their run is of the same agency too
-        SELECT name, of_agency, format('(%s) AND (%s)', of_writer, of_writers_run)
+        SELECT name, of_agency, format('%s AND ' || of_run, of_agency, name)
         FROM unnest(ARRAY['published', 'review_campaign', 'release']) AS name
         UNION ALL
-        SELECT name, 'run_id = ANY ((SELECT published_runs_in_scope())::text[])', of_writers_run
+        SELECT name, format(of_published, name), format(of_run, name)
         FROM unnest(ARRAY['prediction', 'assessment', 'review_parcel']) AS name
         UNION ALL
-        VALUES ('statistic', 'run_id = ANY ((SELECT current_runs_in_scope())::text[])', of_writers_run),
-               ('review', of_campaign, of_campaign), ('review_certificate', of_campaign, of_campaign)
+        -- a table that was replaced is history: two together could show what each hides
+        SELECT name, format('EXISTS (SELECT FROM published p WHERE p.run_id = %I.run_id)', name), format(of_run, name)
+        FROM unnest(ARRAY['statistic']) AS name
+        UNION ALL
+        SELECT name, format(of_campaign, name), format(of_campaign, name)
+        FROM unnest(ARRAY['review', 'review_certificate']) AS name
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', secured.name);
         IF known IS NOT NULL THEN
@@ -171,6 +145,7 @@ BEGIN
 END
 $$;
 
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Under a policy no index works on an expression whose function may tell of other rows by its errors (unary minus of a
 -- number is one): the order of the list is a column.
 ALTER TABLE assessment ADD COLUMN list_order double precision
@@ -246,7 +221,7 @@ BEGIN
                     'list_certification')
     LOOP
         EXECUTE format('CREATE OR REPLACE VIEW %I WITH (security_barrier) AS SELECT * FROM (%s) seen'
-                       ' WHERE agency = ANY ((SELECT agencies_in_scope())::text[])',
+                       ' WHERE ARRAY[agency, ''*''] && (SELECT declared_scope())::text[]',
                        seen.relname, rtrim(pg_get_viewdef(seen.oid), ';'));
     END LOOP;
 END
@@ -294,7 +269,7 @@ BEGIN
         -- workers that were there before worked for every agency
         INSERT INTO login_scope
         SELECT rolname, '*' FROM pg_roles
-        WHERE rolcanlogin AND NOT rolsuper AND NOT is_owner(rolname) AND pg_has_role(oid, 'cropmap_writer', 'MEMBER');
+        WHERE rolcanlogin AND NOT rolsuper AND pg_has_role(oid, 'cropmap_writer', 'MEMBER');
     END IF;
 END
 $$;
@@ -328,7 +303,7 @@ DECLARE
     few constant integer := 20000;
     inside text[];
 BEGIN
-    IF NOT coalesce(of_agency = ANY (agencies_in_scope()), false) THEN
+    IF NOT coalesce(is_in_scope(of_agency), false) THEN
         RETURN;
     END IF;
     inside := ARRAY(SELECT p.parcel_id FROM parcel p
