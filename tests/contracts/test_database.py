@@ -18,6 +18,7 @@ ELSEWHERE: dict[tuple[str, str], type[StrEnum]] = {
     ("acquisition", "warning"): schemas.AcquisitionWarning,
     ("run", "status"): schemas.RunStatus,
     ("release", "stage"): schemas.ReleaseStage,
+    ("api_key", "role"): schemas.AccessRole,
     ("review_campaign", "purpose"): schemas.ReviewPurpose,
     ("review_certificate", "reason"): schemas.CertificateReason,
 }
@@ -28,10 +29,10 @@ NUMBER = r"\(?(-?[\d.]+)\)?(?:::double precision)?"
 
 
 def columns_of(connection: Connection, name: str) -> dict[str, tuple[str, bool]]:
-    """name -> (type, whether it may be empty)"""
+    """name -> (type, whether it may be empty), without columns that the database computes of others"""
     rows = connection.execute(
         "SELECT column_name, udt_name, is_nullable = 'YES' FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND table_name = %s",
+        " WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'",
         (name,),
     )
     return {column: (kind, nullable) for column, kind, nullable in rows}
