@@ -35,8 +35,6 @@ RETRY_DELAYS: Final = (1.0, 5.0)
 AHEAD: Final = 32
 """units in flight beyond the threads of the workers: they are on their way, there or back. With more than twice as many
 as threads, and keys of one group, Dask hands a unit out when a thread is free, and not before"""
-TOGETHER_SECONDS: Final = 0.05
-"""that results are waited for, to be fetched and followed by others together: a message for each took twice the time"""
 LOOK_SECONDS: Final = 1.0
 """between two looks at which workers there are"""
 WAIT_SECONDS: Final = 600.0
@@ -298,22 +296,21 @@ class Batch:
     def _submit(self) -> None:
         from flows.worker import packed
 
-        names = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._room() - len(self._flying)))]
-        if not names:
-            return
+        room = self._room()
         preferred = list(self._accepted) if self._refusals else None
-        kind = type(self._units[names[0]]).__name__.removesuffix("Unit").lower()
-        futures = self._cluster.client.map(
-            eval,
-            [RUN] * len(names),
-            [{"order": self._order, "unit": packed(self._units[name])} for name in names],
-            key=[(f"{kind}-{self._group}", next(self._numbers)) for _ in names],
-            pure=False,
-            workers=preferred,
-            allow_other_workers=bool(preferred),
-            resources=self._resources(),
-        )
-        for name, future in zip(names, futures, strict=True):
+        while self._waiting and len(self._flying) < room:
+            name = self._waiting.popleft()
+            kind = type(self._units[name]).__name__.removesuffix("Unit").lower()
+            future = self._cluster.client.submit(
+                eval,
+                RUN,
+                {"order": self._order, "unit": packed(self._units[name])},
+                key=(f"{kind}-{self._group}", next(self._numbers)),
+                pure=False,
+                workers=preferred,
+                allow_other_workers=bool(preferred),
+                resources=self._resources(),
+            )
             self._flying[future.key] = name, future
             future.add_done_callback(lambda done: self._done.put(done.key))
 
@@ -335,8 +332,6 @@ class Batch:
         keys: list[Any] = []
         with suppress(queue.Empty):
             keys.append(self._done.get(timeout=0.2))
-            if len(self._flying) > AHEAD:  # workers have enough to do meanwhile
-                time.sleep(TOGETHER_SECONDS)
             while True:
                 keys.append(self._done.get_nowait())
         ended = [(*self._flying.pop(key), key) for key in dict.fromkeys(keys) if key in self._flying]

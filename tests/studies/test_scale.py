@@ -39,7 +39,7 @@ def test_publishing_is_measured_beside_a_bare_copy(tmp_path: Path) -> None:
     try:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=dict(os.environ))
         rows = {row["way"]: row for row in json.loads(done.stdout)["rows"]}
-        assert list(rows) == ["publish", "bare COPY", "COPY without references and triggers"]
+        assert list(rows) == ["publish", "publish as a worker", "bare COPY", "COPY without references and triggers"]
         assert all(row["parcels"] == 400 and row["rows/s"] > 0 for row in rows.values())
     finally:
         from cropmap.database import embedded
