@@ -84,9 +84,9 @@ ORDER BY a.parcel_id LIMIT %(limit)s
     ),
 }
 AMONG: Final[Mapping[str, LiteralString]] = {
-    "d": "d.parcel_id = ANY(%(parcel_ids)s)",
-    "y": "y.parcel_id = ANY(%(parcel_ids)s)",
-    "p": "p.parcel_id = ANY(%(parcel_ids)s)",
+    "d": "d.parcel_id IN (SELECT unnest(%(parcel_ids)s::text[]))",
+    "y": "y.parcel_id IN (SELECT unnest(%(parcel_ids)s::text[]))",
+    "p": "p.parcel_id IN (SELECT unnest(%(parcel_ids)s::text[]))",
 }
 BOUNDS: Final = """
 SELECT min((box[1])[0]), min((box[1])[1]), max((box[0])[0]), max((box[0])[1])
@@ -221,7 +221,7 @@ def _read(
         sql.SQL("{} = {}").format(sql.SQL(source.filters[name]), sql.Placeholder(f"is_{name}")) for name in asked
     ]
     if parcel_ids is not None:
-        filters.append(sql.SQL(source.filters["parcel_id"]) + sql.SQL(" = ANY(%(parcel_ids)s)"))
+        filters.append(sql.SQL(source.filters["parcel_id"]) + sql.SQL(" IN (SELECT unnest(%(parcel_ids)s::text[]))"))
     among: dict[str, sql.SQL] = {
         f"among_{alias}": sql.SQL("true" if parcel_ids is None else among_ids) for alias, among_ids in AMONG.items()
     }
