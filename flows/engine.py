@@ -35,6 +35,10 @@ RETRY_DELAYS: Final = (1.0, 5.0)
 AHEAD: Final = 32
 """units in flight beyond the threads of the workers: they are on their way, there or back. With more than twice as many
 as threads, and keys of one group, Dask hands a unit out when a thread is free, and not before"""
+TOGETHER: Final = 16
+"""most units that are sent together, where they are so short that Dask would take longer than they do"""
+TOGETHER_SECONDS: Final = 0.05
+"""that units which are sent together may take: a worker begins none of them later"""
 LOOK_SECONDS: Final = 1.0
 """between two looks at which workers there are"""
 WAIT_SECONDS: Final = 600.0
@@ -44,7 +48,7 @@ CONNECT_SECONDS: Final = 30.0
 """to reach the scheduler, to reach it again, and for an answer of it"""
 CLOSING_SECONDS: Final = 2.0
 WORKER_MODULE: Final = "flows.worker"
-RUN: Final = f"__import__({WORKER_MODULE!r}, fromlist=['work']).work(order, unit)"
+RUN: Final = f"__import__({WORKER_MODULE!r}, fromlist=['work']).work(order, units, seconds)"
 """what a worker evaluates. A function of ours would be unpacked on arrival, and a worker that cannot import it ends
 without a word"""
 NOT_OURS: Final = (ImportError, SyntaxError, AttributeError)
@@ -225,7 +229,7 @@ class Batch:
 
     __slots__ = (
         "_accepted", "_cluster", "_done", "_flying", "_group", "_known", "_later", "_numbers", "_order", "_refusals",
-        "_said", "_seen_at", "_stop", "_stopped_by", "_thread", "_tries", "_units", "_waiting", "results",
+        "_said", "_seen_at", "_stop", "_stopped_by", "_thread", "_together", "_tries", "_units", "_waiting", "results",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, season: OpenSeason, units: Mapping[str, Any]) -> None:
@@ -234,8 +238,10 @@ class Batch:
         self._waiting = deque(units)
         self._later: list[tuple[float, str]] = []
         self._group, self._numbers = uuid.uuid4().hex, itertools.count()
-        self._flying: dict[Any, tuple[str, Any]] = {}
-        """key -> name, Dask's future"""
+        self._flying: dict[Any, tuple[list[str], Any]] = {}
+        """key -> names, Dask's future"""
+        self._together = 1
+        """units that are sent together, as many as the last ones allow"""
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._tries: Counter[str] = Counter()
         self._known: set[str] = set()
@@ -299,23 +305,36 @@ class Batch:
         room = self._room()
         preferred = list(self._accepted) if self._refusals else None
         while self._waiting and len(self._flying) < room:
-            name = self._waiting.popleft()
-            kind = type(self._units[name]).__name__.removesuffix("Unit").lower()
+            names = self._next()
+            units = [packed(self._units[name]) for name in names]
+            kind = type(self._units[names[0]]).__name__.removesuffix("Unit").lower()
             future = self._cluster.client.submit(
                 eval,
                 RUN,
-                {"order": self._order, "unit": packed(self._units[name])},
+                {"order": self._order, "units": units, "seconds": TOGETHER_SECONDS},
                 key=(f"{kind}-{self._group}", next(self._numbers)),
                 pure=False,
                 workers=preferred,
                 allow_other_workers=bool(preferred),
                 resources=self._resources(),
             )
-            self._flying[future.key] = name, future
+            self._flying[future.key] = names, future
             future.add_done_callback(lambda done: self._done.put(done.key))
 
+    def _next(self) -> list[str]:
+        """Units that are sent together: of one kind, and of those that have failed each alone."""
+        names = [self._waiting.popleft()]
+        wanted = 1 if self._tries[names[0]] else min(self._together, 1 + len(self._waiting) // self._threads())
+        kind = type(self._units[names[0]])
+        while len(names) < wanted and not self._tries[self._waiting[0]] and type(self._units[self._waiting[0]]) is kind:
+            names.append(self._waiting.popleft())
+        return names
+
+    def _threads(self) -> int:
+        return sum(int(worker["nthreads"]) for worker in self._accepted.values())
+
     def _room(self) -> int:
-        threads = sum(int(worker["nthreads"]) for worker in self._accepted.values())
+        threads = self._threads()
         return threads + max(AHEAD, threads + 1) if threads else 0
 
     def _resources(self) -> dict[str, int] | None:
@@ -339,13 +358,21 @@ class Batch:
         outcomes: dict[Any, Any] = {}
         with suppress(Exception):  # of a worker that left between its unit's end and now: the unit is found done
             outcomes = dict(zip((f.key for f in whole), self._cluster.results(whole), strict=True))
-        for name, future, key in ended:
+        for names, future, key in ended:
             if key in outcomes:
-                self._take(name, outcomes[key])
+                self._take_all(names, outcomes[key])
             elif future.status == "error":
-                self._fail(name, future.exception())
+                self._fail(names, future.exception())
             else:
-                self._waiting.appendleft(name)
+                self._waiting.extendleft(reversed(names))
+
+    def _take_all(self, names: Sequence[str], outcomes: Sequence[Any]) -> None:
+        """Of units that were sent together; those without an outcome were not begun."""
+        self._waiting.extendleft(reversed(names[len(outcomes) :]))
+        for name, outcome in zip(names, outcomes, strict=False):
+            self._take(name, outcome)
+        longest = max(outcome.seconds for outcome in outcomes)
+        self._together = max(1, min(TOGETHER, int(TOGETHER_SECONDS / max(longest, 0.001))))
 
     def _take(self, name: str, outcome: Any) -> None:
         unit, on = self._units[name], f"on {outcome.worker}"
@@ -366,18 +393,20 @@ class Batch:
         self._refusals[address] = error
         self._accepted.pop(address, None)
 
-    def _fail(self, name: str, why: BaseException | None) -> None:
-        """Of a unit that ended in an error of Dask's, or of a worker without our code."""
+    def _fail(self, names: Sequence[str], why: BaseException | None) -> None:
+        """Of units that ended in an error of Dask's, or of a worker without our code."""
         if not isinstance(why, NOT_OURS):
-            self._try_again(name, _of_dask(why), final=_is_killer(why) and self._tries[name] > 0)
+            for name in names:
+                self._try_again(name, _of_dask(why), final=_is_killer(why) and self._tries[name] > 0)
             return
         unable = self._cluster.unable()
         for address, missing in unable.items():
             error = ConfigurationError(f"cannot run cropmap ({missing})", where=f"worker {address}", mend=SAME_VERSION)
             self._refuse(address, error)
         if unable:
-            self._waiting.appendleft(name)
-        else:
+            self._waiting.extendleft(reversed(names))
+            return
+        for name in names:
             self._try_again(name, _of_dask(why))
 
     def _try_again(self, name: str, error: CropmapError, *, final: bool = False) -> None:
@@ -436,9 +465,9 @@ class Batch:
 
     def _requeue(self) -> None:
         """What was submitted cannot run any more as it was."""
-        for name, future in self._flying.values():
+        for names, future in self._flying.values():
             future.cancel()
-            self._waiting.appendleft(name)
+            self._waiting.extendleft(reversed(names))
         self._flying.clear()
 
 

@@ -182,8 +182,19 @@ def packed(part: Order | Unit) -> bytes:
     return pickle.dumps(part)
 
 
-def work(order: bytes, unit: bytes) -> Outcome:
-    """Runs one packed unit. Every error comes back as one of ours, in one line and without a secret: what is raised
+def work(order: bytes, units: list[bytes], seconds: float) -> list[Outcome]:
+    """Runs packed units one after the other, and begins none after `seconds`: those without an outcome go to whichever
+    worker is free."""
+    until, outcomes = time.monotonic() + seconds, list[Outcome]()
+    for unit in units:
+        outcomes.append(_done(order, unit))
+        if outcomes[-1].refused or time.monotonic() > until:
+            break
+    return outcomes
+
+
+def _done(order: bytes, unit: bytes) -> Outcome:
+    """How one packed unit ends. Every error comes back as one of ours, in one line and without a secret: what is raised
     here would be logged and sent as it is."""
     started, me = time.monotonic(), get_worker().address
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -412,11 +413,27 @@ class WithoutAKey:
 
 @dataclass(frozen=True)
 class KillsItsWorker:
-    """A unit that takes more memory than its machine has."""
+    """A unit that does nothing, but the one with the deadly number takes more memory than its machine has."""
+
+    number: int
+    deadly: int = 150
 
     def run(self, _season: OpenSeason, _claim: Work, /) -> int:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return 0
+        if self.number == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.number
+
+
+@dataclass(frozen=True)
+class Takes:
+    """A unit that takes some seconds; says which process did it."""
+
+    number: int
+    seconds: float
+
+    def run(self, _season: OpenSeason, _claim: Work, /) -> tuple[int, int]:
+        time.sleep(self.seconds)
+        return self.number, os.getpid()
 
 
 @pytest.mark.slow
@@ -427,11 +444,11 @@ def test_a_unit_that_kills_every_worker_is_given_up_after_eight_of_them(
     settings = Settings.load(home=season.request.home).model_copy(update={"dask": "local:1"})
     with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
         assert cluster is not None
-        units = _amid({str(number): EmptyUnit(number) for number in range(40)}, "killer", KillsItsWorker())
+        units = {str(number): KillsItsWorker(number) for number in range(300)}
         with Batch(cluster, OpenSeason(context), units) as batch:
             ended = dict(batch.ended())
-    assert str(ended.pop("killer")).startswith("the workers that had it died, one after the other")
-    assert ended == {str(number): number for number in range(40)}
+    assert str(ended.pop("150")).startswith("the workers that had it died, one after the other")
+    assert ended == {str(number): number for number in range(300) if number != 150}
     assert sum("has left" in line for line in heard.messages) <= 8
 
 
@@ -476,6 +493,26 @@ def _amid(units: dict[str, Any], name: str, unit: object) -> dict[str, Any]:
     """The units with another one after the first ones."""
     named = list(units.items())
     return dict([*named[:8], (name, unit), *named[8:]])
+
+
+def test_short_units_are_sent_together_and_long_ones_alone(season: Season) -> None:
+    context = season.open()
+    settings = Settings.load(home=season.request.home).model_copy(update={"dask": "local:2"})
+    with claimed(context, "test", clock=lambda: datetime.now(UTC)), cluster_of(settings) as cluster:
+        assert cluster is not None
+        units = {str(number): EmptyUnit(number) for number in range(600)}
+        with Batch(cluster, OpenSeason(context), units) as batch:
+            assert {int(name): future.result() for name, future in batch.results.items()} == {n: n for n in range(600)}
+            assert next(batch._numbers) < 300, "times that something was sent"
+        # of long ones that were sent together, a worker does the first
+        long = range(500, 516)
+        takes: dict[str, Any] = {str(n): Takes(n, 0.3 if n in long else 0) for n in range(516)}
+        with Batch(cluster, OpenSeason(context), takes) as batch:
+            ended = [batch.results[name].result() for name in takes]
+        assert [number for number, _ in ended] == list(range(516))
+        shares = Counter(process for number, process in ended if number in long)
+        assert len(shares) == 2
+        assert min(shares.values()) >= 5
 
 
 def test_empty_units_come_back_and_errors_are_ours(
