@@ -33,8 +33,10 @@ GENERIC: Final = MediaType(f"{SDMX}genericdata+xml", "2.1", "sdmx-ml", ("applica
 STRUCTURED: Final = MediaType(f"{SDMX}structurespecificdata+xml", "2.1", "sdmx-ml-structured")
 CSV_1: Final = MediaType(f"{SDMX}data+csv", "1.0.0", "sdmx-csv", ("text/csv", "application/csv"))
 CSV_2: Final = MediaType(f"{SDMX}data+csv", "2.0.0", "sdmx-csv-2", ("text/csv", "application/csv"))
-DATA_2_1: Final = (GENERIC, STRUCTURED, CSV_1, CSV_2)
-DATA_3_0: Final = (GENERIC, STRUCTURED, CSV_2, CSV_1)
+JSON_1: Final = MediaType(f"{SDMX}data+json", "1.0.0", "sdmx-json", ("application/json", "text/json"))
+JSON_2: Final = MediaType(f"{SDMX}data+json", "2.0.0", "sdmx-json-2", ("application/json", "text/json"))
+DATA_2_1: Final = (GENERIC, STRUCTURED, CSV_1, CSV_2, JSON_1, JSON_2)
+DATA_3_0: Final = (GENERIC, STRUCTURED, CSV_2, CSV_1, JSON_2, JSON_1)
 STRUCTURES: Final = (MediaType(f"{SDMX}structure+xml", "2.1", "structure", ("application/xml", "text/xml")),)
 Accept = Annotated[str, Header(description="media type; without preference the first of those that are offered")]
 

@@ -62,6 +62,12 @@ FORMATS: Final[Mapping[str, Format]] = {
         "sdmx1, pysdmx, SDMX tools",
         coded=True,
     ),
+    "sdmx-json": Format(
+        "sdmx_json", "SDMX-JSON 1.0, data message with its codes", "a browser, SDMX 2.1 tools", coded=True
+    ),
+    "sdmx-json-2": Format(
+        "sdmx_json", "SDMX-JSON 2.0, data message with its codes", "a browser, SDMX 3.0 tools", coded=True
+    ),
     "json-stat": Format(
         "json_stat", "JSON-stat 2.0, one dataset; no standard errors", "pyjstat, rjstat, a browser", coded=True
     ),

@@ -112,7 +112,7 @@ def _artefact(
         flow = _named(parent, "Dataflow", name, label, kept)
         _reference(Xml.SubElement(flow, f"{STRUCTURE}Structure"), name, "DataStructure", "datastructure", kept)
     elif artefact == "codelist":
-        for concept, codes in _code_lists().items():
+        for concept, codes in code_lists().items():
             if only_list in (None, LISTS[concept]):
                 code_list = _named(parent, "Codelist", LISTS[concept], CONCEPTS[concept], kept)
                 for code, meaning in codes.items():
@@ -129,7 +129,7 @@ def _attributes() -> tuple[str, ...]:
     return ("OBS_FLAG", "CONF_STATUS", *ATTRIBUTES)
 
 
-def _code_lists() -> dict[str, Mapping[str, str]]:
+def code_lists() -> dict[str, Mapping[str, str]]:
     measures = {measure.code: measure.label for measure in vocabulary.measures().values()}
     statuses = {code: text for code, text in vocabulary.flag_meanings().items() if code in vocabulary.CONF_STATUSES}
     bases = {str(basis): text for basis, text in BASIS_MEANING.items()}

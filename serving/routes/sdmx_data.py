@@ -107,7 +107,8 @@ def sdmx_data_of_flow(reader: Reader, query: Query21, flow_ref: FlowPath) -> Res
 def sdmx_data(reader: Reader, query: Query21, flow_ref: FlowPath, key: KeyPath) -> Response:
     """Released crop areas of a key, of the latest release of each season, in 1000 ha.
 
-    SDMX-ML by default, SDMX-CSV by the Accept header. A confidential cell has no figure, and its CONF_STATUS.
+    SDMX-ML by default, SDMX-CSV and SDMX-JSON by the Accept header. A confidential cell has no figure, and its
+    CONF_STATUS.
     """
     with reader() as connection:
         dataflow = named_dataflow(connection, flow_ref)
@@ -159,7 +160,8 @@ def sdmx_3_data(
 ) -> Response:
     """Released crop areas of a key, with conditions on dimensions, of the latest release of each season, in 1000 ha.
 
-    SDMX-ML 2.1 by default, SDMX-CSV by the Accept header. A confidential cell has no figure, and its CONF_STATUS.
+    SDMX-ML 2.1 by default, SDMX-CSV and SDMX-JSON by the Accept header. A confidential cell has no figure, and its
+    CONF_STATUS.
     """
     if context not in ("dataflow", "datastructure", *ANY):
         raise NotFoundError("there are no data of this context", where=context, mend="Write dataflow or *")

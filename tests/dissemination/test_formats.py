@@ -121,16 +121,23 @@ def test_sdmx1_reads_sdmx_ml_with_the_same_figures(format_: str) -> None:
     data = written(format_)
     message = sdmx.read_sdmx(io.BytesIO(data), structure=structures(described).structure["CROP_AREA"])
     assert isinstance(message, DataMessage)
+    assert _figures_of(message) == EXPECTED
+    assert b"register" in data, "how an area came about, of a cell that is shown"
+
+
+def _figures_of(message: DataMessage) -> Figures:
+    """What sdmx1 has read of SDMX-ML or SDMX-JSON."""
     (data_set,) = message.data
-    texts = [{name: str(one.value) for name, one in found.attached_attribute.items()} for found in data_set.obs]
-    found = [
+    texts = [
+        {name: str(getattr(one.value, "id", one.value)) for name, one in found.attached_attribute.items()}
+        for found in data_set.obs
+    ]
+    return figures(
         {name: str(one.key[name].value) for name in DIMENSIONS}
         | {"OBS_FLAG": "", "CONF_STATUS": "", "OBS_VALUE": one.value}
         | attributes
         for one, attributes in zip(data_set.obs, texts, strict=True)
-    ]
-    assert figures(found) == EXPECTED
-    assert b"register" in data, "how an area came about, of a cell that is shown"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Shouldn't use this function:DeprecationWarning")  # pyjstat's word to itself
@@ -149,6 +156,44 @@ def test_pyjstat_reads_json_stat_with_the_same_figures() -> None:
         if str(place) in status
     }
     assert flags == {key: flag + secret for key, (_, flag, secret) in EXPECTED.items() if flag or secret}
+
+
+@pytest.mark.parametrize(("format_", "version"), [("sdmx-json", "1.0"), ("sdmx-json-2", "2.0.0")])
+def test_sdmx_json_has_the_same_figures_and_attributes(format_: str, version: str) -> None:
+    message = json.loads(written(format_))
+    assert message["meta"]["schema"].endswith(f"/{version}/sdmx-json-data-schema.json")
+    data = message["data"]
+    structure = data["structure"] if version == "1.0" else data["structures"][data["dataSets"][0]["structure"]]
+    dimensions, attributes = structure["dimensions"], structure["attributes"]["observation"]
+    assert [one["keyPosition"] for one in dimensions["series"] + dimensions["observation"]] == [0, 1, 2, 3, 4]
+    names = {one["id"]: one["name"] for one in dimensions["series"][1]["values"]}
+    assert names["C1110"] == "Common wheat and spelt"
+    found: dict[tuple[str, ...], tuple[float | None, str, str]] = {}
+    errors = {}
+    for series, part in data["dataSets"][0]["series"].items():
+        places = zip(dimensions["series"], series.split(":"), strict=True)
+        _, *key = [one["values"][int(place)]["id"] for one, place in places]
+        ((period, (value, *places_of_attributes)),) = part["observations"].items()
+        assert dimensions["observation"][0]["values"][int(period)]["id"] == "2018"
+        texts = {
+            one["id"]: one["values"][place].get("id", one["values"][place].get("name" if version == "1.0" else "value"))
+            for one, place in zip(attributes, places_of_attributes, strict=True)
+            if place is not None
+        }
+        found[tuple(key)] = (value, texts.get("OBS_FLAG", ""), texts.get("CONF_STATUS", ""))
+        errors[tuple(key)] = texts.get("STD_ERR")
+    assert found == EXPECTED
+    lines = csv.DictReader(io.StringIO(written("sdmx-csv-2").decode()))
+    assert errors == {(line["crops"], line["strucpro"], line["geo"]): line["STD_ERR"] or None for line in lines}
+
+
+def test_sdmx1_reads_sdmx_json_with_the_same_figures() -> None:
+    """It reads the draft of version 1.0, which has the same parts in another place."""
+    message = json.loads(written("sdmx-json"))
+    draft = {"header": message["meta"], **message["data"]}
+    message = sdmx.read_sdmx(io.BytesIO(json.dumps(draft).encode()))
+    assert isinstance(message, DataMessage)
+    assert _figures_of(message) == EXPECTED
 
 
 def test_pandas_reads_the_tsv_with_the_same_figures() -> None:

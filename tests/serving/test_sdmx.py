@@ -153,6 +153,8 @@ def test_conditions_of_3_0(service: Service, condition: str, found: set[tuple[st
         ("structurespecificdata+xml;version=2.1", "sdmx-ml-structured"),
         ("data+csv;version=1.0.0", "sdmx-csv"),
         ("data+csv;version=2.0.0", "sdmx-csv-2"),
+        ("data+json;version=1.0.0", "sdmx-json"),
+        ("data+json;version=2.0.0", "sdmx-json-2"),
     ],
 )
 @pytest.mark.parametrize("release", [1, 2])
