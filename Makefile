@@ -38,6 +38,8 @@ docs: install
 	$(BIN)/cropmap reasons --markdown > docs/reasons.md
 	$(BIN)/cropmap stats formats --markdown > docs/export-formats.md
 	$(BIN)/python -m serving.reference > docs/routes.md
+	$(BIN)/cropmap db upgrade >&2
+	$(BIN)/cropmap db rights --markdown > docs/rights.md
 
 bench: install
 	$(BIN)/cropmap bench observe

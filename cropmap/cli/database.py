@@ -1,4 +1,4 @@
-"""`cropmap db url | psql | status | upgrade | allow | disallow | logins | stop`, `cropmap doctor`."""
+"""`cropmap db url | psql | status | upgrade | allow | disallow | logins | rights | stop`, `cropmap doctor`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cropmap.cli.agencies import AsMarkdown
 from cropmap.interruption import hand_over
 from cropmap.masking import masked
 from cropmap.terminal import AsJson, Home, prepare, say, table
@@ -125,6 +126,32 @@ def list_all(home: Home = None, as_json: AsJson = False) -> None:
         table(known, ["login", "agency"])
     else:
         print("no login: cropmap db allow LOGIN --agency AGENCY", file=sys.stderr)
+
+
+@db.command()
+def rights(home: Home = None, as_json: AsJson = False, markdown: AsMarkdown = False) -> None:
+    """List which role may read which column.
+
+    The answer is what the database grants to people with SQL and to keys of the API.
+    """
+    settings = prepare(home)
+    from cropmap.database.connection import connect
+    from cropmap.database.rights import ROLES, as_markdown, column_rights
+    from cropmap.stages.context import ready_database
+
+    with connect(ready_database(settings)) as connection:
+        granted = column_rights(connection)
+    if markdown:
+        print(as_markdown(granted), end="")
+        return
+    rows = [
+        {"table": one.table, "column": one.column, "roles": [ROLES[role] for role in ROLES if role in one.roles]}
+        for one in granted
+    ]
+    if as_json:
+        say({"columns": rows}, as_json=True)
+    else:
+        table([row | {"roles": ", ".join(row["roles"])} for row in rows], ["table", "column", "roles"])
 
 
 @db.command()
