@@ -623,6 +623,16 @@ CARRIED_FORWARD: Final = "(carried forward)"
 """Crop code of an outline that stands in for a declaration which is still to come."""
 
 
+class AuditAction(StrEnum):
+    """What somebody did with rows of parcels."""
+
+    READ = "read"
+    """one parcel, or a page of a list"""
+    EXPORT = "export"
+    """a file"""
+    CHANGE = "change"
+
+
 class AccessRole(StrEnum):
     """What the holder of an API key may read of an agency."""
 

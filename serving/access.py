@@ -7,6 +7,9 @@ a revoked key is refused at once.
 
 A key has a role, which opens some routes, and an agency. Both hold in the database too: the connection takes on the
 role and the agency for the transaction that answers the request, and sees nothing without them.
+
+A route that reads parcels notes which in the audit log, in the same transaction (`RecordedReader`, `note_read`): what
+cannot be noted is not answered.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Annotated, Final
@@ -23,11 +26,12 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from starlette.concurrency import run_in_threadpool
 
-from cropmap.database import keys
+from cropmap.database import audit, keys
 from cropmap.database.connection import Connection, Pool, pooled_connection
 from cropmap.database.keys import KeyHolder
 from cropmap.errors import DatabaseError, DatabaseUnavailableError
-from cropmap.schemas import AccessRole
+from cropmap.schemas import AccessRole, AuditAction
+from serving import request_ids
 from serving.errors import KeyRefusedError, RoleRefusedError
 
 log = logging.getLogger("cropmap.serving")
@@ -47,8 +51,10 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by 
 
 
 @contextmanager
-def _checked_connection(pool: Pool, secret: str) -> Iterator[Connection]:
+def _checked_connection(pool: Pool, secret: str, *, records: bool = False) -> Iterator[Connection]:
     with pooled_connection(pool) as connection, connection.transaction():
+        if records:
+            connection.execute("SET TRANSACTION READ WRITE")  # the API's own transactions only read
         if keys.enter(connection, secret) is None:
             raise KeyRefusedError(UNKNOWN, where=HEADER)
         yield connection
@@ -145,6 +151,31 @@ async def open_connection(request: Request, key: Annotated[str, Depends(require_
     return partial(_checked_connection, request.app.state.pool, key)
 
 
+async def open_recorded_connection(request: Request, key: Annotated[str, Depends(require_key)]) -> OpenConnection:
+    return partial(_checked_connection, request.app.state.pool, key, records=True)
+
+
 Reader = Annotated[OpenConnection, Depends(open_connection)]
 """Lends a database connection: `with reader() as connection`. It is held for the query only, never while an answer is
 prepared or sent."""
+RecordedReader = Annotated[OpenConnection, Depends(open_recorded_connection)]
+"""The same for routes that read parcels: `note_read` can note it on the connection."""
+
+
+def note_read(
+    request: Request, connection: Connection, *, agency: str, season: int, parcel_ids: Iterable[str | None]
+) -> None:
+    """Notes that the request's answer has rows of these parcels; without any, nothing."""
+    if named := [parcel_id for parcel_id in parcel_ids if parcel_id is not None]:
+        holder: KeyHolder = request.state.key_holder
+        subject = f"{request.method} {request.scope['route'].path}"
+        audit.note(
+            connection,
+            agency=agency,
+            season=season,
+            action=AuditAction.READ,
+            subject=subject,
+            parcel_ids=named,
+            actor=f"key {holder.name}",
+            request_id=request_ids.current() or None,
+        )

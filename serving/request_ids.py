@@ -21,6 +21,11 @@ WELL_FORMED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _current: ContextVar[str] = ContextVar("request_id", default="")
 
 
+def current() -> str:
+    """The name of the request that is being answered; empty outside of one."""
+    return _current.get()
+
+
 class RequestIds:
     """ASGI middleware: names the request, and says the name in its answer."""
 

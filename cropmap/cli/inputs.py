@@ -87,6 +87,28 @@ def load(
     say(load_declarations(context, loaded_at=datetime.now(UTC), accept=accept), as_json=as_json)
 
 
+@declarations.command("quality")
+def quality(
+    agency: AgencyFile,
+    season: SeasonYear,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="folder to write quality.html, quality.json and rejects.gpkg to")
+    ],
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a declarations file before it is loaded.
+
+    Writes a page with a map, the same figures as JSON, and a GeoPackage of the rows to examine.
+    """
+    settings = prepare(home)
+    from cropmap.agency import Agency
+    from cropmap.results.file_quality import report_quality
+
+    say(report_quality(Agency.read(agency, data=data or settings.data), season=season, out=out), as_json=as_json)
+
+
 @declarations.command("carry-forward")
 def carry(
     agency: AgencyFile,

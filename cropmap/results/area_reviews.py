@@ -16,7 +16,7 @@ from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import content_hash
 from cropmap.results.published import published_run
-from cropmap.results.reviews import FieldFormat, assessed_parcels, field_file
+from cropmap.results.reviews import FieldFormat, assessed_parcels, field_file, note_sample
 from cropmap.schemas import Confidentiality, ReviewPart, ReviewPurpose
 from cropmap.sources.mapped_outlines import Outlines
 from cropmap.stages.context import SeasonContext
@@ -77,6 +77,7 @@ def draw_area_reviews(
         rows = drawn.assign(part=str(ReviewPart.AREA), list_rank=pd.array([pd.NA] * len(drawn), dtype="Int64"))
         is_new = reviews.store_campaign(connection, campaign, rows)
         sample = reviews.read_sample(connection, campaign.campaign_id)
+        note_sample(context, connection, sample)
         outlines = register.read_declarations(connection, **context.key)
     answer: DrawnAreaReviews = {
         "campaign": campaign.campaign_id,

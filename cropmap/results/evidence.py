@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cropmap.database import acquisitions as ledger
+from cropmap.database import audit
 from cropmap.database.acquisitions import LedgerEntry
 from cropmap.errors import InputError
 from cropmap.evidence.bands import Population
@@ -35,7 +36,7 @@ from cropmap.progress import Counter
 from cropmap.provenance import content_hash
 from cropmap.results.published import PublishedRun, open_published, separation
 from cropmap.results.surroundings import Surroundings
-from cropmap.schemas import AcquisitionStatus, QuarantineReason, Verdict
+from cropmap.schemas import AcquisitionStatus, AuditAction, QuarantineReason, Verdict
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.findings import run_statement
 
@@ -75,6 +76,8 @@ def write_evidence(
     chosen = _chosen(published, parcel_ids, verdicts)
     facts = run_facts(published)
     _close(out)
+    with context.connect() as connection:
+        audit.note(connection, **context.key, action=AuditAction.EXPORT, subject="evidence", parcel_ids=chosen)
     rendered: list[Rendered] = []
     with Counter("evidence", total=len(chosen), unit="pages") as counter, _renderer(context, len(chosen)) as draw:
         for part, sheets in _parts(published, facts, chosen):

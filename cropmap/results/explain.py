@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cropmap.assessments.explanation import Path, explain_declaration
 from cropmap.contracts.tables import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS
 from cropmap.database import acquisitions as ledger
-from cropmap.database import history, queries
+from cropmap.database import audit, history, queries
 from cropmap.dataset.batches import by_length
 from cropmap.dataset.series import Series
 from cropmap.errors import ArtifactError, InputError
@@ -29,7 +29,7 @@ from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, pre
 from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version
 from cropmap.results.published import PublishedRun, open_published, separation
-from cropmap.schemas import AcquisitionStatus, Reason
+from cropmap.schemas import AcquisitionStatus, AuditAction, Reason
 from cropmap.stages.champion import judging_folds
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.forecast import is_carried
@@ -76,6 +76,8 @@ def explain(context: SeasonContext, parcel_id: str) -> Explanation:
             where="--parcel",
             mend="Leading zeros count; `cropmap season status` shows what is loaded",
         )
+    with context.connect() as connection:
+        audit.note(connection, **context.key, action=AuditAction.READ, subject="explain", parcel_ids=[parcel_id])
     sections: dict[str, object] = {
         "parcel": {**context.key, "parcel_id": parcel_id, "state": _state(versions, rejected)},
         "declarations": versions,

@@ -16,15 +16,15 @@ from cropmap.assessments.review_sample import by_rank
 from cropmap.contracts.columns import file_schema
 from cropmap.contracts.tables import FLAGS
 from cropmap.database import acquisitions as ledger
+from cropmap.database import audit, queries, reviews, runs
 from cropmap.database import declarations as register
-from cropmap.database import queries, reviews, runs
 from cropmap.database.connection import Connection, connect
 from cropmap.dissemination import workbook
 from cropmap.dissemination.spreadsheets import to_csv
 from cropmap.errors import InputError
 from cropmap.observations.tidy import export_tidy
 from cropmap.results.published import published_run
-from cropmap.schemas import AcquisitionStatus, CsvDialect, Finding, Verdict
+from cropmap.schemas import AcquisitionStatus, AuditAction, CsvDialect, Finding, Verdict
 from cropmap.settings import Settings
 from cropmap.stages.context import SeasonContext, ready_database
 
@@ -45,7 +45,10 @@ def export_observations(context: SeasonContext, out: Path) -> int:
     ]
     if not names:
         raise InputError(f"season {context.season.year} has no observation", mend="Run `cropmap observe` first")
-    return export_tidy(context.store, names, out)
+    written = export_tidy(context.store, names, out)
+    with context.connect() as connection:
+        audit.note(connection, **context.key, action=AuditAction.EXPORT, subject="observations export", n_rows=written)
+    return written
 
 
 def export_flags(
@@ -69,6 +72,15 @@ def export_flags(
         if certified:
             rows = _certified(connection, rows, run_id)
         outlines = _outlines(connection, run_id, agency=agency, season=season) if format_ == "gpkg" else None
+        parcel_ids = [row["parcel_id"] for row in rows]
+        audit.note(
+            connection,
+            agency=agency,
+            season=season,
+            action=AuditAction.EXPORT,
+            subject="flags export",
+            parcel_ids=parcel_ids,
+        )
     table = pa.Table.from_pylist(rows, schema=FLAG_SCHEMA)
     if format_ == "parquet":
         sink = io.BytesIO()

@@ -24,8 +24,8 @@ from cropmap.assessments.review_quality import (
     share_found,
 )
 from cropmap.assessments.review_sample import draw_sample
+from cropmap.database import audit, queries, reviews
 from cropmap.database import declarations as register
-from cropmap.database import queries, reviews
 from cropmap.database.connection import Connection
 from cropmap.database.reviews import Campaign
 from cropmap.dissemination.spreadsheets import to_csv, unguarded
@@ -34,7 +34,7 @@ from cropmap.legends import Legend
 from cropmap.provenance import content_hash
 from cropmap.results.field_workbook import field_workbook
 from cropmap.results.published import published_run
-from cropmap.schemas import ReviewPart, ReviewPurpose
+from cropmap.schemas import AuditAction, ReviewPart, ReviewPurpose
 from cropmap.seasons import SeasonKey
 from cropmap.sources.findings import FILLED_IN, check_findings, read_findings_file
 from cropmap.stages.context import SeasonContext
@@ -166,9 +166,16 @@ def draw_reviews(
         campaigns = reviews.read_campaigns(connection, **context.key)
         _refuse_other_delta(campaigns, campaign)
         sample = reviews.read_sample(connection, campaign.campaign_id)
+        note_sample(context, connection, sample)
         outlines = register.read_declarations(connection, **context.key)
     answer = _drawn(campaign, campaigns, sample, is_new=is_new)
     return answer, field_file(sample, outlines, campaign, legend, format_)
+
+
+def note_sample(context: SeasonContext, connection: Connection, sample: pd.DataFrame) -> None:
+    """Notes that a sample is exported."""
+    parcel_ids = sample["parcel_id"].tolist()
+    audit.note(connection, **context.key, action=AuditAction.EXPORT, subject="review sample", parcel_ids=parcel_ids)
 
 
 def refuse_to_overwrite(path: Path) -> None:
@@ -201,6 +208,8 @@ def import_reviews(context: SeasonContext, source: Path, *, imported_at: datetim
                 connection, str(name), rows, source_file=source.name, imported_at=imported_at
             )
             counts = {key: n + stored[key] for key, n in counts.items()}
+        changed = checked.accepted["parcel_id"].tolist()
+        audit.note(connection, **context.key, action=AuditAction.CHANGE, subject="review import", parcel_ids=changed)
         certification = {name: _recertify(context, connection, name, legend, stated_at=imported_at) for name in drawn}
     answer: ImportedReviews = {
         "file": str(source),

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from cropmap.agency import Agency
 from cropmap.database import acquisitions as ledger
+from cropmap.database import audit
 from cropmap.database import declarations as register
 from cropmap.database.bytes_read import add_bytes_read, bytes_read
 from cropmap.database.runs import ensure_season
@@ -37,7 +38,7 @@ from cropmap.observations.coverage import TileCoverage, read_outlines, tile_cove
 from cropmap.observations.extract import observation_metadata
 from cropmap.observations.grids import Grid
 from cropmap.processes import return_unused_memory
-from cropmap.schemas import AcquisitionStatus, QuarantineReason
+from cropmap.schemas import AcquisitionStatus, AuditAction, QuarantineReason
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.catalog import CatalogSearch, find_acquisitions, nothing_usable
 from cropmap.sources.catalogs.known_items import KnownItems
@@ -115,6 +116,8 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
             loaded_at=loaded_at,
             check=check,
         )
+        subject = f"declarations {path.name}"
+        audit.note(connection, **context.key, action=AuditAction.CHANGE, subject=subject, n_rows=read.row_count)
     noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}
     answer = {
         "rows": read.row_count,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from cropmap.database import queries
 from cropmap.schemas import Verdict
-from serving.access import Reader
+from serving.access import RecordedReader, note_read
 from serving.answers import Assessment, AssessmentPage
 from serving.conditional import require_change
 from serving.errors import Problem
@@ -26,7 +26,7 @@ router = APIRouter(tags=["assessments"])
 )
 def assessments(
     request: Request,
-    reader: Reader,
+    reader: RecordedReader,
     agency: OneAgencyQuery,
     season: OneSeasonQuery,
     verdict: Annotated[list[Verdict] | None, Query(description="one or several; all without it")] = None,
@@ -49,6 +49,8 @@ def assessments(
         )
         if not page.items:
             require_published(connection, agency=agency, season=season)
+        parcel_ids = [row["parcel_id"] for row in page.items]
+        note_read(request, connection, agency=agency, season=season, parcel_ids=parcel_ids)
     following = request.url.include_query_params(after=page.next) if page.next else None
     return json_answer(
         {"items": shown(Assessment, page.items), "next": f"{following.path}?{following.query}" if following else None}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,10 +13,11 @@ from fastapi.routing import APIRoute
 from shapely.geometry.base import BaseGeometry
 
 from cropmap.database import features, queries
-from cropmap.database.features import FeatureKind, FeaturePage, Wanted
+from cropmap.database.connection import Connection
+from cropmap.database.features import Feature, FeatureKind, FeaturePage, Wanted
 from cropmap.errors import InputError
 from cropmap.schemas import Reason, Verdict
-from serving.access import Reader
+from serving.access import OpenConnection, Reader, RecordedReader, note_read
 from serving.errors import NotFoundError, Problem, detail_of
 from serving.known import require_published
 from serving.names import AfterQuery, AgencyQuery, CropQuery, SeasonQuery
@@ -183,7 +185,7 @@ def feature_schema(collection_id: CollectionPath) -> Response:
 @router.get("/collections/parcels/items", response_model=answers.ParcelFeatures, responses=NOT_PUBLISHED)
 def parcel_features(
     request: Request,
-    reader: Reader,
+    reader: RecordedReader,
     form: Form,
     place: Place,
     seasons: Seasons,
@@ -204,7 +206,7 @@ def parcel_features(
 @router.get("/collections/assessments/items", response_model=answers.AssessmentFeatures, responses=NOT_PUBLISHED)
 def assessment_features(
     request: Request,
-    reader: Reader,
+    reader: RecordedReader,
     form: Form,
     place: Place,
     seasons: Seasons,
@@ -239,7 +241,9 @@ def assessment_features(
     response_model=answers.ParcelFeature,
     responses={200: {"content": {GEOJSON: {}}}, **MISSING},
 )
-def parcel_feature(request: Request, reader: Reader, feature_id: FeaturePath, crs: CrsQuery = Crs.CRS84) -> Response:
+def parcel_feature(
+    request: Request, reader: RecordedReader, feature_id: FeaturePath, crs: CrsQuery = Crs.CRS84
+) -> Response:
     """One parcel by the `id` of its feature."""
     return _item(request, reader, FeatureKind.PARCELS, feature_id, crs)
 
@@ -250,7 +254,7 @@ def parcel_feature(request: Request, reader: Reader, feature_id: FeaturePath, cr
     responses={200: {"content": {GEOJSON: {}}}, **MISSING},
 )
 def assessment_feature(
-    request: Request, reader: Reader, feature_id: FeaturePath, crs: CrsQuery = Crs.CRS84
+    request: Request, reader: RecordedReader, feature_id: FeaturePath, crs: CrsQuery = Crs.CRS84
 ) -> Response:
     """One assessment by the `id` of its feature."""
     return _item(request, reader, FeatureKind.ASSESSMENTS, feature_id, crs)
@@ -269,10 +273,11 @@ def _wanted(
     return Wanted(agency, *seasons, within=place, equal=given)
 
 
-def _items(request: Request, reader: Reader, kind: FeatureKind, form: _Form, wanted: Wanted) -> Response:
+def _items(request: Request, reader: OpenConnection, kind: FeatureKind, form: _Form, wanted: Wanted) -> Response:
     with reader() as connection:
         require_published(connection, agency=wanted.agency)
         page = features.features(connection, kind, wanted, after=form.after, limit=form.limit)
+        _note(request, connection, page.items)
     columns, links = COLUMNS[kind], _links(request, kind, form, page)
     headers = {
         "Content-Crs": f"<{form.crs}>",
@@ -281,6 +286,12 @@ def _items(request: Request, reader: Reader, kind: FeatureKind, form: _Form, wan
     if form.form == "fgb":
         return Response(to_flatgeobuf(page.items, columns, form.crs), headers=headers, media_type=FLATGEOBUF)
     return Response(to_geojson(page.items, columns, form.crs, links), headers=headers, media_type=GEOJSON)
+
+
+def _note(request: Request, connection: Connection, found: Sequence[Feature]) -> None:
+    for (agency, season), part in groupby(found, key=lambda one: (one.key.agency, one.key.season)):
+        parcel_ids = [one.key.parcel_id for one in part]
+        note_read(request, connection, agency=agency, season=season, parcel_ids=parcel_ids)
 
 
 def _links(request: Request, kind: FeatureKind, form: _Form, page: FeaturePage) -> list[Link]:
@@ -299,10 +310,11 @@ def _links(request: Request, kind: FeatureKind, form: _Form, page: FeaturePage) 
     ]
 
 
-def _item(request: Request, reader: Reader, kind: FeatureKind, feature_id: str, crs: Crs) -> Response:
+def _item(request: Request, reader: OpenConnection, kind: FeatureKind, feature_id: str, crs: Crs) -> Response:
     key = key_of(feature_id)
     with reader() as connection:
         found = features.feature(connection, kind, key) if key else None
+        _note(request, connection, [found] if found else [])
     if found is None:
         raise NotFoundError("no such feature is published", where=feature_id, mend=f"See {ROOT}/collections")
     links = [

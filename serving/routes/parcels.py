@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from cropmap.database import queries
 from cropmap.database.acquisitions import observed_files
 from cropmap.observations.tidy import IMPORTED
-from serving.access import Reader
+from serving.access import RecordedReader, note_read
 from serving.answers import Parcel
 from serving.errors import NotFoundError, Problem
 from serving.names import AgencyPath, ParcelPath, SeasonPath
@@ -26,7 +26,7 @@ router = APIRouter(tags=["parcels"])
 )
 def parcel(
     request: Request,
-    reader: Reader,
+    reader: RecordedReader,
     agency: AgencyPath,
     season: SeasonPath,
     parcel_id: ParcelPath,
@@ -38,6 +38,7 @@ def parcel(
         row = queries.parcel(connection, agency=agency, season=season, parcel_id=parcel_id)
         if row is None or row["run_id"] is None:
             raise NotFoundError(f"no parcel {parcel_id} is published", where=f"{agency} {season}", mend="See /seasons")
+        note_read(request, connection, agency=agency, season=season, parcel_ids=[parcel_id])
         # a parcel is observed in its home tile alone; what was imported belongs to no tile
         tiles = [tile for tile in (row["home_tile"], IMPORTED) if tile]
         known = observed_files(connection, agency=agency, season=season, tiles=tiles) if series else []

@@ -50,6 +50,8 @@ DECLARATIONS: Final = (
     "SET row_security = off",
 )
 """what a login of people may try first"""
+GIVEN: Final = {"integer": "2018", "bigint": "1", "name": "hostile_api", "text[]": f"{{{MARK}}}"}
+"""what a function is called with, by the type of its parameter; a text is the other agency's name"""
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,7 @@ def test_a_login_of_one_agency_reads_nothing_of_another(url: str, login: str, de
 def test_no_function_tells_of_another_agency(url: str, login: str) -> None:
     with signed_in(url, login) as connection:
         for name, arguments in connection.execute(FUNCTIONS).fetchall():
-            given = [{"integer": "2018", "name": "hostile_api"}.get(kind, OTHER) for kind in arguments]
+            given = [GIVEN.get(kind, OTHER) for kind in arguments]
             call = sql.SQL("SELECT {}({})::text").format(
                 sql.SQL(name),
                 sql.SQL(", ").join(

@@ -30,6 +30,8 @@ RENAMED: Final = {
 NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "api_key", "spatial_ref_sys"}
 ROWS_BY_HAND: Final = """
 INSERT INTO notice VALUES ('bretagne', 2018, 'a.gpkg', 2, '007', 'OVERLAP', '');
+INSERT INTO audit_entry (agency, season, action, subject, login, actor, n_rows, parcel_ids)
+VALUES ('bretagne', 2018, 'read', 'explain', 'me', 'me', 1, ARRAY['007']);
 INSERT INTO work VALUES ('bretagne', 2018, 'season run', 'me', now(), NULL);
 INSERT INTO acquisition (agency, season, item_id, tile, status, object_name)
 VALUES ('bretagne', 2018, 'item', '30UVU', 'observed', 'observations/bretagne/2018/30UVU/item.parquet');

@@ -40,7 +40,8 @@ def desks(cluster_url: str) -> Iterator[dict[AccessRole, dict[str, str]]]:
             give_crops_an_item(connection)
             made = {role: keys.create_key(connection, role, role=role, agency="bretagne") for role in AccessRole}
         with running(create_app(ServingSettings(database_url=database_url))) as client:
-            yield {role: {"url": str(client.base_url), "key": key} for role, key in made.items()}
+            url = str(client.base_url)
+            yield {role: {"url": url, "key": key, "database": database_url} for role, key in made.items()}
 
 
 def give_crops_an_item(connection: Connection) -> None:
@@ -116,3 +117,42 @@ def test_each_role_reads_its_own(desks: dict[AccessRole, dict[str, str]]) -> Non
                 assert answer.status_code == (200 if opening(path) in OPENED[role] else 403), (role, path)
             health = client.get("/health").json()
             assert (health["newest_season"] is None) is (role is AccessRole.PUBLIC)
+
+
+def test_every_answer_with_a_parcel_is_noted(desks: dict[AccessRole, dict[str, str]]) -> None:
+    desk, answered = desks[AccessRole.CONTROLLER], set()
+    with (
+        connect(desk["database"]) as connection,
+        httpx.Client(base_url=desk["url"], headers={"X-API-Key": desk["key"]}, trust_env=False) as client,
+    ):
+        for number, path in enumerate(sorted(set(paths("bretagne", "007")))):
+            answer = client.get(path, headers={"X-Request-ID": f"noted-{number}"})
+            noted = connection.execute(
+                "SELECT action, login <> '', actor, n_rows, parcel_ids FROM audit_entry WHERE request_id = %s",
+                (f"noted-{number}",),
+            ).fetchall()
+            if answer.status_code != 200 or '"007"' not in answer.text or "openapi" in answer.json():  # an example
+                assert noted == [], path
+                continue
+            answered.add(opening(path))
+            ((*said, n_rows, parcel_ids),) = noted
+            assert said == ["read", True, "key controller"], path
+            assert n_rows == len(parcel_ids), path
+            assert "007" in parcel_ids, path
+    assert answered == {"/assessments", "/parcels", "/ogc"}
+
+
+def test_what_cannot_be_noted_is_not_answered(desks: dict[AccessRole, dict[str, str]]) -> None:
+    desk = desks[AccessRole.CONTROLLER]
+    with (
+        connect(desk["database"]) as connection,
+        httpx.Client(base_url=desk["url"], headers={"X-API-Key": desk["key"]}, trust_env=False) as client,
+    ):
+        connection.execute("ALTER TABLE audit_entry ADD CONSTRAINT is_full CHECK (false) NOT VALID")
+        try:
+            answers = [client.get(path) for path in sorted(set(paths("bretagne", "007")))]
+        finally:
+            connection.execute("ALTER TABLE audit_entry DROP CONSTRAINT is_full")
+    assert sum(answer.status_code >= 500 for answer in answers) >= 4
+    told = [str(answer.url) for answer in answers if answer.status_code == 200 and '"007"' in answer.text]
+    assert [url for url in told if not url.endswith("/ogc/api")] == []
