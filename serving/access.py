@@ -1,12 +1,13 @@
-"""Access control: a request needs a valid API key; as long as no key exists, every request is refused.
+"""Access control: a request needs a valid API key, or the name and password of an account (`serving.sign_in`); as long
+as there is neither, every request is refused.
 
 The comparison uses SHA-256 of 256 random bits (`cropmap.database.keys`), so that the duration of an answer reveals
 nothing about a key. A key is never logged. The hashes of all valid keys are cached for a second, so that many wrong
 keys cause no load on the database. A valid key is looked up again by the connection that answers its request, so that
 a revoked key is refused at once.
 
-A key has a role, which opens some routes, and an agency. Both hold in the database too: the connection takes on the
-role and the agency for the transaction that answers the request, and sees nothing without them.
+A key or an account has a role, which opens some routes, and an agency. Both hold in the database too: the connection
+takes on the role and the agency for the transaction that answers the request, and sees nothing without them.
 
 A route that reads parcels notes which in the audit log, in the same transaction (`RecordedReader`, `note_read`): what
 cannot be noted is not answered.
@@ -26,13 +27,14 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from starlette.concurrency import run_in_threadpool
 
-from cropmap.database import audit, keys
+from cropmap.database import accounts, audit, keys
 from cropmap.database.connection import Connection, Pool, pooled_connection
 from cropmap.database.keys import KeyHolder
 from cropmap.errors import DatabaseError, DatabaseUnavailableError
 from cropmap.schemas import AccessRole, AuditAction
 from serving import request_ids
 from serving.errors import KeyRefusedError, RoleRefusedError
+from serving.sign_in import Accounts, BasicHeader
 
 log = logging.getLogger("cropmap.serving")
 
@@ -44,18 +46,22 @@ NOTED_SECONDS: Final = 600.0
 
 HEADER: Final = "header X-API-Key"
 UNKNOWN: Final = "this API key is not known, was revoked, or has expired"
+WRONG: Final = "there is no enabled account with this name and password"
 
 OpenConnection = Callable[[], AbstractContextManager[Connection]]
+Enter = Callable[[Connection], KeyHolder | None]
+"""has a connection take on what the holder may see"""
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `cropmap api-key create`")
+_basic = BasicHeader(auto_error=False, description="an account, made by `cropmap account create`")
 
 
 @contextmanager
-def _checked_connection(pool: Pool, secret: str, *, records: bool = False) -> Iterator[Connection]:
+def _checked_connection(pool: Pool, enter: Enter, *, records: bool = False) -> Iterator[Connection]:
     with pooled_connection(pool) as connection, connection.transaction():
         if records:
             connection.execute("SET TRANSACTION READ WRITE")  # the API's own transactions only read
-        if keys.enter(connection, secret) is None:
+        if enter(connection) is None:
             raise KeyRefusedError(UNKNOWN, where=HEADER)
         yield connection
 
@@ -117,17 +123,36 @@ class KeyRing:
             return keys.valid_keys(connection)
 
 
-async def require_key(request: Request, key: Annotated[str | None, Security(_header)] = None) -> str:
-    """The key of the request. Raises KeyRefusedError where there is none, or one that is not known."""
-    if not key:
+async def require_key(
+    request: Request,
+    key: Annotated[str | None, Security(_header)] = None,
+    signed_in: Annotated[tuple[str, str] | None, Security(_basic)] = None,
+) -> Enter:
+    """How the request enters the database. Raises KeyRefusedError where it has neither a valid key nor the name and
+    password of an account; the key counts where it has both."""
+    if key:
+        ring: KeyRing = request.app.state.keys
+        holder = await ring.holder(key)
+        if holder is None:
+            log.warning("refused an unknown API key from %s", _where(request))
+            raise KeyRefusedError(UNKNOWN, where=HEADER)
+        request.state.key_holder = holder
+        return partial(keys.enter, secret=key)
+    if signed_in is None:
         raise KeyRefusedError("no API key", where=HEADER)
-    ring: KeyRing = request.app.state.keys
-    holder = await ring.holder(key)
-    if holder is None:
-        log.warning("refused an unknown API key from %s", request.client.host if request.client else "?")
-        raise KeyRefusedError(UNKNOWN, where=HEADER)
-    request.state.key_holder = holder
-    return key
+    known: Accounts = request.app.state.accounts
+    account = await known.find(*signed_in)
+    if account is None:
+        log.warning("refused a name and password from %s", _where(request))
+        error = KeyRefusedError(WRONG, where="header Authorization")
+        error.challenge = 'Basic realm="cropmap", charset="UTF-8"'
+        raise error
+    request.state.key_holder = account.holder
+    return partial(accounts.enter, account=account)
+
+
+def _where(request: Request) -> str:
+    return request.client.host if request.client else "?"
 
 
 class RequireRole:
@@ -136,23 +161,23 @@ class RequireRole:
     def __init__(self, *roles: AccessRole) -> None:
         self._roles = roles
 
-    async def __call__(self, request: Request, _key: Annotated[str, Depends(require_key)]) -> None:
+    async def __call__(self, request: Request, _enter: Annotated[Enter, Depends(require_key)]) -> None:
         """Raises RoleRefusedError where the key has none of the roles."""
         holder: KeyHolder = request.state.key_holder
         if holder.role not in self._roles:
             raise RoleRefusedError(
-                f"this API key has the role {holder.role}",
-                where=HEADER,
+                f"this {'account' if holder.is_person else 'API key'} has the role {holder.role}",
+                where="header Authorization" if holder.is_person else HEADER,
                 mend=f"This route is for the role {' or '.join(self._roles)}",
             )
 
 
-async def open_connection(request: Request, key: Annotated[str, Depends(require_key)]) -> OpenConnection:
-    return partial(_checked_connection, request.app.state.pool, key)
+async def open_connection(request: Request, enter: Annotated[Enter, Depends(require_key)]) -> OpenConnection:
+    return partial(_checked_connection, request.app.state.pool, enter)
 
 
-async def open_recorded_connection(request: Request, key: Annotated[str, Depends(require_key)]) -> OpenConnection:
-    return partial(_checked_connection, request.app.state.pool, key, records=True)
+async def open_recorded_connection(request: Request, enter: Annotated[Enter, Depends(require_key)]) -> OpenConnection:
+    return partial(_checked_connection, request.app.state.pool, enter, records=True)
 
 
 Reader = Annotated[OpenConnection, Depends(open_connection)]
@@ -176,6 +201,6 @@ def note_read(
             action=AuditAction.READ,
             subject=subject,
             parcel_ids=named,
-            actor=f"key {holder.name}",
+            actor=f"{'account' if holder.is_person else 'key'} {holder.name}",
             request_id=request_ids.current() or None,
         )

@@ -36,7 +36,7 @@ class Admission:
         self._app, self._most, self._unread_bytes = app, most, unread_bytes
         self._working = self._unread = 0
         self._working_of: Counter[str] = Counter()
-        """the same by the key that was sent, valid or not"""
+        """the same by the key or account that was sent, valid or not"""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +44,8 @@ class Admission:
             return
         if scope["method"] == "HEAD":  # the server leaves out the body of the answer to its own HEAD
             scope = {**scope, "method": "GET"}
-        app, key = self._app, Headers(scope=scope).get("X-API-Key", "")
+        headers = Headers(scope=scope)
+        app, key = self._app, headers.get("X-API-Key") or headers.get("Authorization", "")
         is_full = self._working >= self._most or self._unread >= self._unread_bytes
         if is_full or self._working_of[key] >= self._most - self._most // 4:
             app = problem(scope["path"], HTTPStatus.TOO_MANY_REQUESTS, BUSY, headers={"Retry-After": "1"})

@@ -1,7 +1,7 @@
 """The REST API: one application, made from settings, with a pool of database connections for its lifetime.
 
 Input: the public views of the database and the observations of the store. Output: JSON, CSV, problems. It computes and
-writes nothing. Every route needs an API key, except `/health` and the documentation (`/docs`, `/openapi.json`).
+writes nothing. Every route needs an API key or an account, except `/health` and the documentation.
 
 What holds for every route, also for one that is added, is ASGI middleware (`_add_middleware`): names of requests,
 origins, limits, methods, compression, entity tags, the version in the path.
@@ -50,6 +50,7 @@ from serving.routes import (
 )
 from serving.series import SeriesReader
 from serving.settings import ServingSettings
+from serving.sign_in import Accounts
 from serving.versions import PREFIX, Versions
 
 DESCRIPTION: Final = (
@@ -74,12 +75,12 @@ KEYED: Final = (
 )
 """routes, and whom they answer; the database holds each role to the same"""
 ALLOWED_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-ALLOWED_HEADERS: Final = ("X-API-Key", "X-Request-ID", "If-None-Match")
+ALLOWED_HEADERS: Final = ("X-API-Key", "Authorization", "X-Request-ID", "If-None-Match")
 EXPOSED_HEADERS: Final = ("Content-Disposition", "Deprecation", "ETag", "Link", "Retry-After", "Sunset", "X-Request-ID")
 """what a page of an allowed origin may send, and read, beside what every page may"""
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
-    401: {"model": errors.Problem, "description": "the API key is missing or not valid"},
+    401: {"model": errors.Problem, "description": "the API key or the account is missing or not valid"},
     414: {"model": errors.Problem, "description": "the address is too long"},
     422: {"model": errors.Problem, "description": "a parameter is wrong"},
     429: {"model": errors.Problem, "description": "too many requests wait already, or the key has sent too many"},
@@ -104,7 +105,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(url, max_size=settings.pool_size, wait_seconds=settings.database_timeout_s)
-        app.state.pool, app.state.keys = pool, KeyRing(pool)
+        app.state.pool, app.state.keys, app.state.accounts = pool, KeyRing(pool), Accounts(pool)
         app.state.extents = Extents()
         app.state.series = SeriesReader(store, cache_bytes=settings.series_cache_mb << 20) if store else None
         # as many threads as connections: a request with a thread has a connection too, and waits for nothing else

@@ -30,7 +30,10 @@ class NotFoundError(InputError):
 
 
 class KeyRefusedError(InputError):
-    """The request carries no API key, or one that is not valid."""
+    """The request carries no API key and no account, or none that is valid."""
+
+    challenge = "ApiKey"
+    """how to sign in, for the header WWW-Authenticate"""
 
 
 class RoleRefusedError(InputError):
@@ -94,7 +97,7 @@ def answer(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s: %s", request.method, request.url.path, error)
         away = "the store" if isinstance(error, ObservationsUnavailableError) else "the database"
         return _problem(request, status, f"{away} does not answer; try again later", headers={"Retry-After": "10"})
-    headers = {"WWW-Authenticate": "ApiKey"} if status is HTTPStatus.UNAUTHORIZED else {}
+    headers = {"WWW-Authenticate": error.challenge} if isinstance(error, KeyRefusedError) else {}
     if isinstance(error, RateExceededError):
         headers = {"Retry-After": str(error.seconds)}
     return _problem(request, status, detail_of(error), headers=headers)

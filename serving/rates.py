@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from cropmap.database.keys import KeyHolder
-from serving.access import require_key
+from serving.access import Enter, require_key
 from serving.errors import RateExceededError
 
 
@@ -27,7 +27,7 @@ class Rates:
         """(tokens, when that was); one for each key that was valid, as others have no name"""
 
     def take(self, name: str) -> float:
-        """Takes a token of the key, and returns 0; or the seconds until there is one."""
+        """Takes a token of the key or account, and returns 0; or the seconds until there is one."""
         if not self._per_minute:
             return 0.0
         now, per_second = self._monotonic(), self._per_minute / 60
@@ -38,11 +38,12 @@ class Rates:
         return wait
 
 
-async def within_rate(request: Request, _key: Annotated[str, Depends(require_key)]) -> None:
+async def within_rate(request: Request, _enter: Annotated[Enter, Depends(require_key)]) -> None:
     """Raises RateExceededError where the key has sent too many requests."""
     holder: KeyHolder = request.state.key_holder
     rates: Rates = request.app.state.rates
-    if wait := rates.take(holder.name):
-        error = RateExceededError(f"this API key has sent too many requests; try again after {math.ceil(wait)} s")
+    kind = "account" if holder.is_person else "API key"
+    if wait := rates.take(f"{kind} {holder.name}"):
+        error = RateExceededError(f"this {kind} has sent too many requests; try again after {math.ceil(wait)} s")
         error.seconds = math.ceil(wait)
         raise error

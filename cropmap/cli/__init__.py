@@ -15,9 +15,9 @@ import typer
 
 from cropmap.breizhcrops import commands as breizhcrops
 from cropmap.cli import (
+    access,
     acquisitions,
     agencies,
-    audit,
     bench,
     database,
     demo,
@@ -78,7 +78,7 @@ for room in (
     report,
     evidence,
     review,
-    audit,
+    access,
     agencies,
     reference,
     serve,

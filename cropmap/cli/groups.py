@@ -21,6 +21,7 @@ GROUPS: Final = {
         "simulate",
         "serve",
         "api-key",
+        "account",
         "audit",
     ),
     "Operator: the steps of a season, one by one": ("observe", "train", "predict", "assess", "aggregate", "publish"),

@@ -1,18 +1,14 @@
-"""`cropmap serve`, `api-key`, `schedule`, `schedules`, `unschedule`: the REST API and scheduled runs."""
+"""`cropmap serve`, `schedule`, `schedules`, `unschedule`: the REST API and scheduled runs."""
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from cropmap.interruption import INTERRUPTED, release
-from cropmap.schemas import AccessRole
 from cropmap.terminal import AgencyFile, AsJson, Data, Home, prepare, say, table
-
-keys: Final = typer.Typer(no_args_is_help=True, help="Create, list and revoke keys of the REST API.")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +16,6 @@ def register(app: typer.Typer) -> None:
     app.command()(schedule)
     app.command()(schedules)
     app.command()(unschedule)
-    app.add_typer(keys, name="api-key")
 
 
 def serve(
@@ -48,76 +43,6 @@ def serve(
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)  # and no hint to run it again: nothing was cut short
-
-
-@keys.command("create")
-def create(
-    name: Annotated[str, typer.Argument(help="name of the key, such as that of its user")],
-    role: Annotated[AccessRole, typer.Option(help="what its holder may read")],
-    agency: Annotated[str | None, typer.Option(help="short name of the agency that it is for")] = None,
-    all_agencies: Annotated[bool, typer.Option("--all-agencies", help="instead: for every agency")] = False,
-    expires: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="first day on which it is refused, UTC")
-    ] = None,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Create a key and print it once; only its hash is stored.
-
-    It is for one agency, or for every agency. An operator reads runs. A controller reads parcels, assessments and
-    areas. A statistician reads areas and releases, the public releases alone.
-    """
-    if (agency is None) is not all_agencies:
-        raise typer.BadParameter("give either --agency NAME or --all-agencies")
-    settings = prepare(home)
-    from cropmap.database.connection import connect
-    from cropmap.database.keys import create_key
-    from cropmap.stages.context import ready_database
-
-    ends = expires.replace(tzinfo=UTC) if expires else None
-    with connect(ready_database(settings)) as connection:
-        key = create_key(connection, name, role=role, agency=agency, expires_at=ends)
-    say({"name": name, "role": role, "agency": agency or "every agency", "key": key}, as_json=as_json)
-
-
-@keys.command("list")
-def list_all(home: Home = None, as_json: AsJson = False) -> None:
-    """List the keys by name.
-
-    Each has its role and agency, and the times when it was created, used last and revoked, and when it expires. The use
-    of a key is noted once in ten minutes. The keys themselves are not stored.
-    """
-    settings = prepare(home)
-    from cropmap.database.connection import connect
-    from cropmap.database.keys import list_keys
-    from cropmap.stages.context import ready_database
-
-    with connect(ready_database(settings)) as connection:
-        known = list_keys(connection)
-    if as_json:
-        say({"keys": known}, as_json=True)
-    elif known:
-        rows = [key | {"agency": key["agency"] or "every agency"} for key in known]
-        table([{name: value or "-" for name, value in row.items()} for row in rows], list(known[0]))
-    else:
-        print("no key was made: cropmap api-key create NAME --role ROLE --agency AGENCY", file=sys.stderr)
-
-
-@keys.command("revoke")
-def revoke(
-    name: Annotated[str, typer.Argument(help="name of the key, from `cropmap api-key list`")],
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a key invalid, at once and permanently."""
-    settings = prepare(home)
-    from cropmap.database.connection import connect
-    from cropmap.database.keys import revoke_key
-    from cropmap.stages.context import ready_database
-
-    with connect(ready_database(settings)) as connection:
-        revoke_key(connection, name)
-    say({"revoked": name}, as_json=as_json)
 
 
 def schedule(

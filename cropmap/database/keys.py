@@ -37,6 +37,8 @@ class KeyHolder:
     role: AccessRole
     agency: str | None
     """None: every agency"""
+    is_person: bool = False
+    """the holder of an account; otherwise of a key"""
 
 
 @database_errors()
@@ -51,7 +53,7 @@ def create_key(
     if not name.strip():
         raise InputError("a key needs a name", mend="Name who will use it")
     if agency is not None:
-        _require_agency(connection, agency)
+        require_agency(connection, agency)
     values = (name, hash_key(secret), role, agency, expires_at)
     if connection.execute("SELECT %s::timestamptz <= now()", (expires_at,)).fetchone() == (True,):
         raise InputError("the key would have expired already", where="--expires", mend="Name a later day")
@@ -111,7 +113,8 @@ def hash_key(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
-def _require_agency(connection: Connection, agency: str) -> None:
+def require_agency(connection: Connection, agency: str) -> None:
+    """Raises InputError where the agency has no season."""
     known = [name for (name,) in connection.execute("SELECT agency FROM agency ORDER BY agency").fetchall()]
     if agency not in known:
         there = f"There are {', '.join(known)}" if known else "None has a season yet"

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from cropmap.cli import run
+from cropmap.database import audit
 from cropmap.database.connection import connect
+from cropmap.schemas import AuditAction
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -49,6 +51,46 @@ def test_a_key_needs_a_role_and_a_scope(
 ) -> None:
     assert run(["api-key", "create", "desk", *arguments]) != 0
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_an_account_is_made_listed_disabled_and_opened_again(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = answer(capsys, "account", "create", "jane", "--role", "controller", "--agency", "bretagne")
+    assert (made["name"], made["role"], made["agency"]) == ("jane", "controller", "bretagne")
+    assert len(str(made["password"])) >= 20
+    assert answer(capsys, "account", "disable", "jane") == {"disabled": "jane"}
+    (listed,) = answer(capsys, "account", "list")["accounts"]
+    assert (listed["name"], listed["last_used_at"]) == ("jane", None)
+    assert listed["disabled_at"] is not None
+    other = answer(capsys, "account", "password", "jane")
+    assert other["password"] != made["password"]
+    assert answer(capsys, "account", "list")["accounts"][0]["disabled_at"] is None
+    assert run(["account", "password", "nobody"]) == 2
+    assert "there is no account named 'nobody'" in capsys.readouterr().err
+
+
+def test_the_audit_log_is_listed_and_pruned(
+    workplace: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with connect(database_url) as connection:
+        audit.note(
+            connection,
+            agency="bretagne",
+            season=2018,
+            action=AuditAction.READ,
+            subject="explain",
+            parcel_ids=[f"P{number}" for number in range(5)],
+        )
+    (entry,) = answer(capsys, "audit", "list", "--agency", "bretagne", "--parcel", "P3")["entries"]
+    assert (entry["action"], entry["subject"], entry["n_rows"]) == ("read", "explain", 5)
+    assert answer(capsys, "audit", "list", "--agency", "bretagne", "--parcel", "P9")["entries"] == []
+    assert run(["audit", "list", "--agency", "bretagne"]) == 0
+    assert "P0, P1, P2 and 2 more" in capsys.readouterr().out
+    assert run(["audit", "list", "--agency", "bretagne", "--holding", "nobody"]) == 2
+    assert "names holding nobody" in capsys.readouterr().err
+    removed = answer(capsys, "audit", "prune", "--agency", "bretagne", "--before", "2999-01-01")
+    assert removed == {"agency": "bretagne", "before": "2999-01-01", "removed": 1}
 
 
 def test_a_login_is_allowed_and_disallowed(

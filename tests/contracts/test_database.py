@@ -19,6 +19,7 @@ ELSEWHERE: dict[tuple[str, str], type[StrEnum]] = {
     ("run", "status"): schemas.RunStatus,
     ("release", "stage"): schemas.ReleaseStage,
     ("api_key", "role"): schemas.AccessRole,
+    ("account", "role"): schemas.AccessRole,
     ("audit_entry", "action"): schemas.AuditAction,
     ("review_campaign", "purpose"): schemas.ReviewPurpose,
     ("review_certificate", "reason"): schemas.CertificateReason,

@@ -161,7 +161,7 @@ def test_a_key_of_every_agency_reads_both(url: str, role: AccessRole) -> None:
 
 def test_the_api_sees_nothing_before_it_declares(url: str) -> None:
     with signed_in(url, "hostile_api") as connection:
-        assert set(rows(connection)) == {"api_key", "schema_migration"}
+        assert set(rows(connection)) == {"account", "api_key", "schema_migration"}
         for role in AccessRole:
             with connection.transaction():
                 connection.execute("SELECT set_config('role', %s, true)", (f"cropmap_server_{role}",))

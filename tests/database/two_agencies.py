@@ -27,7 +27,7 @@ RENAMED: Final = {
     "me": f"{MARK}-me",
 }
 """values of Bretagne, and what they are in Bayern"""
-NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "api_key", "spatial_ref_sys"}
+NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "api_key", "account", "spatial_ref_sys"}
 ROWS_BY_HAND: Final = """
 INSERT INTO notice VALUES ('bretagne', 2018, 'a.gpkg', 2, '007', 'OVERLAP', '');
 INSERT INTO audit_entry (agency, season, action, subject, login, actor, n_rows, parcel_ids)

@@ -115,6 +115,8 @@ def test_the_api_answers_with_its_own_role_and_with_the_owners(
         ("cropmap_worker", "INSERT INTO api_key VALUES ('mine', 'hash', now())"),
         ("cropmap_worker", "CREATE TABLE mine (x int)"),
         ("cropmap_worker", "SELECT key_hash FROM api_key"),
+        ("cropmap_worker", "SELECT password_hash FROM account"),
+        ("cropmap_api", "UPDATE account SET disabled_at = NULL"),
         (
             "cropmap_worker",
             "INSERT INTO prediction (run_id, parcel_id, area_ha, n_observations)"
