@@ -2,8 +2,8 @@
 
 A password is checked by argon2, which takes memory and time on purpose. At most two are checked at a time, and the one
 that was right is remembered for some minutes by its hash, as long as the account still has it. A wrong password and an
-unknown name are answered alike, after the same time. After some wrong ones an account takes no other password for a
-while; requests with the right one that was remembered are still answered.
+unknown name are answered alike, after the same time. After some wrong ones a name takes no other password for a while;
+requests with the right one that was remembered are still answered.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ REMEMBERED: Final = 1000
 """right passwords; the oldest goes first"""
 REFUSED_AFTER_SECONDS: Final = 0.5
 WRONG: Final = 5
-"""wrong passwords of an account in the time below, before it takes no other"""
+"""wrong passwords of a name in the time below, before it takes no other"""
 WRONG_SECONDS: Final = 60.0
 NOTED_SECONDS: Final = 600.0
 """how often it is noted that an account is in use"""
@@ -72,13 +72,19 @@ class Accounts:
         self._checking = asyncio.Semaphore(AT_A_TIME)
 
     async def find(self, name: str, password: str) -> Account | None:
-        """Raises RateExceededError for an account that had too many wrong passwords, and DatabaseUnavailableError."""
+        """Raises RateExceededError for a name that had too many wrong passwords, and DatabaseUnavailableError."""
         started = self._monotonic()
         account = await run_in_threadpool(self._read, name)
-        if account is not None and await self._is_right(account, password):
-            await self._note_use(account)
+        sent = hashlib.sha256(self._salt + f"{name}\x00{password}".encode(errors="surrogatepass")).digest()
+        if account is not None and self._is_remembered(account, sent):
             return account
-        self._wrong[name] = [*self._lately_wrong(name), self._monotonic()][-WRONG:]
+        async with self._checking:  # also of a name that is unknown: nothing tells which names there are
+            self._refuse_guesses(name)
+            if account is not None and await run_in_threadpool(accounts.is_password, account, password):
+                self._remember(account, sent)
+                await self._note_use(account)
+                return account
+            self._wrong[name] = [*self._lately_wrong(name), self._monotonic()]
         await asyncio.sleep(max(0.0, started + REFUSED_AFTER_SECONDS - self._monotonic()))
         return None
 
@@ -86,23 +92,20 @@ class Accounts:
         with pooled_connection(self._pool) as connection:
             return accounts.find_account(connection, name)
 
-    async def _is_right(self, account: Account, password: str) -> bool:
-        name = account.holder.name
-        sent = hashlib.sha256(self._salt + f"{name}\x00{password}".encode(errors="surrogatepass")).digest()
+    def _is_remembered(self, account: Account, sent: bytes) -> bool:
         until, fits = self._right.get(sent, (0.0, ""))
-        if self._monotonic() < until and fits == account.password_hash:
-            return True
-        async with self._checking:
-            if len(wrong := self._lately_wrong(name)) >= WRONG:
-                error = RateExceededError("too many wrong passwords; try again later")
-                error.seconds = math.ceil(wrong[0] + WRONG_SECONDS - self._monotonic())
-                raise error
-            if not await run_in_threadpool(accounts.is_password, account, password):
-                return False
+        return self._monotonic() < until and fits == account.password_hash
+
+    def _remember(self, account: Account, sent: bytes) -> None:
         while len(self._right) >= REMEMBERED:
             del self._right[next(iter(self._right))]
         self._right[sent] = self._monotonic() + REMEMBERED_SECONDS, account.password_hash
-        return True
+
+    def _refuse_guesses(self, name: str) -> None:
+        if len(wrong := self._lately_wrong(name)) >= WRONG:
+            error = RateExceededError("too many wrong passwords; try again later")
+            error.seconds = math.ceil(wrong[0] + WRONG_SECONDS - self._monotonic())
+            raise error
 
     def _lately_wrong(self, name: str) -> list[float]:
         """Also forgets those of other names that are long ago, so that guessed names take no memory."""

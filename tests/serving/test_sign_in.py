@@ -77,9 +77,10 @@ def test_another_password_and_a_disabled_account_close_at_once(own_desk: Desk, p
             assert client.get(LIST).status_code == 401
 
 
-def test_guessing_is_slowed_down_and_the_person_still_gets_in(own_desk: Desk, person: httpx.Client) -> None:
+@pytest.mark.parametrize("name", [NAME, "nobody"])
+def test_guessing_is_slowed_down_and_the_person_still_gets_in(own_desk: Desk, person: httpx.Client, name: str) -> None:
     assert person.get(LIST).status_code == 200
-    with client_of(own_desk, NAME, "guessed password") as guessing:
+    with client_of(own_desk, name, "guessed password") as guessing:
         answers = [guessing.get(LIST) for _ in range(sign_in.WRONG + 1)]
     assert [answer.status_code for answer in answers] == [*[401] * sign_in.WRONG, 429]
     assert 0 < int(answers[-1].headers["retry-after"]) <= sign_in.WRONG_SECONDS
