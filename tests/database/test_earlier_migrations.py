@@ -33,6 +33,7 @@ CATALOGUE = {
     "triggers": "SELECT pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal",
     "functions": "SELECT pg_get_functiondef(oid), proowner, "  # noqa: S608
     f" {ADMITTED.format('proacl')} FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "policies": "SELECT tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies",
     "ledger": "SELECT number, name, checksum FROM schema_migration",
 }
 
@@ -91,11 +92,10 @@ def test_an_earlier_database_is_upgraded_to_the_schema_of_a_new_one(
     before = shown(earlier)
     assert len(before) >= 11
     assert all(before.values())
-    assert [step.applied_at is None for step in migrations.status(earlier)] == [False, *[True] * 6]
-    assert migrations.upgrade(earlier) == [
-        "0002_views", "0003_roles", "0004_maps", "0005_offset_corrections", "0006_bytes_read",
-        "0007_scope"
-    ]  # fmt: skip
+    first, *others = sorted(path.stem for path in migrations.FOLDER.glob("*.sql"))
+    pending = [step.name for step in migrations.status(earlier) if step.applied_at is None]
+    assert (first, pending) == ("0001_tables", others)
+    assert migrations.upgrade(earlier) == others
     assert migrations.upgrade(earlier) == []
     assert shown(earlier) == before
     assert catalogue(earlier) == catalogue(connection)
