@@ -45,8 +45,10 @@ class Outlines:
 
     def wkb(self) -> Iterator[bytes]:
         """Each outline's bytes, as the database holds them."""
-        for start, end in zip(self._offsets[:-1].tolist(), self._offsets[1:].tolist(), strict=True):
-            yield self._data[start:end].tobytes()
+        for part in self.positions():  # numbers of Python for all of them would take 60 bytes an outline
+            starts, ends = self._offsets[part].tolist(), self._offsets[part + 1].tolist()
+            for start, end in zip(starts, ends, strict=True):
+                yield self._data[start:end].tobytes()
 
     def shapes(self, index: NDArray[np.integer[Any]]) -> NDArray[np.object_]:
         """(n,) decoded."""

@@ -106,6 +106,7 @@ def build_data(
         AGENCY_FILE: content_hash(context.agency.decisions_hash(), str(context.season)),
         FOLDS: rule,
     }
+    return_unused_memory()
     seen = _observed(context, parcels, [item.name for item in objects])
     return_unused_memory()
     series = seen.series
@@ -201,6 +202,7 @@ def make_folds(
     if section.by == "file":
         return written_folds(context, parcels, outlines, labelled, written)
     xy, holding = outlines.centroids_m, parcels["holding_id"]
+    return_unused_memory()  # of the outlines that were decoded
     if section.by == "region":
         return folding.by_region(
             parcels["nuts_id"],
