@@ -42,7 +42,7 @@ def measure(*, quick: bool = False) -> list[Row]:
         settings = Settings(home=Path(folder))
         try:
             season = publish_season(settings, parcels=parcels, acquisitions=acquisitions)
-            with _served(settings.home_path) as port:
+            with served(settings.home_path) as port:
                 return asyncio.run(_loads(port, season, rate=rate, seconds=seconds, burst=burst))
         finally:
             embedded.remove(settings.home_path)
@@ -95,15 +95,15 @@ def _mix(season: PublishedSeason) -> Callable[[], str]:
 
 
 @contextlib.contextmanager
-def _served(home: Path) -> Iterator[int]:
-    """`cropmap serve` with its defaults on a free port of this machine."""
+def served(home: Path, **others: str) -> Iterator[int]:
+    """`cropmap serve` on a free port of this machine, with its defaults but for `others`, which are variables."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "cropmap", "serve", "--home", str(home), "--port", str(port)]
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("CROPMAP_")}
     quiet["CROPMAP_RATE_PER_MINUTE"] = "0"  # one key sends everything
-    with subprocess.Popen(command, env=quiet, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(command, env=quiet | others, stdout=subprocess.DEVNULL) as server:
         try:
             _wait(f"http://127.0.0.1:{port}/health")
             yield port
