@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cropmap.errors import CropmapError
-from cropmap.observations.files import iter_observations
+from cropmap.observations.files import iter_files
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
 from cropmap.store import Store
 from serving.errors import ObservationsUnavailableError
@@ -109,7 +109,7 @@ class SeriesReader:
         loaded: dict[ObservationFile, _Acquisition] = {}
         shared: list[tuple[pa.Array, dict[str, int]]] = []
         try:
-            tables = iter_observations(self._store, [file.name for file in files])
+            tables = iter_files(self._store, [file.name for file in files])
             for file, table in zip(files, tables, strict=True):
                 loaded[file] = _acquisition(table, shared)
         except (OSError, pa.ArrowInvalid, CropmapError) as error:  # a key that has expired among them

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -114,9 +115,14 @@ def iter_observations(
     The next READ_AHEAD files are being opened. Each table has its own dictionaries.
     """
     wanted = pa.array(sorted(set(parcel_ids)), pa.string()) if parcel_ids is not None else None
-    for name, table in _read_ahead(store, names, wanted):
-        observed = _with_acquisition(table, _decoded(table.schema.metadata) or _metadata(store, name))
-        yield observed.filter(pc.greater(observed["clear_pixels"], 0)) if clear_only else observed
+    for _, table in _observed(store, names, wanted):
+        yield table.filter(pc.greater(table["clear_pixels"], 0)) if clear_only else table
+
+
+def iter_files(store: Store, names: Sequence[str]) -> Iterator[pa.Table]:
+    """The same with one whole table for each file. No name may stand twice in a row."""
+    for _, tables in groupby(_observed(store, names, None), key=itemgetter(0)):
+        yield pa.concat_tables([table for _, table in tables]).unify_dictionaries()
 
 
 def read_observations(
@@ -138,6 +144,11 @@ def content_digests(store: Store, names: Sequence[str]) -> list[str]:
     """Of the bytes of each file; a damaged one raises DamagedObjectError."""
     with ThreadPoolExecutor(READ_AHEAD) as pool:
         return list(pool.map(lambda name: store.read(name, content_hash), names))
+
+
+def _observed(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
+    for name, table in _read_ahead(store, names, parcel_ids):
+        yield name, _with_acquisition(table, _decoded(table.schema.metadata) or _metadata(store, name))
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:

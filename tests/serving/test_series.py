@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from cropmap.contracts.tables import OBSERVATION_SCHEMA
-from cropmap.observations.files import write_observation
+from cropmap.observations.files import ROW_GROUP, write_observation
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA
 from cropmap.store import Store
 from serving.errors import ObservationsUnavailableError
@@ -57,6 +57,18 @@ def test_what_is_kept_is_not_read_again_and_is_bounded(store: Store) -> None:
     store.remove("one")
     with pytest.raises(ObservationsUnavailableError):
         reader.read(files, "A")
+
+
+def test_a_tile_of_more_parcels_than_a_row_group_has(store: Store) -> None:
+    many = [f"{number:06d}" for number in range(ROW_GROUP + 2)]
+    write(store, "large", day=9, b04=range(len(many)), parcels=many)
+    write(store, "small", day=2, b04=[7], parcels=many[-1:])
+    write(store, "empty", day=3, b04=[], parcels=[])
+    files = [ObservationFile(name, "1") for name in ("large", "small", "empty")]
+    for reader in (SeriesReader(store), SeriesReader(store, cache_bytes=100)):
+        for parcel, expected in ((many[0], [0]), (many[-1], [7, len(many) - 1])):
+            series = reader.read(files, parcel)
+            assert [round(one["reflectance"]["B04"] * 10_000) for one in series] == expected
 
 
 def test_no_file_is_an_empty_series(store: Store) -> None:
