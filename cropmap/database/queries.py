@@ -41,7 +41,7 @@ WHERE {filters} ORDER BY agency, season, s.nuts_id COLLATE "C", s.crop COLLATE "
 ASSESSMENTS: Final = """
 SELECT agency, season, {columns}, run_id, coalesce(r.simulated, false) AS simulated
 FROM ({runs}) r JOIN assessment a USING (run_id)
-WHERE {filters} ORDER BY a.list_order, a.parcel_id LIMIT %(limit)s
+WHERE {filters} ORDER BY a.list_order, a.parcel_id LIMIT {limit}
 """
 PARCEL: Final = """
 SELECT p.agency, p.season, s.simulated, p.parcel_id, p.home_tile, coalesce(y.nuts_id, p.nuts_id) AS nuts_id,
@@ -192,11 +192,12 @@ def assessments(
         "nuts_id": nuts_id,
         "declared_crop": declared_crop,
         "holding_id": holding_id,
-        "limit": None if limit is None else limit + 1,
         "priority": position and position["priority"],
         "parcel_id": position and position["parcel_id"],
     }
-    rows = _rows(connection, _compose(ASSESSMENTS, run_id, filters, _of("a", STORED_ASSESSMENT)), values)
+    # a limit that the planner does not know makes it plan each page anew
+    most = sql.Literal(None if limit is None else limit + 1)
+    rows = _rows(connection, _compose(ASSESSMENTS, run_id, filters, _of("a", STORED_ASSESSMENT), limit=most), values)
     if limit is None or len(rows) <= limit:
         return Page(rows, None)
     return Page(rows[:limit], _token(rows[limit - 1]))
@@ -247,11 +248,13 @@ def _compose(
     run_id: str | None,
     filters: dict[LiteralString, Any],
     columns: sql.Composable | None = None,
+    **others: sql.Composable,
 ) -> sql.Composed:
     """The statement with its columns, the source of runs, and those filters whose value is given."""
     wanted = [sql.SQL(text) for text, value in filters.items() if value is not None] or [sql.SQL("true")]
     runs = sql.SQL(RUNS if run_id is None else ONE_RUN)
-    return sql.SQL(statement).format(columns=columns or sql.SQL(""), runs=runs, filters=sql.SQL(" AND ").join(wanted))
+    parts = {"columns": columns or sql.SQL(""), "runs": runs, "filters": sql.SQL(" AND ").join(wanted), **others}
+    return sql.SQL(statement).format(**parts)
 
 
 def _token(row: Row) -> str:
