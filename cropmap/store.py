@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -36,6 +38,15 @@ MENDS: Final = {
 }
 """What makes an object again, by the first part of its name."""
 MADE_AGAIN: Final = "Run the same command again: it is made again"
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    lasts: tuple[str, ...]
+    """the last value of the column in each row group of the table"""
+    number: int
+    """of this one; as many as there are where the value is behind all of them"""
+    rows: pa.Table
 
 
 class Store:
@@ -232,6 +243,13 @@ class Store:
         with _naming(name, "read"), self._place.open(name) as source:
             return pq.read_table(source, columns=columns, filters=rows)
 
+    def read_row_group(self, name: str, column: str, value: str) -> RowGroup:
+        """Of a table that is sorted by a column of text, the row group that has the value where any has it."""
+        if name not in self._whole:
+            return self.read(name, lambda data: _row_group(parquet_file(data), column, value))
+        with _naming(name, "read"), self._place.open(name) as source:
+            return _row_group(pq.ParquetFile(source, page_checksum_verification=True), column, value)
+
     def read_schema(self, name: str) -> pa.Schema:
         return self.read(name, parquet_schema)
 
@@ -244,6 +262,21 @@ class Store:
     def clean(self) -> list[str]:
         """Removes what killed processes left half-written in a folder, and returns its names; a bucket shows none."""
         return self._place.clean()
+
+
+def _row_group(file: pq.ParquetFile, column: str, value: str) -> RowGroup:
+    lasts = tuple(_last(file, number, column) for number in range(file.num_row_groups))
+    number = bisect_left(lasts, value)
+    empty = file.schema_arrow.empty_table()
+    return RowGroup(lasts, number, file.read_row_group(number) if number < len(lasts) else empty)
+
+
+def _last(file: pq.ParquetFile, number: int, column: str) -> str:
+    statistics = file.metadata.row_group(number).column(file.schema_arrow.names.index(column)).statistics
+    if statistics is not None and statistics.has_min_max:
+        return str(statistics.max)
+    values = file.read_row_group(number, columns=[column])[column]  # a long text has no statistics
+    return str(values[-1]) if len(values) else ""
 
 
 def parquet_schema(data: bytes) -> pa.Schema:

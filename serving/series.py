@@ -1,12 +1,14 @@
 """The observations of one parcel, read from files that each contain one acquisition of a whole tile.
 
 A series needs one row of every file of the tile, of which there are about a hundred. Opening them for every request
-would be the largest cost of the API, so the files of recently requested tiles are cached in memory as arrays.
+would be the largest cost of the API, so what was read is kept in memory as arrays. A tile may have hundreds of
+thousands of parcels: of each file the row group that has the parcel is read, and no other.
 """
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +20,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cropmap.errors import CropmapError
-from cropmap.observations.files import iter_files
+from cropmap.observations.files import iter_row_groups
 from cropmap.schemas import BANDS, REFLECTANCE_NODATA, REFLECTANCE_SCALE
-from cropmap.store import Store
+from cropmap.store import RowGroup, Store
 from serving.errors import ObservationsUnavailableError
 
 CACHE_BYTES: Final = 512 << 20
+KNOWN_FILES: Final = 100_000
+"""files whose row groups are remembered; the oldest goes first"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class ObservationFile:
 
 @dataclass(frozen=True)
 class _Acquisition:
-    """One file in memory."""
+    """A row group of one file in memory."""
 
     rows: Mapping[str, int]
     """parcel_id -> row; shared between the files of the same parcels"""
@@ -61,11 +65,13 @@ class SeriesRow(TypedDict):
 
 
 class SeriesReader:
-    """Reads series from a store and keeps the files that were used last, up to `cache_bytes`."""
+    """Reads series from a store and keeps the row groups that were used last, up to `cache_bytes`."""
 
     def __init__(self, store: Store, *, cache_bytes: int = CACHE_BYTES) -> None:
         self._store, self._cache_bytes = store, cache_bytes
-        self._kept: OrderedDict[ObservationFile, _Acquisition] = OrderedDict()
+        self._kept: OrderedDict[tuple[ObservationFile, int], _Acquisition] = OrderedDict()
+        self._lasts: dict[ObservationFile, tuple[str, ...]] = {}
+        """the last parcel of each row group"""
         self._bytes = 0
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
@@ -74,7 +80,7 @@ class SeriesReader:
 
         Raises ObservationsUnavailableError.
         """
-        seen = [acquisition for acquisition in self._acquisitions(files) if parcel_id in acquisition.rows]
+        seen = [acquisition for acquisition in self._acquisitions(files, parcel_id) if parcel_id in acquisition.rows]
         seen.sort(key=lambda acquisition: (acquisition.sensed_at, acquisition.item_id))
         at = [acquisition.rows[parcel_id] for acquisition in seen]
         stored = np.array([acquisition.bands[row] for acquisition, row in zip(seen, at, strict=True)]).reshape(
@@ -90,43 +96,55 @@ class SeriesReader:
             for acquisition, row, reflectance in zip(seen, at, values, strict=True)
         ]
 
-    def _acquisitions(self, files: Sequence[ObservationFile]) -> list[_Acquisition]:
-        acquisitions = self._found(files)
-        if len(acquisitions) < len(set(files)):
-            with self._loading:  # a request during the read of the same tile finds it afterwards
-                acquisitions |= self._found(files)
-                acquisitions |= self._load([file for file in files if file not in acquisitions])
-        return [acquisitions[file] for file in files]
+    def _acquisitions(self, files: Sequence[ObservationFile], parcel_id: str) -> list[_Acquisition]:
+        """Of the files whose row groups may have the parcel."""
+        found = self._found(files, parcel_id)
+        if len(found) < len(set(files)):
+            with self._loading:  # a request during the read of the same parcels finds them afterwards
+                found |= self._found(files, parcel_id)
+                found |= self._load([file for file in files if file not in found], parcel_id)
+        return [acquisition for file in files if (acquisition := found[file])]
 
-    def _found(self, files: Sequence[ObservationFile]) -> dict[ObservationFile, _Acquisition]:
+    def _found(self, files: Sequence[ObservationFile], parcel_id: str) -> dict[ObservationFile, _Acquisition | None]:
+        """What is kept; None for a file that has no row group for the parcel."""
+        found: dict[ObservationFile, _Acquisition | None] = {}
         with self._lock:
-            kept = {file: self._kept[file] for file in files if file in self._kept}
-            for file in kept:
-                self._kept.move_to_end(file)
-        return kept
+            for file in files:
+                if (lasts := self._lasts.get(file)) is None:
+                    continue
+                key = file, bisect_left(lasts, parcel_id)
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    found[file] = self._kept[key]
+                elif key[1] == len(lasts):
+                    found[file] = None
+        return found
 
-    def _load(self, files: Sequence[ObservationFile]) -> dict[ObservationFile, _Acquisition]:
-        loaded: dict[ObservationFile, _Acquisition] = {}
+    def _load(self, files: Sequence[ObservationFile], parcel_id: str) -> dict[ObservationFile, _Acquisition | None]:
+        loaded: dict[ObservationFile, _Acquisition | None] = {}
         shared: list[tuple[pa.Array, dict[str, int]]] = []
         try:
-            tables = iter_files(self._store, [file.name for file in files])
-            for file, table in zip(files, tables, strict=True):
-                loaded[file] = _acquisition(table, shared)
+            groups = iter_row_groups(self._store, [file.name for file in files], parcel_id)
+            for file, group in zip(files, groups, strict=True):
+                is_there = group.number < len(group.lasts)
+                loaded[file] = acquisition = _acquisition(group.rows, shared) if is_there else None
+                self._keep(file, group, acquisition)
         except (OSError, pa.ArrowInvalid, CropmapError) as error:  # a key that has expired among them
             raise ObservationsUnavailableError(
                 f"observations cannot be read ({error})", where=self._store.root
             ) from error
-        with self._lock:
-            for file, acquisition in loaded.items():
-                self._keep(file, acquisition)
         return loaded
 
-    def _keep(self, file: ObservationFile, acquisition: _Acquisition) -> None:
-        if file not in self._kept:
-            self._kept[file] = acquisition
-            self._bytes += acquisition.bytes
-        while self._bytes > self._cache_bytes and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1].bytes
+    def _keep(self, file: ObservationFile, group: RowGroup, acquisition: _Acquisition | None) -> None:
+        with self._lock:
+            while file not in self._lasts and len(self._lasts) >= KNOWN_FILES:
+                del self._lasts[next(iter(self._lasts))]
+            self._lasts[file] = group.lasts
+            if acquisition is not None and (file, group.number) not in self._kept:
+                self._kept[file, group.number] = acquisition
+                self._bytes += acquisition.bytes
+            while self._bytes > self._cache_bytes and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].bytes
 
 
 def _acquisition(table: pa.Table, shared: list[tuple[pa.Array, dict[str, int]]]) -> _Acquisition:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -30,7 +30,7 @@ from cropmap.observations.identity import pixel_metadata, same_pixels
 from cropmap.provenance import content_hash
 from cropmap.sources.catalogs.acquisition import Acquisition
 from cropmap.sources.catalogs.plain_text import object_part
-from cropmap.store import Store, parquet_schema
+from cropmap.store import RowGroup, Store, parquet_schema
 
 ROW_GROUP: Final = 16_384
 """rows; sorted by parcel, so that reading a few thousand parcels skips most of a large tile"""
@@ -115,14 +115,25 @@ def iter_observations(
     The next READ_AHEAD files are being opened. Each table has its own dictionaries.
     """
     wanted = pa.array(sorted(set(parcel_ids)), pa.string()) if parcel_ids is not None else None
-    for _, table in _observed(store, names, wanted):
-        yield table.filter(pc.greater(table["clear_pixels"], 0)) if clear_only else table
+    for name, table in _read_ahead(store, names, wanted):
+        observed = _observed(store, name, table)
+        yield observed.filter(pc.greater(observed["clear_pixels"], 0)) if clear_only else observed
 
 
-def iter_files(store: Store, names: Sequence[str]) -> Iterator[pa.Table]:
-    """The same with one whole table for each file. No name may stand twice in a row."""
-    for _, tables in groupby(_observed(store, names, None), key=itemgetter(0)):
-        yield pa.concat_tables([table for _, table in tables]).unify_dictionaries()
+def iter_row_groups(store: Store, names: Sequence[str], parcel_id: str) -> Iterator[RowGroup]:
+    """Of each file the row group that has the parcel where any has it, its rows as a table of
+    OBSERVATION_TABLE_SCHEMA."""
+
+    def read(name: str) -> RowGroup:
+        try:
+            return store.read_row_group(name, "parcel_id", parcel_id)
+        except DamagedObjectError:
+            forget(store, name)
+            raise
+
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        for name, group in zip(names, pool.map(read, names), strict=True):
+            yield replace(group, rows=_observed(store, name, group.rows))
 
 
 def read_observations(
@@ -144,11 +155,6 @@ def content_digests(store: Store, names: Sequence[str]) -> list[str]:
     """Of the bytes of each file; a damaged one raises DamagedObjectError."""
     with ThreadPoolExecutor(READ_AHEAD) as pool:
         return list(pool.map(lambda name: store.read(name, content_hash), names))
-
-
-def _observed(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
-    for name, table in _read_ahead(store, names, parcel_ids):
-        yield name, _with_acquisition(table, _decoded(table.schema.metadata) or _metadata(store, name))
 
 
 def _read_ahead(store: Store, names: Sequence[str], parcel_ids: pa.Array | None) -> Iterator[tuple[str, pa.Table]]:
@@ -193,8 +199,9 @@ def _rows(store: Store, name: str, parcel_ids: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(table["parcel_id"], parcel_ids))
 
 
-def _with_acquisition(table: pa.Table, metadata: dict[str, str]) -> pa.Table:
-    """Puts the acquisition beside each row."""
+def _observed(store: Store, name: str, table: pa.Table) -> pa.Table:
+    """Puts the acquisition of the file beside each of its rows."""
+    metadata = _decoded(table.schema.metadata) or _metadata(store, name)
     same = pa.array(np.zeros(len(table), np.int32))
     sensed_at = pa.scalar(datetime.fromisoformat(metadata["datetime"]), _TIME)
     columns = {

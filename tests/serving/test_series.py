@@ -59,16 +59,35 @@ def test_what_is_kept_is_not_read_again_and_is_bounded(store: Store) -> None:
         reader.read(files, "A")
 
 
-def test_a_tile_of_more_parcels_than_a_row_group_has(store: Store) -> None:
-    many = [f"{number:06d}" for number in range(ROW_GROUP + 2)]
+def test_of_a_large_tile_the_row_group_of_the_parcel_alone_is_read(store: Store) -> None:
+    many = [f"{2 * number:06d}" for number in range(ROW_GROUP + 2)]
     write(store, "large", day=9, b04=range(len(many)), parcels=many)
     write(store, "small", day=2, b04=[7], parcels=many[-1:])
     write(store, "empty", day=3, b04=[], parcels=[])
     files = [ObservationFile(name, "1") for name in ("large", "small", "empty")]
-    for reader in (SeriesReader(store), SeriesReader(store, cache_bytes=100)):
-        for parcel, expected in ((many[0], [0]), (many[-1], [7, len(many) - 1])):
+    expected = {
+        many[0]: [0],
+        many[ROW_GROUP - 1]: [ROW_GROUP - 1],
+        many[ROW_GROUP]: [ROW_GROUP],
+        many[-1]: [7, len(many) - 1],
+        "000001": [],
+        f"{2 * ROW_GROUP - 1:06d}": [],  # between two row groups
+        "999999": [],
+    }
+    for reader in (SeriesReader(store), SeriesReader(Store(store.root), cache_bytes=100)):
+        for parcel, values in [*expected.items(), *expected.items()]:
             series = reader.read(files, parcel)
-            assert [round(one["reflectance"]["B04"] * 10_000) for one in series] == expected
+            assert [round(one["reflectance"]["B04"] * 10_000) for one in series] == values, parcel
+
+
+def test_a_row_group_whose_identifiers_have_no_statistics(store: Store) -> None:
+    long = ["A" * 5_000, "B" * 5_000]
+    write(store, "one", day=2, b04=[100, 200], parcels=long)
+    reader = SeriesReader(store)
+    assert [reader.read([ObservationFile("one", "1")], parcel)[0]["reflectance"]["B04"] for parcel in long] == [
+        0.01,
+        0.02,
+    ]
 
 
 def test_no_file_is_an_empty_series(store: Store) -> None:
