@@ -634,7 +634,7 @@ class AuditAction(StrEnum):
 
 
 class AccessRole(StrEnum):
-    """What the holder of an API key may read of an agency."""
+    """What the holder of an API key or an account may do in an agency."""
 
     OPERATOR = "operator"
     """runs; no parcel, no holding and no area"""
@@ -644,6 +644,8 @@ class AccessRole(StrEnum):
     """published areas and releases; no parcel and no holding"""
     PUBLIC = "public"
     """releases alone"""
+    ADMINISTRATOR = "administrator"
+    """keys and accounts, which it makes and ends; nothing of seasons, parcels and areas"""
 
 
 class Confidentiality(StrEnum):

@@ -6,11 +6,12 @@
 -- cropmap_writer    season runs: what they may write, table by table
 -- cropmap_reader    people with SQL: statistics; GRANT cropmap_reader TO somebody, then `cropmap db allow`
 -- cropmap_controller  people with SQL: parcels, which show what statistics hide: only inside the agency
--- cropmap_server    the API: whether a key is valid; for each request it takes on one of the next four
--- cropmap_server_public, cropmap_server_statistician, cropmap_server_controller, cropmap_server_operator
+-- cropmap_server    the API: whether a key is valid; for each request it takes on one of the next five
+-- cropmap_server_public, cropmap_server_statistician, cropmap_server_controller, cropmap_server_operator,
+--   cropmap_server_administrator (the only one that writes: keys and accounts)
 -- cropmap_copier    what season runs write by COPY, which row-level security would refuse: it writes, and reads nothing
 -- cropmap_worker  signs in for season runs; one of cropmap_writer
--- cropmap_api     signs in for the API; one of cropmap_server, reads, and can change nothing
+-- cropmap_api     signs in for the API; one of cropmap_server; it changes keys and accounts alone
 -- prefect, mlflow own a database each and can connect to no other
 \set ON_ERROR_STOP on
 \getenv owner_password CROPMAP_OWNER_PASSWORD
@@ -23,7 +24,7 @@ SELECT format('CREATE ROLE %I NOLOGIN', name)
 FROM unnest(ARRAY[
     'cropmap_owner', 'cropmap_writer', 'cropmap_reader', 'cropmap_controller', 'cropmap_server', 'cropmap_worker',
     'cropmap_api', 'prefect', 'mlflow', 'cropmap_server_public', 'cropmap_server_statistician',
-    'cropmap_server_controller', 'cropmap_server_operator', 'cropmap_copier'
+    'cropmap_server_controller', 'cropmap_server_operator', 'cropmap_server_administrator', 'cropmap_copier'
 ]) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
@@ -35,9 +36,9 @@ ALTER ROLE prefect LOGIN PASSWORD :'prefect_password';
 ALTER ROLE mlflow LOGIN PASSWORD :'mlflow_password';
 ALTER ROLE cropmap_copier BYPASSRLS;
 GRANT cropmap_copier TO cropmap_writer;
-ALTER ROLE cropmap_server NOINHERIT;  -- nothing of the four before it takes one on
-GRANT cropmap_server_public, cropmap_server_statistician, cropmap_server_controller, cropmap_server_operator
-    TO cropmap_server, cropmap_owner;
+ALTER ROLE cropmap_server NOINHERIT;  -- nothing of the five before it takes one on
+GRANT cropmap_server_public, cropmap_server_statistician, cropmap_server_controller, cropmap_server_operator,
+    cropmap_server_administrator TO cropmap_server, cropmap_owner;
 GRANT cropmap_writer TO cropmap_worker;
 GRANT cropmap_server TO cropmap_api;
 REVOKE cropmap_reader FROM cropmap_api;

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_PARCELS: Final = 3
 COLUMNS: Final = ("noted_at", "action", "subject", "actor", "login", "season", "n_rows", "parcels")
-Role = Annotated[AccessRole, typer.Option(help="what its holder may read")]
+Role = Annotated[AccessRole, typer.Option(help="what its holder may do")]
 OneAgency = Annotated[str | None, typer.Option(help="short name of the agency that it is for")]
 EveryAgency = Annotated[bool, typer.Option("--all-agencies", help="instead: for every agency")]
 AccountName = Annotated[str, typer.Argument(help="name of the account")]
@@ -62,7 +62,10 @@ def create_key_(
     """Create a key and print it once; only its hash is stored.
 
     It is for one agency, or for every agency. An operator reads runs. A controller reads parcels, assessments and
-    areas. A statistician reads areas and releases, the public releases alone.
+    areas. A statistician reads areas and releases, the public releases alone. An administrator makes and ends keys and
+    accounts of its agency over the API, and reads nothing else.
+
+    A name may end with @AGENCY, where it is for that agency.
     """
     if (agency is None) is not all_agencies:
         raise typer.BadParameter("give either --agency NAME or --all-agencies")

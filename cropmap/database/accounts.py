@@ -7,6 +7,7 @@ that was changed, and an account that was disabled, open nothing from then on.
 from __future__ import annotations
 
 import secrets
+import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,14 @@ from psycopg.errors import CheckViolation, UniqueViolation
 from psycopg.rows import dict_row
 
 from cropmap.database.connection import Connection, database_errors
-from cropmap.database.keys import KeyHolder, require_agency
-from cropmap.errors import InputError
+from cropmap.database.keys import (
+    HolderRefusedError,
+    KeyHolder,
+    NameTakenError,
+    NameUnknownError,
+    refused_name,
+    require_agency,
+)
 from cropmap.schemas import AccessRole
 
 SHORTEST_PASSWORD: Final = 12
@@ -29,6 +36,8 @@ SELECT name, role, agency, set_config('cropmap.agency', coalesce(agency, '*'), t
 FROM account WHERE name = %s AND password_hash = %s AND disabled_at IS NULL
 """
 hasher: Final = PasswordHasher()
+_hashing: Final = threading.BoundedSemaphore(2)
+"""of passwords that are set at a time: each takes 64 MiB"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,8 @@ def made_password() -> str:
 def create_account(connection: Connection, name: str, password: str, *, role: AccessRole, agency: str | None) -> None:
     """With `agency` None it is for every agency.
 
-    Raises InputError when the name is taken, is empty or has a colon or a control character, the password is too short
-    or too long, or the agency has no season.
+    Raises HolderRefusedError when the name is empty, has a colon or a control character or is one of another agency,
+    the password is too short or too long, or the agency has no season; NameTakenError.
     """
     hashed = _hashed(password)
     if agency is not None:
@@ -58,35 +67,35 @@ def create_account(connection: Connection, name: str, password: str, *, role: Ac
             (name, role, agency, hashed),
         )
     except UniqueViolation as error:
-        raise InputError(f"there is an account named {name!r}", mend="Choose another name") from error
+        raise NameTakenError(f"there is an account named {name!r}", mend="Choose another name") from error
     except CheckViolation as error:
-        raise InputError(
-            f"{name[:50]!r} is no name of an account", mend="Write 1 to 200 characters without a colon"
-        ) from error
+        raise refused_name(name, error, kind="an account") from error
 
 
 @database_errors()
 def set_password(connection: Connection, name: str, password: str) -> None:
-    """The account is enabled by it. Raises InputError for a password as above, and where no account has the name."""
+    """The account is enabled by it. Raises HolderRefusedError for a password as above, and NameUnknownError where no
+    account that the session sees has the name."""
     done = connection.execute(
         "UPDATE account SET password_hash = %s, password_set_at = now(), disabled_at = NULL WHERE name = %s",
         (_hashed(password), name),
     )
     if done.rowcount == 0:
-        raise InputError(f"there is no account named {name!r}")
+        raise NameUnknownError(f"there is no account named {name!r}")
 
 
 @database_errors()
 def disable_account(connection: Connection, name: str) -> None:
-    """Closes the account at once. Raises InputError where no enabled account has the name."""
+    """Closes the account at once. Raises NameUnknownError where no enabled one that the session sees has the name."""
     done = connection.execute("UPDATE account SET disabled_at = now() WHERE name = %s AND disabled_at IS NULL", (name,))
     if done.rowcount == 0:
-        raise InputError(f"there is no enabled account named {name!r}")
+        raise NameUnknownError(f"there is no enabled account named {name!r}")
 
 
 @database_errors()
 def list_accounts(connection: Connection) -> list[dict[str, Any]]:
-    """name, role, agency, created_at, password_set_at, last_used_at and disabled_at of every account, by name."""
+    """name, role, agency, created_at, password_set_at, last_used_at and disabled_at of every account that the session
+    sees, by name."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "SELECT name, role, agency, created_at, password_set_at, last_used_at, disabled_at FROM account"
@@ -127,7 +136,8 @@ def is_password(account: Account, password: str) -> bool:
 
 def _hashed(password: str) -> str:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise InputError(
+        raise HolderRefusedError(
             f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters", mend="Choose another password"
         )
-    return hasher.hash(password)
+    with _hashing:
+        return hasher.hash(password)

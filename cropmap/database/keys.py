@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import CheckViolation, UniqueViolation
 from psycopg.rows import dict_row
 
 from cropmap.database.connection import Connection, database_errors
@@ -31,6 +31,18 @@ FROM api_key WHERE key_hash = %s AND revoked_at IS NULL AND (expires_at IS NULL 
 """
 
 
+class HolderRefusedError(InputError):
+    """A key or an account that cannot be made as it was asked for."""
+
+
+class NameTakenError(InputError):
+    """A key or an account has the name already."""
+
+
+class NameUnknownError(InputError):
+    """No key that is valid, or no account, has the name."""
+
+
 @dataclass(frozen=True)
 class KeyHolder:
     name: str
@@ -40,6 +52,11 @@ class KeyHolder:
     is_person: bool = False
     """the holder of an account; otherwise of a key"""
 
+    @property
+    def actor(self) -> str:
+        """As logs name it."""
+        return f"{'account' if self.is_person else 'key'} {self.name}"
+
 
 @database_errors()
 def create_key(
@@ -47,24 +64,27 @@ def create_key(
 ) -> str:
     """Makes a key and returns it, the only time; with `agency` None it is for every agency.
 
-    Raises InputError when the name is empty or taken, the agency has no season, or the key would have expired already.
+    Raises HolderRefusedError when the name is empty or one of another agency, the agency has no season, or the key
+    would have expired already; NameTakenError.
     """
     secret = PREFIX + secrets.token_urlsafe(32)
     if not name.strip():
-        raise InputError("a key needs a name", mend="Name who will use it")
+        raise HolderRefusedError("a key needs a name", mend="Name who will use it")
     if agency is not None:
         require_agency(connection, agency)
     values = (name, hash_key(secret), role, agency, expires_at)
     if connection.execute("SELECT %s::timestamptz <= now()", (expires_at,)).fetchone() == (True,):
-        raise InputError("the key would have expired already", where="--expires", mend="Name a later day")
+        raise HolderRefusedError("the key would have expired already", mend="Name a later day")
     try:
         connection.execute(
-            "INSERT INTO api_key (name, key_hash, role, agency, expires_at, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, now())",
-            values,
+            "INSERT INTO api_key (name, key_hash, role, agency, expires_at) VALUES (%s, %s, %s, %s, %s)", values
         )
     except UniqueViolation as error:
-        raise InputError(f"there is a key named {name!r}", mend="Revoke it or choose another name") from error
+        raise NameTakenError(
+            f"there is a key named {name!r}", mend="Choose another name; that of a revoked key stays taken"
+        ) from error
+    except CheckViolation as error:
+        raise refused_name(name, error, kind="a key") from error
     return secret
 
 
@@ -93,15 +113,16 @@ def note_use(connection: Connection, kept: str) -> None:
 
 @database_errors()
 def revoke_key(connection: Connection, name: str) -> None:
-    """Makes a key invalid for good. Raises InputError when no valid key has this name."""
+    """Makes a key invalid for good. Raises NameUnknownError when no valid key that the session sees has this name."""
     done = connection.execute("UPDATE api_key SET revoked_at = now() WHERE name = %s AND revoked_at IS NULL", (name,))
     if done.rowcount == 0:
-        raise InputError(f"there is no valid key named {name!r}")
+        raise NameUnknownError(f"there is no valid key named {name!r}")
 
 
 @database_errors()
 def list_keys(connection: Connection) -> list[dict[str, Any]]:
-    """name, role, agency, created_at, expires_at, last_used_at and revoked_at of every key, by name."""
+    """name, role, agency, created_at, expires_at, last_used_at and revoked_at of every key that the session sees, by
+    name."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "SELECT name, role, agency, created_at, expires_at, last_used_at, revoked_at FROM api_key ORDER BY name"
@@ -114,8 +135,18 @@ def hash_key(secret: str) -> str:
 
 
 def require_agency(connection: Connection, agency: str) -> None:
-    """Raises InputError where the agency has no season."""
+    """Raises HolderRefusedError where the agency has no season."""
     known = [name for (name,) in connection.execute("SELECT agency FROM agency ORDER BY agency").fetchall()]
     if agency not in known:
         there = f"There are {', '.join(known)}" if known else "None has a season yet"
-        raise InputError(f"there is no agency {agency!r}", where="--agency", mend=there)
+        raise HolderRefusedError(f"there is no agency {agency!r}", mend=there)
+
+
+def refused_name(name: str, error: CheckViolation, *, kind: str) -> HolderRefusedError:
+    """Why the database refuses the name of a key or an account; `kind` says which, with its article."""
+    if error.diag.constraint_name == "name_of_its_agency":
+        agency = name.rpartition("@")[2]
+        return HolderRefusedError(
+            f"a name that ends with @{agency} is for agency {agency}", mend="Choose a name with another end"
+        )
+    return HolderRefusedError(f"{name[:50]!r} is no name of {kind}", mend="Write 1 to 200 characters without a colon")

@@ -15,6 +15,7 @@ ROLES: Final[Mapping[str, str]] = {
     "cropmap_server_statistician": "key: statistician",
     "cropmap_server_operator": "key: operator",
     "cropmap_server_controller": "key: controller",
+    "cropmap_server_administrator": "key: administrator",
 }
 """roles of people and of keys, and their heading; the worker's role reads every table of its agency"""
 READABLE: Final = """
@@ -30,7 +31,7 @@ PAGE: Final = """# Who may read which column
 
 This page is for everybody who grants a role or a key, and for auditors. It lists every column of the database that
 people with SQL or keys of the API may read. A column that is not listed is read by no role but that of the workers and
-the owner of the tables.
+the owner of the tables. The login of the API reads the hashes of keys and passwords before it lets anybody in.
 
 A role reads rows of its own agency alone, and of a run only what is published. A key reads them through the routes of
 the API ([REST API](api.md)), people through the views. [Public tables](columns.md) explains the columns.

@@ -78,6 +78,7 @@ def test_a_disabled_account_is_closed_until_it_gets_a_password(known: Connection
         ("x" * 201, PASSWORD, "bretagne", "is no name of an account"),
         ("short", "hunter2", "bretagne", "a password has 12 to 200 characters"),
         ("long", "x" * 201, "bretagne", "a password has 12 to 200 characters"),
+        ("jane@bayern", PASSWORD, "bretagne", "a name that ends with @bayern is for agency bayern"),
         ("elsewhere", PASSWORD, "bretange", "there is no agency 'bretange'"),
     ],
 )

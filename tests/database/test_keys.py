@@ -50,7 +50,7 @@ def test_a_key_ends_on_its_day(known: Connection) -> None:
 
 
 def test_a_key_is_for_an_agency_that_is_there(known: Connection) -> None:
-    with pytest.raises(InputError, match=r"--agency: there is no agency 'bretange'\. There are bretagne"):
+    with pytest.raises(InputError, match=r"^there is no agency 'bretange'\. There are bretagne"):
         create_key(known, "typing error", role=CONTROLLER, agency="bretange")
 
 
@@ -72,3 +72,12 @@ def test_names_are_given_once(connection: Connection) -> None:
         create_key(connection, "web page", role=CONTROLLER, agency=None)
     with pytest.raises(InputError, match="no valid key named 'nobody'"):
         revoke_key(connection, "nobody")
+
+
+@pytest.mark.parametrize("agency", ["bretagne", None])
+def test_a_name_that_ends_with_an_agency_is_that_agency_s(known: Connection, agency: str | None) -> None:
+    with pytest.raises(InputError, match=r"ends with @bayern is for agency bayern\. Choose a name with another end"):
+        create_key(known, "desk@bayern", role=CONTROLLER, agency=agency)
+    create_key(known, "desk@bretagne", role=CONTROLLER, agency="bretagne")
+    create_key(known, "jeanne@agence.example.fr", role=CONTROLLER, agency=agency)
+    assert len(list_keys(known)) == 2

@@ -33,3 +33,14 @@ def test_every_public_view_has_the_readers_of_its_contract(connection: Connectio
     readers = {role: {one.table for one in column_rights(connection) if role in one.roles} for role in ROLES}
     for view in tables.VIEWS:
         assert view.name in readers[view.reader], view.name
+
+
+def test_hashes_are_read_by_the_login_of_the_api_alone(connection: Connection) -> None:
+    """It looks up who asks; nobody whom it lets in reads them."""
+    rows = connection.execute(
+        "SELECT rolname, has_column_privilege(oid, 'api_key', 'key_hash', 'SELECT'),"
+        " has_column_privilege(oid, 'account', 'password_hash', 'SELECT')"
+        " FROM pg_roles WHERE rolname LIKE 'cropmap%' AND NOT rolsuper"
+    ).fetchall()
+    assert len(rows) >= 10
+    assert [row for row in rows if row[1] or row[2]] == [("cropmap_server", True, True)]

@@ -5,6 +5,7 @@ the database itself, so that a new table, view or function is tried without anyo
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from cropmap.database import keys, logins
+from cropmap.database import accounts, keys, logins
 from cropmap.database.connection import Connection, connect
 from cropmap.database.copying import copy_frame
 from cropmap.errors import InputError
@@ -42,6 +43,8 @@ LOGINS: Final = {
     "unlisted_controller": "cropmap_controller",
     "unlisted_worker": "cropmap_writer",
 }
+ADMINISTERED: Final = {"agency", "api_key", "account"}
+"""what an administrator reads"""
 DECLARATIONS: Final = (
     "",
     f"SET cropmap.agency = '{OTHER}'",
@@ -115,8 +118,7 @@ def is_others(value: object) -> bool:
 def assert_nothing_of_others(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
     found = rows(connection)
     for name, lines in found.items():
-        if name not in {"api_key", "login_scope"}:
-            assert not [line for line in lines if is_others(line)], name
+        assert not [line for line in lines if is_others(line)], name
     for name, lines in found.items():
         copied = sql.SQL("COPY (SELECT count(*) FROM {}) TO STDOUT").format(sql.Identifier(name))
         try:
@@ -145,6 +147,10 @@ def test_a_key_of_one_agency_reads_nothing_of_another(url: str, role: AccessRole
         assert holder == keys.KeyHolder(f"{role} of one", role, "bretagne")
         found = assert_nothing_of_others(connection)
     own = {name for name, lines in found.items() if lines} - {"schema_migration"}
+    if role is AccessRole.ADMINISTRATOR:
+        assert own == ADMINISTERED
+        return
+    assert not own & ADMINISTERED
     assert {"season", "released_statistic" if role is not AccessRole.OPERATOR else "run_log"} <= own
     parcels = {"parcel", "declaration", "prediction", "assessment", "acquisition"}
     assert own & parcels == (parcels if role is AccessRole.CONTROLLER else set())
@@ -156,7 +162,8 @@ def test_a_key_of_every_agency_reads_both(url: str, role: AccessRole) -> None:
         secret = keys.create_key(connection, f"{role} of all", role=role, agency=None)
     with signed_in(url, "hostile_api") as connection, connection.transaction():
         assert keys.enter(connection, secret)
-        assert {line[0] for line in rows(connection)["season"]} == {"bretagne", OTHER}
+        name = "agency" if role is AccessRole.ADMINISTRATOR else "season"
+        assert {line[0] for line in rows(connection)[name]} == {"bretagne", OTHER}
 
 
 def test_the_api_sees_nothing_before_it_declares(url: str) -> None:
@@ -166,6 +173,108 @@ def test_the_api_sees_nothing_before_it_declares(url: str) -> None:
             with connection.transaction():
                 connection.execute("SELECT set_config('role', %s, true)", (f"cropmap_server_{role}",))
                 assert {name: lines for name, lines in rows(connection).items() if lines} == {}, role
+
+
+@contextmanager
+def administering(url: str, agency: str | None = "bretagne") -> Iterator[Connection]:
+    """A session of the API's login, for a transaction that is taken back, that took on an administrator's key."""
+    name = f"administrator {uuid.uuid4()}"
+    with connect(url) as connection:
+        secret = keys.create_key(connection, name, role=AccessRole.ADMINISTRATOR, agency=agency)
+    with signed_in(url, "hostile_api") as connection, connection.transaction(force_rollback=True):
+        assert keys.enter(connection, secret) is not None
+        yield connection
+
+
+def test_an_administrator_changes_nothing_of_another_agency_and_no_other_table(url: str) -> None:
+    with connect(url) as owner:
+        before = _others(owner)
+    for name in before:
+        with administering(url) as connection:
+            columns = connection.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+                " AND attgenerated = ''",
+                (name,),
+            ).fetchall()
+            table, first = sql.Identifier(name), sql.Identifier(columns[0][0])
+            statements = [
+                sql.SQL("DELETE FROM {}").format(table),
+                sql.SQL("TRUNCATE {} CASCADE").format(table),
+                sql.SQL("INSERT INTO {0} SELECT * FROM {0}").format(table),
+                sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM {0}").format(table, first),
+                *(sql.SQL("UPDATE {0} SET {1} = {1}").format(table, sql.Identifier(one)) for (one,) in columns),
+                *(sql.SQL("UPDATE {0} SET {1} = NULL").format(table, sql.Identifier(one)) for (one,) in columns),
+            ]
+            for statement in statements:
+                answer = tried(connection, statement)
+                assert not is_others(answer), statement
+                assert isinstance(answer, psycopg.Error) or name in {"api_key", "account"}, statement
+            connection.execute("SET SESSION AUTHORIZATION DEFAULT")
+            assert _others(connection) == before, name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"UPDATE api_key SET {column} = {column}" for column in ("name", "agency", "role", "key_hash", "expires_at")),
+        *(f"UPDATE account SET {column} = {column}" for column in ("name", "agency", "role", "created_at")),
+        "UPDATE api_key SET revoked_at = NULL",
+        "UPDATE api_key SET agency = NULL, role = 'controller'",
+        "SELECT key_hash FROM api_key",
+        "SELECT password_hash FROM account",
+        "SELECT name FROM api_key WHERE key_hash = 'hash'",
+        "UPDATE api_key SET revoked_at = now() RETURNING key_hash",
+        "INSERT INTO api_key (name, key_hash, role) VALUES ('x', 'x', 'controller')",
+        f"INSERT INTO api_key (name, key_hash, role, agency) VALUES ('x@{OTHER}', 'x', 'controller', '{OTHER}')",
+        "INSERT INTO api_key (name, key_hash, role, agency) VALUES ('x', 'x', 'controller', '*')",
+        "INSERT INTO api_key (name, key_hash, role, agency) VALUES ('x', 'x', 'controller', 'bretagne')",
+        f"INSERT INTO api_key (name, key_hash, role, agency) VALUES ('{MARK}-me', 'x', 'controller', 'bretagne')",
+        "INSERT INTO api_key (name, key_hash, role, agency, last_used_at)"
+        " VALUES ('x@bretagne', 'x', 'controller', 'bretagne', now())",
+        "INSERT INTO account (name, password_hash, role) VALUES ('x', 'x', 'controller')",
+        f"INSERT INTO account (name, password_hash, role, agency) VALUES ('x@{OTHER}', 'x', 'controller', '{OTHER}')",
+        "INSERT INTO agency VALUES ('mine')",
+        "SELECT note_key_use('hash')",
+        "DELETE FROM api_key",
+        "SELECT * FROM login_scope",
+    ],
+)
+def test_an_administrator_s_session_cannot_rise(url: str, statement: str) -> None:
+    """Neither its own keys nor those of others: what a key is does not change, and its hash is not read."""
+    with administering(url) as connection:
+        answer = tried(connection, sql.SQL(statement))  # type: ignore[arg-type]
+        assert isinstance(answer, psycopg.errors.InsufficientPrivilege), answer
+        assert not is_others(answer), answer
+
+
+def test_an_administrator_makes_and_ends_what_is_its_agency_s(url: str) -> None:
+    with administering(url) as connection:
+        made = keys.create_key(connection, "x@bretagne", role=AccessRole.PUBLIC, agency="bretagne")
+        accounts.create_account(connection, "x@bretagne", "x" * 12, role=AccessRole.PUBLIC, agency="bretagne")
+        accounts.set_password(connection, "x@bretagne", "y" * 12)
+        accounts.disable_account(connection, "x@bretagne")
+        keys.revoke_key(connection, "me")  # the owner gave it the name
+        for name in (f"{MARK}-me", "nobody"):
+            with pytest.raises(InputError, match=f"there is no valid key named '{name}'"):
+                keys.revoke_key(connection, name)
+            with pytest.raises(InputError, match=f"there is no account named '{name}'"):
+                accounts.set_password(connection, name, "y" * 12)
+            with pytest.raises(InputError, match=f"there is no enabled account named '{name}'"):
+                accounts.disable_account(connection, name)
+        connection.execute("SET SESSION AUTHORIZATION DEFAULT")
+        assert keys.hash_key(made) in keys.valid_keys(connection)
+
+
+def test_an_administrator_of_every_agency_makes_and_ends_any(url: str) -> None:
+    with administering(url, None) as connection:
+        assert {row["agency"] for row in keys.list_keys(connection)} == {"bretagne", OTHER, None}
+        keys.create_key(connection, "free", role=AccessRole.ADMINISTRATOR, agency=None)
+        keys.create_key(connection, f"x@{OTHER}", role=AccessRole.PUBLIC, agency=OTHER)
+        keys.revoke_key(connection, f"{MARK}-me")
+        for agency in ("bretagne", None):
+            refused = pytest.raises(InputError, match=f"a name that ends with @{OTHER} is for agency {OTHER}")
+            with refused, connection.transaction():
+                keys.create_key(connection, f"y@{OTHER}", role=AccessRole.PUBLIC, agency=agency)
 
 
 @pytest.mark.parametrize("login", [login for login in LOGINS if login != "hostile_api"])

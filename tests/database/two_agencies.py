@@ -25,13 +25,16 @@ RENAMED: Final = {
     "0001": f"{MARK}-0001",
     "30UVU": f"{MARK}-tile",
     "me": f"{MARK}-me",
+    "hash": f"{MARK}-hash",
 }
 """values of Bretagne, and what they are in Bayern"""
-NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "api_key", "account", "spatial_ref_sys"}
+NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "spatial_ref_sys"}
 ROWS_BY_HAND: Final = """
 INSERT INTO notice VALUES ('bretagne', 2018, 'a.gpkg', 2, '007', 'OVERLAP', '');
 INSERT INTO audit_entry (agency, season, action, subject, login, actor, n_rows, parcel_ids)
 VALUES ('bretagne', 2018, 'read', 'explain', 'me', 'me', 1, ARRAY['007']);
+INSERT INTO api_key (name, key_hash, role, agency) VALUES ('me', 'hash', 'controller', 'bretagne');
+INSERT INTO account (name, password_hash, role, agency) VALUES ('me', 'hash', 'controller', 'bretagne');
 INSERT INTO work VALUES ('bretagne', 2018, 'season run', 'me', now(), NULL);
 INSERT INTO acquisition (agency, season, item_id, tile, status, object_name)
 VALUES ('bretagne', 2018, 'item', '30UVU', 'observed', 'observations/bretagne/2018/30UVU/item.parquet');
