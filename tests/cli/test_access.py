@@ -53,6 +53,17 @@ def test_a_key_needs_a_role_and_a_scope(
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
+def test_administrators_are_made_here_and_names_of_an_agency_are_its_own(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = answer(capsys, "api-key", "create", "IT@bretagne", "--role", "administrator", "--agency", "bretagne")
+    assert (made["role"], made["agency"]) == ("administrator", "bretagne")
+    for command in ("api-key", "account"):
+        assert run([command, "create", "IT@bayern", "--role", "administrator", "--agency", "bretagne"]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "a name that ends with @bayern is for agency bayern. Choose a name with another end" in said
+
+
 def test_an_account_is_made_listed_disabled_and_opened_again(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,3 +44,12 @@ def test_hashes_are_read_by_the_login_of_the_api_alone(connection: Connection) -
     ).fetchall()
     assert len(rows) >= 10
     assert [row for row in rows if row[1] or row[2]] == [("cropmap_server", True, True)]
+
+
+def test_nobody_else_has_to_do_with_keys_and_accounts(connection: Connection) -> None:
+    rows = connection.execute(
+        "SELECT DISTINCT rolname FROM pg_roles, unnest(ARRAY['api_key', 'account']) held,"
+        " unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) action"
+        " WHERE rolname LIKE 'cropmap%' AND NOT rolsuper AND has_any_column_privilege(oid, held, action) ORDER BY 1"
+    ).fetchall()
+    assert rows == [("cropmap_server",), ("cropmap_server_administrator",)]
