@@ -89,6 +89,10 @@ class KeyRing:
             await self._note_use(kept, holder)
         return holder
 
+    def read_again(self) -> None:
+        """A key was made: it opens at once."""
+        self._read_at = float("-inf")
+
     async def _note_use(self, kept: str, holder: KeyHolder) -> None:
         now = self._monotonic()
         if now - self._noted.get(kept, float("-inf")) < NOTED_SECONDS:
@@ -185,6 +189,8 @@ Reader = Annotated[OpenConnection, Depends(open_connection)]
 prepared or sent."""
 RecordedReader = Annotated[OpenConnection, Depends(open_recorded_connection)]
 """The same for routes that read parcels: `note_read` can note it on the connection."""
+Writer = RecordedReader
+"""The same for routes that change keys and accounts; what was done is kept when the block has ended."""
 
 
 def note_read(
@@ -201,6 +207,6 @@ def note_read(
             action=AuditAction.READ,
             subject=subject,
             parcel_ids=named,
-            actor=f"{'account' if holder.is_person else 'key'} {holder.name}",
+            actor=holder.actor,
             request_id=request_ids.current() or None,
         )

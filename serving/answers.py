@@ -28,6 +28,7 @@ from cropmap.contracts.tables import (
     STAGE,
     STATISTIC_RELEASE,
 )
+from cropmap.schemas import AccessRole
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -151,6 +152,52 @@ class Parcel(BaseModel):
 @with_columns(RUN_LOG)
 class Run(BaseModel):
     """One attempt to make a season, also one that failed."""
+
+
+class Held(BaseModel):
+    """What keys and accounts have in common."""
+
+    name: str = Field(examples=["field desk@bretagne"])
+    role: AccessRole = Field(description="what its holder may do")
+    agency: str | None = Field(description="agency that it is for; null is every agency", examples=["bretagne"])
+
+
+class Key(Held):
+    """A key of a program. The key itself is not kept."""
+
+    created_at: datetime
+    expires_at: datetime | None = Field(description="from when it is refused; null is never")
+    last_used_at: datetime | None = Field(description="noted once in ten minutes")
+    revoked_at: datetime | None = Field(description="since when it is refused for good")
+
+
+class MadeKey(Held):
+    """A key that was made just now."""
+
+    expires_at: datetime | None = Field(description="from when it is refused; null is never")
+    key: str = Field(description="the key, for header `X-API-Key`; it is shown this once", examples=["cropmap_…"])
+
+
+class Account(Held):
+    """An account of a person. The password is not kept."""
+
+    created_at: datetime
+    password_set_at: datetime
+    last_used_at: datetime | None = Field(description="noted once in ten minutes")
+    disabled_at: datetime | None = Field(description="since when it is closed")
+
+
+class MadeAccount(Held):
+    """An account that was made just now."""
+
+    password: str | None = Field(description="the one that was made, shown this once; null where the request had one")
+
+
+class SetPassword(BaseModel):
+    """An account that has another password."""
+
+    name: str = Field(examples=["jeanne@bretagne"])
+    password: str | None = Field(description="the one that was made, shown this once; null where the request had one")
 
 
 class Health(BaseModel):

@@ -1,7 +1,8 @@
 """The REST API: one application, made from settings, with a pool of database connections for its lifetime.
 
-Input: the public views of the database and the observations of the store. Output: JSON, CSV, problems. It computes and
-writes nothing. Every route needs an API key or an account, except `/health` and the documentation.
+Input: the public views of the database and the observations of the store. Output: JSON, CSV, problems. It computes
+nothing, and writes keys and accounts alone, for administrators. Every route needs an API key or an account, except
+`/health` and the documentation.
 
 What holds for every route, also for one that is added, is ASGI middleware (`_add_middleware`): names of requests,
 origins, limits, methods, compression, entity tags, the version in the path.
@@ -33,9 +34,11 @@ from serving.description import DescribedAPI
 from serving.logs import Sparse
 from serving.methods import Methods
 from serving.ogc.extents import Extents
+from serving.origins import Origins
 from serving.parameters import known_parameters
 from serving.rates import Rates, within_rate
 from serving.routes import (
+    administration,
     assessments,
     features,
     health,
@@ -72,17 +75,18 @@ KEYED: Final = (
     (parcels.router, CONTROLLER),
     (features.router, CONTROLLER),
     (runs.router, (AccessRole.OPERATOR,)),
+    (administration.router, (AccessRole.ADMINISTRATOR,)),
 )
 """routes, and whom they answer; the database holds each role to the same"""
-ALLOWED_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-ALLOWED_HEADERS: Final = ("X-API-Key", "Authorization", "X-Request-ID", "If-None-Match")
+ALLOWED_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
+ALLOWED_HEADERS: Final = ("X-API-Key", "Authorization", "X-Request-ID", "If-None-Match", "Content-Type")
 EXPOSED_HEADERS: Final = ("Content-Disposition", "Deprecation", "ETag", "Link", "Retry-After", "Sunset", "X-Request-ID")
 """what a page of an allowed origin may send, and read, beside what every page may"""
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": errors.Problem, "description": "a parameter that the route does not know, or one given twice"},
     401: {"model": errors.Problem, "description": "the API key or the account is missing or not valid"},
     414: {"model": errors.Problem, "description": "the address is too long"},
-    422: {"model": errors.Problem, "description": "a parameter is wrong"},
+    422: {"model": errors.Problem, "description": "a parameter or the body is wrong"},
     429: {"model": errors.Problem, "description": "too many requests wait already, or the key has sent too many"},
     503: {"model": errors.Problem, "description": "the database or the store does not answer"},
 }
@@ -147,6 +151,7 @@ def _add_middleware(app: FastAPI, settings: ServingSettings) -> None:
     app.add_middleware(Compression)
     app.add_middleware(Methods)
     app.add_middleware(errors.Caught)
+    app.add_middleware(Origins, allowed=settings.origins)
     app.add_middleware(Bounds)
     app.add_middleware(Admission, most=settings.max_requests)
     if settings.origins:
@@ -169,3 +174,5 @@ def _keep_log_readable() -> None:
     if not any(isinstance(present, Sparse) for present in logger.filters):
         logger.addFilter(Sparse())
         logger.addFilter(request_ids.Named())  # after the other, to which a name would make each message another one
+    if not administration.log.filters:  # those of the logger above it do not hold for it
+        administration.log.addFilter(request_ids.Named())

@@ -1,7 +1,7 @@
 """Limits on the size of a request: its address, its headers and its body.
 
-The API reads no body, so a large one is a mistake, and one of unknown length could go on without end. The server drops
-the connection after such a refusal (`Connection: close`), so that nobody has to read the rest.
+The bodies that the API reads are small, so a large one is a mistake, and one of unknown length could go on without end.
+The server drops the connection after such a refusal (`Connection: close`), so that nobody has to read the rest.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
         detail = f"the headers have {size} bytes, and {HEADER_BYTES} are allowed"
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail
     if "transfer-encoding" in headers:
-        return HTTPStatus.LENGTH_REQUIRED, "the length of the body is not stated. Send the request without a body"
+        return HTTPStatus.LENGTH_REQUIRED, "the length of the body is not stated. Send Content-Length, or no body"
     if int(headers.get("content-length", "0")) > BODY_BYTES:
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have {BODY_BYTES} bytes. Send the request without one"
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have {BODY_BYTES} bytes. Send a shorter one, or none"
     return None

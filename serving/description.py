@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from serving import errors
+from serving import bodies, errors
 from serving.examples import ANSWERS
 
 Schema = dict[str, Any]
@@ -42,20 +42,21 @@ class DescribedAPI(FastAPI):
 
 
 def completed(document: Schema) -> Schema:
-    """The document with media types, examples and headers."""
+    """The document with media types, bodies, examples and headers."""
     document = deepcopy(document)
+    document["components"]["schemas"] |= bodies.schemas()
     for path, methods in document["paths"].items():
-        for operation in methods.values():
+        for method, operation in methods.items():
             for status, response in operation["responses"].items():
-                _complete(response, int(status), ANSWERS.get(path))
+                response["headers"] = HEADERS | (ENTITY_TAG if (method, status) == ("get", "200") else {})
+                _complete(response, int(status), ANSWERS.get(f"{method.upper()} {path}"))
     return document
 
 
 def _complete(response: Schema, status: int, example: object) -> None:
-    response["headers"] = HEADERS | (ENTITY_TAG if status == 200 else {})
     content: Schema = response.get("content", {})
     if content.get(JSON, {}).get("schema", {}).get("$ref") == PROBLEM:
         content[errors.MEDIA_TYPE] = content.pop(JSON)
         content[errors.MEDIA_TYPE]["example"] = errors.example(status, response["description"])
-    elif JSON in content and status == 200 and example is not None:
+    elif JSON in content and status < 300 and example is not None:
         content[JSON]["example"] = example

@@ -48,23 +48,35 @@ def operations(document: Schema) -> Iterator[Schema]:
     """Each route of an OpenAPI document, in the words of the pages."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            content = operation["responses"]["200"].get("content", {})
+            status = next(status for status in operation["responses"] if status.startswith("2"))
+            content = operation["responses"][status].get("content", {})
             success = content.get("application/json", {}).get("schema", {})
-            answer = type_name(success) if success or not content else ", ".join(f"`{kind}`" for kind in content)
+            answer = ", ".join(f"`{kind}`" for kind in content) if content else "nothing"
+            answer = type_name(success) if success else answer
+            parameters = [*operation.get("parameters", []), *_of_the_body(operation, document)]
             yield {
                 "method": method.upper(),
                 "path": path,
                 "id": operation["operationId"],
                 "description": operation.get("description", ""),
                 "keyed": bool(operation.get("security")),
-                "parameters": [
-                    {**it, "type": type_name(it["schema"]).removesuffix(" or null")}
-                    for it in operation.get("parameters", [])
-                ],
-                "answer": answer,
+                "parameters": [{**it, "type": type_name(it["schema"]).removesuffix(" or null")} for it in parameters],
+                "body": "requestBody" in operation,
+                "answer": answer if status == "200" else f"{answer} ({status})",
                 "schema": type_name(success).rpartition(" ")[2],
                 "statuses": [(code, response["description"]) for code, response in operation["responses"].items()],
             }
+
+
+def _of_the_body(operation: Schema, document: Schema) -> Iterator[Schema]:
+    """Each field of the body that a route takes, as a parameter."""
+    taken = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    schemas = document["components"]["schemas"]
+    schema = schemas.get(type_name(taken), {})
+    for name, field in schema.get("properties", {}).items():
+        words = schemas[type_name(field)] if "$ref" in field else field
+        about = {"description": field.get("description", ""), "schema": words}
+        yield {"name": name, "in": "body", "required": name in schema.get("required", ()), **about}
 
 
 def _fields(schema: Schema) -> Iterator[Schema]:

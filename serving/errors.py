@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cropmap.database.keys import HolderRefusedError, NameTakenError, NameUnknownError
 from cropmap.errors import ConfigurationError, CropmapError, DatabaseUnavailableError, InputError
 
 log = logging.getLogger("cropmap.serving")
@@ -51,6 +52,14 @@ class NotAcceptableError(InputError):
     """The request accepts only formats that are not offered."""
 
 
+class MediaTypeError(InputError):
+    """The body is not of the type that the route reads."""
+
+
+class BodyLateError(InputError):
+    """The body did not come in time."""
+
+
 class ObservationsUnavailableError(CropmapError):
     """The store cannot read observations that the database lists."""
 
@@ -61,6 +70,11 @@ STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     RateExceededError: HTTPStatus.TOO_MANY_REQUESTS,
     NotFoundError: HTTPStatus.NOT_FOUND,
     NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
+    MediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    BodyLateError: HTTPStatus.REQUEST_TIMEOUT,
+    NameUnknownError: HTTPStatus.NOT_FOUND,
+    NameTakenError: HTTPStatus.CONFLICT,
+    HolderRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     InputError: HTTPStatus.BAD_REQUEST,
     ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # of the server's settings, not of the request

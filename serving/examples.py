@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 ANSWERS: Final[Mapping[str, Any]] = {
-    "/health": {
+    "GET /health": {
         "status": "ok",
         "database": "up",
         "migrations": "up to date",
@@ -20,8 +20,8 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "run_id": "run-1",
         },
     },
-    "/agencies": [{"agency": "bretagne", "simulated": True, "seasons": [2018]}],
-    "/seasons": [
+    "GET /agencies": [{"agency": "bretagne", "simulated": True, "seasons": [2018]}],
+    "GET /seasons": [
         {
             "agency": "bretagne",
             "season": 2018,
@@ -32,7 +32,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "run_id": "run-1",
         }
     ],
-    "/statistics": [
+    "GET /statistics": [
         {
             "agency": "bretagne",
             "season": 2018,
@@ -60,7 +60,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "partial_region": False,
         }
     ],
-    "/releases": [
+    "GET /releases": [
         {
             "agency": "bretagne",
             "season": 2018,
@@ -76,7 +76,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "simulated": True,
         }
     ],
-    "/releases/{agency}/{season}/{number}": [
+    "GET /releases/{agency}/{season}/{number}": [
         {
             "agency": "bretagne",
             "season": 2018,
@@ -106,7 +106,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "stage": "provisional",
         }
     ],
-    "/assessments": {
+    "GET /assessments": {
         "items": [
             {
                 "agency": "bretagne",
@@ -129,7 +129,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
         "next": "/v1/assessments?agency=bretagne&season=2018&verdict=mismatch&limit=1"
         "&after=WyJydW4tMSIsIDAuOSwgIjAwNyJd",
     },
-    "/parcels/{agency}/{season}/{parcel_id}": {
+    "GET /parcels/{agency}/{season}/{parcel_id}": {
         "agency": "bretagne",
         "season": 2018,
         "simulated": True,
@@ -197,7 +197,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "coordinates": [[[-2.95, 48.0], [-2.95, 48.01], [-3.0, 48.01], [-3.0, 48.0], [-2.95, 48.0]]],
         },
     },
-    "/runs": [
+    "GET /runs": [
         {
             "run_id": "run-2",
             "agency": "bretagne",
@@ -214,5 +214,41 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "simulated": False,
         }
     ],
+    "GET /keys": [
+        {
+            "name": "field desk@bretagne",
+            "role": "controller",
+            "agency": "bretagne",
+            "created_at": "2026-12-01T08:00:00Z",
+            "expires_at": "2027-12-01T00:00:00Z",
+            "last_used_at": None,
+            "revoked_at": None,
+        }
+    ],
+    "POST /keys": {
+        "name": "field desk@bretagne",
+        "role": "controller",
+        "agency": "bretagne",
+        "expires_at": "2027-12-01T00:00:00Z",
+        "key": "cropmap_…",
+    },
+    "GET /accounts": [
+        {
+            "name": "jeanne@bretagne",
+            "role": "controller",
+            "agency": "bretagne",
+            "created_at": "2026-12-01T08:00:00Z",
+            "password_set_at": "2026-12-01T08:00:00Z",
+            "last_used_at": "2026-12-01T08:10:00Z",
+            "disabled_at": None,
+        }
+    ],
+    "POST /accounts": {
+        "name": "jeanne@bretagne",
+        "role": "controller",
+        "agency": "bretagne",
+        "password": "kT3vLq0ZxP8mWn2Yd5Rb",
+    },
+    "PUT /accounts/{name}/password": {"name": "jeanne@bretagne", "password": "b7Qs1XcJ4uVe9HgTz6La"},
 }
-"""by path"""
+"""by method and path"""

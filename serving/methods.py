@@ -1,15 +1,19 @@
 """OPTIONS on every route, and the methods that are allowed in every refusal of another (RFC 9110, 9.3.7 and 15.5.6).
 
-The router knows the methods of a path and answers 405 with them, before it looks at a key. HEAD is answered as GET
-(`serving.admission`), so wherever GET is allowed HEAD is.
+The router answers 405 before it looks at a key, and names the methods of the first route of the path; here all routes
+are asked. HEAD is answered as GET (`serving.admission`), so wherever GET is allowed HEAD is.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+KNOWN: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Methods:
@@ -28,7 +32,7 @@ class Methods:
             nonlocal answered
             if message["type"] == "http.response.start" and message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
                 headers = MutableHeaders(scope=message)
-                headers["Allow"] = allowed = completed(headers.get("Allow", ""))
+                headers["Allow"] = allowed = completed(of_path(scope) or headers.get("Allow", ""))
                 if scope["method"] == "OPTIONS":
                     answered = True
                     await send(_no_content(allowed))
@@ -37,6 +41,17 @@ class Methods:
                 await send(message)
 
         await self._app(scope, receive, sending)
+
+
+def of_path(scope: Scope) -> str:
+    """The methods that some route has for the path, as `Allow` lists them."""
+    routes = scope["app"].routes if "app" in scope else ()
+    found = (
+        method
+        for method in KNOWN
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    )
+    return ", ".join(found)
 
 
 def completed(allowed: str) -> str:

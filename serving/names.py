@@ -12,6 +12,7 @@ _AGENCY: Final = _WORD | {"examples": ["bretagne"]}
 _NUTS: Final = _WORD | {"examples": ["FRH01"]}
 _CROP: Final = _WORD | {"examples": ["C1500"]}
 _PARCEL: Final = _WORD | {"examples": ["007"]}
+_HOLDER: Final = _WORD | {"pattern": r"^[^/\x00]+$", "examples": ["field desk@bretagne"]}
 
 AgencyQuery = Annotated[str | None, Query(description="agency, as `/agencies` names it", **_AGENCY)]
 SeasonQuery = Annotated[int | None, Query(description="campaign year", **_YEAR)]
@@ -32,3 +33,5 @@ ParcelPath = Annotated[str, Path(description="the agency's own parcel identifier
 SdmxAgencyPath = Annotated[str, Path(description="agency; `*` or `all` for every one of the key", **_WORD)]
 SdmxIdPath = Annotated[str, Path(description="identifier; `*` or `all` for every one", **_WORD)]
 SdmxVersionPath = Annotated[str, Path(description="`latest`, `+`, `~`, `*`, `all` or 1.0", **_WORD)]
+
+HolderPath = Annotated[str, Path(description="its name, without a slash", **_HOLDER)]

@@ -34,7 +34,7 @@ async def known_parameters(request: Request) -> None:
 def _parameters(request: Request) -> dict[str, bool]:
     """Name of every query parameter that the API's own description gives the route, and whether it may be repeated."""
     described = request.app.openapi()["paths"].get(request.scope["route"].path_format, {})
-    operation = described.get("get", {})  # another address of a route stands in no description
+    operation = described.get(request.method.lower(), {})  # another address of a route stands in no description
     return {
         parameter["name"]: any(
             kind.get("type") == "array" for kind in (parameter["schema"], *parameter["schema"].get("anyOf", ()))

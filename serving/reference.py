@@ -42,13 +42,13 @@ def _section(operation: Schema) -> Iterator[str]:
         yield from ("", "| parameter | type | meaning |", "|---|---|---|")
         for parameter in operation["parameters"]:
             kind = parameter["type"] + (", needed" if parameter["required"] else "")
-            place = " (header)" if parameter["in"] == "header" else ""
+            place = f" ({parameter['in']})" if parameter["in"] in ("header", "body") else ""
             yield f"| `{parameter['name']}`{place} | {_cell(kind)} | {_cell(parameter.get('description', ''))} |"
 
 
 def _is_common(status: str, meaning: str) -> bool:
-    """Whether every route with a key may answer it, so that the other page has it."""
-    return status == "200" or PROBLEMS.get(int(status), {}).get("description") == meaning
+    """Whether it is the answer itself, or one that every route with a key may give: the other page has those."""
+    return status.startswith("2") or PROBLEMS.get(int(status), {}).get("description") == meaning
 
 
 def _wrapped(text: str) -> list[str]:

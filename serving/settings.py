@@ -43,7 +43,7 @@ class ServingSettings(BaseSettings):
     )
     cors_origins: str = Field(
         "",
-        description="origins whose pages may read the API in a browser, separated by blanks, such as "
+        description="origins whose pages may use the API in a browser, separated by blanks, such as "
         "`https://maps.example.org`; default: none",
     )
     series_cache_mb: int = Field(

@@ -102,6 +102,21 @@ def test_the_api_answers_with_its_own_role_and_with_the_owners(
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, httpx.codes.OK)
 
 
+@pytest.mark.parametrize(("role", "password"), [("cropmap_api", "api"), ("cropmap_owner", "owner")])
+def test_an_administrator_makes_keys_through_the_api(
+    server: str, owner: str, season: tuple[str, Store], role: str, password: str
+) -> None:
+    with connect(owner) as connection:
+        key = keys.create_key(connection, f"IT by {role}", role=AccessRole.ADMINISTRATOR, agency="bretagne")
+    new = {"name": f"by {role}@bretagne", "role": "statistician", "agency": "bretagne"}
+    with running(create_app(ServingSettings(database_url=sign_in(server, role, password))), key=key) as client:
+        made = client.post("/v1/keys", json=new)
+        assert made.status_code == httpx.codes.CREATED
+        assert client.get("/v1/statistics", headers={"X-API-Key": made.json()["key"]}).status_code == httpx.codes.OK
+        assert client.delete(f"/v1/keys/{new['name']}").status_code == httpx.codes.NO_CONTENT
+        assert client.post("/v1/accounts", json=new).status_code == httpx.codes.CREATED
+
+
 @pytest.mark.parametrize(
     ("role", "statement"),
     [
@@ -130,6 +145,16 @@ def test_the_api_answers_with_its_own_role_and_with_the_owners(
             " SELECT agency, season, 9, 'final', run_id, 'x', now() FROM published",
         ),
         ("cropmap_api", "UPDATE api_key SET revoked_at = NULL"),
+        (
+            "cropmap_api",
+            "SET default_transaction_read_only = off; INSERT INTO api_key (name, key_hash, role) VALUES ('a', 'a',"
+            " 'controller')",
+        ),
+        (
+            "cropmap_api",
+            "SET default_transaction_read_only = off; SET ROLE cropmap_server_administrator;"
+            " INSERT INTO api_key (name, key_hash, role) VALUES ('a', 'a', 'controller')",
+        ),
         ("cropmap_api", "SELECT * FROM review"),
         ("cropmap_api", "SET default_transaction_read_only = off; SELECT lo_create(0)"),
         ("cropmap_api", "SET default_transaction_read_only = off; SELECT lo_from_bytea(0, 'mine')"),
@@ -139,7 +164,7 @@ def test_what_a_role_must_not_do(server: str, season: tuple[str, Store], role: s
     password = {"cropmap_api": "api", "cropmap_worker": "worker's"}[role]
     with (
         connect(sign_in(server, role, password)) as connection,
-        pytest.raises(DatabaseError, match=r"denied|read-only|must be owner"),
+        pytest.raises(DatabaseError, match=r"denied|read-only|must be owner|row-level security"),
     ):
         run(connection, statement)
 

@@ -250,7 +250,7 @@ def fill(database_url: str, store: Store) -> None:
 @dataclass(frozen=True)
 class Desk:
     client: httpx.Client
-    """sends the key, and that of an operator where runs are asked for"""
+    """sends the key; that of an operator where runs are asked for, of an administrator for keys and accounts"""
     key: str
     """of a controller"""
     database_url: str
@@ -261,15 +261,20 @@ def open_desk(database_url: str, store: Store) -> Iterator[Desk]:
     fill(database_url, store)
     with connect(database_url) as connection:
         key = keys.create_key(connection, "desk", role=AccessRole.CONTROLLER, agency="bretagne")
-        operator = keys.create_key(connection, "operator", role=AccessRole.OPERATOR, agency="bretagne")
+        others = {
+            "runs": keys.create_key(connection, "operator", role=AccessRole.OPERATOR, agency="bretagne"),
+            "keys": keys.create_key(connection, "administrator", role=AccessRole.ADMINISTRATOR, agency="bretagne"),
+        }
+    others["accounts"] = others["keys"]
     app = create_app(ServingSettings(database_url=database_url, store=store.root, pool_size=2))
 
-    def as_operator(request: httpx.Request) -> None:
-        if request.url.path.removeprefix("/v1") == "/runs" and request.headers.get("X-API-Key") == key:
-            request.headers["X-API-Key"] = operator
+    def as_who_may(request: httpx.Request) -> None:
+        route = request.url.path.removeprefix("/v1").lstrip("/").partition("/")[0]
+        if request.headers.get("X-API-Key") == key:
+            request.headers["X-API-Key"] = others.get(route, key)
 
     with running(app, key=key) as client:
-        client.event_hooks["request"] = [as_operator]
+        client.event_hooks["request"] = [as_who_may]
         yield Desk(client, key, database_url, store)
 
 

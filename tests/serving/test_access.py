@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -13,27 +12,18 @@ from cropmap.database import keys
 from cropmap.database.connection import connect
 from cropmap.errors import ConfigurationError
 from serving.app import create_app
-from serving.reference import NOWHERE
 from serving.settings import ServingSettings
 from tests.serving.conftest import Desk, every_message, running
+from tests.serving.operations import questions
 
 ASKED = {"agency": "bretagne", "season": 2018, "parcel_id": "007", "number": 1}
 ASKED |= {"collection_id": "parcels", "feature_id": "bretagne:2018:007"}
 ASKED |= {"flow_ref": "bretagne,CROP_AREA", "context": "*", "resource_id": "CROP_AREA", "version": "1.0"}
-ASKED |= {"key": "all", "provider": "bretagne", "artefact": "dataflow"}
+ASKED |= {"key": "all", "provider": "bretagne", "artefact": "dataflow", "name": "new@bretagne"}
 
-
-def keyed_routes() -> Iterator[str]:
-    """Every route that the API's own description closes, asked for with what it needs and no more."""
-    for path, methods in create_app(ServingSettings(database_url=NOWHERE)).openapi()["paths"].items():
-        needed = [
-            one["name"] for one in methods["get"].get("parameters", []) if one["required"] and one["in"] == "query"
-        ]
-        if "security" in methods["get"]:
-            yield f"{path.format_map(ASKED)}?{urlencode({name: ASKED[name] for name in needed})}".rstrip("?")
-
-
-KEYED = list(keyed_routes())
+CLOSED = questions(ASKED)
+"""every operation that the API's own description closes"""
+KEYED = [question.address for question in CLOSED if question.method == "GET"]
 
 
 @pytest.fixture
@@ -60,22 +50,25 @@ def test_the_routes_with_a_key_are_found() -> None:
         "/ogc/",
         "/ogc/collections/parcels/items",
         "/ogc/collections/assessments/items/bretagne:2018:007",
+        "/keys",
     } <= set(KEYED)
+    assert {question.method for question in CLOSED} == {"GET", "POST", "PUT", "DELETE"}
 
 
 @pytest.mark.parametrize("sent", [None, "", "cropmap_wrong", "' OR '1'='1", "a\u00e9".encode("latin-1"), "x" * 5000])
 def test_anything_else_is_refused(api: httpx.Client, sent: str | bytes | None) -> None:
-    for path in KEYED:
-        headers = {} if sent is None else {b"X-API-Key": sent if isinstance(sent, bytes) else sent.encode()}
-        answer = httpx.get(api.base_url.join(path), headers=headers, trust_env=False)
-        assert answer.status_code == 401, path
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["www-authenticate"] == "ApiKey"
+    headers = {} if sent is None else {b"X-API-Key": sent if isinstance(sent, bytes) else sent.encode()}
+    with httpx.Client(base_url=api.base_url, headers=headers, trust_env=False) as client:
+        for question in CLOSED:
+            answer = question.ask(client)
+            assert answer.status_code == 401, question
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"] == "ApiKey"
 
 
 def test_without_any_key_made_everything_is_closed(keyless: httpx.Client) -> None:
-    for path in KEYED:
-        assert keyless.get(path, headers={"X-API-Key": "anything"}).status_code == 401, path
+    for question in CLOSED:
+        assert question.ask(keyless, **{"X-API-Key": "anything"}).status_code == 401, question
     assert keyless.get("/health").status_code == 200
 
 

@@ -14,6 +14,7 @@ import pytest
 from fastapi.openapi.models import OpenAPI
 from jsonschema import Draft202012Validator
 
+from serving import bodies
 from serving.app import create_app
 from serving.docs import marked, render, type_name
 from serving.examples import ANSWERS
@@ -38,6 +39,13 @@ def document(closed: httpx.Client) -> dict[str, Any]:
     return document
 
 
+def described(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`GET /path` of each operation, and what the document says of it."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
 def references(value: Any) -> set[str]:
     if isinstance(value, dict):
         return {value["$ref"]} if "$ref" in value else set().union(*map(references, value.values()))
@@ -53,31 +61,42 @@ def test_openapi_document_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_every_route_but_health_asks_for_a_key(document: dict[str, Any]) -> None:
-    open_routes = [path for path, methods in document["paths"].items() if "security" not in methods["get"]]
-    assert open_routes == ["/health"]
+    assert [name for name, operation in described(document) if "security" not in operation] == ["GET /health"]
     assert document["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "X-API-Key"
 
 
 def test_every_refusal_is_documented_as_a_problem(document: dict[str, Any]) -> None:
-    for path, methods in document["paths"].items():
-        for status, response in methods["get"]["responses"].items():
-            if status != "200" and path != "/health":
+    for name, operation in described(document):
+        for status, response in operation["responses"].items():
+            if not status.startswith("2") and name != "GET /health":
                 ((media_type, content),) = response["content"].items()
-                assert content["schema"]["$ref"].endswith("/Problem"), (path, status)
+                assert content["schema"]["$ref"].endswith("/Problem"), (name, status)
                 assert media_type == "application/problem+json"
                 assert content["example"]["status"] == int(status)
 
 
 def test_every_parameter_and_route_is_described(document: dict[str, Any]) -> None:
-    for path, methods in document["paths"].items():
-        assert methods["get"]["description"], path
-        assert all(parameter.get("description") for parameter in methods["get"].get("parameters", [])), path
+    for name, operation in described(document):
+        assert operation["description"], name
+        assert all(parameter.get("description") for parameter in operation.get("parameters", [])), name
+    for name, schema in bodies.schemas().items():
+        assert all(field.get("description") for field in schema.get("properties", {}).values()), name
+
+
+def test_what_changes_something_takes_known_fields_alone(document: dict[str, Any]) -> None:
+    taken = [operation["requestBody"] for _, operation in described(document) if "requestBody" in operation]
+    assert len(taken) >= 3
+    for body in taken:
+        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert document["components"]["schemas"][name]["additionalProperties"] is False, name
+        assert body["required"]
 
 
 def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
     """`#/components/…` of a schema is found in the document, which contains it."""
-    for path, example in ANSWERS.items():
-        content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    for name, example in ANSWERS.items():
+        answers = dict(described(document))[name]["responses"]
+        (content,) = [answers[status]["content"]["application/json"] for status in answers if status.startswith("2")]
         assert content["example"] == json.loads(json.dumps(example))
         Draft202012Validator({**content["schema"], "components": document["components"]}).validate(content["example"])
 
@@ -106,9 +125,12 @@ def test_docs_page_loads_nothing_from_anywhere(closed: httpx.Client) -> None:
 
 def test_docs_page_shows_every_route(closed: httpx.Client, document: dict[str, Any]) -> None:
     page = closed.get("/docs").text
-    for path, methods in document["paths"].items():
-        assert f"<code>{path}</code>" in page
-        assert f'id="{methods["get"]["operationId"]}"' in page
+    for name, operation in described(document):
+        method, _, path = name.partition(" ")
+        assert f'<span class="method">{method}</span> <code>{path}</code>' in page
+        assert f'id="{operation["operationId"]}"' in page
+    assert "curl --request POST --json @body.json --header" in page
+    assert 'href="#MadeKey">MadeKey (201)</a>' in page
 
 
 def test_docs_page_escapes() -> None:
@@ -152,17 +174,20 @@ def as_far_as(example: Any, answer: Any) -> Any:
 def test_the_page_of_routes_is_that_of_the_application(document: dict[str, Any]) -> None:
     page = ROUTES_MD.read_text()
     assert page == route_page(document), "docs/routes.md is of another time; run `make docs`"
-    assert re.findall(r"^## GET (\S+)$", page, re.MULTILINE) == list(document["paths"])
+    assert re.findall(r"^## (\S+ \S+)$", page, re.MULTILINE) == [name for name, _ in described(document)]
     section = page.partition("## GET /assessments\n")[2].partition("\n## ")[0]
     assert "Needs a key. Answer: AssessmentPage." in section
     assert "403 (the role of the key is not controller), 404 (the season is not published)." in section
     assert "| `season` | integer, needed | campaign year |" in section
+    made = page.partition("## POST /keys\n")[2].partition("\n## ")[0]
+    assert "Answer: MadeKey (201)." in made
+    assert '| `role` (body) | "operator" \\| "controller" \\|' in made
 
 
 def test_the_api_page_shows_examples_of_routes_that_exist(document: dict[str, Any]) -> None:
     shown = re.findall(r"^## GET (\S+)$", API_MD.read_text(), re.MULTILINE)
     assert len(shown) >= 8
-    assert set(shown) <= set(document["paths"])
+    assert {f"GET {path}" for path in shown} <= {name for name, _ in described(document)}
 
 
 def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None:
@@ -178,6 +203,6 @@ def test_examples_of_the_api_page_answer_what_it_says(api: httpx.Client) -> None
         assert shown, section
         assert "X-API-Key: $KEY" in call[0]
         example = json.loads(shown[1])
-        if (route := section.partition("\n")[0]) in ANSWERS:
+        if (route := f"GET {section.partition(chr(10))[0]}") in ANSWERS:
             assert example == json.loads(json.dumps(ANSWERS[route]))
         assert as_far_as(example, api.get(f"/v1{call[1]}").json()) == example, call[0]

@@ -1,7 +1,8 @@
 """Requests that schemathesis makes up from the OpenAPI document, valid ones and wrong ones, against a real server.
 
 Some 500 in the normal run, always the same: to each route a few at random, and those that try the limits of each
-parameter. CROPMAP_FUZZ_REQUESTS=10000 sends so many.
+parameter. CROPMAP_FUZZ_REQUESTS=10000 sends so many. Keys and accounts are made and ended by administrators whose own
+no generated name is.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cropmap.database import keys
 from cropmap.database.connection import connect
 from cropmap.schemas import AccessRole
+from serving import sign_in
 from serving.app import create_app
 from serving.settings import ServingSettings
 from tests.serving.conftest import Desk, running
 
 REQUESTS: Final = int(os.environ.get("CROPMAP_FUZZ_REQUESTS", "500"))
-ROUTES: Final = 34
+ROUTES: Final = 41
+ADMINISTERED: Final = "^/(keys|accounts)"
+OTHERS: Final = "^/(runs$|keys|accounts)"
+"""for which another key is sent"""
 COVERING: Final = 450
 """requests that try each parameter's limits, however few others are asked for"""
 SETTINGS: Final = Path(__file__).with_name("schemathesis.toml")
@@ -73,17 +78,32 @@ def generated(address: str, key: str, *options: str, folder: Path) -> subprocess
 
 
 @pytest.mark.slow
-def test_no_generated_request_is_answered_wrongly(desk: Desk, tmp_path: Path) -> None:
+def test_no_generated_request_is_answered_wrongly(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither with an error of the server, nor outside of the description. A wrong request is not taken for a right
     one, and one without a key gets nothing."""
+    # it tries the same wrong name and password on every route, which must be refused for what they are
+    monkeypatch.setattr(sign_in, "WRONG", 1_000)
+    monkeypatch.setattr(sign_in, "REFUSED_AFTER_SECONDS", 0.0)
     with connect(desk.database_url) as connection:
         operator = keys.create_key(connection, "generated", role=AccessRole.OPERATOR, agency="bretagne")
+        administrators = [
+            keys.create_key(connection, f"generated {agency}", role=AccessRole.ADMINISTRATOR, agency=agency)
+            for agency in ("bretagne", None)
+        ]
     statuses: dict[int, int] = {}
     app = create_app(ServingSettings(database_url=desk.database_url, store=desk.store.root, rate_per_minute=0))
     app.add_middleware(Counting, statuses=statuses)
     with running(app) as client:
-        for key, chosen in ((desk.key, "--exclude-path"), (operator, "--include-path")):
-            done = generated(str(client.base_url), key, chosen, "/runs", folder=tmp_path)
+        for key, *chosen in (
+            (desk.key, "--exclude-path-regex", OTHERS),
+            (operator, "--include-path", "/runs"),
+            *((key, "--include-path-regex", ADMINISTERED) for key in administrators),
+        ):
+            done = generated(str(client.base_url), key, *chosen, folder=tmp_path)
             assert done.returncode == 0, done.stdout + done.stderr
+    with connect(desk.database_url) as connection:
+        listed = keys.list_keys(connection)
     assert sum(statuses.values()) >= REQUESTS * 0.8, statuses
-    assert {200, 400, 401, 404, 405, 422} <= set(statuses), statuses
+    assert {200, 201, 204, 400, 401, 403, 404, 405, 409, 415, 422} <= set(statuses), statuses
+    assert {row["name"] for row in listed} >= {"generated bretagne", "generated None"}
+    assert not [row for row in listed if row["name"].startswith("generated") and row["revoked_at"]]
