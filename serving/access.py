@@ -75,7 +75,8 @@ class KeyRing:
         """by the hash of the key"""
         self._noted: dict[str, float] = {}
         """when it was noted last that a key is in use"""
-        self._read_at = float("-inf")
+        self._begun_at = self._read_at = self._made_at = float("-inf")
+        """when they were read last, and when a key was made here"""
         self._away: DatabaseUnavailableError | None = None
         self._reading = asyncio.Lock()
 
@@ -91,7 +92,7 @@ class KeyRing:
 
     def read_again(self) -> None:
         """A key was made: it opens at once."""
-        self._read_at = float("-inf")
+        self._made_at = self._monotonic()
 
     async def _note_use(self, kept: str, holder: KeyHolder) -> None:
         now = self._monotonic()
@@ -111,16 +112,17 @@ class KeyRing:
         """Reads the keys where they are older than that; one request does it, the others wait for it."""
         async with self._reading if self._is_old(seconds) else nullcontext():
             if self._is_old(seconds):
+                begun_at = self._monotonic()
                 try:
                     self._holders, self._away = await run_in_threadpool(self._read), None
                 except DatabaseUnavailableError as error:
                     self._away = error
-                self._read_at = self._monotonic()
+                self._begun_at, self._read_at = begun_at, self._monotonic()
         if self._away is not None:
             raise self._away
 
     def _is_old(self, seconds: float) -> bool:
-        return self._monotonic() - self._read_at >= seconds
+        return self._begun_at <= self._made_at or self._monotonic() - self._read_at >= seconds
 
     def _read(self) -> Mapping[str, KeyHolder]:
         with pooled_connection(self._pool) as connection:
