@@ -1,11 +1,13 @@
 """How one declaration came to its verdict: every gate with its figures, every number of the channel, the list's end.
 
-In: what `assess` takes, and a parcel. Out: the assessment of all declarations once more, and the path of this one.
+In: what `assess` takes. Out: the assessment of all declarations once more, and the path of any of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -67,36 +69,64 @@ class Path:
     """None where a gate fired, or there was nothing to compare"""
 
 
+@dataclass(frozen=True)
+class Explained:
+    """All declarations assessed once more; the path of each is worked out when it is asked for."""
+
+    assessed: Assessed
+    table: pd.DataFrame
+    """the declarations as they were prepared"""
+    case: Case
+    fit: Fit
+    gate: NDArray[np.object_]
+    """the reason of the gate that fired, by row"""
+    modelled: frozenset[str]
+    """crops that the model knows"""
+    limits: Limits
+
+    @cached_property
+    def _row_of(self) -> Mapping[str, int]:
+        return {parcel: row for row, parcel in enumerate(self.table["parcel_id"])}
+
+    @cached_property
+    def _alike(self) -> Mapping[str, int]:
+        """Assessable parcels by crop."""
+        large = ~(self.table["pixels"] < self.limits.min_pixels)
+        enough = self.table["n_observations"] >= self.limits.observations
+        crops = self.table["crop"][self.table["has_geometry"] & large & enough]
+        return {str(crop): int(n) for crop, n in crops.value_counts().items()}
+
+    @cached_property
+    def _list_end(self) -> float | None:
+        listed = self.assessed.order[(self.assessed.table["verdict"] == Verdict.MISMATCH).to_numpy()]
+        return float(listed.max()) if len(listed) else None
+
+    def path(self, parcel_id: str) -> Path:
+        """To be asked for within `one_thread`. The parcel is one of those that were explained."""
+        row = self._row_of[parcel_id]
+        crop = self.table["crop"].iloc[row]
+        gates = _gates(self.table, row, self.gate, crop in self.modelled, self._alike.get(crop, 0), self.limits)
+        at = int(np.searchsorted(self.case.rows, row))
+        in_case = self.fit.channel is not None and at < len(self.case.rows) and self.case.rows[at] == row
+        return Path(gates, _channel(self.case, self.fit, at, self._list_end) if in_case else None)
+
+
 @one_thread()
-def explain_declaration(
-    parcels: pd.DataFrame,
-    predictions: Scores,
-    legend: Legend,
-    parcel_id: str,
-    *,
-    false_alarm_rate: float,
-    seed: int,
-    limits: Limits,
-) -> tuple[Assessed, Path]:
-    """`assess` with these arguments, and how the declaration of `parcel_id` got there; it is one of `parcels`."""
+def explain_declarations(
+    parcels: pd.DataFrame, predictions: Scores, legend: Legend, *, false_alarm_rate: float, seed: int, limits: Limits
+) -> Explained:
+    """`assess` with these arguments, and how each declaration got there."""
     table, case, gate = prepare(parcels, predictions, legend, limits)
     fit = fit_case(case, seed=seed)
     assessed = assessed_at(table.copy(), case, fit, gate, target=false_alarm_rate)
-    row = int(np.flatnonzero((table["parcel_id"] == parcel_id).to_numpy())[0])
-    gates = _gates(table, row, gate, list(predictions.crops), limits)
-    at = np.flatnonzero(case.rows == row)
-    channel = _channel(case, fit, int(at[0]), assessed) if len(at) and fit.channel is not None else None
-    return assessed, Path(gates, channel)
+    return Explained(assessed, table, case, fit, gate, frozenset(predictions.crops), limits)
 
 
 def _gates(
-    table: pd.DataFrame, row: int, gate: NDArray[np.object_], modelled: list[str], limits: Limits
+    table: pd.DataFrame, row: int, gate: NDArray[np.object_], is_modelled: bool, alike: int, limits: Limits
 ) -> tuple[Gate, ...]:
     parcel, crop = table.iloc[row], table["crop"].iloc[row]
-    large = ~(table["pixels"] < limits.min_pixels)
-    passing = table["has_geometry"] & large & (table["n_observations"] >= limits.observations)
-    alike = int((passing & (table["crop"] == crop)).sum()) if crop else 0
-    known = "" if crop is None or crop in modelled else ", unknown to the model"
+    known = "" if crop is None or is_modelled else ", unknown to the model"
     enough = f"{limits.min_class_parcels}, known to the model"
     gates = (
         (Reason.NO_GEOMETRY, "an outline" if parcel["has_geometry"] else "none", "an outline"),
@@ -110,7 +140,7 @@ def _gates(
     return tuple(Gate(str(reason), value, needed, str(reason) == fired) for reason, value, needed in gates)
 
 
-def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:
+def _channel(case: Case, fit: Fit, at: int, list_end: float | None) -> ChannelPath:
     assert fit.channel is not None
     declared = int(case.declared[at])
     q, column = fit.evidence.clean(slice(at, at + 1))[0], fit.channel.matrix[:, declared]
@@ -118,13 +148,12 @@ def _channel(case: Case, fit: Fit, at: int, assessed: Assessed) -> ChannelPath:
         Share(case.groups[c], float(q[c]), float(column[c]), bool(fit.channel.identifiable[c, declared]))
         for c in np.argsort(-q, kind="stable")
     )
-    listed = assessed.order[(assessed.table["verdict"] == Verdict.MISMATCH).to_numpy()]
     return ChannelPath(
         case.groups[declared],
         shares,
         float(fit.evidence.right[at]),
         float(fit.evidence.order[at]),
-        float(listed.max()) if len(listed) else None,
+        list_end,
         fit.skill,
         fit.refusals,
     )

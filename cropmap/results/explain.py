@@ -6,34 +6,25 @@ Reads what is stored; writes nothing. Where the parcel was lost on the way, it s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypedDict
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from cropmap.assessments.explanation import Path, explain_declaration
-from cropmap.contracts.tables import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS
 from cropmap.database import acquisitions as ledger
 from cropmap.database import audit, history, queries
-from cropmap.dataset.batches import by_length
 from cropmap.dataset.series import Series
-from cropmap.errors import ArtifactError, InputError
+from cropmap.errors import InputError
 from cropmap.evidence.observations import USED, observation_table, use_in_words
 from cropmap.observations.files import read_observations
 from cropmap.observations.tidy import IMPORTED
-from cropmap.predictions.parts import chunk_of
-from cropmap.predictions.predict import BATCH_SIZE, Artifact, load_artifact, predict, run_session
-from cropmap.predictions.predictions import Predictions
 from cropmap.provenance import code_version
-from cropmap.results.published import PublishedRun, open_published, separation
-from cropmap.schemas import AcquisitionStatus, AuditAction, Reason
-from cropmap.stages.champion import judging_folds
+from cropmap.results.judgement import finite, is_same, judgement_of
+from cropmap.results.published import PublishedRun, open_published
+from cropmap.schemas import AcquisitionStatus, AuditAction
 from cropmap.stages.context import SeasonContext
-from cropmap.stages.forecast import is_carried
-from cropmap.stages.products import UNTRAINED, parts_of
 
 IDENTICAL: Final = "identical"
 
@@ -45,6 +36,8 @@ class Explanation:
     sections: Mapping[str, object]
     differences: tuple[str, ...]
     """between what was published and what the store gives now; empty where there is nothing to compare too"""
+    is_kept: bool = False
+    """what follows from all parcels was kept before a holding was erased, and is not computed again"""
 
 
 class Seen(TypedDict):
@@ -57,11 +50,6 @@ class Seen(TypedDict):
     ndvi: float | None
     fate: str
     """used, or in words why it was not"""
-
-
-ClassScore = TypedDict(
-    "ClassScore", {"crop": str, "raw logit": float | None, "calibrated": float | None, "probability": float | None}
-)
 
 
 def explain(context: SeasonContext, parcel_id: str) -> Explanation:
@@ -101,29 +89,21 @@ def _state(versions: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str
 
 def _judged(run: PublishedRun, place: int, parcel_id: str, sections: dict[str, object]) -> Explanation:
     seen, series = _acquisitions(run, place, parcel_id), run.data.series.take(np.array([place]))
-    differences = _series_differences(seen, series)
-    artifact, folds = None, None
-    try:
-        if (artifact := _artifact(run)) is not None:
-            folds = _folds(run, artifact)
-    except ArtifactError as error:
-        differences.append(f"the model cannot judge the season's data any more: {error}")
-    sections |= {"acquisitions": seen, "series": _series(series, seen)}
-    if artifact is not None and folds is not None:
-        sections["judge"] = _judge(run, artifact, folds, place)
-        sections["scores"], more = _scores(run, artifact, folds, place, parcel_id)
-        differences += more
-    if parcel_id in run.assessments.index:
-        path, more = _assessment(run, parcel_id)
-        differences += more
-        sections["gates"] = [asdict(gate) for gate in path.gates]
-        sections["channel"] = asdict(path.channel) if path.channel else None
+    judgement = judgement_of(run, place, parcel_id)
+    differences = [*_series_differences(seen, series), *judgement.differences]
     rows, more = _published_rows(run, parcel_id)
-    sections |= {**rows, "list": _list(run), "run": _run(run)}
     differences += more
     if differences and run.run.code_version != code_version():
         differences.append(f"the run was made by code {run.run.code_version}, this is {code_version()}")
-    return Explanation(sections | {"recomputed": differences or IDENTICAL}, tuple(differences))
+    sections |= {
+        "acquisitions": seen,
+        "series": _series(series, seen),
+        **judgement.sections,
+        **rows,
+        "list": _list(run),
+        "run": _run(run),
+    }
+    return Explanation(sections | {"recomputed": differences or IDENTICAL}, tuple(differences), judgement.is_kept)
 
 
 def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[Seen]:
@@ -150,7 +130,7 @@ def _acquisitions(run: PublishedRun, place: int, parcel_id: str) -> list[Seen]:
                 "sensed_at": entry.sensed_at,
                 "item_id": entry.item_id,
                 "clear_fraction": float(seen["clear_fraction"]) if seen else None,
-                "ndvi": _number(seen["ndvi"]) if seen else None,
+                "ndvi": finite(seen["ndvi"]) if seen else None,
                 "fate": fate,
             }
         )
@@ -184,119 +164,6 @@ def _series_differences(seen: Sequence[Seen], series: Series) -> list[str]:
     return [] if used == dates else [f"acquisitions used ({len(used)}) and series ({len(dates)} dates) disagree"]
 
 
-def _artifact(run: PublishedRun) -> Artifact | None:
-    version = run.run.model_version or UNTRAINED
-    return None if version == UNTRAINED else load_artifact(run.context.store, version.rpartition("-")[2])
-
-
-def _folds(run: PublishedRun, artifact: Artifact) -> NDArray[np.int16]:
-    """(N,) which model judged each parcel, -1 where their mean did."""
-    if is_carried(run.data.parcels) or run.data.dataset is None:
-        return np.full(len(run.data.series), -1, np.int16)
-    return judging_folds(run.context, run.data, artifact)
-
-
-def _judge(run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int) -> dict[str, object]:
-    """Who judged, and how far away everything lies that this model learnt from."""
-    k, manifest, dataset = int(folds[place]), artifact.manifest, run.data.dataset
-    about: dict[str, object] = {
-        "fold": manifest.fold_names[k] if k >= 0 else f"none: mean of {len(manifest.fold_names)} models",
-        "folds made by": manifest.folds_made_by,
-        "trained in": manifest.about.get("season", "-"),
-        "left out of training as suspect": manifest.about.get("left_out_of_training", "-"),
-    }
-    if k < 0 or dataset is None or dataset.hash != manifest.dataset_hash:
-        return about
-    learnt, holding = dataset.folds.training_mask(k), dataset.folds.holding
-    distance = np.hypot(*(run.data.outlines.centroids_m - run.data.outlines.centroids_m[place]).T)
-    return about | {
-        "why nobody near": separation(run.context.agency.model.folds),
-        "parcels to learn from": int(learnt.sum()),
-        "of the same holding among them": int((learnt & (holding == holding[place])).sum()),
-        "nearest of them, m": float(distance[learnt].min()) if learnt.any() else None,
-        "kept out for their holding or nearness": int(dataset.folds.excluded[k].sum()),
-    }
-
-
-def scored_together(
-    series: Series, folds: NDArray[np.int16], part_of: NDArray[np.integer], place: int
-) -> NDArray[np.intp]:
-    """Ascending positions of the parcels in one batch with this one, as `PartJob.score` makes its batches: the bits of
-    a score may depend on the padding. part_of (N,): the part that each parcel is in."""
-    same = folds == folds[place] if folds[place] >= 0 else folds < 0
-    chunk = chunk_of(part_of, place)
-    own = chunk[(same & (series.lengths > 0))[chunk]]
-    for part in by_length(series.lengths[own], batch_size=BATCH_SIZE):
-        if place in own[part]:
-            return np.sort(own[part])
-    return np.array([place])
-
-
-def _scores(
-    run: PublishedRun, artifact: Artifact, folds: NDArray[np.int16], place: int, parcel_id: str
-) -> tuple[list[ClassScore], list[str]]:
-    """Raw and calibrated logits and the probability of every class; and what differs from the run's prediction."""
-    _, part_of = parts_of(run.data.parcels["home_tile"])
-    batch = scored_together(run.data.series, folds, part_of, place)
-    series, here = run.data.series.take(batch), int(np.searchsorted(batch, place))
-    again = predict(artifact, series, fold=folds[batch], threads=1)
-    raw = np.full(len(artifact.manifest.crops), np.nan)
-    if folds[place] >= 0 and series.lengths[here]:
-        session = artifact.sessions[int(folds[place])]
-        raw = run_session(session, series, np.arange(len(series)), threads=1)[here]
-    kept = int(np.searchsorted(run.predictions.parcel_ids, parcel_id))
-    rows: list[ClassScore] = [
-        {
-            "crop": crop,
-            "raw logit": _number(raw[c]),
-            "calibrated": _number(again.logits[here, c]),
-            "probability": _number(again.probabilities[here, c]),
-        }
-        for c, crop in enumerate(again.crops)
-    ]
-    rows.sort(key=lambda row: -(row["probability"] or 0))
-    return rows, _prediction_differences(again, here, run.predictions, kept)
-
-
-def _prediction_differences(again: Predictions, here: int, stored: Predictions, kept: int) -> list[str]:
-    if not np.array_equal(again.logits[here], stored.logits[kept], equal_nan=True):
-        far = float(np.nanmax(np.abs(again.logits[here] - stored.logits[kept])))
-        return [f"prediction: logits differ by up to {far:.3g}"]
-    ours, theirs = again.table().iloc[here], stored.table().iloc[kept]
-    by_run = str(theirs["scored_by"]).endswith(str(ours["scored_by"]))  # a forecast says more of its model
-    names = [name for name in PREDICTION_COLUMNS if name != "scored_by" and not _same(ours[name], theirs[name])]
-    return [f"prediction: {name}" for name in names] + ([] if by_run else ["prediction: scored_by"])
-
-
-def _assessment(run: PublishedRun, parcel_id: str) -> tuple[Path, list[str]]:
-    """The way through gates and channel; and what differs from the run's assessment."""
-    data, section = run.data, run.context.agency.assessment
-    confirmed, not_learnt = (
-        run.assessments.index[run.assessments["reason"] == reason]
-        for reason in (Reason.CONFIRMED_BY_REVIEW, Reason.CROP_NOT_LEARNT)
-    )
-    assessed, path = explain_declaration(
-        data.parcels.assign(
-            has_geometry=True,
-            confirmed=data.parcels["parcel_id"].isin(confirmed),
-            not_learnt=data.parcels["parcel_id"].isin(not_learnt),
-        ),
-        run.predictions,
-        data.legend,
-        parcel_id,
-        false_alarm_rate=section.false_alarm_rate,
-        seed=run.context.agency.model.seed,
-        limits=section.limits,
-    )
-    ours = assessed.table.set_index("parcel_id").loc[parcel_id]
-    theirs = run.assessments.loc[parcel_id]
-    return path, [
-        f"assessment: {name} is {ours[name]}, was {theirs[name]}"
-        for name in ASSESSMENT_COLUMNS
-        if name != "parcel_id" and not _same(ours[name], theirs[name])
-    ]
-
-
 def _published_rows(run: PublishedRun, parcel_id: str) -> tuple[dict[str, object], list[str]]:
     """The database's rows; and whether they say what the run's objects say."""
     with run.context.connect() as connection:
@@ -312,7 +179,7 @@ def _published_rows(run: PublishedRun, parcel_id: str) -> tuple[dict[str, object
             differences.append(f"no published {what}")
             continue
         names = [str(name) for name in here.index if name in there and name != "last_observation"]
-        differences += [f"published {what}: {name}" for name in names if not _same(there[name], here[name])]
+        differences += [f"published {what}: {name}" for name in names if not is_same(there[name], here[name])]
     return {"published prediction": prediction, "published assessment": assessment}, differences
 
 
@@ -331,14 +198,3 @@ def _run(run: PublishedRun) -> dict[str, object]:
         "code": r.code_version,
         "code now": code_version(),
     }
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _same(ours: Any, theirs: Any) -> bool:
-    """Equal to the last bit; missing values equal each other, however they are written."""
-    if pd.isna(ours) or pd.isna(theirs):
-        return bool(pd.isna(ours) and pd.isna(theirs))
-    return bool(ours == theirs)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from cropmap.assessments import channel, guards
 from cropmap.assessments.assess import assess, assess_at
-from cropmap.assessments.explanation import explain_declaration
+from cropmap.assessments.explanation import explain_declarations
 from cropmap.assessments.gates import Limits
 from cropmap.assessments.suspects import suspects
 from cropmap.provenance import content_hash
@@ -49,11 +49,10 @@ def test_linear_algebra_keeps_to_one_thread_whatever_the_machine_has(monkeypatch
     with threadpool_limits(limits=2, user_api="blas"):
         assess(parcels, scores, legend(), false_alarm_rate=0.1, seed=0)
         suspects(parcels, scores, legend(), seed=0)
-        explain_declaration(
+        explain_declarations(
             parcels,
             scores,
             legend(),
-            "000003",
             false_alarm_rate=0.1,
             seed=0,
             limits=Limits(min_pixels=1, min_observations=1, min_class_parcels=1),

@@ -17,7 +17,8 @@ from cropmap.contracts.tables import REJECTION_COLUMNS
 from cropmap.database import declarations as register
 from cropmap.errors import InputError
 from cropmap.predictions.predictions import Predictions
-from cropmap.results.explain import IDENTICAL, explain, scored_together
+from cropmap.results.explain import IDENTICAL, explain
+from cropmap.results.judgement import scored_together
 from cropmap.results.published import open_published
 from cropmap.schemas import RejectReason
 from cropmap.stages.open_season import OpenSeason
