@@ -123,6 +123,11 @@ class RejectReason(ReasonCode):
         "another number of fields than the header, a control character, or a value of more than 500 characters",
         "Correct the row in the source; the detail says what is wrong with it",
     )
+    HOLDING_ERASED = (
+        "HOLDING_ERASED",
+        "the row's holding was erased by `cropmap forget`; neither its parcel nor its holding is stored",
+        "Nothing; ask the source for a file without the holding",
+    )
 
 
 class Notice(ReasonCode):

@@ -51,6 +51,8 @@ Accept = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only count what would be removed")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="write more to stderr")]
 CsvOption = Annotated[
     CsvDialect,
@@ -169,6 +171,13 @@ def write_out(data: bytes, out: Path | None, *, read: Sequence[Path | None] = ()
 
     target = out.absolute()
     Store(target.parent).write_bytes(target.name, data, digest=False)
+
+
+def confirm(question: str) -> None:
+    """Ask on stderr; anything but yes ends the command. Raises BadParameter where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("nobody can be asked here: say --yes", param_hint="--yes")
+    typer.confirm(question, abort=True, err=True)
 
 
 def _finite(value: Any) -> Any:

@@ -24,6 +24,7 @@ from cropmap.agency.sections import (
     ModelSection,
     ObservationsSection,
     RegionsSection,
+    RetentionSection,
     ReviewSection,
     ScheduleSection,
     Section,
@@ -68,6 +69,7 @@ class Agency(Section):
     review: ReviewSection = ReviewSection()
     statistics: StatisticsSection = StatisticsSection()
     schedule: ScheduleSection = ScheduleSection()
+    retention: RetentionSection = RetentionSection()
 
     _file: Path = PrivateAttr(default=Path("agency.yaml"))
     _sent: list[Provider] | None = PrivateAttr(default=None)
@@ -206,12 +208,18 @@ class Agency(Section):
         return self
 
     def decisions_hash(self) -> str:
-        """Hash of all keys that can change a result, which are all but the schedule, the sampling of reviews, the
-        limits that stop a load and the access to files."""
+        """Hash of all keys that can change a result, which are all but the schedule, the retention, the sampling of
+        reviews, the limits that stop a load and the access to files."""
         access = {"file_providers"}
         if self.acquisitions.provider is None:  # runs of before this key was there keep their ids
             access.add("provider")
-        left_out: Any = {"schedule": True, "review": True, "declarations": set(GUARDS), "acquisitions": access}
+        left_out: Any = {
+            "schedule": True,
+            "retention": True,
+            "review": True,
+            "declarations": set(GUARDS),
+            "acquisitions": access,
+        }
         return value_hash(self.model_dump(mode="json", exclude=left_out))
 
 

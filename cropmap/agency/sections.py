@@ -382,3 +382,20 @@ class ScheduleSection(Section):
         description="days after the end of a window in which scheduled runs still process its season, because the last "
         "acquisitions arrive late",
     )
+
+
+class RetentionSection(Section):
+    years: int = Field(
+        10,
+        ge=0,
+        le=200,
+        description="years after the campaign year at whose end `cropmap season expire` removes the season's personal "
+        "data (`docs/erasure.md`)",
+    )
+    audit_years: int = Field(
+        10,
+        ge=0,
+        le=200,
+        description="whole calendar years for which entries of the audit log are kept; `cropmap season expire` removes "
+        "older ones",
+    )

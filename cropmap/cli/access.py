@@ -1,4 +1,5 @@
-"""`cropmap api-key`, `account`, `audit`: who may read what over the REST API, and who read or changed what."""
+"""`cropmap api-key`, `account`, `audit`, `forget`: who may read what over the REST API, who read or changed what, and
+how a holding is erased."""
 
 from __future__ import annotations
 
@@ -13,10 +14,11 @@ import typer
 
 from cropmap.cli.statistics import AgencyName, SomeAgencyFile, agency_name
 from cropmap.schemas import AccessRole
-from cropmap.terminal import AsJson, Data, Home, prepare, say, table
+from cropmap.terminal import AgencyFile, AsJson, Data, DryRun, Home, Verbose, Yes, confirm, prepare, say, table
 
 if TYPE_CHECKING:
     from cropmap.database.connection import Connection
+    from cropmap.results.erasure.forget import Erased
 
 SHOWN_PARCELS: Final = 3
 COLUMNS: Final = ("noted_at", "action", "subject", "actor", "login", "season", "n_rows", "parcels")
@@ -35,6 +37,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(keys, name="api-key")
     app.add_typer(account, name="account")
     app.add_typer(audit, name="audit")
+    app.command()(forget)
 
 
 @contextmanager
@@ -256,6 +259,60 @@ def prune_entries(
     with _database(home) as connection:
         removed = log.prune(connection, name, before=before.replace(tzinfo=UTC))
     say({"agency": name, "before": f"{before:%Y-%m-%d}", "removed": removed}, as_json=as_json)
+
+
+def forget(
+    agency_file: AgencyFile,
+    holding: Annotated[str, typer.Option("--holding", help="holding_id, as in the declarations")],
+    season: Annotated[int | None, typer.Option("--season", help="campaign year [default: every season]")] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Erase a holding: its declarations, parcels, results, reviews and observations.
+
+    Runs, statistics, releases and models stay. Other parcels keep their rows and explanations to the last bit. A later
+    load of the same file leaves the holding out. Run it as the database's owner. The answer counts what was removed and
+    names the places that no command reaches, such as backups.
+    """
+    settings = prepare(home, verbose=verbose)
+    from cropmap.agency import Agency
+    from cropmap.results.erasure.forget import Request, forget_holding
+
+    agency = Agency.read(agency_file.absolute(), data=data.absolute() if data else settings.data)
+
+    def erase(*, dry: bool) -> Erased:
+        request = Request(settings, agency.file, agency.data, lambda: datetime.now(UTC), dry_run=dry)
+        return forget_holding(request, agency=agency.agency, holding_id=holding, season=season)
+
+    if not dry_run and not yes:
+        show_erased(erase(dry=True), as_json=False)
+        confirm("Erase this? It cannot be taken back")
+    show_erased(erase(dry=dry_run), as_json=as_json)
+
+
+def show_erased(erased: Erased, *, as_json: bool) -> None:
+    """Counts by season; no identifier."""
+    if as_json:
+        say(erased, as_json=True)
+        return
+    verb = "would be removed" if erased["dry_run"] else "removed"
+    for one in erased["seasons"]:
+        parts = {"rows": one["rows"], "objects": one["objects"], "files": one["files"]}
+        shown = {f"{one['season']} {what} {verb}": counts for what, counts in parts.items() if counts}
+        say(shown or {str(one["season"]): "nothing is left of it"}, as_json=False)
+        if one["explanations"]:
+            say({f"{one['season']} explanations of others": one["explanations"]}, as_json=False)
+    if erased["audit_entries"]:
+        say({f"audit entries {verb}": erased["audit_entries"]}, as_json=False)
+    if not erased["seasons"] and not erased["audit_entries"]:
+        print("nothing is left to remove", file=sys.stderr)
+    print("\nNot reached by this command:", file=sys.stderr)
+    for place in erased["not_reached"]:
+        print(f"- {place}", file=sys.stderr)
 
 
 def _named(parcel_ids: list[str] | None) -> str:

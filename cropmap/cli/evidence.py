@@ -3,6 +3,7 @@ its published rows, recomputed to the same bits."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,6 +69,8 @@ def explain(
     from cropmap.results.explain import explain as explain_parcel
 
     explanation = explain_parcel(context, parcel)
+    if explanation.is_kept:
+        print("judge, scores, gates and channel are as they were before a holding was erased", file=sys.stderr)
     if as_json:
         say(explanation.sections, as_json=True)
     else:

@@ -23,6 +23,7 @@ GROUPS: Final = {
         "api-key",
         "account",
         "audit",
+        "forget",
     ),
     "Operator: the steps of a season, one by one": ("observe", "train", "predict", "assess", "aggregate", "publish"),
     "Controller: works through doubtful declarations": ("flags", "evidence", "explain", "review"),

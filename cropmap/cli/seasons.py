@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cropmap.cli.access import show_erased
 from cropmap.interruption import settle
 from cropmap.terminal import (
     Accept,
@@ -16,10 +17,13 @@ from cropmap.terminal import (
     AsJson,
     AsOf,
     Data,
+    DryRun,
     Home,
     Model,
     SeasonYear,
     Verbose,
+    Yes,
+    confirm,
     prepare,
     say,
     season_context,
@@ -122,6 +126,39 @@ def plan(
     print()
     rows = stage_rows(answer)
     table(rows, list(rows[0]))
+
+
+@season.command("expire")
+def expire(
+    agency_file: AgencyFile,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove the personal data of seasons whose retention has ended.
+
+    It ends with the year that lies `retention.years` after the campaign year. Declarations, parcels, results, reviews
+    and observations are removed; runs, statistics, releases, models and counts stay. Entries of the audit log that are
+    older than `retention.audit_years` are removed too. Run it as the database's owner.
+    """
+    settings = prepare(home, verbose=verbose)
+    from cropmap.agency import Agency
+    from cropmap.results.erasure.forget import Request, expire_seasons
+
+    agency = Agency.read(agency_file.absolute(), data=data.absolute() if data else settings.data)
+    rules = agency.retention
+
+    def erase(*, dry: bool) -> Any:
+        request = Request(settings, agency.file, agency.data, _now, dry_run=dry)
+        return expire_seasons(request, agency=agency.agency, years=rules.years, audit_years=rules.audit_years)
+
+    if not dry_run and not yes:
+        show_erased(erase(dry=True), as_json=False)
+        confirm("Remove this? It cannot be taken back")
+    show_erased(erase(dry=dry_run), as_json=as_json)
 
 
 def _speed(settings: Settings, agency: Path, data: Path | None) -> dict[str, list[Measured]]:

@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -155,6 +155,23 @@ def track_failure(
         run_id = _find_or_start(client, experiment_id, run_key, run_key).info.run_id
         client.log_batch(run_id, tags=_tags(tags))
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
+
+
+def mask_error_texts(tracking_uri: str, *, experiment: str, tag: str, mask: Callable[[str], str]) -> int:
+    """Puts what `mask` gives in the place of the text that a tag of an experiment's runs has; returns how many were
+    changed. Where nothing was ever tracked there is nothing to change. Raises ModelError as `connected` does."""
+    database = make_url(tracking_uri).database if tracking_uri.startswith("sqlite:") else None
+    if database is not None and not Path(database).exists():
+        return 0
+    changed = 0
+    with connected(tracking_uri) as client:
+        known = client.search_experiments(filter_string=f"name LIKE '{experiment}%'")
+        for run in client.search_runs([each.experiment_id for each in known]) if known else []:
+            text = run.data.tags.get(tag, "")
+            if mask(text) != text:
+                client.set_tag(run.info.run_id, tag, mask(text))
+                changed += 1
+    return changed
 
 
 def _keep_files(client: MlflowClient, run: Run, files: Mapping[str, bytes], store: Store | None) -> None:

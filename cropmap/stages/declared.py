@@ -21,7 +21,7 @@ from cropmap.sources import outlines
 from cropmap.sources.declarations.crop_codes import CodeReport
 from cropmap.sources.declarations.doubles import Doubles, Separator, find_doubles, find_separator
 from cropmap.sources.declarations.profiles import Profile
-from cropmap.sources.declarations.reading import Declarations, profiled_rows, read_declarations
+from cropmap.sources.declarations.reading import Declarations, Erased, profiled_rows, read_declarations
 from cropmap.sources.files.gml import AxisOrder
 from cropmap.sources.mapped_outlines import Outlines
 from cropmap.sources.regions import Regions, assign_regions, nearest_regions, read_regions
@@ -77,8 +77,11 @@ def read_boundaries(agency: Agency, *, season: int) -> Regions:
     return read_regions(path, nuts_version=agency.regions.nuts_version, codes=agency.regions.codes)
 
 
-def read_declared(agency: Agency, *, season: int, folder: Path | None = None) -> DeclaredFile:
-    """Reads the file, assigns NUTS-3 regions and looks for land that is declared twice.
+def read_declared(
+    agency: Agency, *, season: int, folder: Path | None = None, erased: Erased = lambda _: ()
+) -> DeclaredFile:
+    """Reads the file, assigns NUTS-3 regions and looks for land that is declared twice. Rows of `erased` holdings are
+    left out.
 
     The outlines lie in a file of the process in `folder`, on a disk (None: where temporary files lie). Raises
     InputErrors for a file that cannot be used as a whole.
@@ -87,7 +90,7 @@ def read_declared(agency: Agency, *, season: int, folder: Path | None = None) ->
     profile = agency.read_profile()
     with Counter("declarations", total=STEPS, unit="steps") as counter:
         counter.add(0, description=f"read {path.name}")
-        read = read_declarations(path, legend=agency.read_legend(), profile=profile, folder=folder)
+        read = read_declarations(path, legend=agency.read_legend(), profile=profile, folder=folder, erased=erased)
         return_unused_memory()
         counter.add(1, description="assign regions")
         regions = read_boundaries(agency, season=season)
@@ -170,7 +173,10 @@ def _notes(file: DeclaredFile) -> list[str]:
         lines.append(file.doubles.words)
         if hint := exclude_hint(file.separator):
             lines.append(hint)
-    lost = file.rejected[file.rejected["reason"] != RejectReason.NOT_A_CROP]
+    if erased := int((file.rejected["reason"] == RejectReason.HOLDING_ERASED).sum()):
+        lines.append(f"{erased} rows are of holdings that were erased, and are left out")
+    meant = file.rejected["reason"].isin([str(RejectReason.NOT_A_CROP), str(RejectReason.HOLDING_ERASED)])
+    lost = file.rejected[~meant]
     if len(lost) > MOSTLY * file.row_count:
         why = ", ".join(f"{reason} {rows}" for reason, rows in lost["reason"].value_counts().items())
         lines.append(f"most rows are rejected: {why}")

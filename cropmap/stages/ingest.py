@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
@@ -20,12 +21,14 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database import audit
 from cropmap.database import declarations as register
 from cropmap.database.bytes_read import add_bytes_read, bytes_read
+from cropmap.database.erasure import erased_holdings, season_erased_at
 from cropmap.database.runs import ensure_season
 from cropmap.errors import (
     CatalogError,
     CropmapError,
     DatabaseError,
     DeclarationFileError,
+    InputError,
     PartialFailureError,
     SceneError,
 )
@@ -83,13 +86,19 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     """
     agency = context.agency
     path = declarations_path(agency, season=context.season.year)
+    _refuse_erased_season(context)
     if not path.exists() and (carried := _carried_forward(context)):
         return {"carried_forward": carried}
     key = load_key(context)
     if (unchanged := unchanged_load(context, key=key)) is not None:
         log.info("%s is loaded already: nothing changed since", path.name)
         return unchanged
-    read = read_declared(agency, season=context.season.year, folder=context.datasets)
+    read = read_declared(
+        agency,
+        season=context.season.year,
+        folder=context.datasets,
+        erased=partial(erased_holdings, context.connect, **context.key),
+    )
     return_unused_memory()
     if read.claims.empty:
         reasons = read.rejected["reason"].value_counts().to_dict()
@@ -129,6 +138,17 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     }
     remember_load(context, answer, key=key)
     return answer
+
+
+def _refuse_erased_season(context: SeasonContext) -> None:
+    with context.connect() as connection:
+        at = season_erased_at(connection, **context.key)
+    if at is not None:
+        raise InputError(
+            f"the personal data of season {context.season.year} were removed on {at:%Y-%m-%d}: its retention has ended",
+            where=context.agency.agency,
+            mend="It is not loaded again; what was published of it stays (docs/erasure.md)",
+        )
 
 
 def _carried_forward(context: SeasonContext) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import geopandas as gpd
 import numpy as np
@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 JOIN: Final = "+"
 """`blockid+skiftesbet`: two columns that identify a parcel together, joined by a hyphen."""
 HECTARES_PER_UNIT: Final = {"ha": 1.0, "m2": 1e-4}
+Erased: TypeAlias = Callable[[Collection[str]], Collection[str]]
+"""which of these holdings were erased: their rows are left out"""
 PART: Final = "part"
 """in the place of a reason, of a row that is part of an earlier row's parcel"""
 REPEATED_COLUMNS: Final = ("row_number", "parcel_id", "crop_code", "kept_row", "kept_crop_code", "area_ha")
@@ -86,18 +88,23 @@ class Declarations:
         return pd.concat([parcels, parts[["row_number", "parcel_id"]]]).sort_values("row_number", ignore_index=True)
 
 
-def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: Path | None = None) -> Declarations:
+def read_declarations(
+    path: Path, *, legend: Legend, profile: Profile, folder: Path | None = None, erased: Erased = lambda _: ()
+) -> Declarations:
     """Reads any vector file of GDAL, GeoParquet, or CSV with a WKT column, zipped or not, as the profile says.
 
     Codes are looked up in the legend as `cropmap.legends.matching` does. Row numbers count from 1 in the order of the
     file. Outlines lie in files of the process in `folder`, on a disk (None: where temporary files lie), and are never
-    held together. Raises DeclarationFileError when the file as a whole cannot be used.
+    held together. Of a row whose holding is `erased` nothing is looked at. Raises DeclarationFileError when the file as
+    a whole cannot be used.
     """
     parts = _column_parts(profile.columns, where=str(path))
     names = [name for group in parts.values() for name in group]
     raw = profiled_rows(path, [*names, *profile.exclude], profile, folder)
     return_unused_memory()
     text = _text(raw, parts, profile, path)
+    gone = text["holding_id"].isin(erased(text["holding_id"].dropna().unique().tolist()))
+    text = {role: values.where(~gone, None) for role, values in text.items()}
     no_crop = _excluded(raw.attributes, profile.exclude)
     raw = replace(raw, attributes=raw.attributes.iloc[:, :0])
     looked_up = find_codes(text["crop_code"], text["crop_name"], legend)
@@ -111,6 +118,7 @@ def read_declarations(path: Path, *, legend: Legend, profile: Profile, folder: P
         return_unused_memory()
         area = _declared_ha(text.pop("area"), drawn.area_ha, HECTARES_PER_UNIT[profile.area_unit], path)
         rows = _rows(text, looked_up, drawn, area)
+        _reject(rows, gone, RejectReason.HOLDING_ERASED, "")
         wholes = _check(rows, raw, drawn, looked_up, no_crop)
         file.add_shapes(outlines.transform(wholes.shape, raw.crs, EPSG_WGS84))
         lying = file.finish()
@@ -157,6 +165,16 @@ def profiled_rows(path: Path, columns: Sequence[str], profile: Profile, folder: 
         allow_partial=profile.allow_partial,
         folder=folder,
     )
+
+
+def rows_of_holding(path: Path, profile: Profile, holding_id: str) -> list[int]:
+    """Numbers of the rows that name the holding, as `read_declarations` counts them."""
+    parts = _column_parts(profile.columns, where=str(path))
+    if "holding_id" not in parts:
+        return []
+    raw = profiled_rows(path, parts["holding_id"], profile)
+    named = _joined(raw.attributes, parts["holding_id"]) == holding_id
+    return [int(row) + 1 for row in np.flatnonzero(named)]
 
 
 def own_codes(path: Path, profile: Profile) -> Legend:
