@@ -272,11 +272,12 @@ def forget(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Erase a holding: its declarations, parcels, results, reviews and observations.
+    """Erase a holding from everything that is stored.
 
-    Runs, statistics, releases and models stay. Other parcels keep their rows and explanations to the last bit. A later
-    load of the same file leaves the holding out. Run it as the database's owner. The answer counts what was removed and
-    names the places that no command reaches, such as backups.
+    Its declarations, parcels, results, reviews and observations are removed. Runs, statistics, releases and models
+    stay. Other parcels keep their rows, and their explanations to the last bit. A later load of the same file leaves
+    the holding out. Run it as the database's owner. The answer counts what was removed and names the places that no
+    command reaches, such as backups.
     """
     settings = prepare(home, verbose=verbose)
     from cropmap.agency import Agency

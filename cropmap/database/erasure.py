@@ -70,13 +70,13 @@ SELECT wkb FROM parcel WHERE {SEASON} AND {PARCELS}
 UNION SELECT wkb FROM declaration WHERE {SEASON} AND {PARCELS} AND wkb IS NOT NULL
 """
 RECORD_HOLDING: Final = """
-INSERT INTO erasure (agency, season, kind, holding_hash, erased_at, removed)
-SELECT agency, %(season)s, 'holding', sha256(key || convert_to(%(holding_id)s, 'UTF8')), %(erased_at)s, %(removed)s
+INSERT INTO erasure (agency, season, holding_hash, erased_at, removed)
+SELECT agency, %(season)s, sha256(key || convert_to(%(holding_id)s, 'UTF8')), %(erased_at)s, %(removed)s
 FROM erasure_key WHERE agency = %(agency)s
 """
 RECORD_SEASON: Final = """
-INSERT INTO erasure (agency, season, kind, erased_at, removed)
-VALUES (%(agency)s, %(season)s, 'season', %(erased_at)s, %(removed)s)
+INSERT INTO erasure (agency, season, erased_at, removed)
+VALUES (%(agency)s, %(season)s, %(erased_at)s, %(removed)s)
 """
 
 

@@ -35,6 +35,9 @@ INSERT INTO audit_entry (agency, season, action, subject, login, actor, n_rows, 
 VALUES ('bretagne', 2018, 'read', 'explain', 'me', 'me', 1, ARRAY['007']);
 INSERT INTO api_key (name, key_hash, role, agency) VALUES ('me', 'hash', 'controller', 'bretagne');
 INSERT INTO account (name, password_hash, role, agency) VALUES ('me', 'hash', 'controller', 'bretagne');
+INSERT INTO erasure_key (agency) VALUES ('bretagne');
+INSERT INTO erasure (agency, season, holding_hash, erased_at, removed)
+VALUES ('bretagne', 2018, '\\x00', now(), '{}');
 INSERT INTO work VALUES ('bretagne', 2018, 'season run', 'me', now(), NULL);
 INSERT INTO acquisition (agency, season, item_id, tile, status, object_name)
 VALUES ('bretagne', 2018, 'item', '30UVU', 'observed', 'observations/bretagne/2018/30UVU/item.parquet');

@@ -1,10 +1,9 @@
-"""`cropmap forget`, `cropmap season expire`: nothing of a holding is left anywhere, and nothing of others is changed."""
+"""`cropmap forget`, `cropmap season expire`: nothing of a holding is left, and nothing of others is changed."""
 
 from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import shutil
 import sqlite3
@@ -28,23 +27,21 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cropmap.cli import run
 from cropmap.database import audit, erasure, runs
-from cropmap.database.connection import connect
 from cropmap.dataset.shared import share_dataset
 from cropmap.errors import InputError
 from cropmap.model import registry, tracking
-from cropmap.observations.coverage import read_outlines
 from cropmap.results import releases, reviews
 from cropmap.results.erasure.forget import Erased, Request, expire_seasons, forget_holding
 from cropmap.results.erasure.objects import KINDS, kind_of
 from cropmap.results.erasure.traces import Mask
+from cropmap.results.evidence import write_evidence
 from cropmap.results.explain import IDENTICAL, explain
 from cropmap.results.exports import export_flags
-from cropmap.schemas import AuditAction, Finding, ReleaseStage, RunStatus, Verdict
+from cropmap.schemas import AuditAction, Finding, ReleaseStage, ReleaseWord, Verdict
 from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
-from cropmap.store import Store
 from tests.database_fixtures import _fresh
 from tests.stages.conftest import NOON, YEAR, enter
 from tests.stages.judged import JudgedSeason
@@ -87,9 +84,8 @@ class Season:
     def _count(self, data: bytes) -> int:
         words = [self.holding, *self.parcels, REJECTED]
         named = rb"(?<![\w.])(" + b"|".join(re.escape(word).encode() for word in words) + rb")(?![\w.])"
-        wide = [np.array([parcel]).tobytes() for parcel in self.parcels]  # as numpy holds text
         corners = [struct.pack("<dd", *corner) for corner in self._corners]
-        return len(re.findall(named, data)) + sum(data.count(part) for part in [*wide, *corners])
+        return len(re.findall(named, data)) + sum(data.count(corner) for corner in corners)
 
     @property
     def _corners(self) -> list[tuple[float, float]]:
@@ -138,12 +134,13 @@ def _decoded(path: Path) -> bytes:
 
 
 @contextmanager
-def copied(judged: JudgedSeason, cluster_url: str, folder: Path) -> Iterator[Season]:
+def copied(judged: JudgedSeason, cluster_url: str, tracked: bytes, folder: Path) -> Iterator[Season]:
     name = str(conninfo_to_dict(judged.context.database_url)["dbname"])
     shutil.copytree(judged.home, folder / "home", ignore=shutil.ignore_patterns("logs"))
     shutil.copytree(judged.data, folder / "inputs")
     agency_file = folder / "home" / judged.context.agency.file.name
     agency_file.rename(folder / agency_file.name)
+    (folder / "home" / "mlflow.db").write_bytes(tracked)
     with contextmanager(_fresh)(cluster_url, template=name) as url, pytest.MonkeyPatch.context() as patch:
         enter(patch, folder, url)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'home' / 'mlflow.db'}")
@@ -163,7 +160,7 @@ def _left_everywhere(context: SeasonContext, folder: Path) -> Season:
     sizes = held["holding"].value_counts()
     holding = str(sizes[sizes >= 3].index[-1])
     own = held[held["holding"] == holding]
-    first, others = held.index.get_loc(own.index[0]), held[held["holding"] != holding]
+    first, others = int(own.index[0]), held[held["holding"] != holding]
     near = others["parcel"].iloc[[max(first - 1, 0), first, first + 1, 0, len(others) // 2, -1]]
     season = Season(
         context,
@@ -202,7 +199,7 @@ def _note(season: Season, other: str) -> None:
         f"{drawn['campaign']},{other},{Finding.RIGHT},,me,2018-06-01,\n"
     )
     reviews.import_reviews(context, file, imported_at=NOON)
-    releases.release_season(context, ReleaseStage.FIRST, released_at=NOON, allowed=["simulation"])
+    releases.release_season(context, ReleaseStage.FIRST, released_at=NOON, allowed=[ReleaseWord.SIMULATION])
     with context.connect() as connection:
         audit.note(connection, **key, action=AuditAction.READ, subject="explain", parcel_ids=[parcel, other])
         connection.execute(
@@ -231,15 +228,17 @@ def _note(season: Season, other: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def season(judged: JudgedSeason, cluster_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Season]:
-    with copied(judged, cluster_url, tmp_path_factory.mktemp("erasure")) as made:
+def season(
+    judged: JudgedSeason, cluster_url: str, empty_tracking: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Season]:
+    with copied(judged, cluster_url, empty_tracking, tmp_path_factory.mktemp("erasure")) as made:
         yield made
 
 
 @pytest.fixture
-def own(judged: JudgedSeason, cluster_url: str, tmp_path: Path) -> Iterator[Season]:
+def own(judged: JudgedSeason, cluster_url: str, empty_tracking: bytes, tmp_path: Path) -> Iterator[Season]:
     """For one test alone."""
-    with copied(judged, cluster_url, tmp_path) as made:
+    with copied(judged, cluster_url, empty_tracking, tmp_path) as made:
         yield made
 
 
@@ -284,6 +283,7 @@ def test_a_forgotten_holding_is_nowhere_and_nothing_else_changed(
     assert erased["rows"]["review"] == 1
     assert {"observations", "parcel_sets", "coverage", "runs", "datasets", "training"} <= erased["objects"].keys()
 
+    write_evidence(context, season.home / "pages", parcel_ids=season.others[:2], html=True, png=False)
     assert season.traces() == {}
     assert explained(season) == told
     assert _releases(context) == hashes
@@ -299,7 +299,7 @@ def _releases(context: SeasonContext) -> list[tuple[str, bool]]:
     return [(str(one["content_hash"]), bool(one["intact"])) for one in known if one["intact"]]
 
 
-def _kept_counts(season: Season) -> list[tuple[Any, ...]]:
+def _kept_counts(season: Season) -> list[list[tuple[Any, ...]]]:
     """Runs, statistics and releases are those that were."""
     with season.context.connect() as connection:
         return [
@@ -312,3 +312,144 @@ def _kept_counts(season: Season) -> list[tuple[Any, ...]]:
                 "SELECT run_id FROM published",
             )
         ]
+
+
+def test_what_was_forgotten_does_not_come_back(season: Season) -> None:
+    """After the test above: the next day, and the next run."""
+    context, first = season.context, OpenSeason(season.context)
+    assert season.forget()["seasons"] == [], "there is nothing left"
+    with pytest.raises(InputError, match="no declaration of agency simulated-bretagne names this holding"):
+        forget_holding(season.request(), agency=context.agency.agency, holding_id="000999")
+
+    pixels = [*season.folder.rglob("*.tif"), *season.folder.rglob("*.jp2")]
+    assert pixels
+    for path in pixels:
+        path.unlink()
+    loaded = ingest.load_declarations(context, loaded_at=NOON + timedelta(days=40))
+    assert (loaded["new"], loaded["changed"], loaded["withdrawn"]) == (0, 0, 0)
+    assert loaded["rejected"] == len(season.parcels) + 1
+    with context.connect() as connection:
+        left_out = connection.execute(
+            "SELECT row_number, parcel_id, detail FROM rejection WHERE reason = 'HOLDING_ERASED'"
+        ).fetchall()
+    assert len(left_out) == len(season.parcels) + 1
+    assert {row[1:] for row in left_out} == {(None, "")}
+
+    ingest.search_catalog(first)
+    sets = {tile: ingest.cover_tile(first, tile) for tile in ingest.season_tiles(first)}
+    pending = ingest.pending_acquisitions(first, sets)
+    assert pending, "files name the parcels that they are of"
+    for item, tile in pending.items():
+        assert ingest.observe_acquisition(first, item, sets[tile]) == "observed", "no pixel is read again"
+    assert season.traces() == {}
+
+    again = OpenSeason(context)
+    plan = products.plan_run(again)
+    with context.connect() as connection:
+        assert connection.execute("SELECT run_id FROM published").fetchone() != (plan.run_id,)
+    with products.logged_run(context, plan, clock=lambda: NOON):
+        for step in (products.predict, products.assess, products.aggregate):
+            step(again, plan)
+        products.publish(again, plan, published_at=NOON + timedelta(days=41))
+    assert season.traces() == {}
+    assert not explain(context, season.others[0]).is_kept
+    explained(season)
+
+
+def test_a_command_that_is_stopped_again_and_again_is_finished_by_the_next(own: Season) -> None:
+    told = explained(own)
+    names = len(own.context.store.names(""))
+    for step, times in (
+        ("explanations", 1),
+        ("object", names // 3),
+        ("object", names // 2),
+        ("objects", 1),
+        ("files", 1),
+    ):
+        finished: list[str] = []
+
+        def stop(what: str, step: str = step, times: int = times, finished: list[str] = finished) -> None:
+            finished.append(what)
+            if finished.count(step) == times:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            own.forget(on_step=stop)
+        assert own.traces() != {}, "the rows say whose the parcels are, to the end"
+    assert own.forget()["seasons"][0]["rows"]["declaration"] == len(own.parcels)
+    assert own.traces() == {}
+    assert explained(own) == told
+
+
+def test_a_season_expires_with_the_year_that_ends_its_retention(own: Season) -> None:
+    context, rules = own.context, own.context.agency.retention
+    assert (rules.years, rules.audit_years) == (10, 10)
+    hashes, counts = _releases(context), _kept_counts(own)
+
+    def expire(now: datetime, **changes: Any) -> Erased:
+        request = Request(Settings.load(), context.agency.file, context.agency.data, lambda: now, **changes)
+        return expire_seasons(request, agency=context.agency.agency, years=rules.years, audit_years=rules.audit_years)
+
+    assert expire(datetime(2028, 12, 31, 23, tzinfo=UTC))["seasons"] == []
+    due = datetime(2029, 1, 1, tzinfo=UTC)
+    (counted,) = expire(due, dry_run=True)["seasons"]
+    (expired,) = expire(due)["seasons"]
+    assert expired == counted | {"explanations": ""}
+    assert expired["rows"]["parcel"] == 60
+    assert expire(due)["seasons"] == [], "it is done"
+
+    with context.connect() as connection:
+        left = {
+            table: connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchall()
+            for table in erasure.ERASE
+            if table != "audit_entry"
+        }
+        named = connection.execute("SELECT count(*) FROM audit_entry WHERE parcel_ids <> '{}'").fetchone()
+    assert set(map(tuple, left.values())) == {((0,),)}
+    assert named == (0,)
+    for name in context.store.names(""):
+        assert not name.startswith(("observations/", "coverage/", "parcel_sets/", "declarations/")), name
+        assert not name.endswith(".npy"), name
+        assert not _decoded(context.store.local_path(name)).count(b"parcel_id"), name
+    assert _releases(context) == hashes
+    assert _kept_counts(own) == counts
+    with pytest.raises(InputError, match="retention has ended"):
+        ingest.load_declarations(context, loaded_at=due)
+
+
+def test_old_entries_of_the_audit_log_expire_by_whole_years(own: Season) -> None:
+    context = own.context
+    with context.connect() as connection:
+        connection.execute("UPDATE audit_entry SET noted_at = '2019-12-31 23:59:59Z' WHERE subject = 'explain'")
+        connection.execute("UPDATE audit_entry SET noted_at = '2020-01-01Z' WHERE subject = 'review sample'")
+        (old,) = connection.execute("SELECT count(*) FROM audit_entry WHERE subject = 'explain'").fetchone() or (0,)
+    request = own.request()
+    moved = Request(request.settings, request.agency_file, request.data, lambda: datetime(2026, 7, 1, tzinfo=UTC))
+    erased = expire_seasons(moved, agency=context.agency.agency, years=10, audit_years=6)
+    assert (erased["seasons"], erased["audit_entries"]) == ([], old)
+    with context.connect() as connection:
+        subjects = {entry["subject"] for entry in audit.entries(connection, context.agency.agency)}
+    assert "review sample" in subjects
+    assert "explain" not in subjects
+
+
+def test_every_object_that_a_season_writes_is_of_a_known_kind(judged: JudgedSeason) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "season.md").read_text(encoding="utf-8")
+    documented = {found.partition("/")[0] for found in re.findall(r"^\| `([^`]+/[^`]*)`", page, re.MULTILINE)}
+    assert len(documented) > 8
+    written = {kind_of(name) for name in judged.context.store.names("")}
+    assert documented | written <= KINDS.keys()
+
+
+def test_an_object_of_no_known_kind_is_told(own: Season) -> None:
+    own.context.store.write_bytes("somebody/else.txt", b"")
+    assert own.forget(dry_run=True)["seasons"][0]["objects"]["unknown"] == 1
+
+
+def test_words_are_masked_and_times_and_numbers_within_words_are_not() -> None:
+    mask = Mask({"12", "0042", "a b", "x/7"})
+    line = "2018-05-12 12:12:12,123 INFO 12 of 312 parcels (12, 0042): '0042' and a b, x/7; 120 0042.\n"
+    assert mask.text(line) == (
+        "2018-05-12 12:12:12,123 INFO ** of 312 parcels (**, ****): '****' and ***, ***; 120 ****.\n"
+    )
+    assert mask.text("é0042 0042") == "é0042 ****"

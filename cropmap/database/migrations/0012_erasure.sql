@@ -14,13 +14,11 @@ CREATE TABLE erasure (
     agency       text NOT NULL,
     season       integer NOT NULL,
     erasure_id   uuid NOT NULL DEFAULT gen_random_uuid(),
-    kind         text NOT NULL CONSTRAINT erasure_kind CHECK (kind IN ('holding', 'season')),
     holding_hash bytea,            -- SHA-256 of the agency's key and the holding_id; NULL: the whole season
     erased_at    timestamptz NOT NULL,
     removed      jsonb NOT NULL,   -- rows by table, objects by kind
     PRIMARY KEY (agency, season, erasure_id),
-    FOREIGN KEY (agency, season) REFERENCES season,
-    CONSTRAINT erasure_of_holding CHECK ((kind = 'holding') = (holding_hash IS NOT NULL))
+    FOREIGN KEY (agency, season) REFERENCES season
 );
 CREATE INDEX erasure_holding ON erasure (agency, season, holding_hash);
 
@@ -47,7 +45,7 @@ BEGIN
         RAISE EXCEPTION 'permission denied: another agency' USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN (SELECT max(erased_at) FROM erasure
-            WHERE (agency, season, kind) = (of_agency, of_season, 'season'));
+            WHERE (agency, season) = (of_agency, of_season) AND holding_hash IS NULL);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION season_erased_at(text, integer) FROM PUBLIC;

@@ -133,7 +133,12 @@ def _erase(request: Request, subject: erasure.Subject) -> ErasedSeason:
             request.on_step("explanations")
         wanted = _wanted(context, subject)
         with Counter(f"erase {subject.season}", total=len(context.store.names("")), unit="objects") as counter:
-            objects = erase_objects(wanted, dry_run=request.dry_run, on_done=counter.add)
+
+            def looked_at(count: float) -> None:
+                counter.add(count)
+                request.on_step("object")
+
+            objects = erase_objects(wanted, dry_run=request.dry_run, on_done=looked_at)
         request.on_step("objects")
         mask = Mask({subject.holding_id or "", *subject.parcel_ids})
         files = _erase_traces(request, context, subject, mask)

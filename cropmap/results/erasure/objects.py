@@ -31,6 +31,8 @@ from cropmap.store import Store
 PARCEL_ID: Final = "parcel_id"
 PARCEL_IDS: Final = "parcel_ids.npy"
 FACTS: Final = "facts.json"
+SHARED_DEPTH: Final = 3
+"""slashes in `datasets/<agency>/<hash>/<file>`"""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,15 @@ def _covered_pixels(wanted: Wanted, name: str) -> Change:
 
 
 def _dataset(wanted: Wanted, name: str) -> Change:
-    """A folder of arrays goes as a whole, when its identifiers are come upon."""
+    """A folder of arrays goes as a whole, when its identifiers are come upon. One that another agency shares with its
+    workers is that agency's."""
     store, (folder, _, file) = wanted.store, name.rpartition("/")
-    if file != PARCEL_IDS or not wanted.holds(store.read(name, lambda data: np.load(io.BytesIO(data)))):
+    owner = name.split("/")[1] if name.count("/") == SHARED_DEPTH else wanted.subject.agency
+    if (
+        file != PARCEL_IDS
+        or owner != wanted.subject.agency
+        or not wanted.holds(store.read(name, lambda data: np.load(io.BytesIO(data))))
+    ):
         return None
     if store.is_local:
         return lambda: shutil.rmtree(store.local_path(folder), ignore_errors=True)
