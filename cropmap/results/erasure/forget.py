@@ -32,6 +32,7 @@ NOT_REACHED: Final = (
     "files that people exported, evidence pages and PDFs that were written to folders",
     "homes of other machines (their logs and mapped series), Prefect's own database, logs that a service collects",
     "copies that other agencies or services received",
+    "the history of the shell in which the holding was named",
 )
 """what a command cannot erase, for the person who has to"""
 
@@ -140,7 +141,7 @@ def _erase(request: Request, subject: erasure.Subject) -> ErasedSeason:
 
             objects = erase_objects(wanted, dry_run=request.dry_run, on_done=looked_at)
         request.on_step("objects")
-        mask = Mask({subject.holding_id or "", *subject.parcel_ids})
+        mask = Mask([*subject.parcel_ids, *filter(None, [subject.holding_id])])
         files = _erase_traces(request, context, subject, mask)
         request.on_step("files")
         rows = _erase_rows(request, context, subject, mask, {**objects, **files}, task)
