@@ -32,7 +32,7 @@ from cropmap.errors import InputError
 from cropmap.model import registry, tracking
 from cropmap.results import releases, reviews
 from cropmap.results.erasure.forget import Erased, Request, expire_seasons, forget_holding
-from cropmap.results.erasure.objects import KINDS, kind_of
+from cropmap.results.erasure.objects import KINDS, Wanted, erase_objects, hashes_of, kind_of
 from cropmap.results.erasure.traces import Mask
 from cropmap.results.evidence import write_evidence
 from cropmap.results.explain import IDENTICAL, explain
@@ -42,7 +42,9 @@ from cropmap.settings import Settings
 from cropmap.stages import ingest, products
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.open_season import OpenSeason
+from cropmap.store import Store
 from tests.database_fixtures import _fresh
+from tests.s3_server import S3Server
 from tests.stages.conftest import NOON, YEAR, enter
 from tests.stages.judged import JudgedSeason
 
@@ -213,6 +215,7 @@ def _note(season: Season, other: str) -> None:
             detail=f"1 parcels are not in the register, '{parcel}' among them",
             finished_at=NOON,
         )
+    context.store.write_bytes("somebody/else.txt", b"")
     logs = season.home / "logs"
     logs.mkdir(exist_ok=True)
     (logs / "cropmap.log").write_text(
@@ -279,6 +282,7 @@ def test_a_forgotten_holding_is_nowhere_and_nothing_else_changed(
         k: n for k, n in expected["objects"].items() if k != "runs"
     }, "but for the explanations of the others"
     assert erased["rows"]["declaration"] == erased["rows"]["prediction"] == len(season.parcels)
+    assert erased["objects"]["unknown"] == 1, "an object of no known kind is told"
     assert erased["rows"]["rejection"] == 1
     assert erased["rows"]["review"] == 1
     assert {"observations", "parcel_sets", "coverage", "runs", "datasets", "training"} <= erased["objects"].keys()
@@ -384,13 +388,22 @@ def test_a_command_that_is_stopped_again_and_again_is_finished_by_the_next(own: 
 def test_a_season_expires_with_the_year_that_ends_its_retention(own: Season) -> None:
     context, rules = own.context, own.context.agency.retention
     assert (rules.years, rules.audit_years) == (10, 10)
-    hashes, counts = _releases(context), _kept_counts(own)
+    hashes = _releases(context)
+    with context.connect() as connection:
+        connection.execute("UPDATE audit_entry SET noted_at = '2017-12-31 23:59:59Z' WHERE subject = 'explain'")
+        connection.execute("UPDATE audit_entry SET noted_at = '2018-01-01Z' WHERE subject = 'review sample'")
 
     def expire(now: datetime, **changes: Any) -> Erased:
         request = Request(Settings.load(), context.agency.file, context.agency.data, lambda: now, **changes)
         return expire_seasons(request, agency=context.agency.agency, years=rules.years, audit_years=rules.audit_years)
 
-    assert expire(datetime(2028, 12, 31, 23, tzinfo=UTC))["seasons"] == []
+    before = expire(datetime(2028, 12, 31, 23, tzinfo=UTC))
+    assert (before["seasons"], before["audit_entries"]) == ([], 1), "entries expire by whole years"
+    with context.connect() as connection:
+        subjects = {entry["subject"] for entry in audit.entries(connection, context.agency.agency)}
+    assert "review sample" in subjects
+    assert "explain" not in subjects
+    counts = _kept_counts(own)
     due = datetime(2029, 1, 1, tzinfo=UTC)
     (counted,) = expire(due, dry_run=True)["seasons"]
     (expired,) = expire(due)["seasons"]
@@ -417,33 +430,12 @@ def test_a_season_expires_with_the_year_that_ends_its_retention(own: Season) -> 
         ingest.load_declarations(context, loaded_at=due)
 
 
-def test_old_entries_of_the_audit_log_expire_by_whole_years(own: Season) -> None:
-    context = own.context
-    with context.connect() as connection:
-        connection.execute("UPDATE audit_entry SET noted_at = '2019-12-31 23:59:59Z' WHERE subject = 'explain'")
-        connection.execute("UPDATE audit_entry SET noted_at = '2020-01-01Z' WHERE subject = 'review sample'")
-        (old,) = connection.execute("SELECT count(*) FROM audit_entry WHERE subject = 'explain'").fetchone() or (0,)
-    request = own.request()
-    moved = Request(request.settings, request.agency_file, request.data, lambda: datetime(2026, 7, 1, tzinfo=UTC))
-    erased = expire_seasons(moved, agency=context.agency.agency, years=10, audit_years=6)
-    assert (erased["seasons"], erased["audit_entries"]) == ([], old)
-    with context.connect() as connection:
-        subjects = {entry["subject"] for entry in audit.entries(connection, context.agency.agency)}
-    assert "review sample" in subjects
-    assert "explain" not in subjects
-
-
 def test_every_object_that_a_season_writes_is_of_a_known_kind(judged: JudgedSeason) -> None:
     page = (Path(__file__).parents[2] / "docs" / "season.md").read_text(encoding="utf-8")
     documented = {found.partition("/")[0] for found in re.findall(r"^\| `([^`]+/[^`]*)`", page, re.MULTILINE)}
     assert len(documented) > 8
     written = {kind_of(name) for name in judged.context.store.names("")}
     assert documented | written <= KINDS.keys()
-
-
-def test_an_object_of_no_known_kind_is_told(own: Season) -> None:
-    own.context.store.write_bytes("somebody/else.txt", b"")
-    assert own.forget(dry_run=True)["seasons"][0]["objects"]["unknown"] == 1
 
 
 def test_words_are_masked_and_times_and_numbers_within_words_are_not() -> None:
@@ -453,3 +445,25 @@ def test_words_are_masked_and_times_and_numbers_within_words_are_not() -> None:
         "2018-05-12 12:12:12,123 INFO ** of 312 parcels (**, ****): '****' and ***, ***; 120 ****.\n"
     )
     assert mask.text("é0042 0042") == "é0042 ****"
+
+
+def test_objects_in_a_bucket_lose_the_same_rows(
+    own: Season, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.store_environment().items():
+        monkeypatch.setenv(name, value)
+    folder, bucket = own.context.store, Store(f"s3://{s3_bucket}/store")
+    for name in folder.names(""):
+        bucket.write_bytes(name, folder.read_bytes(name))
+    with own.context.connect() as connection:
+        runs_ = frozenset(erasure.runs_of(connection, **own.context.key))
+    subject = erasure.Subject(own.context.agency.agency, YEAR, tuple(own.parcels), own.holding)
+    counts = [
+        erase_objects(Wanted(store, subject, runs_, hashes_of(own.outlines), frozenset())) for store in (folder, bucket)
+    ]
+    assert counts[0] == counts[1]
+    assert {"observations", "runs", "parcel_sets", "coverage", "datasets"} <= counts[0].keys()
+    assert bucket.names("") == folder.names("")
+    for name in folder.names("observations"):
+        assert bucket.read_table(name).equals(folder.read_table(name), check_metadata=True), name
+        assert not set(bucket.read_table(name)["parcel_id"].to_pylist()) & set(own.parcels)

@@ -117,7 +117,9 @@ def _outline_hashes(wanted: Wanted, name: str) -> Change:
     store = wanted.store
     if name.removeprefix("parcel_sets/").removesuffix(".json") in wanted.used_elsewhere:
         return None
-    known: Mapping[str, str] = store.recall(name, json.loads) or {}
+    known: Mapping[str, str] | None = store.recall(name, json.loads)
+    if known is None:  # damaged, and made again
+        return lambda: store.remove(name)
     left = {
         parcel: outline
         for parcel, outline in known.items()
@@ -131,8 +133,8 @@ def _outline_hashes(wanted: Wanted, name: str) -> Change:
 
 
 def _covered_pixels(wanted: Wanted, name: str) -> Change:
-    ids = wanted.store.recall(name, lambda data: _array(data, "parcel_ids"))
-    return (lambda: wanted.store.remove(name)) if ids is not None and wanted.holds(ids) else None
+    ids = wanted.store.recall(name, lambda data: _array(data, "parcel_ids"))  # None: damaged, and made again
+    return (lambda: wanted.store.remove(name)) if ids is None or wanted.holds(ids) else None
 
 
 def _dataset(wanted: Wanted, name: str) -> Change:
