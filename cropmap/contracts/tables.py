@@ -102,6 +102,20 @@ NOTICE: Final = Table(
 )
 NOTICE_COLUMNS: Final = NOTICE.names
 
+REGION: Final = Table(
+    "region",
+    "NUTS regions of a season, one edition of NUTS a season.",
+    (
+        Column("nuts_id", Kind.TEXT, "NUTS code of the region", example="FRH01"),
+        Column("level", Kind.INTEGER, "NUTS level of the region", bounds=(0, 3), example="3"),
+        Column("name", Kind.TEXT, "name in Latin letters; the code where the boundary file has none"),
+        Column("national_name", Kind.TEXT, "name as the country writes it; `name` where the boundary file has none"),
+        Column("nuts_version", Kind.INTEGER, "edition of the NUTS classification", example="2024"),
+    ),
+)
+"""stored with agency, season and outline"""
+COUNTRY: Final = Column("country", Kind.TEXT, "country code of NUTS (`EL` for Greece)", example="FR")
+
 # The observations.
 
 OBSERVATION: Final = Table(

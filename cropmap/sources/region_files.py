@@ -35,6 +35,7 @@ NUTS2JSON: Final = ("id", "na")
 """what Eurostat's Nuts2json calls code and name"""
 LEVELS: Final = ("LEVL_CODE", "STAT_LEVL_")
 NAMES: Final = ("NAME_LATN", "NUTS_NAME", "na")
+NATIONAL_NAMES: Final = ("NUTS_NAME", "NAME_LATN", "na")
 ASSIGNED_LEVEL: Final = 3
 GISCO: Final = "Use a NUTS_RG file of GISCO"
 GISCO_SYSTEMS: Final = {"4326": 4326, "4258": 4258, "3035": 3035, "3857": 3857}
@@ -48,7 +49,8 @@ MEMBERS: Final = (None, "*_RG_*_3035.*", "*_RG_*_4326.*", "*_RG_*LEVL_3*", "*_RG
 @dataclass(frozen=True, eq=False)
 class RegionFile:
     table: gpd.GeoDataFrame
-    """nuts_id, level, name, geometry (EPSG:3035), sorted by nuts_id"""
+    """nuts_id, level, name (in Latin letters), national_name (in the country's own), geometry (EPSG:3035), sorted by
+    nuts_id"""
     named: str
     """what the file and the layer are called: it may say the edition"""
 
@@ -117,9 +119,10 @@ def _column(layer: Layer, names: Sequence[str]) -> str | None:
 
 def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
     """The rows that have a code; a level that the file states as what it states."""
-    ids, levels, names = _code_column(layer), _column(layer, LEVELS), _column(layer, NAMES)
+    ids, levels = _code_column(layer), _column(layer, LEVELS)
+    names, national = _column(layer, NAMES), _column(layer, NATIONAL_NAMES)
     assert ids is not None, "only layers with codes are read"
-    read = together(read_parts(source, layer, list(dict.fromkeys(filter(None, (ids, levels, names))))))
+    read = together(read_parts(source, layer, list(dict.fromkeys(filter(None, (ids, levels, names, national))))))
     code = _as_written_by_eurostat(read.attributes[ids])
     if not (known := code.dropna().str.fullmatch(REGION.pattern).astype(bool)).any():
         raise RegionFileError(
@@ -135,6 +138,7 @@ def _table(source: str, layer: Layer, path: Path) -> gpd.GeoDataFrame:
             "stated": stated,
             "level": level,
             "name": read.attributes[names].fillna("") if names else code,
+            "national_name": read.attributes[national].fillna("") if national else code,
         }
     )
     drawn = gpd.GeoDataFrame(frame, geometry=_placed(read.geometry, read.crs, f"{path.name} {layer.name}", path))

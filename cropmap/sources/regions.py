@@ -33,8 +33,8 @@ M2_PER_HA: Final = 10_000.0
 @dataclass(frozen=True)
 class Regions:
     table: gpd.GeoDataFrame
-    """nuts_id, level (0 to 3), name, geometry (EPSG:3035), sorted by nuts_id: the level 3 regions below the codes
-    asked for, and those of their parents that the file has"""
+    """nuts_id, level (0 to 3), name, national_name, geometry (EPSG:3035), sorted by nuts_id: the level 3 regions below
+    the codes asked for, and those of their parents that the file has"""
     nuts_version: int
 
     @property

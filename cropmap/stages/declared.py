@@ -54,6 +54,8 @@ class DeclaredFile:
     source_hash: str
     row_count: int
     codes: CodeReport
+    regions: Regions
+    """of the agency, in which the parcels lie"""
     notes: tuple[str, ...] = ()
     """what an operator should know of the file as a whole"""
 
@@ -120,6 +122,7 @@ def read_declared(
         read.source_hash,
         read.row_count,
         read.codes,
+        regions,
     )
     file = replace(file, notes=(*read.notes, *hints, *_notes(file)))
     for note in file.notes:

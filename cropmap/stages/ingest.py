@@ -22,6 +22,7 @@ from cropmap.database import audit
 from cropmap.database import declarations as register
 from cropmap.database.bytes_read import add_bytes_read, bytes_read
 from cropmap.database.erasure import erased_holdings, season_erased_at
+from cropmap.database.regions import store_regions
 from cropmap.database.runs import ensure_season
 from cropmap.errors import (
     CatalogError,
@@ -77,7 +78,7 @@ NAMED: Final = 5
 
 
 def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: str | None = None) -> dict[str, object]:
-    """Reads the declarations file, assigns NUTS-3 regions and stores what is accepted and what is rejected.
+    """Reads the declarations file, assigns NUTS-3 regions and stores them, what is accepted and what is rejected.
 
     The same file again changes nothing, and is not read. Returns the counts, by reason for the rejections, and notes
     for a person. Where the file is still to come and an earlier season's parcels were carried forward, they stay.
@@ -125,6 +126,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
             loaded_at=loaded_at,
             check=check,
         )
+        store_regions(connection, **context.key, regions=read.regions)
         subject = f"declarations {path.name}"
         audit.note(connection, **context.key, action=AuditAction.CHANGE, subject=subject, n_rows=read.row_count)
     noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}

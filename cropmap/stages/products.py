@@ -23,6 +23,7 @@ from cropmap.assessments.assess import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, queries, runs
 from cropmap.database.connection import database_errors
+from cropmap.database.regions import region_edition, store_regions
 from cropmap.dataset.shared import place_of, share_dataset
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
@@ -34,9 +35,11 @@ from cropmap.progress import Counter
 from cropmap.provenance import code_version, content_hash
 from cropmap.records import Record
 from cropmap.schemas import Architecture, Reason
+from cropmap.sources.regions import Regions
 from cropmap.stages.champion import TrainedModel, is_whole, judging_folds, predicting_model, trained_model
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.dataset import SeasonData
+from cropmap.stages.declared import read_boundaries
 from cropmap.stages.earlier_release import earlier_release
 from cropmap.stages.findings import run_statement
 from cropmap.stages.forecast import (
@@ -358,6 +361,7 @@ def is_published(season: OpenSeason, plan: RunPlan) -> bool:
 def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dict[str, object]:
     """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing.
 
+    A season that was not loaded from a file, or by a version without maps of regions, gets its regions here.
     Raises InputError, and publishes nothing, where the season is no longer what it was when it was read.
     """
     data, context, store = _planned(season, plan).data, season.context, season.context.store
@@ -371,8 +375,11 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
     assessed = report.assessments
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
     statistics = store.read_table(plan.name("statistics.parquet")).to_pandas()
+    regions = _missing_regions(context)
     with context.connect() as connection, database_errors(), connection.transaction():
         refuse(season.changed(connection, hold=True), run_id=plan.run_id)
+        if regions is not None:
+            store_regions(connection, **context.key, regions=regions)
         publishing.publish(
             connection,
             run_id=plan.run_id,
@@ -398,6 +405,16 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
         "certification": run_statement(context, plan.run_id),
         "statistics": len(statistics),
     }
+
+
+def _missing_regions(context: SeasonContext) -> Regions | None:
+    """The season's regions, where the load of its declarations did not store them: outlines were carried forward, or it
+    was an earlier version's."""
+    with context.connect() as connection:
+        stored = region_edition(connection, **context.key)
+    if stored == context.agency.regions.nuts_version:
+        return None
+    return read_boundaries(context.agency, season=context.season.year)
 
 
 def _is_kept(context: SeasonContext, *names: str) -> bool:

@@ -54,9 +54,10 @@ def test_a_stored_table_has_the_columns_of_its_contract_and_no_other(connection:
     assert columns_of(connection, table.name) == contract
 
 
-def test_declarations_are_stored_with_what_their_contract_says(connection: Connection) -> None:
-    stored = columns_of(connection, "declaration")
-    for column in tables.DECLARATION:
+@pytest.mark.parametrize("table", [tables.DECLARATION, tables.REGION], ids=lambda table: table.name)
+def test_what_is_stored_with_outlines_has_the_columns_of_its_contract(connection: Connection, table: Table) -> None:
+    stored = columns_of(connection, table.name)
+    for column in table:
         assert stored[column.name] == (column.kind.postgres, column.is_nullable), column.name
 
 
@@ -88,7 +89,7 @@ def test_closed_words_are_those_of_the_vocabulary(connection: Connection) -> Non
 
 
 def test_bounds_that_the_database_checks_are_those_of_the_contract(connection: Connection) -> None:
-    stated = {(table.name, column.name): column.bounds for table in tables.STORED for column in table}
+    stated = {(table.name, column.name): column.bounds for table in (*tables.STORED, tables.REGION) for column in table}
     found = {}
     for table, _, definition in checks(connection):
         for column, low, high in re.findall(rf"\((\w+) >=? {NUMBER}\) AND \(\1 <= {NUMBER}\)", definition):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import geopandas as gpd
 import pandas as pd
-from shapely import box
+from shapely import MultiPolygon, box
 
 from cropmap.contracts.tables import ASSESSMENT_COLUMNS, PREDICTION_COLUMNS, STATISTIC_COLUMNS
 from cropmap.database.connection import Connection
@@ -18,6 +18,7 @@ from cropmap.database.declarations import store_declarations
 from cropmap.database.publishing import publish
 from cropmap.database.runs import begin_run
 from cropmap.schemas import Basis, Reason, RejectReason, Verdict
+from cropmap.sources.regions import Regions
 
 KEY: Final[dict[str, Any]] = {"agency": "bretagne", "season": 2018}
 LOADED: Final = datetime(2018, 6, 1, 8, tzinfo=UTC)
@@ -53,6 +54,23 @@ def rejected() -> pd.DataFrame:
             "detail": ["code 'ZZZ' is not in the legend", ""],
         }
     )
+
+
+def regions() -> Regions:
+    """Two of level 3 and their parent, which has a part beyond them and a hole."""
+    west, south = box(-3.5, 47.5, -2.88, 48.05), box(-2.88, 47.25, -1.0, 47.5)
+    parent = MultiPolygon([box(-3.5, 47.25, -1.0, 49.0) - box(-1.5, 48.0, -1.25, 48.5), box(6.0, 43.0, 6.5, 43.125)])
+    table = gpd.GeoDataFrame(
+        {
+            "nuts_id": ["FRH0", "FRH01", "FRH02"],
+            "level": [2, 3, 3],
+            "name": ["Bretagne", "Cotes-d'Armor", ""],
+            "national_name": ["Bretagne", "Côtes-d’Armor", ""],
+        },
+        geometry=[parent, west, south],
+        crs=4326,
+    )
+    return Regions(table, 2024)
 
 
 def load(connection: Connection, frame: gpd.GeoDataFrame | None = None, at: datetime = LOADED) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import pandas as pd
@@ -18,8 +19,10 @@ from psycopg import sql
 from cropmap.database import accounts, keys, logins
 from cropmap.database.connection import Connection, connect
 from cropmap.database.copying import copy_frame
-from cropmap.errors import InputError
+from cropmap.database.regions import store_regions
+from cropmap.errors import DatabaseError, InputError
 from cropmap.schemas import AccessRole
+from tests.database.seasons import regions
 from tests.database.two_agencies import MARK, OTHER, fill, tables
 from tests.database_fixtures import _fresh as fresh_database
 
@@ -383,6 +386,15 @@ def test_a_worker_copies_into_its_own_run(url: str) -> None:
         assert copy_frame(connection, "prediction", columns, rows_, run_id="mine") == 2  # type: ignore[arg-type]
         assert connection.execute("SELECT current_user").fetchone() == ("hostile_worker",)
         assert connection.execute("SELECT count(*) FROM prediction WHERE run_id = 'mine'").fetchone() == (2,)
+
+
+def test_a_worker_stores_regions_of_its_own_agency_alone(url: str) -> None:
+    with signed_in(url, "hostile_worker") as connection, connection.transaction(force_rollback=True):
+        moved = replace(regions(), nuts_version=2021)
+        assert store_regions(connection, agency="bretagne", season=2018, regions=moved) == 3
+        assert store_regions(connection, agency="bretagne", season=2018, regions=moved) == 0
+        with pytest.raises(DatabaseError, match="security"):
+            store_regions(connection, agency=OTHER, season=2018, regions=moved)
 
 
 def test_logins_are_opened_and_closed(url: str) -> None:

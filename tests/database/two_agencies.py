@@ -10,7 +10,8 @@ from psycopg import sql
 
 from cropmap.database import releases, reviews
 from cropmap.database.connection import Connection
-from tests.database.seasons import AWKWARD, KEY, PUBLISHED, begin, load, publish_run, statistics
+from cropmap.database.regions import store_regions
+from tests.database.seasons import AWKWARD, KEY, PUBLISHED, begin, load, publish_run, regions, statistics
 from tests.database.test_reviews import campaign, findings, sample
 
 OTHER: Final = "bayern"
@@ -26,6 +27,7 @@ RENAMED: Final = {
     "30UVU": f"{MARK}-tile",
     "me": f"{MARK}-me",
     "hash": f"{MARK}-hash",
+    "Bretagne": f"{MARK}-region",
 }
 """values of Bretagne, and what they are in Bayern"""
 NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "spatial_ref_sys"}
@@ -47,6 +49,7 @@ VALUES ('bretagne', 2018, 'item', '30UVU', 'observed', 'observations/bretagne/20
 def fill(connection: Connection) -> None:
     """Both agencies. `connection` is a superuser's."""
     load(connection)
+    store_regions(connection, **KEY, regions=regions())
     begin(connection, "run-1")
     publish_run(connection)
     reviews.store_campaign(connection, campaign(), sample())

@@ -19,7 +19,7 @@ from tests.database.seasons import everything
 from tests.stages.conftest import INTERNAL, NO_MODEL, NOON, observe_everything, open_context, publish_without_model
 
 LATER = NOON + timedelta(days=1)
-PRODUCTS = ("parcel", "declaration", "acquisition", "prediction", "assessment", "statistic", "published")
+PRODUCTS = ("parcel", "declaration", "acquisition", "prediction", "assessment", "statistic", "published", "region")
 
 
 @pytest.fixture
@@ -58,6 +58,17 @@ def test_nothing_is_written_but_the_attempt(season: SeasonContext) -> None:
     assert {name: season.store.local_path(name).stat().st_mtime_ns for name in season.store.names("")} == objects
     assert run is not None
     assert (run.attempts, run.started_at, run.status) == (2, LATER, "published")
+
+
+def test_a_season_of_a_version_without_regions_gets_them(season: SeasonContext) -> None:
+    query = "SELECT * FROM region ORDER BY nuts_id"
+    with season.connect() as connection:
+        before = connection.execute(query).fetchall()
+        connection.execute("DELETE FROM region")
+    assert len(before) == 7
+    assert again(season) is not None
+    with season.connect() as connection:
+        assert connection.execute(query).fetchall() == before
 
 
 def test_the_season_was_read_once(season: SeasonContext) -> None:

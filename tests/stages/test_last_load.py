@@ -11,6 +11,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import pytest
+import shapely
 import yaml
 
 from cropmap.stages import ingest
@@ -21,7 +22,7 @@ from tests.stages.conftest import NOON, open_context
 from tests.stages.test_load_guard import amend, doubled, refused, word
 
 LATER = NOON + timedelta(days=30)
-TABLES = ("season", "parcel", "declaration", "rejection", "notice")
+TABLES = ("season", "parcel", "declaration", "rejection", "notice", "region")
 
 
 @pytest.fixture
@@ -68,6 +69,24 @@ def test_the_same_file_is_not_read_again_and_says_the_same(
     assert (by_reading["accepted"], by_reading["new"], by_reading["unchanged"]) == (60, 0, 60)
     with season.connect() as connection:
         assert everything(connection, *TABLES) == before
+
+
+def test_a_load_stores_the_regions_that_it_assigned(season: SeasonContext, inputs: Path, is_read: IsRead) -> None:
+    stored = "SELECT nuts_id, name, national_name, nuts_version, outline FROM region ORDER BY nuts_id"
+    path = inputs / "nuts.geojson"
+    table = gpd.read_file(path).sort_values("NUTS_ID")
+    with season.connect() as connection:
+        found = connection.execute(stored).fetchall()
+    assert [row[:4] for row in found] == [
+        (code, name, f"{name} (simulation)", 2024)
+        for code, name in zip(table["NUTS_ID"], table["NAME_LATN"], strict=True)
+    ]
+    for row, outline in zip(found, table.geometry, strict=True):
+        assert shapely.from_wkb(row[4]).symmetric_difference(outline).area < 1e-5 * outline.area
+    path.write_text(path.read_text().replace("(simulation)", "(encore)"))
+    assert is_read(season)
+    with season.connect() as connection:
+        assert all(row[2] == f"{row[1]} (encore)" for row in connection.execute(stored))
 
 
 def test_another_file_is_read(season: SeasonContext, inputs: Path, is_read: IsRead) -> None:
