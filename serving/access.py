@@ -169,13 +169,18 @@ class RequireRole:
 
     async def __call__(self, request: Request, _enter: Annotated[Enter, Depends(require_key)]) -> None:
         """Raises RoleRefusedError where the key has none of the roles."""
-        holder: KeyHolder = request.state.key_holder
-        if holder.role not in self._roles:
-            raise RoleRefusedError(
-                f"this {'account' if holder.is_person else 'API key'} has the role {holder.role}",
-                where="header Authorization" if holder.is_person else HEADER,
-                mend=f"This route is for the role {' or '.join(self._roles)}",
-            )
+        require_role(request, *self._roles)
+
+
+def require_role(request: Request, *roles: AccessRole) -> None:
+    """Raises RoleRefusedError where the key of the request has none of the roles."""
+    holder: KeyHolder = request.state.key_holder
+    if holder.role not in roles:
+        raise RoleRefusedError(
+            f"this {'account' if holder.is_person else 'API key'} has the role {holder.role}",
+            where="header Authorization" if holder.is_person else HEADER,
+            mend=f"This route is for the role {' or '.join(roles)}",
+        )
 
 
 async def open_connection(request: Request, enter: Annotated[Enter, Depends(require_key)]) -> OpenConnection:

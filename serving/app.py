@@ -73,7 +73,8 @@ KEYED: Final = (
     (sdmx_structures.router, RELEASED),
     (assessments.router, CONTROLLER),
     (parcels.router, CONTROLLER),
-    (features.router, CONTROLLER),
+    (features.router, RELEASED),
+    (features.parcels, CONTROLLER),
     (runs.router, (AccessRole.OPERATOR,)),
     (administration.router, (AccessRole.ADMINISTRATOR,)),
 )

@@ -11,12 +11,14 @@ from cropmap.contracts.tables import (
     AGENCY,
     AREA_HA,
     ASSESSMENT,
+    COUNTRY,
     CROP_CODE,
     DECLARED_AREA_HA,
     MODEL_VERSION,
     NUTS_ID,
     PARCEL_ID,
     PREDICTION,
+    REGION,
     RUN_ID,
     SEASON,
     SIMULATED,
@@ -47,6 +49,15 @@ COLUMNS: Final[dict[FeatureKind, tuple[Column, ...]]] = {
         AREA_HA,
         *public(ASSESSMENT.without("parcel_id")),
         *OF_RUN,
+    ),
+    FeatureKind.REGIONS: (
+        *OF_SEASON,
+        *REGION.only("nuts_id", "level"),
+        COUNTRY,
+        *REGION.only("name", "national_name", "nuts_version"),
+        SIMULATED.replaced(
+            meaning="true where the season's inputs were simulated: its outlines may be of no real region"
+        ),
     ),
 }
 """properties of the features of each collection, in their order; the holding is left out, as in `/parcels`"""
@@ -135,9 +146,14 @@ class AssessmentProperties(BaseModel):
     """What the evidence says about a declaration. A verdict decides nothing: it ranks what a person should look at."""
 
 
+@with_columns(COLUMNS[FeatureKind.REGIONS])
+class RegionProperties(BaseModel):
+    """A NUTS region of a season. It has no figures: those of `/releases` are joined by `nuts_id`."""
+
+
 class _Feature(BaseModel):
     type: Literal["Feature"]
-    id: str = Field(description="agency, campaign year and parcel", examples=["bretagne:2018:007"])
+    id: str = Field(description="agency, campaign year, and parcel or region", examples=["bretagne:2018:007"])
     geometry: dict[str, Any] | None = Field(description="GeoJSON in the coordinate system that was asked for")
 
 
@@ -151,6 +167,13 @@ class AssessmentFeature(_Feature):
     """The outline of a parcel with the assessment of its declaration."""
 
     properties: AssessmentProperties
+
+
+class RegionFeature(_Feature):
+    """The outline of a NUTS region."""
+
+    id: str = Field(description="agency, campaign year and region", examples=["bretagne:2018:FRH01"])
+    properties: RegionProperties
 
 
 class _Page(BaseModel):
@@ -169,3 +192,9 @@ class AssessmentFeatures(_Page):
     """A page of assessments in the order of agency, campaign year and parcel."""
 
     features: list[AssessmentFeature]
+
+
+class RegionFeatures(_Page):
+    """A page of regions in the order of agency, campaign year and code."""
+
+    features: list[RegionFeature]

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from cropmap.contracts.columns import Kind
 from cropmap.database.features import Bounds, FeatureKind
+from cropmap.schemas import AccessRole
 from serving.ogc.answers import COLUMNS, Collection, Extent, FeatureSchema, Link, Spatial, Temporal
 from serving.ogc.coordinates import Crs
 from serving.ogc.moments import interval_of
@@ -20,7 +21,14 @@ SCHEMA_JSON: Final = "application/schema+json"
 TITLES: Final[Mapping[FeatureKind, str]] = {
     FeatureKind.PARCELS: "Parcels",
     FeatureKind.ASSESSMENTS: "Assessments of declarations",
+    FeatureKind.REGIONS: "NUTS regions",
 }
+READERS: Final[Mapping[FeatureKind, tuple[AccessRole, ...]]] = {
+    FeatureKind.PARCELS: (AccessRole.CONTROLLER,),
+    FeatureKind.ASSESSMENTS: (AccessRole.CONTROLLER,),
+    FeatureKind.REGIONS: (AccessRole.PUBLIC, AccessRole.STATISTICIAN, AccessRole.CONTROLLER),
+}
+"""whom a collection answers; the database holds each role to the same"""
 DESCRIPTIONS: Final[Mapping[FeatureKind, str]] = {
     FeatureKind.PARCELS: (
         "Outlines of published seasons, with the current declaration and the crop of the published run. Personal data."
@@ -28,6 +36,10 @@ DESCRIPTIONS: Final[Mapping[FeatureKind, str]] = {
     FeatureKind.ASSESSMENTS: (
         "Outlines of published seasons, with the assessment of the declaration. A verdict decides nothing: it ranks "
         "what a person should look at. Personal data."
+    ),
+    FeatureKind.REGIONS: (
+        "Outlines of the NUTS regions of published seasons, for keys of the role public those of released seasons. "
+        "Figures are joined by nuts_id. A season that an earlier version loaded has its regions after its next run."
     ),
 }
 JSON_TYPES: Final[Mapping[Kind, Mapping[str, str]]] = {
@@ -52,7 +64,7 @@ def self_link(request: Request, media_type: str = JSON) -> Link:
 
 
 def collection(request: Request, kind: FeatureKind, years: Sequence[int], bounds: Bounds | None) -> Collection:
-    """One collection with what it covers of what the key may see: published campaign years, and where they lie."""
+    """One collection with what it covers of what the key may see: campaign years, and where their features lie."""
     here = f"/collections/{kind}"
     items = address(request, f"{here}/items")
     return Collection(

@@ -23,17 +23,17 @@ GEOMETRY: Final = "geometry"
 
 
 def feature_id(key: FeatureKey) -> str:
-    return f"{key.agency}:{key.season}:{key.parcel_id}"
+    return f"{key.agency}:{key.season}:{key.identifier}"
 
 
 def key_of(text: str) -> FeatureKey | None:
     """The key of a feature by its id; None for a text that is none."""
-    agency, season, parcel_id = [*text.split(":", 2), "", ""][:3]
+    agency, season, identifier = [*text.split(":", 2), "", ""][:3]
     if not (
-        season.isascii() and season.isdecimal() and len(season) == len("2018") and parcel_id and "\x00" not in text
+        season.isascii() and season.isdecimal() and len(season) == len("2018") and identifier and "\x00" not in text
     ):
         return None
-    return FeatureKey(agency, int(season), parcel_id)
+    return FeatureKey(agency, int(season), identifier)
 
 
 def to_geojson(features: Sequence[Feature], columns: Sequence[Column], crs: Crs, links: Sequence[Link]) -> bytes:

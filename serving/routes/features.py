@@ -1,41 +1,54 @@
-"""GET /ogc: OGC API Features, Parts 1 and 2, over the parcels and the assessments of published seasons."""
+"""GET /ogc: OGC API Features, Parts 1 and 2, over the parcels, the assessments and the regions of published seasons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Query, Request, Response
 from shapely.geometry.base import BaseGeometry
 
-from cropmap.database import features, queries
+from cropmap.database import features
 from cropmap.database.connection import Connection
 from cropmap.database.features import Feature, FeatureKind, FeaturePage, Wanted
-from cropmap.errors import InputError
 from cropmap.schemas import Reason, Verdict
-from serving.access import OpenConnection, Reader, RecordedReader, note_read
-from serving.errors import NotFoundError, Problem, detail_of
-from serving.known import require_published
-from serving.names import AfterQuery, AgencyQuery, CropQuery, SeasonQuery
-from serving.ogc import answers, moments
+from serving.access import OpenConnection, Reader, RecordedReader, note_read, require_role
+from serving.errors import NotFoundError, Problem
+from serving.known import require_agency, require_published
+from serving.names import AgencyQuery, CropQuery, LevelQuery
+from serving.ogc import answers
 from serving.ogc.answers import COLUMNS, Link
-from serving.ogc.collections import ROOT, SCHEMA_JSON, TITLES, address, collection, schema, self_link
-from serving.ogc.coordinates import Crs, box_of
+from serving.ogc.asked import (
+    AskedForm,
+    CodeQuery,
+    CollectionPath,
+    CountryQuery,
+    CrsQuery,
+    EditionQuery,
+    FeaturePath,
+    Form,
+    NameQuery,
+    NutsOfQuery,
+    OgcRoute,
+    ParcelOfQuery,
+    Place,
+    RegionQuery,
+    Seasons,
+)
+from serving.ogc.collections import READERS, ROOT, SCHEMA_JSON, TITLES, address, collection, schema, self_link
+from serving.ogc.coordinates import Crs
 from serving.ogc.writing import FLATGEOBUF, GEOJSON, key_of, to_flatgeobuf, to_geojson, to_geojson_feature
 from serving.tables import JSON, json_answer
 
-MOST: Final = 10_000
-"""features of one answer"""
+MOST_REGIONS: Final = 1_000
+"""regions of one answer: an outline takes far more than that of a parcel"""
 CONFORMS: Final = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
 )
-ABOUT: Final = "Outlines of parcels, with the crop and the assessment that were published last."
+ABOUT: Final = "Outlines of parcels, with the crop and the assessment that were published last, and of NUTS regions."
 MISSING: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": Problem, "description": "there is no such collection or feature, or it is not of the key's agency"}
 }
@@ -43,81 +56,11 @@ NOT_PUBLISHED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {GEOJSON: {}, FLATGEOBUF: {}}},
     404: {"model": Problem, "description": "nothing is published of the agency"},
 }
-_TEXT: Final = {"min_length": 1, "max_length": 200, "pattern": r"^[^\x00]+$"}
-
-
-class OgcRoute(APIRoute):
-    """A route that answers 400 to every wrong parameter, as the standard wants it."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handled(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                raise InputError(detail_of(error)) from error
-
-        return handled
 
 
 router = APIRouter(prefix=ROOT, tags=["features"], route_class=OgcRoute)
-
-CrsQuery = Annotated[Crs, Query(description="coordinate system of the answer, by its address")]
-CollectionPath = Annotated[str, Path(description="collection, as `/ogc/collections` names it", **_TEXT)]
-FeaturePath = Annotated[str, Path(description="id of the feature: agency, campaign year and parcel", **_TEXT)]
-NutsOfQuery = Annotated[str | None, Query(description="NUTS-3 region of the parcel, by its whole code", **_TEXT)]
-ParcelOfQuery = Annotated[str | None, Query(description="the agency's own parcel identifier", **_TEXT)]
-CodeQuery = Annotated[str | None, Query(description="national crop code that was declared", **_TEXT)]
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How a page is to look."""
-
-    crs: Crs
-    form: Literal["json", "fgb"]
-    limit: int
-    after: str | None
-
-
-async def asked_form(
-    crs: CrsQuery = Crs.CRS84,
-    f: Annotated[Literal["json", "fgb"], Query(description="`json`: GeoJSON; `fgb`: FlatGeobuf")] = "json",
-    limit: Annotated[
-        int,
-        Query(ge=1, description=f"features of a page; above {MOST} it is {MOST}", json_schema_extra={"maximum": MOST}),
-    ] = 1000,
-    after: AfterQuery = None,
-) -> _Form:
-    return _Form(crs, f, min(limit, MOST), after)
-
-
-async def asked_place(
-    bbox: Annotated[
-        str | None, Query(max_length=300, description="outlines that touch the box: four numbers in the order of axes")
-    ] = None,
-    bbox_crs: Annotated[Crs, Query(alias="bbox-crs", description="coordinate system of `bbox`")] = Crs.CRS84,
-) -> BaseGeometry | None:
-    return None if bbox is None else box_of(bbox, bbox_crs)
-
-
-async def asked_seasons(
-    moment: Annotated[
-        str | None,
-        Query(alias="datetime", max_length=100, description="moment or interval; a campaign year is an interval"),
-    ] = None,
-    season: SeasonQuery = None,
-) -> tuple[int | None, int | None]:
-    first, last = moments.years_of(moment) if moment is not None else (None, None)
-    if season is not None:
-        first, last = max(season, first or season), min(season, last or season)
-    return first, last
-
-
-Form = Annotated[_Form, Depends(asked_form)]
-Place = Annotated[BaseGeometry | None, Depends(asked_place)]
-Seasons = Annotated[tuple[int | None, int | None], Depends(asked_seasons)]
+parcels = APIRouter(prefix=ROOT, tags=["features"], route_class=OgcRoute)
+"""the routes that answer with parcels"""
 
 
 @router.get("", include_in_schema=False)
@@ -152,11 +95,9 @@ def conformance() -> Response:
 @router.get("/collections", response_model=answers.Collections)
 def collections(request: Request, reader: Reader) -> Response:
     """The collections that the key may read, with what they cover of its agencies."""
+    role = request.state.key_holder.role
     with reader() as connection:
-        published = queries.published_seasons(connection)
-        bounds = request.app.state.extents.of(connection, published)
-    years = [season["season"] for season in published]
-    described = [collection(request, kind, years, bounds) for kind in FeatureKind]
+        described = [_described(request, connection, kind) for kind in FeatureKind if role in READERS[kind]]
     page = answers.Collections(links=[self_link(request)], collections=described, crs=list(Crs))
     return json_answer(page.model_dump(exclude_none=True))
 
@@ -164,11 +105,9 @@ def collections(request: Request, reader: Reader) -> Response:
 @router.get("/collections/{collection_id}", response_model=answers.Collection, responses=MISSING)
 def one_collection(request: Request, reader: Reader, collection_id: CollectionPath) -> Response:
     """One collection: what it covers, its coordinate systems, and where its features are."""
-    kind = _kind(collection_id)
+    kind = _kind(request, collection_id)
     with reader() as connection:
-        published = queries.published_seasons(connection)
-        bounds = request.app.state.extents.of(connection, published)
-    described = collection(request, kind, [season["season"] for season in published], bounds)
+        described = _described(request, connection, kind)
     return json_answer(described.model_dump(exclude_none=True))
 
 
@@ -177,12 +116,12 @@ def one_collection(request: Request, reader: Reader, collection_id: CollectionPa
     response_model=answers.FeatureSchema,
     responses={**MISSING, 200: {"content": {SCHEMA_JSON: {}}}},
 )
-def feature_schema(collection_id: CollectionPath) -> Response:
+def feature_schema(request: Request, collection_id: CollectionPath) -> Response:
     """The properties of the features of a collection, with their types."""
-    return Response(json_answer(schema(_kind(collection_id))).body, media_type=SCHEMA_JSON)
+    return Response(json_answer(schema(_kind(request, collection_id))).body, media_type=SCHEMA_JSON)
 
 
-@router.get("/collections/parcels/items", response_model=answers.ParcelFeatures, responses=NOT_PUBLISHED)
+@parcels.get("/collections/parcels/items", response_model=answers.ParcelFeatures, responses=NOT_PUBLISHED)
 def parcel_features(
     request: Request,
     reader: RecordedReader,
@@ -203,7 +142,7 @@ def parcel_features(
     return _items(request, reader, FeatureKind.PARCELS, form, _wanted(agency, seasons, place, equal))
 
 
-@router.get("/collections/assessments/items", response_model=answers.AssessmentFeatures, responses=NOT_PUBLISHED)
+@parcels.get("/collections/assessments/items", response_model=answers.AssessmentFeatures, responses=NOT_PUBLISHED)
 def assessment_features(
     request: Request,
     reader: RecordedReader,
@@ -236,7 +175,7 @@ def assessment_features(
     return _items(request, reader, FeatureKind.ASSESSMENTS, form, _wanted(agency, seasons, place, equal))
 
 
-@router.get(
+@parcels.get(
     "/collections/parcels/items/{feature_id:path}",
     response_model=answers.ParcelFeature,
     responses={200: {"content": {GEOJSON: {}}}, **MISSING},
@@ -248,7 +187,7 @@ def parcel_feature(
     return _item(request, reader, FeatureKind.PARCELS, feature_id, crs)
 
 
-@router.get(
+@parcels.get(
     "/collections/assessments/items/{feature_id:path}",
     response_model=answers.AssessmentFeature,
     responses={200: {"content": {GEOJSON: {}}}, **MISSING},
@@ -260,24 +199,81 @@ def assessment_feature(
     return _item(request, reader, FeatureKind.ASSESSMENTS, feature_id, crs)
 
 
-def _kind(collection_id: str) -> FeatureKind:
+@router.get("/collections/regions/items", response_model=answers.RegionFeatures, responses=NOT_PUBLISHED)
+def region_features(
+    request: Request,
+    reader: Reader,
+    form: Form,
+    place: Place,
+    seasons: Seasons,
+    agency: AgencyQuery = None,
+    nuts_id: RegionQuery = None,
+    level: LevelQuery = None,
+    country: CountryQuery = None,
+    name: NameQuery = None,
+    national_name: NameQuery = None,
+    nuts_version: EditionQuery = None,
+) -> Response:
+    """NUTS regions of published seasons, page by page in the order of agency, campaign year and code.
+
+    A key of the role public sees those of released seasons. Follow the link `next` until there is none. No page has
+    more than 1,000. A filter by a property takes the whole value. Figures are joined by `nuts_id` from `/releases`.
+    """
+    equal = {
+        "nuts_id": nuts_id,
+        "level": level,
+        "country": country,
+        "name": name,
+        "national_name": national_name,
+        "nuts_version": nuts_version,
+    }
+    return _items(request, reader, FeatureKind.REGIONS, form, _wanted(agency, seasons, place, equal))
+
+
+@router.get(
+    "/collections/regions/items/{feature_id:path}",
+    response_model=answers.RegionFeature,
+    responses={200: {"content": {GEOJSON: {}}}, **MISSING},
+)
+def region_feature(request: Request, reader: Reader, feature_id: FeaturePath, crs: CrsQuery = Crs.CRS84) -> Response:
+    """One region by the `id` of its feature."""
+    return _item(request, reader, FeatureKind.REGIONS, feature_id, crs)
+
+
+def _kind(request: Request, collection_id: str) -> FeatureKind:
+    """Raises NotFoundError, and RoleRefusedError for a collection that the key may not read."""
     if collection_id not in list(FeatureKind):
         raise NotFoundError("there is no such collection", where=collection_id, mend=f"See {ROOT}/collections")
-    return FeatureKind(collection_id)
+    kind = FeatureKind(collection_id)
+    require_role(request, *READERS[kind])
+    return kind
+
+
+def _described(request: Request, connection: Connection, kind: FeatureKind) -> answers.Collection:
+    seasons = features.seasons(connection, kind)
+    bounds = request.app.state.extents.of(connection, kind, seasons)
+    return collection(request, kind, [season["season"] for season in seasons], bounds)
 
 
 def _wanted(
-    agency: str | None, seasons: tuple[int | None, int | None], place: BaseGeometry | None, equal: dict[str, str | None]
+    agency: str | None,
+    seasons: tuple[int | None, int | None],
+    place: BaseGeometry | None,
+    equal: Mapping[str, str | int | None],
 ) -> Wanted:
     given = {name: value for name, value in equal.items() if value is not None}
     return Wanted(agency, *seasons, within=place, equal=given)
 
 
-def _items(request: Request, reader: OpenConnection, kind: FeatureKind, form: _Form, wanted: Wanted) -> Response:
+def _items(request: Request, reader: OpenConnection, kind: FeatureKind, form: AskedForm, wanted: Wanted) -> Response:
+    limit = min(form.limit, MOST_REGIONS) if kind is FeatureKind.REGIONS else form.limit
     with reader() as connection:
-        require_published(connection, agency=wanted.agency)
-        page = features.features(connection, kind, wanted, after=form.after, limit=form.limit)
-        _note(request, connection, page.items)
+        if kind is FeatureKind.REGIONS:
+            require_agency(connection, agency=wanted.agency)
+        else:
+            require_published(connection, agency=wanted.agency)
+        page = features.features(connection, kind, wanted, after=form.after, limit=limit)
+        _note(request, connection, kind, page.items)
     columns, links = COLUMNS[kind], _links(request, kind, form, page)
     headers = {
         "Content-Crs": f"<{form.crs}>",
@@ -288,13 +284,16 @@ def _items(request: Request, reader: OpenConnection, kind: FeatureKind, form: _F
     return Response(to_geojson(page.items, columns, form.crs, links), headers=headers, media_type=GEOJSON)
 
 
-def _note(request: Request, connection: Connection, found: Sequence[Feature]) -> None:
+def _note(request: Request, connection: Connection, kind: FeatureKind, found: Sequence[Feature]) -> None:
+    """Features of parcels are noted; regions tell of none."""
+    if kind is FeatureKind.REGIONS:
+        return
     for (agency, season), part in groupby(found, key=lambda one: (one.key.agency, one.key.season)):
-        parcel_ids = [one.key.parcel_id for one in part]
+        parcel_ids = [one.key.identifier for one in part]
         note_read(request, connection, agency=agency, season=season, parcel_ids=parcel_ids)
 
 
-def _links(request: Request, kind: FeatureKind, form: _Form, page: FeaturePage) -> list[Link]:
+def _links(request: Request, kind: FeatureKind, form: AskedForm, page: FeaturePage) -> list[Link]:
     media = {"json": GEOJSON, "fgb": FLATGEOBUF}
     other: Literal["json", "fgb"] = "json" if form.form == "fgb" else "fgb"
     links = [
@@ -314,7 +313,7 @@ def _item(request: Request, reader: OpenConnection, kind: FeatureKind, feature_i
     key = key_of(feature_id)
     with reader() as connection:
         found = features.feature(connection, kind, key) if key else None
-        _note(request, connection, [found] if found else [])
+        _note(request, connection, kind, [found] if found else [])
     if found is None:
         raise NotFoundError("no such feature is published", where=feature_id, mend=f"See {ROOT}/collections")
     links = [

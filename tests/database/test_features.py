@@ -19,7 +19,7 @@ from cropmap.database.runs import begin_run, ensure_season
 from cropmap.schemas import AccessRole
 from tests.database_fixtures import _fresh as fresh_database
 
-KINDS: Final = list(FeatureKind)
+KINDS: Final = [FeatureKind.PARCELS, FeatureKind.ASSESSMENTS]
 ROWS: Final = 60_000
 WIDE: Final = 300
 """parcels of a row of the grid, from the west to the east; the rows go north with the identifiers"""
@@ -101,7 +101,7 @@ def mark_behind(connection: Connection, kind: FeatureKind, parcels: int) -> str 
 
 
 def parcel_ids(page: features.FeaturePage) -> list[str]:
-    return [feature.key.parcel_id for feature in page.items]
+    return [feature.key.identifier for feature in page.items]
 
 
 def grid_box(first_row: int, rows: int, first_column: int, columns: int) -> shapely.Polygon:
@@ -218,8 +218,8 @@ def test_features_of_another_agency_are_not_found(url: str) -> None:
             assert features.feature(connection, kind, FeatureKey("bayern", 2018, "00000007")) is None
             own = features.features(connection, kind, Wanted(within=everywhere), limit=10)
             assert {feature.key.agency for feature in own.items} == {"bretagne"}
-        assert features.bounds(connection, agency="bayern", season=2018) is None
-        found = features.bounds(connection, agency="bretagne", season=2018)
+        assert features.bounds(connection, FeatureKind.PARCELS, agency="bayern", season=2018) is None
+        found = features.bounds(connection, FeatureKind.PARCELS, agency="bretagne", season=2018)
         assert found == pytest.approx((WEST, SOUTH, WEST + (WIDE - 1) * STEP + SIZE, SOUTH + 199 * STEP + SIZE))
 
 

@@ -30,6 +30,7 @@ from cropmap.database import keys, publishing
 from cropmap.database.acquisitions import mark_observed, record_found
 from cropmap.database.connection import Connection, connect
 from cropmap.database.declarations import set_home_tiles, store_declarations
+from cropmap.database.regions import store_regions
 from cropmap.database.releases import Release, rows_hash, store_release
 from cropmap.database.runs import begin_run, ensure_season, fail_run
 from cropmap.observations.files import observation_name, write_observation
@@ -40,6 +41,7 @@ from cropmap.store import Store
 from serving.app import create_app
 from serving.server import config
 from serving.settings import ServingSettings
+from tests.database.seasons import regions
 from tests.database_fixtures import _fresh as fresh_database
 from tests.serving import released_seasons
 from tests.serving.released_seasons import Service
@@ -229,6 +231,7 @@ def fill(database_url: str, store: Store) -> None:
     with connect(database_url) as connection:
         ensure_season(connection, **KEY, simulated=True, document={"agency": "bretagne"})
         declare(connection)
+        store_regions(connection, **KEY, regions=regions())
         observe(connection, store)
         publish(connection)
         release(connection)

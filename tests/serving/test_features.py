@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import geopandas as gpd
 import httpx
 import numpy as np
+import pandas as pd
 import pyogrio
 import pyproj
 import pytest
@@ -22,9 +24,15 @@ from jsonschema import Draft202012Validator
 from shapely.geometry import box, shape
 
 from cropmap.contracts.columns import Kind
+from cropmap.database import keys
+from cropmap.database.connection import connect
 from cropmap.database.features import FeatureKind
-from serving.ogc.answers import COLUMNS, AssessmentProperties, ParcelProperties
+from cropmap.database.regions import store_regions
+from cropmap.schemas import AccessRole
+from cropmap.sources.regions import Regions
+from serving.ogc.answers import COLUMNS, AssessmentProperties, ParcelProperties, RegionProperties
 from serving.ogc.coordinates import Crs
+from tests.database.seasons import regions
 from tests.serving import gdal_process
 from tests.serving.conftest import HURTS, PARCELS, Desk
 
@@ -33,9 +41,20 @@ IDS: Final = sorted(PARCELS["parcel_id"])
 OUTLINES: Final = {
     parcel_id: box(-3 + i / 10, 48, -2.95 + i / 10, 48.01 + i / 100) for i, parcel_id in enumerate(PARCELS["parcel_id"])
 }
+REGIONS: Final = dict(zip(regions().table["nuts_id"], regions().table.geometry, strict=True))
 PARCEL_ITEMS: Final = "/ogc/collections/parcels/items"
 ASSESSMENT_ITEMS: Final = "/ogc/collections/assessments/items"
-ITEMS: Final = [PARCEL_ITEMS, ASSESSMENT_ITEMS]
+REGION_ITEMS: Final = "/ogc/collections/regions/items"
+ITEMS: Final = [PARCEL_ITEMS, ASSESSMENT_ITEMS, REGION_ITEMS]
+
+
+def outlines_of(kind: FeatureKind) -> dict[str, Any]:
+    """identifier -> outline, in the order of pages"""
+    return REGIONS if kind is FeatureKind.REGIONS else {parcel_id: OUTLINES[parcel_id] for parcel_id in IDS}
+
+
+def identifier_of(kind: FeatureKind) -> str:
+    return "nuts_id" if kind is FeatureKind.REGIONS else "parcel_id"
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,11 @@ def page_of(api: httpx.Client, path: str, **parameters: object) -> dict[str, Any
 
 
 def ids(page: dict[str, Any]) -> list[str]:
-    return [feature["properties"]["parcel_id"] for feature in page["features"]]
+    return [feature["id"].split(":", 2)[2] for feature in page["features"]]
+
+
+def kind_of(path: str) -> FeatureKind:
+    return FeatureKind(path.split("/")[3])
 
 
 def link_of(page: dict[str, Any], rel: str) -> str | None:
@@ -91,17 +114,17 @@ def link_of(page: dict[str, Any], rel: str) -> str | None:
 
 
 def test_gdal_lists_the_collections(gdal: Gdal) -> None:
-    assert set(gdal.layers()) == {"parcels", "assessments"}
+    assert set(gdal.layers()) == {"parcels", "assessments", "regions"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("page_size", [1, 2, 3, 7, 100])
 def test_gdal_reads_every_feature_over_pages(gdal: Gdal, kind: FeatureKind, page_size: int) -> None:
-    read = gdal.read(kind, PAGE_SIZE=page_size)
-    assert sorted(read["parcel_id"]) == IDS
-    for parcel_id, outline in zip(read["parcel_id"], read.geometry, strict=True):
-        assert outline.equals(OUTLINES[parcel_id])
-    assert set(read["id"]) == {f"bretagne:2018:{parcel_id}" for parcel_id in IDS}
+    read, expected = gdal.read(kind, PAGE_SIZE=page_size), outlines_of(kind)
+    assert sorted(read[identifier_of(kind)]) == sorted(expected)
+    for identifier, outline in zip(read[identifier_of(kind)], read.geometry, strict=True):
+        assert outline.equals(expected[identifier])
+    assert set(read["id"]) == {f"bretagne:2018:{identifier}" for identifier in expected}
     assert read.crs == pyproj.CRS("OGC:CRS84")
 
 
@@ -115,8 +138,9 @@ def test_gdal_knows_the_types_of_properties_that_are_empty(gdal: Gdal, kind: Fea
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gdal_reads_a_box(gdal: Gdal, kind: FeatureKind) -> None:
-    read = gdal.read(kind, bbox=(-2.92, 47, -2.78, 49), PAGE_SIZE=1)
-    assert sorted(read["parcel_id"]) == ["B/2", "C 3"]
+    read = gdal.read(kind, bbox=(-2.87, 47, -2.78, 49), PAGE_SIZE=1)
+    found = ["FRH0", "FRH02"] if kind is FeatureKind.REGIONS else ["B/2", "C 3"]
+    assert sorted(read[identifier_of(kind)]) == found
 
 
 def test_gdal_leaves_filters_by_property_to_the_server(gdal: Gdal) -> None:
@@ -124,15 +148,28 @@ def test_gdal_leaves_filters_by_property_to_the_server(gdal: Gdal) -> None:
     assert sorted(read["parcel_id"]) == ["007", "B/2"]
     one = gdal.read("parcels", where="id = 'bretagne:2018:B/2'")
     assert list(one["parcel_id"]) == ["B/2"]
+    assert list(gdal.read("regions", where="level = 3 AND country = 'FR'")["nuts_id"]) == ["FRH01", "FRH02"]
 
 
+@pytest.mark.parametrize("kind", [FeatureKind.PARCELS, FeatureKind.REGIONS])
 @pytest.mark.parametrize("crs", list(Crs))
-def test_gdal_reads_each_coordinate_system_in_its_axis_order(gdal: Gdal, crs: Crs) -> None:
-    read = gdal.read("parcels", CRS=crs, PAGE_SIZE=2)
-    expected = gpd.GeoSeries(OUTLINES, crs=4326).to_crs(read.crs)
+def test_gdal_reads_each_coordinate_system_in_its_axis_order(gdal: Gdal, kind: FeatureKind, crs: Crs) -> None:
+    read = gdal.read(kind, CRS=crs, PAGE_SIZE=2)
+    expected = gpd.GeoSeries(outlines_of(kind), crs=4326).to_crs(read.crs)
     assert read.crs == pyproj.CRS("EPSG:3035" if crs is Crs.LAEA else "OGC:CRS84")
-    for parcel_id, outline in zip(read["parcel_id"], read.geometry, strict=True):
-        assert outline.equals_exact(expected[parcel_id], 1e-6, normalize=True)
+    for identifier, outline in zip(read[identifier_of(kind)], read.geometry, strict=True):
+        assert outline.equals_exact(expected[identifier], 1e-6, normalize=True)
+
+
+@pytest.mark.parametrize("role", [AccessRole.STATISTICIAN, AccessRole.PUBLIC])
+def test_gdal_reads_regions_alone_where_the_key_reads_statistics(desk: Desk, role: AccessRole, tmp_path: Path) -> None:
+    with connect(desk.database_url) as connection:
+        secret = keys.create_key(connection, f"maps of {role}", role=role, agency="bretagne")
+    headers = tmp_path / "headers"
+    headers.write_text(f"X-API-Key: {secret}\n")
+    with gdal_of(desk, str(headers)) as opened:
+        assert opened.layers() == ["regions"]
+        assert list(opened.read("regions")["nuts_id"]) == list(REGIONS)
 
 
 def test_gdal_is_refused_without_a_key(desk: Desk) -> None:
@@ -148,12 +185,12 @@ def test_flatgeobuf_holds_what_geojson_holds(api: httpx.Client, kind: FeatureKin
     assert answer.headers["content-type"] == "application/flatgeobuf"
     assert answer.headers["content-crs"] == f"<{crs}>"
     read = pyogrio.read_dataframe(io.BytesIO(answer.content))
-    expected = gpd.GeoSeries(OUTLINES, crs=4326).to_crs(read.crs)
+    expected = gpd.GeoSeries(outlines_of(kind), crs=4326).to_crs(read.crs)
     page = page_of(api, path)
     assert list(read["id"]) == [feature["id"] for feature in page["features"]]
     assert list(read.columns) == ["id", *(column.name for column in COLUMNS[kind]), "geometry"]
     for row, feature in zip(read.to_dict("records"), page["features"], strict=True):
-        assert row["geometry"].equals_exact(expected[row["parcel_id"]], 1e-6, normalize=True)
+        assert row["geometry"].equals_exact(expected[row[identifier_of(kind)]], 1e-6, normalize=True)
         for name, value in feature["properties"].items():
             held = row[name]
             assert (value is None and held != held) or held == value or str(held)[:10] == value or held is value, name
@@ -182,9 +219,10 @@ def test_the_pages_lead_to_each_other(api: httpx.Client) -> None:
     for one in listed:
         assert one == api.get(link_of(one, "self") or "").json()
         assert one["extent"]["temporal"]["interval"] == [["2018-01-01T00:00:00Z", "2018-12-31T23:59:59Z"]]
-        assert np.allclose(one["extent"]["spatial"]["bbox"], [shapely.total_bounds(list(OUTLINES.values()))])
+        expected = outlines_of(FeatureKind(one["id"]))
+        assert np.allclose(one["extent"]["spatial"]["bbox"], [shapely.total_bounds(list(expected.values()))])
         assert one["crs"] == list(Crs)
-        assert len(api.get(link_of(one, "items") or "").json()["features"]) == len(IDS)
+        assert len(api.get(link_of(one, "items") or "").json()["features"]) == len(expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -198,7 +236,8 @@ def test_features_follow_their_schema(api: httpx.Client, kind: FeatureKind) -> N
 
 
 def test_features_have_the_columns_that_are_described(api: httpx.Client) -> None:
-    for path, model in ((PARCEL_ITEMS, ParcelProperties), (ASSESSMENT_ITEMS, AssessmentProperties)):
+    models = (ParcelProperties, AssessmentProperties, RegionProperties)
+    for path, model in zip(ITEMS, models, strict=True):
         for feature in page_of(api, path)["features"]:
             assert list(feature["properties"]) == list(model.model_fields)
             model.model_validate(feature["properties"])
@@ -215,7 +254,7 @@ def test_every_feature_comes_once(api: httpx.Client, path: str, limit: int) -> N
         assert page["numberReturned"] == len(page["features"]) <= limit
         seen += ids(page)
         following = link_of(page, "next")
-    assert seen == IDS
+    assert seen == list(outlines_of(kind_of(path)))
 
 
 def test_a_feature_by_its_id(api: httpx.Client) -> None:
@@ -260,6 +299,16 @@ def test_a_feature_that_is_not_there(api: httpx.Client, path: str, name: str) ->
         (ASSESSMENT_ITEMS, {"reason": "TOO_SMALL", "declared_crop": "wheat"}, ["Ü6"]),
         (ASSESSMENT_ITEMS, {"declared_code": "056", "predicted_crop": "corn"}, [HURTS]),
         (ASSESSMENT_ITEMS, {"nuts_id": "FRH0"}, []),
+        (REGION_ITEMS, {"bbox": "-2.8,47.3,-2.7,47.4"}, ["FRH0", "FRH02"]),
+        (REGION_ITEMS, {"bbox": "-1.45,48.1,-1.3,48.4"}, []),  # the parent's hole
+        (REGION_ITEMS, {"bbox": "43.01,6.1,43.02,6.2", "bbox-crs": Crs.WGS84}, ["FRH0"]),  # its part elsewhere
+        (REGION_ITEMS, {"datetime": "2018-05-01", "level": "3"}, ["FRH01", "FRH02"]),
+        (REGION_ITEMS, {"datetime": "2019-05-01/.."}, []),
+        (REGION_ITEMS, {"nuts_id": "FRH01", "nuts_version": "2024", "country": "FR"}, ["FRH01"]),
+        (REGION_ITEMS, {"nuts_id": "FRH01", "nuts_version": "2021"}, []),
+        (REGION_ITEMS, {"name": "Cotes-d'Armor"}, ["FRH01"]),
+        (REGION_ITEMS, {"national_name": "Côtes-d’Armor", "agency": "bretagne"}, ["FRH01"]),
+        (REGION_ITEMS, {"agency": "bretagne", "season": "2019"}, []),
     ],
 )
 def test_what_is_asked_for_is_answered(api: httpx.Client, path: str, asked: dict[str, str], found: list[str]) -> None:
@@ -288,9 +337,12 @@ def test_coordinates_stand_in_the_order_of_the_axes(api: httpx.Client, crs: Crs)
     assert (alone.headers["content-crs"], alone.json()["geometry"]) == (f"<{crs}>", feature["geometry"])
 
 
-def test_outlines_are_wound_as_geojson_wants_it(api: httpx.Client) -> None:
-    for feature in page_of(api, PARCEL_ITEMS)["features"]:
-        assert shape(feature["geometry"]).exterior.is_ccw
+@pytest.mark.parametrize("path", ITEMS)
+def test_outlines_are_wound_as_geojson_wants_it(api: httpx.Client, path: str) -> None:
+    for feature in page_of(api, path)["features"]:
+        for polygon in shapely.get_parts(shape(feature["geometry"])):
+            assert polygon.exterior.is_ccw
+            assert not any(ring.is_ccw for ring in polygon.interiors)
 
 
 @pytest.mark.parametrize(
@@ -328,9 +380,43 @@ def test_a_limit_beyond_the_bound_is_the_bound(api: httpx.Client) -> None:
     assert len(page_of(api, PARCEL_ITEMS, limit=10**12)["features"]) == len(IDS)
 
 
+def test_a_page_has_a_thousand_regions_at_most(own_desk: Desk) -> None:
+    one = regions().table.iloc[[1]]
+    many = Regions(pd.concat([one.assign(nuts_id=f"FRH{number:04}") for number in range(1001)]), 2024)
+    with connect(own_desk.database_url) as connection:
+        store_regions(connection, agency="bretagne", season=2018, regions=many)
+    page = page_of(own_desk.client, REGION_ITEMS, limit=5000)
+    assert len(page["features"]) == 1000
+    last = page_of(own_desk.client, link_of(page, "next") or "")
+    assert (ids(last), link_of(last, "next")) == (["FRH1000"], None)
+
+
+def test_unchanged_regions_cost_no_body(own_desk: Desk) -> None:
+    api = own_desk.client
+    tag = api.get(REGION_ITEMS).headers["etag"]
+    assert api.get(REGION_ITEMS, headers={"If-None-Match": tag}).status_code == 304
+    with connect(own_desk.database_url) as connection:
+        connection.execute("UPDATE region SET name = 'Armorique' WHERE nuts_id = 'FRH0'")
+    answer = api.get(REGION_ITEMS, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.json()["features"][0]["properties"]["name"]) == (200, "Armorique")
+
+
+def test_a_season_that_was_loaded_before_there_were_regions_has_none(own_desk: Desk) -> None:
+    with connect(own_desk.database_url) as connection:
+        connection.execute("DELETE FROM region")
+    about = page_of(own_desk.client, "/ogc/collections/regions")
+    assert "extent" not in about
+    assert "after its next run" in about["description"]
+    for asked in ({}, {"agency": "bretagne"}, {"bbox": "-3,47,-2,49"}):
+        page = page_of(own_desk.client, REGION_ITEMS, **asked)
+        assert (page["features"], page["numberReturned"], link_of(page, "next")) == ([], 0, None)
+    assert own_desk.client.get(f"{REGION_ITEMS}/bretagne:2018:FRH0").status_code == 404
+
+
 def test_other_addresses_know_no_parameters_and_no_other_collections(api: httpx.Client) -> None:
     for path in ("/ogc", "/ogc/", "/ogc/conformance", "/ogc/collections", "/ogc/collections/parcels"):
         assert api.get(f"{path}?colour=green").status_code == 400
-    for path in ("/ogc/collections/regions", "/ogc/collections/regions/items", "/ogc/collections/regions/schema"):
+    for path in ("/ogc/collections/fields", "/ogc/collections/fields/items", "/ogc/collections/fields/schema"):
         assert api.get(path).status_code == 404
-    assert api.get(f"{PARCEL_ITEMS}?agency=nowhere").status_code == 404
+    for path in ITEMS:
+        assert api.get(f"{path}?agency=nowhere").status_code == 404

@@ -22,9 +22,10 @@ from tests.database_fixtures import _fresh as fresh_database
 from tests.serving.conftest import running
 from tests.serving.operations import OPERATIONS, Question
 
-RELEASED = {"/releases", "/statistics/1.0", "/sdmx"}
+RELEASED = {"/releases", "/statistics/1.0", "/sdmx", "/ogc"}
+OF_PARCELS = {"/assessments", "/parcels", "/ogc/collections/parcels", "/ogc/collections/assessments"}
 OPENED = {
-    AccessRole.CONTROLLER: {"/agencies", "/seasons", "/statistics", "/assessments", "/parcels", "/ogc"} | RELEASED,
+    AccessRole.CONTROLLER: {"/agencies", "/seasons", "/statistics"} | OF_PARCELS | RELEASED,
     AccessRole.STATISTICIAN: {"/agencies", "/seasons", "/statistics"} | RELEASED,
     AccessRole.OPERATOR: {"/agencies", "/seasons", "/runs"},
     AccessRole.PUBLIC: RELEASED,
@@ -59,7 +60,7 @@ def give_crops_an_item(connection: Connection) -> None:
 
 def opening(path: str) -> str:
     """The part of a path that says for whom it is."""
-    found = re.match(r"/statistics/1\.0|/[a-z]+", path)
+    found = re.match(r"/statistics/1\.0|/ogc/collections/(parcels|assessments)|/[a-z]+", path)
     assert found is not None
     return found[0]
 
@@ -69,18 +70,21 @@ def questions(agency: str, parcel_id: str) -> Iterator[Question]:
     asked: dict[str, str | int] = {"agency": agency, "season": 2018, "parcel_id": parcel_id, "number": 1}
     asked |= {"flow_ref": f"{agency},CROP_AREA", "context": "*", "resource_id": "CROP_AREA", "version": "1.0"}
     asked |= {"key": "all", "provider": agency, "artefact": "dataflow"}
-    asked |= {"collection_id": "parcels", "feature_id": f"{agency}:2018:{parcel_id}"}
-    asked |= {"name": NAME}
+    asked |= {"nuts_id": "FRH0", "name": NAME}
+    region = {"feature_id": f"{agency}:2018:FRH0", "name": f"{MARK}-region" if agency == OTHER else "Bretagne"}
     for one in OPERATIONS:
-        for chosen in ((), [name for name in one.query if name in asked]):
-            address = one.address(asked, *chosen)
-            for name in (NAME, f"{NAME}@{agency}", f"{NAME}@bretagne"):
-                body = one.sent({**asked, "name": name})
-                yield Question(one.method, address, body)
-                if body is None or "agency" not in body:
-                    break
-                yield Question(one.method, address, {**body, "agency": None})
-                yield Question(one.method, address, {**body, "role": "administrator"})
+        asked |= region if "regions" in one.path else {"feature_id": f"{agency}:2018:{parcel_id}", "name": NAME}
+        for collection_id in ("parcels", "regions") if "{collection_id}" in one.path else ("",):
+            asked["collection_id"] = collection_id
+            for chosen in ((), [name for name in one.query if name in asked]):
+                address = one.address(asked, *chosen)
+                for name in (NAME, f"{NAME}@{agency}", f"{NAME}@bretagne"):
+                    body = one.sent({**asked, "name": name})
+                    yield Question(one.method, address, body)
+                    if body is None or "agency" not in body:
+                        break
+                    yield Question(one.method, address, {**body, "agency": None})
+                    yield Question(one.method, address, {**body, "role": "administrator"})
 
 
 def distinct(agency: str, parcel_id: str, *, method: str = "") -> list[Question]:
@@ -183,7 +187,7 @@ def test_every_answer_with_a_parcel_is_noted(desks: dict[AccessRole, dict[str, s
             assert said == ["read", True, "key controller"], path
             assert n_rows == len(parcel_ids), path
             assert "007" in parcel_ids, path
-    assert answered == {"/assessments", "/parcels", "/ogc"}
+    assert answered == OF_PARCELS
 
 
 def test_what_cannot_be_noted_is_not_answered(desks: dict[AccessRole, dict[str, str]]) -> None:
