@@ -56,6 +56,10 @@ def test_paths_start_from_the_file_or_from_the_data_folder(agency_file: Path, tm
         ("nuts_version: 2024", "nuts_version: 2023", "regions.nuts_version"),
         ("crop_code: code_cultu", "holding_id: h", "declarations.columns"),
         ("legend: fr_breizhcrops13", "", "legend"),
+        ("legend:", "languages: [French]\nlegend:", "languages.0: 'French' is no language beside English"),
+        ("legend:", "languages: [en]\nlegend:", "languages.0: 'en' is no language beside English"),
+        ("legend:", "languages: [fr, fr]\nlegend:", "languages names one twice"),
+        ("legend:", "names: names.csv\nlegend:", "set languages"),
         ("legend: fr_breizhcrops13", "legend: [", "is not YAML"),
         ("legend:", "model: {architecture: gru}\nlegend:", "model.architecture: Input should be 'lstm'"),
     ],
@@ -178,6 +182,17 @@ def test_the_schedule_is_no_part_of_a_results_identity(agency_file: Path) -> Non
     assert Agency.read(agency_file).decisions_hash() == before
     agency_file.write_text(MINIMAL + "assessment: {false_alarm_rate: 0.2}\n")
     assert Agency.read(agency_file).decisions_hash() != before
+
+
+def test_what_codes_are_called_is_no_part_of_a_results_identity(agency_file: Path, tmp_path: Path) -> None:
+    before = Agency.read(agency_file)
+    agency_file.write_text(MINIMAL + "languages: [fr, br, sr-Latn]\nnames: names.csv\n")
+    (tmp_path / "names.csv").write_text("list,code,language,name\ncrops,C1110,br,Gwinizh\n")
+    agency = Agency.read(agency_file)
+    assert agency.decisions_hash() == before.decisions_hash()
+    assert (before.region_language, agency.region_language) == (None, "fr")
+    assert before.read_names() == []
+    assert agency.read_names() == [("crops", "C1110", "br", "Gwinizh")]
 
 
 def test_every_key_has_a_meaning_and_stands_in_the_documentation() -> None:

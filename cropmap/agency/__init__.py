@@ -30,6 +30,7 @@ from cropmap.agency.sections import (
     Section,
     StatisticsSection,
 )
+from cropmap.dissemination.names import ENGLISH, TAG, CodeName, read_names
 from cropmap.dissemination.vocabulary import crop_items
 from cropmap.documents import read_document
 from cropmap.errors import ConfigurationError
@@ -46,6 +47,12 @@ def _short_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name):
         raise ValueError(f"{name!r} is no short name: up to 63 of a to z, 0 to 9, - and _, a letter or digit first")
     return name
+
+
+def _language(tag: str) -> str:
+    if not TAG.fullmatch(tag) or tag == ENGLISH:
+        raise ValueError(f"{tag!r} is no language beside English: a tag such as fr, br or sr-Latn")
+    return tag
 
 
 Name = Annotated[str, AfterValidator(_short_name)]
@@ -68,6 +75,16 @@ class Agency(Section):
     assessment: AssessmentSection = AssessmentSection()
     review: ReviewSection = ReviewSection()
     statistics: StatisticsSection = StatisticsSection()
+    languages: list[Annotated[str, AfterValidator(_language)]] = Field(
+        [],
+        description="languages of the agency beside English (fr, br, sr-Latn: BCP 47), in which the API names codes "
+        "too. The first is that of the names in the boundary file",
+    )
+    names: str | None = Field(
+        None,
+        description="file with names of codes in these languages, CSV or XLSX: columns list, code, language, name. "
+        "`cropmap stats names` writes a table of all codes for it. Without a file, regions alone have other names",
+    )
     schedule: ScheduleSection = ScheduleSection()
     retention: RetentionSection = RetentionSection()
 
@@ -152,6 +169,15 @@ class Agency(Section):
         named = self._in_season(self.legend, key="legend")
         return Legend.read(named, base=self._base(named))
 
+    def read_names(self) -> list[CodeName]:
+        """The names of codes in the agency's languages; none without a file. Raises ConfigurationError."""
+        return [] if self.names is None else read_names(self._base(self.names) / self.names, languages=self.languages)
+
+    @property
+    def region_language(self) -> str | None:
+        """Of the names in the boundary file; None where the agency names no language."""
+        return self.languages[0] if self.languages else None
+
     def read_profile(self) -> Profile:
         """The layout of the declarations file: the profile, overridden by the keys of the agency file."""
         section = self.declarations
@@ -207,19 +233,22 @@ class Agency(Section):
             raise ValueError(f"declarations.codes is read by the legends {', '.join(LEVELS)} alone")
         return self
 
+    @model_validator(mode="after")
+    def _languages_for_their_names(self) -> Self:
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError("languages names one twice")
+        if self.names is not None and not self.languages:
+            raise ValueError("names is read for the languages of the agency: set languages")
+        return self
+
     def decisions_hash(self) -> str:
         """Hash of all keys that can change a result, which are all but the schedule, the retention, the sampling of
-        reviews, the limits that stop a load and the access to files."""
+        reviews, the limits that stop a load, the access to files, and what codes are called."""
         access = {"file_providers"}
         if self.acquisitions.provider is None:  # runs of before this key was there keep their ids
             access.add("provider")
-        left_out: Any = {
-            "schedule": True,
-            "retention": True,
-            "review": True,
-            "declarations": set(GUARDS),
-            "acquisitions": access,
-        }
+        whole = dict.fromkeys(("schedule", "retention", "review", "languages", "names"), True)
+        left_out: Any = {**whole, "declarations": set(GUARDS), "acquisitions": access}
         return value_hash(self.model_dump(mode="json", exclude=left_out))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from cropmap.cli.agencies import AsMarkdown, print_reference
-from cropmap.dissemination.registry import DATAFLOW, FORMATS, LABEL, FormatName
+from cropmap.dissemination.registry import DATAFLOW, FORMATS, FormatName
 from cropmap.schemas import CsvDialect, LeftOut
 from cropmap.terminal import (
     AgencyFile,
@@ -160,9 +160,34 @@ def structure(
     """
     from datetime import UTC, datetime
 
+    from cropmap.dissemination.names import LABEL
     from cropmap.dissemination.sdmx_structure import write
 
     write_out(write(dataflow=dataflow or DATAFLOW, label=LABEL, prepared_at=datetime.now(UTC)), out)
+
+
+@stats.command("names")
+def names(agency_file: AgencyFile, csv: CsvOption = CsvDialect.PLAIN, out: Out = None, data: Data = None) -> None:
+    """Write a table of the names to be translated.
+
+    It has a row for each code in each of the agency's `languages`, with its English name, and the name that the file
+    `names` of the agency has. Fill in the column `name` and give the file as `names` in the agency file. Rows of the
+    list `geo` name regions; the boundary file names them in the first language.
+    """
+    import pandas as pd
+
+    from cropmap.agency import Agency
+    from cropmap.dissemination.names import COLUMNS, untranslated
+    from cropmap.dissemination.spreadsheets import to_csv
+    from cropmap.errors import ConfigurationError
+
+    agency = Agency.read(agency_file, data=data)
+    if not agency.languages:
+        raise ConfigurationError(
+            "the agency names no language beside English", where=str(agency_file), mend="Set languages: [fr]"
+        )
+    rows = [(*one, english) for one, english in untranslated(agency.read_names(), languages=agency.languages)]
+    write_out(to_csv(pd.DataFrame(rows, columns=[*COLUMNS, "english"]), csv), out)
 
 
 @stats.command("estimators")

@@ -110,6 +110,9 @@ REGION: Final = Table(
         Column("level", Kind.INTEGER, "NUTS level of the region", bounds=(0, 3), example="3"),
         Column("name", Kind.TEXT, "name in Latin letters; the code where the boundary file has none"),
         Column("national_name", Kind.TEXT, "name as the country writes it; `name` where the boundary file has none"),
+        Column(
+            "language", Kind.TEXT, "language of `national_name` (BCP 47)", null="the agency names none", example="fr"
+        ),
         Column("nuts_version", Kind.INTEGER, "edition of the NUTS classification", example="2024"),
     ),
 )

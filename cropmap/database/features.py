@@ -129,7 +129,8 @@ ORDER BY a.parcel_id LIMIT %(limit)s
     FeatureKind.REGIONS: _Source(
         "nuts_id",
         """
-SELECT r.outline AS wkb, r.nuts_id, r.level, left(r.nuts_id, 2) AS country, r.name, r.national_name, r.nuts_version
+SELECT r.outline AS wkb, r.nuts_id, r.level, left(r.nuts_id, 2) AS country, r.name, r.national_name, r.language,
+       r.nuts_version
 FROM region r
 WHERE r.agency = %(agency)s AND r.season = %(season)s AND r.nuts_id > %(after)s AND {filters}
 ORDER BY r.nuts_id LIMIT %(limit)s

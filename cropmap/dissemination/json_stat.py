@@ -17,7 +17,8 @@ import pandas as pd
 
 from cropmap.dissemination import vocabulary
 from cropmap.dissemination.long_form import DIMENSIONS, LongForm, positions, read_rows
-from cropmap.dissemination.registry import LABEL, Wanted, Writer
+from cropmap.dissemination.names import CONCEPT, ENGLISH, ENGLISH_ONLY, LABEL, TABLE, Names, named_lists
+from cropmap.dissemination.registry import Wanted, Writer
 from cropmap.errors import InputError
 
 TIME: Final = "time"
@@ -35,9 +36,17 @@ CUBE_LIMIT: Final = 20_000_000
 
 
 def write(
-    table: pd.DataFrame, *, label: str, source: str, updated: datetime | None, decimals: int, notes: Sequence[str] = ()
+    table: pd.DataFrame,
+    *,
+    label: str,
+    source: str,
+    updated: datetime | None,
+    decimals: int,
+    notes: Sequence[str] = (),
+    names: Names = ENGLISH_ONLY,
+    language: str = ENGLISH,
 ) -> bytes:
-    """Raises InputError for a table whose cube would have more than CUBE_LIMIT cells."""
+    """Labels are in the language. Raises InputError for a table whose cube would have more than CUBE_LIMIT cells."""
     codes = {name: sorted(set(table[name])) for name in DIMENSIONS}
     size = [len(codes[name]) for name in DIMENSIONS]
     if math.prod(size) > CUBE_LIMIT:
@@ -62,25 +71,26 @@ def write(
         "status": {str(key): text for key, text in zip(place, status, strict=True) if text},
         "id": list(NAMES.values()),
         "size": size,
-        "dimension": {NAMES[name]: _dimension(NAMES[name], codes[name]) for name in DIMENSIONS},
+        "dimension": {NAMES[name]: _dimension(name, codes[name], names, language) for name in DIMENSIONS},
         "role": {TIME: [TIME], "geo": ["geo"]},
-        "extension": {
-            "unit": "1000 ha",
-            "status": {"label": {code: vocabulary.flag_meanings()[code] for code in used}},
-        },
+        "extension": {"unit": "1000 ha", "status": {"label": {code: _status(code, names, language) for code in used}}},
     }
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()
 
 
 def _written(table: pd.DataFrame, wanted: Wanted) -> bytes:
     about = wanted.about
+    names = about.names or ENGLISH_ONLY
+    label = names.best(CONCEPT, TABLE, LABEL, language=about.language)
     return write(
         table,
-        label=f"{LABEL} (simulation)" if (table["COMMENT_OBS"] != "").any() else LABEL,
+        label=f"{label} (simulation)" if (table["COMMENT_OBS"] != "").any() else label,
         source=about.source,
         updated=about.updated,
         decimals=wanted.decimals,
         notes=[f"{word}: {text}" for word, text in about.notes],
+        names=names,
+        language=about.language,
     )
 
 
@@ -129,20 +139,21 @@ class Dimension(TypedDict):
     category: Category
 
 
-def _dimension(name: str, codes: Sequence[str]) -> Dimension:
-    measures, crops = vocabulary.measures(), vocabulary.crop_items()
-    words: Mapping[str, str] = {
-        "crops": crops,
-        "strucpro": {code: measure.label for code, measure in measures.items()},
-        "freq": {vocabulary.ANNUAL: "Annual"},
-    }.get(name, {})
+def _dimension(name: str, codes: Sequence[str], names: Names, language: str) -> Dimension:
+    """`name`: that of the long form."""
+    words = named_lists().get(name, {})
     return {
-        "label": LABELS[name],
+        "label": names.best(CONCEPT, name, LABELS[NAMES[name]], language=language),
         "category": {
             "index": {code: place for place, code in enumerate(codes)},
-            "label": {code: words.get(code, code) for code in codes},
+            "label": {code: names.best(name, code, words.get(code, code), language=language) for code in codes},
         },
     }
+
+
+def _status(code: str, names: Names, language: str) -> str:
+    code_list = "CONF_STATUS" if code in vocabulary.CONF_STATUSES else "OBS_FLAG"
+    return names.best(code_list, code, vocabulary.flag_meanings()[code], language=language)
 
 
 def _document(data: bytes, *, where: str) -> Mapping[str, Any]:

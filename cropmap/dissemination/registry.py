@@ -18,6 +18,8 @@ from cropmap.schemas import CsvDialect
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cropmap.dissemination.names import Names
+
 
 @dataclass(frozen=True)
 class Format:
@@ -84,7 +86,6 @@ else:
     FormatName = Literal[tuple(FORMATS)]  # what the command line offers
 
 DATAFLOW: Final = "CROPMAP:CROP_AREA(1.0)"
-LABEL: Final = "Crop areas by NUTS region"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ class Described:
     """a word and what it says"""
     region_names: Mapping[str, str] = field(default_factory=dict)
     """nuts_id -> name, where the boundaries are at hand"""
+    names: Names | None = None
+    """of codes, in the languages of the agency; None: English alone"""
+    language: str = "en"
+    """in which a format speaks that has room for one"""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from cropmap.database import acquisitions as ledger
 from cropmap.database import audit
 from cropmap.database import declarations as register
 from cropmap.database.bytes_read import add_bytes_read, bytes_read
+from cropmap.database.code_lists import store_regions
 from cropmap.database.erasure import erased_holdings, season_erased_at
-from cropmap.database.regions import store_regions
 from cropmap.database.runs import ensure_season
 from cropmap.errors import (
     CatalogError,
@@ -90,6 +90,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
     _refuse_erased_season(context)
     if not path.exists() and (carried := _carried_forward(context)):
         return {"carried_forward": carried}
+    agency.read_names()  # what is wrong with them is said before hours of work, not at the publication
     key = load_key(context)
     if (unchanged := unchanged_load(context, key=key)) is not None:
         log.info("%s is loaded already: nothing changed since", path.name)
@@ -126,7 +127,7 @@ def load_declarations(context: SeasonContext, *, loaded_at: datetime, accept: st
             loaded_at=loaded_at,
             check=check,
         )
-        store_regions(connection, **context.key, regions=read.regions)
+        store_regions(connection, **context.key, regions=read.regions, language=agency.region_language)
         subject = f"declarations {path.name}"
         audit.note(connection, **context.key, action=AuditAction.CHANGE, subject=subject, n_rows=read.row_count)
     noticed = {str(kind): int(rows) for kind, rows in read.notices["notice"].value_counts().sort_index().items()}

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from cropmap.assessments.assess import assess as assess_declarations
 from cropmap.assessments.report import AssessmentReport
 from cropmap.database import publishing, queries, runs
+from cropmap.database.code_lists import region_edition, store_names, store_regions
 from cropmap.database.connection import database_errors
-from cropmap.database.regions import region_edition, store_regions
 from cropmap.dataset.shared import place_of, share_dataset
 from cropmap.errors import InputError
 from cropmap.model.artifact import read_manifest
@@ -361,7 +361,8 @@ def is_published(season: OpenSeason, plan: RunPlan) -> bool:
 def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dict[str, object]:
     """Writes the run's rows and moves the pointer, in one transaction; the same run again changes nothing.
 
-    A season that was not loaded from a file, or by a version without maps of regions, gets its regions here.
+    What codes are called in the agency's languages is written each time: it is no part of a run. A season that was
+    not loaded from a file, or by a version without maps of regions, gets its regions here.
     Raises InputError, and publishes nothing, where the season is no longer what it was when it was read.
     """
     data, context, store = _planned(season, plan).data, season.context, season.context.store
@@ -375,11 +376,12 @@ def publish(season: OpenSeason, plan: RunPlan, *, published_at: datetime) -> dic
     assessed = report.assessments
     model_version = f"{context.architecture}-{plan.artifact_id}" if plan.artifact_id else UNTRAINED
     statistics = store.read_table(plan.name("statistics.parquet")).to_pandas()
-    regions = _missing_regions(context)
+    regions, names = _missing_regions(context), context.agency.read_names()
     with context.connect() as connection, database_errors(), connection.transaction():
         refuse(season.changed(connection, hold=True), run_id=plan.run_id)
         if regions is not None:
-            store_regions(connection, **context.key, regions=regions)
+            store_regions(connection, **context.key, regions=regions, language=context.agency.region_language)
+        store_names(connection, agency=context.agency.agency, names=names)
         publishing.publish(
             connection,
             run_id=plan.run_id,

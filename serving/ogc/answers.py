@@ -54,7 +54,7 @@ COLUMNS: Final[dict[FeatureKind, tuple[Column, ...]]] = {
         *OF_SEASON,
         *REGION.only("nuts_id", "level"),
         COUNTRY,
-        *REGION.only("name", "national_name", "nuts_version"),
+        *REGION.only("name", "national_name", "language", "nuts_version"),
         SIMULATED.replaced(
             meaning="true where the season's inputs were simulated: its outlines may be of no real region"
         ),

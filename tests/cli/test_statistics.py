@@ -54,6 +54,27 @@ def test_every_format_leaves_with_the_same_figures(season: Path, capsys: pytest.
     assert set(by_file.index.get_level_values("geo")) == {"FRH0"}
 
 
+def test_names_are_filled_in_and_written_again(season: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_agency(season / "agency.yaml")
+    assert run(["stats", "names", "agency.yaml"]) == 2
+    assert "the agency names no language beside English. Set languages: [fr]" in capsys.readouterr().err
+    with (season / "agency.yaml").open("a") as file:
+        file.write("languages: [fr]\n")
+    assert run(["stats", "names", "agency.yaml", "--csv", "semicolon", "--out", "names.csv"]) == 0
+    filled = pd.read_csv(season / "names.csv", sep=";", dtype=str, keep_default_na=False)
+    assert list(filled.columns) == ["list", "code", "language", "name", "english"]
+    assert set(filled["name"]) == {""}
+    filled.loc[filled["code"] == "C1110", "name"] = "Blé tendre"
+    filled.to_csv(season / "names.csv", sep=";", index=False, encoding="cp1252")
+    with (season / "agency.yaml").open("a") as file:
+        file.write("names: names.csv\n")
+    assert run(["stats", "names", "agency.yaml", "--out", "names.csv"]) == 0
+    again = pd.read_csv(season / "names.csv", dtype=str, keep_default_na=False)
+    assert again[again["name"] != ""].to_dict("records") == [
+        {"list": "crops", "code": "C1110", "language": "fr", "name": "Blé tendre", "english": "Common wheat and spelt"}
+    ]
+
+
 def test_areas_are_held_against_eurostats_file(season: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare = ["stats", "compare", "--eurostat", "eurostat.tsv"]
     assert run([*compare, "--season", "2018", "--figure", "picture.png", "--json"]) == 0

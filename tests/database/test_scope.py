@@ -17,9 +17,9 @@ import pytest
 from psycopg import sql
 
 from cropmap.database import accounts, keys, logins
+from cropmap.database.code_lists import store_regions
 from cropmap.database.connection import Connection, connect
 from cropmap.database.copying import copy_frame
-from cropmap.database.regions import store_regions
 from cropmap.errors import DatabaseError, InputError
 from cropmap.schemas import AccessRole
 from tests.database.seasons import regions

@@ -9,8 +9,8 @@ import pandas as pd
 from psycopg import sql
 
 from cropmap.database import releases, reviews
+from cropmap.database.code_lists import store_regions
 from cropmap.database.connection import Connection
-from cropmap.database.regions import store_regions
 from tests.database.seasons import AWKWARD, KEY, PUBLISHED, begin, load, publish_run, regions, statistics
 from tests.database.test_reviews import campaign, findings, sample
 
@@ -28,6 +28,7 @@ RENAMED: Final = {
     "me": f"{MARK}-me",
     "hash": f"{MARK}-hash",
     "Bretagne": f"{MARK}-region",
+    "Maïs grain": f"{MARK}-crop",
 }
 """values of Bretagne, and what they are in Bayern"""
 NOT_OF_AN_AGENCY: Final = {"schema_migration", "bytes_read", "login_scope", "spatial_ref_sys"}
@@ -40,6 +41,7 @@ INSERT INTO account (name, password_hash, role, agency) VALUES ('me', 'hash', 'c
 INSERT INTO erasure_key (agency) VALUES ('bretagne');
 INSERT INTO erasure (agency, season, holding_hash, erased_at, removed)
 VALUES ('bretagne', 2018, '\\x00', now(), '{}');
+INSERT INTO code_name VALUES ('bretagne', 'crops', 'C1500', 'fr', 'Maïs grain');
 INSERT INTO work VALUES ('bretagne', 2018, 'season run', 'me', now(), NULL);
 INSERT INTO acquisition (agency, season, item_id, tile, status, object_name)
 VALUES ('bretagne', 2018, 'item', '30UVU', 'observed', 'observations/bretagne/2018/30UVU/item.parquet');

@@ -22,7 +22,8 @@ from sdmx.message import DataMessage, StructureMessage
 from cropmap import legends
 from cropmap.dissemination import formats, sdmx_structure, vocabulary
 from cropmap.dissemination.long_form import ATTRIBUTES, COLUMNS, DIMENSIONS, long_form
-from cropmap.dissemination.registry import DATAFLOW, FORMATS, LABEL, Described
+from cropmap.dissemination.names import LABEL
+from cropmap.dissemination.registry import DATAFLOW, FORMATS, Described
 from cropmap.errors import InputError
 from cropmap.schemas import LeftOut
 from tests.dissemination.published import EXPECTED, SECRET, published, row

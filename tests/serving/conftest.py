@@ -28,9 +28,9 @@ from cropmap.contracts.tables import (
 )
 from cropmap.database import keys, publishing
 from cropmap.database.acquisitions import mark_observed, record_found
+from cropmap.database.code_lists import store_regions
 from cropmap.database.connection import Connection, connect
 from cropmap.database.declarations import set_home_tiles, store_declarations
-from cropmap.database.regions import store_regions
 from cropmap.database.releases import Release, rows_hash, store_release
 from cropmap.database.runs import begin_run, ensure_season, fail_run
 from cropmap.observations.files import observation_name, write_observation

@@ -25,9 +25,9 @@ from shapely.geometry import box, shape
 
 from cropmap.contracts.columns import Kind
 from cropmap.database import keys
+from cropmap.database.code_lists import store_regions
 from cropmap.database.connection import connect
 from cropmap.database.features import FeatureKind
-from cropmap.database.regions import store_regions
 from cropmap.schemas import AccessRole
 from cropmap.sources.regions import Regions
 from serving.ogc.answers import COLUMNS, AssessmentProperties, ParcelProperties, RegionProperties

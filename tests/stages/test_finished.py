@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from cropmap.database import runs
+from cropmap.errors import ConfigurationError
+from cropmap.stages import ingest
 from cropmap.stages.context import SeasonContext
 from cropmap.stages.finished import finished_season
 from cropmap.stages.offsets import judge_offsets
@@ -69,6 +71,38 @@ def test_a_season_of_a_version_without_regions_gets_them(season: SeasonContext) 
     assert again(season) is not None
     with season.connect() as connection:
         assert connection.execute(query).fetchall() == before
+
+
+def test_names_are_published_whenever_the_season_runs(season: SeasonContext, inputs: Path, tmp_path: Path) -> None:
+    """They are no part of a run: it keeps its id, and nothing else is written."""
+    with season.connect() as connection:
+        before = everything(connection, *PRODUCTS)
+    (inputs / "names.csv").write_text("list,code,language,name\ncrops,C1110,fr,Blé tendre\n")
+    named = {"languages": ["fr"], "names": "names.csv"}
+    context = open_context(inputs, tmp_path, **NO_MODEL, **INTERNAL, **named)
+    assert context.agency.decisions_hash() == season.agency.decisions_hash()
+    assert again(context) is None, "the agency file is another one: declarations are loaded"
+    ingest.load_declarations(context, loaded_at=LATER)
+    answer = again(context)
+    assert answer is not None
+    with season.connect() as connection:
+        assert connection.execute("SELECT * FROM code_name").fetchall() == [
+            ("simulated-bretagne", "crops", "C1110", "fr", "Blé tendre")
+        ]
+        assert connection.execute("SELECT DISTINCT language FROM region").fetchall() == [("fr",)]
+        after = everything(connection, *PRODUCTS)
+        assert {table: rows for table, rows in after.items() if rows != before[table]}.keys() == {"region"}
+    (inputs / "names.csv").write_text("list,code,language,name\ncrops,C1110,fr,Froment\n")
+    assert again(context) is not None
+    with season.connect() as connection:
+        assert connection.execute("SELECT name FROM code_name").fetchall() == [("Froment",)]
+
+
+def test_wrong_names_stop_a_load(season: SeasonContext, inputs: Path, tmp_path: Path) -> None:
+    (inputs / "names.csv").write_text("list,code,language,name\ncrops,C1110,de,Weizen\n")
+    context = open_context(inputs, tmp_path, languages=["fr"], names="names.csv")
+    with pytest.raises(ConfigurationError, match=r"names\.csv: line 2: 'de' is no language of the agency"):
+        ingest.load_declarations(context, loaded_at=LATER)
 
 
 def test_the_season_was_read_once(season: SeasonContext) -> None:

@@ -1,4 +1,4 @@
-"""Regions of a season in the database: written once, replaced as a whole, seen by roles that see its figures."""
+"""Regions and names of codes in the database: written once, replaced as a whole, seen by those who see figures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import shapely
 from shapely.geometry import box
 
 from cropmap.database import features, keys
+from cropmap.database.code_lists import read_names, region_edition, released_regions, store_names, store_regions
 from cropmap.database.connection import Connection, connect
 from cropmap.database.features import FeatureKey, FeatureKind, Wanted
-from cropmap.database.regions import region_edition, store_regions
+from cropmap.dissemination.names import CodeName
 from cropmap.schemas import AccessRole
 from cropmap.sources.regions import Regions
 from tests.database.seasons import KEY, everything, load, regions
@@ -61,7 +62,50 @@ def test_other_regions_take_the_place_of_all(connection: Connection) -> None:
     assert store_regions(connection, **KEY, regions=Regions(table, 2024)) == 2  # one gone, one renamed
     assert [(row[0], row[2]) for row in stored(connection)] == [("FRH0", "Bretagne"), ("FRH02", "Finistère")]
     assert store_regions(connection, **KEY, regions=replace(regions(), nuts_version=2021)) == 3
+    assert store_regions(connection, **KEY, regions=replace(regions(), nuts_version=2021), language="fr") == 3
     assert {row[4] for row in stored(connection)} == {2021}
+
+
+NAMES = [
+    CodeName("crops", "C1110", "br", "Gwinizh"),
+    CodeName("crops", "C1110", "fr", "Blé tendre"),
+    CodeName("geo", "FRH0", "fr", "Région Bretagne"),
+]
+
+
+def test_names_are_replaced_as_a_whole_and_written_once(connection: Connection) -> None:
+    load(connection)
+    assert store_names(connection, agency="bretagne", names=NAMES) == 3
+    before = everything(connection, "code_name")
+    assert store_names(connection, agency="bretagne", names=NAMES) == 0
+    assert everything(connection, "code_name") == before
+    others = [NAMES[0], NAMES[1]._replace(name="Froment"), CodeName("freq", "A", "fr", "annuel")]
+    assert store_names(connection, agency="bretagne", names=others) == 3  # one gone, one changed, one more
+    assert read_names(connection, agency="bretagne") == sorted(others)
+    assert store_names(connection, agency="bretagne", names=[]) == 3
+    assert read_names(connection, agency="bretagne") == []
+
+
+def test_regions_are_called_as_the_agency_and_then_as_the_latest_boundaries_say(connection: Connection) -> None:
+    load(connection)
+    store_names(connection, agency="bretagne", names=NAMES)
+    connection.execute("INSERT INTO season (agency, season) VALUES ('bretagne', 2017), ('bretagne', 2016)")
+    store_regions(connection, **KEY, regions=regions(), language="fr")
+    older = regions().table.assign(name="old", national_name="ancien")
+    store_regions(connection, agency="bretagne", season=2017, regions=Regions(older, 2021), language="fr")
+    silent = regions().table.assign(nuts_id=["FRH0", "FRH03", "FRH04"], name="silent")
+    store_regions(connection, agency="bretagne", season=2016, regions=Regions(silent, 2021))
+    found = {(one.code, one.language): one.name for one in read_names(connection, agency="bretagne") if one[0] == "geo"}
+    assert found == {
+        ("FRH0", "en"): "Bretagne",
+        ("FRH0", "fr"): "Région Bretagne",
+        ("FRH01", "en"): "Cotes-d'Armor",
+        ("FRH01", "fr"): "Côtes-d’Armor",
+        ("FRH02", "en"): "FRH02",
+        ("FRH02", "fr"): "FRH02",
+        ("FRH03", "en"): "silent",  # of no language that the agency named
+        ("FRH04", "en"): "silent",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +144,23 @@ def test_a_key_sees_regions_of_the_seasons_whose_figures_it_sees(
         assert connection.execute("SELECT count(*) FROM region").fetchone() == (3 * len(seasons),)
 
 
-def test_an_operator_reads_no_region(url: str) -> None:
+def test_an_operator_reads_no_region_and_no_name(url: str) -> None:
     with connect(url) as connection, connection.transaction(force_rollback=True):
         keys.enter(connection, keys.create_key(connection, "desk", role=AccessRole.OPERATOR, agency="bretagne"))
-        row = connection.execute("SELECT has_table_privilege('region', 'SELECT')").fetchone()
-        assert row == (False,)
+        for table in ("region", "code_name"):
+            assert connection.execute("SELECT has_any_column_privilege(%s, 'SELECT')", (table,)).fetchone() == (False,)
+
+
+@pytest.mark.parametrize("role", SEEN)
+def test_a_key_reads_the_names_of_its_agency(url: str, role: AccessRole) -> None:
+    with connect(url) as connection, connection.transaction(force_rollback=True):
+        keys.enter(connection, keys.create_key(connection, "desk", role=role, agency="bretagne"))
+        own = read_names(connection, agency="bretagne")
+        assert CodeName("crops", "C1500", "fr", "Maïs grain") in own
+        assert CodeName("geo", "FRH0", "en", "Bretagne") in own
+        assert read_names(connection, agency=OTHER) == []
+        assert released_regions(connection, agency="bretagne") == ["FRH01", "FRH02"]
+        assert released_regions(connection, agency=OTHER) == []
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 100])
