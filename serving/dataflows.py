@@ -13,10 +13,12 @@ from typing import Final
 
 import pandas as pd
 
+from cropmap.database import code_lists
 from cropmap.database import releases as released
 from cropmap.database.connection import Connection
 from cropmap.database.releases import Release
 from cropmap.dissemination.long_form import DECIMALS, long_form, ordered
+from cropmap.dissemination.names import ENGLISH, ENGLISH_ONLY, Names
 from cropmap.dissemination.registry import DATAFLOW, Described, Wanted
 from cropmap.dissemination.sdmx_structure import dataflow_parts
 from cropmap.errors import InputError
@@ -111,7 +113,16 @@ def read_released(
     return {release: released.read_rows(connection, release) for release in latest.values()}
 
 
-def figures(dataflow: Dataflow, rows: Mapping[Release, pd.DataFrame]) -> Figures:
+def names_of(connection: Connection, dataflow: Dataflow) -> Names:
+    """What the codes of a dataflow are called in the languages of its agency, and of which regions its figures are."""
+    agency = dataflow.releases[0].agency
+    rows = code_lists.read_names(connection, agency=agency)
+    return Names.of(rows, regions=code_lists.released_regions(connection, agency=agency))
+
+
+def figures(
+    dataflow: Dataflow, rows: Mapping[Release, pd.DataFrame], *, names: Names = ENGLISH_ONLY, language: str = ENGLISH
+) -> Figures:
     """The released rows in Eurostat's codes, as `stats export --release` writes them."""
     tables = [long_form(table, nuts_version=release.nuts_version).table for release, table in rows.items()]
     released_at = max(release.released_at for release in rows)
@@ -120,5 +131,7 @@ def figures(dataflow: Dataflow, rows: Mapping[Release, pd.DataFrame]) -> Figures
         source=next(iter(rows)).agency,
         updated=released_at,
         notes=tuple((f"season {release.season}", release.name) for release in rows),
+        names=names,
+        language=language,
     )
     return Figures(ordered(pd.concat(tables, ignore_index=True)), about, released_at)

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from cropmap.dissemination.registry import find_writer
 from cropmap.dissemination.sdmx_structure import TIME
 from serving.access import Reader
-from serving.dataflows import figures, named_dataflow, read_released
+from serving.dataflows import figures, named_dataflow, names_of, read_released
 from serving.errors import Problem
+from serving.languages import AcceptLanguage, best_language, said_in
 from serving.selection import Selection, moment, select
 from serving.tables import JSON
 
@@ -57,7 +58,16 @@ def json_stat(
         str | None, Query(alias="asOf", description="moment whose releases are meant", max_length=40)
     ] = None,
     _format: Annotated[Literal["JSON"], Query(alias="format", description="as Eurostat's")] = "JSON",
-    _lang: Annotated[Literal["EN", "en"], Query(alias="lang", description="as Eurostat's")] = "EN",
+    lang: Annotated[
+        str | None,
+        Query(
+            description="language of the labels, as Eurostat's; wins over the Accept-Language header. English where "
+            "the agency has no names in it",
+            pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$",
+            max_length=40,
+        ),
+    ] = None,
+    accept_language: AcceptLanguage = "",
 ) -> Response:
     """Released crop areas of the latest release of each season, in 1000 ha, as a JSON-stat 2.0 dataset.
 
@@ -67,9 +77,11 @@ def json_stat(
     with reader() as connection:
         dataflow = named_dataflow(connection, flow_ref)
         rows = read_released(connection, dataflow, as_of=asked)
-    released = figures(dataflow, rows)
+        names = names_of(connection, dataflow)
+    language = best_language(lang or accept_language, names.languages)
+    released = figures(dataflow, rows, names=names, language=language)
     table = select(_narrowed(released.table, level, last), Selection(start=since, end=until, codes=codes))
-    return Response(find_writer("json-stat")(table, released.wanted), media_type=JSON)
+    return said_in(Response(find_writer("json-stat")(table, released.wanted), media_type=JSON), language)
 
 
 def _narrowed(table: pd.DataFrame, level: Level | None, last: int | None) -> pd.DataFrame:

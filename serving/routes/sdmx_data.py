@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from cropmap.database.connection import Connection
 from cropmap.dissemination import sdmx_ml
 from cropmap.dissemination.long_form import DIMENSIONS
+from cropmap.dissemination.names import ENGLISH_ONLY
 from cropmap.dissemination.registry import find_writer
 from cropmap.dissemination.sdmx_ml import AtObservation
 from cropmap.dissemination.sdmx_structure import MEASURE, TIME
 from cropmap.errors import InputError
-from serving.access import Reader
-from serving.dataflows import ANY, Figures, figures, find_dataflow, named_dataflow, read_released
+from serving.access import OpenConnection, Reader
+from serving.dataflows import ANY, Dataflow, Figures, figures, find_dataflow, named_dataflow, names_of, read_released
 from serving.errors import NotFoundError
+from serving.languages import AcceptLanguage, best_language, said_in
 from serving.media_types import DATA_2_1, DATA_3_0, Accept, MediaType, answers, chosen
 from serving.names import SdmxAgencyPath, SdmxIdPath, SdmxVersionPath
 from serving.selection import Selection, moment, select
@@ -25,6 +29,8 @@ router = APIRouter(tags=["sdmx"])
 
 Detail = Literal["full", "dataonly", "serieskeysonly", "nodata"]
 CONDITION: Final[dict[str, Any]] = {"max_length": 1000}
+WITH_NAMES: Final = ("sdmx-json", "sdmx-json-2")
+"""formats that say what codes are called"""
 FIGURES_ONLY: Final = (*DIMENSIONS, MEASURE)
 DATA: Final[dict[str, Any]] = {
     "response_class": Response,
@@ -56,11 +62,13 @@ class DataQuery:
     media_type: MediaType
     as_of: datetime | None
     at_observation: AtObservation
+    accept_language: str
     detail: Detail = "full"
 
 
 async def query_2_1(
     accept: Accept = "*/*",
+    accept_language: AcceptLanguage = "",
     start: Annotated[str, Query(alias="startPeriod", description="first period; its year counts", max_length=40)] = "",
     end: Annotated[str, Query(alias="endPeriod", description="last period; its year counts", max_length=40)] = "",
     first: First = None,
@@ -70,11 +78,13 @@ async def query_2_1(
     detail: Annotated[Detail, Query(description="figures with or without attributes, or series alone")] = "full",
 ) -> DataQuery:
     selection = Selection(start=start, end=end, first=first, last=last)
-    return DataQuery(selection, chosen(accept, DATA_2_1), moment(as_of, where="asOf"), at_observation, detail)
+    asked_at = moment(as_of, where="asOf")
+    return DataQuery(selection, chosen(accept, DATA_2_1), asked_at, at_observation, accept_language, detail)
 
 
 async def query_3_0(
     accept: Accept = "*/*",
+    accept_language: AcceptLanguage = "",
     freq: Annotated[str | None, Query(alias="c[freq]", description="frequency", **CONDITION)] = None,
     crops: Annotated[str | None, Query(alias="c[crops]", description="crop: `C1110,C1500`", **CONDITION)] = None,
     strucpro: Annotated[str | None, Query(alias="c[strucpro]", description="measure", **CONDITION)] = None,
@@ -90,7 +100,8 @@ async def query_3_0(
     conditions = dict(zip(DIMENSIONS, (freq, crops, strucpro, geo, period), strict=True))
     given = {name: condition for name, condition in conditions.items() if condition is not None}
     selection = Selection(conditions=given, first=first, last=last)
-    return DataQuery(selection, chosen(accept, DATA_3_0), moment(as_of, where="asOf"), at_observation)
+    asked_at = moment(as_of, where="asOf")
+    return DataQuery(selection, chosen(accept, DATA_3_0), asked_at, at_observation, accept_language)
 
 
 Query21 = Annotated[DataQuery, Depends(query_2_1)]
@@ -110,10 +121,7 @@ def sdmx_data(reader: Reader, query: Query21, flow_ref: FlowPath, key: KeyPath) 
     SDMX-ML by default, SDMX-CSV and SDMX-JSON by the Accept header. A confidential cell has no figure, and its
     CONF_STATUS.
     """
-    with reader() as connection:
-        dataflow = named_dataflow(connection, flow_ref)
-        rows = read_released(connection, dataflow, as_of=query.as_of)
-    return _data(figures(dataflow, rows), query, key)
+    return _answer(reader, query, key, lambda connection: named_dataflow(connection, flow_ref))
 
 
 @router.get("/sdmx/2.1/data/{flow_ref}/{key}/{provider}", **DATA)
@@ -121,10 +129,7 @@ def sdmx_data_of_provider(
     reader: Reader, query: Query21, flow_ref: FlowPath, key: KeyPath, provider: SdmxAgencyPath
 ) -> Response:
     """As without a provider: each agency provides its own dataflow."""
-    with reader() as connection:
-        dataflow = named_dataflow(connection, flow_ref, provider=provider)
-        rows = read_released(connection, dataflow, as_of=query.as_of)
-    return _data(figures(dataflow, rows), query, key)
+    return _answer(reader, query, key, lambda connection: named_dataflow(connection, flow_ref, provider=provider))
 
 
 @router.get("/sdmx/3.0/data/{context}/{agency}/{resource_id}", **DATA)
@@ -165,10 +170,24 @@ def sdmx_3_data(
     """
     if context not in ("dataflow", "datastructure", *ANY):
         raise NotFoundError("there are no data of this context", where=context, mend="Write dataflow or *")
+    return _answer(
+        reader,
+        query,
+        key,
+        lambda connection: find_dataflow(connection, agency=agency, flow=resource_id, version=version),
+    )
+
+
+def _answer(reader: OpenConnection, query: DataQuery, key: str, find: Callable[[Connection], Dataflow]) -> Response:
+    """Figures of the dataflow that `find` gives."""
     with reader() as connection:
-        dataflow = find_dataflow(connection, agency=agency, flow=resource_id, version=version)
+        dataflow = find(connection)
         rows = read_released(connection, dataflow, as_of=query.as_of)
-    return _data(figures(dataflow, rows), query, key)
+        named = query.media_type.form in WITH_NAMES
+        names = names_of(connection, dataflow) if named else ENGLISH_ONLY
+    language = best_language(query.accept_language, names.languages)
+    answer = _data(figures(dataflow, rows, names=names, language=language), query, key)
+    return said_in(answer, language) if named else answer
 
 
 def _data(released: Figures, query: DataQuery, key: str) -> Response:

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from cropmap.dissemination.registry import LABEL
+from cropmap.dissemination.names import LABEL
 from cropmap.dissemination.sdmx_structure import ARTEFACTS, LISTS, SCHEME, Artefact, write
 from serving.access import OpenConnection, Reader
-from serving.dataflows import ANY, FLOW, find_dataflows
+from serving.dataflows import ANY, FLOW, find_dataflows, names_of
 from serving.errors import NotFoundError
+from serving.languages import said_in
 from serving.media_types import STRUCTURES, Accept, MediaType, answers, chosen
 from serving.names import SdmxAgencyPath, SdmxIdPath, SdmxVersionPath
 
@@ -87,7 +88,10 @@ def sdmx_structure(
     resource_id: SdmxIdPath,
     version: SdmxVersionPath,
 ) -> Response:
-    """A dataflow, data structure, concept scheme or code list, and what it refers to, as SDMX-ML 2.1."""
+    """A dataflow, data structure, concept scheme or code list, and what it refers to, as SDMX-ML 2.1.
+
+    Names are in English and in every language of the agency.
+    """
     return _structure(reader, query, artefact, agency, resource_id, version)
 
 
@@ -139,6 +143,7 @@ def _structure(
         raise NotFoundError("there are no artefacts of this kind", where=kind, mend=f"Known: {', '.join(ARTEFACTS)}")
     with reader() as connection:
         dataflows = find_dataflows(connection, agency=agency, version=version)
+        names = {dataflow.name: names_of(connection, dataflow) for dataflow in dataflows}
     known_ids = {"conceptscheme": (SCHEME,), "codelist": tuple(LISTS.values())}.get(artefact, (FLOW,))
     if resource_id not in (*ANY, *known_ids):
         where, mend = f"{agency}:{resource_id}({version})", f"Known: {', '.join(known_ids)}"
@@ -151,8 +156,10 @@ def _structure(
         prepared_at=max(release.released_at for dataflow in dataflows for release in dataflow.releases),
         artefacts=artefacts,
         only_list=resource_id if alone else None,
+        names=names,
     )
-    return Response(document, media_type=str(query.media_type))
+    languages = dict.fromkeys(language for known in names.values() for language in known.languages)
+    return said_in(Response(document, media_type=str(query.media_type)), *languages)
 
 
 def _around(artefact: Artefact, references: References) -> frozenset[Artefact]:
