@@ -113,11 +113,12 @@ def read_released(
     return {release: released.read_rows(connection, release) for release in latest.values()}
 
 
-def names_of(connection: Connection, dataflow: Dataflow) -> Names:
-    """What the codes of a dataflow are called in the languages of its agency, and of which regions its figures are."""
+def names_of(connection: Connection, dataflow: Dataflow, *, regions: bool = False) -> Names:
+    """What the codes of a dataflow are called in the languages of its agency, and with `regions` of which its figures
+    are, for which all of them are looked through."""
     agency = dataflow.releases[0].agency
-    rows = code_lists.read_names(connection, agency=agency)
-    return Names.of(rows, regions=code_lists.released_regions(connection, agency=agency))
+    released = code_lists.released_regions(connection, agency=agency) if regions else ()
+    return Names.of(code_lists.read_names(connection, agency=agency), regions=released)
 
 
 def figures(

@@ -143,7 +143,7 @@ def _structure(
         raise NotFoundError("there are no artefacts of this kind", where=kind, mend=f"Known: {', '.join(ARTEFACTS)}")
     with reader() as connection:
         dataflows = find_dataflows(connection, agency=agency, version=version)
-        names = {dataflow.name: names_of(connection, dataflow) for dataflow in dataflows}
+        names = {dataflow.name: names_of(connection, dataflow, regions=True) for dataflow in dataflows}
     known_ids = {"conceptscheme": (SCHEME,), "codelist": tuple(LISTS.values())}.get(artefact, (FLOW,))
     if resource_id not in (*ANY, *known_ids):
         where, mend = f"{agency}:{resource_id}({version})", f"Known: {', '.join(known_ids)}"

@@ -17,9 +17,10 @@ import pytest
 from psycopg import sql
 
 from cropmap.database import accounts, keys, logins
-from cropmap.database.code_lists import store_regions
+from cropmap.database.code_lists import store_names, store_regions
 from cropmap.database.connection import Connection, connect
 from cropmap.database.copying import copy_frame
+from cropmap.dissemination.names import CodeName
 from cropmap.errors import DatabaseError, InputError
 from cropmap.schemas import AccessRole
 from tests.database.seasons import regions
@@ -395,6 +396,15 @@ def test_a_worker_stores_regions_of_its_own_agency_alone(url: str) -> None:
         assert store_regions(connection, agency="bretagne", season=2018, regions=moved) == 0
         with pytest.raises(DatabaseError, match="security"):
             store_regions(connection, agency=OTHER, season=2018, regions=moved)
+
+
+def test_a_worker_names_codes_of_its_own_agency_alone(url: str) -> None:
+    others = [CodeName("crops", "C1500", "fr", "mine")]
+    with signed_in(url, "hostile_worker") as connection, connection.transaction(force_rollback=True):
+        assert store_names(connection, agency="bretagne", names=others) == 1
+        assert store_names(connection, agency="bretagne", names=others) == 0
+        with pytest.raises(DatabaseError, match="security"):
+            store_names(connection, agency=OTHER, names=others)
 
 
 def test_logins_are_opened_and_closed(url: str) -> None:

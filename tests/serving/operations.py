@@ -77,6 +77,7 @@ def allowed(path: str) -> str:
     return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
 
-def questions(values: Mapping[str, Any]) -> list[Question]:
-    """One to each operation, with what it needs."""
-    return [Question(one.method, one.address(values), one.sent(values)) for one in OPERATIONS]
+def questions(values: Mapping[str, Any], *, of_regions: Mapping[str, Any]) -> list[Question]:
+    """One to each operation, with what it needs; `of_regions` is what routes of regions need instead."""
+    asked = [(one, {**values, **of_regions} if "/regions/" in one.path else values) for one in OPERATIONS]
+    return [Question(one.method, one.address(known), one.sent(known)) for one, known in asked]

@@ -21,7 +21,7 @@ ASKED |= {"collection_id": "parcels", "feature_id": "bretagne:2018:007"}
 ASKED |= {"flow_ref": "bretagne,CROP_AREA", "context": "*", "resource_id": "CROP_AREA", "version": "1.0"}
 ASKED |= {"key": "all", "provider": "bretagne", "artefact": "dataflow", "name": "new@bretagne"}
 
-CLOSED = questions(ASKED)
+CLOSED = questions(ASKED, of_regions={"feature_id": "bretagne:2018:FRH01"})
 """every operation that the API's own description closes"""
 KEYED = [question.address for question in CLOSED if question.method == "GET"]
 
@@ -51,6 +51,7 @@ def test_the_routes_with_a_key_are_found() -> None:
         "/ogc/collections/parcels/items",
         "/ogc/collections/assessments/items/bretagne:2018:007",
         "/keys",
+        "/ogc/collections/regions/items/bretagne:2018:FRH01",
     } <= set(KEYED)
     assert {question.method for question in CLOSED} == {"GET", "POST", "PUT", "DELETE"}
 

@@ -29,7 +29,7 @@ from cropmap.database.code_lists import store_regions
 from cropmap.database.connection import connect
 from cropmap.database.features import FeatureKind
 from cropmap.schemas import AccessRole
-from cropmap.sources.regions import Regions
+from cropmap.sources.regions import Regions, read_regions
 from serving.ogc.answers import COLUMNS, AssessmentProperties, ParcelProperties, RegionProperties
 from serving.ogc.coordinates import Crs
 from tests.database.seasons import regions
@@ -175,6 +175,28 @@ def test_gdal_reads_regions_alone_where_the_key_reads_statistics(desk: Desk, rol
 def test_gdal_is_refused_without_a_key(desk: Desk) -> None:
     with gdal_of(desk, "") as keyless, pytest.raises(pyogrio.errors.DataSourceError, match="401"):
         keyless.layers()
+
+
+@pytest.mark.shared_data
+def test_gdal_reads_giscos_regions_whole_and_by_box(own_desk: Desk, shared_data: Path, tmp_path: Path) -> None:
+    """Germany's 455 regions and Greece's 70, which have names in two alphabets."""
+    file = shared_data / "nuts" / "NUTS_RG_20M_2024_4326.gpkg"
+    gisco = read_regions(file, nuts_version=2024, codes=["DE", "EL"])
+    expected = gisco.table.to_crs(4326).set_index("nuts_id")
+    with connect(own_desk.database_url) as connection:
+        store_regions(connection, agency="bretagne", season=2018, regions=gisco)
+    headers = tmp_path / "headers"
+    headers.write_text(f"X-API-Key: {own_desk.key}\n")
+    area = (8.0, 47.0, 12.0, 49.5)
+    with gdal_of(own_desk, str(headers)) as opened:
+        whole = opened.read("regions", PAGE_SIZE=100).set_index("nuts_id")
+        inside = opened.read("regions", bbox=area, PAGE_SIZE=50)
+        greek = opened.read("regions", where="country = 'EL' AND level = 1").set_index("nuts_id")
+    assert list(whole.index) == list(expected.index)
+    assert len(whole) == 525
+    assert shapely.equals_exact(whole.geometry.to_numpy(), expected.geometry.to_numpy(), 1e-12, normalize=True).all()
+    assert list(inside["nuts_id"]) == list(expected.index[expected.intersects(box(*area))])
+    assert greek.loc["EL3", ["name", "national_name"]].tolist() == ["Attiki", "Αττική"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
