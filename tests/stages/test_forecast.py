@@ -17,6 +17,7 @@ from cropmap.cli import run
 from cropmap.database import acquisitions as ledger
 from cropmap.database import declarations as register
 from cropmap.database import queries
+from cropmap.database.code_lists import region_edition
 from cropmap.errors import InputError
 from cropmap.model.fitting import fit_model
 from cropmap.model.training_config import TrainingConfig
@@ -167,6 +168,8 @@ def test_last_seasons_champion_predicts_before_anything_is_declared(agency: Agen
     status = season_status(context)
     assert (status["declarations"], status["carried_forward"]) == (0, PARCELS)
 
+    with context.connect() as connection:
+        assert region_edition(connection, **context.key) is None, "no file of declarations was loaded"
     answer = published(context)
     assert (answer["verdicts"], answer["statistics"]) == ({}, 0)
     assert answer["reliability"].startswith("forecast")
@@ -178,6 +181,7 @@ def test_last_seasons_champion_predicts_before_anything_is_declared(agency: Agen
         assert rows == (PARCELS, 1, "forecast from 2018, mean of 2 folds", True)
         assert connection.execute("SELECT count(*) FROM crop_assessment WHERE season = 2019").fetchone() == (0,)
         assert queries.published_seasons(connection)[0]["run_id"] == answer["run_id"]
+        assert region_edition(connection, **context.key) == 2024
 
 
 def test_the_declarations_take_the_place_of_the_outlines(agency: Agency) -> None:
