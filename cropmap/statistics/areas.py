@@ -7,7 +7,7 @@ the area add up to the region and children to parents; sums such as `C1500+G3000
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +29,11 @@ from cropmap.statistics.population import (
     population_of,
     without_holding,
 )
-from cropmap.statistics.posterior import DECLARATION_ERROR, Floats
-from cropmap.statistics.release import Protection, released
+from cropmap.statistics.posterior import DECLARATION_ERROR, Floats, Integers
+from cropmap.statistics.release import OpenTable, Protection, open_table, released
 from cropmap.statistics.report import StatisticsReport
 from cropmap.statistics.reviewed import match_reviews, with_finding
-from cropmap.statistics.rows import Nuts3Figures, benchmarked, level_rows
+from cropmap.statistics.rows import Level, Nuts3Figures, benchmarked, level_rows
 from cropmap.statistics.totals import RAKING_TOLERANCE, VERDICTS, Totals, totals
 
 
@@ -69,6 +69,69 @@ def estimate_areas(
     Parcels without a holding may be any holding's: the rules take the worst case. Where no parcel names one, the table
     is for internal use.
     """
+    season = _worked(parcels, predictions, legend, reviews=reviews, regions=regions)
+    protection = Protection(
+        confidentiality, min_holdings, max(min_holdings, min_holdings_nuts3), Rules(dominance, p_percent), earlier
+    )
+    table, protected = released(season.levels(), season.figures.columns, protection)
+    reviewed = len(np.unique(season.population.parcel[season.position]))
+    estimated = StatisticsReport(
+        reviews=reviewed,
+        reviews_outside=season.visited - reviewed,
+        prior_size=season.trust,
+        declaration_error=DECLARATION_ERROR,
+        sums_published=tuple(season.figures.columns.names[len(season.figures.columns.crops) :]),
+        forecast=season.figures.forecast,
+        cells=len(table),
+    )
+    report = _report(parcels, season.population, season.figures.sums, season.figures.corrected, season.phi)
+    report = report.joined(estimated).joined(protected)
+    if season.population.holdings_known and (unknown := report.parcels_without_holding):
+        nameless = f"; {unknown} parcels name no holding and count in each cell as the largest one's"
+        report = report.joined(StatisticsReport(confidentiality=report.confidentiality + nameless))
+    return Estimated(table, report)
+
+
+def open_areas(
+    parcels: pd.DataFrame,
+    predictions: Probabilities,
+    legend: Legend,
+    *,
+    reviews: pd.DataFrame | None = None,
+    regions: Sequence[str] = (),
+    min_holdings: int = MIN_HOLDINGS,
+    min_holdings_nuts3: int = MIN_HOLDINGS_NUTS3,
+) -> OpenTable:
+    """The table of `estimate_areas` with nothing hidden, and who contributes to it: what an attack is held against."""
+    season = _worked(parcels, predictions, legend, reviews=reviews, regions=regions)
+    off = Protection(Confidentiality.OFF, min_holdings, max(min_holdings, min_holdings_nuts3), Rules())
+    return open_table(season.levels(), season.figures.columns, off)
+
+
+@dataclass(frozen=True)
+class _Worked:
+    """A season's figures per NUTS-3 region, and what its report says of them."""
+
+    figures: Nuts3Figures
+    population: Population
+    phi: Floats
+    position: Integers
+    """of the reviewed parcels in the population"""
+    visited: int
+    trust: float
+
+    def levels(self) -> Iterator[Level]:
+        return (level_rows(self.figures, level=level) for level in range(4))
+
+
+def _worked(
+    parcels: pd.DataFrame,
+    predictions: Probabilities,
+    legend: Legend,
+    *,
+    reviews: pd.DataFrame | None,
+    regions: Sequence[str],
+) -> _Worked:
     visited = with_finding(reviews)
     cols = columns(legend, tuple(predictions.crops), declared_codes(parcels) | set(visited["found_code"]))
     population = population_of(parcels, predictions, legend, cols, regions=regions)
@@ -91,25 +154,7 @@ def estimate_areas(
         contributors=Contributors.of(population, sums, cols),
         forecast=not (population.column != NONE).any(),
     )
-    protection = Protection(
-        confidentiality, min_holdings, max(min_holdings, min_holdings_nuts3), Rules(dominance, p_percent), earlier
-    )
-    table, protected = released((level_rows(figures, level=level) for level in range(4)), cols, protection)
-    reviewed = len(np.unique(population.parcel[position]))
-    estimated = StatisticsReport(
-        reviews=reviewed,
-        reviews_outside=len(visited) - reviewed,
-        prior_size=trust,
-        declaration_error=DECLARATION_ERROR,
-        sums_published=tuple(cols.names[crops:]),
-        forecast=figures.forecast,
-        cells=len(table),
-    )
-    report = _report(parcels, population, sums, corrected, phi).joined(estimated).joined(protected)
-    if population.holdings_known and (unknown := report.parcels_without_holding):
-        nameless = f"; {unknown} parcels name no holding and count in each cell as the largest one's"
-        report = report.joined(StatisticsReport(confidentiality=report.confidentiality + nameless))
-    return Estimated(table, report)
+    return _Worked(figures, population, phi, position, len(visited), trust)
 
 
 def _corrected(sums: Totals, reviews: Reviews, phi: Floats, *, crops: int, trust: float) -> Corrected:

@@ -16,7 +16,7 @@ import pandas as pd
 from cropmap.contracts.tables import STATISTIC_COLUMNS
 from cropmap.disclosure import Axis, Contributions, Figure, Rules, Structure
 from cropmap.disclosure.audit import recoverable, recoverable_from_both
-from cropmap.disclosure.tables import Floats, Mask
+from cropmap.disclosure.tables import Floats, Integers, Mask
 from cropmap.errors import DisclosureError
 from cropmap.schemas import Confidentiality, Internal
 from cropmap.statistics.confidentiality import NOT_FOR_PUBLICATION, STATEMENT, suppress
@@ -50,13 +50,24 @@ class Protection:
         )
 
 
-def released(levels: Iterable[Level], cols: Columns, protection: Protection) -> tuple[pd.DataFrame, StatisticsReport]:
-    """(STATISTIC_COLUMNS by level, region and crop; what the report says of its protection). Levels that come one after
-    the other are forgotten when their contributions are stacked.
+@dataclass(frozen=True)
+class OpenTable:
+    """A table before anything is hidden: what the office knows. For protection and for attacks; it is never written."""
 
-    A table that cannot be protected is hidden further until it passes its audit; where nothing helps, or where no
-    parcel names its holding, every row is marked as not for publication and the report says why (`internal`).
-    """
+    rows: pd.DataFrame
+    """STATISTIC_COLUMNS without conf_status, in the order of cells"""
+    structure: Structure
+    figures: tuple[Figure, ...]
+    """FIGURES, with what each holding contributes"""
+    needed: Integers
+    """[cells] holdings below which a cell is sensitive"""
+    holdings_known: bool
+    sums: dict[str, tuple[str, ...]]
+    """members of the crops that are sums"""
+
+
+def open_table(levels: Iterable[Level], cols: Columns, protection: Protection) -> OpenTable:
+    """Levels that come one after the other are forgotten when their contributions are stacked."""
     held = list(levels)
     rows = pd.concat([level.rows for level in held], ignore_index=True)
     structure = Structure(_crops(cols), region_axis([code for level in held for code in level.regions]))
@@ -69,13 +80,24 @@ def released(levels: Iterable[Level], cols: Columns, protection: Protection) -> 
     holdings_known, cells = held[0].contributors.holdings_known, [level.contributors.cells for level in held]
     parts = {name: [getattr(level.contributors, of) for level in held] for name, of in FIGURES.items()}
     del held
-    figures = [Figure(name, rows[name].to_numpy(float), _stacked(parts.pop(name), cells)) for name in FIGURES]
+    figures = tuple(Figure(name, rows[name].to_numpy(float), _stacked(parts.pop(name), cells)) for name in FIGURES)
     sums = {name: tuple(cols.crops[place] for place in members) for name, members in _named_sums(cols)}
+    return OpenTable(rows, structure, figures, needed, holdings_known, sums)
+
+
+def released(levels: Iterable[Level], cols: Columns, protection: Protection) -> tuple[pd.DataFrame, StatisticsReport]:
+    """(STATISTIC_COLUMNS by level, region and crop; what the report says of its protection).
+
+    A table that cannot be protected is hidden further until it passes its audit; where nothing helps, or where no
+    parcel names its holding, every row is marked as not for publication and the report says why (`internal`).
+    """
+    table = open_table(levels, cols, protection)
+    rows, structure, figures, needed, sums = table.rows, table.structure, table.figures, table.needed, table.sums
     mode, rules = protection.confidentiality, protection.rules
     disclosure = Disclosure()
     internal: list[Internal] = []
     if mode == Confidentiality.FULL:
-        unknown = [] if holdings_known else [Internal.HOLDINGS_UNKNOWN]
+        unknown = [] if table.holdings_known else [Internal.HOLDINGS_UNKNOWN]
         hiding = hide(
             structure,
             figures,
@@ -92,8 +114,8 @@ def released(levels: Iterable[Level], cols: Columns, protection: Protection) -> 
             hidden = np.logical_or.reduce([rules.sensitive(figure.contributions, needed) for figure in figures])
             disclosure = Disclosure(primary_cells=int(hidden.sum()))
     public = mode == Confidentiality.FULL and not internal
-    table = _table(rows, hidden, others=None if public else NOT_FOR_PUBLICATION)
-    return table, StatisticsReport(
+    published = _table(rows, hidden, others=None if public else NOT_FOR_PUBLICATION)
+    return published, StatisticsReport(
         confidentiality="; ".join(STATEMENT[reason] for reason in internal) or STATEMENT[mode],
         confidential_cells=int(hidden.sum()),
         sum_members=sums,
