@@ -115,8 +115,12 @@ class AreaEstimate:
         root: Floats = np.sqrt(self.variance)
         return root
 
-    def interval(self, limit: Floats) -> tuple[Floats, Floats]:
-        """95 % t interval, cut to [0, limit]; `limit` broadcasts against the areas."""
+    def interval(self, limit: Floats | float = np.inf) -> tuple[Floats, Floats]:
+        """95 % t interval, cut to [0, limit]; `limit` broadcasts against the areas.
+
+        What is published is not cut at the area of the region: the end of a cut interval would be the total over all
+        crops, from which a hidden crop follows.
+        """
         reach = np.where(self.variance > 0, stdtrit(np.maximum(self.df, 1), 0.975), 0) * self.se
         return np.clip(self.area - reach, 0, limit), np.clip(self.area + reach, 0, limit)
 

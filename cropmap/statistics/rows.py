@@ -64,8 +64,7 @@ def level_rows(figures: Nuts3Figures, *, level: int) -> Level:
     crops = figures.columns.names
     upper = add_up(figures.corrected, parent, parents=len(names))
     estimate = AreaEstimate(over(figures.area, parent, len(names)), upper.variance, upper.df)
-    limit = over(figures.sums.cells.area.sum(axis=1), parent, len(names))
-    low, high = estimate.interval(limit[:, None])
+    low, high = estimate.interval()
     cv, unreliable = precision(estimate.area, estimate.se)
     declared = over(figures.sums.declared, parent, len(names))
     basis = _basis(figures, parent, estimate.area, declared)
