@@ -11,7 +11,7 @@ import pandas as pd
 from cropmap.contracts.columns import figures
 from cropmap.contracts.tables import STATISTIC
 from cropmap.disclosure.tables import Mask
-from cropmap.schemas import Confidentiality, Internal
+from cropmap.schemas import Basis, Confidentiality, Internal
 from cropmap.statistics.report import StatisticsReport
 
 MIN_HOLDINGS: Final = 4
@@ -49,8 +49,8 @@ def internal_reasons(report: StatisticsReport) -> tuple[Internal, ...]:
 
 
 def suppress(table: pd.DataFrame, mask: Mask, *, others: str | None = None) -> pd.DataFrame:
-    """The table with every figure of masked rows empty and conf_status "C"; rows stay. `others`: conf_status of the
-    rows that keep their figures."""
+    """The table with every figure of masked rows empty, conf_status "C" and the same basis; rows stay. `others`:
+    conf_status of the rows that keep their figures."""
     hidden = table.copy()
     for column in HIDDEN:
         hidden[column] = hidden[column].mask(mask)
@@ -59,5 +59,7 @@ def suppress(table: pd.DataFrame, mask: Mask, *, others: str | None = None) -> p
     status = np.full(len(table), others, dtype=object)
     status[mask] = CONFIDENTIAL
     hidden["obs_flag"] = pd.Series(flags, index=table.index, dtype=object)
+    # that its estimate is its declared area would be one more equation; a stored row has some basis
+    hidden["basis"] = hidden["basis"].mask(mask, str(Basis.SYNTHETIC))
     hidden["conf_status"] = pd.Series(status, index=table.index, dtype=object)
     return hidden
