@@ -157,8 +157,9 @@ class Protector:
             )
             if solution is None:
                 raise UnprotectableError(
-                    f"cannot be hidden by {size:.6g} ha {'upwards' if amount > 0 else 'downwards'}: every way to move "
-                    "it goes through figures that stay open",
+                    # without the amount, which is a share of the hidden figure: logs are read by more people
+                    f"cannot be hidden {'upwards' if amount > 0 else 'downwards'}: every way to move it goes through "
+                    "figures that stay open",
                     where=self.structure.name(cell),
                     mend="Hide it by hand together with its total, merge the crop or the region with another, or "
                     "withhold the table; cells that an earlier release published cannot be hidden again",
