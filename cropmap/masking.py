@@ -104,16 +104,21 @@ def masked_value(value: Any) -> Any:
 _URL: Final = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*)://[^\s'\"<>()]*[^\s'\"<>().,:;]")
 _PATH: Final = re.compile(r"(?<![\w.:/*…])/(?:[^\s/'\"<>():,;]+/)*([^\s/'\"<>():,;]+)/?")
 _HOST: Final = re.compile(r"(?i)(server at|host(?: name)?[ =]+|port[ =:]+)\s*(\"[^\"]*\"|'[^']*'|[\w.:\[\]-]+)")
+_COUNT: Final = re.compile(
+    r"\b\d[\d ,.\u202f]*(?= (?:(?:of|or more|judged|assessable|labelled|drawn) |\d[\d,.\u202f]* )*"
+    r"(?:parcels|declarations|holdings)\b)"
+)
 _IP: Final = re.compile(r"(?<![\w.])(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]{2,}\])(?::\d+)?(?![\w.]*\d)")
 
 
 def public(text: str) -> str:
     """`masked`, and without the folders, sockets and addresses of this installation: for rows that others read. Of a
-    path or an address the last part stays, so that a person can find it in the log."""
+    path or an address the last part stays, so that a person can find it in the log. Counts of parcels go too: they are
+    sums that the tables of areas do not have."""
     text = _URL.sub(lambda m: f"{m[1]}://…" + _last_part(m[0]), masked(text))
     text = _PATH.sub(r"…/\1", text)
     text = _HOST.sub(lambda m: f"{m[1].rstrip()} …", text)
-    return _IP.sub("…", text)
+    return _COUNT.sub("…", _IP.sub("…", text))
 
 
 def mask_logs() -> None:

@@ -71,3 +71,24 @@ WHERE pronamespace = 'pg_catalog'::regnamespace
   AND proname IN ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_put', 'lowrite', 'lo_open', 'lo_unlink', 'lo_truncate',
                   'lo_truncate64')
 \gexec
+
+-- The catalogue tells how many rows each table has, and its counters how many were written. That is the number of
+-- parcels, from which a hidden count may follow: for roles that read parcels, and those who look after the server.
+REVOKE SELECT ON pg_class FROM PUBLIC;
+SELECT format('GRANT SELECT (%s) ON pg_class TO PUBLIC', string_agg(quote_ident(attname), ', '))
+FROM pg_attribute WHERE attrelid = 'pg_class'::regclass AND NOT attisdropped AND attname <> 'reltuples'
+\gexec
+GRANT SELECT ON pg_class TO cropmap_owner, cropmap_writer, cropmap_controller, pg_monitor;
+SELECT format('REVOKE EXECUTE ON FUNCTION %1$s FROM PUBLIC; GRANT EXECUTE ON FUNCTION %1$s TO pg_monitor',
+              oid::regprocedure)
+FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_stat_get_' AND 'oid'::regtype = ANY (proargtypes)
+\gexec
+-- what was collected of figures before they were left out: EXPLAIN answers from it
+DO $$
+BEGIN
+    DELETE FROM pg_statistic s USING pg_attribute a
+    WHERE (a.attrelid, a.attnum) = (s.starelid, s.staattnum) AND a.attstattarget = 0
+          AND a.attrelid IN (to_regclass('public.statistic'), to_regclass('public.released_row'));
+END
+$$;

@@ -150,6 +150,26 @@ def test_logs_carry_none_whoever_writes(monkeypatch: pytest.MonkeyPatch) -> None
     assert "plain *** and 7" in said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,234 parcels are not in the register",
+        "it would withdraw 1234 of 1\u202f234 declarations",
+        "1234 judged parcels, 3 without probability",
+        "1234 of 1234 drawn parcels are not judged",
+    ],
+)
+def test_public_rows_count_no_parcels(text: str) -> None:
+    said = public(text)
+    assert "…" in said
+    assert "234" not in said
+
+
+def test_public_rows_keep_other_counts() -> None:
+    text = "30UVU: 3 files are unreadable, 2 of 7 units failed, fold 4"
+    assert public(text) == text
+
+
 def test_public_rows_name_no_folder_socket_or_address() -> None:
     said = public(
         'connection to server on socket "/tmp/x/home/run/.s.PGSQL.5432" failed; server at "10.0.0.5", port 5432; '

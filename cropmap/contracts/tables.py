@@ -390,7 +390,7 @@ DECLARATION_LOG: Final = View(
 RUN_LOG: Final = View(
     "run_log",
     "Every attempt to make a season, also those that failed. `cropmap_reader` sees it without `n_parcels` and "
-    "`detail`.",
+    "`detail`, keys of operators without `n_parcels`.",
     (
         RUN_ID,
         AGENCY,

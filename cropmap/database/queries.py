@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from cropmap.contracts.columns import Table
-from cropmap.contracts.tables import STORED_ASSESSMENT, STORED_STATISTIC
+from cropmap.contracts.tables import RUN_LOG, STORED_ASSESSMENT, STORED_STATISTIC
 from cropmap.database.connection import Connection, database_errors
 from cropmap.errors import InputError
 
@@ -222,15 +222,22 @@ def parcel(
 
 @database_errors()
 def run_log(
-    connection: Connection, *, agency: str | None = None, season: int | None = None, limit: int = 100
+    connection: Connection,
+    *,
+    agency: str | None = None,
+    season: int | None = None,
+    limit: int = 100,
+    counted: bool = True,
 ) -> list[Row]:
-    """Rows of view `run_log`, the latest start first."""
-    return _rows(
-        connection,
-        "SELECT * FROM run_log WHERE (%(agency)s::text IS NULL OR agency = %(agency)s)"
-        " AND (%(season)s::int IS NULL OR season = %(season)s) ORDER BY started_at DESC, run_id LIMIT %(limit)s",
-        {"agency": agency, "season": season, "limit": limit},
+    """Rows of view `run_log`, the latest start first. `counted`: with the number of parcels, which operators may not
+    read."""
+    columns = [sql.Identifier(name) for name in RUN_LOG.names if counted or name != "n_parcels"]
+    statement: LiteralString = (
+        "SELECT {columns} FROM run_log WHERE (%(agency)s::text IS NULL OR agency = %(agency)s)"
+        " AND (%(season)s::int IS NULL OR season = %(season)s) ORDER BY started_at DESC, run_id LIMIT %(limit)s"
     )
+    values = {"agency": agency, "season": season, "limit": limit}
+    return _rows(connection, sql.SQL(statement).format(columns=sql.SQL(", ").join(columns)), values)
 
 
 def _rows(connection: Connection, statement: LiteralString | sql.Composed, values: Row) -> list[Row]:

@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from cropmap.database.connection import Connection, connect, database_errors
 from cropmap.database.runs import begin_run, ensure_season
 from cropmap.errors import BusyError, DatabaseError
+from cropmap.masking import public
 from cropmap.schemas import RunStatus
 
 COLLISION_SECONDS: Final = 2.0
@@ -186,7 +187,7 @@ def _unplanned(
     )
     connection.execute(
         "UPDATE run SET status = %s, finished_at = %s, detail = %s WHERE run_id = %s",
-        (status.value, at, f"{work.task}: {detail}", run_id),
+        (status.value, at, public(f"{work.task}: {detail}"), run_id),
     )
     return run_id
 

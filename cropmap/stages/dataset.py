@@ -250,7 +250,9 @@ def needed_dataset(data: SeasonData) -> Dataset:
     """The dataset, or ModelError that says why there is none."""
     if data.dataset is None:
         raise ModelError(
-            f"fewer than {MIN_CLASSES} crops have enough parcels to learn from: {data.too_rare}",
+            # without their counts, which the run log would tell
+            f"fewer than {MIN_CLASSES} crops have enough parcels to learn from; too rare: "
+            f"{', '.join(sorted(data.too_rare)) or 'none'}",
             mend="Lower assessment.min_class_parcels, or give more declarations",
         )
     return data.dataset

@@ -26,8 +26,11 @@ def runs(
     season: SeasonQuery = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="rows at most")] = 100,
 ) -> Response:
-    """Runs, the latest start first; a failed one says which units failed."""
+    """Runs, the latest start first; a failed one says which units failed.
+
+    `n_parcels` is always null: a count over all crops is one more sum, from which a hidden one may follow.
+    """
     with reader() as connection:
         require_agency(connection, agency=agency)
-        rows = queries.run_log(connection, agency=agency, season=season, limit=limit)
-    return table(Run, rows)
+        rows = queries.run_log(connection, agency=agency, season=season, limit=limit, counted=False)
+    return table(Run, [row | {"n_parcels": None} for row in rows])

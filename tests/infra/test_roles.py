@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+from psycopg import sql
 
 from cropmap.database import embedded, keys, migrations
 from cropmap.database.binaries import Account, find_binaries
@@ -206,3 +208,15 @@ def test_people_with_sql_see_statistics_or_parcels(server: str, season: tuple[st
         for table in ("crop_statistic", "released_statistic", "assessment", "api_key"):
             with pytest.raises(DatabaseError, match="denied"):
                 run(connection, f"TABLE {table}")
+
+
+def test_the_catalogue_counts_parcels_for_those_alone_who_may_read_them(server: str, season: tuple[str, Store]) -> None:
+    with connect(at_database(server, "cropmap")) as connection:
+        for role, may in {"cropmap_reader": False, "cropmap_controller": True, "cropmap_owner": True}.items():
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            assert connection.execute("SELECT count(relname) FROM pg_class WHERE relname = 'parcel'").fetchone() == (1,)
+            with nullcontext() if may else pytest.raises(DatabaseError, match="denied"):
+                run(connection, "SELECT reltuples FROM pg_class")
+            for view in ("pg_stat_user_tables", "pg_statio_user_tables", "pg_stat_database"):
+                with pytest.raises(DatabaseError, match="denied"):
+                    run(connection, f"TABLE {view}")
