@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,9 +40,9 @@ def short_folder() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def cluster_url() -> Iterator[str]:
-    """A running cluster whose database `cropmap` is migrated and stays as it is: the template of every test."""
+@contextmanager
+def cluster() -> Iterator[str]:
+    """URL of a new cluster whose database `cropmap` is migrated; it is removed at the end."""
     # not pytest's own folder: when root runs the tests, the server's unprivileged user must be able to enter;
     # and short, because a socket's path is limited
     folder = short_folder()
@@ -58,6 +58,21 @@ def cluster_url() -> Iterator[str]:
     finally:
         embedded.remove(folder / "home")
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """A running cluster whose database `cropmap` is migrated and stays as it is: the template of every test."""
+    with cluster() as url:
+        yield url
+
+
+@contextmanager
+def databases(count: int) -> Iterator[list[str]]:
+    """URLs of so many migrated databases on a cluster of their own, for studies."""
+    with cluster() as url, ExitStack() as stack:
+        fresh = contextmanager(_fresh)
+        yield [stack.enter_context(fresh(url, template="cropmap")) for _ in range(count)]
 
 
 def _fresh(cluster_url: str, *, template: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ studies: Final = typer.Typer(
 Parcels = Annotated[int, typer.Option("--parcels", min=300, help="simulated parcels")]
 Network = Annotated[Architecture, typer.Option("--model", help="the network")]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
+QUICK_SEASONS: Final = 3
 Quick = Annotated[bool, typer.Option("--quick", help="a small size, to see that it works")]
 
 
@@ -421,6 +422,28 @@ def isolation(
         _print(measure(Settings.load(), parcels=parcels, repeats=repeats, earlier_runs=earlier_runs), as_json=as_json)
     finally:
         remove(home)
+
+
+@studies.command("confidentiality")
+def confidentiality(
+    seasons: Annotated[int, typer.Option("--seasons", min=1, help="random seasons")] = 200,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="of the seasons")] = 0,
+    quick: Quick = False,
+    as_json: AsJson = False,
+) -> None:
+    """Everything that each role may read, joined, against what is hidden: figures recovered or narrowed, by role.
+
+    20 to 30 minutes for 200 seasons on one core. Exits with 1 where anything is found.
+    """
+    prepare(None)
+    from tests.database_fixtures import databases
+    from tests.studies.confidentiality import measure
+
+    with databases(2) as (first, second):
+        rows = measure(first, second, range(first_seed, first_seed + (QUICK_SEASONS if quick else seasons)))
+    _print(rows, as_json=as_json)
+    if any(row["found"] for row in rows):
+        raise typer.Exit(1)
 
 
 @studies.command("offsets")
