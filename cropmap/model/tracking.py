@@ -165,12 +165,16 @@ def mask_error_texts(tracking_uri: str, *, experiment: str, tag: str, mask: Call
         return 0
     changed = 0
     with connected(tracking_uri) as client:
-        known = client.search_experiments(filter_string=f"name LIKE '{experiment}%'")
-        for run in client.search_runs([each.experiment_id for each in known]) if known else []:
-            text = run.data.tags.get(tag, "")
-            if mask(text) != text:
-                client.set_tag(run.info.run_id, tag, mask(text))
-                changed += 1
+        known = [each.experiment_id for each in client.search_experiments(filter_string=f"name LIKE '{experiment}%'")]
+        page: str | None = ""
+        while known and page is not None:
+            runs = client.search_runs(known, page_token=page or None)
+            for run in runs:
+                text = run.data.tags.get(tag, "")
+                if mask(text) != text:
+                    client.set_tag(run.info.run_id, tag, mask(text))
+                    changed += 1
+            page = runs.token or None
     return changed
 
 

@@ -227,6 +227,7 @@ def _note(season: Season, other: str) -> None:
         experiment=f"cropmap/{context.agency.agency}",
         run_key="k",
         tags={registry.DETAIL: f"parcel {parcel} has no area"},
+        artifact_root=context.mlflow_artifacts,
     )
 
 
