@@ -32,8 +32,8 @@ from cropmap.database.connection import Connection, Pool, pooled_connection
 from cropmap.database.keys import KeyHolder
 from cropmap.errors import DatabaseError, DatabaseUnavailableError
 from cropmap.schemas import AccessRole, AuditAction
-from serving import request_ids
 from serving.errors import KeyRefusedError, RoleRefusedError
+from serving.middleware import request_ids
 from serving.sign_in import Accounts, BasicHeader
 
 log = logging.getLogger("cropmap.serving")

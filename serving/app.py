@@ -25,16 +25,19 @@ from cropmap.database.connection import check_url, open_pool
 from cropmap.errors import ConfigurationError
 from cropmap.schemas import AccessRole
 from cropmap.store import Store
-from serving import conditional, docs, errors, request_ids
+from serving import errors
 from serving.access import KeyRing, RequireRole
-from serving.admission import Admission
-from serving.bounds import Bounds
-from serving.compression import Compression
-from serving.description import DescribedAPI
 from serving.logs import Sparse
-from serving.methods import Methods
+from serving.middleware import conditional, request_ids
+from serving.middleware.admission import Admission
+from serving.middleware.bounds import Bounds
+from serving.middleware.compression import Compression
+from serving.middleware.methods import Methods
+from serving.middleware.origins import Origins
+from serving.middleware.versions import PREFIX, Versions
 from serving.ogc.extents import Extents
-from serving.origins import Origins
+from serving.openapi import docs
+from serving.openapi.description import DescribedAPI
 from serving.parameters import known_parameters
 from serving.rates import Rates, within_rate
 from serving.routes import (
@@ -54,7 +57,6 @@ from serving.routes import (
 from serving.series import SeriesReader
 from serving.settings import ServingSettings
 from serving.sign_in import Accounts
-from serving.versions import PREFIX, Versions
 
 DESCRIPTION: Final = (
     "Crop classes of parcels, assessments of declarations and crop areas of NUTS regions, as published last for each "

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Final
 
 from serving.app import PROBLEMS, create_app
-from serving.docs import Schema, operations
+from serving.openapi.docs import Schema, operations
 from serving.settings import ServingSettings
 
 WIDTH: Final = 120

@@ -19,9 +19,9 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cropmap.errors import ConfigurationError
-from serving.admission import HEADERS
-from serving.bounds import ADDRESS_BYTES, HEADER_BYTES
 from serving.errors import problem
+from serving.middleware.admission import HEADERS
+from serving.middleware.bounds import ADDRESS_BYTES, HEADER_BYTES
 from serving.settings import ServingSettings
 
 REQUEST_SECONDS: Final = 10.0

@@ -10,9 +10,9 @@ from cropmap.database import queries
 from cropmap.schemas import Verdict
 from serving.access import RecordedReader, note_read
 from serving.answers import Assessment, AssessmentPage
-from serving.conditional import require_change
 from serving.errors import Problem
 from serving.known import require_published
+from serving.middleware.conditional import require_change
 from serving.names import AfterQuery, NutsQuery, OneAgencyQuery, OneSeasonQuery
 from serving.tables import json_answer, shown
 

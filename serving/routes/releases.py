@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from cropmap.database import releases as released
 from serving.access import Reader
 from serving.answers import ReleasedStatistic, StatisticRelease
-from serving.conditional import require_change
 from serving.errors import NotFoundError, Problem
 from serving.known import require_agency
+from serving.middleware.conditional import require_change
 from serving.names import AgencyPath, AgencyQuery, NutsQuery, SeasonPath, SeasonQuery
 from serving.tables import Form, masked, table, wanted_form
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from cropmap.database import queries
 from serving.access import Reader
 from serving.answers import Statistic
-from serving.conditional import require_change
 from serving.errors import Problem
 from serving.known import require_published
+from serving.middleware.conditional import require_change
 from serving.names import AgencyQuery, CropQuery, LevelQuery, NutsQuery, SeasonQuery
 from serving.tables import Form, masked, table, wanted_form
 

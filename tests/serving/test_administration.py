@@ -22,7 +22,7 @@ from cropmap.database.runs import ensure_season
 from cropmap.schemas import AccessRole
 from serving import bodies
 from serving.app import create_app
-from serving.examples import ANSWERS
+from serving.openapi.examples import ANSWERS
 from serving.settings import ServingSettings
 from tests.database_fixtures import _fresh as fresh_database
 from tests.serving.conftest import running

@@ -10,7 +10,7 @@ import pytest
 from anyio import Event
 from starlette.types import Message, Receive, Scope, Send
 
-from serving.admission import HEADERS, PIECE_BYTES, Admission
+from serving.middleware.admission import HEADERS, PIECE_BYTES, Admission
 
 PATIENCE_S = 5.0
 """every answer here comes at once, or never"""

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 
 from serving import bodies
 from serving.app import create_app
-from serving.docs import marked, render, type_name
-from serving.examples import ANSWERS
+from serving.openapi.docs import marked, render, type_name
+from serving.openapi.examples import ANSWERS
 from serving.reference import route_page
 from serving.settings import ServingSettings
 from tests.serving.conftest import running

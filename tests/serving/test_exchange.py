@@ -16,9 +16,9 @@ import pytest
 
 from cropmap.errors import ConfigurationError
 from serving.app import create_app
-from serving.bounds import ADDRESS_BYTES, BODY_BYTES, HEADER_BYTES
-from serving.compression import LEAST_BYTES, accepts_gzip
-from serving.methods import completed
+from serving.middleware.bounds import ADDRESS_BYTES, BODY_BYTES, HEADER_BYTES
+from serving.middleware.compression import LEAST_BYTES, accepts_gzip
+from serving.middleware.methods import completed
 from serving.settings import ServingSettings
 from tests.serving.conftest import Desk, running
 from tests.serving.operations import OPERATIONS, allowed

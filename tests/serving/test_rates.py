@@ -8,8 +8,8 @@ import httpx
 from cropmap.database import keys
 from cropmap.database.connection import connect
 from cropmap.schemas import AccessRole
-from serving.admission import Admission
 from serving.app import create_app
+from serving.middleware.admission import Admission
 from serving.rates import Rates
 from serving.settings import ServingSettings
 from tests.serving.conftest import Desk, running

@@ -1,7 +1,7 @@
 """OPTIONS on every route, and the methods that are allowed in every refusal of another (RFC 9110, 9.3.7 and 15.5.6).
 
 The router answers 405 before it looks at a key, and names the methods of the first route of the path; here all routes
-are asked. HEAD is answered as GET (`serving.admission`), so wherever GET is allowed HEAD is.
+are asked. HEAD is answered as GET (`serving.middleware.admission`), so wherever GET is allowed HEAD is.
 """
 
 from __future__ import annotations

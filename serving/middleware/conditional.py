@@ -110,5 +110,5 @@ def _is_held(headers: Headers, tag: str, *, by_any: bool = True) -> bool:
 @cache
 def _rules() -> str:
     """Of the code that makes answers: another one may make another answer from the same rows."""
-    here = Path(serving.__file__).parent
-    return ".".join((code_version(), rules_hash(here), rules_hash(here / "routes")))
+    folders = sorted({module.parent for module in Path(serving.__file__).parent.rglob("*.py")})
+    return ".".join((code_version(), *map(rules_hash, folders)))

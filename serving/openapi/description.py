@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from serving import bodies, errors
-from serving.examples import ANSWERS
+from serving.openapi.examples import ANSWERS
 
 Schema = dict[str, Any]
 
