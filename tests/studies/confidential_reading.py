@@ -72,6 +72,9 @@ MEANINGS: Final[Mapping[str, Tells]] = {
     **dict.fromkeys(("partial_region", "partial_regions", "released_at", "published_at"), Tells.NOTHING),
     **dict.fromkeys(("started_at", "finished_at", "status", "code_version", "model_version"), Tells.NOTHING),
     **dict.fromkeys(("n_acquisitions", "content_hash", "seasons", "attempts"), Tells.NOTHING),
+    # of the boundary file, and what codes are called
+    **dict.fromkeys(("name", "national_name", "language", "outline", "code_list", "code"), Tells.NOTHING),
+    **dict.fromkeys(("west", "south", "east", "north"), Tells.NOTHING),
 }
 ASKED: Final[Mapping[str, Sequence[str]]] = {
     "format": ("json", "csv"),
@@ -92,7 +95,7 @@ ASKED: Final[Mapping[str, Sequence[str]]] = {
     "sinceTimePeriod": ("2018",),
     "untilTimePeriod": ("2018",),
     "lastTimePeriod": ("1",),
-    "lang": ("EN",),
+    "lang": ("EN", "fr"),
     "startPeriod": ("2018",),
     "endPeriod": ("2018",),
     "firstNObservations": ("1",),
@@ -101,12 +104,25 @@ ASKED: Final[Mapping[str, Sequence[str]]] = {
     "asOf": ("2018-11-09T00:00:00Z", "2017-01-01T00:00:00Z"),
     "time": ("2018",),
     "c[TIME_PERIOD]": ("ge:2018",),
+    "collection_id": ("regions", "parcels"),
+    "after": ("nowhere",),
+    "bbox": ("-5,47,-1,49",),
+    "bbox-crs": ("http://www.opengis.net/def/crs/OGC/1.3/CRS84",),
+    "crs": ("http://www.opengis.net/def/crs/OGC/1.3/CRS84",),
+    "datetime": ("2018-07-01T00:00:00Z",),
+    "f": ("json", "fgb"),
+    "country": ("FR",),
+    "name": ("Bretagne",),
+    "national_name": ("Bretagne",),
+    "nuts_version": ("2021",),
 }
 """values of parameters that are the same for every season"""
 MOVING: Final = frozenset({"date", "x-request-id", "server"})
 """headers that differ whenever one asks"""
-CONTROLLERS: Final = ("/assessments", "/parcels", "/ogc")
-"""first parts of routes for controllers alone: anybody else is refused, which one season shows as well as all"""
+OTHERS: Final = (
+    *("/assessments", "/parcels", "/ogc/collections/parcels", "/ogc/collections/assessments", "/keys", "/accounts"),
+)
+"""first parts of routes for controllers and administrators: anybody else is refused (`tests/serving/test_scope.py`)"""
 
 
 class NotThoughtOfError(AssertionError):
@@ -169,6 +185,7 @@ class Place:
             "key": ("all", f"A.{self.hidden[1].replace('+', '_')}..{self.hidden[0]}"),
             "nuts_id": regions,
             "geo": regions,
+            "feature_id": tuple(f"{self.agency}:{self.season}:{region}" for region in regions),
             "c[geo]": regions,
             "crop": crops,
             "crops": crops,
@@ -188,8 +205,8 @@ def requests(place: Place, description: Mapping[str, Any]) -> list[Request]:
     known, varied = place.values(), set[tuple[str, ...]]()
     out: list[Request] = []
     for path, methods in sorted(description["paths"].items(), key=lambda item: -item[0].count("/")):
-        operation = methods["get"]
-        if "security" not in operation or path.startswith(CONTROLLERS):
+        operation = methods.get("get", {})
+        if "security" not in operation or path.startswith(OTHERS):
             continue
         parameters = operation.get("parameters", [])
         for one in parameters:
