@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 Schema = dict[str, Any]
 
 _templates = Environment(
-    loader=PackageLoader("serving", ""), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+    loader=PackageLoader("serving.openapi", ""), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
 )
 
 
