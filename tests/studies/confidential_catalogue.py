@@ -51,9 +51,10 @@ def settle(connection: Connection) -> None:
 
 
 def tells(one: Connection, same: Connection, other: Connection) -> set[str]:
-    """relation.column of what a reader sees that is alike in the first two databases and not in the third."""
-    first, second, third = (_seen(connection) for connection in (one, same, other))
-    return {name for name in first if first[name] == second.get(name) != third.get(name)}
+    """relation.column of what a reader sees that is alike in the first two databases and not in the third. What counts
+    on for the whole server is not alike when the first is read again."""
+    first, second, third, again = (_seen(connection) for connection in (one, same, other, one))
+    return {name for name in first if first[name] == second.get(name) == again.get(name) != third.get(name)}
 
 
 def is_size(name: str) -> bool:
