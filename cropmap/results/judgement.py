@@ -137,7 +137,7 @@ class Whole:
         assert self.artifact is not None
         assert self.folds is not None
         series, fold = self.run.data.series.take(batch), self.folds[batch]
-        again = predict(self.artifact, series, fold=fold, threads=1)
+        again = predict(self.artifact, series, fold=fold, threads=1, on_done=lambda _: None)  # a batch is no work
         raw = np.full((len(batch), len(self.artifact.manifest.crops)), np.nan, np.float32)
         if fold[0] >= 0 and series.lengths[0]:
             raw = run_session(self.artifact.sessions[int(fold[0])], series, np.arange(len(series)), threads=1)

@@ -7,7 +7,7 @@ last bits of the others' numbers could not be had again. Nothing of the erased p
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -46,14 +46,18 @@ def keep_explanations(context: SeasonContext, *, without: Collection[str]) -> st
     with Counter("keep explanations", total=len(part_of), unit="parcels") as counter:
         for part, tile in enumerate(tiles):
             name = explanations_name(run_id, tile)
-            if not context.store.exists(name):
-                context.store.write_rows(name, SCHEMA, _judgements(whole, chunks_of(part_of, part), without))
-            counter.add(int((part_of == part).sum()))
+            if context.store.exists(name):
+                counter.add(int((part_of == part).sum()))
+            else:
+                chunks = chunks_of(part_of, part)
+                context.store.write_rows(name, SCHEMA, _judgements(whole, chunks, without, on_done=counter.add))
     context.store.write_bytes(last, json.dumps({"parcels": len(part_of)}).encode())
     return "kept"
 
 
-def _judgements(whole: Whole, chunks: Iterator[NDArray[np.intp]], without: Collection[str]) -> Iterator[pa.Table]:
+def _judgements(
+    whole: Whole, chunks: Iterator[NDArray[np.intp]], without: Collection[str], *, on_done: Callable[[float], None]
+) -> Iterator[pa.Table]:
     erased = frozenset(without)
     for places in chunks:
         judged = whole.chunk(places)
@@ -65,3 +69,4 @@ def _judgements(whole: Whole, chunks: Iterator[NDArray[np.intp]], without: Colle
         ]
         columns = [list(column) for column in zip(*rows, strict=True)] or [[], []]
         yield pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA)
+        on_done(len(places))
