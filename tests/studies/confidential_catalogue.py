@@ -51,10 +51,17 @@ def settle(connection: Connection) -> None:
 
 
 def tells(one: Connection, same: Connection, other: Connection) -> set[str]:
-    """relation.column of what a reader sees that is alike in the first two databases and not in the third. What counts
-    on for the whole server is not alike when the first is read again."""
-    first, second, third, again = (_seen(connection) for connection in (one, same, other, one))
-    return {name for name in first if first[name] == second.get(name) == again.get(name) != third.get(name)}
+    """relation.column of what a reader sees that is alike in the first two databases and not in the third.
+
+    Both are read again: counters of the whole server go on, and what the server does of itself passes.
+    """
+    first, second, third, first_again, third_again = map(_seen, (one, same, other, one, other))
+    return {
+        name
+        for name in first
+        if first[name] == second.get(name) == first_again.get(name)
+        and third.get(name) == third_again.get(name) != first[name]
+    }
 
 
 def is_size(name: str) -> bool:
