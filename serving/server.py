@@ -7,6 +7,7 @@ second, would occupy a connection and the memory of the answer without limit; he
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -20,9 +21,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cropmap.errors import ConfigurationError
 from serving.errors import problem
+from serving.middleware import request_ids
 from serving.middleware.admission import HEADERS
 from serving.middleware.bounds import ADDRESS_BYTES, HEADER_BYTES
 from serving.settings import ServingSettings
+
+log = logging.getLogger("cropmap.serving")
 
 REQUEST_SECONDS: Final = 10.0
 """for a request, head and all, from its first byte; for the first one from the connection on"""
@@ -62,14 +66,17 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what is no HTTP, or a head without an end, with a problem; uvicorn's own answer is plain text."""
+        """Refuses what is no HTTP, or a head without an end, with a problem that has a name as every answer has;
+        uvicorn's own answer is plain text."""
         error = sys.exc_info()[1]  # uvicorn calls this where it caught it
         status, detail = HTTPStatus.BAD_REQUEST, msg
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
             status, detail = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"{HEADER_BYTES} bytes are allowed"
             if b"\n" not in self.conn.trailing_data[0][:ADDRESS_BYTES]:
                 status, detail = HTTPStatus.REQUEST_URI_TOO_LONG, f"{ADDRESS_BYTES} bytes are allowed"
-        answer = problem("", status, detail, headers={**HEADERS, "Connection": "close"})
+        headers = {**HEADERS, "Connection": "close", request_ids.HEADER: (name := request_ids.new_name())}
+        log.warning("refused what is no request: %s (request %s)", detail, name)
+        answer = problem("", status, detail, headers=headers)
         start = h11.Response(status_code=status, headers=answer.raw_headers, reason=status.phrase)
         for event in (start, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")

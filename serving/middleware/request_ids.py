@@ -26,6 +26,10 @@ def current() -> str:
     return _current.get()
 
 
+def new_name() -> str:
+    return uuid.uuid4().hex
+
+
 class RequestIds:
     """ASGI middleware: names the request, and says the name in its answer."""
 
@@ -37,7 +41,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER, "")
-        name = given if WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+        name = given if WELL_FORMED.fullmatch(given) else new_name()
         _current.set(name)  # each request has a task, and so a context, of its own
 
         async def sending(message: Message) -> None:

@@ -118,6 +118,7 @@ def test_what_the_server_itself_refuses_is_a_problem_too(api: httpx.Client, requ
     head, _, body = raw(api, request_).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 " + status)
     assert b"application/problem+json" in head
+    assert b"\nx-request-id: " in head.lower()
     assert b'"status":' + status in body
 
 
@@ -133,6 +134,7 @@ def test_a_body_that_is_too_large_is_not_waited_for(api: httpx.Client, head: str
     answer = raw(api, f"POST /v1/seasons HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"application/problem+json" in answer
+    assert b"\nx-request-id: " in answer.lower()
 
 
 def test_a_small_body_is_passed_over(api: httpx.Client) -> None:
