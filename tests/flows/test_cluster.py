@@ -58,6 +58,9 @@ from tests.model.problems import make_dataset, tiny
 from tests.stages.judged import JudgedSeason, judged_season
 from tests.studies.cluster import begun_again, run, worker_processes
 
+# distributed leaves the connection to a worker that died to the garbage collector, which may find it in any test here
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 DASK = [sys.executable, "-m", "distributed.cli.dask_"]
 SECRETS = {
     "CROPMAP_CATALOG_HEADERS": "Authorization: Bearer hD7kx9wheader",
