@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -265,7 +266,8 @@ class Store:
 
 
 def _row_group(file: pq.ParquetFile, column: str, value: str) -> RowGroup:
-    lasts = tuple(_last(file, number, column) for number in range(file.num_row_groups))
+    # the largest until then: a row group that lost all of its rows has none of its own
+    lasts = tuple(accumulate((_last(file, number, column) for number in range(file.num_row_groups)), max))
     number = bisect_left(lasts, value)
     empty = file.schema_arrow.empty_table()
     return RowGroup(lasts, number, file.read_row_group(number) if number < len(lasts) else empty)

@@ -235,3 +235,15 @@ def test_damaged_rows_are_never_read_as_others(store: Store, digest: bool) -> No
         with pytest.raises(DamagedObjectError, match=r"runs/a\.parquet: is damaged"):
             list(store.read_rows("runs/a.parquet"))
         assert store.count_rows("runs/a.parquet") is None
+
+
+def test_the_row_group_that_has_a_value_beside_one_that_lost_its_rows(tmp_path: Path) -> None:
+    schema = pa.schema([("parcel_id", pa.string())])
+    groups = [pa.table({"parcel_id": ids}, schema=schema) for ids in (["a", "c"], [], ["e", "g"])]
+    for store in (Store(tmp_path), Store(tmp_path)):  # that wrote it, and that reads it for the first time
+        if not store.exists("x.parquet"):
+            store.write_rows("x.parquet", schema, groups)
+        for value, rows in {"": "ac", "a": "ac", "b": "ac", "d": "eg", "g": "eg", "z": ""}.items():
+            found = store.read_row_group("x.parquet", "parcel_id", value)
+            assert found.rows["parcel_id"].to_pylist() == list(rows), value
+            assert (found.number == len(found.lasts)) == (value == "z")
