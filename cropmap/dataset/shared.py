@@ -116,7 +116,7 @@ def _fetch(store: Store, place: str) -> Dataset:
         copy = open_dataset(folder)
         return copy if copy.hash == name else None
 
-    with _machines_copies() as root:
+    with machines_copies() as root:
         remove_leftovers(root)
         copy = keep_folder(root / name, write=write, read=read) or open_dataset(root / name)
         os.utime(root / name)
@@ -125,7 +125,7 @@ def _fetch(store: Store, place: str) -> Dataset:
 
 
 @contextmanager
-def _machines_copies() -> Iterator[Path]:
+def machines_copies() -> Iterator[Path]:
     """The folder of this user's copies, for this process alone meanwhile. Raises StoreError where it is another
     user's: whoever can write there could give us other arrays."""
     root = Path(tempfile.gettempdir()) / f"cropmap-datasets-{os.getuid()}"

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from cropmap.dataset.shared import _machines_copies as machines_copies
+from cropmap.dataset.shared import machines_copies
 
 log = logging.getLogger(__name__)
 
